@@ -1,0 +1,154 @@
+"""Where a model could run and over what: devices, network paths, cloud offers, regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Basis(StrEnum):
+    """Where a number comes from, best first."""
+
+    MEASURED = "measured"
+    TRANSFERRED = "transferred"
+    CATALOGUE = "catalogue"
+    ASSUMED = "assumed"
+
+
+class ChipClass(StrEnum):
+    """The kind of processor that a time belongs to; times never cross between them."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    NPU = "npu"
+
+
+@dataclass(frozen=True, slots=True)
+class Roofline:
+    """Three-parameter additive time model: ``flops/F + bytes/B + ops*o``.
+
+    A term whose parameter is None is not identifiable from the source and counts nothing.
+    """
+
+    flops_per_s: float | None
+    """Effective floating-point rate."""
+    bytes_per_s: float | None
+    """Effective memory rate."""
+    s_per_op: float
+    """Fixed time per operator."""
+    level: str
+    """Evidence level ``E4`` (fitted on this chip and runtime) to ``E6`` (specifications)."""
+    runtime: str
+    """Runtime that the parameters hold for."""
+    source: str
+    dtype: str = "float32"
+    """Arithmetic type that the parameters hold for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device at the edge. Blank figures are None: nobody published them."""
+
+    name: str
+    title: str
+    chip_class: ChipClass
+    is_this_machine: bool = False
+    """Measured here; every other device needs evidence or the catalogue."""
+    cores: int | None = None
+    memory_bytes: int | None = None
+    peak_fp32_flops_per_s: float | None = None
+    peak_fp16_flops_per_s: float | None = None
+    peak_int8_ops_per_s: float | None = None
+    memory_bytes_per_s: float | None = None
+    power_w: float | None = None
+    """Power under load; of a range, the upper end."""
+    price_usd: float | None = None
+    execution_providers: tuple[str, ...] = ()
+    roofline: Roofline | None = None
+    source: str = ""
+    basis: Basis = Basis.CATALOGUE
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPath:
+    """The way from the device to a site. RTT is to where ``scope`` says."""
+
+    name: str
+    title: str
+    rtt_quantiles_s: tuple[tuple[float, float], ...] = ()
+    """(percentile in (0, 1), seconds), ascending in both; empty: RTT unknown."""
+    rtt_samples_s: tuple[float, ...] = ()
+    """Measured samples; when present they are the distribution and quantiles are ignored."""
+    uplink_bytes_per_s: float | None = None
+    """Median rate from the device."""
+    uplink_p5_bytes_per_s: float | None = None
+    """5th percentile of the rate: the slow end."""
+    downlink_bytes_per_s: float | None = None
+    downlink_p5_bytes_per_s: float | None = None
+    loss_ratio: float | None = None
+    """Share of packets lost; None: unknown."""
+    congestion_control: str = "cubic"
+    """``cubic`` or ``bbr``."""
+    connection: str = "warm"
+    """State of the connection when a request starts: ``new``, ``warm`` or ``idle``."""
+    is_encrypted: bool = True
+    """TLS between device and site."""
+    data_usd_per_byte: float | None = None
+    """What the device's data plan charges; None: unknown."""
+    source: str = ""
+    basis: Basis = Basis.CATALOGUE
+
+
+@dataclass(frozen=True, slots=True)
+class CloudOffer:
+    """One rentable machine in one region."""
+
+    name: str
+    """Catalogue key, without region."""
+    provider: str
+    instance: str
+    region: str | None
+    """The provider's region name; None: the source does not say."""
+    jurisdiction: str | None
+    """Jurisdiction of the region (``EU``, ``US``, ...); None: unknown."""
+    chip_class: ChipClass
+    ep: str
+    """Execution provider that serves the model there: ``cpu`` or ``cuda``."""
+    vcpus: int | None = None
+    memory_bytes: int | None = None
+    accelerator: str | None = None
+    accelerators: int = 0
+    usd_per_hour: float | None = None
+    egress_usd_per_byte: float | None = None
+    """First paid tier to the internet; None: unknown."""
+    is_encrypted: bool = True
+    """The endpoint is reached over TLS."""
+    roofline: Roofline | None = None
+    source: str = ""
+    price_as_of: str | None = None
+    """Date or version of the price."""
+    basis: Basis = Basis.CATALOGUE
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A named place of a cloud provider and the law that holds there."""
+
+    name: str
+    provider: str
+    jurisdiction: str
+    """``EU``, ``US``, ``UK``, ``CA``, ``JP``, ... as ``--region`` takes it."""
+    country: str
+    """ISO 3166-1 alpha-2."""
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """An input that nobody stated: what placer took instead."""
+
+    name: str
+    value: str
+    unit: str
+    basis: Basis
+    source: str

@@ -1,0 +1,224 @@
+"""The answer and its parts, as ``core.advise`` makes them and every report renders them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from placer.core.environment import Assumption, Basis
+from placer.core.finding import Finding
+from placer.core.graph import TensorSpec
+from placer.core.workload import LatencyTarget
+
+
+class Placement(StrEnum):
+    """The kinds of placement; NONE only in a decision."""
+
+    EDGE = "edge"
+    CLOUD = "cloud"
+    SPLIT = "split"
+    CASCADE = "cascade"
+    FALLBACK = "fallback"
+    NONE = "none"
+
+    @property
+    def family(self) -> str:
+        """``edge``, ``cloud``, ``hybrid`` or ``none``: the ``class`` of the JSON."""
+        if self in (Placement.SPLIT, Placement.CASCADE, Placement.FALLBACK):
+            return "hybrid"
+        return self.value
+
+
+class Verdict(StrEnum):
+    """What is known about a target."""
+
+    MET = "met"
+    VIOLATED = "violated"
+    UNPROVEN = "unproven"
+
+
+class Leaves(StrEnum):
+    """The most revealing thing that leaves the device, least first."""
+
+    NOTHING = "nothing"
+    OUTPUT = "output"
+    INTERMEDIATE = "intermediate"
+    RAW_INPUT = "raw_input"
+
+
+class StageKind(StrEnum):
+    """What time is spent on."""
+
+    COMPUTE = "compute"
+    TRANSFER = "transfer"
+    QUEUE = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Quantiles of the request latency of one candidate."""
+
+    p50_s: float
+    p90_s: float
+    p95_s: float
+    p99_s: float
+    mean_s: float
+
+    @property
+    def steadiness_ratio(self) -> float:
+        """p99 over p50; 1 is perfectly steady."""
+        return self.p99_s / self.p50_s
+
+
+@dataclass(frozen=True, slots=True)
+class TargetVerdict:
+    """One target judged for one candidate."""
+
+    percentile: float
+    limit_s: float
+    value_s: float | None
+    """Estimate of the quantile; None: nothing to estimate it from."""
+    low_s: float | None
+    """Lower confidence bound of the quantile (one-sided 95 %)."""
+    high_s: float | None
+    """Upper confidence bound; None: the samples give none."""
+    verdict: Verdict
+    probability: float | None
+    """Probability that the target holds, over the uncertainty of the inputs."""
+    reason: str
+    """Why the verdict is what it is, with the runs still needed where that is the cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One part of the latency of a candidate."""
+
+    kind: StageKind
+    site: str | None
+    path: str | None
+    p50_s: float
+    p99_s: float
+    basis: Basis
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place where (part of) the model runs."""
+
+    tier: int
+    """0 is the device."""
+    name: str
+    device: str
+    ep: str | None
+    options: str | None
+    """Session settings, as read."""
+    region: str | None
+    nodes_by_ep: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Trust in the measurement behind a candidate."""
+
+    is_disturbed: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One placement with everything that is known about it."""
+
+    id: str
+    placement: Placement
+    feasible: bool | None
+    verdict: Verdict
+    """Worst over the targets; met if there is none."""
+    basis: Basis
+    """Worst basis of the inputs of its latency."""
+    rank: int
+    """1 is the best."""
+    why_not: str | None
+    """Why it is not the decision; None for the decision itself."""
+    sites: tuple[Site, ...]
+    latency: Latency | None
+    targets: tuple[TargetVerdict, ...]
+    stages: tuple[Stage, ...]
+    bytes_up: int | None
+    bytes_down: int | None
+    uplink_bytes_per_month: float | None
+    capacity_hz: float | None
+    """Requests per second that one instance or device can serve."""
+    instances: int | None
+    """Cloud instances that the demand needs; None: no demand stated, or unknown."""
+    usd_per_month: float | None
+    usd_per_million: float | None
+    joules: float | None
+    """Energy of the device per request."""
+    peak_memory_bytes: int | None
+    agreement_ratio: float | None
+    leaves_device: Leaves
+    quality: Quality | None
+    findings: tuple[Finding, ...]
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """The model part of the answer."""
+
+    path: str
+    sha256: str
+    n_bytes: int
+    parameters: int
+    flops: int | None
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    unknown_operators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where the model should run."""
+
+    placement: Placement
+    candidate: str | None
+    feasible: bool | None
+    reason: str
+    """One sentence: where, how sure, why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """The value of one parameter at which the decision changes."""
+
+    parameter: str
+    unit: str
+    now: float
+    at: float
+    becomes: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextMeasurement:
+    """What to measure next, and how."""
+
+    what: str
+    why: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The whole answer."""
+
+    model: ModelFacts
+    targets: tuple[LatencyTarget, ...]
+    decision: Decision
+    candidates: tuple[Candidate, ...]
+    """Ascending by rank."""
+    flips: tuple[Flip, ...]
+    next_measurement: NextMeasurement | None
+    findings: tuple[Finding, ...]
+    """Findings on the whole answer; those of one candidate stay with it."""
+    assumptions: tuple[Assumption, ...]

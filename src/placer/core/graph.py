@@ -1,0 +1,92 @@
+"""A model as the decision sees it: tensors, parameters, work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One input or output of a model."""
+
+    name: str
+    dtype: str
+    """numpy's name (``float32``), or ``bfloat16``, ``float8e4m3fn``, ``string``, ..."""
+    shape: tuple[int, ...]
+    """Every dimension has its value; symbolic ones were filled by ``--shape``."""
+    n_bytes: int | None
+    """Size of the raw tensor; None where the element size varies (strings)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorWork:
+    """The work of all nodes of one operator type."""
+
+    op_type: str
+    """``Conv``, or ``domain::Op`` outside the default domain."""
+    n_nodes: int
+    flops: int | None
+    """2 x multiply-accumulates and one per elementary operation; None: unknown operator."""
+    bytes_moved: int | None
+    """Inputs and outputs read and written once; None: a shape is unknown."""
+    source: str
+    """Where the formula comes from."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSummary:
+    """What reading an ONNX file yields, without running it."""
+
+    path: str
+    """As typed."""
+    sha256: str
+    n_bytes: int
+    """File and external data."""
+    subjects: tuple[tuple[str, str], ...]
+    """(file name, sha256) of the model and of each external data file."""
+    opset: int
+    parameters: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    operators: tuple[OperatorWork, ...]
+    """Sorted by op_type. Constant subgraphs are not counted: the runtime folds them."""
+
+    @property
+    def flops(self) -> int | None:
+        """Floating-point operations of one inference; None if any operator is unknown."""
+        if any(op.flops is None for op in self.operators):
+            return None
+        return sum(op.flops or 0 for op in self.operators)
+
+    @property
+    def bytes_moved(self) -> int | None:
+        """Bytes read and written by one inference; None if a shape is unknown."""
+        if any(op.bytes_moved is None for op in self.operators):
+            return None
+        return sum(op.bytes_moved or 0 for op in self.operators)
+
+    @property
+    def n_nodes(self) -> int:
+        """Nodes that run, constant subgraphs and views excluded from the count of the source."""
+        return sum(op.n_nodes for op in self.operators)
+
+    @property
+    def unknown_operators(self) -> tuple[str, ...]:
+        """Operator types whose work is not known."""
+        return tuple(op.op_type for op in self.operators if op.flops is None)
+
+    @property
+    def input_bytes(self) -> int | None:
+        """Raw bytes of one request; None if an input has no fixed element size."""
+        return _total(self.inputs)
+
+    @property
+    def output_bytes(self) -> int | None:
+        """Raw bytes of one answer; None if an output has no fixed element size."""
+        return _total(self.outputs)
+
+
+def _total(tensors: tuple[TensorSpec, ...]) -> int | None:
+    if any(tensor.n_bytes is None for tensor in tensors):
+        return None
+    return sum(tensor.n_bytes or 0 for tensor in tensors)

@@ -1,0 +1,140 @@
+"""A measurement: samples with their provenance and a verdict on the instrument itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METHOD_VERSION = 1
+"""Version of the measuring method that wrote the samples; raised when they stop being comparable.
+
+1: child processes, warm-up until stationary, IOBinding on fixed inputs and outputs.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """The session options that a time belongs to."""
+
+    intra_op_threads: int
+    allow_spinning: bool
+    graph_optimization: str = "all"
+    provider_options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``2 threads, spinning``."""
+        threads = "1 thread" if self.intra_op_threads == 1 else f"{self.intra_op_threads} threads"
+        spin = "spinning" if self.allow_spinning else "no spinning"
+        return threads if self.intra_op_threads == 1 else f"{threads}, {spin}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenedSetting:
+    """A setting that was tried briefly before the headline run."""
+
+    settings: SessionSettings
+    runs: int
+    median_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRun:
+    """What one fresh process measured."""
+
+    samples_s: tuple[float, ...]
+    """Latencies in the order they were taken, warm-up excluded."""
+    session_creation_s: float
+    first_inference_s: float
+    warmup_runs: int
+    is_steady: bool
+    """Warm-up reached a plateau within its budget."""
+    peak_memory_bytes: int | None
+    """High-water mark of the process after the run; None: the platform does not tell."""
+    runtime_memory_bytes: int | None
+    """The same before the session was created: Python and the runtime without the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """How much the machine disturbed the measurement; None where the platform does not tell."""
+
+    run_delay_ratio: float | None
+    """Time our threads waited for a core, over wall time."""
+    cpu_pressure_ratio: float | None
+    """Share of wall time in which some runnable task had to wait (PSI ``some``)."""
+    steal_ratio: float | None
+    """Share of CPU time that the hypervisor took."""
+    throttled_ratio: float | None
+    """Share of wall time in which the cgroup quota stopped us."""
+    involuntary_switches_per_s: float | None
+    frequency_ratio: float | None
+    """Lowest over highest CPU clock seen during the run."""
+    drift_ratio: float
+    """Relative change of the median from the first to the last third of the run."""
+    correlation_runs: float
+    """Correlation time of the series, in runs, on ranks."""
+    clock_resolution_s: float
+    reasons: tuple[str, ...]
+    """Why the measurement counts as disturbed; empty: quiet."""
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Contention, throttling or drift was seen: ``violated`` cannot be claimed."""
+        return bool(self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine a measurement belongs to."""
+
+    cpu: str
+    """Model name of the processor."""
+    architecture: str
+    cores: int
+    """Cores that this process may use, after affinity and cgroup quota."""
+    memory_bytes: int | None
+    """Memory that this process may use, after the cgroup limit."""
+    os: str
+    accelerators: tuple[str, ...] = ()
+    machine_id: str = ""
+    """Salted hash of the host's identity: tells machines apart, names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One model on one execution provider of one machine."""
+
+    subjects: tuple[tuple[str, str], ...]
+    """(file name, sha256) of the model and its external data."""
+    machine: Machine
+    runtime: str
+    """``onnxruntime 1.32.0``."""
+    ep: str
+    """Short name of the execution provider that ran the nodes: ``cpu``, ``cuda``, ..."""
+    nodes_by_ep: tuple[tuple[str, int], ...]
+    """Short name and number of nodes assigned to it, read back from the runtime."""
+    settings: SessionSettings
+    screened: tuple[ScreenedSetting, ...]
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    input_source: str
+    """``seed:N`` for generated inputs, or ``samples:<sha256>`` of the file given by --inputs."""
+    gap_s: float
+    """Idle time between two requests; 0: back to back."""
+    processes: tuple[ProcessRun, ...]
+    instrument: Instrument
+    measured_at: str
+    """Date in ISO 8601, UTC."""
+    method_version: int = METHOD_VERSION
+    is_reused: bool = False
+    """Read from evidence of an earlier run: its bounds carry the E0 factor."""
+
+    @property
+    def samples_s(self) -> tuple[float, ...]:
+        """All samples, process after process."""
+        return tuple(sample for run in self.processes for sample in run.samples_s)
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The highest peak over the processes; None if no platform told."""
+        peaks = [run.peak_memory_bytes for run in self.processes if run.peak_memory_bytes]
+        return max(peaks) if peaks else None

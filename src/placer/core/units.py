@@ -1,0 +1,254 @@
+"""Units at the rim: parse what users type, format what they read.
+
+Inside placer time is float seconds, sizes are int bytes, rates are float bytes per second,
+ratios lie in [0, 1]. Text goes through ``Decimal`` so that ``9ms`` and ``0.009s`` meet in the
+same float.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+
+from placer.core.errors import UsageError, near_match
+
+TIME_UNITS_S = {
+    "ns": Decimal("1e-9"),
+    "us": Decimal("1e-6"),
+    "µs": Decimal("1e-6"),
+    "μs": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
+SIZE_UNITS_BYTES = {
+    "B": Decimal(1),
+    "kB": Decimal(10**3),
+    "KB": Decimal(10**3),
+    "MB": Decimal(10**6),
+    "GB": Decimal(10**9),
+    "KiB": Decimal(2**10),
+    "MiB": Decimal(2**20),
+    "GiB": Decimal(2**30),
+}
+BIT_RATE_UNITS_BIT_PER_S = {
+    "bit/s": Decimal(1),
+    "kbit/s": Decimal(10**3),
+    "Mbit/s": Decimal(10**6),
+    "Gbit/s": Decimal(10**9),
+}
+FREQUENCY_UNITS_HZ = {
+    "/s": Decimal(1),
+    "/min": Decimal(1) / 60,
+    "/h": Decimal(1) / 3600,
+    "/day": Decimal(1) / 86400,
+}
+MONEY_UNITS = {"USD/month": Decimal(1)}
+PRICE_PER_HOUR_UNITS = {"USD/h": Decimal(1)}
+PRICE_PER_SIZE_UNITS_PER_BYTE = {
+    "USD/GB": Decimal("1e-9"),
+    "USD/MB": Decimal("1e-6"),
+}
+POWER_UNITS_W = {"mW": Decimal("1e-3"), "W": Decimal(1)}
+
+SECONDS_PER_HOUR = 3600.0
+HOURS_PER_MONTH = 730.0
+"""Hours of an average month, 8760 h / 12 (the convention of the cloud price lists)."""
+SECONDS_PER_MONTH = HOURS_PER_MONTH * SECONDS_PER_HOUR
+
+_QUANTITY = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
+
+
+def _quantity(
+    text: str, units: dict[str, Decimal], *, what: str, example: str, allow_zero: bool
+) -> Decimal:
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise UsageError(
+            f"{what} '{text}' is not a number with a unit", hint=f"write it like {example}"
+        )
+    number, unit = match.groups()
+    if not unit:
+        raise UsageError(
+            f"{what} '{text}' has no unit",
+            hint=f"write it like {example}; units: {' '.join(units)}",
+        )
+    if unit not in units:
+        raise UsageError(
+            f"{what} '{text}' has the unknown unit '{unit}'{near_match(unit, units)}",
+            hint=f"units: {' '.join(units)}",
+        )
+    try:
+        value = Decimal(number) * units[unit]
+        as_float = float(value)
+    except (InvalidOperation, OverflowError):
+        as_float = float("inf")
+        value = Decimal(0)
+    if as_float == float("inf"):
+        raise UsageError(f"{what} '{text}' is too large", hint=f"write it like {example}")
+    if value < 0 or (as_float == 0 and not (allow_zero and value == 0)):
+        bound = "must not be negative" if allow_zero else "must be greater than zero"
+        raise UsageError(f"{what} '{text}' {bound}", hint=f"write it like {example}")
+    return value
+
+
+def parse_duration_s(text: str, *, what: str = "duration", allow_zero: bool = False) -> float:
+    """Parse ``20ms`` into seconds.
+
+    Raises
+    ------
+    UsageError
+        No number, no unit or an unknown one, negative, zero (unless allowed), nan or inf.
+    """
+    return float(_quantity(text, TIME_UNITS_S, what=what, example="20ms", allow_zero=allow_zero))
+
+
+def parse_bytes(text: str, *, what: str = "size") -> int:
+    """Parse ``80KiB`` into whole bytes (rounded up). Raises UsageError as parse_duration_s."""
+    value = _quantity(text, SIZE_UNITS_BYTES, what=what, example="80KiB", allow_zero=False)
+    return int(value.to_integral_value(rounding="ROUND_CEILING"))
+
+
+def parse_rate_bytes_per_s(text: str, *, what: str = "rate") -> float:
+    """Parse ``10Mbit/s`` into bytes per second. Raises UsageError as parse_duration_s."""
+    value = _quantity(
+        text, BIT_RATE_UNITS_BIT_PER_S, what=what, example="10Mbit/s", allow_zero=False
+    )
+    return float(value / 8)
+
+
+def parse_frequency_hz(text: str, *, what: str = "rate") -> float:
+    """Parse ``30/s`` into events per second. Raises UsageError as parse_duration_s."""
+    return float(_quantity(text, FREQUENCY_UNITS_HZ, what=what, example="30/s", allow_zero=False))
+
+
+def parse_usd_per_month(text: str, *, what: str = "budget") -> float:
+    """Parse ``500USD/month``. Raises UsageError as parse_duration_s."""
+    return float(_quantity(text, MONEY_UNITS, what=what, example="500USD/month", allow_zero=False))
+
+
+def parse_usd_per_hour(text: str, *, what: str = "price") -> float:
+    """Parse ``0.526USD/h``. Raises UsageError as parse_duration_s."""
+    return float(
+        _quantity(text, PRICE_PER_HOUR_UNITS, what=what, example="0.526USD/h", allow_zero=False)
+    )
+
+
+def parse_usd_per_byte(text: str, *, what: str = "price") -> float:
+    """Parse ``0.09USD/GB`` into USD per byte; zero is allowed (a free tier is a real price)."""
+    return float(
+        _quantity(
+            text,
+            PRICE_PER_SIZE_UNITS_PER_BYTE,
+            what=what,
+            example="0.09USD/GB",
+            allow_zero=True,
+        )
+    )
+
+
+def parse_power_w(text: str, *, what: str = "power") -> float:
+    """Parse ``15W`` into watts. Raises UsageError as parse_duration_s."""
+    return float(_quantity(text, POWER_UNITS_W, what=what, example="15W", allow_zero=False))
+
+
+def parse_ratio(text: str, *, what: str = "ratio") -> float:
+    """Parse ``0.5%`` or ``0.005`` into a ratio in [0, 1].
+
+    Raises
+    ------
+    UsageError
+        Not a number, or outside [0, 1].
+    """
+    stripped = text.strip()
+    percent = stripped.endswith("%")
+    try:
+        value = Decimal(stripped.removesuffix("%").strip())
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if percent:
+        value /= 100
+    if not value.is_finite() or not 0 <= value <= 1:
+        raise UsageError(
+            f"{what} '{text}' is not a ratio between 0 and 1", hint="write it like 0.5% or 0.005"
+        )
+    return float(value)
+
+
+def parse_percentile(text: str, *, what: str = "percentile") -> float:
+    """Parse ``p99`` or ``p99.9`` into a ratio strictly between 0 and 1.
+
+    Raises
+    ------
+    UsageError
+        Not ``p`` and a number, or not strictly between 0 and 100.
+    """
+    match = re.fullmatch(r"[pP](\d+(?:\.\d+)?)", text.strip())
+    value = Decimal(match.group(1)) / 100 if match else Decimal("NaN")
+    if not value.is_finite() or not 0 < value < 1:
+        raise UsageError(
+            f"{what} '{text}' is not a percentile between p0 and p100",
+            hint="write it like p99 or p99.9",
+        )
+    return float(value)
+
+
+def _three_digits(value: float) -> str:
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def format_duration(value_s: float) -> str:
+    """Three significant digits in the unit that fits: ``0.163 ms`` is ``163 µs``."""
+    for limit_s, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
+        if abs(value_s) < limit_s * 0.9995:
+            return f"{_three_digits(value_s * factor)} {unit}"
+    return f"{_three_digits(value_s)} s"
+
+
+def format_bytes(value_bytes: float) -> str:
+    """Decimal units, as links and prices use them: ``602 kB``."""
+    if abs(value_bytes) < 1000:
+        return f"{value_bytes:.0f} B"
+    for limit, factor, unit in ((1e6, 1e3, "kB"), (1e9, 1e6, "MB"), (1e12, 1e9, "GB")):
+        if abs(value_bytes) < limit * 0.9995:
+            return f"{_three_digits(value_bytes / factor)} {unit}"
+    return f"{_three_digits(value_bytes / 1e12)} TB"
+
+
+def format_rate(value_bytes_per_s: float) -> str:
+    """Bit rates, as links are sold: ``99.0 Mbit/s``."""
+    bits = value_bytes_per_s * 8
+    for limit, factor, unit in ((1e3, 1.0, "bit/s"), (1e6, 1e3, "kbit/s"), (1e9, 1e6, "Mbit/s")):
+        if bits < limit * 0.9995:
+            return f"{_three_digits(bits / factor)} {unit}"
+    return f"{_three_digits(bits / 1e9)} Gbit/s"
+
+
+def format_frequency(value_hz: float) -> str:
+    """Events per second, or per minute, hour or day where that reads better."""
+    for unit, unit_hz in (("/s", 1.0), ("/min", 1 / 60), ("/h", 1 / 3600)):
+        if value_hz >= unit_hz * 0.9995:
+            return f"{value_hz / unit_hz:.3g}{unit}"
+    return f"{value_hz * 86400:.3g}/day"
+
+
+def format_usd(value_usd: float) -> str:
+    """Dollars with the digits that matter: ``$0.0021``, ``$3.40``, ``$1,290``."""
+    if value_usd == 0:
+        return "$0"
+    if abs(value_usd) >= 1000:
+        return f"${value_usd:,.0f}"
+    if abs(value_usd) >= 1:
+        return f"${value_usd:.2f}"
+    return f"${value_usd:.2g}"
+
+
+def format_percentile(percentile: float) -> str:
+    """``0.99`` as ``p99``, ``0.999`` as ``p99.9``."""
+    return f"p{float(Decimal(str(percentile)) * 100):g}"
