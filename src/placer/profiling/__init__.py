@@ -1,0 +1,1 @@
+"""Measuring a model in child processes, and judging the instrument while doing so."""

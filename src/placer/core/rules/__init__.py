@@ -1,0 +1,42 @@
+"""The rules: one per file, one line in RULES."""
+
+from __future__ import annotations
+
+from placer.core.rules import (
+    plc101_raw_input,
+    plc102_region,
+    plc103_class_not_stated,
+    plc104_plain_text,
+    plc201_target_violated,
+    plc202_target_unproven,
+    plc203_over_capacity,
+    plc301_link_down,
+    plc401_memory,
+    plc402_operator,
+    plc403_node_fallback,
+    plc404_cannot_measure,
+    plc501_budget,
+    plc502_price_missing,
+    plc601_weak_evidence,
+    plc602_assumption,
+)
+from placer.core.rules.rule import Rule
+
+RULES: tuple[Rule, ...] = (
+    plc101_raw_input.RULE,
+    plc102_region.RULE,
+    plc103_class_not_stated.RULE,
+    plc104_plain_text.RULE,
+    plc201_target_violated.RULE,
+    plc202_target_unproven.RULE,
+    plc203_over_capacity.RULE,
+    plc301_link_down.RULE,
+    plc401_memory.RULE,
+    plc402_operator.RULE,
+    plc403_node_fallback.RULE,
+    plc404_cannot_measure.RULE,
+    plc501_budget.RULE,
+    plc502_price_missing.RULE,
+    plc601_weak_evidence.RULE,
+    plc602_assumption.RULE,
+)

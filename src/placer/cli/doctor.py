@@ -1,0 +1,152 @@
+"""``placer doctor``: what this machine has, what is missing, and how quiet it is now."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from typing import Annotated, Any
+
+import typer
+
+from placer.cli import options, screen
+from placer.core.errors import MeasuringError
+from placer.core.units import format_bytes, format_duration
+
+FORMATS = ("text", "json")
+
+
+def command(
+    output: Annotated[
+        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="text or json; repeatable.")
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
+    ] = None,
+) -> None:
+    """Show execution providers, versions, limits of this machine, and how quiet it is now.
+
+    Exit code 4 if no model could be measured here.
+    """
+    outputs = options.parse_outputs(output or (), format_, FORMATS)
+    facts = _examine()
+    screen.emit(
+        outputs,
+        lambda name: json.dumps(facts, indent=2) + "\n" if name == "json" else _to_text(facts),
+    )
+    if facts["conflict"] is not None:
+        raise MeasuringError(
+            facts["conflict"], hint="pip uninstall all of them, then install the one you need"
+        )
+
+
+def _examine() -> dict[str, Any]:
+    import importlib.metadata
+
+    from placer import __version__
+    from placer.profiling.machine import cpu_quota_cores, describe_machine
+    from placer.profiling.quietness import probe_quietness
+
+    try:
+        from placer.runtimes.inventory import take_inventory
+
+        inventory = take_inventory()
+    except ImportError as error:
+        raise MeasuringError(
+            f"onnxruntime cannot be loaded: {options.one_line(str(error))}",
+            hint="pip install onnxruntime",
+        ) from error
+    machine = describe_machine()
+    quiet = probe_quietness()
+    return {
+        "schema": "placer/doctor/v1",
+        "placer": __version__,
+        "python": platform.python_version(),
+        "packages": {
+            name: importlib.metadata.version(name)
+            for name in ("numpy", "scipy", "onnx", "pydantic")
+        },
+        "runtime": inventory.runtime,
+        "distributions": dict(inventory.distributions),
+        "conflict": inventory.conflict,
+        "execution_providers": [
+            {
+                "name": name,
+                "devices": [
+                    {"type": device.device_type, "vendor": device.vendor}
+                    for device in inventory.devices
+                    if device.ep == name
+                ],
+            }
+            for name in inventory.available
+        ],
+        "remote_execution_providers": list(inventory.remote),
+        "missing": [{"name": name, "how_to_get": how} for name, how in inventory.missing],
+        "machine": {
+            "cpu": machine.cpu,
+            "architecture": machine.architecture,
+            "os": machine.os,
+            "cores": machine.cores,
+            "cpu_quota_cores": cpu_quota_cores(),
+            "memory_bytes": machine.memory_bytes,
+            "accelerators": list(machine.accelerators),
+            "clock_resolution_s": time.get_clock_info("perf_counter").resolution,
+        },
+        "quietness": {
+            "is_quiet": quiet.is_quiet,
+            "run_delay_ratio": quiet.run_delay_ratio,
+            "cpu_pressure_ratio": quiet.cpu_pressure_ratio,
+            "steal_ratio": quiet.steal_ratio,
+            "longest_gap_s": quiet.longest_gap_s,
+        },
+        "cache": options.cache_directory(),
+    }
+
+
+def _to_text(facts: dict[str, Any]) -> str:
+    machine, quiet = facts["machine"], facts["quietness"]
+    quota = machine["cpu_quota_cores"]
+    memory = machine["memory_bytes"]
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    lines = [
+        f"placer {facts['placer']}, Python {facts['python']}, {facts['runtime']}",
+        f"  {packages}",
+        "",
+        "Execution providers that run here",
+    ]
+    for provider in facts["execution_providers"]:
+        devices = ", ".join(
+            f"{device['type']} by {device['vendor']}" for device in provider["devices"]
+        )
+        lines.append(f"  {provider['name']:10} {devices or 'device not told by the runtime'}")
+    lines += [
+        f"  {name}: calls a remote service, never the edge"
+        for name in facts["remote_execution_providers"]
+    ]
+    lines += ["", "Not here"]
+    lines += [f"  {one['name']:10} {one['how_to_get']}" for one in facts["missing"]]
+    lines += [
+        "",
+        "This machine",
+        f"  {machine['cpu']} ({machine['architecture']}), {machine['os']}",
+        f"  {machine['cores']} usable core(s), CPU quota "
+        + (f"{quota:g} cores" if quota is not None else "none"),
+        f"  memory {format_bytes(memory) if memory is not None else 'unknown'}",
+        f"  clock resolution {format_duration(max(machine['clock_resolution_s'], 1e-9))}",
+        *[f"  {name}" for name in machine["accelerators"]],
+        "",
+        "How quiet it is now",
+        f"  {'quiet' if quiet['is_quiet'] else 'busy: measurements will be marked disturbed'}",
+        f"  waited for a core {_percent(quiet['run_delay_ratio'])} of the time, pressure "
+        f"{_percent(quiet['cpu_pressure_ratio'])}, stolen {_percent(quiet['steal_ratio'])}, "
+        f"longest interruption {format_duration(quiet['longest_gap_s'])}",
+        "",
+        f"Cache: {facts['cache']}",
+    ]
+    if facts["conflict"]:
+        lines += ["", f"Conflict: {facts['conflict']}"]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(ratio: float | None) -> str:
+    return "unknown" if ratio is None else f"{ratio:.1%}"

@@ -1,0 +1,159 @@
+"""``placer profile``: measure a model here and keep the evidence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from placer.cli import options, screen
+from placer.core.errors import MeasuringError, UsageError
+
+FORMATS = ("text", "json")
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX model.")],
+    sla: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[pN=]TIME",
+            help="Measure until this target is settled: 20ms means p99 ≤ 20 ms; repeatable.",
+        ),
+    ] = None,
+    ep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Execution provider; repeatable (default: all here)."),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=DIMS", help="Shape of an input with symbolic dimensions; repeatable."
+        ),
+    ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(metavar="SAMPLES.npz", help="Real samples to run.")
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Idle between runs as at this rate, as 30/s."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", help="Fix the threads of one inference.")
+    ] = None,
+    spinning: Annotated[
+        bool | None,
+        typer.Option(
+            "--spinning/--no-spinning", help="Fix whether idle threads spin.", show_default=False
+        ),
+    ] = None,
+    time_limit: Annotated[
+        str, typer.Option(metavar="TIME", help="Longest time for each execution provider.")
+    ] = "60s",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure again, do not use the cache.")
+    ] = False,
+    site: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The device or cloud offer that this machine is, for `recommend --evidence`.",
+        ),
+    ] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="Write the evidence; a directory takes one file per execution provider.",
+        ),
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT[=FILE]", help="text or json; repeatable."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
+    ] = None,
+) -> None:
+    """Measure MODEL on the execution providers of this machine, and keep the evidence.
+
+    Exit code 4 if an execution provider that was named, or every one, could not be measured.
+    """
+    outputs = options.parse_outputs(output or (), format_, FORMATS)
+    workload = options.parse_workload(
+        sla=sla or (),
+        privacy=None,
+        region=(),
+        must_work_offline=False,
+        wire_input=None,
+        rate=rate,
+        arrival=None,
+        fleet=1,
+        budget=None,
+        objective=None,
+    )
+    time_limit_s = options.parse_duration_s(time_limit, what="--time-limit")
+
+    from placer.files.evidence import to_statement
+    from placer.files.writing import check_writable, write_atomically
+    from placer.onnx_files.reader import parse_shape_option
+
+    from placer import __version__, api
+    from placer.core.runtime import parse_ep
+    from placer.reports import profile as report
+
+    named = tuple(parse_ep(name) for name in ep or ())
+    is_directory = save is not None and (save.endswith("/") or Path(save).is_dir())
+    if save is not None and not is_directory:
+        check_writable(save)
+    with screen.Progress() as progress:
+        found = api.profile(
+            model,
+            workload=workload,
+            options=api.MeasuringOptions(
+                eps=named,
+                shapes=dict(parse_shape_option(text) for text in shape or ()),
+                inputs=inputs,
+                settings=options.parse_settings(threads, spinning),
+                time_limit_s=time_limit_s,
+                fresh=fresh,
+                cache_directory=options.cache_directory(),
+            ),
+            progress=progress,
+            warn=screen.warn,
+        )
+    tool = f"placer {__version__}"
+    statements = [
+        to_statement(measurement, tool=tool, site=site) for measurement in found.measurements
+    ]
+    failures = [(name, failure.kind, failure.message) for name, failure in found.failures]
+
+    def render(name: str) -> str:
+        if name == "json":
+            return report.to_json(found.model, statements, failures)
+        return report.to_text(
+            found.model,
+            found.measurements,
+            failures,
+            width=screen.width(),
+            color=screen.wants_color(),
+        )
+
+    screen.emit(outputs, render)
+    if save is not None:
+        if not is_directory and len(statements) > 1:
+            raise UsageError(
+                f"--save {save}: {len(statements)} execution providers were measured",
+                hint="give a directory (with a / at the end), or choose one with --ep",
+            )
+        for measurement, statement in zip(found.measurements, statements, strict=True):
+            target = save
+            if is_directory:
+                Path(save).mkdir(parents=True, exist_ok=True)
+                target = str(Path(save) / f"{Path(model).stem}-{measurement.ep}.json")
+            write_atomically(target, statement)
+            typer.echo(f"evidence written to {target}", err=True)
+    for name, _, message in failures:
+        if name in named or not found.measurements:
+            raise MeasuringError(f"{name}: {message}", hint="`placer doctor` says what is missing")

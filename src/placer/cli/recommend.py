@@ -1,0 +1,284 @@
+"""``placer recommend``: where a model should run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from placer.cli import options, screen
+from placer.core.errors import MeasuringError
+
+FORMATS = ("text", "json", "markdown")
+
+_QUESTION = "The question"
+_SITES = "Sites and network"
+_MEASURING = "Measuring"
+_OUTPUT = "Output"
+
+
+def command(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX model.")],
+    sla: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[pN=]TIME",
+            help="Latency target: 20ms means p99 ≤ 20 ms; repeatable, as p95=20ms.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    privacy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Class of the raw input: public, internal, personal or special.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGION",
+            help="Where raw input may be processed: EU, US, a provider's region; repeatable.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    must_work_offline: Annotated[
+        bool,
+        typer.Option(
+            "--must-work-offline",
+            help="An answer is needed while the link is down.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = False,
+    wire_input: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Request size as the application sends it, for instance 80KiB of JPEG.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATE",
+            help="Requests of one device: 30/s, 2/min, 100/day.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    arrival: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROCESS",
+            help="How requests arrive: periodic (default) or poisson.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    fleet: Annotated[
+        int, typer.Option(metavar="N", help="Number of devices.", rich_help_panel=_QUESTION)
+    ] = 1,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MONEY",
+            help="For the whole fleet, for instance 500USD/month.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHAT",
+            help="What the best is best in: cost, latency, energy or margin "
+            "(default: cost with --rate, else margin).",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The device at the edge (default: this machine).",
+            rich_help_panel=_SITES,
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The way to the cloud (default: fiber_100, as an assumption).",
+            rich_help_panel=_SITES,
+        ),
+    ] = None,
+    cloud: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[@REGION]|FILE",
+            help="A cloud offer; repeatable (default: the cheapest CPU and GPU offer).",
+            rich_help_panel=_SITES,
+        ),
+    ] = None,
+    evidence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[SITE=]PATH",
+            help="Measurements made before, here or on another site; repeatable.",
+            rich_help_panel=_SITES,
+        ),
+    ] = None,
+    ep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Execution provider to measure: cpu, cuda, ...; repeatable (default: all here).",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=DIMS",
+            help="Shape of an input with symbolic dimensions, as x=1,3,224,224; repeatable.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    inputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SAMPLES.npz", help="Real samples to run.", rich_help_panel=_MEASURING
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Fix the threads of one inference.", rich_help_panel=_MEASURING
+        ),
+    ] = None,
+    spinning: Annotated[
+        bool | None,
+        typer.Option(
+            "--spinning/--no-spinning",
+            help="Fix whether idle threads spin.",
+            rich_help_panel=_MEASURING,
+            show_default=False,
+        ),
+    ] = None,
+    time_limit: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Longest measuring time for each execution provider.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = "60s",
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Measure again, do not use the cache.", rich_help_panel=_MEASURING
+        ),
+    ] = False,
+    no_measure: Annotated[
+        bool,
+        typer.Option(
+            "--no-measure",
+            help="Use evidence and catalogue only.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = False,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="The day of the question: evidence ages (default: today).",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FORMAT[=FILE]",
+            help="text, json or markdown; repeatable.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="Short for --output.", rich_help_panel=_OUTPUT
+        ),
+    ] = None,
+    save: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Keep the answer as JSON.", rich_help_panel=_OUTPUT),
+    ] = None,
+) -> None:
+    """Say where MODEL should run: on the device, in the cloud, or with one as fallback.
+
+    The model is measured here, the network is modelled, the cloud comes from evidence or the
+    catalogue. Exit code 0: feasible; 1: every placement violates; 5: nothing is proven.
+    """
+    outputs = options.parse_outputs(output or (), format_, FORMATS)
+    workload = options.parse_workload(
+        sla=sla or (),
+        privacy=privacy,
+        region=region or (),
+        must_work_offline=must_work_offline,
+        wire_input=wire_input,
+        rate=rate,
+        arrival=arrival,
+        fleet=fleet,
+        budget=budget,
+        objective=objective,
+    )
+    time_limit_s = options.parse_duration_s(time_limit, what="--time-limit")
+    date = options.parse_date(as_of)
+
+    from placer.files.writing import check_writable
+    from placer.onnx_files.reader import parse_shape_option
+
+    from placer import api
+    from placer.core.runtime import parse_ep
+
+    for name in ep or ():
+        parse_ep(name)
+    for path in (save, *(path for _, path in outputs)):
+        if path is not None:
+            check_writable(path)
+    measuring = api.MeasuringOptions(
+        eps=tuple(ep or ()),
+        shapes=dict(parse_shape_option(text) for text in shape or ()),
+        inputs=inputs,
+        settings=options.parse_settings(threads, spinning),
+        time_limit_s=time_limit_s,
+        fresh=fresh,
+        cache_directory=options.cache_directory(),
+    )
+    with screen.Progress() as progress:
+        answer = api.recommend(
+            model,
+            workload=workload,
+            device=device,
+            network=network,
+            clouds=cloud or (),
+            evidence=evidence or (),
+            measure=not no_measure,
+            options=measuring,
+            as_of=date,
+            progress=progress,
+            warn=screen.warn,
+        )
+    from placer.files.writing import write_atomically
+
+    from placer import reports
+
+    screen.emit(
+        outputs,
+        lambda name: reports.render(answer, name, width=screen.width(), color=screen.wants_color()),
+    )
+    if save is not None:
+        write_atomically(save, reports.render(answer, "json"))
+    failure = api.measuring_failure(answer, measuring.eps)
+    if failure is not None:
+        raise MeasuringError(failure, hint="`placer doctor` says what is missing")
+    raise typer.Exit({True: 0, False: 1, None: 5}[answer.decision.feasible])

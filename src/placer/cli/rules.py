@@ -1,0 +1,79 @@
+"""``placer rules``: what is checked, why, and how to fix it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from placer.cli import options, screen
+from placer.core.errors import UsageError, near_match
+
+app = typer.Typer(no_args_is_help=True, help="List and explain the rules.")
+
+LIST_FORMATS = ("text", "json", "markdown")
+
+
+@app.command("list")
+def list_rules(
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="text, json or markdown."),
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
+    ] = None,
+) -> None:
+    """List all rules."""
+    screen.emit(options.parse_outputs(output or (), format_, LIST_FORMATS), _listing)
+
+
+@app.command("explain")
+def explain(
+    rule_id: Annotated[str, typer.Argument(metavar="ID", help="Rule id, for instance PLC101.")],
+) -> None:
+    """Explain one rule: what it checks, why, an example, how to fix it."""
+    from placer.core.rules import RULES
+
+    by_id = {rule.id: rule for rule in RULES}
+    rule = by_id.get(rule_id.upper())
+    if rule is None:
+        raise UsageError(
+            f"unknown rule '{rule_id}'{near_match(rule_id, by_id)}",
+            hint="`placer rules list` shows all",
+        )
+    typer.echo(
+        f"{rule.id}: {rule.title} ({rule.severity.label})\n\n"
+        f"What it checks\n  {rule.what}\n\nWhy\n  {rule.why}\n\n"
+        f"Example\n  {rule.example}\n\nHow to fix\n  {rule.fix}"
+    )
+
+
+def _listing(name: str) -> str:
+    from placer.core.rules import RULES
+
+    if name == "json":
+        rows = [
+            {
+                "id": rule.id,
+                "title": rule.title,
+                "severity": rule.severity.label,
+                "what": rule.what,
+                "why": rule.why,
+                "example": rule.example,
+                "fix": rule.fix,
+            }
+            for rule in RULES
+        ]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    if name == "markdown":
+        parts = ["# Rules\n\nWritten by `placer rules list --format markdown`; do not edit.\n"]
+        parts += [
+            f"\n## {rule.id}: {rule.title}\n\nHighest severity: {rule.severity.label}.\n\n"
+            f"**What it checks.** {rule.what}\n\n**Why.** {rule.why}\n\n"
+            f"**Example.** {rule.example}\n\n**How to fix.** {rule.fix}\n"
+            for rule in RULES
+        ]
+        return "".join(parts)
+    return "".join(f"{rule.id}  {rule.severity.label:8} {rule.title}\n" for rule in RULES)

@@ -1,0 +1,36 @@
+"""``placer schema``: the JSON Schema of what placer writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import typer
+
+from placer.core.errors import UsageError, near_match
+
+
+def _recommendation() -> dict[str, Any]:
+    from placer.reports.json import recommendation_schema
+
+    return recommendation_schema()
+
+
+KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
+    {"recommendation": _recommendation}
+)
+
+
+def command(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help=f"What to describe: {', '.join(KINDS)}.")
+    ],
+) -> None:
+    """Print the JSON Schema (draft 2020-12) of a document that placer writes."""
+    if kind not in KINDS:
+        raise UsageError(
+            f"unknown kind '{kind}'{near_match(kind, KINDS)}", hint=f"kinds: {', '.join(KINDS)}"
+        )
+    typer.echo(json.dumps(KINDS[kind](), indent=2))

@@ -1,0 +1,72 @@
+"""What goes to the terminal: reports on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import typer
+
+
+def wants_color() -> bool:
+    """Tell whether standard output is a terminal that may be coloured."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def width() -> int:
+    """Return the width for text reports: the terminal's, or 100 where there is none."""
+    return shutil.get_terminal_size((100, 40)).columns
+
+
+def warn(text: str) -> None:
+    """Say something on standard error."""
+    typer.echo(f"warning: {text}", err=True)
+
+
+class Progress:
+    """One line on standard error that tells what is measured and for how long at most.
+
+    On a terminal the line is rewritten and goes away at the end; elsewhere only the first one
+    is written.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._is_started = False
+
+    def __enter__(self) -> Callable[[str], None]:
+        """Return the function that shows a text."""
+        return self._show
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take the line away."""
+        if self._is_terminal and self._is_started:
+            typer.echo("\r\x1b[K", err=True, nl=False)
+
+    def _show(self, text: str) -> None:
+        if self._is_terminal:
+            columns = shutil.get_terminal_size((80, 24)).columns
+            typer.echo(f"\r\x1b[K{text[: columns - 1]}", err=True, nl=False)
+        elif not self._is_started:
+            typer.echo(text, err=True)
+        self._is_started = True
+
+
+def emit(outputs: Sequence[tuple[str, str | None]], render: Callable[[str], str]) -> None:
+    """Render each (format, file or None) and write it where it belongs."""
+    from placer.files.writing import write_atomically
+
+    for name, path in outputs:
+        text = render(name)
+        if path is None:
+            typer.echo(text, nl=not text.endswith("\n"))
+        else:
+            write_atomically(path, text)

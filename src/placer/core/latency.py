@@ -1,0 +1,373 @@
+"""Latency of a placement: samples are composed, then the quantile is read.
+
+The bound of a composed quantile is over the inputs: each replicate resamples the measured
+samples in blocks and draws each modelled input once from its interval. More draws per replicate
+therefore never narrow a bound, and never change a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from placer.core.compute import draw_factor
+from placer.core.environment import Basis, NetworkPath
+from placer.core.estimate import Latency, TargetVerdict, Verdict
+from placer.core.placement import SiteTime
+from placer.core.queueing import arrival_times_s, overflow, waits_s
+from placer.core.sequential import (
+    block_length,
+    correlation_runs,
+    judge,
+    quantile,
+    quantile_bounds,
+)
+from placer.core.transfer import draw_rates, draw_rtt_s, lower_bound_known, request_s
+from placer.core.units import format_duration, format_percentile
+from placer.core.workload import Arrival, LatencyTarget, Workload
+
+SEED = 20261123
+REPLICATES = 200
+DRAWS = 2000
+QUEUED_REQUESTS = 5000
+REPORTED_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """Quantiles of a latency over replicates of its uncertain inputs."""
+
+    percentiles: tuple[float, ...]
+    quantiles_s: np.ndarray
+    """Shape (replicates, percentiles)."""
+    means_s: np.ndarray
+    """Shape (replicates,)."""
+    is_lower_bound: bool
+    """Something is unknown and counted as nothing: only ``violated`` can be claimed."""
+    unknowns: tuple[str, ...] = ()
+    """What is unknown, as sentences."""
+
+    def at(self, percentile: float) -> np.ndarray:
+        """Return the quantile in every replicate, shape (replicates,)."""
+        return self.quantiles_s[:, self.percentiles.index(percentile)]
+
+    def latency(self) -> Latency | None:
+        """Return the estimates of the reported quantiles; None for a mere lower bound."""
+        if self.is_lower_bound:
+            return None
+        p50, p90, p95, p99 = (float(np.median(self.at(p))) for p in REPORTED_PERCENTILES)
+        return Latency(p50, p90, p95, p99, float(np.median(self.means_s)))
+
+
+def segments_of(time: SiteTime) -> tuple[np.ndarray, ...]:
+    """Return the measured samples of each process, shape (n,) each."""
+    if time.measurement is None:
+        return ()
+    return tuple(np.asarray(run.samples_s) for run in time.measurement.processes)
+
+
+def is_disturbed(time: SiteTime) -> bool:
+    """Tell whether the measurement behind a time was disturbed."""
+    return time.measurement is not None and time.measurement.instrument.is_disturbed
+
+
+def mean_service_s(time: SiteTime) -> float | None:
+    """Return the mean time of one inference; None: unknown."""
+    if time.measurement is not None:
+        return float(np.mean(np.concatenate(segments_of(time))))
+    return None if time.estimate is None else time.estimate.median_s
+
+
+def basis_of_time(time: SiteTime) -> Basis:
+    """Return the basis of a site's time; assumed where it is unknown."""
+    if time.measurement is not None:
+        return Basis.MEASURED
+    return Basis.ASSUMED if time.estimate is None else time.estimate.basis
+
+
+class ServiceDraws:
+    """Draws of a site's time, one array per replicate."""
+
+    def __init__(self, time: SiteTime) -> None:
+        self._time = time
+        self.segments_s = segments_of(time)
+        if self.segments_s:
+            self._samples_s = np.concatenate(self.segments_s)
+            self._block = min(
+                block_length(correlation_runs(self.segments_s)),
+                max(1, len(self._samples_s) // 3),
+            )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a measurement or a model of the time."""
+        return bool(self.segments_s) or self._time.estimate is not None
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Return ``n`` times of one replicate, shape (n,); zeros where the time is unknown."""
+        if self.segments_s:
+            starts = rng.integers(0, len(self._samples_s), -(-n // self._block))
+            index = (starts[:, np.newaxis] + np.arange(self._block)).ravel()[:n]
+            values_s = self._samples_s[index % len(self._samples_s)]
+            return values_s * self._factor(rng, self._time.factor_90)
+        estimate = self._time.estimate
+        if estimate is None:
+            return np.zeros(n)
+        centre_s = (estimate.high_s * estimate.low_s) ** 0.5
+        return np.full(n, centre_s * self._factor(rng, (estimate.high_s / estimate.low_s) ** 0.5))
+
+    def shortage(self, percentile: float) -> str | None:
+        """Say why the samples give no upper bound at a percentile; None: they do."""
+        if not self.segments_s:
+            return None
+        _, high_s = quantile_bounds(self._samples_s, percentile, block_runs=self._block)
+        if high_s is not None:
+            return None
+        return (
+            f"{len(self._samples_s)} runs give no upper bound for {format_percentile(percentile)}"
+        )
+
+    @staticmethod
+    def _factor(rng: np.random.Generator, factor_90: float) -> float:
+        return float(draw_factor(rng, 1, factor_90)[0]) if factor_90 > 1 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a request is answered: service on a site, and what comes before and after it."""
+
+    service: ServiceDraws
+    path: NetworkPath | None = None
+    """None: the site is the device."""
+    up_bytes: int | None = 0
+    down_bytes: int | None = 0
+    waits_s: np.ndarray | None = None
+    """Waiting times at a shared site to draw from, shape (n,)."""
+    queue: tuple[float, Arrival] | None = None
+    """(rate in Hz, arrival process) of the requests that queue for this one server."""
+
+    @property
+    def unknowns(self) -> tuple[str, ...]:
+        """What is unknown about this way, as sentences."""
+        found: tuple[str, ...] = ()
+        if not self.service.is_known:
+            found += ("the time of an inference there is unknown",)
+        if self.path is not None and self.up_bytes is None:
+            found += ("the size of a request is unknown (state it: --wire-input)",)
+        if self.path is not None and self.down_bytes is None:
+            found += ("the size of an answer is unknown",)
+        return found
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether something is unknown, so that the draws bound the latency from below only."""
+        return bool(self.unknowns) or (self.path is not None and not lower_bound_known(self.path))
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Return ``n`` latencies of one replicate; what is unknown counts as nothing."""
+        total_s = self.service.draw(rng, n)
+        if self.queue is not None:
+            rate_hz, arrival = self.queue
+            total_s = total_s + waits_s(arrival_times_s(rate_hz, n, arrival, rng), total_s, 1)
+        if self.waits_s is not None:
+            total_s = total_s + rng.choice(self.waits_s, n)
+        if self.path is not None:
+            total_s = total_s + _transfer_s(
+                self.path, self.up_bytes or 0, self.down_bytes or 0, rng, n
+            )
+        return total_s
+
+
+def compose(ways: Sequence[tuple[Way, float]], targets: Sequence[LatencyTarget]) -> Composed:
+    """Compose the latency of requests of which each share takes one way.
+
+    Parameters
+    ----------
+    ways
+        (way, share of the requests); the shares add to 1.
+    """
+    rng = np.random.default_rng(SEED)
+    percentiles = tuple(sorted({*REPORTED_PERCENTILES, *(target.percentile for target in targets)}))
+    ranks = np.clip(np.ceil(np.array(percentiles) * DRAWS - 1e-9).astype(int) - 1, 0, DRAWS - 1)
+    quantiles_s = np.empty((REPLICATES, len(percentiles)))
+    means_s = np.empty(REPLICATES)
+    for replicate in range(REPLICATES):
+        parts = []
+        left = DRAWS
+        for index, (way, share) in enumerate(ways):
+            n = left if index == len(ways) - 1 else min(left, round(share * DRAWS))
+            left -= n
+            parts.append(way.draw(rng, n))
+        total_s = np.sort(np.concatenate(parts))
+        quantiles_s[replicate] = total_s[ranks]
+        means_s[replicate] = total_s.mean()
+    unknowns = tuple(dict.fromkeys(text for way, _ in ways for text in way.unknowns))
+    is_lower_bound = any(way.is_lower_bound for way, _ in ways)
+    return Composed(percentiles, quantiles_s, means_s, is_lower_bound, unknowns)
+
+
+def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict, bool]:
+    """Judge a target on the samples alone.
+
+    Returns
+    -------
+    The verdict, and whether the samples violate the target but contention forbids the claim.
+    """
+    segments = segments_of(time)
+    disturbed = is_disturbed(time)
+    series = judge(segments, target, may_claim_violated=not disturbed, margin_factor=time.factor_90)
+    held_back = False
+    if disturbed and series.verdict is Verdict.UNPROVEN:
+        quiet = judge(segments, target, may_claim_violated=True, margin_factor=time.factor_90)
+        held_back = quiet.verdict is Verdict.VIOLATED
+    return (
+        TargetVerdict(
+            percentile=target.percentile,
+            limit_s=target.limit_s,
+            value_s=series.value_s,
+            low_s=series.low_s,
+            high_s=series.high_s,
+            verdict=series.verdict,
+            probability=_probability(time, target),
+            reason=series.reason,
+        ),
+        held_back,
+    )
+
+
+def judge_composed(
+    composed: Composed,
+    target: LatencyTarget,
+    *,
+    doubts: Sequence[str] = (),
+    may_claim_violated: bool = True,
+) -> tuple[TargetVerdict, bool]:
+    """Judge a target on composed quantiles.
+
+    Parameters
+    ----------
+    doubts
+        Why ``met`` cannot be claimed however low the estimate is.
+
+    Returns
+    -------
+    The verdict, and whether ``violated`` was held back because of contention.
+    """
+    values_s = composed.at(target.percentile)
+    low_s = quantile(values_s, 1 - CONFIDENCE)
+    high_s = quantile(values_s, CONFIDENCE)
+    value_s = float(np.median(values_s))
+    probability = float(np.mean(values_s <= target.limit_s))
+    limit = format_duration(target.limit_s)
+    name = format_percentile(target.percentile)
+    held_back = low_s > target.limit_s and not may_claim_violated
+    reasons = (*composed.unknowns, *doubts)
+    if low_s > target.limit_s and may_claim_violated:
+        verdict = Verdict.VIOLATED
+        part = " from the known part alone" if composed.is_lower_bound else ""
+        reason = f"{name} is at least {format_duration(low_s)}{part}"
+    elif reasons:
+        verdict, reason = Verdict.UNPROVEN, "; ".join(reasons)
+    elif held_back:
+        verdict, reason = Verdict.UNPROVEN, "over the limit, but the measurement was disturbed"
+    elif high_s <= target.limit_s:
+        verdict, reason = Verdict.MET, f"{name} is at most {format_duration(high_s)}"
+    else:
+        verdict = Verdict.UNPROVEN
+        reason = (
+            f"{name} lies between {format_duration(low_s)} and {format_duration(high_s)}, "
+            f"the limit of {limit} within"
+        )
+    known = not composed.is_lower_bound
+    return (
+        TargetVerdict(
+            percentile=target.percentile,
+            limit_s=target.limit_s,
+            value_s=value_s if known else None,
+            low_s=low_s,
+            high_s=high_s if known and not reasons else None,
+            verdict=verdict,
+            probability=probability if known else None,
+            reason=reason,
+        ),
+        held_back,
+    )
+
+
+def shared_instances(
+    service_s: float, workload: Workload, targets: Sequence[LatencyTarget]
+) -> tuple[int, np.ndarray] | None:
+    """Find how many instances the whole fleet needs, and the waits its requests then see.
+
+    The number is the smallest at which waiting adds at most 5 % of the tightest limit (without
+    a target: of the service time) at the highest asked percentile.
+
+    Returns
+    -------
+    (instances, waits in seconds of shape (n,)), or None where no rate is stated.
+    """
+    if workload.rate_hz is None:
+        return None
+    rng = np.random.default_rng(SEED)
+    total_hz = workload.rate_hz * workload.fleet
+    percentile = max((target.percentile for target in targets), default=0.99)
+    allowed_s = 0.05 * min((target.limit_s for target in targets), default=service_s)
+    arrivals_s = arrival_times_s(
+        workload.rate_hz, QUEUED_REQUESTS, workload.arrival, rng, fleet=workload.fleet
+    )
+    services_s = np.full(len(arrivals_s), service_s)
+    instances = int(total_hz * service_s) + 1
+    while True:
+        waits = waits_s(arrivals_s, services_s, instances)
+        if quantile(waits, percentile) <= allowed_s or instances > 2 * total_hz * service_s + 8:
+            return instances, waits
+        instances += max(1, instances // 20)
+
+
+def overflow_share(time: SiteTime, workload: Workload) -> float:
+    """Return the share of requests that find the device busy; 0 where no rate is stated."""
+    service = ServiceDraws(time)
+    if workload.rate_hz is None or not service.is_known:
+        return 0.0
+    rng = np.random.default_rng(SEED)
+    arrivals_s = arrival_times_s(workload.rate_hz, QUEUED_REQUESTS, workload.arrival, rng)
+    return float(overflow(arrivals_s, service.draw(rng, len(arrivals_s))).mean())
+
+
+def _transfer_s(
+    path: NetworkPath, up_bytes: int, down_bytes: int, rng: np.random.Generator, n: int
+) -> np.ndarray:
+    uniform = (rng.permutation(n) + rng.random(n)) / n
+    if path.rtt_samples_s:
+        samples_s = np.asarray(path.rtt_samples_s)
+        resampled_s = np.sort(samples_s[rng.integers(0, len(samples_s), len(samples_s))])
+        rtt_s = resampled_s[(uniform * len(samples_s)).astype(int)]
+    elif any(percentile <= 0.5 for percentile, _ in path.rtt_quantiles_s):
+        rtt_s = draw_rtt_s(path, uniform)
+    else:
+        rtt_s = np.zeros(n)
+    uplink, downlink = (
+        np.full(n, np.inf if rate is None else rate[0]) for rate in draw_rates(path, rng, 1)
+    )
+    return request_s(
+        path,
+        up_bytes=up_bytes,
+        down_bytes=down_bytes,
+        rtt_s=rtt_s,
+        uplink_bytes_per_s=uplink,
+        downlink_bytes_per_s=downlink,
+    )
+
+
+def _probability(time: SiteTime, target: LatencyTarget) -> float:
+    """Return the share of bootstrap replicates whose quantile keeps the limit."""
+    rng = np.random.default_rng(SEED)
+    draws = ServiceDraws(time)
+    n = sum(map(len, draws.segments_s))
+    kept = sum(
+        quantile(draws.draw(rng, n), target.percentile) <= target.limit_s for _ in range(REPLICATES)
+    )
+    return kept / REPLICATES

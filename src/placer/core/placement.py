@@ -1,0 +1,105 @@
+"""What can be chosen: sites with their times, and the placements made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from placer.core.compute import ComputeEstimate
+from placer.core.environment import Assumption, CloudOffer, Device, NetworkPath
+from placer.core.finding import Finding
+from placer.core.measurement import Measurement
+from placer.core.rules.rule import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTime:
+    """How long one inference takes on a site: measured, modelled, or unknown."""
+
+    measurement: Measurement | None = None
+    factor_90: float = 1.0
+    """Multiplicative 90 % uncertainty on top of the samples; 1 for a measurement of this run."""
+    level: str = "E0"
+    """Evidence level of the measurement."""
+    source: str = ""
+    """Where the measurement comes from; with neither measurement nor estimate: why not."""
+    estimate: ComputeEstimate | None = None
+    """The modelled time; used where there is no measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSite:
+    """The device with one execution provider."""
+
+    ep: str
+    time: SiteTime
+    failure: Failure | None = None
+    """Why it could not be measured; None: it was, or it is modelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloudSite:
+    """One cloud offer."""
+
+    offer: CloudOffer
+    time: SiteTime
+    failure: Failure | None = None
+    """The runtime is the same as here and refused the model here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Everything on the device."""
+
+    site: EdgeSite
+
+    @property
+    def id(self) -> str:
+        """``edge:cpu``."""
+        return f"edge:{self.site.ep}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Everything in the cloud."""
+
+    site: CloudSite
+
+    @property
+    def id(self) -> str:
+        """``cloud:aws-g4dn.xlarge@us-east-1``."""
+        offer = self.site.offer
+        return f"cloud:{offer.name}" + (f"@{offer.region}" if offer.region else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Device first with the cloud when it is busy or down, or the other way round."""
+
+    edge: EdgeSite
+    cloud: CloudSite
+    prefers_device: bool
+
+    @property
+    def id(self) -> str:
+        """``fallback:prefer_device:cpu+aws-g4dn.xlarge@us-east-1``."""
+        prefer = "prefer_device" if self.prefers_device else "prefer_cloud"
+        return f"fallback:{prefer}:{self.edge.ep}+{Cloud(self.cloud).id.removeprefix('cloud:')}"
+
+
+PlacementOption = Edge | Cloud | Fallback
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where the model could run, over what, and what of that nobody stated."""
+
+    device: Device
+    path: NetworkPath
+    edges: tuple[EdgeSite, ...]
+    clouds: tuple[CloudSite, ...]
+    fastest_path: NetworkPath | None = None
+    """Set where ``path`` is only assumed: the fastest path it could plausibly be instead."""
+    electricity_usd_per_kwh: float | None = None
+    assumptions: tuple[Assumption, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Findings on the inputs, made while they were gathered."""

@@ -1,0 +1,103 @@
+"""What leaves the device, and where it may go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from placer.core.estimate import Leaves, Placement
+from placer.core.workload import DataClass
+
+EU_MEMBERS = frozenset({
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
+    "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+})  # fmt: skip
+"""ISO 3166-1 codes of the member states of the European Union (since 2020-02-01)."""
+EEA_BESIDE_EU = frozenset({"IS", "LI", "NO"})
+"""States of the European Economic Area outside the Union: GDPR holds there (EEA joint committee
+decision 154/2018)."""
+
+_ALIASES = {"GB": "UK", "EL": "GR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """What a data class asks of raw input that leaves the device."""
+
+    may_leave: bool
+    needs_encryption: bool
+    needs_region: bool
+    """The regions where it may be processed must be stated."""
+
+
+TRANSPORT = {
+    DataClass.PUBLIC: Transport(may_leave=True, needs_encryption=False, needs_region=False),
+    DataClass.INTERNAL: Transport(may_leave=True, needs_encryption=True, needs_region=False),
+    DataClass.PERSONAL: Transport(may_leave=True, needs_encryption=True, needs_region=True),
+    DataClass.SPECIAL: Transport(may_leave=False, needs_encryption=True, needs_region=True),
+}
+"""Public: anything. Internal: encrypted (ISO/IEC 27001:2022 annex A 5.14). Personal: encrypted
+(GDPR article 32) and to a stated region (chapter V). Special: stays (article 9 forbids processing
+it unless an exception holds, which no tool can know)."""
+
+
+def leaves(placement: Placement) -> Leaves:
+    """Return the most revealing thing that leaves the device under a placement.
+
+    A fallback sends raw input as soon as either side is busy or down, so it counts as sending it.
+    """
+    match placement:
+        case Placement.EDGE | Placement.NONE:
+            return Leaves.NOTHING
+        case Placement.CLOUD | Placement.FALLBACK | Placement.CASCADE:
+            return Leaves.RAW_INPUT
+        case Placement.SPLIT:
+            return Leaves.INTERMEDIATE
+        case _:
+            assert_never(placement)
+
+
+def allowed_in(
+    region: str | None, jurisdiction: str | None, allowed: tuple[str, ...]
+) -> bool | None:
+    """Tell whether a place is among the allowed ones; None: not known.
+
+    An allowed place is a region's own name, a jurisdiction (``EU`` covers its member states,
+    ``EEA`` the EU and Iceland, Liechtenstein and Norway) or a country. Case does not matter.
+
+    Parameters
+    ----------
+    region
+        The provider's region name; None: unknown.
+    jurisdiction
+        ``EU``, ``US``, ... or a country; None: unknown.
+    allowed
+        Empty: not restricted.
+    """
+    if not allowed:
+        return True
+    places = {_place(name) for name in allowed}
+    if region is not None and _place(region) in places:
+        return True
+    if jurisdiction is None:
+        return None
+    where = _place(jurisdiction)
+    if places & _covering(where):
+        return True
+    inside = {"EU": EU_MEMBERS, "EEA": EU_MEMBERS | EEA_BESIDE_EU | {"EU"}}.get(where, frozenset())
+    names_a_region = any(len(place) > 3 for place in places)
+    if places & inside or (region is None and names_a_region):
+        return None
+    return False
+
+
+def _place(name: str) -> str:
+    upper = name.strip().upper()
+    return _ALIASES.get(upper, upper)
+
+
+def _covering(place: str) -> set[str]:
+    """Return the names that cover a place, its own included."""
+    if place in EU_MEMBERS or place == "EU":
+        return {place, "EU", "EEA"}
+    return {place, "EEA"} if place in EEA_BESIDE_EU else {place}

@@ -1,0 +1,86 @@
+"""Waiting time at a site that serves requests one after another."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+import numpy.typing as npt
+
+from placer.core.workload import Arrival
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def arrival_times_s(
+    rate_hz: float, n: int, arrival: Arrival, rng: np.random.Generator, *, fleet: int = 1
+) -> FloatArray:
+    """Return the first n arrivals of all devices together, ascending, shape (n,).
+
+    Periodic devices tick at their own random phase; Poisson streams add up to one.
+
+    Parameters
+    ----------
+    rate_hz
+        Requests per second of one device.
+    fleet
+        Number of devices.
+    """
+    match arrival:
+        case Arrival.PERIODIC:
+            phases = np.sort(rng.random(fleet))
+            ticks = np.arange(-(-n // fleet))
+            return np.asarray((ticks[:, np.newaxis] + phases).ravel()[:n] / rate_hz)
+        case Arrival.POISSON:
+            return np.cumsum(rng.exponential(1 / (rate_hz * fleet), n))
+
+
+def waits_s(arrivals_s: FloatArray, services_s: FloatArray, servers: int) -> FloatArray:
+    """Return the waiting time of each request, first come first served, shape (n,).
+
+    Parameters
+    ----------
+    arrivals_s
+        Ascending, shape (n,).
+    services_s
+        Service time of each request, shape (n,).
+    servers
+        Identical servers that share one queue, at least 1.
+
+    Source: one server: Lindley's recursion (1952), unrolled; several: Kiefer and Wolfowitz (1955).
+    """
+    if len(arrivals_s) == 0:
+        return np.zeros(0)
+    if servers == 1:
+        backlog = np.concatenate(([0.0], np.cumsum(services_s[:-1] - np.diff(arrivals_s))))
+        return np.asarray(backlog - np.minimum.accumulate(backlog), dtype=np.float64)
+    free_at_s = [float(arrivals_s[0])] * servers
+    found = np.empty(len(arrivals_s))
+    pairs = zip(arrivals_s.tolist(), services_s.tolist(), strict=True)
+    for index, (arrival_s, service_s) in enumerate(pairs):
+        wait_s = max(0.0, free_at_s[0] - arrival_s)
+        found[index] = wait_s
+        heapq.heapreplace(free_at_s, arrival_s + wait_s + service_s)
+    return found
+
+
+def overflow(arrivals_s: FloatArray, services_s: FloatArray) -> BoolArray:
+    """Tell which requests find a single server without a queue busy, shape (n,).
+
+    Those are the ones that a fallback which prefers the device sends to the cloud.
+    """
+    refused = np.zeros(len(arrivals_s), dtype=np.bool_)
+    free_at_s = -np.inf
+    pairs = zip(arrivals_s.tolist(), services_s.tolist(), strict=True)
+    for index, (arrival_s, service_s) in enumerate(pairs):
+        if arrival_s < free_at_s:
+            refused[index] = True
+        else:
+            free_at_s = arrival_s + service_s
+    return refused
+
+
+def utilisation(rate_hz: float, mean_service_s: float, servers: int) -> float:
+    """Return the offered load per server; at 1 and above the queue grows without end."""
+    return rate_hz * mean_service_s / servers

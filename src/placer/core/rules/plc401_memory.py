@@ -1,0 +1,55 @@
+"""PLC401: the model does not fit into the site's memory."""
+
+from __future__ import annotations
+
+from placer.core.finding import Effect, Finding, Severity
+from placer.core.rules.rule import Case, Rule, finding
+from placer.core.units import format_bytes
+
+
+def _check(case: Case) -> tuple[Finding, ...]:
+    found: tuple[Finding, ...] = ()
+    for failure in case.failures:
+        if failure.kind == "killed":
+            found += finding(
+                "PLC401",
+                case,
+                f"{failure.message}",
+                "a smaller model or variant, or a device with more memory",
+                effect=Effect.VIOLATED,
+            )
+    if case.edge_ep is not None:
+        found += _fits(
+            case, case.device.name, case.edge_memory_bytes, case.device.memory_bytes, "device"
+        )
+    if case.offer is not None:
+        needed = case.cloud_memory_bytes or case.model_bytes
+        found += _fits(case, case.offer.name, needed, case.offer.memory_bytes, "instance")
+    return found
+
+
+def _fits(
+    case: Case, name: str, needed_bytes: int | None, has_bytes: int | None, kind: str
+) -> tuple[Finding, ...]:
+    if needed_bytes is None or has_bytes is None or needed_bytes <= has_bytes:
+        return ()
+    return finding(
+        "PLC401",
+        case,
+        f"the model needs {format_bytes(needed_bytes)}, {name} has {format_bytes(has_bytes)}",
+        f"a smaller model or variant, or a larger {kind}",
+        effect=Effect.VIOLATED,
+    )
+
+
+RULE = Rule(
+    id="PLC401",
+    title="not enough memory",
+    severity=Severity.ERROR,
+    what="Whether the measured peak memory (in the cloud without a measurement: the model's "
+    "size, the least it can need) fits the site's memory.",
+    why="A process that outgrows its memory is killed, in the field, by someone else's process.",
+    example="A device profile with `memory: 64 MiB` and a model that peaks at 90 MiB: violated.",
+    fix="A smaller model or variant, or a larger device.",
+    check=_check,
+)

@@ -1,0 +1,91 @@
+"""What a rule is, and what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from placer.core.environment import CloudOffer, Device, NetworkPath
+from placer.core.estimate import Leaves, Placement, Quality, TargetVerdict
+from placer.core.finding import Effect, Finding, Severity
+from placer.core.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an execution provider could not be measured on a site."""
+
+    kind: str
+    """``unavailable``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One candidate as the rules see it: a placement with its estimate."""
+
+    id: str
+    placement: Placement
+    workload: Workload
+    device: Device
+    edge_ep: str | None
+    """Execution provider on the device; None: the model does not run there."""
+    offer: CloudOffer | None
+    """None: the model does not run in the cloud."""
+    path: NetworkPath
+    targets: tuple[TargetVerdict, ...]
+    leaves_device: Leaves
+    answers_offline: bool
+    """Requests are answered, at the stated rate, while the link is down."""
+    nodes_by_ep: tuple[tuple[str, int], ...]
+    edge_memory_bytes: int | None
+    """Peak memory of the model's process on the device."""
+    cloud_memory_bytes: int | None
+    model_bytes: int
+    capacity_hz: float | None
+    demand_hz: float | None
+    """Requests per second that the capacity is held against; None: no rate stated."""
+    usd_per_month: float | None
+    missing_prices: tuple[str, ...]
+    quality: Quality | None
+    doubts: tuple[str, ...]
+    """What is weak in the inputs, as sentences."""
+    is_settled_by_quiet: bool
+    """The samples violate the target, but contention forbids the claim."""
+    deciding_assumption: str | None
+    """An assumed input whose other plausible values change the verdict; None: there is none."""
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: a pure function with its explanation."""
+
+    id: str
+    title: str
+    severity: Severity
+    """The highest severity it reports."""
+    what: str
+    why: str
+    example: str
+    fix: str
+    check: Callable[[Case], tuple[Finding, ...]]
+
+
+def finding(
+    rule: str,
+    case: Case,
+    message: str,
+    remedy: str,
+    *,
+    effect: Effect,
+    severity: Severity | None = None,
+) -> tuple[Finding, ...]:
+    """Return one finding on a case; the severity follows the effect unless given."""
+    if severity is None:
+        severity = {
+            Effect.VIOLATED: Severity.ERROR,
+            Effect.UNPROVEN: Severity.WARNING,
+            Effect.NONE: Severity.NOTE,
+        }[effect]
+    return (Finding(rule, severity, effect, message, remedy, case.id),)

@@ -1,0 +1,145 @@
+"""A handle on one measuring process: requests with deadlines, and a clear word when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from types import TracebackType
+from typing import IO, Any
+
+GRACE_S = 10.0
+"""Time beyond a request's own limit before the process counts as hung."""
+
+
+class ChildError(Exception):
+    """The measuring process could not do what it was asked.
+
+    Parameters
+    ----------
+    kind
+        ``unavailable``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``.
+    message
+        What happened, for people.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+
+
+_KINDS = {
+    "UnavailableError": "unavailable",
+    "UnsupportedModelError": "unsupported",
+    "MemoryError": "killed",
+}
+
+
+class Child:
+    """One fresh measuring process. A context manager: the process never outlives the block."""
+
+    def __init__(self) -> None:
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            # -P: a file called numpy.py in the user's directory is not what we mean by numpy
+            [sys.executable, "-P", "-m", "placer.profiling.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            start_new_session=True,  # Ctrl-C is ours to handle, then we end the child
+        )
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Child:
+        """Return the handle."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the process and wait for it."""
+        self._end()
+        self._stderr.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def ask(self, operation: str, *, deadline_s: float, **arguments: Any) -> dict[str, Any]:
+        """Send one request and wait for its answer.
+
+        Raises
+        ------
+        ChildError
+            The process refused, died, or did not answer within ``deadline_s`` seconds.
+        """
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # its death is reported below
+            self._process.stdin.write(json.dumps({"operation": operation, **arguments}) + "\n")
+            self._process.stdin.flush()
+        try:
+            line = self._lines.get(timeout=deadline_s)
+        except queue.Empty:
+            self._end()
+            raise ChildError(
+                "hung", f"no answer to '{operation}' within {deadline_s:.0f} s; it was ended"
+            ) from None
+        if line is None:
+            raise self._death(operation)
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise ChildError(_KINDS.get(answer["error"], "failed"), answer["message"])
+        return answer
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(ValueError):  # the pipe was closed under us
+            for line in self._process.stdout:
+                self._lines.put(line)
+        self._lines.put(None)
+
+    def _death(self, operation: str) -> ChildError:
+        code = self._process.wait()
+        doing = {"open": "creating the session", "warm_up": "warming up"}.get(operation, "running")
+        if code == -signal.SIGKILL:
+            return ChildError(
+                "killed", f"the measuring process was killed while {doing} (out of memory?)"
+            )
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit status {code}"
+        tail = self._stderr_tail()
+        return ChildError(
+            "crashed", f"the measuring process ended {how} while {doing}{tail and ': '}{tail}"
+        )
+
+    def _stderr_tail(self) -> str:
+        self._stderr.seek(0)
+        lines = self._stderr.read()[-4000:].decode(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else ""
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if hasattr(os, "killpg"):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                else:
+                    self._process.kill()
+        self._process.wait()
+        self._reader.join(timeout=5)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()

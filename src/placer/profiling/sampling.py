@@ -1,0 +1,375 @@
+"""Measuring execution providers of this machine until the question is answered.
+
+Three or more fresh processes share the runs of each execution provider; several execution
+providers take turns, process by process, so that drift hits all alike; one child is alive at a
+time, because spinning sessions disturb each other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from placer.core.estimate import Verdict
+from placer.core.measurement import (
+    Instrument,
+    Machine,
+    Measurement,
+    ProcessRun,
+    ScreenedSetting,
+    SessionSettings,
+)
+from placer.core.sequential import (
+    SeriesVerdict,
+    correlation_runs,
+    judge,
+    median_settled,
+    planned_runs,
+)
+from placer.core.units import format_duration
+from placer.core.workload import LatencyTarget
+from placer.profiling.child import GRACE_S, Child, ChildError
+from placer.profiling.counters import Counters
+from placer.profiling.instrument import judge_instrument
+
+PROCESSES = 3
+MIN_RUNS_PER_PROCESS = 20
+MAX_GAP_S = 0.05
+"""Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
+BLOCK_S = 0.1
+"""How long a block of runs lasts between two looks at the series."""
+SCREEN_RUNS = 30
+SCREEN_S = 0.25
+SCREEN_GAIN_RATIO = 0.05
+"""A setting replaces the default one only if its median is better by more than this."""
+MAX_RUNS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure, and when to stop."""
+
+    model_path: str
+    subjects: tuple[tuple[str, str], ...]
+    runtime_module: str
+    eps: tuple[str, ...]
+    targets: tuple[LatencyTarget, ...]
+    inputs_path: str
+    dtypes: tuple[tuple[str, str], ...]
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    input_source: str
+    interval_s: float
+    """Time between two requests of the workload; 0: back to back."""
+    settings: SessionSettings | None
+    """None: screen the usual ones and take the best."""
+    time_limit_s: float
+    """For each execution provider."""
+    processes: int = PROCESSES
+    min_runs: int = 0
+    """Take at least this many runs even if the question is answered earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An execution provider that could not be measured."""
+
+    ep: str
+    kind: str
+    """As ``ChildError.kind``."""
+    message: str
+
+
+@dataclass(slots=True)
+class _Series:
+    """What has been measured of one execution provider so far."""
+
+    ep: str
+    settings: SessionSettings
+    screened: tuple[ScreenedSetting, ...] = ()
+    segments_s: list[np.ndarray] = field(default_factory=list)
+    processes: list[ProcessRun] = field(default_factory=list)
+    counters: Counters | None = None
+    frequencies_hz: list[float] = field(default_factory=list)
+    runtime: str = ""
+    nodes_by_ep: tuple[tuple[str, int], ...] = ()
+    gap_s: float = 0.0
+    spent_s: float = 0.0
+
+    def add_block(self, answer: dict[str, Any]) -> None:
+        counters = Counters(**answer["counters"])
+        self.counters = counters if self.counters is None else self.counters.plus(counters)
+        if answer["frequency_hz"] is not None:
+            self.frequencies_hz.append(answer["frequency_hz"])
+
+    def restarted(self) -> _Series:
+        return _Series(
+            ep=self.ep,
+            settings=self.settings,
+            screened=self.screened,
+            spent_s=self.spent_s,
+        )
+
+    def instrument(self) -> Instrument:
+        assert self.counters is not None
+        return judge_instrument(
+            self.segments_s,
+            self.counters,
+            correlation_runs=correlation_runs(self.segments_s),
+            frequencies_hz=self.frequencies_hz,
+            threads=self.settings.intra_op_threads,
+            cores=os.cpu_count() or 1,
+        )
+
+
+Progress = Callable[[str], None]
+
+
+def measure(
+    plan: Plan, *, machine: Machine, today: str, progress: Progress = lambda text: None
+) -> tuple[Measurement | Failure, ...]:
+    """Measure each execution provider of the plan; a failing one does not stop the others.
+
+    Returns
+    -------
+    One result per execution provider, in the order of the plan. Runs end when every target is
+    settled, the median is known within 2 % (no target), or the time limit is reached.
+    """
+    results: dict[str, Measurement | Failure] = {}
+    active: dict[str, _Series] = {}
+    for ep in plan.eps:
+        try:
+            active[ep] = _screen(plan, ep, machine.cores, progress)
+        except ChildError as error:
+            results[ep] = Failure(ep, error.kind, error.message)
+    for turn in range(plan.processes):
+        for ep in list(active):
+            try:
+                _run_process(plan, active[ep], turn, progress)
+            except ChildError as error:
+                results[ep] = Failure(ep, error.kind, error.message)
+                del active[ep]
+    for ep, series in active.items():
+        try:
+            kept = _retry_if_disturbed(plan, series, progress)
+        except ChildError as error:
+            results[ep] = Failure(ep, error.kind, error.message)
+            continue
+        results[ep] = _to_measurement(plan, kept, machine, today)
+    return tuple(results[ep] for ep in plan.eps)
+
+
+def default_settings(cores: int) -> SessionSettings:
+    """Return what ONNX Runtime would use on a machine of ``cores`` usable cores."""
+    return SessionSettings(intra_op_threads=cores, allow_spinning=cores > 1)
+
+
+def candidate_settings(cores: int) -> tuple[SessionSettings, ...]:
+    """Return the settings worth a brief trial, the default first."""
+    if cores == 1:
+        return (default_settings(1),)
+    return (
+        default_settings(cores),
+        SessionSettings(intra_op_threads=cores, allow_spinning=False),
+        SessionSettings(intra_op_threads=1, allow_spinning=False),
+    )
+
+
+def _screen(plan: Plan, ep: str, cores: int, progress: Progress) -> _Series:
+    if plan.settings is not None:
+        return _Series(ep, plan.settings)
+    candidates = candidate_settings(cores)
+    if len(candidates) == 1:
+        return _Series(ep, candidates[0])
+    start_ns = time.perf_counter_ns()
+    tried = []
+    for settings in candidates:
+        spent_s = (time.perf_counter_ns() - start_ns) / 1e9
+        if tried and spent_s > 0.2 * plan.time_limit_s:
+            break
+        progress(f"{ep}: trying {settings.label}")
+        with Child() as child:
+            _open(child, plan, ep, settings, plan.time_limit_s)
+            child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=plan.time_limit_s)
+            answer = child.ask(
+                "sample",
+                runs=SCREEN_RUNS,
+                gap_s=min(plan.interval_s, MAX_GAP_S),
+                limit_s=SCREEN_S,
+                deadline_s=plan.time_limit_s,
+            )
+        samples_s = np.asarray(answer["samples_ns"]) / 1e9
+        tried.append(ScreenedSetting(settings, len(samples_s), float(np.median(samples_s))))
+    default = tried[0]
+    best = min(tried, key=lambda screened: screened.median_s)
+    if best.median_s > (1 - SCREEN_GAIN_RATIO) * default.median_s:
+        best = default
+    return _Series(
+        ep,
+        best.settings,
+        screened=tuple(tried),
+        spent_s=(time.perf_counter_ns() - start_ns) / 1e9,
+    )
+
+
+def _open(
+    child: Child, plan: Plan, ep: str, settings: SessionSettings, limit_s: float
+) -> dict[str, Any]:
+    return child.ask(
+        "open",
+        runtime=plan.runtime_module,
+        model_path=plan.model_path,
+        ep=ep,
+        settings=asdict(settings),
+        inputs_path=plan.inputs_path,
+        dtypes=plan.dtypes,
+        deadline_s=limit_s + GRACE_S,
+    )
+
+
+def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> None:
+    start_ns = time.perf_counter_ns()
+
+    def elapsed_s() -> float:
+        return (time.perf_counter_ns() - start_ns) / 1e9
+
+    budget_s = (plan.time_limit_s - series.spent_s) / (plan.processes - turn)
+    is_last = turn == plan.processes - 1
+    share_runs = max(MIN_RUNS_PER_PROCESS, -(-_planned(plan) // plan.processes))
+    with Child() as child:
+        progress(_progress_text(plan, series, "creating the session"))
+        opened = _open(child, plan, series.ep, series.settings, plan.time_limit_s)
+        series.runtime = opened["runtime"]
+        series.nodes_by_ep = tuple((name, count) for name, count in opened["nodes_by_ep"])
+        gap_s = min(MAX_GAP_S, max(0.0, plan.interval_s - opened["first_inference_s"]))
+        warm = child.ask(
+            "warm_up",
+            gap_s=gap_s,
+            limit_s=max(0.1, min(0.3 * budget_s, budget_s - elapsed_s())),
+            deadline_s=plan.time_limit_s + GRACE_S,
+        )
+        run_s = warm["median_s"]
+        gap_s = min(MAX_GAP_S, max(0.0, plan.interval_s - run_s))
+        series.gap_s = gap_s
+        samples_s = np.empty(0)
+        peak_memory = None
+        earlier = list(series.segments_s)
+        series.segments_s.append(samples_s)
+        while True:
+            left_s = budget_s - elapsed_s()
+            enough = MIN_RUNS_PER_PROCESS - len(samples_s)
+            wanted = max(enough, int(BLOCK_S / max(run_s + gap_s, 1e-6)), 1)
+            if not is_last:
+                wanted = min(wanted, max(1, share_runs - len(samples_s)))
+            answer = child.ask(
+                "sample",
+                runs=wanted,
+                gap_s=gap_s,
+                limit_s=max(min(left_s, 2 * BLOCK_S), 1e-3),
+                deadline_s=max(left_s, 0.0) + 100 * run_s + GRACE_S,
+            )
+            samples_s = np.append(samples_s, np.asarray(answer["samples_ns"]) / 1e9)
+            peak_memory = answer["peak_memory_bytes"]
+            series.segments_s = [*earlier, samples_s]
+            series.add_block(answer)
+            progress(_progress_text(plan, series, None))
+            if elapsed_s() >= budget_s or sum(map(len, series.segments_s)) >= MAX_RUNS:
+                break
+            if len(samples_s) < MIN_RUNS_PER_PROCESS:
+                continue
+            if not is_last and len(samples_s) >= share_runs:
+                break
+            if _is_settled(plan, series, only_violated=not is_last):
+                break
+    series.processes.append(
+        ProcessRun(
+            samples_s=tuple(samples_s.tolist()),
+            session_creation_s=opened["session_creation_s"],
+            first_inference_s=opened["first_inference_s"],
+            warmup_runs=warm["runs"],
+            is_steady=warm["is_steady"],
+            peak_memory_bytes=peak_memory,
+            runtime_memory_bytes=opened["runtime_memory_bytes"],
+        )
+    )
+    series.spent_s += elapsed_s()
+
+
+def _planned(plan: Plan) -> int:
+    """Return the runs that settle the most demanding target if none of them is slow."""
+    needed = [planned_runs(target.percentile) for target in plan.targets]
+    return max([plan.min_runs, plan.processes * MIN_RUNS_PER_PROCESS, *needed])
+
+
+def _judge_all(plan: Plan, series: _Series) -> list[SeriesVerdict]:
+    return [judge(series.segments_s, target) for target in plan.targets]
+
+
+def _is_settled(plan: Plan, series: _Series, *, only_violated: bool) -> bool:
+    """Tell whether more runs would change nothing.
+
+    A series that looks violated while others hold the cores is settled too: more runs under
+    contention cannot prove it, so the caller tries again later.
+    """
+    if sum(map(len, series.segments_s)) < plan.min_runs:
+        return False
+    if not plan.targets:
+        return not only_violated and median_settled(series.segments_s)
+    verdicts = [verdict.verdict for verdict in _judge_all(plan, series)]
+    if only_violated:
+        return Verdict.VIOLATED in verdicts
+    return Verdict.VIOLATED in verdicts or Verdict.UNPROVEN not in verdicts
+
+
+def _retry_if_disturbed(plan: Plan, series: _Series, progress: Progress) -> _Series:
+    """Measure once more where contention spoilt the answer and time is left."""
+    if not series.instrument().is_disturbed:
+        return series
+    met = all(verdict.verdict is Verdict.MET for verdict in _judge_all(plan, series))
+    if met and plan.targets:
+        return series  # contention only adds time: the claim stands
+    if plan.time_limit_s - series.spent_s < 0.3 * plan.time_limit_s:
+        return series
+    progress(f"{series.ep}: disturbed, measuring again")
+    again = series.restarted()
+    for turn in range(plan.processes):
+        _run_process(plan, again, turn, progress)
+    return min(
+        (series, again),
+        key=lambda one: (one.instrument().is_disturbed, one.instrument().run_delay_ratio or 0.0),
+    )
+
+
+def _progress_text(plan: Plan, series: _Series, doing: str | None) -> str:
+    runs = sum(map(len, series.segments_s))
+    left_s = max(0.0, plan.time_limit_s - series.spent_s)
+    if doing is None:
+        last = series.segments_s[-1]
+        doing = f"{runs} runs, median {format_duration(float(np.median(last)))}"
+    process = len(series.processes) + 1
+    return (
+        f"{series.ep}: {doing} (process {process} of {plan.processes}, "
+        f"{series.settings.label}; at most {left_s:.0f} s)"
+    )
+
+
+def _to_measurement(plan: Plan, series: _Series, machine: Machine, today: str) -> Measurement:
+    return Measurement(
+        subjects=plan.subjects,
+        machine=machine,
+        runtime=series.runtime,
+        ep=series.ep,
+        nodes_by_ep=series.nodes_by_ep,
+        settings=series.settings,
+        screened=series.screened,
+        input_shapes=plan.input_shapes,
+        input_source=plan.input_source,
+        gap_s=series.gap_s,
+        processes=tuple(series.processes),
+        instrument=series.instrument(),
+        measured_at=today,
+    )

@@ -1,0 +1,189 @@
+"""The measuring process: opens one session, warms it up, times it, and answers in JSON lines.
+
+Run as ``python -m placer.profiling.worker``. Requests arrive on standard input, answers go to
+what was standard output when the process started; whatever a runtime prints goes to standard
+error. It ends when its input ends, and with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import IO, Any
+
+from placer.core.measurement import SessionSettings
+from placer.core.runtime import (
+    RuntimeSession,
+    SessionRequest,
+    UnavailableError,
+    UnsupportedModelError,
+)
+from placer.profiling.counters import cpu_frequency_hz, peak_memory_bytes, read_counters
+
+WARMUP_WINDOW_RUNS = 8
+WARMUP_TOLERANCE_RATIO = 0.02
+WARMUP_LIMIT_RUNS = 200
+WARMUP_LIMIT_S = 5.0
+REWARM_RUNS = 2
+"""Runs before each block that are not recorded: the pause before it has cooled the caches."""
+
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+
+
+class Worker:
+    """One session and the operations on it."""
+
+    def __init__(self) -> None:
+        self._session: RuntimeSession | None = None
+        self._runs: tuple[Callable[[], object], ...] = ()
+        self._next = 0
+
+    def open(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Create the session and run it once."""
+        settings = request["settings"]
+        session_request = SessionRequest(
+            model_path=request["model_path"],
+            ep=request["ep"],
+            settings=SessionSettings(
+                intra_op_threads=settings["intra_op_threads"],
+                allow_spinning=settings["allow_spinning"],
+                graph_optimization=settings["graph_optimization"],
+                provider_options=tuple((k, v) for k, v in settings["provider_options"]),
+            ),
+            inputs_path=request["inputs_path"],
+            dtypes=tuple((k, v) for k, v in request["dtypes"]),
+        )
+        runtime = importlib.import_module(request["runtime"])
+        runtime.load()
+        runtime_memory_bytes = peak_memory_bytes()
+        start_ns = time.perf_counter_ns()
+        self._session = runtime.open_session(session_request)
+        created_ns = time.perf_counter_ns()
+        nodes_by_ep = self._session.nodes_by_ep()
+        self._runs = self._session.runs()
+        first_start_ns = time.perf_counter_ns()
+        self._runs[0]()
+        first_ns = time.perf_counter_ns()
+        return {
+            "runtime": self._session.runtime,
+            "session_creation_s": (created_ns - start_ns) / 1e9,
+            "first_inference_s": (first_ns - first_start_ns) / 1e9,
+            "runtime_memory_bytes": runtime_memory_bytes,
+            "nodes_by_ep": nodes_by_ep,
+        }
+
+    def warm_up(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run until two successive pairs of windows agree, or the budget ends.
+
+        Windows shrink to 3 runs where a run is so slow that 8 would not fit the budget.
+        """
+        gap_s, limit_s = request["gap_s"], min(request["limit_s"], WARMUP_LIMIT_S)
+        samples_ns: list[int] = []
+        deadline_ns = time.perf_counter_ns() + int(limit_s * 1e9)
+        is_steady, agreements, window = False, 0, WARMUP_WINDOW_RUNS
+        while len(samples_ns) < WARMUP_LIMIT_RUNS and time.perf_counter_ns() < deadline_ns:
+            samples_ns.append(self._timed(gap_s))
+            if len(samples_ns) == 1 and (samples_ns[0] / 1e9 + gap_s) * 6 * window > limit_s:
+                window = 3
+            if len(samples_ns) >= 2 * window and len(samples_ns) % window == 0:
+                recent = _median(samples_ns[-window:])
+                before = _median(samples_ns[-2 * window : -window])
+                close = abs(recent - before) <= WARMUP_TOLERANCE_RATIO * before
+                agreements = agreements + 1 if close else 0
+                if agreements == 2:
+                    is_steady = True
+                    break
+        return {
+            "runs": len(samples_ns),
+            "is_steady": is_steady,
+            "median_s": _median(samples_ns[-window:]) / 1e9,
+        }
+
+    def sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Time up to ``runs`` runs in at most ``limit_s``, and what the machine did meanwhile."""
+        runs, gap_s = request["runs"], request["gap_s"]
+        limit_ns = int(request["limit_s"] * 1e9)
+        if gap_s == 0:
+            for _ in range(REWARM_RUNS):
+                self._timed(0.0)
+        samples_ns: list[int] = []
+        gc_was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            start = read_counters()
+            start_ns = time.perf_counter_ns()
+            while len(samples_ns) < runs:
+                samples_ns.append(self._timed(gap_s))
+                if time.perf_counter_ns() - start_ns > limit_ns:
+                    break
+            difference = read_counters().since(start)
+        finally:
+            if gc_was_enabled:
+                gc.enable()
+        return {
+            "samples_ns": samples_ns,
+            "counters": asdict(difference),
+            "frequency_hz": cpu_frequency_hz(),
+            "peak_memory_bytes": peak_memory_bytes(),
+        }
+
+    def _timed(self, gap_s: float) -> int:
+        run = self._runs[self._next]
+        self._next = (self._next + 1) % len(self._runs)
+        if gap_s > 0:
+            time.sleep(gap_s)
+        start_ns = time.perf_counter_ns()
+        run()
+        return time.perf_counter_ns() - start_ns
+
+
+def _median(values: list[int]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def _die_with_parent() -> None:
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def serve(requests: IO[str], answers: IO[str]) -> None:
+    """Answer requests until they end."""
+    worker = Worker()
+    operations = {"open": worker.open, "warm_up": worker.warm_up, "sample": worker.sample}
+    for line in requests:
+        request = json.loads(line)
+        try:
+            answer = operations[request["operation"]](request)
+        except (UnavailableError, UnsupportedModelError, MemoryError) as error:
+            answer = {"error": type(error).__name__, "message": str(error)}
+        except Exception as error:
+            answer = {"error": "RuntimeFailure", "message": f"{error}".strip()[:400]}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Keep the protocol's channel apart from what native code prints, then serve."""
+    _die_with_parent()
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    with os.fdopen(channel, "w") as answers:
+        serve(sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()

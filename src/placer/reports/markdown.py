@@ -1,0 +1,169 @@
+"""The answer as GitHub-flavoured Markdown, for a pull request or a wiki."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from placer.core.estimate import Recommendation
+from placer.reports import facts
+
+_SPECIAL = re.compile(r"([\\`*\[\]<>~#$])|(?<![A-Za-z0-9])(_)|(_)(?![A-Za-z0-9])")
+_SPAN = re.compile(r"(`[^`]+`)")
+_BACKTICKS = re.compile(r"`+")
+
+
+def render(recommendation: Recommendation) -> str:
+    """Render an answer; the only HTML in it is ``<details>``."""
+    sections = (
+        f"### {_prose(facts.headline(recommendation))}",
+        _asked(recommendation),
+        _comparison(recommendation),
+        _candidates(recommendation),
+        _stages(recommendation),
+        _flips(recommendation),
+        _findings(recommendation),
+        _assumptions(recommendation),
+        _settle(recommendation),
+    )
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _asked(answer: Recommendation) -> str:
+    model = f"- model: {_code(answer.model.path)} ({_prose(facts.model_facts(answer))})"
+    return f"{model}\n- target: {_prose(facts.targets_text(answer))}"
+
+
+def _comparison(answer: Recommendation) -> str:
+    (_, heads), *rows = facts.comparison(answer)
+    if not rows:
+        return ""
+    body = [[_prose(label), *(_prose(cell.text) for cell in cells)] for label, cells in rows]
+    # "#1" would become a link to the first issue of the repository
+    ranks = [_prose(head.text.replace("#", "no. ")) for head in heads]
+    table = _table(["", *ranks], body)
+    return f"{table}\n\n{_capital(facts.BOUNDS_NOTE)}." if answer.targets else table
+
+
+def _candidates(answer: Recommendation) -> str:
+    rows = facts.ranked(answer)
+    if not rows:
+        return ""
+    heads = [*rows[0].cells, "why not"]
+    right = [head not in ("verdict", "candidate", "basis", "why not") for head in heads]
+    body = [
+        [
+            *(
+                _code(cell.text) if head == "candidate" else _prose(cell.text)
+                for head, cell in row.cells.items()
+            ),
+            _prose(row.remark),
+        ]
+        for row in rows
+    ]
+    title = facts.counted(len(rows), "candidate")
+    return _details(title, _table([_prose(head) for head in heads], body, right=right))
+
+
+def _stages(answer: Recommendation) -> str:
+    shown = facts.shown_candidate(answer)
+    if shown is None or not shown.stages:
+        return ""
+    body = [
+        [
+            _prose(facts.stage_name(stage)),
+            f"{facts.share(stage, shown.stages) * 100:.0f} %",
+            _prose(facts.duration(stage.p50_s, unknown="-")),
+            _prose(facts.duration(stage.p99_s, unknown="-")),
+            stage.basis.value,
+            _prose(facts.clean(stage.source)),
+        ]
+        for stage in shown.stages
+    ]
+    heads = ["stage", "share", "p50", "p99", "basis", "source"]
+    table = _table(heads, body, right=[False, True, True, True, False, False])
+    return f"**Where the time goes** in {_code(facts.clean(shown.id))}\n\n{table}"
+
+
+def _flips(answer: Recommendation) -> str:
+    return _listed("What would change the answer", (facts.flip_text(f) for f in answer.flips))
+
+
+def _findings(answer: Recommendation) -> str:
+    findings, elsewhere = facts.findings_shown(answer), facts.findings_elsewhere(answer)
+    items = []
+    for finding in findings:
+        place = f" {_code(facts.clean(finding.location))}" if finding.location else ""
+        remedy = f" → {_prose(facts.clean(finding.remedy))}" if finding.remedy else ""
+        items.append(
+            f"- {finding.severity.label} **{_prose(facts.clean(finding.rule))}**{place}: "
+            f"{_prose(facts.clean(finding.message))}{remedy}"
+        )
+    if elsewhere:
+        items.append(f"- {facts.counted(elsewhere, 'finding')} on other candidates")
+    title = facts.findings_title(findings) or "none on this placement"
+    return "\n".join([f"**Findings**: {title}", "", *items]) if items else ""
+
+
+def _assumptions(answer: Recommendation) -> str:
+    if not answer.assumptions:
+        return ""
+    items = (f"- {_prose(facts.assumption_text(item))}" for item in answer.assumptions)
+    title = f"{facts.counted(len(answer.assumptions), 'assumption')} that nobody stated"
+    return _details(title, "\n".join(items))
+
+
+def _settle(answer: Recommendation) -> str:
+    following = answer.next_measurement
+    title = "What would settle it" if answer.decision.feasible is None else "Measure next"
+    said = list(facts.open_questions(answer))
+    if following is not None:
+        said.append(f"{facts.clean(following.what)}: {facts.clean(following.why)}")
+    text = _listed(title, said)
+    if following is None:
+        return text
+    command = facts.clean(following.command)
+    longest = max((len(run) for run in _BACKTICKS.findall(command)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{text}\n\n{fence}sh\n{command}\n{fence}"
+
+
+def _listed(title: str, items: Iterable[str]) -> str:
+    lines = [f"- {_prose(item)}" for item in items]
+    return "\n".join([f"**{title}**", "", *lines]) if lines else ""
+
+
+def _details(title: str, body: str) -> str:
+    return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def _table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[bool] | None = None
+) -> str:
+    aligned = right or [False] * len(heads)
+    rule = ["---:" if is_right else "---" for is_right in aligned]
+    lines = (heads, rule, *rows)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines
+    )
+
+
+def _prose(text: str) -> str:
+    """Escape what Markdown would take as markup; `code` in our own messages stays code."""
+    parts = _SPAN.split(text.replace(facts.GLUE, " "))
+    return "".join(
+        part if number % 2 else _SPECIAL.sub(r"\\\g<0>", part) for number, part in enumerate(parts)
+    )
+
+
+def _code(text: str) -> str:
+    clean = facts.clean(text)
+    longest = max((len(run) for run in _BACKTICKS.findall(clean)), default=0)
+    if not longest:
+        return f"`{clean}`"
+    fence = "`" * (longest + 1)
+    return f"{fence} {clean} {fence}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

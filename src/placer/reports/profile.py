@@ -1,0 +1,166 @@
+"""Reports of ``placer profile``: what was measured on each execution provider."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from placer.core.sequential import block_length, quantile, quantile_bounds
+
+from placer.core.graph import ModelSummary
+from placer.core.measurement import Measurement
+from placer.core.units import format_bytes, format_duration, format_percentile
+
+PERCENTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+def to_json(
+    model: ModelSummary,
+    statements: Sequence[bytes],
+    failures: Sequence[tuple[str, str, str]],
+) -> str:
+    """Return the measurements as evidence statements, and what failed.
+
+    Parameters
+    ----------
+    statements
+        Evidence of each measurement, in-toto Statements in JSON.
+    failures
+        (execution provider, kind, message).
+    """
+    document: dict[str, Any] = {
+        "schema": "placer/profile/v1",
+        "model": {
+            "path": model.path,
+            "sha256": model.sha256,
+            "bytes": model.n_bytes,
+            "parameters": model.parameters,
+            "flops": model.flops,
+            "bytes_moved": model.bytes_moved,
+            "operators": [
+                {
+                    "op_type": work.op_type,
+                    "nodes": work.n_nodes,
+                    "flops": work.flops,
+                    "bytes_moved": work.bytes_moved,
+                    "source": work.source,
+                }
+                for work in model.operators
+            ],
+        },
+        "measurements": [json.loads(statement) for statement in statements],
+        "failures": [
+            {"ep": ep, "kind": kind, "message": message} for ep, kind, message in failures
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def to_text(
+    model: ModelSummary,
+    measurements: Sequence[Measurement],
+    failures: Sequence[tuple[str, str, str]],
+    *,
+    width: int,
+    color: bool,
+) -> str:
+    """Return the measurements as tables for a terminal."""
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    buffer = StringIO()
+    console = Console(
+        file=buffer,
+        width=width,
+        force_terminal=color,
+        no_color=not color,
+        color_system="standard" if color else None,
+        highlight=False,
+    )
+    work = f", {model.flops / 1e9:.3g} GFLOP" if model.flops is not None else ""
+    console.print(
+        Text(f"{model.path}: {model.parameters:,} parameters, {format_bytes(model.n_bytes)}{work}")
+    )
+    if model.unknown_operators:
+        console.print(
+            Text(f"work unknown for: {', '.join(model.unknown_operators)}", style="yellow")
+        )
+    for measurement in measurements:
+        console.print()
+        console.print(_headline(measurement))
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("", "latency", "95 % bounds"):
+            table.add_column(heading, justify="right" if heading else "left")
+        for row in _rows(measurement):
+            table.add_row(*row)
+        console.print(table)
+        for line in _facts(measurement):
+            console.print(Text(line))
+        if measurement.instrument.is_disturbed:
+            reasons = "; ".join(measurement.instrument.reasons)
+            console.print(Text(f"disturbed: {reasons}", style="yellow"))
+            console.print(Text("measure again while nothing else runs: --fresh"))
+        else:
+            console.print(Text("quiet: nothing disturbed the measurement", style="green"))
+    for ep, kind, message in failures:
+        console.print()
+        console.print(Text(f"{ep}: {kind}: {message}", style="red"))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+def _headline(measurement: Measurement) -> str:
+    reused = " (measured before, from the cache)" if measurement.is_reused else ""
+    nodes = ", ".join(f"{count} nodes on {ep}" for ep, count in measurement.nodes_by_ep)
+    return f"{measurement.ep}: {measurement.runtime}, {measurement.settings.label}, {nodes}{reused}"
+
+
+def _rows(measurement: Measurement) -> list[tuple[str, str, str]]:
+    samples_s = np.asarray(measurement.samples_s)
+    block = block_length(measurement.instrument.correlation_runs)
+    rows = []
+    for percentile in PERCENTILES:
+        low_s, high_s = quantile_bounds(samples_s, percentile, block_runs=block)
+        bounds = " to ".join(
+            "unknown" if bound is None else format_duration(bound) for bound in (low_s, high_s)
+        )
+        rows.append(
+            (
+                format_percentile(percentile),
+                format_duration(quantile(samples_s, percentile)),
+                bounds,
+            )
+        )
+    rows.append(("mean", format_duration(float(samples_s.mean())), ""))
+    return rows
+
+
+def _facts(measurement: Measurement) -> list[str]:
+    runs = [len(run.samples_s) for run in measurement.processes]
+    creation_s = float(np.median([run.session_creation_s for run in measurement.processes]))
+    first_s = float(np.median([run.first_inference_s for run in measurement.processes]))
+    warmup = ", ".join(str(run.warmup_runs) for run in measurement.processes)
+    lines = [
+        f"{sum(runs)} runs in {len(runs)} fresh processes, warm-up {warmup} runs",
+        f"session creation {format_duration(creation_s)}, first inference "
+        f"{format_duration(first_s)}",
+    ]
+    if not all(run.is_steady for run in measurement.processes):
+        lines.append("the warm-up reached no plateau in at least one process")
+    if measurement.gap_s > 0:
+        lines.append(f"idle {format_duration(measurement.gap_s)} before each run")
+    peak = measurement.peak_memory_bytes
+    if peak is not None:
+        base = measurement.processes[0].runtime_memory_bytes
+        without = "" if base is None else f", of it {format_bytes(base)} without the model"
+        lines.append(f"peak memory {format_bytes(peak)}{without}")
+    if measurement.screened:
+        tried = "; ".join(
+            f"{one.settings.label} {format_duration(one.median_s)}" for one in measurement.screened
+        )
+        lines.append(f"settings tried briefly (median): {tried}")
+    return lines
