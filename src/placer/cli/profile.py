@@ -9,6 +9,7 @@ import typer
 
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError, UsageError
+from placer.core.units import parse_duration_s
 
 FORMATS = ("text", "json")
 
@@ -93,7 +94,7 @@ def command(
         budget=None,
         objective=None,
     )
-    time_limit_s = options.parse_duration_s(time_limit, what="--time-limit")
+    time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
     from placer.files.evidence import to_statement
     from placer.files.writing import check_writable, write_atomically

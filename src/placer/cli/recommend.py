@@ -8,6 +8,7 @@ import typer
 
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError
+from placer.core.units import parse_duration_s
 
 FORMATS = ("text", "json", "markdown")
 
@@ -231,7 +232,7 @@ def command(
         budget=budget,
         objective=objective,
     )
-    time_limit_s = options.parse_duration_s(time_limit, what="--time-limit")
+    time_limit_s = parse_duration_s(time_limit, what="--time-limit")
     date = options.parse_date(as_of)
 
     from placer.files.writing import check_writable

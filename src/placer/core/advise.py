@@ -210,12 +210,19 @@ def _edge_leg(site: EdgeSite, workload: Workload) -> _Leg:
 
 
 def _cloud_leg(
-    site: CloudSite, model: ModelSummary, workload: Workload, environment: Environment
+    site: CloudSite,
+    model: ModelSummary,
+    workload: Workload,
+    environment: Environment,
+    *,
+    share: float = 1.0,
 ) -> _Leg:
     time = site.time
     service = ServiceDraws(time)
     mean_s = mean_service_s(time)
-    shared = None if mean_s is None else shared_instances(mean_s, workload, workload.targets)
+    shared = None
+    if mean_s is not None:
+        shared = shared_instances(mean_s, workload, workload.targets, share=share)
     up_bytes = workload.wire_input_bytes or model.input_bytes
 
     def way_over(path: NetworkPath) -> Way:
@@ -253,7 +260,7 @@ def _cloud_leg(
         stages=_cloud_stages(site, way_over(environment.path), environment, shared),
         held_back=any(held for _, held in verdicts),
         capacity_hz=None if mean_s is None else (1 / mean_s) * (shared[0] if shared else 1),
-        demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
+        demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share,
         way=way_over(environment.path),
         doubts=_doubts_of_time(time, site.offer.name),
         deciding_assumption=deciding,
@@ -270,11 +277,11 @@ def _fallback_leg(
     environment: Environment,
 ) -> _Leg:
     edge_leg = _edge_leg(edge, workload)
-    cloud_leg = _cloud_leg(cloud, model, workload, environment)
     share = overflow_share(edge.time, workload) if prefers_device else 1.0
+    cloud_leg = _cloud_leg(cloud, model, workload, environment, share=share)
     capacity_hz = None
     if edge_leg.capacity_hz is not None and cloud_leg.capacity_hz is not None:
-        capacity_hz = edge_leg.capacity_hz + cloud_leg.capacity_hz
+        capacity_hz = edge_leg.capacity_hz * workload.fleet + cloud_leg.capacity_hz
     if not prefers_device:
         first, other = cloud_leg, edge_leg
     elif share == 0:
@@ -297,7 +304,7 @@ def _fallback_leg(
             targets=tuple(targets),
             stages=(*edge_leg.stages, *cloud_leg.stages),
             capacity_hz=capacity_hz,
-            demand_hz=workload.rate_hz,
+            demand_hz=cloud_leg.demand_hz,
             doubts=(*edge_leg.doubts, *cloud_leg.doubts),
             deciding_assumption=cloud_leg.deciding_assumption,
             instances=cloud_leg.instances,
@@ -760,7 +767,9 @@ def _why_not(candidate: Candidate, chosen: Candidate | None, workload: Workload)
         return f"slower: {format_duration(mine_s)} against {format_duration(other_s)}"
     if mine_s == float("inf"):
         return "; ".join(found.message for found in doubtful) or "its latency is unknown"
-    return "no faster, and it needs a network as well"
+    if candidate.placement is Placement.FALLBACK and chosen.placement is Placement.CLOUD:
+        return "no faster, and it needs the device as well"
+    return "no faster, and it needs the network as well"
 
 
 def _decide(candidates: Sequence[Candidate], is_chosen: bool, workload: Workload) -> Decision:

@@ -262,24 +262,23 @@ def judge_composed(
     value_s = float(np.median(values_s))
     probability = float(np.mean(values_s <= target.limit_s))
     limit = format_duration(target.limit_s)
-    name = format_percentile(target.percentile)
     held_back = low_s > target.limit_s and not may_claim_violated
     reasons = (*composed.unknowns, *doubts)
     if low_s > target.limit_s and may_claim_violated:
         verdict = Verdict.VIOLATED
         part = " from the known part alone" if composed.is_lower_bound else ""
-        reason = f"{name} is at least {format_duration(low_s)}{part}"
+        reason = f"at least {format_duration(low_s)}{part}"
     elif reasons:
         verdict, reason = Verdict.UNPROVEN, "; ".join(reasons)
     elif held_back:
         verdict, reason = Verdict.UNPROVEN, "over the limit, but the measurement was disturbed"
     elif high_s <= target.limit_s:
-        verdict, reason = Verdict.MET, f"{name} is at most {format_duration(high_s)}"
+        verdict, reason = Verdict.MET, f"at most {format_duration(high_s)}"
     else:
         verdict = Verdict.UNPROVEN
         reason = (
-            f"{name} lies between {format_duration(low_s)} and {format_duration(high_s)}, "
-            f"the limit of {limit} within"
+            f"it lies between {format_duration(low_s)} and {format_duration(high_s)}, "
+            f"and the limit of {limit} within"
         )
     known = not composed.is_lower_bound
     return (
@@ -298,12 +297,21 @@ def judge_composed(
 
 
 def shared_instances(
-    service_s: float, workload: Workload, targets: Sequence[LatencyTarget]
+    service_s: float,
+    workload: Workload,
+    targets: Sequence[LatencyTarget],
+    *,
+    share: float = 1.0,
 ) -> tuple[int, np.ndarray] | None:
     """Find how many instances the whole fleet needs, and the waits its requests then see.
 
     The number is the smallest at which waiting adds at most 5 % of the tightest limit (without
     a target: of the service time) at the highest asked percentile.
+
+    Parameters
+    ----------
+    share
+        Share of the requests that come here; with none, one instance stands by.
 
     Returns
     -------
@@ -312,11 +320,13 @@ def shared_instances(
     if workload.rate_hz is None:
         return None
     rng = np.random.default_rng(SEED)
-    total_hz = workload.rate_hz * workload.fleet
+    if share == 0:
+        return 1, np.zeros(1)
+    total_hz = workload.rate_hz * workload.fleet * share
     percentile = max((target.percentile for target in targets), default=0.99)
     allowed_s = 0.05 * min((target.limit_s for target in targets), default=service_s)
     arrivals_s = arrival_times_s(
-        workload.rate_hz, QUEUED_REQUESTS, workload.arrival, rng, fleet=workload.fleet
+        workload.rate_hz * share, QUEUED_REQUESTS, workload.arrival, rng, fleet=workload.fleet
     )
     services_s = np.full(len(arrivals_s), service_s)
     instances = int(total_hz * service_s) + 1

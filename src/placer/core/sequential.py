@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,13 +40,12 @@ MIN_BLOCKS = 3
 """Fewer independent blocks settle nothing."""
 MAX_CORRELATION_RATIO = 1 / 30
 """A correlation time above this share of the series is not known well enough to be used as is."""
-REUSE_FACTOR = 1.10
-"""``margin_factor`` for evidence of an earlier run."""
 
 _SLOW_SHARES = (0.10, 0.05, 0.01)
 _MIN_SLOW_RUNS = 5
 _SIGNIFICANCE = 3.0
 _MAX_POINTS = 8192
+_MAX_RANKS = 256
 _MAX_FORECAST_RUNS = 1_000_000
 _DRIFT_RATIO = 0.1
 _DRIFT_MIN_RUNS = 300
@@ -163,15 +163,14 @@ def quantile_bounds(
 
 
 def _midranks(values: Floats, ordered: Floats) -> Floats:
-    """Ranks in [0, 2 * grid), ties sharing one; at most ``_MAX_POINTS`` different ranks."""
-    step = -(-ordered.size // _MAX_POINTS)
-    grid = ordered[::step]
+    """Rank the values, ties sharing one; long series are ranked on a grid of their quantiles."""
+    grid = ordered if ordered.size <= _MAX_POINTS else ordered[:: ordered.size // _MAX_RANKS]
     ranks = np.searchsorted(grid, values, "left") + np.searchsorted(grid, values, "right")
     return ranks.astype(float)
 
 
 def _slow_rows(values: Floats, ordered: Floats) -> list[Floats]:
-    """Indicators of the slowest runs, for every share that has enough of them."""
+    """Mark the slowest runs, one row for every share that has enough of them."""
     rows = []
     for share in _SLOW_SHARES:
         row = (values > ordered[values.size - 1 - int(share * values.size)]).astype(float)
@@ -194,7 +193,7 @@ def _pieces(lengths: Sequence[int]) -> list[tuple[int, int]]:
     for length in lengths:
         parts = -(-length // longest)
         edges = [start + length * part // parts for part in range(parts + 1)]
-        pieces += [(low, high - low) for low, high in zip(edges, edges[1:], strict=False)]
+        pieces += [(low, high - low) for low, high in pairwise(edges)]
         start += length
     return pieces
 
@@ -370,7 +369,7 @@ def judge(
     may_claim_violated
         False for a disturbed measurement: contention only adds time, so it may still prove ``met``.
     margin_factor
-        For reused evidence (``REUSE_FACTOR``): met must hold with the samples times the factor,
+        For reused evidence (1.10): met must hold with the samples times the factor,
         violated with the samples divided by it.
 
     Raises
@@ -455,7 +454,7 @@ def judge(
             min(_LOG_MAX, _log_evidence(if_faster, runs, allowed, block)[1])
         ),
         reason=_reason(
-            verdict, target, misses, runs, correlation, block, needed,
+            verdict, target, misses, runs, correlation, block, needed, low_s, high_s,
             may_claim_violated=may_claim_violated, margin_factor=margin_factor,
         ),
     )  # fmt: skip
@@ -469,6 +468,8 @@ def _reason(
     correlation: float,
     block: int,
     needed: int | None,
+    low_s: float | None,
+    high_s: float | None,
     *,
     may_claim_violated: bool,
     margin_factor: float,
@@ -478,6 +479,11 @@ def _reason(
         f"{misses:,} of {runs:,} runs above {format_duration(target.limit_s)}",
         f"at most {share.numerator:,} in {share.denominator:,} allowed",
     ]
+    name = format_percentile(target.percentile)
+    if verdict is Verdict.MET and high_s is not None:
+        parts.append(f"{name} is at most {format_duration(high_s)}")
+    elif verdict is Verdict.VIOLATED and low_s is not None:
+        parts.append(f"{name} is at least {format_duration(low_s)}")
     if margin_factor > 1:
         parts.append(f"must hold with times {margin_factor:g} times longer or shorter")
     if block > 1:
@@ -489,7 +495,7 @@ def _reason(
         if is_over and not may_claim_violated:
             parts.append("the machine was disturbed, so a violation cannot be claimed")
         if needed is None:
-            parts.append("more runs of this kind are not expected to settle it")
+            parts.append("more runs like these would not settle it")
         else:
             parts.append(f"needs about {_two_digits(needed):,} more")
     return "; ".join(parts)
@@ -497,14 +503,15 @@ def _reason(
 
 def _two_digits(count: int) -> int:
     """Round up to two significant digits: a forecast claims no more."""
-    unit = 10 ** max(0, len(str(count)) - 2)
+    unit: int = 10 ** max(0, len(str(count)) - 2)
     return -(-count // unit) * unit
 
 
 def median_settled(segments: Sequence[Floats], relative_width: float = 0.02) -> bool:
     """Tell whether the 95 % order-statistic interval of the median is narrower than a share of it.
 
-    ``format_percentile`` names other targets; this is the stop of runs without one.
+    The stop of runs without a target. ``relative_width`` is the whole width over the median.
+    Raises InputError for a sample that is negative or not finite.
     """
     values, _ = _checked_segments(segments)
     correlation = correlation_runs(segments)

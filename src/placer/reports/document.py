@@ -87,7 +87,11 @@ class _Part(BaseModel):
     """Fields have the names of core; aliases are the keys of the JSON where they differ."""
 
     model_config = ConfigDict(
-        frozen=True, from_attributes=True, populate_by_name=True, use_attribute_docstrings=True
+        frozen=True,
+        from_attributes=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
     )
 
 

@@ -319,8 +319,10 @@ def _judged(target: TargetVerdict | None) -> Cell:
         bounds = f"≥{GLUE}{low}" if low else ""
     elif low and high:
         bounds = f"{low} to{GLUE}{high}"
+    elif low:
+        bounds = f"≥{GLUE}{low}, no upper bound"
     else:
-        bounds = f"≥{GLUE}{low}, no upper bound" if low else "no bounds"
+        bounds = f"no lower bound, ≤{GLUE}{high}" if high else "no bounds"
     likely = (
         f", {target.probability:.0%} likely".replace("%", f"{GLUE}%")
         if _is_known(target.probability) and target.verdict is Verdict.UNPROVEN
@@ -332,9 +334,8 @@ def _judged(target: TargetVerdict | None) -> Cell:
 
 def _steadiness(candidate: Candidate) -> str:
     latency = candidate.latency
-    if latency is None or not _is_known(latency.p99_s) or not latency.p50_s > 0:
-        return UNKNOWN
-    return f"{latency.steadiness_ratio:.2f}×"
+    ratio = latency.steadiness_ratio if latency is not None and latency.p50_s > 0 else None
+    return f"{ratio:.2f}×" if _is_known(ratio) else UNKNOWN
 
 
 def _traffic(candidate: Candidate) -> str:

@@ -37,6 +37,8 @@ def wrap(text: str, width: int) -> list[str]:
     ]
     for word in words:
         pieces = [word] if display_width(word) <= width else _pieces(word, width)
+        if len(pieces) > 1 and lines[-1]:
+            lines.append("")
         for number, piece in enumerate(pieces):
             space = " " if lines[-1] and number == 0 else ""
             if display_width(lines[-1] + space + piece) <= width:

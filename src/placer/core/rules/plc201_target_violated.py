@@ -15,11 +15,10 @@ def _check(case: Case) -> tuple[Finding, ...]:
             continue
         name = format_percentile(target.percentile)
         limit = format_duration(target.limit_s)
-        low = "" if target.low_s is None else f", at least {format_duration(target.low_s)}"
         found += finding(
             "PLC201",
             case,
-            f"{name} is over the limit of {limit}{low}: {target.reason}",
+            f"{name} is over the limit of {limit}: {target.reason}",
             "a faster execution provider or site, a smaller model, or a wider limit",
             effect=Effect.VIOLATED,
         )

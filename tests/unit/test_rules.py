@@ -1,0 +1,326 @@
+"""Each rule, once passing and once failing, and each one flipping the decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from placer.core.advise import recommend
+from placer.core.estimate import Recommendation
+from placer.core.finding import Effect
+from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
+from placer.core.rules import RULES
+from placer.core.rules.rule import Failure
+from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
+from tests import builders
+
+FAST = LatencyTarget(0.99, 0.1)
+SLOW_EDGE = (builders.edge(0.05),)
+CLOUD_WINS = builders.environment(edges=SLOW_EDGE)
+"""The device takes 50 ms, the cloud 16 ms: with a limit of 100 ms both meet, the cloud wins."""
+ASK = Workload(targets=(FAST,), data_class=DataClass.PUBLIC)
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Two questions that differ in what one rule looks at, and their decisions."""
+
+    rule: str
+    before: tuple[Workload, Environment]
+    after: tuple[Workload, Environment]
+    decides: str
+    """Candidate that the rule touches."""
+    was: str | None
+    becomes: str | None
+
+
+def _edge_failed(kind: str, message: str) -> tuple[EdgeSite, ...]:
+    return (EdgeSite("cpu", SiteTime(), Failure(kind, message)),)
+
+
+CLOUD = "cloud:aws-g4dn.xlarge@us-east-1"
+EDGE = "edge:cpu"
+DISTURBED = builders.quiet(reasons=("other programs held the cores",), run_delay_ratio=0.4)
+ASSUMED = builders.path(name="assumed", basis=builders.Basis.ASSUMED)
+FASTEST = builders.path(name="fastest", rtt_quantiles_s=((0.5, 0.0001), (0.99, 0.0002)))
+KNOWN_COSTS = builders.environment(
+    edges=SLOW_EDGE, device=builders.device(price_usd=100_000.0, power_w=1000.0)
+)
+
+FLIPS = (
+    Flip(
+        "PLC101",
+        (ASK, CLOUD_WINS),
+        (replace(ASK, data_class=DataClass.SPECIAL, regions=("US",)), CLOUD_WINS),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+    Flip(
+        "PLC102",
+        (ASK, CLOUD_WINS),
+        (replace(ASK, regions=("EU",)), CLOUD_WINS),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+    Flip(
+        "PLC104",
+        (replace(ASK, data_class=DataClass.INTERNAL), CLOUD_WINS),
+        (
+            replace(ASK, data_class=DataClass.INTERNAL),
+            replace(CLOUD_WINS, path=builders.path(is_encrypted=False)),
+        ),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+    Flip(
+        "PLC201",
+        (ASK, builders.environment()),
+        (replace(ASK, targets=(LatencyTarget(0.99, 0.1), LatencyTarget(0.5, 0.012))), CLOUD_WINS),
+        EDGE,
+        EDGE,
+        None,
+    ),
+    Flip(
+        "PLC202",
+        (ASK, builders.environment()),
+        (ASK, builders.environment(edges=(builders.edge(0.01, runs=60),))),
+        EDGE,
+        EDGE,
+        CLOUD,
+    ),
+    Flip(
+        "PLC203",
+        (replace(ASK, rate_hz=10.0), builders.environment()),
+        (replace(ASK, rate_hz=200.0), builders.environment()),
+        EDGE,
+        EDGE,
+        CLOUD,
+    ),
+    Flip(
+        "PLC301",
+        (ASK, CLOUD_WINS),
+        (replace(ASK, must_work_offline=True), CLOUD_WINS),
+        CLOUD,
+        CLOUD,
+        "fallback:prefer_cloud:cpu+aws-g4dn.xlarge@us-east-1",
+    ),
+    Flip(
+        "PLC401",
+        (ASK, builders.environment()),
+        (ASK, builders.environment(device=builders.device(memory_bytes=64 * 2**20))),
+        EDGE,
+        EDGE,
+        CLOUD,
+    ),
+    Flip(
+        "PLC402",
+        (ASK, builders.environment()),
+        (ASK, builders.environment(edges=_edge_failed("unsupported", "my.ops:MatMul"))),
+        EDGE,
+        EDGE,
+        CLOUD,
+    ),
+    Flip(
+        "PLC404",
+        (ASK, builders.environment()),
+        (ASK, builders.environment(edges=_edge_failed("crashed", "SIGSEGV"))),
+        EDGE,
+        EDGE,
+        CLOUD,
+    ),
+    Flip(
+        "PLC501",
+        (replace(ASK, rate_hz=1.0, objective=Objective.LATENCY), CLOUD_WINS),
+        (
+            replace(ASK, rate_hz=1.0, objective=Objective.LATENCY, budget_usd_per_month=50.0),
+            CLOUD_WINS,
+        ),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+    Flip(
+        "PLC502",
+        (replace(ASK, rate_hz=1.0), KNOWN_COSTS),
+        (
+            replace(ASK, rate_hz=1.0),
+            replace(
+                KNOWN_COSTS,
+                edges=(builders.edge(0.001),),
+                clouds=(builders.cloud(the_offer=builders.offer(usd_per_hour=None)),),
+            ),
+        ),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+    Flip(
+        "PLC602",
+        (ASK, replace(CLOUD_WINS, path=replace(ASSUMED, basis=builders.Basis.MEASURED))),
+        (ASK, replace(CLOUD_WINS, path=ASSUMED, fastest_path=FASTEST)),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+)
+
+
+def _fires(answer: Recommendation, candidate_id: str, rule: str) -> bool:
+    candidate = next(one for one in answer.candidates if one.id == candidate_id)
+    return any(found.rule == rule for found in candidate.findings)
+
+
+def _blocks(answer: Recommendation, candidate_id: str, rule: str) -> bool:
+    candidate = next(one for one in answer.candidates if one.id == candidate_id)
+    return any(
+        found.rule == rule and found.effect is not Effect.NONE for found in candidate.findings
+    )
+
+
+@pytest.mark.parametrize("flip", FLIPS, ids=lambda flip: flip.rule)
+def test_rule_flips_the_decision(flip: Flip) -> None:
+    before = recommend(builders.model(), *flip.before)
+    after = recommend(builders.model(), *flip.after)
+    assert before.decision.candidate == flip.was
+    assert not _blocks(before, flip.decides, flip.rule)
+    assert after.decision.candidate == flip.becomes or (
+        flip.becomes is None and after.decision.candidate != flip.was
+    )
+    assert _fires(after, flip.decides, flip.rule)
+
+
+def test_unstated_data_class_is_reported_and_stating_it_flips_the_decision() -> None:
+    unstated = recommend(builders.model(), replace(ASK, data_class=None), CLOUD_WINS)
+    assert unstated.decision.candidate == CLOUD
+    assert _fires(unstated, CLOUD, "PLC103")
+    stated = recommend(
+        builders.model(), replace(ASK, data_class=DataClass.SPECIAL, regions=("US",)), CLOUD_WINS
+    )
+    assert stated.decision.candidate == EDGE
+    assert not _fires(stated, CLOUD, "PLC103")
+
+
+def test_disturbed_measurement_turns_violated_into_unproven() -> None:
+    ask = replace(ASK, targets=(LatencyTarget(0.99, 0.012),))
+    nowhere = (CloudSite(builders.offer(), SiteTime()),)
+    quiet = recommend(
+        builders.model(), ask, builders.environment(edges=(builders.edge(0.02),), clouds=nowhere)
+    )
+    busy = recommend(
+        builders.model(),
+        ask,
+        builders.environment(edges=(builders.edge(0.02, instrument=DISTURBED),), clouds=nowhere),
+    )
+    assert _verdicts(quiet)[EDGE] is False
+    assert _verdicts(busy)[EDGE] is None
+    assert _fires(busy, EDGE, "PLC601")
+    assert not _fires(quiet, EDGE, "PLC601")
+
+
+def test_disturbed_measurement_may_still_prove_a_target_met() -> None:
+    busy = recommend(
+        builders.model(),
+        ASK,
+        builders.environment(edges=(builders.edge(0.01, instrument=DISTURBED),)),
+    )
+    assert busy.decision.candidate == EDGE
+    assert busy.decision.feasible is True
+    assert _fires(busy, EDGE, "PLC601")
+
+
+def test_nodes_that_fell_back_are_reported_and_choosing_the_other_provider_is_possible() -> None:
+    partial = builders.edge(0.001, ep="cuda", nodes_by_ep=(("cuda", 54), ("cpu", 12)))
+    whole = builders.edge(0.001, ep="cuda", nodes_by_ep=(("cuda", 66),))
+    with_fallback = recommend(builders.model(), ASK, builders.environment(edges=(partial,)))
+    without = recommend(builders.model(), ASK, builders.environment(edges=(whole,)))
+    assert _fires(with_fallback, "edge:cuda", "PLC403")
+    assert not _fires(without, "edge:cuda", "PLC403")
+
+
+def test_every_rule_has_a_flip_or_a_test_of_its_own() -> None:
+    own = {"PLC103", "PLC403", "PLC601"}
+    assert {rule.id for rule in RULES} == {flip.rule for flip in FLIPS} | own
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_rule_explains_itself(rule: object) -> None:
+    from placer.core.rules.rule import Rule
+
+    assert isinstance(rule, Rule)
+    for text in (rule.title, rule.what, rule.why, rule.example, rule.fix):
+        assert len(text) > 10
+
+
+def test_rule_ids_are_sorted_and_unique() -> None:
+    ids = [rule.id for rule in RULES]
+    assert ids == sorted(set(ids))
+
+
+def test_personal_data_needs_a_stated_region() -> None:
+    personal = replace(ASK, data_class=DataClass.PERSONAL)
+    without = recommend(builders.model(), personal, CLOUD_WINS)
+    within = recommend(builders.model(), replace(personal, regions=("US",)), CLOUD_WINS)
+    assert without.decision.candidate == EDGE
+    assert _verdicts(without)[CLOUD] is None
+    assert within.decision.candidate == CLOUD
+    assert _fires(within, CLOUD, "PLC101")
+
+
+def test_region_of_unknown_law_is_unproven() -> None:
+    nowhere = builders.offer(region=None, jurisdiction=None)
+    answer = recommend(
+        builders.model(),
+        replace(ASK, regions=("EU",)),
+        replace(CLOUD_WINS, clouds=(builders.cloud(the_offer=nowhere),)),
+    )
+    assert _verdicts(answer)["cloud:aws-g4dn.xlarge"] is None
+
+
+def test_plain_text_is_an_error_only_for_data_that_needs_protection() -> None:
+    plain = replace(CLOUD_WINS, path=builders.path(is_encrypted=False))
+    assert _verdicts(recommend(builders.model(), ASK, plain))[CLOUD] is True
+    unstated = recommend(builders.model(), replace(ASK, data_class=None), plain)
+    assert _verdicts(unstated)[CLOUD] is True
+    assert _fires(unstated, CLOUD, "PLC104")
+
+
+def test_process_killed_for_memory_is_a_memory_finding() -> None:
+    answer = recommend(
+        builders.model(), ASK, builders.environment(edges=_edge_failed("killed", "was killed"))
+    )
+    assert _fires(answer, EDGE, "PLC401")
+    assert not _fires(answer, EDGE, "PLC404")
+
+
+def test_provider_that_hung_is_unproven_not_violated() -> None:
+    answer = recommend(
+        builders.model(), ASK, builders.environment(edges=_edge_failed("hung", "no answer"))
+    )
+    assert _verdicts(answer)[EDGE] is None
+
+
+def test_cloud_that_cannot_hold_the_weights_is_violated() -> None:
+    small = builders.offer(memory_bytes=1_000_000)
+    answer = recommend(
+        builders.model(),
+        ASK,
+        replace(CLOUD_WINS, clouds=(CloudSite(small, SiteTime(source="nothing known")),)),
+    )
+    assert _verdicts(answer)[CLOUD] is False
+
+
+def test_unknown_cost_cannot_prove_a_budget() -> None:
+    answer = recommend(
+        builders.model(),
+        replace(ASK, rate_hz=1.0, budget_usd_per_month=10_000.0),
+        builders.environment(device=builders.device(price_usd=None)),
+    )
+    assert _verdicts(answer)[EDGE] is None
+
+
+def _verdicts(answer: Recommendation) -> dict[str, bool | None]:
+    return {candidate.id: candidate.feasible for candidate in answer.candidates}
