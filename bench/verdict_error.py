@@ -1,6 +1,6 @@
 """How often are verdicts wrong, and how soon are they settled? The acceptance table, simulated.
 
-``python bench/verdict_error.py --series 2000``
+``python bench/verdict_error.py --series 500``
 
 Every series is a lognormal latency of 10 % coefficient of variation whose p99 is known exactly.
 It is judged after every 20 runs up to 3,000 and stops at the first verdict, as the sampler does.
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument(
         "--series",
         type=int,
-        default=2000,
+        default=500,
         help="simulated series per row; a quarter where p99 is far",
     )
     parser.add_argument("--seed", type=int, default=1)

@@ -95,7 +95,7 @@ def test_the_forecast_settles_and_one_run_less_does_not(
         assert required_runs(runs + needed - 1, (misses > 0) * (runs + needed - 1), percentile) == 1
 
 
-@pytest.mark.parametrize("coefficient", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("coefficient", [0.0, 0.9])
 @pytest.mark.parametrize("ratio", [1.02, 1 / 1.02])
 def test_two_percent_from_the_limit_verdicts_are_rarely_wrong(
     coefficient: float, ratio: float
@@ -103,15 +103,15 @@ def test_two_percent_from_the_limit_verdicts_are_rarely_wrong(
     rng = np.random.default_rng(round(10 * coefficient + ratio * 100))
     truth = Verdict.MET if ratio > 1 else Verdict.VIOLATED
     limit_s = float(np.exp(0.1 * ndtri(0.95))) * ratio
-    noise = rng.standard_normal((60, 1200))
+    noise = rng.standard_normal((60, 800))
     levels = noise.copy()
-    for run in range(1, 1200):
+    for run in range(1, 800):
         levels[:, run] = (
             coefficient * levels[:, run - 1] + np.sqrt(1 - coefficient**2) * noise[:, run]
         )
     wrong = 0
     for series in np.exp(0.1 * levels):
-        for runs in range(20, 1201, 60):
+        for runs in range(20, 801, 60):
             verdict = judge([series[:runs]], LatencyTarget(0.95, limit_s)).verdict
             if verdict is not Verdict.UNPROVEN:
                 wrong += verdict is not truth

@@ -464,6 +464,9 @@ def test_a_proven_answer_may_still_name_the_next_measurement() -> None:
     step = NextMeasurement("the uplink", "it is assumed", "placer network probe URL")
     report = text_of(only(edge(), next_measurement=step))
     assert "Measure next\n  → the uplink: it is assumed\n    $ placer network probe URL" in report
+    words = replace(step, command="on the device: placer profile x.onnx")
+    report = text_of(only(edge(), next_measurement=words))
+    assert report.endswith("\n      on the device: placer profile x.onnx\n")
 
 
 @pytest.mark.parametrize(
@@ -472,7 +475,7 @@ def test_a_proven_answer_may_still_name_the_next_measurement() -> None:
         ("s", 0.02, 0.5, "20.0 ms → 500 ms"),
         ("bytes", 1e6, 2e6, "1.00 MB → 2.00 MB"),
         ("bytes_per_s", 1.25e6, 2.5e6, "10.0 Mbit/s → 20.0 Mbit/s"),
-        ("hz", 30.0, 60.0, "30/s → 60/s"),
+        ("hz", 30.0, 123_456.0, "30/s → 123,456/s"),
         ("ratio", 0.005, 0.05, "0.5 % → 5 %"),
         ("usd_per_month", 500.0, 90.0, "$500.00 per month → $90.00 per month"),
         ("devices", 1.0, 2500.0, "1 devices → 2,500 devices"),

@@ -57,9 +57,9 @@ def test_evidence_equals_the_integral_of_the_mixture(misses: int, runs: int, blo
 def test_evidence_is_on_average_one_at_the_border() -> None:
     from scipy.stats import binom
 
-    misses = np.arange(401)
-    evidence = np.exp([_log_evidence(k, 400, 0.05, 1) for k in misses])
-    assert binom.pmf(misses, 400, 0.05) @ evidence == pytest.approx([1, 1])
+    misses = np.arange(101)
+    evidence = np.exp([_log_evidence(float(k), 100, 0.05, 1) for k in misses])
+    assert binom.pmf(misses, 100, 0.05) @ evidence == pytest.approx([1, 1])
 
 
 def test_planned_runs_are_those_of_the_uniform_mixture() -> None:
@@ -80,14 +80,14 @@ def test_upper_bound_of_p99_needs_299_runs() -> None:
     assert quantile_bounds(samples[:298], 0.99)[1] is None
     assert quantile_bounds(np.repeat(samples, 2), 0.99, block_runs=2)[1] == 299
     assert quantile_bounds(samples, 0.99, block_runs=2)[1] is None
-    assert quantile_bounds(samples[:2], 0.01) == (None, 2)
+    assert quantile_bounds(samples[:2], 0.01) == (None, 1)
     assert quantile_bounds(samples[:2], 0.5, block_runs=3) == (None, None)
 
 
 def test_bounds_of_the_median_cover_it_as_often_as_they_say(rng: np.random.Generator) -> None:
     bounds = [quantile_bounds(rng.random(50), 0.5) for _ in range(600)]
-    assert 0.94 <= np.mean([low is not None and low <= 0.5 for low, _ in bounds])
-    assert 0.94 <= np.mean([high is not None and high >= 0.5 for _, high in bounds])
+    assert np.mean([low is not None and low <= 0.5 for low, _ in bounds]) >= 0.94
+    assert np.mean([high is not None and high >= 0.5 for _, high in bounds]) >= 0.94
 
 
 @pytest.mark.parametrize("runs", [500, 3000, 40_000])
@@ -116,6 +116,8 @@ def test_clustered_slow_runs_count_where_the_bulk_is_independent(rng: np.random.
 def test_offsets_between_processes_are_not_dependence_between_runs(
     rng: np.random.Generator,
 ) -> None:
+    long = [offset + autoregressive(rng, 6000, 0.9) for offset in (0, 1, 2)]
+    assert 6 <= correlation_runs(long) <= 20
     segments = [rng.lognormal(mean=offset, sigma=0.1, size=500) for offset in (0, 1, 2)]
     assert correlation_runs(segments) <= 1
     assert correlation_runs([np.concatenate(segments)]) > 50
@@ -126,6 +128,8 @@ def test_segments_too_short_to_show_dependence_are_read_as_one_series(
 ) -> None:
     samples = autoregressive(rng, 600, 0.9)
     assert correlation_runs(np.split(samples, 60)) > 3
+    long = autoregressive(rng, 40_000, 0.9)
+    assert correlation_runs(np.split(long, 2000)) > 3
 
 
 def test_one_long_segment_among_short_ones_is_read(rng: np.random.Generator) -> None:
@@ -202,7 +206,7 @@ def test_dependent_runs_count_in_blocks(rng: np.random.Generator) -> None:
     assert verdict.exceedances == 0
     assert verdict.block_runs >= 12
     assert verdict.runs_needed is not None
-    assert verdict.runs + verdict.runs_needed == 449 * verdict.block_runs
+    assert 448 < (verdict.runs + verdict.runs_needed) / verdict.block_runs <= 449
     assert "count as 1" in verdict.reason
 
 

@@ -179,21 +179,21 @@ def _slow_rows(values: Floats, ordered: Floats) -> list[Floats]:
     return rows
 
 
-def _pieces(lengths: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut the joined series into (start, length) of similar length, never across segments.
+def _pieces(lengths: Sequence[int], group: int) -> list[tuple[int, int]]:
+    """Cut the joined series into (start, groups) of similar length, never across segments.
 
     Segments too short to show any dependence are read as one series.
     """
     total = sum(lengths)
-    if total / len(lengths) < MIN_RUNS:
-        return [(0, total)]
-    longest = max(64, 4 * total // len(lengths))  # bounds the zero padding of the transform
+    if total / len(lengths) < MIN_RUNS * group:
+        return [(0, total // group)]
+    longest = max(64 * group, 4 * total // len(lengths))  # bounds the zero padding of the transform
     pieces = []
     start = 0
     for length in lengths:
         parts = -(-length // longest)
         edges = [start + length * part // parts for part in range(parts + 1)]
-        pieces += [(low, high - low) for low, high in pairwise(edges)]
+        pieces += [(low, (high - low) // group) for low, high in pairwise(edges)]
         start += length
     return pieces
 
@@ -208,15 +208,15 @@ def _autocorrelation_time(rows: list[Floats], lengths: Sequence[int]) -> float:
     series = np.stack(rows)
     total = series.shape[1]
     group = -(-total // _MAX_POINTS)
-    pieces = [(start, length // group) for start, length in _pieces(lengths)]
+    pieces = _pieces(lengths, group)
     longest = max(count for _, count in pieces)
-    if longest < 4:
-        return 0.0
     padded = np.zeros((len(rows), len(pieces), longest))
     kept = 0
+    within = np.zeros(len(rows))
     for index, (start, count) in enumerate(pieces):
         if count:
             part = series[:, start : start + count * group]
+            within += count * part.var(axis=1)
             part = part.reshape(len(rows), count, group).mean(axis=2)
             padded[:, index, :count] = part - part.mean(axis=1, keepdims=True)
             kept += count
@@ -225,12 +225,12 @@ def _autocorrelation_time(rows: list[Floats], lengths: Sequence[int]) -> float:
     power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
     products = np.fft.irfft(power, size)[:, : longest // 4 + 1]
     variance = products[:, 0] / kept
-    whole = series.var(axis=1)
-    varies = variance > 1e-12 * np.maximum(whole, 1e-300)
+    within /= kept
+    varies = variance > 1e-12 * np.maximum(within, 1e-300)
     if not varies.any():
         return 0.0
-    products, variance, whole, padded = (
-        array[varies] for array in (products, variance, whole, padded)
+    products, variance, within, padded = (
+        array[varies] for array in (products, variance, within, padded)
     )
     lags = np.arange(1, products.shape[1])
     counts = np.array([count for _, count in pieces])
@@ -240,13 +240,13 @@ def _autocorrelation_time(rows: list[Floats], lengths: Sequence[int]) -> float:
     sums = np.cumsum(products[:, 1:] / pairs / variance[:, None], axis=1)[:, ends]
     noise = np.sqrt(np.cumsum(1 / pairs))[ends]
     # variance of the group means over that of independent runs
-    inflation = np.ones(len(whole))
+    inflation = np.ones(len(within))
     if group > 1:
         kurtosis = (padded**4).sum(axis=(1, 2)) / kept / variance**2
         error = np.sqrt(np.maximum(kurtosis - 1, 0) / kept)
-        ratio = group * variance / whole
+        ratio = group * variance / within
         inflation = np.where(ratio > 1 + _SIGNIFICANCE * error, ratio, 1.0)
-    time = np.full(len(whole), 0.5)
+    time = np.full(len(within), 0.5)
     for _ in range(2):  # subtracting the mean of a piece hides about 2 time / length at each lag
         bias = 2 * time[:, None] * (ends + 1) * len(pieces) / kept
         seen = np.where(sums + bias > _SIGNIFICANCE * noise, sums + bias, 0.0)

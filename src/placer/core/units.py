@@ -234,7 +234,8 @@ def format_frequency(value_hz: float) -> str:
     """Events per second, or per minute, hour or day where that reads better."""
     for unit, unit_hz in (("/s", 1.0), ("/min", 1 / 60), ("/h", 1 / 3600)):
         if value_hz >= unit_hz * 0.9995:
-            return f"{value_hz / unit_hz:.3g}{unit}"
+            value = value_hz / unit_hz
+            return f"{value:,.0f}{unit}" if value >= 999.5 else f"{value:.3g}{unit}"
     return f"{value_hz * 86400:.3g}/day"
 
 

@@ -41,12 +41,10 @@ def wrap(text: str, width: int) -> list[str]:
             lines.append("")
         for number, piece in enumerate(pieces):
             space = " " if lines[-1] and number == 0 else ""
-            if display_width(lines[-1] + space + piece) <= width:
-                lines[-1] += space + piece
-            elif lines[-1]:
+            if lines[-1] and display_width(lines[-1] + space + piece) > width:
                 lines.append(piece)
             else:
-                lines[-1] = piece
+                lines[-1] += space + piece
     return [line.replace(GLUE, " ") for line in lines]
 
 

@@ -207,10 +207,12 @@ def _settle(answer: Recommendation, width: int) -> list[Line]:
     if following is not None:
         what = f"{facts.clean(following.what)}: {facts.clean(following.why)}"
         lines += paragraph(what, width, indent=4, first="  →")
-        command = wrap_command(facts.clean(following.command), width - 6)
+        command = facts.clean(following.command)
+        if not command.startswith("placer "):  # said in words: "on the device: placer ..."
+            return lines + paragraph(command, width, indent=6, tone=Tone.STRONG)
         lines += [
-            [Cell("    " + ("$ " if not n else "  ")), Cell(line, Tone.STRONG)]
-            for n, line in enumerate(command)
+            [Cell("      " if number else "    $ "), Cell(line, Tone.STRONG)]
+            for number, line in enumerate(wrap_command(command, width - 6))
         ]
     return lines
 
