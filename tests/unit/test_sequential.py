@@ -119,7 +119,7 @@ def test_offsets_between_processes_are_not_dependence_between_runs(
     long = [offset + autoregressive(rng, 6000, 0.9) for offset in (0, 1, 2)]
     assert 6 <= correlation_runs(long) <= 20
     segments = [rng.lognormal(mean=offset, sigma=0.1, size=500) for offset in (0, 1, 2)]
-    assert correlation_runs(segments) <= 1
+    assert correlation_runs(segments) <= 3
     assert correlation_runs([np.concatenate(segments)]) > 50
 
 

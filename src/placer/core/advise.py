@@ -833,35 +833,41 @@ def _where(candidate: Candidate) -> str:
 def _next_measurement(
     best: Candidate, model: ModelSummary, workload: Workload, environment: Environment
 ) -> NextMeasurement:
-    limit = " ".join(
+    limits = " ".join(
         f"--sla {format_percentile(target.percentile)}={target.limit_s * 1e3:g}ms"
         for target in workload.targets
     )
-    again = f"placer recommend {model.path} {limit}".rstrip()
+    again = f"placer recommend {model.path} {limits}".rstrip()
     effects = {found.rule for found in best.findings if found.effect is Effect.UNPROVEN}
-    uses_cloud = best.placement is not Placement.EDGE
     if "PLC602" in effects:
         return NextMeasurement(
             "the network between the device and the cloud",
             "it is assumed, and its value changes the verdict",
-            f"{again} --network NAME|FILE",
+            f"{again} --network FILE",
         )
-    if uses_cloud and best.basis in (Basis.CATALOGUE, Basis.ASSUMED, Basis.TRANSFERRED):
-        site = best.sites[-1].name
-        if any(
-            stage.kind is StageKind.COMPUTE and stage.basis is not Basis.MEASURED
-            for stage in best.stages
-        ) or not any(stage.kind is StageKind.COMPUTE for stage in best.stages):
-            return NextMeasurement(
-                f"the model on {site}",
-                "its time there is an estimate, and the interval holds the limit",
-                f"on {site}: placer profile {model.path} --site {site} --save {site}.json; "
-                f"here: {again} --evidence {site}.json",
-            )
+    if "PLC102" in effects:
+        return NextMeasurement(
+            "where the input may be processed",
+            "its class allows only stated regions",
+            f"{again} --region REGION",
+        )
+    device, last = environment.device, best.sites[-1]
+    in_cloud = best.placement is not Placement.EDGE
+    measured_compute = [
+        stage.basis is Basis.MEASURED for stage in best.stages if stage.kind is StageKind.COMPUTE
+    ]
+    if in_cloud and all(measured_compute) and measured_compute:
         return NextMeasurement(
             "the network between the device and the cloud",
-            "the figures of the path do not prove the target",
-            f"{again} --network FILE (with rtt_samples or quantiles up to the target, and loss)",
+            "the figures of the path do not prove the target: a file with RTT samples, or "
+            "quantiles up to the target's percentile, and the loss would",
+            f"{again} --network FILE",
+        )
+    if in_cloud or not device.is_this_machine:
+        return NextMeasurement(
+            f"the model on {last.name}",
+            f"its time there is not measured; run this there, then add --evidence {last.name}.json",
+            f"placer profile {model.path} --site {last.name} --save {last.name}.json",
         )
     if best.quality is not None and best.quality.is_disturbed:
         return NextMeasurement(
@@ -869,18 +875,10 @@ def _next_measurement(
             "the measurement was disturbed: " + "; ".join(best.quality.reasons),
             f"{again} --fresh",
         )
-    if environment.device.is_this_machine:
-        return NextMeasurement(
-            "the model on this device, for longer",
-            "; ".join(target.reason for target in best.targets) or "it could not be measured",
-            f"{again} --fresh --time-limit 300s",
-        )
-    device = environment.device.name
     return NextMeasurement(
-        f"the model on {device}",
-        "its time there is not measured",
-        f"on {device}: placer profile {model.path} --site {device} --save {device}.json; "
-        f"here: {again} --device {device} --evidence {device}.json",
+        "the model on this device, for longer",
+        "; ".join(target.reason for target in best.targets) or "it could not be measured",
+        f"{again} --fresh --time-limit 300s",
     )
 
 
