@@ -138,7 +138,7 @@ def main() -> None:
     # ratio: limit over true p99; above 1 the model meets the target
     cases = (("2 % inside", 1.02), ("2 % outside", 1 / 1.02), ("20 % inside", 1.2),
              ("20 % outside", 1 / 1.2), ("twice the limit", 0.5))  # fmt: skip
-    worst_wrong, settled_ratio, twice_runs = 0.0, 1.0, 0
+    worst_wrong, worst_unseen, settled_ratio, twice_runs = 0.0, 0.0, 1.0, 0
     print(f"{options.series} series per row; looks every {LOOK_RUNS} runs up to {MAX_RUNS}\n")
     print(f"{'series':<20}{'true p99':<17}{'wrong':>8}{'settled':>9}{'median runs':>13}")
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -160,6 +160,8 @@ def main() -> None:
                 print(f"{law.name:<20}{name:<17}{wrong:>8.2%}{done:>9.1%}{median:>13}", flush=True)
                 if name.startswith("2 %") and law.unseen_probability <= 0.02:
                     worst_wrong = max(worst_wrong, wrong)
+                elif name.startswith("2 %"):
+                    worst_unseen = max(worst_unseen, wrong)
                 if law.name == "iid" and name.startswith("20 %"):
                     settled_ratio = min(settled_ratio, done - wrong)
                 if law.name == "iid" and name.startswith("twice"):
@@ -179,6 +181,10 @@ def main() -> None:
          twice_runs <= 60, "at most 60"),
     ):  # fmt: skip
         print(f"{'PASS' if is_pass else 'FAIL'} ({limit}): {what}: {figure}")
+    print(
+        "KNOWN LIMIT (at most 5 % would need more runs than 449): wrong verdicts at 2 %, "
+        f"bursts too rare to be seen: {worst_unseen:.2%}"
+    )
     print(f"took {time.perf_counter() - began:.0f} s")
 
 

@@ -17,9 +17,7 @@ HERE = Path(__file__).parent
 
 def count_correct() -> tuple[int, int]:
     """Return (held-out images that the model recognises, held-out images)."""
-    session = onnxruntime.InferenceSession(
-        HERE / "digits.onnx", providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(HERE / "digits.onnx", providers=["CPUExecutionProvider"])
     images = np.load(HERE / "samples.npz")["image"]
     labels = np.load(HERE / "labels.npy")
     predicted = [

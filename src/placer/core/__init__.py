@@ -1,0 +1,1 @@
+"""The decision, pure: importable without touching the machine."""

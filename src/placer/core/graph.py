@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+UNKNOWN_DIMENSION = -1
+"""A dimension of an output that depends on the data."""
+
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
@@ -13,9 +16,12 @@ class TensorSpec:
     dtype: str
     """numpy's name (``float32``), or ``bfloat16``, ``float8e4m3fn``, ``string``, ..."""
     shape: tuple[int, ...]
-    """Every dimension has its value; symbolic ones were filled by ``--shape``."""
+    """Every dimension has its value; symbolic ones were filled by ``--shape``.
+
+    In an output UNKNOWN_DIMENSION (-1) where it depends on the data.
+    """
     n_bytes: int | None
-    """Size of the raw tensor; None where the element size varies (strings)."""
+    """Size of the raw tensor; None where the element size varies (strings) or a dimension is -1."""
 
 
 @dataclass(frozen=True, slots=True)

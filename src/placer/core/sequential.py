@@ -40,6 +40,9 @@ MIN_BLOCKS = 3
 """Fewer independent blocks settle nothing."""
 MAX_CORRELATION_RATIO = 1 / 30
 """A correlation time above this share of the series is not known well enough to be used as is."""
+NEAR_RATIO = 0.5
+"""Share of the limit below which runs count as equally fast when their dependence is estimated:
+a slow drift far below the limit says nothing about crossing it."""
 
 _SLOW_SHARES = (0.10, 0.05, 0.01)
 _MIN_SLOW_RUNS = 5
@@ -360,6 +363,14 @@ def judge(
 ) -> SeriesVerdict:
     """Judge a latency target by the samples so far; sound at every look, as often as one likes.
 
+    Slow runs that come in bursts are told by the bursts seen. Bursts that begin less often than
+    about once in ``planned_runs / 3`` runs may all lie outside the series: no test that settles
+    within ``planned_runs`` can allow for them (rates in ``bench/verdict_error.py``).
+
+    Dependence is estimated of runs at or above half the limit, those below count as equal. An
+    upper bound below half the limit counts the dependence of all runs, and is half the limit
+    where that leaves none.
+
     Parameters
     ----------
     segments
@@ -394,32 +405,26 @@ def judge(
     if_slower = int((values * margin_factor > target.limit_s).sum())
     if_faster = int((values / margin_factor > target.limit_s).sum())
 
+    near_s = target.limit_s * NEAR_RATIO / margin_factor
     correlation = 0.0
     if runs >= MIN_RUNS:
-        rows = [_midranks(values, ordered), *_slow_rows(values, ordered)]
+        near, near_ordered = np.maximum(values, near_s), np.maximum(ordered, near_s)
+        rows = [_midranks(near, near_ordered), *_slow_rows(near, near_ordered)]
         scales = {margin_factor, 1 / margin_factor}
         rows += [(values * scale > target.limit_s).astype(float) for scale in sorted(scales)]
         correlation = _autocorrelation_time(rows, lengths)
     block = _cautious_block(correlation, runs)
 
-    settled = -math.log(ALPHA)
-    low_s = high_s = None
-    if runs >= max(MIN_RUNS, MIN_BLOCKS * block):
-        # fewest misses that do not prove met; fewest that prove violated
-        too_many = bisect_left(
-            range(runs + 1),
-            True,
-            key=lambda misses: _log_evidence(misses, runs, allowed, block)[0] < settled,
-        )
-        enough = bisect_left(
-            range(runs + 1),
-            True,
-            key=lambda misses: _log_evidence(misses, runs, allowed, block)[1] >= settled,
-        )
-        if too_many > 0:
-            high_s = float(ordered[runs - too_many] * margin_factor)
-        if may_claim_violated and enough <= runs:
-            low_s = float(ordered[runs - enough] / margin_factor)
+    low_s, high_s = _valid_bounds(ordered, allowed, block, margin_factor)
+    if high_s is not None and high_s < NEAR_RATIO * target.limit_s:
+        # the dependence of runs this fast was left out: a bound down there has to count it
+        rows = [_midranks(values, ordered), *_slow_rows(values, ordered)]
+        whole_block = _cautious_block(_autocorrelation_time(rows, lengths), runs)
+        _, whole_s = _valid_bounds(ordered, allowed, max(block, whole_block), margin_factor)
+        border_s = NEAR_RATIO * target.limit_s
+        high_s = border_s if whole_s is None else min(border_s, whole_s)
+    if not may_claim_violated:
+        low_s = None
     if high_s is not None and high_s <= target.limit_s:
         verdict = Verdict.MET
     elif low_s is not None and low_s > target.limit_s:
@@ -458,6 +463,31 @@ def judge(
             may_claim_violated=may_claim_violated, margin_factor=margin_factor,
         ),
     )  # fmt: skip
+
+
+def _valid_bounds(
+    ordered: Floats, allowed: float, block: int, margin_factor: float
+) -> tuple[float | None, float | None]:
+    """Return the bounds of the quantile that hold at every look, from the sorted samples."""
+    runs = ordered.size
+    if runs < max(MIN_RUNS, MIN_BLOCKS * block):
+        return None, None
+    settled = -math.log(ALPHA)
+    # fewest misses that do not prove met; fewest that prove violated
+    too_many = bisect_left(
+        range(runs + 1),
+        True,
+        key=lambda misses: _log_evidence(misses, runs, allowed, block)[0] < settled,
+    )
+    enough = bisect_left(
+        range(runs + 1),
+        True,
+        key=lambda misses: _log_evidence(misses, runs, allowed, block)[1] >= settled,
+    )
+    return (
+        float(ordered[runs - enough] / margin_factor) if enough <= runs else None,
+        float(ordered[runs - too_many] * margin_factor) if too_many > 0 else None,
+    )
 
 
 def _reason(
