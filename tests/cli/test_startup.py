@@ -23,7 +23,7 @@ _LOADED = (
 
 def loaded_after(statement: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", statement + _LOADED],
+        [sys.executable, "-c", f"{statement}\n{_LOADED}"],
         capture_output=True,
         text=True,
         check=True,

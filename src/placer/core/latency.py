@@ -112,7 +112,7 @@ class ServiceDraws:
             starts = rng.integers(0, len(self._samples_s), -(-n // self._block))
             index = (starts[:, np.newaxis] + np.arange(self._block)).ravel()[:n]
             values_s = self._samples_s[index % len(self._samples_s)]
-            return values_s * self._factor(rng, self._time.factor_90)
+            return np.asarray(values_s * self._factor(rng, self._time.factor_90))
         estimate = self._time.estimate
         if estimate is None:
             return np.zeros(n)

@@ -52,6 +52,18 @@ PRICE_PER_SIZE_UNITS_PER_BYTE = {
     "USD/MB": Decimal("1e-6"),
 }
 POWER_UNITS_W = {"mW": Decimal("1e-3"), "W": Decimal(1)}
+PRICE_UNITS_USD = {"USD": Decimal(1)}
+BYTE_RATE_UNITS_BYTES_PER_S = {
+    "MB/s": Decimal(10**6),
+    "GB/s": Decimal(10**9),
+    "TB/s": Decimal(10**12),
+}
+OPERATION_RATE_UNITS_PER_S = {
+    "GFLOP/s": Decimal(10**9),
+    "TFLOP/s": Decimal(10**12),
+    "GOP/s": Decimal(10**9),
+    "TOP/s": Decimal(10**12),
+}
 
 SECONDS_PER_HOUR = 3600.0
 HOURS_PER_MONTH = 730.0
@@ -154,6 +166,29 @@ def parse_power_w(text: str, *, what: str = "power") -> float:
     return float(_quantity(text, POWER_UNITS_W, what=what, example="15W", allow_zero=False))
 
 
+def parse_usd(text: str, *, what: str = "price") -> float:
+    """Parse ``249USD``. Raises UsageError as parse_duration_s."""
+    return float(_quantity(text, PRICE_UNITS_USD, what=what, example="249USD", allow_zero=False))
+
+
+def parse_memory_rate_bytes_per_s(text: str, *, what: str = "rate") -> float:
+    """Parse ``12.8GB/s``. Raises UsageError as parse_duration_s."""
+    return float(
+        _quantity(
+            text, BYTE_RATE_UNITS_BYTES_PER_S, what=what, example="12.8GB/s", allow_zero=False
+        )
+    )
+
+
+def parse_operations_per_s(text: str, *, what: str = "rate") -> float:
+    """Parse ``8.1TFLOP/s`` or ``33.5TOP/s``. Raises UsageError as parse_duration_s."""
+    return float(
+        _quantity(
+            text, OPERATION_RATE_UNITS_PER_S, what=what, example="8.1TFLOP/s", allow_zero=False
+        )
+    )
+
+
 def parse_ratio(text: str, *, what: str = "ratio") -> float:
     """Parse ``0.5%`` or ``0.005`` into a ratio in [0, 1].
 
@@ -228,6 +263,19 @@ def format_rate(value_bytes_per_s: float) -> str:
         if bits < limit * 0.9995:
             return f"{_three_digits(bits / factor)} {unit}"
     return f"{_three_digits(bits / 1e9)} Gbit/s"
+
+
+def format_memory_rate(value_bytes_per_s: float) -> str:
+    """Byte rates, as memories are sold: ``12.8 GB/s``."""
+    return f"{format_bytes(value_bytes_per_s)}/s"
+
+
+def format_operation_rate(value_per_s: float, *, unit: str = "FLOP/s") -> str:
+    """Compute rates: ``8.10 TFLOP/s``; integer arithmetic with the unit ``OP/s``."""
+    for limit, factor, prefix in ((1e9, 1e6, "M"), (1e12, 1e9, "G")):
+        if value_per_s < limit * 0.9995:
+            return f"{_three_digits(value_per_s / factor)} {prefix}{unit}"
+    return f"{_three_digits(value_per_s / 1e12)} T{unit}"
 
 
 def format_frequency(value_hz: float) -> str:

@@ -1,0 +1,1 @@
+"""Files that people write and review: YAML with positions, the catalogue, evidence."""

@@ -1,0 +1,1 @@
+"""ONNX files: what a model needs and the work that it does, without running it."""

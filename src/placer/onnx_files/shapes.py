@@ -26,8 +26,18 @@ MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's contributed operators."""
 
 _NOT_FOLDED = frozenset(
-    ("If", "Loop", "Scan", "SequenceMap", "Bernoulli", "Multinomial")
-    + ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike")
+    (
+        "If",
+        "Loop",
+        "Scan",
+        "SequenceMap",
+        "Bernoulli",
+        "Multinomial",
+        "RandomNormal",
+        "RandomNormalLike",
+        "RandomUniform",
+        "RandomUniformLike",
+    )
 )
 """Control flow is walked; random numbers differ in every inference."""
 
@@ -461,11 +471,11 @@ _ALIASES: dict[str, tuple[str, tuple[int, ...]]] = {
 
 
 def _of_proto(proto: Any) -> Tensor:
-    """Return a weight's tensor, with its value if it is small and in the file itself."""
-    from onnx import TensorProto, numpy_helper
+    """Return a weight's tensor, with its value if it is small."""
+    from onnx import numpy_helper
 
     tensor = Tensor(dtype_name(proto.data_type), tuple(proto.dims), constant=True)
-    if tensor.size > VALUE_LIMIT or proto.data_location == TensorProto.EXTERNAL:
+    if tensor.size > VALUE_LIMIT:
         return tensor
     return replace(tensor, value=numpy_helper.to_array(proto))
 

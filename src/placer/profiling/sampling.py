@@ -186,7 +186,7 @@ def _screen(plan: Plan, ep: str, cores: int, progress: Progress) -> _Series:
     if len(candidates) == 1:
         return _Series(ep, candidates[0])
     start_ns = time.perf_counter_ns()
-    tried = []
+    tried: list[ScreenedSetting] = []
     for settings in candidates:
         spent_s = (time.perf_counter_ns() - start_ns) / 1e9
         if tried and spent_s > 0.2 * plan.time_limit_s:

@@ -1,0 +1,228 @@
+"""The catalogue of devices, networks, clouds and regions, and user files of the same shape.
+
+One YAML file is one entry; its stem is its key. The wheel has them in ``placer/profiles``, a
+source checkout in ``profiles/``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from importlib import resources
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import TypeVar
+
+from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath, Region
+from placer.core.errors import UsageError, near_match
+from placer.files.positions import Document, parse_yaml, read_yaml, validate
+from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
+
+Spec = DeviceSpec | NetworkSpec | CloudSpec | RegionSpec
+_Spec = TypeVar("_Spec", DeviceSpec, NetworkSpec, CloudSpec, RegionSpec)
+
+
+class Kind(StrEnum):
+    """The folders of the catalogue."""
+
+    DEVICES = "devices"
+    NETWORKS = "networks"
+    CLOUDS = "clouds"
+    REGIONS = "regions"
+
+    @property
+    def singular(self) -> str:
+        """The word for one entry."""
+        return self.value[:-1]
+
+
+SPECS: Mapping[Kind, type[Spec]] = MappingProxyType(
+    {
+        Kind.DEVICES: DeviceSpec,
+        Kind.NETWORKS: NetworkSpec,
+        Kind.CLOUDS: CloudSpec,
+        Kind.REGIONS: RegionSpec,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of the catalogue."""
+
+    kind: Kind
+    text: str
+    """The YAML as it is in the file."""
+    spec: Spec
+
+
+def list_names(kind: Kind) -> tuple[str, ...]:
+    """Return the keys of one kind, sorted."""
+    names = (item.name for item in _root().joinpath(kind.value).iterdir())
+    return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def read_entry(kind: Kind, name: str) -> Entry:
+    """Read one entry.
+
+    Raises
+    ------
+    UsageError
+        The catalogue has no such name.
+    """
+    document, text = _shipped(kind, name)
+    return Entry(kind, text, validate(SPECS[kind], document))
+
+
+def find_entry(name: str) -> Entry:
+    """Read the entry of this name, of whichever kind it is: no two kinds share a name.
+
+    Raises
+    ------
+    UsageError
+        No kind has it.
+    """
+    kinds = {known: kind for kind in Kind for known in list_names(kind)}
+    if name not in kinds:
+        raise UsageError(
+            f"the catalogue has no '{name}'{near_match(name, kinds)}",
+            hint="`placer catalog list` shows all",
+        )
+    return read_entry(kinds[name], name)
+
+
+def load_device(name_or_file: str) -> Device:
+    """Return a device of the catalogue or of a file.
+
+    Raises
+    ------
+    UsageError
+        An unknown name, or a file that says something wrong.
+    InputError
+        The file is missing or unreadable.
+    """
+    spec, document = _load(Kind.DEVICES, DeviceSpec, name_or_file)
+    device = spec.to_core()
+    return replace(device, source=device.source or document.path)
+
+
+def load_network(name_or_file: str) -> NetworkPath:
+    """Return a network of the catalogue or of a file. Raises as `load_device`."""
+    spec, document = _load(Kind.NETWORKS, NetworkSpec, name_or_file)
+    path = spec.to_core()
+    return replace(path, source=path.source or document.path)
+
+
+def load_cloud(text: str) -> tuple[CloudOffer, ...]:
+    """Return the offers that ``NAME[@REGION]`` or ``FILE[@REGION]`` means, one for each region.
+
+    A jurisdiction that an offer leaves out is taken from its region in the catalogue.
+
+    Raises
+    ------
+    UsageError
+        An unknown name or region, a file that says something wrong, or a jurisdiction that is
+        not that of the region.
+    InputError
+        The file is missing or unreadable.
+    """
+    name, separator, region = text.rpartition("@")
+    if not separator or _is_file(region):
+        name, region = text, ""
+    offers = _offers(name)
+    if not region and not separator:
+        return offers
+    chosen = tuple(offer for offer in offers if offer.region == region)
+    if not chosen:
+        known = [offer.region for offer in offers if offer.region is not None]
+        raise UsageError(
+            f"cloud '{name}' has no offer in region '{region}'{near_match(region, known)}",
+            hint=f"regions: {' '.join(known)}" if known else "its region is not known: leave @ out",
+        )
+    return chosen
+
+
+def load_region(provider: str, region: str) -> Region | None:
+    """Return a region of the catalogue; None: it does not have it."""
+    key = f"{provider}-{region}".lower()
+    if key not in list_names(Kind.REGIONS):
+        return None
+    spec, _ = _load(Kind.REGIONS, RegionSpec, key)
+    return spec.to_core()
+
+
+def all_offers() -> tuple[CloudOffer, ...]:
+    """Return every offer of the catalogue."""
+    return tuple(offer for name in list_names(Kind.CLOUDS) for offer in _offers(name))
+
+
+def default_offers() -> tuple[CloudOffer, ...]:
+    """Return the cheapest CPU offer and the cheapest GPU offer that can be judged.
+
+    Their region is known and their compute time can be estimated. Among equal prices the one
+    whose egress price is known, then by name.
+    """
+    usable = [
+        (offer.usd_per_hour, offer.egress_usd_per_byte is None, offer.name, offer.region, offer)
+        for offer in all_offers()
+        if offer.region is not None and offer.roofline and offer.usd_per_hour is not None
+    ]
+    ordered = [offer for *_, offer in sorted(usable, key=lambda row: row[:4])]
+    kinds = (ChipClass.CPU, ChipClass.GPU)
+    firsts = (next((one for one in ordered if one.chip_class is kind), None) for kind in kinds)
+    return tuple(offer for offer in firsts if offer is not None)
+
+
+def _offers(name_or_file: str) -> tuple[CloudOffer, ...]:
+    spec, document = _load(Kind.CLOUDS, CloudSpec, name_or_file)
+    return tuple(
+        _located(replace(offer, source=offer.source or document.path), document, index)
+        for index, offer in enumerate(spec.to_core())
+    )
+
+
+def _located(offer: CloudOffer, document: Document, index: int) -> CloudOffer:
+    region = None if offer.region is None else load_region(offer.provider, offer.region)
+    if region is None:
+        return offer
+    if offer.jurisdiction is None:
+        return replace(offer, jurisdiction=region.jurisdiction)
+    if offer.jurisdiction not in (region.jurisdiction, region.country):
+        raise UsageError(
+            f"{document.where(('offers', index, 'jurisdiction'))}: the jurisdiction of"
+            f" {offer.provider} {offer.region} is {region.jurisdiction}, not {offer.jurisdiction}",
+            hint="correct it, or leave it out",
+        )
+    return offer
+
+
+def _load(kind: Kind, model: type[_Spec], name_or_file: str) -> tuple[_Spec, Document]:
+    if _is_file(name_or_file):
+        document = read_yaml(name_or_file)
+    else:
+        document, _ = _shipped(kind, name_or_file)
+    return validate(model, document), document
+
+
+def _shipped(kind: Kind, name: str) -> tuple[Document, str]:
+    names = list_names(kind)
+    if name not in names:
+        raise UsageError(
+            f"unknown {kind.singular} '{name}'{near_match(name, names)}",
+            hint=f"`placer catalog list {kind}` shows all; a file is given by its path, ./x.yaml",
+        )
+    text = _root().joinpath(kind.value, f"{name}.yaml").read_text(encoding="utf-8")
+    return parse_yaml(text, path=f"profiles/{kind}/{name}.yaml"), text
+
+
+def _is_file(text: str) -> bool:
+    return text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text
+
+
+def _root() -> Traversable:
+    """Return the folder of the catalogue: in the wheel, else in the source checkout."""
+    package = resources.files("placer")
+    shipped = package.joinpath("profiles")
+    return shipped if shipped.is_dir() else package.joinpath("..", "..", "profiles")

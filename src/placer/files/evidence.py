@@ -1,0 +1,626 @@
+"""Evidence: measurements kept as in-toto Statements, read back under full validation.
+
+The bytes are canonical JSON (sorted keys, no spaces, UTF-8, numbers in their shortest exact
+form), and the SHA-256 of the bytes names the evidence. The format is described in
+``docs/evidence.md``.
+
+Source: in-toto Attestation Framework, Statement v1; canonical form after RFC 8785.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
+from placer.core.measurement import (
+    METHOD_VERSION,
+    Instrument,
+    Machine,
+    Measurement,
+    ProcessRun,
+    ScreenedSetting,
+    SessionSettings,
+)
+from placer.files.writing import write_atomically
+
+STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE = "urn:placer:evidence:profile:v1"
+MAX_FILE_BYTES = 64 * 2**20
+"""No evidence is larger: half a million samples take 6 MB."""
+
+_PREDICATE_FAMILY = PREDICATE_TYPE.rpartition(":")[0] + ":"
+_WRITE_AGAIN = "evidence is written by: placer profile MODEL --save FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A measurement read from a file."""
+
+    measurement: Measurement
+    site: str | None
+    """The device or cloud offer that it was taken on; None: not stated."""
+    id: str
+    """SHA-256 of the file's bytes, in hex."""
+    path: str
+    """As given, for messages."""
+
+
+def environment_key(
+    machine: Machine, runtime: str, ep: str, settings: SessionSettings | None = None
+) -> str:
+    """Return the SHA-256, in hex, over what must be equal for a time to be reused.
+
+    That is the machine, its processor, the cores that placer may use, accelerators, operating
+    system, runtime version, execution provider and provider options. Memory limits are left out.
+    """
+    return _digest(
+        {
+            "machine_id": machine.machine_id,
+            "cpu": machine.cpu,
+            "architecture": machine.architecture,
+            "cores": machine.cores,
+            "os": machine.os,
+            "accelerators": machine.accelerators,
+            "runtime": runtime,
+            "ep": ep,
+            "provider_options": dict(settings.provider_options) if settings else {},
+        }
+    )
+
+
+def cache_key(
+    *,
+    subjects: Sequence[tuple[str, str]],
+    environment_key: str,
+    input_shapes: Sequence[tuple[str, tuple[int, ...]]],
+    input_source: str,
+    interval_s: float,
+    settings: SessionSettings | None,
+) -> str:
+    """Return the SHA-256, in hex, over everything that was asked of a measurement.
+
+    Parameters
+    ----------
+    subjects
+        (file name, sha256) of the model and its external data.
+    interval_s
+        Time between two requests of the workload; 0: back to back.
+    settings
+        The settings asked for; None: the best of the screened ones.
+    """
+    return _digest(
+        {
+            "subjects": sorted(subjects),
+            "environment_key": environment_key,
+            "input_shapes": input_shapes,
+            "input_source": input_source,
+            "interval_s": float(interval_s),
+            "settings": "screened"
+            if settings is None
+            else {**asdict(settings), "provider_options": dict(settings.provider_options)},
+            "method_version": METHOD_VERSION,
+        }
+    )
+
+
+def to_statement(measurement: Measurement, *, tool: str, site: str | None = None) -> bytes:
+    """Return a measurement as a canonical in-toto Statement.
+
+    Parameters
+    ----------
+    tool
+        Name and version of the program that measured, as ``placer 0.1.0``.
+    site
+        The device or cloud offer that this machine is, for `recommend --evidence`.
+
+    Raises
+    ------
+    UsageError
+        The site is empty or holds control characters.
+    MeasuringError
+        The measurement holds what evidence may not, such as a sample of zero seconds.
+    """
+    rounded = _rounded_to_ns(measurement)
+    name, _, version = measurement.runtime.partition(" ")
+    document = {
+        "_type": STATEMENT_TYPE,
+        "subject": tuple(
+            {"name": name, "digest": {"sha256": sha256}} for name, sha256 in measurement.subjects
+        ),
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "site": site,
+            "device": measurement.machine,
+            "runtime": {
+                "name": name,
+                "version": version,
+                "ep": measurement.ep,
+                "nodes_by_ep": dict(measurement.nodes_by_ep),
+                "settings": measurement.settings,
+            },
+            "workload": {
+                "inputs": tuple(
+                    {"name": name, "shape": shape} for name, shape in measurement.input_shapes
+                ),
+                "input_source": measurement.input_source,
+                "gap_s": rounded.gap_s,
+            },
+            "method": {
+                "tool": tool,
+                "method_version": measurement.method_version,
+                "screened": rounded.screened,
+            },
+            "results": {"processes": rounded.processes},
+            "quality": measurement.instrument,
+            "environment_key": environment_key(
+                measurement.machine, measurement.runtime, measurement.ep, measurement.settings
+            ),
+            "measured_at": measurement.measured_at,
+        },
+    }
+    try:
+        spec = _StatementSpec.model_validate(document)
+    except ValidationError as error:
+        if error.errors()[0]["loc"] == ("predicate", "site"):
+            raise UsageError(
+                f"the site {_short(site)} is not a name",
+                hint="name the device or cloud offer that this machine is",
+            ) from error
+        raise MeasuringError(
+            f"the measurement cannot be kept as evidence: {_first_problem(error)}",
+            hint="measure again; if it stays, report a bug in placer",
+        ) from error
+    return _canonical(spec.model_dump(by_alias=True))
+
+
+def from_statement(text: str | bytes, *, path: str) -> Measurement:
+    """Read a measurement from a Statement; it is marked as reused.
+
+    Parameters
+    ----------
+    path
+        Where the text comes from, for messages.
+
+    Raises
+    ------
+    InputError
+        Not JSON, not evidence, of a later version, or any value out of place.
+    """
+    return _to_evidence(_decoded(text, path), path).measurement
+
+
+def read_evidence(paths: Sequence[str]) -> tuple[Evidence, ...]:
+    """Read each file, and in each directory all ``*.json`` that are evidence, in sorted order.
+
+    JSON that is no evidence is skipped in a directory, but not where a file is named.
+
+    Raises
+    ------
+    InputError
+        A path is missing or unreadable, evidence is invalid, or a directory has none.
+    """
+    return tuple(evidence for path in paths for evidence in _read_path(path))
+
+
+class Cache:
+    """Measurements of this machine, one file per key; its failures are warnings, never errors.
+
+    Parameters
+    ----------
+    directory
+        Created when the first entry is written.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+
+    def get(self, key: str) -> tuple[Measurement | None, str | None]:
+        """Return (measurement or None, warning or None); a corrupt entry is a miss."""
+        path = self._entry(key)
+        try:
+            if not path.exists():
+                return None, None
+            text = _read_text(str(path))
+            return from_statement(text, path=str(path)), None
+        except (PlacerError, OSError) as error:
+            return None, f"the cache was not read, measuring again: {error}"
+
+    def put(self, key: str, measurement: Measurement) -> str | None:
+        """Keep a measurement; return a warning if that was not possible."""
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            write_atomically(str(self._entry(key)), to_statement(measurement, tool="placer"))
+        except (PlacerError, OSError) as error:
+            return f"the measurement was not kept for the next time: {error}"
+        return None
+
+    def _entry(self, key: str) -> Path:
+        return self._directory / f"{key}.json"
+
+
+def _one_line(text: str) -> str:
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+        raise ValueError("should hold no control characters")
+    return text
+
+
+def _date(text: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("should be a date like 2026-11-23") from None
+    return text
+
+
+def _mapping(value: object) -> object:
+    return dict(value) if isinstance(value, tuple) else value
+
+
+_Line = Annotated[str, AfterValidator(_one_line)]
+_Word = Annotated[str, Field(pattern=r"^[!-~]+$")]
+_Name = Annotated[str, Field(min_length=1)]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Positive = Annotated[float, Field(gt=0)]
+_NotNegative = Annotated[float, Field(ge=0)]
+_Count = Annotated[int, Field(ge=0)]
+_OneOrMore = Annotated[int, Field(ge=1)]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, from_attributes=True
+    )
+
+
+class _DigestSpec(_Spec):
+    sha256: _Sha256
+
+
+class _SubjectSpec(_Spec):
+    name: _Name
+    digest: _DigestSpec
+
+
+class _DeviceSpec(_Spec):
+    cpu: _Line
+    architecture: _Line
+    cores: _OneOrMore
+    memory_bytes: _Count | None
+    os: _Line
+    accelerators: tuple[_Line, ...]
+    machine_id: _Line
+
+
+class _SettingsSpec(_Spec):
+    intra_op_threads: _Count
+    allow_spinning: bool
+    graph_optimization: _Word
+    provider_options: Annotated[dict[str, str], BeforeValidator(_mapping)]
+
+    def to_core(self) -> SessionSettings:
+        return SessionSettings(
+            self.intra_op_threads,
+            self.allow_spinning,
+            self.graph_optimization,
+            tuple(sorted(self.provider_options.items())),
+        )
+
+
+class _RuntimeSpec(_Spec):
+    name: _Word
+    version: _Line
+    ep: _Word
+    nodes_by_ep: dict[_Word, _OneOrMore]
+    settings: _SettingsSpec
+
+    @model_validator(mode="after")
+    def _ran_where_it_says(self) -> Self:
+        if self.nodes_by_ep and self.ep not in self.nodes_by_ep:
+            others = ", ".join(sorted(self.nodes_by_ep))
+            raise ValueError(f"no node ran on '{self.ep}', all ran on {others}")
+        return self
+
+
+class _InputSpec(_Spec):
+    name: _Name
+    shape: tuple[_Count, ...]
+
+
+class _WorkloadSpec(_Spec):
+    inputs: tuple[_InputSpec, ...]
+    input_source: Annotated[str, Field(pattern=r"^(seed:\d+|samples:[0-9a-f]{64})$")]
+    gap_s: _NotNegative
+
+
+class _ScreenedSpec(_Spec):
+    settings: _SettingsSpec
+    runs: _OneOrMore
+    median_s: _Positive
+
+
+class _MethodSpec(_Spec):
+    tool: _Line
+    method_version: Annotated[int, Field(ge=1, le=METHOD_VERSION)]
+    screened: tuple[_ScreenedSpec, ...]
+
+
+class _ProcessSpec(_Spec):
+    samples_s: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    session_creation_s: _NotNegative
+    first_inference_s: _NotNegative
+    warmup_runs: _Count
+    is_steady: bool
+    peak_memory_bytes: _Count | None
+    runtime_memory_bytes: _Count | None
+
+
+class _ResultsSpec(_Spec):
+    processes: Annotated[tuple[_ProcessSpec, ...], Field(min_length=1)]
+
+
+class _QualitySpec(_Spec):
+    run_delay_ratio: _NotNegative | None
+    cpu_pressure_ratio: _NotNegative | None
+    steal_ratio: _NotNegative | None
+    throttled_ratio: _NotNegative | None
+    involuntary_switches_per_s: _NotNegative | None
+    frequency_ratio: _NotNegative | None
+    drift_ratio: float
+    correlation_runs: _NotNegative
+    clock_resolution_s: _NotNegative
+    reasons: tuple[_Line, ...]
+
+
+class _PredicateSpec(_Spec):
+    site: Annotated[_Line, Field(min_length=1)] | None
+    device: _DeviceSpec
+    runtime: _RuntimeSpec
+    workload: _WorkloadSpec
+    method: _MethodSpec
+    results: _ResultsSpec
+    quality: _QualitySpec
+    environment_key: _Sha256
+    measured_at: Annotated[str, AfterValidator(_date)]
+
+    @model_validator(mode="after")
+    def _key_fits(self) -> Self:
+        runtime = self.runtime
+        machine = Machine(**self.device.model_dump())
+        settings = runtime.settings.to_core()
+        if self.environment_key != environment_key(
+            machine, _runtime_text(runtime), runtime.ep, settings
+        ):
+            raise ValueError("environment_key does not fit device and runtime: they were edited")
+        return self
+
+
+class _StatementSpec(_Spec):
+    statement_type: Annotated[str, Field(alias="_type")]
+    subject: Annotated[tuple[_SubjectSpec, ...], Field(min_length=1)]
+    predicate_type: Annotated[str, Field(alias="predicateType")]
+    predicate: _PredicateSpec
+
+    @model_validator(mode="after")
+    def _subjects_differ(self) -> Self:
+        names = [subject.name for subject in self.subject]
+        if len(set(names)) < len(names):
+            raise ValueError("two subjects have the same name")
+        return self
+
+    def to_core(self) -> Measurement:
+        predicate = self.predicate
+        runtime, workload, method = predicate.runtime, predicate.workload, predicate.method
+        nodes = sorted(runtime.nodes_by_ep.items(), key=lambda item: (-item[1], item[0]))
+        return Measurement(
+            subjects=tuple((subject.name, subject.digest.sha256) for subject in self.subject),
+            machine=Machine(**predicate.device.model_dump()),
+            runtime=_runtime_text(runtime),
+            ep=runtime.ep,
+            nodes_by_ep=tuple(nodes),
+            settings=runtime.settings.to_core(),
+            screened=tuple(
+                ScreenedSetting(tried.settings.to_core(), tried.runs, tried.median_s)
+                for tried in method.screened
+            ),
+            input_shapes=tuple((one.name, one.shape) for one in workload.inputs),
+            input_source=workload.input_source,
+            gap_s=workload.gap_s,
+            processes=tuple(ProcessRun(**run.model_dump()) for run in predicate.results.processes),
+            instrument=Instrument(**predicate.quality.model_dump()),
+            measured_at=predicate.measured_at,
+            method_version=method.method_version,
+            is_reused=True,
+        )
+
+
+def _runtime_text(runtime: _RuntimeSpec) -> str:
+    return f"{runtime.name} {runtime.version}".strip()
+
+
+def _read_path(path: str) -> tuple[Evidence, ...]:
+    if not _is_directory(path):
+        return (_to_evidence(_read_text(path), path),)
+    files = sorted(Path(path).glob("*.json"))
+    texts = [(str(file), _read_text(str(file))) for file in files if file.is_file()]
+    found = tuple(
+        _to_evidence(text, name) for name, text in texts if _is_evidence(_json(text, name))
+    )
+    if not found:
+        others = f" ({len(texts)} other JSON files)" if texts else ""
+        raise InputError(
+            f"{path}: nothing to read, the directory has no evidence{others}", hint=_WRITE_AGAIN
+        )
+    return found
+
+
+def _is_directory(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False  # reading it tells why
+
+
+def _read_text(path: str) -> str:
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file or directory", hint=_WRITE_AGAIN) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"{path}: cannot be read: {reason.lower()}", hint="check the path and who may read it"
+        ) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(f"{path}: larger than 64 MiB, this is no evidence", hint=_WRITE_AGAIN)
+    return _decoded(data, path)
+
+
+def _decoded(text: str | bytes, path: str) -> str:
+    try:
+        return text if isinstance(text, str) else text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: not UTF-8 text (byte {error.start})", hint=_WRITE_AGAIN
+        ) from error
+
+
+def _json(text: str, path: str) -> object:
+    def refuse_constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not a number in JSON")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = dict(pairs)
+        if len(keys) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in keys if names.count(name) > 1)
+            raise ValueError(f"the key '{twice}' stands twice in one object")
+        return keys
+
+    try:
+        document: object = json.loads(
+            text.removeprefix("\ufeff"), object_pairs_hook=unique, parse_constant=refuse_constant
+        )
+    except json.JSONDecodeError as error:
+        is_cut = not text[error.pos :].strip() or error.msg.startswith("Unterminated")
+        problem = "the JSON ends too early" if is_cut else f"not JSON: {error.msg.lower()}"
+        raise InputError(
+            f"{path}:{error.lineno}:{error.colno}: {problem}", hint=_WRITE_AGAIN
+        ) from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON: {error}", hint=_WRITE_AGAIN) from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply", hint=_WRITE_AGAIN) from error
+    return document
+
+
+def _is_evidence(document: object) -> bool:
+    if not isinstance(document, dict) or document.get("_type") != STATEMENT_TYPE:
+        return False
+    predicate_type = document.get("predicateType")
+    return isinstance(predicate_type, str) and predicate_type.startswith(_PREDICATE_FAMILY)
+
+
+def _to_evidence(text: str, path: str) -> Evidence:
+    document = _json(text, path)
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: evidence is a JSON object", hint=_WRITE_AGAIN)
+    for key, wanted in (("_type", STATEMENT_TYPE), ("predicateType", PREDICATE_TYPE)):
+        found = document.get(key)
+        if found != wanted:
+            said = f"is {_short(found)}" if key in document else "is missing"
+            raise InputError(
+                f"{path}: not evidence of this version: {key} {said}, expected '{wanted}'",
+                hint=_WRITE_AGAIN,
+            )
+    _check_method_version(document, path)
+    try:
+        spec = _StatementSpec.model_validate_json(text.removeprefix("\ufeff"))
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_problem(error)}", hint=_WRITE_AGAIN) from error
+    sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Evidence(spec.to_core(), spec.predicate.site, sha256, path)
+
+
+def _check_method_version(document: Mapping[str, Any], path: str) -> None:
+    """Name a later method before anything that it may have changed."""
+    predicate = document.get("predicate")
+    method = predicate.get("method") if isinstance(predicate, dict) else None
+    version = method.get("method_version") if isinstance(method, dict) else None
+    if type(version) is int and version > METHOD_VERSION:
+        raise InputError(
+            f"{path}: predicate.method.method_version: measured by method {version}, "
+            f"this placer knows methods up to {METHOD_VERSION}",
+            hint="update placer, or measure again with this one",
+        )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]
+    ).lstrip(".")
+    if first["type"] == "missing":
+        what = "is missing"
+    elif first["type"] == "extra_forbidden":
+        what = "is not a key of evidence"
+    else:
+        what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        if where and isinstance(first["input"], str | int | float | None):
+            what += f", found {_short(first['input'])}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{where}: {what}{more}" if where else f"{what}{more}"
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _rounded_to_ns(measurement: Measurement) -> Measurement:
+    """Return the times in whole nanoseconds, as the clock gave them: half the digits."""
+    return replace(
+        measurement,
+        gap_s=round(measurement.gap_s, 9),
+        screened=tuple(
+            replace(tried, median_s=round(tried.median_s, 9)) for tried in measurement.screened
+        ),
+        processes=tuple(
+            replace(
+                run,
+                samples_s=tuple(round(sample_s, 9) for sample_s in run.samples_s),
+                session_creation_s=round(run.session_creation_s, 9),
+                first_inference_s=round(run.first_inference_s, 9),
+            )
+            for run in measurement.processes
+        ),
+    )
+
+
+def _canonical(document: object) -> bytes:
+    text = json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")
+
+
+def _digest(document: object) -> str:
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,413 @@
+"""The YAML files that users write and the catalogue ships: devices, networks, clouds, regions.
+
+Values carry their unit (``uplink: 99 Mbit/s``); a figure that nobody published is ``null`` or
+left out. ``estimated`` names the figures that were derived, with the formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from placer.core.environment import (
+    Basis,
+    ChipClass,
+    CloudOffer,
+    Device,
+    NetworkPath,
+    Region,
+    Roofline,
+)
+from placer.core.errors import UsageError
+from placer.core.runtime import parse_ep
+from placer.core.units import (
+    format_percentile,
+    parse_bytes,
+    parse_duration_s,
+    parse_memory_rate_bytes_per_s,
+    parse_operations_per_s,
+    parse_percentile,
+    parse_power_w,
+    parse_rate_bytes_per_s,
+    parse_ratio,
+    parse_usd,
+    parse_usd_per_byte,
+    parse_usd_per_hour,
+)
+
+NO_EP = "none"
+"""The ``ep`` of an accelerator for which ONNX Runtime has no execution provider."""
+
+
+def _problem(text: str, hint: str | None = None) -> PydanticCustomError:
+    """Return an error that pydantic carries to `positions.usage_error` unchanged."""
+    return PydanticCustomError("placer", "{text}", {"text": text, "hint": hint})
+
+
+def _unit(parse: Callable[..., Any]) -> BeforeValidator:
+    """Parse text by one of the parsers of core.units; the key names the value in messages."""
+
+    def convert(value: object, info: ValidationInfo) -> object:
+        if value is None:  # for a figure that may be unknown; pydantic refuses it elsewhere
+            return None
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            raise _problem(f"{info.field_name} is not a figure with a unit")
+        try:
+            return parse(str(value), what=str(info.field_name))
+        except UsageError as error:
+            raise _problem(error.message, error.hint) from error
+
+    return BeforeValidator(convert)
+
+
+def _rtt_s(text: str, *, what: str) -> float:
+    return parse_duration_s(text, what=what, allow_zero=True)
+
+
+def _ep_name(text: str, *, what: str) -> str:
+    return NO_EP if text == NO_EP and what == "ep" else parse_ep(text)
+
+
+_Bytes = Annotated[int, _unit(parse_bytes)]
+_Duration = Annotated[float, _unit(_rtt_s)]
+_LinkRate = Annotated[float, _unit(parse_rate_bytes_per_s)]
+_MemoryRate = Annotated[float, _unit(parse_memory_rate_bytes_per_s)]
+_OperationRate = Annotated[float, _unit(parse_operations_per_s)]
+_Power = Annotated[float, _unit(parse_power_w)]
+_Price = Annotated[float, _unit(parse_usd)]
+_PricePerHour = Annotated[float, _unit(parse_usd_per_hour)]
+_PricePerByte = Annotated[float, _unit(parse_usd_per_byte)]
+_Ratio = Annotated[float, _unit(parse_ratio)]
+_Ep = Annotated[str, _unit(_ep_name)]
+_Count = Annotated[int, Field(strict=True, gt=0)]
+_Flag = Annotated[bool, Field(strict=True)]
+_Text = Annotated[str, Field(min_length=1)]
+_Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
+_Basis = Literal["measured", "catalogue", "assumed"]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ComputeSpec(_Spec):
+    """What a chip reaches: the three parameters of a roofline."""
+
+    flops: _OperationRate | None = None
+    """Effective, not peak."""
+    bandwidth: _MemoryRate | None = None
+    per_operator: _Duration
+    level: Literal["E4", "E5", "E6"]
+    runtime: _Text
+    dtype: Literal["float32", "float16", "bfloat16", "int8", "uint8"] = "float32"
+    source: _Text
+
+    @model_validator(mode="after")
+    def _has_a_rate(self) -> Self:
+        if self.flops is None and self.bandwidth is None:
+            raise _problem("compute has neither flops nor bandwidth", "state one, or leave it out")
+        return self
+
+    def to_core(self) -> Roofline:
+        """Return the roofline."""
+        return Roofline(
+            flops_per_s=self.flops,
+            bytes_per_s=self.bandwidth,
+            s_per_op=self.per_operator,
+            level=self.level,
+            runtime=self.runtime,
+            source=self.source,
+            dtype=self.dtype,
+        )
+
+
+class _ProfileSpec(_Spec):
+    """What every profile has."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    title: str | None = None
+    basis: _Basis = "assumed"
+    source: _Text | None = None
+    estimated: Mapping[str, _Text] = {}
+    """Figure of this file -> how it was derived."""
+    note: _Text | None = None
+
+    @model_validator(mode="after")
+    def _estimates_are_there(self) -> Self:
+        for key in self.estimated:
+            if getattr(self, key, None) is None:
+                raise _problem(
+                    f"estimated names '{key}', which this file does not state",
+                    "name a figure of this file",
+                )
+        return self
+
+
+class DeviceSpec(_ProfileSpec):
+    """A device at the edge."""
+
+    chip_class: ChipClass = Field(alias="class")
+    here: _Flag = False
+    """The file describes the machine that placer runs on: compute is measured here."""
+    cores: _Count | None = None
+    memory: _Bytes | None = None
+    peak_fp32: _OperationRate | None = None
+    peak_fp16: _OperationRate | None = None
+    peak_int8: _OperationRate | None = None
+    """Dense, not the sparse figure of the headline."""
+    memory_bandwidth: _MemoryRate | None = None
+    power: _Power | None = None
+    """Under load."""
+    price: _Price | None = None
+    execution_providers: tuple[_Ep, ...] = ()
+    compute: ComputeSpec | None = None
+
+    @field_validator("compute")
+    @classmethod
+    def _is_elsewhere(cls, compute: ComputeSpec | None, info: ValidationInfo) -> object:
+        if compute is not None and info.data.get("here"):
+            raise _problem(
+                "compute is stated for this machine, where it is measured",
+                "drop `compute:`, or `here: true` if it is another machine",
+            )
+        return compute
+
+    def to_core(self) -> Device:
+        """Return the device."""
+        return Device(
+            name=self.name,
+            title=self.title or self.name,
+            chip_class=self.chip_class,
+            is_this_machine=self.here,
+            cores=self.cores,
+            memory_bytes=self.memory,
+            peak_fp32_flops_per_s=self.peak_fp32,
+            peak_fp16_flops_per_s=self.peak_fp16,
+            peak_int8_ops_per_s=self.peak_int8,
+            memory_bytes_per_s=self.memory_bandwidth,
+            power_w=self.power,
+            price_usd=self.price,
+            execution_providers=self.execution_providers,
+            roofline=None if self.compute is None else self.compute.to_core(),
+            source=self.source or "",
+            basis=Basis(self.basis),
+        )
+
+
+def _samples(value: object, info: ValidationInfo) -> object:
+    """Turn ``[9 ms, 11 ms]`` or ``{unit: ms, values: [9, 11]}`` into seconds."""
+    texts: object = value
+    unit = ""
+    if isinstance(value, Mapping):
+        if set(value) != {"unit", "values"}:
+            raise _problem(
+                f"{info.field_name} is not a list", "write {unit: ms, values: [9.1, 10.4]}"
+            )
+        texts, unit = value["values"], f" {value['unit']}"
+    if not isinstance(texts, list) or not texts:
+        raise _problem(f"{info.field_name} has no samples", "write [9.1 ms, 10.4 ms]")
+    try:
+        return tuple(_rtt_s(f"{text}{unit}", what=str(info.field_name)) for text in texts)
+    except UsageError as error:
+        raise _problem(error.message, error.hint) from error
+
+
+class NetworkSpec(_ProfileSpec):
+    """The way from the device to a site."""
+
+    rtt: Mapping[str, _Duration | None] = {}
+    """Percentile (``p50``, ``p99.9``) -> round-trip time."""
+    rtt_samples: Annotated[tuple[float, ...], BeforeValidator(_samples)] = ()
+    uplink: _LinkRate | None = None
+    """Median."""
+    uplink_p5: _LinkRate | None = None
+    """The slow end: 5 % of the time the rate is lower."""
+    downlink: _LinkRate | None = None
+    downlink_p5: _LinkRate | None = None
+    loss: _Ratio | None = None
+    congestion_control: Literal["cubic", "bbr"] = "cubic"
+    connection: Literal["new", "warm", "idle"] = "warm"
+    tls: _Flag = True
+    data_price: _PricePerByte | None = None
+
+    @field_validator("rtt")
+    @classmethod
+    def _ascends(cls, rtt: Mapping[str, float | None]) -> Mapping[str, float | None]:
+        try:
+            quantiles = sorted(
+                (parse_percentile(text, what="rtt percentile"), value)
+                for text, value in rtt.items()
+                if value is not None
+            )
+        except UsageError as error:
+            raise _problem(error.message, error.hint) from error
+        for (low, low_s), (high, high_s) in pairwise(quantiles):
+            if low == high:
+                raise _problem(f"rtt states {format_percentile(low)} twice", "keep one")
+            if high_s < low_s:
+                raise _problem(
+                    f"rtt {format_percentile(high)} is below {format_percentile(low)}",
+                    "a higher percentile cannot be lower",
+                )
+        return rtt
+
+    @field_validator("rtt_samples")
+    @classmethod
+    def _is_the_only_rtt(cls, samples: tuple[float, ...], info: ValidationInfo) -> object:
+        if samples and info.data.get("rtt"):
+            raise _problem("both rtt and rtt_samples are stated", "keep one")
+        return samples
+
+    @field_validator("uplink_p5", "downlink_p5")
+    @classmethod
+    def _is_the_slow_end(cls, p5: float | None, info: ValidationInfo) -> float | None:
+        key = str(info.field_name)
+        median_key = key.removesuffix("_p5")
+        if p5 is not None and median_key in info.data:
+            median = info.data[median_key]
+            if median is None:
+                raise _problem(f"{key} is stated without {median_key}", f"add `{median_key}:`")
+            if p5 > median:
+                raise _problem(
+                    f"{key} is above {median_key}",
+                    f"{key} is the slow end, {median_key} the median",
+                )
+        return p5
+
+    def to_core(self) -> NetworkPath:
+        """Return the path."""
+        quantiles = sorted(
+            (parse_percentile(text), value) for text, value in self.rtt.items() if value is not None
+        )
+        return NetworkPath(
+            name=self.name,
+            title=self.title or self.name,
+            rtt_quantiles_s=tuple(quantiles),
+            rtt_samples_s=self.rtt_samples,
+            uplink_bytes_per_s=self.uplink,
+            uplink_p5_bytes_per_s=self.uplink_p5,
+            downlink_bytes_per_s=self.downlink,
+            downlink_p5_bytes_per_s=self.downlink_p5,
+            loss_ratio=self.loss,
+            congestion_control=self.congestion_control,
+            connection=self.connection,
+            is_encrypted=self.tls,
+            data_usd_per_byte=self.data_price,
+            source=self.source or "",
+            basis=Basis(self.basis),
+        )
+
+
+class AcceleratorSpec(_Spec):
+    """What a rented machine has beside its CPU."""
+
+    name: _Text
+    count: _Count = 1
+    memory: _Bytes | None = None
+    """Of one, as all figures here."""
+    peak_fp32: _OperationRate | None = None
+    peak_fp16: _OperationRate | None = None
+    peak_int8: _OperationRate | None = None
+    memory_bandwidth: _MemoryRate | None = None
+    power: _Power | None = None
+    source: _Text | None = None
+
+
+class OfferSpec(_Spec):
+    """The price of a machine in one region."""
+
+    region: _Text | None = None
+    jurisdiction: _Jurisdiction | None = None
+    price: _PricePerHour | None = None
+    egress: _PricePerByte | None = None
+    """First paid tier to the internet."""
+    source: _Text | None = None
+    as_of: _Text | None = None
+
+
+class CloudSpec(_ProfileSpec):
+    """One rentable machine and where it is offered."""
+
+    provider: _Text
+    instance: _Text
+    chip_class: ChipClass = Field(alias="class")
+    ep: _Ep
+    vcpus: _Count | None = None
+    memory: _Bytes | None = None
+    accelerator: AcceleratorSpec | None = None
+    tls: _Flag = True
+    offers: Annotated[tuple[OfferSpec, ...], Field(min_length=1)]
+    compute: ComputeSpec | None = None
+
+    @field_validator("offers")
+    @classmethod
+    def _differ(cls, offers: tuple[OfferSpec, ...]) -> tuple[OfferSpec, ...]:
+        regions = [offer.region for offer in offers]
+        for region in regions:
+            if regions.count(region) > 1:
+                raise _problem(
+                    f"offers has two for the region {region or '(none)'}", "one for each region"
+                )
+        return offers
+
+    def to_core(self) -> tuple[CloudOffer, ...]:
+        """Return one offer for each region."""
+        accelerator = self.accelerator
+        return tuple(
+            CloudOffer(
+                name=self.name,
+                provider=self.provider,
+                instance=self.instance,
+                region=offer.region,
+                jurisdiction=offer.jurisdiction,
+                chip_class=self.chip_class,
+                ep=self.ep,
+                vcpus=self.vcpus,
+                memory_bytes=self.memory,
+                accelerator=None if accelerator is None else accelerator.name,
+                accelerators=0 if accelerator is None else accelerator.count,
+                usd_per_hour=offer.price,
+                egress_usd_per_byte=offer.egress,
+                is_encrypted=self.tls,
+                roofline=None if self.compute is None else self.compute.to_core(),
+                source=offer.source or self.source or "",
+                price_as_of=offer.as_of,
+                basis=Basis(self.basis),
+            )
+            for offer in self.offers
+        )
+
+
+class RegionSpec(_ProfileSpec):
+    """A place of a cloud provider."""
+
+    provider: _Text
+    region: _Text
+    """The provider's own name."""
+    jurisdiction: _Jurisdiction
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    """ISO 3166-1 alpha-2."""
+    rtt_p95_to_ms: Mapping[str, Annotated[float, Field(gt=0)]] = {}
+    """Region of the same provider -> 95th percentile of the round-trip time to it."""
+
+    def to_core(self) -> Region:
+        """Return the region."""
+        return Region(
+            name=self.region,
+            provider=self.provider,
+            jurisdiction=self.jurisdiction,
+            country=self.country,
+            source=self.source or "",
+        )

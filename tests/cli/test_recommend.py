@@ -1,0 +1,297 @@
+"""``placer recommend`` from arguments to exit code, with the real runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from placer.reports.json import recommendation_schema
+from tests import models
+from tests.cli.conftest import Run
+
+QUICK = ("--threads", "1", "--time-limit", "10s")
+
+
+def _answer(run: Run, *arguments: str) -> dict[str, Any]:
+    result = run("recommend", *arguments, "--format", "json")
+    document: dict[str, Any] = json.loads(result.out)
+    return document
+
+
+def _candidate(document: dict[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        one for one in document["candidates"] if one["id"].startswith(prefix)
+    )
+    return found
+
+
+def test_target_far_away_is_met_on_the_device(run: Run, small_model: str) -> None:
+    result = run("recommend", small_model, "--sla", "1s", *QUICK)
+    assert result.code == 0
+    first = result.out.splitlines()[0]
+    assert "on the device" in first
+    assert "--sla 1s means p99 ≤ 1 s" in result.out
+
+
+def test_json_is_valid_against_the_printed_schema(run: Run, small_model: str) -> None:
+    import jsonschema
+
+    document = _answer(run, small_model, "--sla", "1s", *QUICK)
+    jsonschema.validate(document, recommendation_schema())
+    printed = json.loads(run("schema", "recommendation").out)
+    jsonschema.validate(document, printed)
+    assert document["schema"] == "placer/recommendation/v1"
+    edge = _candidate(document, "edge:cpu")
+    assert edge["basis"] == "measured"
+    assert edge["sites"][0]["nodes_by_ep"]["cpu"] > 0
+    assert edge["peak_memory_bytes"] > 10**7
+    assert {one["class"] for one in document["candidates"]} == {"edge", "cloud", "hybrid"}
+
+
+def test_impossible_target_is_violated_or_unproven_everywhere(run: Run, small_model: str) -> None:
+    result = run("recommend", small_model, "--sla", "1us", *QUICK, "--format", "json")
+    document = json.loads(result.out)
+    assert result.code in (1, 5)
+    assert _candidate(document, "edge:cpu")["verdict"] in ("violated", "unproven")
+    assert _candidate(document, "cloud:")["verdict"] == "violated"
+
+
+def test_evidence_is_reused_and_the_answer_is_byte_identical(run: Run, small_model: str) -> None:
+    arguments = ("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
+    run(*arguments)
+    second, third = run(*arguments), run(*arguments)
+    assert second.out == third.out
+    assert "reused" in second.err
+
+
+def test_fresh_measures_again(run: Run, small_model: str) -> None:
+    arguments = ("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
+    first, again = run(*arguments), run(*arguments, "--fresh")
+    assert first.out != again.out
+    assert "reused" not in again.err
+
+
+def test_no_measure_without_evidence_leaves_the_device_unproven(run: Run, small_model: str) -> None:
+    document = _answer(run, small_model, "--sla", "1s", "--no-measure", "--device", "rpi5")
+    edge = _candidate(document, "edge:")
+    assert edge["basis"] in ("catalogue", "assumed")
+
+
+def test_evidence_of_a_cloud_site_decides(run: Run, small_model: str, tmp_path: Path) -> None:
+    saved, network = tmp_path / "cloud.json", tmp_path / "line.yaml"
+    site = "aws-g4dn.xlarge"
+    profiled = run(
+        "profile", small_model, *QUICK, "--sla", "1s", "--site", site, "--save", str(saved)
+    )
+    assert profiled.code == 0
+    network.write_text(
+        "name: line\ntitle: a measured line\nrtt: {p50: 5 ms, p99: 8 ms, p99.9: 9 ms}\n"
+        "uplink: 50 Mbit/s\ndownlink: 50 Mbit/s\nloss: 0 %\nbasis: measured\nsource: test\n"
+    )
+    arguments = (
+        small_model, "--sla", "500ms", *QUICK, "--network", str(network), "--privacy", "public",
+        "--cloud", f"{site}@us-east-1",
+    )  # fmt: skip
+    without = _candidate(_answer(run, *arguments), "cloud:")
+    with_it = _candidate(_answer(run, *arguments, "--evidence", str(saved)), "cloud:")
+    assert with_it["verdict"] == "met"
+    assert with_it["basis"] == "measured"
+    assert without["basis"] == "catalogue"
+
+
+def test_wire_input_changes_what_goes_up(run: Run, small_model: str) -> None:
+    raw = _candidate(_answer(run, small_model, "--sla", "1s", *QUICK), "cloud:")
+    wire = _candidate(
+        _answer(run, small_model, "--sla", "1s", *QUICK, "--wire-input", "80KiB"), "cloud:"
+    )
+    assert raw["bytes_up"] == 256
+    assert wire["bytes_up"] == 81920
+
+
+def test_privacy_forbids_the_cloud(run: Run, small_model: str) -> None:
+    document = _answer(run, small_model, "--sla", "1s", *QUICK, "--privacy", "special")
+    cloud = _candidate(document, "cloud:")
+    assert cloud["feasible"] is False
+    assert any(found["rule"] == "PLC101" for found in cloud["findings"])
+
+
+def test_save_keeps_the_json(run: Run, small_model: str, tmp_path: Path) -> None:
+    saved = tmp_path / "answer.json"
+    result = run("recommend", small_model, "--sla", "1s", *QUICK, "--save", str(saved))
+    assert result.code == 0
+    assert json.loads(saved.read_text())["schema"] == "placer/recommendation/v1"
+
+
+def test_several_outputs_in_one_run(run: Run, small_model: str, tmp_path: Path) -> None:
+    markdown = tmp_path / "answer.md"
+    result = run(
+        "recommend", small_model, "--sla", "1s", *QUICK,
+        "--output", f"markdown={markdown}", "--output", "json",
+    )  # fmt: skip
+    assert json.loads(result.out)["schema"]
+    assert markdown.read_text().startswith("#") or "**" in markdown.read_text()
+
+
+def test_stdout_holds_the_report_and_nothing_else(run: Run, small_model: str) -> None:
+    result = run("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
+    json.loads(result.out)
+    assert "cpu" in result.err
+
+
+def test_shape_fills_symbolic_dimensions(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "symbolic.onnx")
+    models.symbolic(path)
+    missing = run("recommend", path, *QUICK)
+    assert missing.code == 2
+    assert "--shape" in missing.err
+
+
+def test_real_samples_are_used_and_named(run: Run, small_model: str, tmp_path: Path) -> None:
+    samples = tmp_path / "samples.npz"
+    name = _answer(run, small_model, *QUICK)["model"]["inputs"][0]["name"]
+    arrays: dict[str, Any] = {name: np.ones((3, 64), dtype=np.float32)}
+    np.savez(samples, **arrays)
+    document = _answer(run, small_model, "--sla", "1s", *QUICK, "--inputs", str(samples))
+    assert not any(one["name"] == "inputs" for one in document["assumptions"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--sla", "0ms"), 2, "greater than zero"),
+        (("--sla", "20"), 2, "no unit"),
+        (("--sla", "p101=5ms"), 2, "percentile"),
+        (("--sla", "p100=5ms"), 2, "percentile"),
+        (("--sla", "nan"), 2, "not a number"),
+        (("--sla", "infms"), 2, "not a number"),
+        (("--sla", "-5ms"), 2, "greater than zero"),
+        (("--sla", "5ms", "--sla", "6ms"), 2, "two limits"),
+        (("--ep", "cudda"), 2, "did you mean 'cuda'"),
+        (("--ep", "AzureExecutionProvider"), 2, "remote"),
+        (("--privacy", "secret"), 2, "one of: public"),
+        (("--wire-input", "80"), 2, "no unit"),
+        (("--rate", "30"), 2, "no unit"),
+        (("--arrival", "poisson"), 2, "--rate"),
+        (("--budget", "500"), 2, "--rate"),
+        (("--network", "fibre_100"), 2, "fiber_100"),
+        (("--cloud", "aws-g4dn"), 2, "did you mean"),
+        (("--device", "rpi6"), 2, "did you mean"),
+        (("--network", "nowhere.yaml"), 3, "nowhere.yaml"),
+        (("--evidence", "nowhere.json"), 3, "nowhere.json"),
+        (("--inputs", "nowhere.npz"), 3, "nowhere.npz"),
+        (("--format", "yaml"), 2, "one of: text json markdown"),
+        (("--output", "json", "--output", "text"), 2, "standard output"),
+        (("--save", "no/such/directory/x.json"), 2, "no/such/directory"),
+        (("--threads", "0"), 2, "--threads"),
+        (("--fleet", "0"), 2, "--fleet"),
+        (("--as-of", "yesterday"), 2, "2026-11-23"),
+        (("--shape", "x=0,3"), 2, "--shape"),
+        (("--time-limit", "0s"), 2, "greater than zero"),
+        (("--fress",), 2, "--fresh"),
+    ],
+)
+def test_bad_option_says_what_and_what_to_do(
+    run: Run, small_model: str, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    result = run("recommend", small_model, *arguments)
+    assert result.code == code, result.err
+    assert words in result.err
+    assert result.err.startswith("error: ")
+    assert "hint: " in result.err
+    assert result.out == ""
+
+
+def test_known_but_unusable_provider_is_4_and_gives_no_time(run: Run, small_model: str) -> None:
+    from placer.runtimes.onnxruntime import available_eps
+
+    if "coreml" in available_eps():
+        pytest.skip("this build has CoreML")
+    alone = run("recommend", small_model, "--sla", "1s", *QUICK, "--ep", "coreml")
+    assert alone.code == 4
+    assert alone.out == ""
+    assert "CoreMLExecutionProvider" in alone.err
+    both = run(
+        "recommend", small_model, "--sla", "1s", *QUICK, "--ep", "coreml", "--ep", "cpu",
+        "--format", "json",
+    )  # fmt: skip
+    assert both.code == 4
+    assert _candidate(json.loads(both.out), "edge:coreml")["latency_s"] is None
+
+
+def test_model_that_the_runtime_refuses_is_4(run: Run, tmp_path: Path) -> None:
+    path = str(tmp_path / "custom.onnx")
+    models.custom_op(path)
+    result = run("recommend", path, "--sla", "20ms", *QUICK)
+    assert result.code == 4
+    assert "not a registered function" in result.err
+
+
+def test_read_only_cache_is_a_warning(
+    run: Run, small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    result = run("recommend", small_model, "--sla", "1s", *QUICK)
+    assert result.code == 0
+    assert "warning: " in result.err
+
+
+def test_full_disk_leaves_no_half_written_file(small_model: str, tmp_path: Path) -> None:
+    saved = tmp_path / "answer.json"
+    saved.write_text("before")
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    command = [sys.executable, "-m", "placer", "recommend", small_model, "--sla", "1s", *QUICK]
+    done = subprocess.run(
+        [*command, "--save", str(saved)],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    assert saved.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["answer.json"]
+
+
+def test_interrupt_ends_with_130_and_leaves_nothing(small_model: str, tmp_path: Path) -> None:
+    saved = tmp_path / "answer.json"
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "placer", "recommend", small_model, "--rate", "1/s",
+            "--sla", "1s", "--threads", "1", "--save", str(saved),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )  # fmt: skip
+    deadline = time.monotonic() + 30
+    children: list[psutil.Process] = []
+    while not children and time.monotonic() < deadline:
+        children = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not saved.exists()
+    assert not any(child.is_running() for child in children)
