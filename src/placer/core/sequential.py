@@ -40,9 +40,9 @@ MIN_BLOCKS = 3
 """Fewer independent blocks settle nothing."""
 MAX_CORRELATION_RATIO = 1 / 30
 """A correlation time above this share of the series is not known well enough to be used as is."""
-NEAR_RATIO = 0.5
-"""Share of the limit below which runs count as equally fast when their dependence is estimated:
-a slow drift far below the limit says nothing about crossing it."""
+NEAR_FACTOR = 2.0
+"""Runs under the limit divided by this, or over the limit times this, count as equal when their
+dependence is estimated: a slow drift far from the limit says nothing about crossing it."""
 
 _SLOW_SHARES = (0.10, 0.05, 0.01)
 _MIN_SLOW_RUNS = 5
@@ -367,9 +367,8 @@ def judge(
     about once in ``planned_runs / 3`` runs may all lie outside the series: no test that settles
     within ``planned_runs`` can allow for them (rates in ``bench/verdict_error.py``).
 
-    Dependence is estimated of runs at or above half the limit, those below count as equal. An
-    upper bound below half the limit counts the dependence of all runs, and is half the limit
-    where that leaves none.
+    Dependence is estimated between half and twice the limit; runs beyond either count as equal.
+    A bound beyond counts the dependence of all runs, and is that border where this leaves none.
 
     Parameters
     ----------
@@ -405,10 +404,13 @@ def judge(
     if_slower = int((values * margin_factor > target.limit_s).sum())
     if_faster = int((values / margin_factor > target.limit_s).sum())
 
-    near_s = target.limit_s * NEAR_RATIO / margin_factor
+    floor_s, ceiling_s = target.limit_s / NEAR_FACTOR, target.limit_s * NEAR_FACTOR
     correlation = 0.0
     if runs >= MIN_RUNS:
-        near, near_ordered = np.maximum(values, near_s), np.maximum(ordered, near_s)
+        near, near_ordered = (
+            np.clip(series, floor_s / margin_factor, ceiling_s * margin_factor)
+            for series in (values, ordered)
+        )
         rows = [_midranks(near, near_ordered), *_slow_rows(near, near_ordered)]
         scales = {margin_factor, 1 / margin_factor}
         rows += [(values * scale > target.limit_s).astype(float) for scale in sorted(scales)]
@@ -416,13 +418,17 @@ def judge(
     block = _cautious_block(correlation, runs)
 
     low_s, high_s = _valid_bounds(ordered, allowed, block, margin_factor)
-    if high_s is not None and high_s < NEAR_RATIO * target.limit_s:
-        # the dependence of runs this fast was left out: a bound down there has to count it
+    is_low_far = low_s is not None and low_s > ceiling_s
+    is_high_far = high_s is not None and high_s < floor_s
+    if is_low_far or is_high_far:
+        # the dependence of runs so far away was left out: a bound out there has to count it
         rows = [_midranks(values, ordered), *_slow_rows(values, ordered)]
-        whole_block = _cautious_block(_autocorrelation_time(rows, lengths), runs)
-        _, whole_s = _valid_bounds(ordered, allowed, max(block, whole_block), margin_factor)
-        border_s = NEAR_RATIO * target.limit_s
-        high_s = border_s if whole_s is None else min(border_s, whole_s)
+        whole = max(block, _cautious_block(_autocorrelation_time(rows, lengths), runs))
+        whole_low_s, whole_high_s = _valid_bounds(ordered, allowed, whole, margin_factor)
+        if is_low_far:
+            low_s = ceiling_s if whole_low_s is None else max(ceiling_s, whole_low_s)
+        if is_high_far:
+            high_s = floor_s if whole_high_s is None else min(floor_s, whole_high_s)
     if not may_claim_violated:
         low_s = None
     if high_s is not None and high_s <= target.limit_s:

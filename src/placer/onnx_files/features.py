@@ -417,7 +417,7 @@ def _determinant(step: Step) -> float:
 def _fourier(step: Step) -> float:
     """5 n log2 n per transform of n points."""
     dims = step.input(0).dims
-    axis = _integer(step, "axis", 1)
+    axis = _integer(step, "axis", 1) if step.version < 20 else -2
     if step.has(2):
         axis = int(step.value(2).reshape(-1)[0])
     length = int(step.value(1).reshape(-1)[0]) if step.has(1) else dims[axis]
@@ -674,7 +674,7 @@ def _table() -> dict[str, Formula]:
         "Normalizer": Formula(_per_output(3), "3 per element: power, sum, divide"),
         "Binarizer": Formula(_per_output(1), "1 per element: compare"),
         "Imputer": Formula(_per_output(1), "1 per element: compare"),
-        **_same("ArrayFeatureExtractor FeatureVectorizer ZipMap", _nothing, moved),
+        **_same("ArrayFeatureExtractor FeatureVectorizer LabelEncoder ZipMap", _nothing, moved),
     }
     table |= _contributed(contributed)
     return table | {f"ai.onnx.ml::{name}": formula for name, formula in classic.items()}
