@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "placer"
-ADAPTERS = ("files", "network", "onnx_files", "profiling", "reports", "runtimes")
+ADAPTERS = ("files", "onnx_files", "profiling", "reports", "runtimes")
 
 PURE_STDLIB = {
     "__future__",

@@ -29,11 +29,10 @@ from placer.core.units import format_bytes, format_duration
 from placer.core.workload import Workload
 
 if TYPE_CHECKING:
-    from placer.files.evidence import Evidence
-
     from placer.core.estimate import Recommendation
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.core.rules.rule import Failure
+    from placer.files.evidence import Evidence
 
 DEFAULT_NETWORK = "fiber_100"
 FASTEST_NETWORK = "dc_same_zone"
@@ -153,11 +152,10 @@ def recommend(
     MeasuringError
         An execution provider named in the options cannot be used, and no other was measured.
     """
-    from placer.onnx_files.reader import read_model
-
     from placer.core import advise
     from placer.core.placement import Environment
     from placer.files import catalogue
+    from placer.onnx_files.reader import read_model
 
     options = options or MeasuringOptions()
     workload = workload or Workload()
@@ -243,9 +241,8 @@ def _measure(
     warn: Say,
 ) -> dict[str, Measurement | Failure]:
     """Return one result per execution provider, from the cache where it answers the question."""
-    from placer.files.evidence import Cache, cache_key, environment_key
-
     from placer.core.rules.rule import Failure
+    from placer.files.evidence import Cache, cache_key, environment_key
     from placer.onnx_files.inputs import generate_inputs, load_inputs
     from placer.profiling.machine import describe_machine
     from placer.profiling.sampling import Plan, measure

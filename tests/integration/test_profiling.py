@@ -38,9 +38,8 @@ def mlp(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def _write_inputs(path: str, inputs: str) -> None:
-    from placer.onnx_files.reader import read_model
-
     from placer.onnx_files.inputs import generate_inputs
+    from placer.onnx_files.reader import read_model
 
     generate_inputs(path, read_model(path).inputs).save(inputs)
 

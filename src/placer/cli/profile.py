@@ -96,12 +96,11 @@ def command(
     )
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
+    from placer import __version__, api
+    from placer.core.runtime import parse_ep
     from placer.files.evidence import to_statement
     from placer.files.writing import check_writable, write_atomically
     from placer.onnx_files.reader import parse_shape_option
-
-    from placer import __version__, api
-    from placer.core.runtime import parse_ep
     from placer.reports import profile as report
 
     named = tuple(parse_ep(name) for name in ep or ())

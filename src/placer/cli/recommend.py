@@ -235,11 +235,10 @@ def command(
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
     date = options.parse_date(as_of)
 
-    from placer.files.writing import check_writable
-    from placer.onnx_files.reader import parse_shape_option
-
     from placer import api
     from placer.core.runtime import parse_ep
+    from placer.files.writing import check_writable
+    from placer.onnx_files.reader import parse_shape_option
 
     for name in ep or ():
         parse_ep(name)
@@ -269,9 +268,8 @@ def command(
             progress=progress,
             warn=screen.warn,
         )
-    from placer.files.writing import write_atomically
-
     from placer import reports
+    from placer.files.writing import write_atomically
 
     screen.emit(
         outputs,

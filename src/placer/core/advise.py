@@ -544,27 +544,38 @@ def _doubt_assumed_path(
     environment: Environment,
 ) -> tuple[tuple[TargetVerdict, ...], str | None]:
     """Take back verdicts that hold only on the assumed path."""
-    kept, decides = [], False
     fastest = environment.fastest_path
     assert fastest is not None
+    kept: list[TargetVerdict] = []
+    changed: list[str] = []
     for target, best in zip(targets, at_best, strict=True):
         if target.verdict is Verdict.VIOLATED and best.verdict is Verdict.VIOLATED:
             kept.append(target)
             continue
-        decides = True
+        name, limit = format_percentile(target.percentile), format_duration(target.limit_s)
+        changed.append(
+            f"{name} ≤ {limit} depends on the network, which nobody stated: on "
+            f"{environment.path.name} {_as_clause(target)}"
+        )
         kept.append(
             replace(
                 target,
                 verdict=Verdict.UNPROVEN,
-                reason=f"the network is not stated; on {environment.path.name} {target.reason}",
+                reason=f"on the assumed network {environment.path.name} {_as_clause(target)}",
             )
         )
-    if not decides:
-        return tuple(kept), None
-    return tuple(kept), (
-        f"the network is assumed to be {environment.path.name}; other networks, from "
-        f"{fastest.name} to a cellular link, change the verdict"
-    )
+    return tuple(kept), "; ".join(changed) or None
+
+
+def _as_clause(target: TargetVerdict) -> str:
+    """Return what the figures say, as the end of a sentence."""
+    match target.verdict:
+        case Verdict.VIOLATED:
+            return f"it is {target.reason}, too slow"
+        case Verdict.MET:
+            return f"it is {target.reason}, fast enough"
+        case _:
+            return f"it is not settled either ({target.reason})"
 
 
 def _doubts_of_time(time: SiteTime, where: str) -> tuple[str, ...]:

@@ -269,7 +269,13 @@ class _Tracer:
             found = shape_inference.infer_node_outputs(
                 schema, node, types, data, opset_imports=self._opsets
             )
-        except (onnx.defs.SchemaError, shape_inference.InferenceError, ValueError, RuntimeError):
+        except (
+            onnx.defs.SchemaError,
+            onnx.checker.ValidationError,
+            shape_inference.InferenceError,
+            ValueError,
+            RuntimeError,
+        ):
             found = {}
         return tuple(
             _from_type(found[name], None) if name in found else UNKNOWN for name in node.output

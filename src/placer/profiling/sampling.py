@@ -191,7 +191,7 @@ def _screen(plan: Plan, ep: str, cores: int, progress: Progress) -> _Series:
         spent_s = (time.perf_counter_ns() - start_ns) / 1e9
         if tried and spent_s > 0.2 * plan.time_limit_s:
             break
-        progress(f"{ep}: trying {settings.label}")
+        progress(f"{ep}: trying {settings.label} (at most {plan.time_limit_s:.0f} s in all)")
         with Child() as child:
             _open(child, plan, ep, settings, plan.time_limit_s)
             child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=plan.time_limit_s)

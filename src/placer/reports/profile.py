@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from placer.core.sequential import block_length, quantile, quantile_bounds
 
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
+from placer.core.sequential import block_length, quantile, quantile_bounds
 from placer.core.units import format_bytes, format_duration, format_percentile
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
