@@ -188,7 +188,7 @@ def _edge_leg(site: EdgeSite, workload: Workload) -> _Leg:
         elif time.measurement is not None and queue is None:
             verdict, held = judge_measured(time, target)
         else:
-            shortage = service.shortage(target.percentile)
+            shortage = service.shortage(target.percentile, service.left_of(composed, target))
             verdict, held = judge_composed(
                 composed,
                 target,
@@ -240,7 +240,7 @@ def _cloud_leg(
             judge_composed(
                 composed,
                 target,
-                doubts=_path_doubts(service, path, target.percentile),
+                doubts=_path_doubts(service, composed, path, target),
                 may_claim_violated=not is_disturbed(time),
             )
             for target in workload.targets
@@ -291,8 +291,8 @@ def _fallback_leg(
         mixed = compose([(way, 1 - share), (cloud_leg.way, share)], workload.targets)
         targets = []
         for target, alone in zip(workload.targets, cloud_leg.targets, strict=True):
-            doubts = [*_path_doubts(cloud_leg.way.service, environment.path, target.percentile)]
-            shortage = way.service.shortage(target.percentile)
+            doubts = [*_path_doubts(cloud_leg.way.service, mixed, environment.path, target)]
+            shortage = way.service.shortage(target.percentile, target.limit_s)
             if shortage:
                 doubts.append(shortage)
             if cloud_leg.deciding_assumption and alone.verdict is not Verdict.MET:
@@ -533,9 +533,12 @@ def _cloud_stages(
     return stages + _compute_stages(site.time, site.offer.ep, site.offer.name, None)
 
 
-def _path_doubts(service: ServiceDraws, path: NetworkPath, percentile: float) -> tuple[str, ...]:
-    shortage = service.shortage(percentile)
-    return (*weaknesses(path, percentile), *((shortage,) if shortage else ()))
+def _path_doubts(
+    service: ServiceDraws, composed: Composed, path: NetworkPath, target: LatencyTarget
+) -> tuple[str, ...]:
+    left_s = service.left_of(composed, target)
+    shortage = service.shortage(target.percentile, left_s)
+    return (*weaknesses(path, target.percentile), *((shortage,) if shortage else ()))
 
 
 def _doubt_assumed_path(

@@ -119,16 +119,30 @@ class ServiceDraws:
         centre_s = (estimate.high_s * estimate.low_s) ** 0.5
         return np.full(n, centre_s * self._factor(rng, (estimate.high_s / estimate.low_s) ** 0.5))
 
-    def shortage(self, percentile: float) -> str | None:
-        """Say why the samples give no upper bound at a percentile; None: they do."""
+    def shortage(self, percentile: float, limit_s: float) -> str | None:
+        """Say why the samples give no upper bound at a percentile; None: they do.
+
+        Parameters
+        ----------
+        limit_s
+            What the rest of the latency leaves for the service: runs far from it need not be
+            independent of each other.
+        """
         if not self.segments_s:
             return None
-        _, high_s = quantile_bounds(self._samples_s, percentile, block_runs=self._block)
+        block = block_length(correlation_runs(self.segments_s, near_s=max(limit_s, 1e-9)))
+        _, high_s = quantile_bounds(self._samples_s, percentile, block_runs=block)
         if high_s is not None:
             return None
         return (
             f"{len(self._samples_s)} runs give no upper bound for {format_percentile(percentile)}"
         )
+
+    def left_of(self, composed: Composed, target: LatencyTarget) -> float:
+        """Return what the rest of a composed latency leaves of a limit for the service."""
+        rest_s = float(np.median(composed.at(target.percentile)))
+        rest_s -= quantile(self._samples_s, target.percentile) if self.segments_s else 0.0
+        return max(0.0, target.limit_s - max(0.0, rest_s))
 
     @staticmethod
     def _factor(rng: np.random.Generator, factor_90: float) -> float:

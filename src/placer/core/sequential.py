@@ -258,13 +258,18 @@ def _autocorrelation_time(rows: list[Floats], lengths: Sequence[int]) -> float:
     return longest_time if longest_time > 0.5 else 0.0
 
 
-def correlation_runs(segments: Sequence[Floats]) -> float:
+def correlation_runs(segments: Sequence[Floats], *, near_s: float | None = None) -> float:
     """Return the correlation time of a series in runs; 0 where runs are independent within noise.
 
     The integrated autocorrelation time (``1/2 + sum of autocorrelations``), estimated within each
     segment (a fresh process), of the ranks and of the indicators of the slowest 10, 5 and 1 %, so
     that clustered slow runs count even where the bulk is independent: the longest of them. An
     autoregressive series of coefficient r has ``(1 + r) / (1 - r) / 2``.
+
+    Parameters
+    ----------
+    near_s
+        Runs below half of it or above twice it count as equal; None: every difference counts.
 
     Raises
     ------
@@ -274,6 +279,8 @@ def correlation_runs(segments: Sequence[Floats]) -> float:
     values, lengths = _checked_segments(segments)
     if values.size < MIN_RUNS:
         return 0.0
+    if near_s is not None:
+        values = np.clip(values, near_s / NEAR_FACTOR, near_s * NEAR_FACTOR)
     ordered = np.sort(values)
     rows = [_midranks(values, ordered), *_slow_rows(values, ordered)]
     return _autocorrelation_time(rows, lengths)

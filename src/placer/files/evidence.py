@@ -583,6 +583,7 @@ def _first_problem(error: ValidationError) -> str:
         what = "is not a key of evidence"
     else:
         what = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        what = what[:1].lower() + what[1:]
         if where and isinstance(first["input"], str | int | float | None):
             what += f", found {_short(first['input'])}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -396,7 +396,7 @@ class _Tracer:
     def _loop(self, step: Step, scope: ChainMap[str, Tensor]) -> Step:
         graph = step.attributes["body"]
         condition = step.input(1).value if step.has(1) else np.asarray(True)
-        flag = Tensor("bool", (), value=condition)
+        flag = Tensor("bool", (), value=condition, constant=condition is not None)
         names = [info.name for info in graph.input]
         states = [_varying(tensor or UNKNOWN) for tensor in step.inputs[2:]]
         while True:
