@@ -262,7 +262,7 @@ Change = Callable[[dict[str, Any]], object]
         ),
         (
             lambda d: d["predicate"]["results"]["processes"][0].update(samples_s=[0, 0]),
-            "processes[0].samples_s[0]: should be greater than 0, found 0 (and 1 more)",
+            "processes[0].samples_s[0]: should be greater than 0, found 0 (and",
         ),
         (
             lambda d: d["predicate"].update(measured_at="yesterday"),
@@ -310,7 +310,7 @@ TEXT = to_statement(MEASUREMENT, tool="t").decode()
         (TEXT.replace('"gap_s":0.0', '"gap_s":NaN'), "NaN is not a number in JSON"),
         (TEXT.replace('"gap_s":0.0', '"gap_s":-Infinity'), "-Infinity is not a number"),
         (TEXT.replace('"gap_s":0.0', '"gap_s":1e999'), "gap_s: should be a finite number"),
-        (TEXT.replace('"cores":4', '"cores":' + "9" * 5000), "not valid JSON: exceeds the limit"),
+        (TEXT.replace('"cores":4', '"cores":' + "9" * 5000), "a number has too many digits"),
         (TEXT.replace("Test CPU", r"\udce9"), "e.json: invalid JSON: lone leading surrogate"),
         ("[" * 100_000, "e.json: nested too deeply"),
         (b"\xff\xfe{}", "e.json: not UTF-8 text (byte 0)"),

@@ -316,7 +316,7 @@ def test_resize_counts_the_axes_that_change() -> None:
     shapes = [(1, 3, 8, 8), None, None, None]
     for mode, per_output in (("nearest", 0), ("linear", 2 * 4), ("cubic", 2 * 16)):
         assert _node("Resize", shapes, constants=sizes, mode=mode).flops == per_output * 768
-    scales = {2: np.float32([1, 1, 1, 2])}
+    scales = {2: np.array([1, 1, 1, 2], dtype=np.float32)}
     assert _node("Resize", shapes[:3], constants=scales, mode="linear").flops == 2 * 2 * 384
 
 

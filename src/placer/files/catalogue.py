@@ -13,7 +13,7 @@ from enum import StrEnum
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath, Region
 from placer.core.errors import UsageError, near_match
@@ -56,6 +56,8 @@ class Entry:
     text: str
     """The YAML as it is in the file."""
     spec: Spec
+    data: Mapping[str, Any]
+    """The values as they are written, with their units."""
 
 
 def list_names(kind: Kind) -> tuple[str, ...]:
@@ -73,7 +75,12 @@ def read_entry(kind: Kind, name: str) -> Entry:
         The catalogue has no such name.
     """
     document, text = _shipped(kind, name)
-    return Entry(kind, text, validate(SPECS[kind], document))
+    return Entry(kind, text, validate(SPECS[kind], document), document.data)
+
+
+def list_entries(kind: Kind) -> tuple[Entry, ...]:
+    """Read every entry of one kind, in the order of their names."""
+    return tuple(read_entry(kind, name) for name in list_names(kind))
 
 
 def find_entry(name: str) -> Entry:

@@ -503,14 +503,16 @@ def _decoded(text: str | bytes, path: str) -> str:
 
 def _json(text: str, path: str) -> object:
     def refuse_constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is not a number in JSON")
+        raise InputError(f"{path}: {name} is not a number in JSON", hint=_WRITE_AGAIN)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = dict(pairs)
         if len(keys) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in keys if names.count(name) > 1)
-            raise ValueError(f"the key '{twice}' stands twice in one object")
+            raise InputError(
+                f"{path}: the key '{twice}' stands twice in one object", hint=_WRITE_AGAIN
+            )
         return keys
 
     try:
@@ -524,7 +526,7 @@ def _json(text: str, path: str) -> object:
             f"{path}:{error.lineno}:{error.colno}: {problem}", hint=_WRITE_AGAIN
         ) from error
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}", hint=_WRITE_AGAIN) from error
+        raise InputError(f"{path}: a number has too many digits", hint=_WRITE_AGAIN) from error
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply", hint=_WRITE_AGAIN) from error
     return document

@@ -141,13 +141,17 @@ class _ProfileSpec(_Spec):
     basis: _Basis = "assumed"
     source: _Text | None = None
     estimated: Mapping[str, _Text] = {}
-    """Figure of this file -> how it was derived."""
+    """Figure of this file (``price``, ``rtt.p95``) -> how it was derived."""
     note: _Text | None = None
 
     @model_validator(mode="after")
     def _estimates_are_there(self) -> Self:
         for key in self.estimated:
-            if getattr(self, key, None) is None:
+            name, _, inner = key.partition(".")
+            value = getattr(self, name, None)
+            if isinstance(value, Mapping):
+                value = value.get(inner)
+            if value is None:
                 raise _problem(
                     f"estimated names '{key}', which this file does not state",
                     "name a figure of this file",

@@ -463,6 +463,9 @@ def _check(path: str, model: Any, weights: list[Any]) -> None:
         rest = [tensor for tensor in graph.initializer if tensor.name not in names]
         del graph.initializer[:]
         graph.initializer.extend(rest)
+        for info in (*graph.input, *graph.output):  # runtimes take an open rank, the checker not
+            if info.type.HasField("tensor_type") and not info.type.tensor_type.HasField("shape"):
+                info.type.tensor_type.shape.SetInParent()
     present = {info.name for info in copy.graph.input}
     for weight in weights:
         if weight.name not in present:

@@ -17,6 +17,9 @@ from typing import IO, Any
 GRACE_S = 10.0
 """Time beyond a request's own limit before the process counts as hung."""
 
+LEAVE_S = 2.0
+"""Time that a process gets to end by itself once it is not needed any more."""
+
 
 class ChildError(Exception):
     """The measuring process could not do what it was asked.
@@ -70,7 +73,12 @@ class Child:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End the process and wait for it."""
+        """End the process and wait for it: by the end of its input, or at once after an error."""
+        if error is None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=LEAVE_S)
         self._end()
         self._stderr.close()
 
