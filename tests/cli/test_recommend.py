@@ -262,7 +262,10 @@ def test_full_disk_leaves_no_half_written_file(small_model: str, tmp_path: Path)
         capture_output=True,
         text=True,
         preexec_fn=limit,
-        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("COV")},
+            "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        },
         check=False,
     )
     assert done.returncode == 4, done.stderr

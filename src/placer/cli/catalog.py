@@ -23,7 +23,7 @@ SHOW_FORMATS = ("text", "json", "yaml")
 SCHEMA = "placer/catalog/v1"
 UNKNOWN = "-"
 GAP = 2
-LEAST_SOURCE = 16
+LEAST_SOURCE = 30
 """Room for a source below which a table leaves the column out."""
 
 _Output = Annotated[list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")]

@@ -8,7 +8,7 @@ same float.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException, InvalidOperation
 
 from placer.core.errors import UsageError, near_match
 
@@ -95,7 +95,7 @@ def _quantity(
     try:
         value = Decimal(number) * units[unit]
         as_float = float(value)
-    except (InvalidOperation, OverflowError):
+    except (DecimalException, OverflowError):
         as_float = float("inf")
         value = Decimal(0)
     if as_float == float("inf"):
@@ -263,19 +263,6 @@ def format_rate(value_bytes_per_s: float) -> str:
         if bits < limit * 0.9995:
             return f"{_three_digits(bits / factor)} {unit}"
     return f"{_three_digits(bits / 1e9)} Gbit/s"
-
-
-def format_memory_rate(value_bytes_per_s: float) -> str:
-    """Byte rates, as memories are sold: ``12.8 GB/s``."""
-    return f"{format_bytes(value_bytes_per_s)}/s"
-
-
-def format_operation_rate(value_per_s: float, *, unit: str = "FLOP/s") -> str:
-    """Compute rates: ``8.10 TFLOP/s``; integer arithmetic with the unit ``OP/s``."""
-    for limit, factor, prefix in ((1e9, 1e6, "M"), (1e12, 1e9, "G")):
-        if value_per_s < limit * 0.9995:
-            return f"{_three_digits(value_per_s / factor)} {prefix}{unit}"
-    return f"{_three_digits(value_per_s / 1e12)} T{unit}"
 
 
 def format_frequency(value_hz: float) -> str:

@@ -142,6 +142,8 @@ def usage_error(error: ValidationError, model: type[BaseModel], document: Docume
             hint = f"keys: {' '.join(known)}"
         case "placer":
             message = str(context["text"])
+        case "bool_type":
+            message = f"{key} {_shown(detail['input'])} is neither true nor false"
         case _:
             expected = re.findall("'([^']+)'", str(context.get("expected", "")))
             near = near_match(str(detail["input"]), expected)

@@ -352,12 +352,14 @@ class CloudSpec(_ProfileSpec):
     memory: _Bytes | None = None
     accelerator: AcceleratorSpec | None = None
     tls: _Flag = True
-    offers: Annotated[tuple[OfferSpec, ...], Field(min_length=1)]
+    offers: tuple[OfferSpec, ...]
     compute: ComputeSpec | None = None
 
     @field_validator("offers")
     @classmethod
     def _differ(cls, offers: tuple[OfferSpec, ...]) -> tuple[OfferSpec, ...]:
+        if not offers:
+            raise _problem("offers is empty", "state one: - region: NAME")
         regions = [offer.region for offer in offers]
         for region in regions:
             if regions.count(region) > 1:

@@ -144,10 +144,10 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
         raise InputError(f"no such file: {path}", hint="give the samples' .npz file")
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded as archive:
-                return {name: archive[name] for name in archive.files}
+        with Path(path).open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.lib.npyio.NpzFile):
+                return {name: loaded[name] for name in loaded.files}
         reason = "it holds a single array, not an archive"
     except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
         reason = str(error)

@@ -15,6 +15,7 @@ from placer.core.graph import UNKNOWN_DIMENSION, ModelSummary, TensorSpec
 from placer.onnx_files.features import count_operators
 from placer.onnx_files.shapes import (
     MICROSOFT,
+    UNDEFINED,
     VALUE_LIMIT,
     Tensor,
     byte_count,
@@ -253,7 +254,26 @@ def _parse(path: str, content: bytes) -> Any:
         raise _not_onnx(path, content, "it names no operator set")
     if not model.ir_version:
         raise _not_onnx(path, content, "it has no ir_version")
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise _not_onnx(path, content, "its names are not UTF-8")
     return model
+
+
+def _texts(model: Any) -> Iterator[Any]:
+    """Yield the names in a model; protobuf returns bytes where they are not UTF-8."""
+    for opset in model.opset_import:
+        yield opset.domain
+    for function in model.functions:
+        yield from (function.name, function.domain, *function.input, *function.output)
+    for graph in (*_graphs(model.graph), *(g for f in model.functions for g in _graphs(f))):
+        for node in graph.node:
+            yield from (node.op_type, node.domain, *node.input, *node.output)
+            yield from (attribute.name for attribute in node.attribute)
+    for graph in _graphs(model.graph):
+        yield from (tensor.name for tensor in graph.initializer)
+        for info in (*graph.input, *graph.output, *graph.value_info):
+            yield info.name
+            yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
 
 
 # --- weights --------------------------------------------------------------------------------
@@ -289,13 +309,13 @@ def _is_external(tensor: Any) -> bool:
 
 
 def _tensor_bytes(path: str, tensor: Any) -> int | None:
-    try:
-        dtype = dtype_name(tensor.data_type)
-    except ValueError:
+    dtype = dtype_name(tensor.data_type)
+    if dtype == UNDEFINED or any(dim < 0 for dim in tensor.dims):
         raise InputError(
-            f"{path}: tensor '{tensor.name}' has the unknown element type {tensor.data_type}",
-            hint="update onnx: pip install --upgrade onnx",
-        ) from None
+            f"{path}: tensor '{tensor.name}' has the unknown element type {tensor.data_type} or "
+            f"a negative dimension (shape {','.join(map(str, tensor.dims))})",
+            hint="export the model again, or update onnx: pip install --upgrade onnx",
+        )
     return byte_count(dtype, math.prod(tensor.dims))
 
 
@@ -512,6 +532,11 @@ def _open_inputs(path: str, graph: Any) -> list[Any]:
             raise InputError(
                 f"{path}: input '{info.name}' is of the kind {kind}; only tensors are supported",
                 hint="export the model with tensor inputs only",
+            )
+        if _dtype(info) == UNDEFINED:
+            raise InputError(
+                f"{path}: input '{info.name}' has no known element type",
+                hint="export the model again, or update onnx: pip install --upgrade onnx",
             )
     return inputs
 

@@ -18,10 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from placer.core.errors import InputError
 from placer.core.graph import UNKNOWN_DIMENSION
 
 VALUE_LIMIT = 4096
 """Elements up to which a value is followed: shapes, axes and scales, never weights."""
+UNDEFINED = "undefined"
+"""Name of an element type that is missing or that the installed onnx does not know."""
 MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's contributed operators."""
 
@@ -144,6 +147,8 @@ def dtype_name(element_type: int) -> str:
     """Return numpy's name of an ONNX element type, else ONNX's own in lower case."""
     import onnx
 
+    if element_type not in onnx.TensorProto.DataType.values():
+        return UNDEFINED
     name = str(onnx.TensorProto.DataType.Name(element_type)).lower()
     return {"float": "float32", "double": "float64"}.get(name, name)
 
@@ -483,7 +488,13 @@ def _of_proto(proto: Any) -> Tensor:
     tensor = Tensor(dtype_name(proto.data_type), tuple(proto.dims), constant=True)
     if tensor.size > VALUE_LIMIT:
         return tensor
-    return replace(tensor, value=numpy_helper.to_array(proto))
+    try:
+        return replace(tensor, value=numpy_helper.to_array(proto))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"tensor '{proto.name}' holds data that does not fit its type and shape",
+            hint="export the model again",
+        ) from error
 
 
 def _initializers(graph: Any) -> dict[str, Tensor]:

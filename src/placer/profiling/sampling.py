@@ -261,8 +261,10 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
         series.segments_s.append(samples_s)
         while True:
             left_s = budget_s - elapsed_s()
-            enough = MIN_RUNS_PER_PROCESS - len(samples_s)
-            wanted = max(enough, int(BLOCK_S / max(run_s + gap_s, 1e-6)), 1)
+            # blocks grow, so that a hopeless model is given up early
+            most = max(1, int(BLOCK_S / max(run_s + gap_s, 1e-6)))
+            wanted = min(most, len(samples_s))
+            wanted = max(wanted, MIN_RUNS_PER_PROCESS - len(samples_s), 1)
             if not is_last:
                 wanted = min(wanted, max(1, share_runs - len(samples_s)))
             answer = child.ask(
