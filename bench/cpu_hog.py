@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -92,10 +92,11 @@ def main() -> int:
     marked = total = contradictions = 0
     cores = usable_cores()
     with tempfile.TemporaryDirectory() as name:
-        for label, builder in (
-            ("mlp 4x512", lambda path: models.mlp(path, width=512, layers=4)),
-            ("conv 56", lambda path: models.conv_net(path, size=56, channels=64, layers=6)),
-        ):
+        builders: dict[str, Callable[[str], None]] = {
+            "mlp 4x512": lambda path: models.mlp(path, width=512, layers=4),
+            "conv 56": lambda path: models.conv_net(path, size=56, channels=64, layers=6),
+        }
+        for label, builder in builders.items():
             path, inputs = str(Path(name) / "m.onnx"), str(Path(name) / "i.npz")
             builder(path)
             generate_inputs(path, read_model(path).inputs).save(inputs)

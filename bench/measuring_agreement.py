@@ -159,7 +159,8 @@ def main() -> int:
             inputs = str(directory / "inputs.npz")
             generate_inputs(path, read_model(path).inputs).save(inputs)
             runs = 2000 if label.startswith("mlp") else 60 if label.endswith("224") else 300
-            ours, bare = [], []
+            ours: list[float] = []
+            bare: list[float] = []
             for round_ in range(rounds):
                 pair = [(ours, placer_median_s), (bare, bare_median_s)]
                 random.Random(round_).shuffle(pair)

@@ -31,9 +31,18 @@ class FakeSession:
             seconds = float(self._name.partition(":")[2])
             return (lambda: time.sleep(seconds),)
         if self._name == "crash_later":
-            calls = iter(range(40))
-            return (lambda: next(calls, None) is None and os.kill(os.getpid(), signal.SIGSEGV),)
+            return (_crash_after(40),)
         return (lambda: None,)
+
+
+def _crash_after(runs: int) -> Callable[[], object]:
+    left = iter(range(runs))
+
+    def run() -> None:
+        if next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+    return run
 
 
 def open_session(request: SessionRequest) -> FakeSession:

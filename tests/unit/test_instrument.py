@@ -70,7 +70,7 @@ def test_program_on_another_core_does_not_disturb_one_thread() -> None:
 
 
 def test_what_the_platform_does_not_tell_is_none() -> None:
-    nothing = dict.fromkeys(
+    nothing: dict[str, Any] = dict.fromkeys(
         ("run_delay_s", "cpu_pressure_s", "machine_cpu_s", "stolen_s", "throttled_s",
          "involuntary_switches")
     )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from placer.core.advise import recommend
+from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
 from placer.core.finding import Effect
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
@@ -42,7 +43,7 @@ def _edge_failed(kind: str, message: str) -> tuple[EdgeSite, ...]:
 CLOUD = "cloud:aws-g4dn.xlarge@us-east-1"
 EDGE = "edge:cpu"
 DISTURBED = builders.quiet(reasons=("other programs held the cores",), run_delay_ratio=0.4)
-ASSUMED = builders.path(name="assumed", basis=builders.Basis.ASSUMED)
+ASSUMED = builders.path(name="assumed", basis=Basis.ASSUMED)
 FASTEST = builders.path(name="fastest", rtt_quantiles_s=((0.5, 0.0001), (0.99, 0.0002)))
 KNOWN_COSTS = builders.environment(
     edges=SLOW_EDGE, device=builders.device(price_usd=100_000.0, power_w=1000.0)
@@ -160,7 +161,7 @@ FLIPS = (
     ),
     Flip(
         "PLC602",
-        (ASK, replace(CLOUD_WINS, path=replace(ASSUMED, basis=builders.Basis.MEASURED))),
+        (ASK, replace(CLOUD_WINS, path=replace(ASSUMED, basis=Basis.MEASURED))),
         (ASK, replace(CLOUD_WINS, path=ASSUMED, fastest_path=FASTEST)),
         CLOUD,
         CLOUD,

@@ -99,14 +99,17 @@ def command(
     from placer import __version__, api
     from placer.core.runtime import parse_ep
     from placer.files.evidence import to_statement
-    from placer.files.writing import check_writable, write_atomically
+    from placer.files.writing import write_atomically
     from placer.onnx_files.reader import parse_shape_option
     from placer.reports import profile as report
+    from placer.runtimes.onnxruntime import available_eps
 
-    named = tuple(parse_ep(name) for name in ep or ())
+    named = tuple(dict.fromkeys(parse_ep(name) for name in ep or ()))
+    if site is not None and not site.strip():
+        raise UsageError("--site is empty", hint="name the device or cloud offer this machine is")
     is_directory = save is not None and (save.endswith("/") or Path(save).is_dir())
-    if save is not None and not is_directory:
-        check_writable(save)
+    if save is not None:
+        _check_place(save, is_directory, named or available_eps())
     with screen.Progress() as progress:
         found = api.profile(
             model,
@@ -142,18 +145,35 @@ def command(
 
     screen.emit(outputs, render)
     if save is not None:
-        if not is_directory and len(statements) > 1:
-            raise UsageError(
-                f"--save {save}: {len(statements)} execution providers were measured",
-                hint="give a directory (with a / at the end), or choose one with --ep",
-            )
         for measurement, statement in zip(found.measurements, statements, strict=True):
             target = save
             if is_directory:
-                Path(save).mkdir(parents=True, exist_ok=True)
                 target = str(Path(save) / f"{Path(model).stem}-{measurement.ep}.json")
             write_atomically(target, statement)
             typer.echo(f"evidence written to {target}", err=True)
     for name, _, message in failures:
         if name in named or not found.measurements:
             raise MeasuringError(f"{name}: {message}", hint="`placer doctor` says what is missing")
+
+
+def _check_place(save: str, is_directory: bool, eps: tuple[str, ...]) -> None:
+    """Refuse a place for the evidence before anything is measured."""
+    from placer.files.writing import check_writable
+
+    if not is_directory:
+        if len(eps) > 1:
+            raise UsageError(
+                f"--save {save}: {len(eps)} execution providers would be measured "
+                f"({', '.join(eps)})",
+                hint="give a directory (with a / at the end), or choose one with --ep",
+            )
+        check_writable(save)
+        return
+    try:
+        Path(save).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--save {save}: the directory cannot be made: {error.strerror}",
+            hint="choose another place",
+        ) from error
+    check_writable(str(Path(save) / "evidence.json"))
