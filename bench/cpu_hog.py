@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from placer.onnx_files.reader import read_model
 
 from placer.core.estimate import Verdict
 from placer.core.latency import judge_measured
@@ -29,6 +28,7 @@ from placer.core.measurement import Measurement, SessionSettings
 from placer.core.placement import SiteTime
 from placer.core.workload import LatencyTarget
 from placer.onnx_files.inputs import generate_inputs
+from placer.onnx_files.reader import read_model
 from placer.profiling.machine import describe_machine, usable_cores
 from placer.profiling.sampling import Plan, measure
 from tests import models

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from placer.onnx_files.reader import read_model
 
 from placer.core.measurement import SessionSettings
 from placer.onnx_files.inputs import generate_inputs
+from placer.onnx_files.reader import read_model
 from placer.profiling.child import Child
 from placer.profiling.machine import usable_cores
 from placer.profiling.quietness import probe_quietness

@@ -316,13 +316,11 @@ def _answers(cached: Measurement, workload: Workload, today: datetime.date) -> b
     from placer.core.estimate import Verdict
     from placer.core.latency import judge_measured
 
-    if cached.instrument.is_disturbed:
-        return False
     time = _time_of(cached, "", today)
-    return all(
-        judge_measured(time, target)[0].verdict is not Verdict.UNPROVEN
-        for target in workload.targets
-    )
+    verdicts = [judge_measured(time, target)[0].verdict for target in workload.targets]
+    if cached.instrument.is_disturbed:  # contention only adds time: met stands, nothing else does
+        return bool(verdicts) and all(verdict is Verdict.MET for verdict in verdicts)
+    return Verdict.UNPROVEN not in verdicts
 
 
 def _time_of(

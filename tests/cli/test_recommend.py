@@ -71,8 +71,8 @@ def test_evidence_is_reused_and_the_answer_is_byte_identical(run: Run, small_mod
     arguments = ("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
     run(*arguments)
     second, third = run(*arguments), run(*arguments)
-    assert second.out == third.out
     assert "reused" in second.err
+    assert second.out == third.out
 
 
 def test_fresh_measures_again(run: Run, small_model: str) -> None:

@@ -332,7 +332,7 @@ def _external_files(path: str, model: Any) -> dict[str, tuple[str, int]]:
             length = max(int(entries.get("length") or 0), _tensor_bytes(path, tensor) or 0)
         except ValueError:
             offset = length = -1
-        if not location or offset < 0:
+        if not isinstance(location, str) or not location or offset < 0:
             raise InputError(
                 f"{path}: the external data of tensor '{tensor.name}' has no valid location, "
                 "offset and length",

@@ -44,6 +44,9 @@ _NOT_FOLDED = frozenset(
 )
 """Control flow is walked; random numbers differ in every inference."""
 
+_EQUATION = re.compile(rb"[A-Za-z,. ]+(->[A-Za-z. ]*)?")
+"""onnx 1.23 never returns from an Einsum with any other character."""
+
 
 class UnknownShapeError(Exception):
     """A formula asked for a dimension that is not known; never leaves this package."""
@@ -263,6 +266,10 @@ class _Tracer:
 
         if step.domain == MICROSOFT:
             return self._infer_contributed(node, step)
+        if node.op_type == "Einsum" and not _EQUATION.fullmatch(
+            step.attributes.get("equation", b"")
+        ):
+            return (UNKNOWN,) * len(node.output)
         types, data = {}, {}
         for name, tensor in zip(node.input, step.inputs, strict=True):
             if tensor is not None:

@@ -1,0 +1,72 @@
+"""``placer doctor`` and ``placer rules``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from placer.core.rules import RULES
+from placer.runtimes import inventory
+from tests.cli.conftest import Run
+
+
+def test_doctor_shows_providers_limits_and_quietness(run: Run) -> None:
+    result = run("doctor")
+    assert result.code == 0
+    for words in ("Execution providers that run here", "cpu", "usable core", "memory", "clock",
+                  "How quiet it is now", "pip install"):  # fmt: skip
+        assert words in result.out
+
+
+def test_doctor_in_json_has_every_figure(run: Run) -> None:
+    facts = json.loads(run("doctor", "--format", "json").out)
+    assert facts["schema"] == "placer/doctor/v1"
+    assert facts["execution_providers"][-1]["name"] == "cpu"
+    assert facts["machine"]["cores"] >= 1
+    assert set(facts["quietness"]) >= {"is_quiet", "run_delay_ratio", "steal_ratio"}
+    assert {one["name"] for one in facts["missing"]}.isdisjoint(
+        one["name"] for one in facts["execution_providers"]
+    )
+
+
+def test_two_builds_of_the_runtime_are_a_conflict(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.32.0")
+    result = run("doctor")
+    assert result.code == 4
+    assert "overwrite each other" in result.err
+
+
+def test_every_provider_has_a_way_to_get_it() -> None:
+    from placer.core.runtime import EXECUTION_PROVIDERS
+
+    assert set(inventory.HOW_TO_GET) == set(EXECUTION_PROVIDERS) - {"cpu"}
+
+
+def test_rules_are_listed_in_every_format(run: Run) -> None:
+    text = run("rules", "list").out
+    assert [line.split()[0] for line in text.splitlines()] == [rule.id for rule in RULES]
+    rows = json.loads(run("rules", "list", "--format", "json").out)
+    assert [row["id"] for row in rows] == [rule.id for rule in RULES]
+
+
+def test_rules_page_is_what_the_command_prints(run: Run) -> None:
+    page = Path(__file__).parents[2] / "docs" / "rules.md"
+    assert page.read_text() == run("rules", "list", "--format", "markdown").out
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_rule_is_explained(run: Run, rule: object) -> None:
+    result = run("rules", "explain", rule.id.lower())  # type: ignore[attr-defined] # ids make it opaque
+    assert result.code == 0
+    for heading in ("What it checks", "Why", "Example", "How to fix"):
+        assert heading in result.out
+
+
+def test_unknown_rule_names_the_nearest(run: Run) -> None:
+    result = run("rules", "explain", "PLC110")
+    assert result.code == 2
+    assert "did you mean 'PLC" in result.err
