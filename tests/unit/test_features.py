@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from placer.core.errors import InputError, UsageError
 from placer.core.graph import OperatorWork
 from placer.onnx_files.features import FORMULAS, count_operators
 from placer.onnx_files.reader import read_model
@@ -697,3 +699,34 @@ def test_published_models_have_their_published_work(name: str, giga_macs: float)
     assert summary.bytes_moved is not None
     assert summary.inputs[0].shape == (1, 3, 224, 224)
     assert np.prod(summary.outputs[0].shape) == 1000
+
+
+def test_einsum_that_onnx_cannot_parse_is_unknown() -> None:
+    assert _node("Einsum", [(3, 5, 5)], equation="...ii >...i").flops is None
+
+
+@pytest.mark.slow
+def test_shapes_agree_with_the_outputs_of_onnxs_own_test_cases(tmp_path: Path) -> None:
+    """Some 1700 models: every operator, and functions expanded into their nodes."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        cases = collect_testcases(None)
+    path = tmp_path / "case.onnx"
+    known, unknown, refused = 0, 0, 0
+    for case in cases:
+        path.write_bytes(case.model.SerializeToString())
+        try:
+            summary = read_model(str(path))
+        except (InputError, UsageError):  # sequences as inputs, and dimensions of 0
+            refused += 1
+            continue
+        for spec, expected in zip(summary.outputs, case.data_sets[0][1], strict=True):
+            if isinstance(expected, np.ndarray | np.generic) and -1 not in spec.shape:
+                assert spec.shape == expected.shape, case.name
+                known += 1
+            else:
+                unknown += 1
+    assert known > 0.95 * (known + unknown)
+    assert refused < 0.12 * len(cases)

@@ -608,3 +608,47 @@ def test_invalid_external_data_is_refused(tmp_path: Path, key: str, value: str, 
     error = _refused(_save(tmp_path, model, "m.onnx"))
     assert words in error.message
     assert "tensor 'w'" in error.message
+
+
+def test_names_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    path = _save(tmp_path, _relu())
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content.replace(b"Relu", b"R\xfflu"))
+    assert "not UTF-8" in _refused(path).message
+
+
+def test_input_of_an_unknown_element_type_is_refused(tmp_path: Path) -> None:
+    model = _relu()
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    assert "input 'x' has no known element type" in _refused(_save(tmp_path, model)).message
+
+
+def test_small_constant_that_does_not_fit_its_shape_is_refused(tmp_path: Path) -> None:
+    value = helper.make_tensor("", TensorProto.FLOAT, [2], [1.0, 2.0])
+    value.dims[0] = 1  # the checker refuses too few values, not too many
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=value),
+        helper.make_node("Add", ["x", "c"], ["y"]),
+    ]
+    model = build(nodes, [tensor("x", (3,))], [tensor("y", (3,))])
+    assert "does not fit" in _refused(_save(tmp_path, model)).message
+
+
+def test_damaged_files_are_read_or_refused_but_never_crash(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    path = str(tmp_path / "damaged.onnx")
+    models.mlp(path, width=2, layers=2)
+    whole = Path(path).read_bytes()
+    n_read, hints = 0, []
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[rng.integers(len(damaged))] = rng.integers(256)
+        Path(path).write_bytes(damaged)
+        try:
+            read_model(path)
+            n_read += 1
+        except (InputError, UsageError) as error:
+            hints.append(error.hint)
+    assert n_read > 20
+    assert len(hints) > 20
+    assert all(hints)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from placer.core.graph import OperatorWork
 from placer.onnx_files.shapes import (
+    EQUATION,
     MICROSOFT,
     Step,
     Trace,
@@ -245,7 +246,9 @@ def _matmul_n_bits(step: Step) -> float:
 
 def _einsum(step: Step) -> float:
     equation = step.attributes["equation"]
-    text = equation.decode() if isinstance(equation, bytes) else str(equation)
+    if not EQUATION.fullmatch(equation):
+        raise UnknownShapeError
+    text = equation.decode()
     left, arrow, right = text.replace(" ", "").partition("->")
     sizes: dict[str, int] = {}
     terms = left.split(",")

@@ -44,7 +44,7 @@ _NOT_FOLDED = frozenset(
 )
 """Control flow is walked; random numbers differ in every inference."""
 
-_EQUATION = re.compile(rb"[A-Za-z,. ]+(->[A-Za-z. ]*)?")
+EQUATION = re.compile(rb"[A-Za-z,. ]+(->[A-Za-z. ]*)?")
 """onnx 1.23 never returns from an Einsum with any other character."""
 
 
@@ -266,7 +266,7 @@ class _Tracer:
 
         if step.domain == MICROSOFT:
             return self._infer_contributed(node, step)
-        if node.op_type == "Einsum" and not _EQUATION.fullmatch(
+        if node.op_type == "Einsum" and not EQUATION.fullmatch(
             step.attributes.get("equation", b"")
         ):
             return (UNKNOWN,) * len(node.output)
@@ -432,10 +432,10 @@ class _Tracer:
         return replace(step, bodies=(body,), trips=trips, outputs=(*states, *scans))
 
     def _scan(self, step: Step, scope: ChainMap[str, Tensor]) -> Step:
-        if step.version < 9:  # had a batch axis
+        n_scans = int(step.attributes["num_scan_inputs"])
+        if step.version < 9 or not 0 <= n_scans <= len(step.inputs):  # Scan-8 had a batch axis
             return step
         graph = step.attributes["body"]
-        n_scans = int(step.attributes["num_scan_inputs"])
         n_states = len(step.inputs) - n_scans
         tensors = [tensor or UNKNOWN for tensor in step.inputs]
         axes = step.attributes.get("scan_input_axes") or [0] * n_scans
