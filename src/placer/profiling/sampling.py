@@ -42,7 +42,7 @@ MIN_RUNS_PER_PROCESS = 20
 MAX_GAP_S = 0.05
 """Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 BLOCK_S = 0.1
-"""How long a block of runs lasts between two looks at the series."""
+"""How long a block of runs lasts between two looks at the series, but for 20 runs at least."""
 SCREEN_RUNS = 30
 SCREEN_S = 0.25
 SCREEN_GAIN_RATIO = 0.05
@@ -262,7 +262,7 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
         while True:
             left_s = budget_s - elapsed_s()
             # blocks grow, so that a hopeless model is given up early
-            most = max(1, int(BLOCK_S / max(run_s + gap_s, 1e-6)))
+            most = max(MIN_RUNS_PER_PROCESS, int(BLOCK_S / max(run_s + gap_s, 1e-6)))
             wanted = min(most, len(samples_s))
             wanted = max(wanted, MIN_RUNS_PER_PROCESS - len(samples_s), 1)
             if not is_last:
@@ -271,7 +271,7 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
                 "sample",
                 runs=wanted,
                 gap_s=gap_s,
-                limit_s=max(min(left_s, 2 * BLOCK_S), 1e-3),
+                limit_s=max(min(left_s, max(2 * BLOCK_S, 2 * wanted * (run_s + gap_s))), 1e-3),
                 deadline_s=max(left_s, 0.0) + 100 * run_s + GRACE_S,
             )
             samples_s = np.append(samples_s, np.asarray(answer["samples_ns"]) / 1e9)
