@@ -261,13 +261,18 @@ def test_what_a_runtime_prints_does_not_disturb_the_protocol() -> None:
     assert len(answer["samples_ns"]) == 5
 
 
-def test_interrupt_leaves_no_child(mlp: tuple[str, str]) -> None:
+def test_interrupt_leaves_no_child() -> None:
     timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             measure(
-                _plan(mlp, min_runs=10**9, time_limit_s=60.0),
+                _plan(
+                    ("sleep:0.01", ""),
+                    runtime_module="tests.fake_runtime",
+                    min_runs=10**9,
+                    time_limit_s=60.0,
+                ),
                 machine=describe_machine(),
                 today="2026-01-01",
             )
