@@ -30,6 +30,7 @@ def _judged(
     segments: list[np.ndarray] | None = None,
     frequencies_hz: tuple[float, ...] = (),
     threads: int = 1,
+    others_cores: float | None = 0.05,
     **changes: Any,
 ) -> Instrument:
     parts = segments or [builders.samples(0.01, runs=300, seed=seed) for seed in range(3)]
@@ -38,6 +39,7 @@ def _judged(
         Counters(**{**QUIET, **changes}),
         correlation_runs=0.0,
         frequencies_hz=frequencies_hz,
+        others_cores=others_cores,
         threads=threads,
         cores=2,
     )
@@ -52,7 +54,7 @@ def test_quiet_machine_gives_no_reason() -> None:
     ("changes", "words"),
     [
         ({"run_delay_s": 1.0}, "our threads waited 10% of the time"),
-        ({"machine_cpu_s": 28.0}, "used 1.8 of 2 cores"),
+        ({"others_cores": 1.8}, "used 1.8 of 2 cores"),
         ({"stolen_s": 0.5}, "hypervisor took 5%"),
         ({"throttled_s": 0.3}, "CPU quota stopped us 3%"),
         ({"frequencies_hz": (3e9, 2e9)}, "clock fell to 67%"),
@@ -65,8 +67,8 @@ def test_each_disturbance_is_named(changes: dict[str, Any], words: str) -> None:
 
 
 def test_program_on_another_core_does_not_disturb_one_thread() -> None:
-    assert _judged(machine_cpu_s=20.5).reasons == ()
-    assert _judged(machine_cpu_s=20.5, threads=2).reasons != ()
+    assert _judged(others_cores=1.0).reasons == ()
+    assert _judged(others_cores=1.0, threads=2).reasons != ()
 
 
 def test_what_the_platform_does_not_tell_is_none() -> None:
@@ -74,7 +76,7 @@ def test_what_the_platform_does_not_tell_is_none() -> None:
         ("run_delay_s", "cpu_pressure_s", "machine_cpu_s", "stolen_s", "throttled_s",
          "involuntary_switches")
     )  # fmt: skip
-    judged = _judged(**nothing)
+    judged = _judged(others_cores=None, **nothing)
     assert judged.run_delay_ratio is None
     assert judged.involuntary_switches_per_s is None
     assert judged.reasons == ()

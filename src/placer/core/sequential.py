@@ -40,7 +40,7 @@ MIN_BLOCKS = 3
 """Fewer independent blocks settle nothing."""
 MAX_CORRELATION_RATIO = 1 / 30
 """A correlation time above this share of the series is not known well enough to be used as is."""
-NEAR_FACTOR = 2.0
+NEAR_FACTOR = 1.25
 """Runs under the limit divided by this, or over the limit times this, count as equal when their
 dependence is estimated: a slow drift far from the limit says nothing about crossing it."""
 
@@ -269,7 +269,7 @@ def correlation_runs(segments: Sequence[Floats], *, near_s: float | None = None)
     Parameters
     ----------
     near_s
-        Runs below half of it or above twice it count as equal; None: every difference counts.
+        Runs beyond a factor of ``NEAR_FACTOR`` of it count as equal; None: every difference counts.
 
     Raises
     ------
@@ -374,7 +374,7 @@ def judge(
     about once in ``planned_runs / 3`` runs may all lie outside the series: no test that settles
     within ``planned_runs`` can allow for them (rates in ``bench/verdict_error.py``).
 
-    Dependence is estimated between half and twice the limit; runs beyond either count as equal.
+    Dependence is estimated within a factor of 1.25 of the limit; runs beyond count as equal.
     A bound beyond counts the dependence of all runs, and is that border where this leaves none.
 
     Parameters

@@ -15,8 +15,6 @@ RUN_DELAY_LIMIT_RATIO = 0.05
 """Above it a 5 ms inference is measurably slower (21 % run delay: +28 %; see docs/measuring.md)."""
 FREE_CORE_LIMIT_RATIO = 0.9
 """Free cores per thread of ours below which other programs are in the way."""
-MIN_BUSY_TICKS_S = 0.05
-"""Below this much CPU time the kernel's ticks of 10 ms say nothing about other programs."""
 STEAL_LIMIT_RATIO = 0.02
 THROTTLED_LIMIT_RATIO = 0.01
 FREQUENCY_LIMIT_RATIO = 0.75
@@ -33,6 +31,7 @@ def judge_instrument(
     *,
     correlation_runs: float,
     frequencies_hz: Sequence[float],
+    others_cores: float | None,
     threads: int,
     cores: int,
 ) -> Instrument:
@@ -48,6 +47,9 @@ def judge_instrument(
         Correlation time of the series, in runs.
     frequencies_hz
         CPU clock after each block; empty where unknown.
+    others_cores
+        Cores that other programs used on average while the measuring processes lived: a run of
+        milliseconds may slip between two time slices of a busy machine. None: unknown.
     threads, cores
         Threads of one inference, and cores of this machine.
     """
@@ -69,10 +71,11 @@ def judge_instrument(
         )
     elif run_delay_ratio is None and (switches_per_s or 0) > NO_SCHEDSTAT_SWITCHES_PER_S:
         reasons.append(f"other programs took the core {switches_per_s:.0f} times per second")
-    others = _cores_of_others(counters, wall_s)
-    if others is not None and cores - others < FREE_CORE_LIMIT_RATIO * min(threads, cores):
+    if others_cores is not None and cores - others_cores < FREE_CORE_LIMIT_RATIO * min(
+        threads, cores
+    ):
         reasons.append(
-            f"other programs used {others:.1f} of {cores} cores, "
+            f"other programs used {others_cores:.1f} of {cores} cores, "
             f"the model needs {min(threads, cores)}"
         )
     # the kernel counts stolen time in ticks of 10 ms: one tick in a short run says nothing
@@ -96,14 +99,6 @@ def judge_instrument(
         clock_resolution_s=_clock_resolution_s(float(np.median(samples_s)), reasons),
         reasons=tuple(reasons),
     )
-
-
-def _cores_of_others(counters: Counters, wall_s: float) -> float | None:
-    """Return the cores that other programs used on average; None: unknown, or too short to tell."""
-    if counters.machine_cpu_s is None:
-        return None
-    others_s = counters.machine_cpu_s - counters.cpu_s
-    return others_s / wall_s if others_s > MIN_BUSY_TICKS_S else None
 
 
 def drift(segments_s: Sequence[np.ndarray]) -> tuple[float, bool]:

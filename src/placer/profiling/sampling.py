@@ -94,6 +94,10 @@ class _Series:
     segments_s: list[np.ndarray] = field(default_factory=list)
     processes: list[ProcessRun] = field(default_factory=list)
     counters: Counters | None = None
+    """Over the blocks of runs."""
+    others_cpu_s: float | None = 0.0
+    """CPU time of other programs over the lives of the measuring processes."""
+    lives_s: float = 0.0
     frequencies_hz: list[float] = field(default_factory=list)
     runtime: str = ""
     nodes_by_ep: tuple[tuple[str, int], ...] = ()
@@ -105,6 +109,14 @@ class _Series:
         self.counters = counters if self.counters is None else self.counters.plus(counters)
         if answer["frequency_hz"] is not None:
             self.frequencies_hz.append(answer["frequency_hz"])
+
+    def add_life(self, life: Counters, own_cpu_s: float) -> None:
+        """Count what other programs used while a measuring process and this one lived."""
+        self.lives_s += life.wall_s
+        if life.machine_cpu_s is None or self.others_cpu_s is None:
+            self.others_cpu_s = None
+        else:
+            self.others_cpu_s += max(0.0, life.machine_cpu_s - life.cpu_s - own_cpu_s)
 
     def restarted(self) -> _Series:
         return _Series(
@@ -121,6 +133,9 @@ class _Series:
             self.counters,
             correlation_runs=correlation_runs(self.segments_s),
             frequencies_hz=self.frequencies_hz,
+            others_cores=None
+            if self.others_cpu_s is None
+            else self.others_cpu_s / max(self.lives_s, 1e-9),
             threads=self.settings.intra_op_threads,
             cores=os.cpu_count() or 1,
         )
@@ -232,7 +247,7 @@ def _open(
 
 
 def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> None:
-    start_ns = time.perf_counter_ns()
+    start_ns, start_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
 
     def elapsed_s() -> float:
         return (time.perf_counter_ns() - start_ns) / 1e9
@@ -287,6 +302,9 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
                 break
             if _is_settled(plan, series, only_violated=not is_last):
                 break
+    series.add_life(
+        Counters(**answer["life"]), own_cpu_s=(time.process_time_ns() - start_cpu_ns) / 1e9
+    )
     series.processes.append(
         ProcessRun(
             samples_s=tuple(samples_s.tolist()),

@@ -44,6 +44,7 @@ class Worker:
     """One session and the operations on it."""
 
     def __init__(self) -> None:
+        self._start = read_counters()
         self._session: RuntimeSession | None = None
         self._runs: tuple[Callable[[], object], ...] = ()
         self._next = 0
@@ -134,6 +135,7 @@ class Worker:
         return {
             "samples_ns": samples_ns,
             "counters": asdict(difference),
+            "life": asdict(read_counters().since(self._start)),
             "frequency_hz": cpu_frequency_hz(),
             "peak_memory_bytes": peak_memory_bytes(),
         }
