@@ -199,9 +199,15 @@ def test_reused_evidence_must_hold_with_the_factor(rng: np.random.Generator) -> 
     assert judge([samples * 1.2], P99_20MS, margin_factor=1.05).verdict is Verdict.VIOLATED
 
 
+def test_dependence_far_from_the_limit_does_not_count(rng: np.random.Generator) -> None:
+    samples = autoregressive(rng, 3000, 0.9)
+    assert judge([samples], LatencyTarget(0.99, 0.1)).verdict is Verdict.MET
+    assert judge([samples], LatencyTarget(0.99, 0.001)).verdict is Verdict.VIOLATED
+
+
 def test_dependent_runs_count_in_blocks(rng: np.random.Generator) -> None:
     samples = autoregressive(rng, 3000, 0.9)
-    verdict = judge([samples], P99_20MS)
+    verdict = judge([samples], LatencyTarget(0.99, float(samples.max()) * 1.001))
     assert verdict.verdict is Verdict.UNPROVEN
     assert verdict.exceedances == 0
     assert verdict.block_runs >= 12
