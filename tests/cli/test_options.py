@@ -1,0 +1,208 @@
+"""Every option that describes the question changes the answer as it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from placer.files.evidence import to_statement
+from placer.onnx_files.reader import read_model
+from placer.profiling.machine import describe_machine
+from tests import builders
+from tests.cli.conftest import Run
+
+SITE = "aws-g4dn.xlarge"
+LINE = (
+    "name: line\ntitle: a measured line\nrtt: {p50: 10 ms, p99: 12 ms, p99.9: 14 ms}\n"
+    "uplink: 100 Mbit/s\ndownlink: 100 Mbit/s\nloss: 0 %\ndata_price: 1 USD/GB\n"
+    "basis: measured\nsource: test\n"
+)
+DEVICE = "name: box\ntitle: Box\nclass: cpu\nhere: true\nmemory: {}\nprice: 200 USD\npower: 10 W\n"
+
+Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def ask(run: Run, small_model: str, tmp_path: Path) -> Ask:
+    """Ask with recorded evidence: 20 ms on the device, 2 ms in the cloud, a line of 10 ms."""
+    subjects = read_model(small_model).subjects
+    for name, median_s, site, ep in (("here", 0.02, None, "cpu"), ("cloud", 0.002, SITE, "cuda")):
+        measured = builders.measurement(
+            median_s, subjects=subjects, machine=describe_machine(), ep=ep
+        )
+        (tmp_path / f"{name}.json").write_bytes(to_statement(measured, tool="test", site=site))
+    (tmp_path / "line.yaml").write_text(LINE)
+    (tmp_path / "box.yaml").write_text(DEVICE.format("8 GB"))
+    (tmp_path / "tiny.yaml").write_text(DEVICE.format("32 MB"))
+
+    def call(*arguments: str, code: int | None = None, **changes: str) -> dict[str, Any]:
+        settings = {
+            "--network": str(tmp_path / "line.yaml"),
+            "--cloud": f"{SITE}@us-east-1",
+            "--device": str(tmp_path / "box.yaml"),
+            "--as-of": "2026-11-23",
+            **{f"--{name.replace('_', '-')}": value for name, value in changes.items()},
+        }
+        flat = [part for pair in settings.items() for part in pair]
+        evidence = ["--evidence", str(tmp_path / "here.json")]
+        evidence += ["--evidence", str(tmp_path / "cloud.json")]
+        result = run(
+            "recommend", small_model, "--no-measure", "--format", "json", *flat, *evidence,
+            *(argument.replace("{tmp}", str(tmp_path)) for argument in arguments),
+        )  # fmt: skip
+        document: dict[str, Any] = json.loads(result.out)
+        expected = {True: 0, False: 1, None: 5}[document["decision"]["feasible"]]
+        assert result.code == expected
+        assert code is None or result.code == code
+        return document
+
+    return call
+
+
+def _chosen(document: dict[str, Any]) -> str:
+    placement: str = document["decision"]["placement"]
+    return placement
+
+
+def _one(document: dict[str, Any], prefix: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        one for one in document["candidates"] if one["id"].startswith(prefix)
+    )
+    return found
+
+
+def test_limit_decides_between_met_and_violated(ask: Ask) -> None:
+    assert _one(ask("--sla", "50ms"), "edge")["verdict"] == "met"
+    assert _one(ask("--sla", "10ms"), "edge")["verdict"] == "violated"
+    assert _chosen(ask("--sla", "10ms", code=1)) == "none"
+    assert _chosen(ask("--sla", "18ms", code=0)) == "cloud"
+
+
+def test_percentile_decides(ask: Ask) -> None:
+    assert _one(ask("--sla", "p50=22.5ms"), "edge")["verdict"] == "met"
+    assert _one(ask("--sla", "p99=22.5ms"), "edge")["verdict"] == "unproven"
+    assert _one(ask("--sla", "p50=16ms"), "edge")["verdict"] == "violated"
+
+
+def test_unmeasured_tail_of_the_network_is_unproven(ask: Ask) -> None:
+    document = ask("--sla", "p99.95=50ms")
+    assert _one(document, "cloud")["verdict"] == "unproven"
+
+
+def test_privacy_region_and_offline(ask: Ask) -> None:
+    assert _chosen(ask("--sla", "50ms", "--privacy", "public")) == "cloud"
+    assert _chosen(ask("--sla", "50ms", "--privacy", "special", "--region", "US")) == "edge"
+    assert _chosen(ask("--sla", "50ms", "--region", "US")) == "cloud"
+    assert _chosen(ask("--sla", "50ms", "--region", "EU")) == "edge"
+    offline = ask("--sla", "50ms", "--must-work-offline")
+    assert _one(offline, "cloud")["feasible"] is False
+    assert _one(offline, "fallback:prefer_cloud")["feasible"] is True
+
+
+def test_wire_size_moves_bytes_time_and_money(ask: Ask) -> None:
+    small = _one(ask("--sla", "50ms", "--rate", "1/s", "--wire-input", "1KB"), "cloud")
+    large = _one(ask("--sla", "50ms", "--rate", "1/s", "--wire-input", "1MB"), "cloud")
+    assert large["bytes_up"] == 1000 * small["bytes_up"]
+    assert large["latency_s"]["p50"] > small["latency_s"]["p50"] + 0.07
+    data = 730 * 3600 * (1_000_000 - 1000) * 1e-9
+    assert large["usd_per_month"] - small["usd_per_month"] == pytest.approx(data)
+
+
+def test_rate_fleet_and_budget(ask: Ask) -> None:
+    slow = ask("--sla", "100ms", "--rate", "1/s", "--budget", "100USD/month")
+    assert _one(slow, "cloud")["feasible"] is False
+    assert _one(slow, "edge")["feasible"] is True
+    assert _one(slow, "edge")["usd_per_month"] == pytest.approx(200 / 36 + 7.3 * 0.1648)
+    fast = ask("--sla", "100ms", "--rate", "100/s")
+    assert _one(fast, "edge")["feasible"] is False
+    many = ask("--sla", "100ms", "--rate", "10/s", "--fleet", "200")
+    one = ask("--sla", "100ms", "--rate", "10/s")
+    assert _one(many, "cloud")["instances"] > _one(one, "cloud")["instances"] == 1
+    assert _one(many, "edge")["usd_per_month"] == 200 * _one(one, "edge")["usd_per_month"]
+    ratio = (
+        _one(many, "cloud")["uplink_bytes_per_month"] / _one(one, "cloud")["uplink_bytes_per_month"]
+    )
+    assert ratio == pytest.approx(200)
+
+
+def test_arrival_process_adds_waiting(ask: Ask) -> None:
+    periodic = _one(ask("--sla", "40ms", "--rate", "25/s"), "edge")
+    poisson = _one(ask("--sla", "40ms", "--rate", "25/s", "--arrival", "poisson"), "edge")
+    assert periodic["verdict"] == "met"
+    assert poisson["verdict"] == "violated"
+    assert {stage["kind"] for stage in poisson["stages"]} == {"queue", "compute"}
+
+
+def test_objective_ranks(ask: Ask) -> None:
+    arguments = ("--sla", "100ms", "--rate", "1/s")
+    assert _chosen(ask(*arguments)) == "edge"
+    assert _chosen(ask(*arguments, "--objective", "cost")) == "edge"
+    assert _chosen(ask(*arguments, "--objective", "latency")) == "cloud"
+    assert _chosen(ask(*arguments, "--objective", "energy")) == "edge"
+    assert _chosen(ask(*arguments, "--objective", "margin")) == "cloud"
+
+
+def test_device_memory_decides(ask: Ask, tmp_path: Path) -> None:
+    document = ask("--sla", "50ms", "--privacy", "public", device=str(tmp_path / "tiny.yaml"))
+    assert _one(document, "edge")["feasible"] is False
+    assert any(found["rule"] == "PLC401" for found in _one(document, "edge")["findings"])
+
+
+def test_network_decides(ask: Ask) -> None:
+    near = _one(ask("--sla", "p50=40ms"), "cloud")
+    far = _one(ask("--sla", "p50=40ms", network="lte_us"), "cloud")
+    assert near["verdict"] == "met"
+    assert far["verdict"] == "violated"
+
+
+def test_cloud_offers_are_the_candidates(ask: Ask) -> None:
+    document = ask("--sla", "50ms", "--cloud", "aws-g6.xlarge")
+    ids = {one["id"] for one in document["candidates"] if one["placement"] == "cloud"}
+    assert ids == {
+        f"cloud:{SITE}@us-east-1",
+        "cloud:aws-g6.xlarge@us-east-1",
+        "cloud:aws-g6.xlarge@eu-north-1",
+    }
+
+
+def test_evidence_ages(ask: Ask) -> None:
+    fresh = _one(ask("--sla", "23.5ms"), "edge")["targets"][0]
+    year_later = _one(ask("--sla", "23.5ms", as_of="2027-11-23"), "edge")["targets"][0]
+    assert fresh["high_s"] < year_later["high_s"]
+    assert year_later["verdict"] == "unproven"
+
+
+def test_answers_are_byte_identical(run: Run, ask: Ask) -> None:
+    assert json.dumps(ask("--sla", "50ms")) == json.dumps(ask("--sla", "50ms"))
+
+
+def test_spinning_and_threads_are_recorded(run: Run, small_model: str) -> None:
+    for flag, words in (("--spinning", "spinning"), ("--no-spinning", "no spinning")):
+        document = json.loads(
+            run(
+                "recommend", small_model, "--sla", "1s", "--threads", "2", flag,
+                "--format", "json", "--time-limit", "10s",
+            ).out
+        )  # fmt: skip
+        assert _one(document, "edge")["sites"][0]["options"] == f"2 threads, {words}"
+
+
+def test_time_limit_ends_the_measuring(run: Run, small_model: str) -> None:
+    document = json.loads(
+        run(
+            "recommend", small_model, "--sla", "1s", "--rate", "10/s", "--threads", "1",
+            "--format", "json", "--time-limit", "1s",
+        ).out
+    )  # fmt: skip
+    edge = _one(document, "edge")
+    assert edge["verdict"] == "unproven"
+    assert "more" in edge["targets"][0]["reason"]
+
+
+def test_rpi_from_the_catalogue_is_estimated(run: Run, small_model: str) -> None:
+    document = json.loads(run("recommend", small_model, "--device", "rpi5", "--format", "json").out)
+    assert _one(document, "edge")["basis"] == "catalogue"

@@ -1,0 +1,66 @@
+"""What README and docs say is true: options exist, links lead somewhere, Python blocks run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from placer.cli import COMMANDS, main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def _commands() -> list[str]:
+    lines = [
+        line.partition("#")[0].strip() for block in _blocks("sh") for line in block.split("\n")
+    ]
+    return [line for line in lines if line.startswith("placer recommend")]
+
+
+@pytest.mark.parametrize("line", _commands())
+def test_every_option_in_the_readme_is_understood(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(line)[1:]) == 3
+    assert "no such file: model.onnx" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / target).exists(), target
+
+
+def test_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = _blocks("python")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-c", block], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip().endswith(".")
+
+
+def test_every_command_is_in_the_readme_or_the_docs() -> None:
+    text = "".join(page.read_text() for page in PAGES)
+    for name in COMMANDS:
+        assert f"placer {name}" in text
+
+
+def test_exit_codes_of_the_readme_are_those_of_the_errors() -> None:
+    from placer.core import errors
+
+    for kind in (errors.UsageError, errors.InputError, errors.MeasuringError):
+        assert f"| {kind.exit_code} |" in README
