@@ -43,6 +43,8 @@ MAX_GAP_S = 0.05
 """Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 BLOCK_S = 0.1
 """How long a block of runs lasts between two looks at the series, but for 20 runs at least."""
+MIN_SAMPLING_S = 0.1
+"""A process samples at least this long, unless the target is violated."""
 SCREEN_RUNS = 30
 SCREEN_S = 0.25
 SCREEN_GAIN_RATIO = 0.05
@@ -280,7 +282,7 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
             most = max(MIN_RUNS_PER_PROCESS, int(BLOCK_S / max(run_s + gap_s, 1e-6)))
             wanted = min(most, len(samples_s))
             wanted = max(wanted, MIN_RUNS_PER_PROCESS - len(samples_s), 1)
-            if not is_last:
+            if not is_last and len(samples_s) < share_runs:
                 wanted = min(wanted, max(1, share_runs - len(samples_s)))
             answer = child.ask(
                 "sample",
@@ -298,9 +300,11 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
                 break
             if len(samples_s) < MIN_RUNS_PER_PROCESS:
                 continue
-            if not is_last and len(samples_s) >= share_runs:
+            # a fast model's runs are over in milliseconds: look at the machine a little longer
+            is_brief = float(samples_s.sum()) + gap_s * len(samples_s) < MIN_SAMPLING_S
+            if not is_last and not is_brief and len(samples_s) >= share_runs:
                 break
-            if _is_settled(plan, series, only_violated=not is_last):
+            if _is_settled(plan, series, only_violated=is_brief or not is_last):
                 break
     series.add_life(
         Counters(**answer["life"]), own_cpu_s=(time.process_time_ns() - start_cpu_ns) / 1e9
