@@ -71,7 +71,7 @@ def measured(
         input_source="seed:7",
         interval_s=interval_s,
         settings=settings,
-        time_limit_s=8.0,
+        time_limit_s=4.0,
         min_runs=600 if limit_s is None else 0,
     )
     (result,) = measure(plan, machine=describe_machine(), today="2026-01-01")

@@ -21,6 +21,7 @@ import numpy as np
 
 from bench.measuring_agreement import build_models
 from placer.core.sequential import planned_runs
+from placer.profiling.machine import usable_cores
 
 
 def main() -> int:
@@ -32,7 +33,8 @@ def main() -> int:
         for label, path in build_models(Path(name)).items():
             saved = str(Path(name) / "evidence.json")
             command = [sys.executable, "-m", "placer"]
-            settings = ["--ep", "cpu", "--threads", "1", "--sla", "5s", "--time-limit", "300s"]
+            cores = str(usable_cores())
+            settings = ["--ep", "cpu", "--threads", cores, "--sla", "5s", "--time-limit", "300s"]
             subprocess.run(
                 [*command, "profile", path, *settings, "--save", saved],
                 check=True,
