@@ -1,6 +1,6 @@
 """Show that measurements under a hog on every core are marked, and verdicts stay true.
 
-    python bench/cpu_hog.py [--repeats 5]
+    ./dev bench cpu_hog [--repeats 5]
 
 A model is measured quietly, then with a busy process pinned to every core, against limits of
 half, 1.02, 1.5 and 10 times its quiet p99. Every measurement under the hog must be marked as

@@ -1,6 +1,6 @@
 """Compare placer's median with a bare loop, and a call with IOBinding alone.
 
-    python bench/measuring_agreement.py [--rounds 5]
+    ./dev bench measuring_agreement [--rounds 5]
 
 Five models from about 0.1 ms to 200 ms. In each round a fresh process of placer's and a fresh
 process with a bare loop (same session options, IOBinding, ``perf_counter_ns``) measure the same

@@ -1,6 +1,6 @@
 """Compare the time of ``placer --help`` with importing typer and rich.
 
-    python bench/startup.py [--repeats 15]
+    ./dev bench startup [--repeats 15]
 
 Interleaved; the minimum of each counts, because a shared machine only adds time.
 """

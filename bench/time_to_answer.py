@@ -1,6 +1,6 @@
 """Compare the time of ``placer recommend`` with what it has to measure.
 
-    python bench/time_to_answer.py
+    ./dev bench time_to_answer
 
 For one execution provider, one setting and one target the answer may take at most
 1.5 x (planned runs x latency + session creation + warm-up) + 2 s, the whole command from start

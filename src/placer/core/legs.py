@@ -1,0 +1,406 @@
+"""One way of answering a request, judged: the part that all placements are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from placer.core.environment import Basis, NetworkPath
+from placer.core.estimate import (
+    Latency,
+    Stage,
+    StageKind,
+    TargetVerdict,
+    Verdict,
+)
+from placer.core.graph import ModelSummary
+from placer.core.latency import (
+    Composed,
+    ServiceDraws,
+    Way,
+    basis_of_time,
+    compose,
+    is_disturbed,
+    judge_composed,
+    judge_measured,
+    mean_service_s,
+    overflow_share,
+    segments_of,
+    shared_instances,
+)
+from placer.core.placement import (
+    CloudSite,
+    EdgeSite,
+    Environment,
+    SiteTime,
+)
+from placer.core.sequential import quantile
+from placer.core.transfer import lower_bound_known, weaknesses
+from placer.core.units import (
+    format_duration,
+    format_percentile,
+)
+from placer.core.workload import Arrival, LatencyTarget, Workload
+
+VERDICT_ORDER = (Verdict.MET, Verdict.UNPROVEN, Verdict.VIOLATED)
+"""Best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One way of answering, judged: the common part of all placements."""
+
+    latency: Latency | None
+    targets: tuple[TargetVerdict, ...]
+    stages: tuple[Stage, ...]
+    held_back: bool
+    """Violated by the samples, but contention forbids the claim."""
+    capacity_hz: float | None
+    demand_hz: float | None
+    way: Way
+    doubts: tuple[str, ...] = ()
+    deciding_assumption: str | None = None
+    instances: int | None = None
+
+
+def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
+    """Judge the device alone: by its samples, with a queue where requests can meet."""
+    time = site.time
+    service = ServiceDraws(time)
+    mean_s = mean_service_s(time)
+    capacity_hz = None if mean_s is None else 1 / mean_s
+    queue = _queue(time, workload)
+    over = (
+        capacity_hz is not None
+        and workload.rate_hz is not None
+        and (workload.rate_hz >= capacity_hz)
+    )
+    way = Way(service, queue=None if over else queue)
+    composed = compose([(way, 1.0)], workload.targets)
+    targets, held_back = [], False
+    for target in workload.targets:
+        if over:
+            verdict, held = _over_capacity(target), False
+        elif time.measurement is not None and queue is None:
+            verdict, held = judge_measured(time, target)
+        else:
+            shortage = service.shortage(target.percentile, service.left_of(composed, target))
+            verdict, held = judge_composed(
+                composed,
+                target,
+                doubts=(shortage,) if shortage else (),
+                may_claim_violated=not is_disturbed(time),
+            )
+        targets.append(verdict)
+        held_back = held_back or held
+    return Leg(
+        latency=_measured_latency(time) if queue is None or over else composed.latency(),
+        targets=tuple(targets),
+        stages=_compute_stages(time, site.ep, "device", composed if queue and not over else None),
+        held_back=held_back,
+        capacity_hz=capacity_hz,
+        demand_hz=workload.rate_hz,
+        way=way,
+        doubts=_doubts_of_time(time, "the device"),
+    )
+
+
+def cloud_leg(
+    site: CloudSite,
+    model: ModelSummary,
+    workload: Workload,
+    environment: Environment,
+    *,
+    share: float = 1.0,
+) -> Leg:
+    """Judge one cloud offer behind the network path.
+
+    Parameters
+    ----------
+    share
+        Share of the fleet's requests that come here.
+    """
+    time = site.time
+    service = ServiceDraws(time)
+    mean_s = mean_service_s(time)
+    shared = None
+    if mean_s is not None:
+        shared = shared_instances(mean_s, workload, workload.targets, share=share)
+    up_bytes = workload.wire_input_bytes or model.input_bytes
+
+    def way_over(path: NetworkPath) -> Way:
+        return Way(
+            service,
+            path=path,
+            up_bytes=up_bytes,
+            down_bytes=model.output_bytes,
+            waits_s=shared[1] if shared is not None else None,
+        )
+
+    def judged(path: NetworkPath) -> tuple[Composed, list[tuple[TargetVerdict, bool]]]:
+        composed = compose([(way_over(path), 1.0)], workload.targets)
+        return composed, [
+            judge_composed(
+                composed,
+                target,
+                doubts=_path_doubts(service, composed, path, target),
+                may_claim_violated=not is_disturbed(time),
+            )
+            for target in workload.targets
+        ]
+
+    composed, verdicts = judged(environment.path)
+    targets = tuple(verdict for verdict, _ in verdicts)
+    deciding = None
+    if environment.fastest_path is not None and targets:
+        _, at_best = judged(environment.fastest_path)
+        targets, deciding = _doubt_assumed_path(
+            targets, tuple(verdict for verdict, _ in at_best), environment
+        )
+    return Leg(
+        latency=composed.latency(),
+        targets=targets,
+        stages=_cloud_stages(site, way_over(environment.path), environment, shared),
+        held_back=any(held for _, held in verdicts),
+        capacity_hz=None if mean_s is None else (1 / mean_s) * (shared[0] if shared else 1),
+        demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share,
+        way=way_over(environment.path),
+        doubts=_doubts_of_time(time, site.offer.name),
+        deciding_assumption=deciding,
+        instances=None if shared is None else shared[0],
+    )
+
+
+def fallback_leg(
+    edge: EdgeSite,
+    cloud: CloudSite,
+    prefers_device: bool,
+    model: ModelSummary,
+    workload: Workload,
+    environment: Environment,
+) -> Leg:
+    """Judge device and cloud together: in normal operation, or offline as well where required."""
+    on_device = edge_leg(edge, workload)
+    share = overflow_share(edge.time, workload) if prefers_device else 1.0
+    in_cloud = cloud_leg(cloud, model, workload, environment, share=share)
+    capacity_hz = None
+    if on_device.capacity_hz is not None and in_cloud.capacity_hz is not None:
+        capacity_hz = on_device.capacity_hz * workload.fleet + in_cloud.capacity_hz
+    if not prefers_device:
+        first, other = in_cloud, on_device
+    elif share == 0:
+        first, other = on_device, in_cloud
+    else:
+        way = Way(ServiceDraws(edge.time))
+        mixed = compose([(way, 1 - share), (in_cloud.way, share)], workload.targets)
+        targets = []
+        for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
+            doubts = [*_path_doubts(in_cloud.way.service, mixed, environment.path, target)]
+            shortage = way.service.shortage(target.percentile, target.limit_s)
+            if shortage:
+                doubts.append(shortage)
+            if in_cloud.deciding_assumption and alone.verdict is not Verdict.MET:
+                doubts.append(in_cloud.deciding_assumption)
+            targets.append(judge_composed(mixed, target, doubts=doubts)[0])
+        return replace(
+            on_device,
+            latency=mixed.latency(),
+            targets=tuple(targets),
+            stages=(*on_device.stages, *in_cloud.stages),
+            capacity_hz=capacity_hz,
+            demand_hz=in_cloud.demand_hz,
+            doubts=(*on_device.doubts, *in_cloud.doubts),
+            deciding_assumption=in_cloud.deciding_assumption,
+            instances=in_cloud.instances,
+        )
+    targets_now = first.targets
+    if workload.must_work_offline and not prefers_device:
+        # while the link is down the device answers everything: its verdict counts as well
+        targets_now = tuple(
+            max(pair, key=lambda one: VERDICT_ORDER.index(one.verdict))
+            for pair in zip(first.targets, other.targets, strict=True)
+        )
+    return replace(
+        first,
+        targets=targets_now,
+        capacity_hz=capacity_hz,
+        held_back=first.held_back,
+        instances=in_cloud.instances,
+    )
+
+
+def _queue(time: SiteTime, workload: Workload) -> tuple[float, Arrival] | None:
+    """Return the arrivals that can make a request wait for an earlier one; None: none can."""
+    if workload.rate_hz is None:
+        return None
+    if workload.arrival is Arrival.PERIODIC:
+        segments = segments_of(time)
+        if segments and max(float(segment.max()) for segment in segments) < 1 / workload.rate_hz:
+            return None
+        if not segments and time.estimate and time.estimate.high_s < 1 / workload.rate_hz:
+            return None
+    return workload.rate_hz, workload.arrival
+
+
+def _over_capacity(target: LatencyTarget) -> TargetVerdict:
+    return TargetVerdict(
+        percentile=target.percentile,
+        limit_s=target.limit_s,
+        value_s=None,
+        low_s=None,
+        high_s=None,
+        verdict=Verdict.VIOLATED,
+        probability=0.0,
+        reason="more requests arrive than are served, so the wait grows without end",
+    )
+
+
+def _measured_latency(time: SiteTime) -> Latency | None:
+    segments = segments_of(time)
+    if not segments:
+        estimate = time.estimate
+        if estimate is None:
+            return None
+        return Latency(*(estimate.median_s,) * 5)
+    import numpy as np
+
+    samples_s = np.concatenate(segments)
+    p50, p90, p95, p99 = (quantile(samples_s, p) for p in (0.5, 0.9, 0.95, 0.99))
+    return Latency(p50, p90, p95, p99, float(samples_s.mean()))
+
+
+def _compute_stages(
+    time: SiteTime, ep: str, site: str, with_queue: Composed | None
+) -> tuple[Stage, ...]:
+    latency = _measured_latency(time)
+    if latency is None:
+        return ()
+    source = time.source if time.measurement is not None else ""
+    if time.measurement is None and time.estimate is not None:
+        source = f"{time.estimate.level}: {time.estimate.source}"
+    stage = Stage(
+        StageKind.COMPUTE,
+        f"{site} ({ep})",
+        None,
+        latency.p50_s,
+        latency.p99_s,
+        basis_of_time(time),
+        source,
+    )
+    if with_queue is None:
+        return (stage,)
+    total = with_queue.latency()
+    if total is None:
+        return (stage,)
+    queue = Stage(
+        StageKind.QUEUE,
+        f"{site} ({ep})",
+        None,
+        max(0.0, total.p50_s - latency.p50_s),
+        max(0.0, total.p99_s - latency.p99_s),
+        basis_of_time(time),
+        "simulated first-come-first-served queue on the service samples",
+    )
+    return (queue, stage)
+
+
+def _cloud_stages(
+    site: CloudSite,
+    way: Way,
+    environment: Environment,
+    shared: tuple[int, object] | None,
+) -> tuple[Stage, ...]:
+    stages: tuple[Stage, ...] = ()
+    path = environment.path
+    transfer = compose([(replace(way, service=ServiceDraws(SiteTime()), waits_s=None), 1.0)], ())
+    if lower_bound_known(path) and way.up_bytes is not None and way.down_bytes is not None:
+        known = replace(transfer, is_lower_bound=False).latency()
+        assert known is not None
+        basis = Basis.ASSUMED if environment.fastest_path is not None else path.basis
+        stages += (
+            Stage(
+                StageKind.TRANSFER,
+                None,
+                path.name,
+                known.p50_s,
+                known.p99_s,
+                basis,
+                path.source,
+            ),
+        )
+    if way.waits_s is not None and shared is not None:
+        stages += (
+            Stage(
+                StageKind.QUEUE,
+                site.offer.name,
+                None,
+                quantile(way.waits_s, 0.5),
+                quantile(way.waits_s, 0.99),
+                basis_of_time(site.time),
+                f"simulated queue at {shared[0]} instance(s)",
+            ),
+        )
+    return stages + _compute_stages(site.time, site.offer.ep, site.offer.name, None)
+
+
+def _path_doubts(
+    service: ServiceDraws, composed: Composed, path: NetworkPath, target: LatencyTarget
+) -> tuple[str, ...]:
+    left_s = service.left_of(composed, target)
+    shortage = service.shortage(target.percentile, left_s)
+    return (*weaknesses(path, target.percentile), *((shortage,) if shortage else ()))
+
+
+def _doubt_assumed_path(
+    targets: tuple[TargetVerdict, ...],
+    at_best: tuple[TargetVerdict, ...],
+    environment: Environment,
+) -> tuple[tuple[TargetVerdict, ...], str | None]:
+    """Take back verdicts that hold only on the assumed path."""
+    fastest = environment.fastest_path
+    assert fastest is not None
+    kept: list[TargetVerdict] = []
+    changed: list[str] = []
+    for target, best in zip(targets, at_best, strict=True):
+        if target.verdict is Verdict.VIOLATED and best.verdict is Verdict.VIOLATED:
+            kept.append(target)
+            continue
+        name, limit = format_percentile(target.percentile), format_duration(target.limit_s)
+        changed.append(
+            f"{name} ≤ {limit} depends on the network, which nobody stated: on "
+            f"{environment.path.name} {_as_clause(target)}"
+        )
+        kept.append(
+            replace(
+                target,
+                verdict=Verdict.UNPROVEN,
+                reason=f"on the assumed network {environment.path.name} {_as_clause(target)}",
+            )
+        )
+    return tuple(kept), "; ".join(changed) or None
+
+
+def _as_clause(target: TargetVerdict) -> str:
+    """Return what the figures say, as the end of a sentence."""
+    match target.verdict:
+        case Verdict.VIOLATED:
+            return f"it is {target.reason}, too slow"
+        case Verdict.MET:
+            return f"it is {target.reason}, fast enough"
+        case _:
+            return f"it is not settled either ({target.reason})"
+
+
+def _doubts_of_time(time: SiteTime, where: str) -> tuple[str, ...]:
+    if time.measurement is not None:
+        if time.measurement.is_reused and time.factor_90 > 1.1:
+            return (
+                f"the measurement of {where} dates from {time.measurement.measured_at} "
+                f"({time.level}: ×/÷ {time.factor_90:.2g})",
+            )
+        return ()
+    if time.estimate is None:
+        return (f"nothing tells how fast the model runs on {where} (E7): {time.source}",)
+    factor = (time.estimate.high_s / time.estimate.low_s) ** 0.5
+    return (
+        f"the time on {where} is an estimate of level {time.estimate.level} (×/÷ {factor:.2g})",
+    )

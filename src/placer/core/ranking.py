@@ -1,0 +1,74 @@
+"""Which candidate is better: by feasibility, then by the objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from placer.core.estimate import (
+    Candidate,
+    Placement,
+)
+from placer.core.workload import Objective, Workload
+
+_FEASIBLE_ORDER = (True, None, False)
+_PLACEMENT_ORDER = (Placement.EDGE, Placement.CLOUD, Placement.FALLBACK)
+
+
+def objective_of(workload: Workload) -> Objective:
+    """Return the objective: as stated, else cost where a rate is known, else margin."""
+    if workload.objective is not None:
+        return workload.objective
+    return Objective.COST if workload.rate_hz is not None else Objective.MARGIN
+
+
+def rank(candidates: Sequence[Candidate], workload: Workload) -> list[Candidate]:
+    """Return the candidates, best first; equal ones in the order edge, cloud, fallback."""
+    objective = objective_of(workload)
+    use_cost = objective is Objective.COST and _cost_decides(candidates)
+
+    def value(candidate: Candidate) -> float:
+        if use_cost:
+            cost = candidate.usd_per_month
+            return float("inf") if cost is None else cost
+        if objective is Objective.LATENCY:
+            return headline_s(candidate)
+        if objective is Objective.ENERGY:
+            return float("inf") if candidate.joules is None else candidate.joules
+        return -margin_ratio(candidate)
+
+    return sorted(
+        candidates,
+        key=lambda one: (
+            _FEASIBLE_ORDER.index(one.feasible),
+            value(one),
+            _PLACEMENT_ORDER.index(one.placement),
+            one.id,
+        ),
+    )
+
+
+def _cost_decides(candidates: Sequence[Candidate]) -> bool:
+    """Tell whether cost can rank: every candidate that is not infeasible has a known cost."""
+    return all(one.usd_per_month is not None for one in candidates if one.feasible is not False)
+
+
+def headline_s(candidate: Candidate) -> float:
+    """Return the value of the most demanding target's percentile, or the median."""
+    values = [target.value_s for target in candidate.targets]
+    if values and all(value is not None for value in values):
+        return max(value for value in values if value is not None)
+    return float("inf") if candidate.latency is None else candidate.latency.p50_s
+
+
+def margin_ratio(candidate: Candidate) -> float:
+    """Return the smallest distance to a limit, relative to it; without targets: minus the p50.
+
+    The upper bound counts where there is one, else the estimate.
+    """
+    margins = []
+    for target in candidate.targets:
+        bound_s = target.high_s if target.high_s is not None else target.value_s
+        margins.append(float("-inf") if bound_s is None else 1 - bound_s / target.limit_s)
+    if margins:
+        return min(margins)
+    return float("-inf") if candidate.latency is None else -candidate.latency.p50_s
