@@ -273,7 +273,7 @@ def _sites(
                 1,
                 offer.name,
                 f"{offer.provider} {offer.instance}",
-                offer.ep,
+                cloud.ep,
                 None if measured is None else measured.settings.label,
                 offer.region,
                 () if measured is None else measured.nodes_by_ep,

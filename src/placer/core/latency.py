@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placer.core.compute import draw_factor
 from placer.core.environment import Basis, NetworkPath
 from placer.core.estimate import Latency, TargetVerdict, Verdict
 from placer.core.placement import SiteTime
@@ -34,6 +33,8 @@ DRAWS = 2000
 QUEUED_REQUESTS = 5000
 REPORTED_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
+Z95 = 1.6448536269514722
+"""95th percentile of the standard normal: the end of a central 90 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +107,20 @@ class ServiceDraws:
         """Whether there is a measurement or a model of the time."""
         return bool(self.segments_s) or self._time.estimate is not None
 
-    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    def draw(self, replicate: int, n: int) -> np.ndarray:
         """Return ``n`` times of one replicate, shape (n,); zeros where the time is unknown."""
+        z = _normal_grid()[replicate]
         if self.segments_s:
+            rng = _stream(replicate, 0)
             starts = rng.integers(0, len(self._samples_s), -(-n // self._block))
             index = (starts[:, np.newaxis] + np.arange(self._block)).ravel()[:n]
             values_s = self._samples_s[index % len(self._samples_s)]
-            return np.asarray(values_s * self._factor(rng, self._time.factor_90))
+            return np.asarray(values_s * self._time.factor_90 ** (z / Z95))
         estimate = self._time.estimate
         if estimate is None:
             return np.zeros(n)
-        centre_s = (estimate.high_s * estimate.low_s) ** 0.5
-        return np.full(n, centre_s * self._factor(rng, (estimate.high_s / estimate.low_s) ** 0.5))
+        end_s = estimate.high_s if z > 0 else estimate.low_s
+        return np.full(n, estimate.median_s * (end_s / estimate.median_s) ** (abs(z) / Z95))
 
     def shortage(self, percentile: float, limit_s: float) -> str | None:
         """Say why the samples give no upper bound at a percentile; None: they do.
@@ -144,9 +147,10 @@ class ServiceDraws:
         rest_s -= quantile(self._samples_s, target.percentile) if self.segments_s else 0.0
         return max(0.0, target.limit_s - max(0.0, rest_s))
 
-    @staticmethod
-    def _factor(rng: np.random.Generator, factor_90: float) -> float:
-        return float(draw_factor(rng, 1, factor_90)[0]) if factor_90 > 1 else 1.0
+    @property
+    def why_unknown(self) -> str:
+        """Why there is neither a measurement nor an estimate."""
+        return self._time.source or "nothing is known about it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +172,7 @@ class Way:
         """What is unknown about this way, as sentences."""
         found: tuple[str, ...] = ()
         if not self.service.is_known:
-            found += ("the time of an inference there is unknown",)
+            found += (f"the time of an inference is unknown: {self.service.why_unknown}",)
         if self.path is not None and self.up_bytes is None:
             found += ("the size of a request is unknown (state it: --wire-input)",)
         if self.path is not None and self.down_bytes is None:
@@ -180,17 +184,22 @@ class Way:
         """Whether something is unknown, so that the draws bound the latency from below only."""
         return bool(self.unknowns) or (self.path is not None and not lower_bound_known(self.path))
 
-    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Return ``n`` latencies of one replicate; what is unknown counts as nothing."""
-        total_s = self.service.draw(rng, n)
+    def draw(self, replicate: int, n: int) -> np.ndarray:
+        """Return ``n`` latencies of one replicate; what is unknown counts as nothing.
+
+        Every part has its own stream of random numbers, so that parts compared or added over
+        different placements were drawn alike.
+        """
+        total_s = self.service.draw(replicate, n)
         if self.queue is not None:
             rate_hz, arrival = self.queue
-            total_s = total_s + waits_s(arrival_times_s(rate_hz, n, arrival, rng), total_s, 1)
+            arrivals_s = arrival_times_s(rate_hz, n, arrival, _stream(replicate, 1))
+            total_s = total_s + waits_s(arrivals_s, total_s, 1)
         if self.waits_s is not None:
-            total_s = total_s + rng.choice(self.waits_s, n)
+            total_s = total_s + _stream(replicate, 2).choice(self.waits_s, n)
         if self.path is not None:
             total_s = total_s + _transfer_s(
-                self.path, self.up_bytes or 0, self.down_bytes or 0, rng, n
+                self.path, self.up_bytes or 0, self.down_bytes or 0, _stream(replicate, 3), n
             )
         return total_s
 
@@ -203,7 +212,6 @@ def compose(ways: Sequence[tuple[Way, float]], targets: Sequence[LatencyTarget])
     ways
         (way, share of the requests); the shares add to 1.
     """
-    rng = np.random.default_rng(SEED)
     percentiles = tuple(sorted({*REPORTED_PERCENTILES, *(target.percentile for target in targets)}))
     ranks = np.clip(np.ceil(np.array(percentiles) * DRAWS - 1e-9).astype(int) - 1, 0, DRAWS - 1)
     quantiles_s = np.empty((REPLICATES, len(percentiles)))
@@ -214,7 +222,7 @@ def compose(ways: Sequence[tuple[Way, float]], targets: Sequence[LatencyTarget])
         for index, (way, share) in enumerate(ways):
             n = left if index == len(ways) - 1 else min(left, round(share * DRAWS))
             left -= n
-            parts.append(way.draw(rng, n))
+            parts.append(way.draw(replicate, n))
         total_s = np.sort(np.concatenate(parts))
         quantiles_s[replicate] = total_s[ranks]
         means_s[replicate] = total_s.mean()
@@ -358,7 +366,7 @@ def overflow_share(time: SiteTime, workload: Workload) -> float:
         return 0.0
     rng = np.random.default_rng(SEED)
     arrivals_s = arrival_times_s(workload.rate_hz, QUEUED_REQUESTS, workload.arrival, rng)
-    return float(overflow(arrivals_s, service.draw(rng, len(arrivals_s))).mean())
+    return float(overflow(arrivals_s, service.draw(0, len(arrivals_s))).mean())
 
 
 def _transfer_s(
@@ -386,12 +394,29 @@ def _transfer_s(
     )
 
 
-def _probability(time: SiteTime, target: LatencyTarget) -> float:
-    """Return the share of bootstrap replicates whose quantile keeps the limit."""
-    rng = np.random.default_rng(SEED)
+def _probability(time: SiteTime, target: LatencyTarget) -> float | None:
+    """Return the share of bootstrap replicates whose quantile keeps the limit.
+
+    None: too few runs to tell the quantile at all.
+    """
     draws = ServiceDraws(time)
+    if draws.shortage(target.percentile, target.limit_s) is not None:
+        return None
     n = sum(map(len, draws.segments_s))
     kept = sum(
-        quantile(draws.draw(rng, n), target.percentile) <= target.limit_s for _ in range(REPLICATES)
+        quantile(draws.draw(replicate, n), target.percentile) <= target.limit_s
+        for replicate in range(REPLICATES)
     )
     return kept / REPLICATES
+
+
+def _stream(replicate: int, part: int) -> np.random.Generator:
+    return np.random.default_rng((SEED, replicate, part))
+
+
+def _normal_grid() -> np.ndarray:
+    """Return one standard normal quantile per replicate, evenly spread, in a fixed random order."""
+    from scipy.special import ndtri
+
+    order = np.random.default_rng(SEED).permutation(REPLICATES)
+    return np.asarray(ndtri((order + 0.5) / REPLICATES))

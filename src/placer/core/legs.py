@@ -97,8 +97,8 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
         targets=tuple(targets),
         stages=_compute_stages(time, site.ep, "device", composed if queue and not over else None),
         held_back=held_back,
-        capacity_hz=capacity_hz,
-        demand_hz=workload.rate_hz,
+        capacity_hz=None if capacity_hz is None else capacity_hz * workload.fleet,
+        demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
         way=way,
         doubts=_doubts_of_time(time, "the device"),
     )
@@ -184,7 +184,7 @@ def fallback_leg(
     in_cloud = cloud_leg(cloud, model, workload, environment, share=share)
     capacity_hz = None
     if on_device.capacity_hz is not None and in_cloud.capacity_hz is not None:
-        capacity_hz = on_device.capacity_hz * workload.fleet + in_cloud.capacity_hz
+        capacity_hz = on_device.capacity_hz + in_cloud.capacity_hz
     if not prefers_device:
         first, other = in_cloud, on_device
     elif share == 0:
@@ -339,7 +339,7 @@ def _cloud_stages(
                 f"simulated queue at {shared[0]} instance(s)",
             ),
         )
-    return stages + _compute_stages(site.time, site.offer.ep, site.offer.name, None)
+    return stages + _compute_stages(site.time, site.ep, site.offer.name, None)
 
 
 def _path_doubts(

@@ -45,6 +45,12 @@ class CloudSite:
     failure: Failure | None = None
     """The runtime is the same as here and refused the model here."""
 
+    @property
+    def ep(self) -> str:
+        """The execution provider: the one that was measured there, else the offer's."""
+        measured = self.time.measurement
+        return self.offer.ep if measured is None else measured.ep
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -103,3 +109,5 @@ class Environment:
     assumptions: tuple[Assumption, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Findings on the inputs, made while they were gathered."""
+    question: str = ""
+    """The command that was typed, for advice that repeats it; empty: not known."""

@@ -375,7 +375,7 @@ def judge(
     within ``planned_runs`` can allow for them (rates in ``bench/verdict_error.py``).
 
     Dependence is estimated within a factor of 1.25 of the limit; runs beyond count as equal.
-    A bound beyond counts the dependence of all runs, and is that border where this leaves none.
+    A bound beyond counts the dependence of all runs, or is the least limit that would be met.
 
     Parameters
     ----------
@@ -436,6 +436,7 @@ def judge(
             low_s = ceiling_s if whole_low_s is None else max(ceiling_s, whole_low_s)
         if is_high_far:
             high_s = floor_s if whole_high_s is None else min(floor_s, whole_high_s)
+            high_s = min(high_s, _least_met_s(values, ordered, lengths, allowed, margin_factor))
     if not may_claim_violated:
         low_s = None
     if high_s is not None and high_s <= target.limit_s:
@@ -476,6 +477,36 @@ def judge(
             may_claim_violated=may_claim_violated, margin_factor=margin_factor,
         ),
     )  # fmt: skip
+
+
+def _least_met_s(
+    values: Floats, ordered: Floats, lengths: Sequence[int], allowed: float, margin_factor: float
+) -> float:
+    """Return about the least limit that the samples prove, each limit judged by what is near it.
+
+    Found between the quantile and a limit that no sample is near, to 2 %.
+    """
+
+    def is_met(limit_s: float) -> bool:
+        borders = (limit_s / NEAR_FACTOR / margin_factor, limit_s * NEAR_FACTOR * margin_factor)
+        near, near_ordered = np.clip(values, *borders), np.clip(ordered, *borders)
+        rows = [_midranks(near, near_ordered), *_slow_rows(near, near_ordered)]
+        rows.append((values * margin_factor > limit_s).astype(float))
+        block = _cautious_block(_autocorrelation_time(rows, lengths), values.size)
+        _, high_s = _valid_bounds(ordered, allowed, block, margin_factor)
+        return high_s is not None and high_s <= limit_s
+
+    low_s = float(ordered[_rank(values.size, 1 - allowed) - 1]) * margin_factor
+    high_s = float(ordered[-1]) * margin_factor * NEAR_FACTOR * 1.001
+    if not is_met(high_s):
+        return math.inf
+    while high_s > 1.02 * low_s:
+        middle_s = (low_s * high_s) ** 0.5
+        if is_met(middle_s):
+            high_s = middle_s
+        else:
+            low_s = middle_s
+    return high_s
 
 
 def _valid_bounds(
