@@ -128,6 +128,7 @@ def recommend(
     measure: bool = True,
     options: MeasuringOptions | None = None,
     as_of: datetime.date | None = None,
+    question: str = "",
     progress: Say = _say_nothing,
     warn: Say = _say_nothing,
 ) -> Recommendation:
@@ -144,6 +145,8 @@ def recommend(
         Evidence files or directories, each optionally as ``SITE=PATH``.
     measure
         False: rely on evidence and the catalogue alone.
+    question
+        The command that was typed, for advice that repeats it.
 
     Raises
     ------
@@ -163,8 +166,9 @@ def recommend(
     summary = read_model(model, shapes=dict(options.shapes or {}))
     site_device = _this_machine() if device is None else catalogue.load_device(device)
     path, fastest = _path(network)
-    offers = _offers(clouds)
+    _check_regions(workload.regions)
     records, findings = _matching_evidence(evidence, summary)
+    offers = _offers(clouds, workload, [site for site, _ in records])
     edges = _edge_sites(
         site_device, summary, workload, records, options, measure, today, progress, warn
     )
@@ -190,6 +194,7 @@ def recommend(
             not clouds,
         ),
         findings=findings,
+        question=question,
     )
     return advise.recommend(summary, workload, environment)
 
@@ -223,13 +228,64 @@ def _path(network: str | None) -> tuple[NetworkPath, NetworkPath | None]:
     return assumed, catalogue.load_network(FASTEST_NETWORK)
 
 
-def _offers(clouds: Sequence[str]) -> tuple[CloudOffer, ...]:
+def _offers(
+    clouds: Sequence[str], workload: Workload, sites: Sequence[str | None]
+) -> tuple[CloudOffer, ...]:
+    """Return the offers asked about; by default those with evidence, else the cheapest allowed."""
     from placer.files import catalogue
 
-    if not clouds:
-        return catalogue.default_offers()
-    offers = [offer for text in clouds for offer in catalogue.load_cloud(text)]
+    texts = list(clouds)
+    if not texts:
+        known = catalogue.list_names(catalogue.Kind.CLOUDS)
+        texts = [site for site in sites if site is not None and site.partition("@")[0] in known]
+    if not texts:
+        return _default_offers(workload.regions)
+    offers = [offer for text in texts for offer in catalogue.load_cloud(text)]
     return tuple({(offer.name, offer.region): offer for offer in offers}.values())
+
+
+def _default_offers(regions: tuple[str, ...]) -> tuple[CloudOffer, ...]:
+    """Return the cheapest CPU and GPU offer, within the allowed regions if any are stated."""
+    from placer.core.privacy import allowed_in
+    from placer.files import catalogue
+
+    if not regions:
+        return catalogue.default_offers()
+    usable = sorted(
+        (
+            offer
+            for offer in catalogue.all_offers()
+            if offer.usd_per_hour is not None
+            and offer.roofline is not None
+            and allowed_in(offer.region, offer.jurisdiction, regions)
+        ),
+        key=lambda offer: (offer.usd_per_hour or 0.0, offer.name),
+    )
+    cheapest: dict[ChipClass, CloudOffer] = {}
+    for offer in usable:
+        cheapest.setdefault(offer.chip_class, offer)
+    return tuple(cheapest.values()) or catalogue.default_offers()
+
+
+def _check_regions(regions: tuple[str, ...]) -> None:
+    """Raise UsageError for a region that the catalogue does not know."""
+    if not regions:
+        return
+    from placer.files import catalogue
+
+    known = {"EEA"}
+    for name in catalogue.list_names(catalogue.Kind.REGIONS):
+        provider, _, region = name.partition("-")
+        spec = catalogue.load_region(provider, region)
+        if spec is not None:
+            known |= {spec.name, spec.jurisdiction, spec.country}
+    for region in regions:
+        if region.lower() not in {name.lower() for name in known}:
+            raise UsageError(
+                f"unknown region '{region}'{near_match(region, known)}",
+                hint="a jurisdiction (EU, US, UK, ...), a country code or a provider's region; "
+                "see `placer catalog list regions`",
+            )
 
 
 def _measure(
@@ -451,24 +507,43 @@ def _matching_evidence(
 
     records: list[tuple[str | None, Evidence]] = []
     findings = []
+    digests = sorted(digest for _, digest in summary.subjects)
+    shapes = {(spec.name, spec.shape) for spec in summary.inputs}
     for text in paths:
         named, separator, path = text.partition("=")
         if not separator or Path(text).exists():
             named, path = "", text
+        if not path:
+            raise UsageError(f"--evidence '{text}' names no file", hint="--evidence [SITE=]PATH")
         for record in read_evidence([path]):
-            if record.measurement.subjects != summary.subjects:
-                findings.append(
-                    Finding(
-                        "PLC601",
-                        Severity.WARNING,
-                        Effect.NONE,
-                        f"{record.path} is evidence of another model and was left aside",
-                        f"measure this one there: placer profile {summary.path} --save FILE",
-                        record.path,
-                    )
-                )
+            measurement = record.measurement
+            if sorted(digest for _, digest in measurement.subjects) != digests:
+                why = "of another model"
+            elif set(measurement.input_shapes) != shapes:
+                why = "of other input shapes"
+            else:
+                records.append((_site_label(named or record.site, record), record))
                 continue
-            records.append((_site_label(named or record.site, record), record))
+            findings.append(
+                Finding(
+                    "PLC601",
+                    Severity.WARNING,
+                    Effect.NONE,
+                    f"{record.path} is evidence {why} and was left aside",
+                    f"measure it there: placer profile {summary.path} --save FILE",
+                    record.path,
+                )
+            )
+    seen: dict[tuple[str | None, str], str] = {}
+    for site, record in records:
+        key = (site, record.measurement.ep)
+        if key in seen and seen[key] != record.path:
+            raise UsageError(
+                f"{seen[key]} and {record.path} are both evidence of "
+                f"{site or 'this machine'} ({record.measurement.ep})",
+                hint="give the one that counts",
+            )
+        seen[key] = record.path
     return tuple(records), tuple(findings)
 
 
@@ -605,6 +680,15 @@ def _assumptions(
                 "USD/kWh",
                 Basis.ASSUMED,
                 ELECTRICITY_SOURCE,
+            )
+        )
+        found.append(
+            Assumption(
+                "device cost",
+                "written off over 36 months, powered around the clock",
+                "",
+                Basis.ASSUMED,
+                "straight line, the usual life of computers in accounting",
             )
         )
     return tuple(found)

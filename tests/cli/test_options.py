@@ -29,10 +29,15 @@ Ask = Callable[..., dict[str, Any]]
 @pytest.fixture
 def ask(run: Run, small_model: str, tmp_path: Path) -> Ask:
     """Ask with recorded evidence: 20 ms on the device, 2 ms in the cloud, a line of 10 ms."""
-    subjects = read_model(small_model).subjects
+    summary = read_model(small_model)
+    shapes = tuple((spec.name, spec.shape) for spec in summary.inputs)
     for name, median_s, site, ep in (("here", 0.02, None, "cpu"), ("cloud", 0.002, SITE, "cuda")):
         measured = builders.measurement(
-            median_s, subjects=subjects, machine=describe_machine(), ep=ep
+            median_s,
+            subjects=summary.subjects,
+            input_shapes=shapes,
+            machine=describe_machine(),
+            ep=ep,
         )
         (tmp_path / f"{name}.json").write_bytes(to_statement(measured, tool="test", site=site))
     (tmp_path / "line.yaml").write_text(LINE)
@@ -174,6 +179,52 @@ def test_evidence_ages(ask: Ask) -> None:
     year_later = _one(ask("--sla", "23.5ms", as_of="2027-11-23"), "edge")["targets"][0]
     assert fresh["high_s"] < year_later["high_s"]
     assert year_later["verdict"] == "unproven"
+
+
+def test_evidence_of_other_shapes_is_left_aside(ask: Ask, run: Run, tmp_path: Path) -> None:
+    statement = json.loads((tmp_path / "cloud.json").read_text())
+    statement["predicate"]["workload"]["inputs"][0]["shape"] = [9, 9]
+    (tmp_path / "cloud.json").write_text(json.dumps(statement))
+    document = ask("--sla", "50ms")
+    assert _one(document, "cloud")["basis"] != "measured"
+    assert any("other input shapes" in found["message"] for found in document["findings"])
+
+
+def test_two_measurements_of_one_site_are_refused(
+    run: Run, ask: Ask, small_model: str, tmp_path: Path
+) -> None:
+    (tmp_path / "again.json").write_bytes((tmp_path / "cloud.json").read_bytes())
+    result = run(
+        "recommend", small_model, "--no-measure", "--evidence", str(tmp_path / "cloud.json"),
+        "--evidence", str(tmp_path / "again.json"),
+    )  # fmt: skip
+    assert result.code == 2
+    assert "both evidence of aws-g4dn.xlarge" in result.err
+
+
+def test_evidence_names_its_site_and_its_provider(ask: Ask) -> None:
+    cloud = _one(ask("--sla", "50ms"), "cloud")
+    assert cloud["sites"][0]["ep"] == "cuda"
+    assert cloud["sites"][0]["nodes_by_ep"] == {"cuda": 66}
+
+
+def test_input_is_not_overwritten(run: Run, small_model: str, tmp_path: Path) -> None:
+    before = Path(small_model).read_bytes()
+    for arguments in (("--save", small_model), ("--output", f"json={small_model}")):
+        result = run("recommend", small_model, "--no-measure", *arguments)
+        assert result.code == 2
+        assert "is an input" in result.err
+    twice = f"json={tmp_path}/a.json"
+    result = run("recommend", small_model, "--output", twice, "--output", twice)
+    assert result.code == 2
+    assert Path(small_model).read_bytes() == before
+
+
+def test_advice_repeats_the_question(run: Run, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["placer", "recommend", "m x.onnx", "--rate", "1/s"])
+    document = ask("--sla", "p99.95=50ms", "--privacy", "public", "--must-work-offline")
+    command = document["next_measurement"]["command"]
+    assert command.startswith("placer recommend 'm x.onnx' --rate 1/s")
 
 
 def test_answers_are_byte_identical(run: Run, ask: Ask) -> None:

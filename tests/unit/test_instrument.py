@@ -53,7 +53,7 @@ def test_quiet_machine_gives_no_reason() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"run_delay_s": 1.0}, "our threads waited 10% of the time"),
+        ({"run_delay_s": 1.0, "others_cores": 0.2}, "our threads waited 10% of the time"),
         ({"others_cores": 1.8}, "used 1.8 of 2 cores"),
         ({"stolen_s": 0.5}, "hypervisor took 5%"),
         ({"throttled_s": 0.3}, "CPU quota stopped us 3%"),
@@ -64,6 +64,11 @@ def test_quiet_machine_gives_no_reason() -> None:
 def test_each_disturbance_is_named(changes: dict[str, Any], words: str) -> None:
     (reason,) = _judged(**changes).reasons
     assert words in reason
+
+
+def test_own_threads_that_share_a_core_are_no_contention() -> None:
+    assert _judged(run_delay_s=1.0, others_cores=0.01).reasons == ()
+    assert _judged(run_delay_s=1.0, others_cores=None).reasons != ()
 
 
 def test_program_on_another_core_does_not_disturb_one_thread() -> None:

@@ -120,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         Without the program's name; None: those of this process.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # placer measures, it does not report
     try:
         code = _run(sys.argv[1:] if arguments is None else list(arguments))
         if sys.stdout is not None:

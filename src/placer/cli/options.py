@@ -23,6 +23,9 @@ from placer.core.units import (
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Objective, Workload
 
 DEFAULT_PERCENTILE = 0.99
+MAX_FLEET = 100_000_000
+MAX_RATE_HZ = 1e6
+MIN_RATE_HZ = 1 / (366 * 86400)
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -77,8 +80,8 @@ def parse_workload(
     objective: str | None,
 ) -> Workload:
     """Turn the options that describe the question into a Workload."""
-    if fleet < 1:
-        raise UsageError(f"--fleet {fleet} is no number of devices", hint="1 or more")
+    if not 1 <= fleet <= MAX_FLEET:
+        raise UsageError(f"--fleet {fleet} is no number of devices", hint=f"1 to {MAX_FLEET:,}")
     for option, value in (("--arrival", arrival), ("--budget", budget)):
         if value is not None and rate is None:
             raise UsageError(
@@ -96,7 +99,7 @@ def parse_workload(
         wire_input_bytes=None
         if wire_input is None
         else parse_bytes(wire_input, what="--wire-input"),
-        rate_hz=None if rate is None else parse_frequency_hz(rate, what="--rate"),
+        rate_hz=_parse_rate_hz(rate),
         arrival=parse_word(arrival, Arrival, what="--arrival") or Arrival.PERIODIC,
         fleet=fleet,
         budget_usd_per_month=None
@@ -104,6 +107,42 @@ def parse_workload(
         else parse_usd_per_month(budget, what="--budget"),
         objective=parse_word(objective, Objective, what="--objective"),
     )
+
+
+def _parse_rate_hz(rate: str | None) -> float | None:
+    if rate is None:
+        return None
+    rate_hz = parse_frequency_hz(rate, what="--rate")
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UsageError(
+            f"--rate {rate} is beyond what one device asks",
+            hint=f"between one request a year and {MAX_RATE_HZ:,.0f}/s; --fleet multiplies it",
+        )
+    return rate_hz
+
+
+def check_places(written: Sequence[str], read: Sequence[str]) -> None:
+    """Refuse to write over an input, or two reports into one file, before anything is done.
+
+    Raises
+    ------
+    UsageError
+        A file to be written is read as well, or named twice.
+    """
+    from placer.files.writing import check_writable
+
+    inputs = {os.path.realpath(path): path for path in read}
+    seen: set[str] = set()
+    for path in written:
+        place = os.path.realpath(path)
+        if place in inputs:
+            raise UsageError(
+                f"{path} is an input and would be overwritten", hint="give another file to write"
+            )
+        if place in seen:
+            raise UsageError(f"{path} is to be written twice", hint="give each report its own file")
+        seen.add(place)
+        check_writable(path)
 
 
 def parse_date(text: str | None) -> datetime.date | None:

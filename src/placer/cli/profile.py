@@ -107,6 +107,11 @@ def command(
     named = tuple(dict.fromkeys(parse_ep(name) for name in ep or ()))
     if site is not None and not site.strip():
         raise UsageError("--site is empty", hint="name the device or cloud offer this machine is")
+    options.check_places(
+        [path for _, path in outputs if path is not None]
+        + ([save] if save is not None and not Path(save).is_dir() and save[-1:] != "/" else []),
+        [model, *([inputs] if inputs is not None else [])],
+    )
     is_directory = save is not None and (save.endswith("/") or Path(save).is_dir())
     if save is not None:
         _check_place(save, is_directory, named or available_eps())

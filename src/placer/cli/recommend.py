@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import Annotated
 
 import typer
@@ -237,14 +239,19 @@ def command(
 
     from placer import api
     from placer.core.runtime import parse_ep
-    from placer.files.writing import check_writable
     from placer.onnx_files.reader import parse_shape_option
 
     for name in ep or ():
         parse_ep(name)
-    for path in (save, *(path for _, path in outputs)):
-        if path is not None:
-            check_writable(path)
+    options.check_places(
+        [path for path in (save, *(path for _, path in outputs)) if path is not None],
+        [
+            model,
+            *(path for path in (device, network, inputs) if path is not None),
+            *(cloud or ()),
+            *(text.partition("=")[2] or text for text in evidence or ()),
+        ],
+    )
     measuring = api.MeasuringOptions(
         eps=tuple(ep or ()),
         shapes=dict(parse_shape_option(text) for text in shape or ()),
@@ -265,6 +272,7 @@ def command(
             measure=not no_measure,
             options=measuring,
             as_of=date,
+            question=shlex.join(["placer", *sys.argv[1:]]) if len(sys.argv) > 1 else "",
             progress=progress,
             warn=screen.warn,
         )

@@ -13,7 +13,7 @@ import typer
 
 def wants_color() -> bool:
     """Tell whether standard output is a terminal that may be coloured."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def width() -> int:
@@ -34,7 +34,7 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._is_started = False
 
     def __enter__(self) -> Callable[[str], None]:

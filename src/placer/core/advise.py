@@ -20,7 +20,7 @@ from placer.core.estimate import (
     Site,
     Verdict,
 )
-from placer.core.finding import Effect, Finding
+from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
 from placer.core.latency import (
     basis_of_time,
@@ -38,14 +38,14 @@ from placer.core.placement import (
     PlacementOption,
 )
 from placer.core.privacy import leaves
-from placer.core.ranking import rank
+from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Case
 from placer.core.units import (
     SECONDS_PER_MONTH,
 )
 from placer.core.wording import decide, next_measurement, why_not
-from placer.core.workload import Workload
+from placer.core.workload import Objective, Workload
 
 _BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUMED)
 
@@ -82,44 +82,61 @@ def evaluate(
 
 def recommend(model: ModelSummary, workload: Workload, environment: Environment) -> Recommendation:
     """Judge every placement of the environment, rank them and decide."""
-    edges = rank(
-        [evaluate(Edge(site), model, workload, environment) for site in environment.edges], workload
-    )
-    clouds = rank(
-        [evaluate(Cloud(site), model, workload, environment) for site in environment.clouds],
-        workload,
-    )
+
+    def judged(options: Sequence[PlacementOption]) -> list[Candidate]:
+        found = [evaluate(option, model, workload, environment) for option in options]
+        return rank(found, objective_of(workload, found))
+
+    edges = judged([Edge(site) for site in environment.edges])
+    clouds = judged([Cloud(site) for site in environment.clouds])
     fallbacks = []
     if edges and clouds:
         edge_site = next(site for site in environment.edges if Edge(site).id == edges[0].id)
         cloud_site = next(site for site in environment.clouds if Cloud(site).id == clouds[0].id)
-        fallbacks = [
-            evaluate(Fallback(edge_site, cloud_site, prefers), model, workload, environment)
-            for prefers in (True, False)
-        ]
-    ranked = rank([*edges, *clouds, *fallbacks], workload)
+        fallbacks = judged([Fallback(edge_site, cloud_site, prefers) for prefers in (True, False)])
+    everything = [*edges, *clouds, *fallbacks]
+    objective = objective_of(workload, everything)
+    ranked = rank(everything, objective)
     best = ranked[0] if ranked else None
     chosen = best if best is not None and best.feasible is not False else None
     candidates = tuple(
         replace(
             candidate,
-            rank=rank,
-            why_not=None if candidate is chosen else why_not(candidate, chosen, workload),
+            rank=place,
+            why_not=None if candidate is chosen else why_not(candidate, chosen, objective),
         )
-        for rank, candidate in enumerate(ranked, start=1)
+        for place, candidate in enumerate(ranked, start=1)
     )
-    decision = decide(candidates, chosen is not None, workload)
     return Recommendation(
         model=_facts(model),
         targets=workload.targets,
-        decision=decision,
+        decision=decide(candidates, chosen is not None),
         candidates=candidates,
         flips=(),
         next_measurement=next_measurement(candidates[0], model, workload, environment)
         if chosen is not None and chosen.feasible is None
         else None,
-        findings=environment.findings,
+        findings=(*environment.findings, *_cost_is_left_out(workload, objective, ranked)),
         assumptions=environment.assumptions,
+    )
+
+
+def _cost_is_left_out(
+    workload: Workload, objective: Objective, ranked: Sequence[Candidate]
+) -> tuple[Finding, ...]:
+    """Say so where cost would rank by default and a missing price forbids it."""
+    if workload.rate_hz is None or workload.objective is not None or objective is Objective.COST:
+        return ()
+    missing = [one.id for one in ranked if one.usd_per_month is None and one.feasible is not False]
+    return (
+        Finding(
+            "PLC502",
+            Severity.NOTE,
+            Effect.NONE,
+            f"ranked by margin to the target, not by cost: no price for {', '.join(missing)}",
+            "give the missing price in a profile file, or choose: --objective cost",
+            None,
+        ),
     )
 
 
@@ -201,7 +218,7 @@ def _candidate(
         instances=leg.instances if uses_cloud else None,
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
-        joules=_joules(edge, device),
+        joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - cloud_share),
         peak_memory_bytes=edge_memory,
         agreement_ratio=None,
         leaves_device=leaving,
@@ -282,11 +299,12 @@ def _sites(
     return sites
 
 
-def _joules(edge: EdgeSite | None, device: Device) -> float | None:
-    if edge is None or device.power_w is None:
+def _joules(edge: EdgeSite | None, device: Device, device_share: float) -> float | None:
+    """Return the device's energy for computing per request; None: unknown, the radio's is."""
+    if edge is None or device.power_w is None or device_share == 0:
         return None
     mean_s = mean_service_s(edge.time)
-    return None if mean_s is None else device.power_w * mean_s
+    return None if mean_s is None else device.power_w * mean_s * device_share
 
 
 def _money(

@@ -7,6 +7,7 @@ therefore never narrow a bound, and never change a verdict.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,8 @@ SEED = 20261123
 REPLICATES = 200
 DRAWS = 2000
 QUEUED_REQUESTS = 5000
+MANY_SERVERS = 2000
+MANY_DEVICES = 1000
 REPORTED_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
 Z95 = 1.6448536269514722
@@ -95,6 +98,7 @@ class ServiceDraws:
     def __init__(self, time: SiteTime) -> None:
         self._time = time
         self.segments_s = segments_of(time)
+        self._z = _normal_grid()
         if self.segments_s:
             self._samples_s = np.concatenate(self.segments_s)
             self._block = min(
@@ -109,7 +113,7 @@ class ServiceDraws:
 
     def draw(self, replicate: int, n: int) -> np.ndarray:
         """Return ``n`` times of one replicate, shape (n,); zeros where the time is unknown."""
-        z = _normal_grid()[replicate]
+        z = self._z[replicate]
         if self.segments_s:
             rng = _stream(replicate, 0)
             starts = rng.integers(0, len(self._samples_s), -(-n // self._block))
@@ -319,7 +323,7 @@ def judge_composed(
 
 
 def shared_instances(
-    service_s: float,
+    time: SiteTime,
     workload: Workload,
     targets: Sequence[LatencyTarget],
     *,
@@ -327,8 +331,8 @@ def shared_instances(
 ) -> tuple[int, np.ndarray] | None:
     """Find how many instances the whole fleet needs, and the waits its requests then see.
 
-    The number is the smallest at which waiting adds at most 5 % of the tightest limit (without
-    a target: of the service time) at the highest asked percentile.
+    The number is the smallest at which waiting, on the service samples, adds at most 5 % of the
+    tightest limit (without a target: of the mean service) at the highest asked percentile.
 
     Parameters
     ----------
@@ -337,24 +341,35 @@ def shared_instances(
 
     Returns
     -------
-    (instances, waits in seconds of shape (n,)), or None where no rate is stated.
+    (instances, waits in seconds of shape (n,)), or None where rate or time is unknown.
     """
-    if workload.rate_hz is None:
+    service_s = mean_service_s(time)
+    if workload.rate_hz is None or service_s is None:
         return None
-    rng = np.random.default_rng(SEED)
     if share == 0:
         return 1, np.zeros(1)
     total_hz = workload.rate_hz * workload.fleet * share
+    load = total_hz * service_s
+    if load > MANY_SERVERS:
+        # so many servers that waiting vanishes at this margin (Halfin and Whitt 1981)
+        return math.ceil(load + 4 * load**0.5), np.zeros(1)
+    rng = np.random.default_rng(SEED)
     percentile = max((target.percentile for target in targets), default=0.99)
     allowed_s = 0.05 * min((target.limit_s for target in targets), default=service_s)
+    # many independent periodic devices together are a Poisson process (Palm and Khintchine)
+    many = workload.fleet > MANY_DEVICES
     arrivals_s = arrival_times_s(
-        workload.rate_hz * share, QUEUED_REQUESTS, workload.arrival, rng, fleet=workload.fleet
+        total_hz if many else workload.rate_hz * share,
+        QUEUED_REQUESTS,
+        Arrival.POISSON if many else workload.arrival,
+        rng,
+        fleet=1 if many else workload.fleet,
     )
-    services_s = np.full(len(arrivals_s), service_s)
-    instances = int(total_hz * service_s) + 1
+    services_s = ServiceDraws(time).draw(REPLICATES // 2, len(arrivals_s))
+    instances = int(load) + 1
     while True:
         waits = waits_s(arrivals_s, services_s, instances)
-        if quantile(waits, percentile) <= allowed_s or instances > 2 * total_hz * service_s + 8:
+        if quantile(waits, percentile) <= allowed_s or instances > 2 * load + 8:
             return instances, waits
         instances += max(1, instances // 20)
 
@@ -382,7 +397,7 @@ def _transfer_s(
     else:
         rtt_s = np.zeros(n)
     uplink, downlink = (
-        np.full(n, np.inf if rate is None else rate[0]) for rate in draw_rates(path, rng, 1)
+        np.full(n, np.inf) if rate is None else rate for rate in draw_rates(path, rng, n)
     )
     return request_s(
         path,

@@ -79,7 +79,8 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
     targets, held_back = [], False
     for target in workload.targets:
         if over:
-            verdict, held = _over_capacity(target), False
+            held = is_disturbed(time)
+            verdict = _over_capacity(target, may_claim_violated=not held)
         elif time.measurement is not None and queue is None:
             verdict, held = judge_measured(time, target)
         else:
@@ -87,7 +88,10 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
             verdict, held = judge_composed(
                 composed,
                 target,
-                doubts=(shortage,) if shortage else (),
+                doubts=(
+                    *((shortage,) if shortage else ()),
+                    *_slow_end_doubts(time, workload.rate_hz, 1),
+                ),
                 may_claim_violated=not is_disturbed(time),
             )
         targets.append(verdict)
@@ -124,8 +128,9 @@ def cloud_leg(
     mean_s = mean_service_s(time)
     shared = None
     if mean_s is not None:
-        shared = shared_instances(mean_s, workload, workload.targets, share=share)
+        shared = shared_instances(time, workload, workload.targets, share=share)
     up_bytes = workload.wire_input_bytes or model.input_bytes
+    demand_hz = None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share
 
     def way_over(path: NetworkPath) -> Way:
         return Way(
@@ -142,7 +147,10 @@ def cloud_leg(
             judge_composed(
                 composed,
                 target,
-                doubts=_path_doubts(service, composed, path, target),
+                doubts=(
+                    *_path_doubts(service, composed, path, target),
+                    *_slow_end_doubts(time, demand_hz, 1 if shared is None else shared[0]),
+                ),
                 may_claim_violated=not is_disturbed(time),
             )
             for target in workload.targets
@@ -162,7 +170,7 @@ def cloud_leg(
         stages=_cloud_stages(site, way_over(environment.path), environment, shared),
         held_back=any(held for _, held in verdicts),
         capacity_hz=None if mean_s is None else (1 / mean_s) * (shared[0] if shared else 1),
-        demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share,
+        demand_hz=demand_hz,
         way=way_over(environment.path),
         doubts=_doubts_of_time(time, site.offer.name),
         deciding_assumption=deciding,
@@ -186,13 +194,14 @@ def fallback_leg(
     if on_device.capacity_hz is not None and in_cloud.capacity_hz is not None:
         capacity_hz = on_device.capacity_hz + in_cloud.capacity_hz
     if not prefers_device:
-        first, other = in_cloud, on_device
+        first = in_cloud
     elif share == 0:
-        first, other = on_device, in_cloud
+        first = on_device
     else:
         way = Way(ServiceDraws(edge.time))
         mixed = compose([(way, 1 - share), (in_cloud.way, share)], workload.targets)
         targets = []
+        held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
             doubts = [*_path_doubts(in_cloud.way.service, mixed, environment.path, target)]
             shortage = way.service.shortage(target.percentile, target.limit_s)
@@ -200,11 +209,15 @@ def fallback_leg(
                 doubts.append(shortage)
             if in_cloud.deciding_assumption and alone.verdict is not Verdict.MET:
                 doubts.append(in_cloud.deciding_assumption)
-            targets.append(judge_composed(mixed, target, doubts=doubts)[0])
+            quiet = not is_disturbed(edge.time) and not is_disturbed(cloud.time)
+            verdict, held = judge_composed(mixed, target, doubts=doubts, may_claim_violated=quiet)
+            held_back = held_back or held
+            targets.append(verdict)
         return replace(
             on_device,
             latency=mixed.latency(),
-            targets=tuple(targets),
+            targets=_offline_as_well(tuple(targets), on_device.targets, workload),
+            held_back=held_back,
             stages=(*on_device.stages, *in_cloud.stages),
             capacity_hz=capacity_hz,
             demand_hz=in_cloud.demand_hz,
@@ -212,19 +225,25 @@ def fallback_leg(
             deciding_assumption=in_cloud.deciding_assumption,
             instances=in_cloud.instances,
         )
-    targets_now = first.targets
-    if workload.must_work_offline and not prefers_device:
-        # while the link is down the device answers everything: its verdict counts as well
-        targets_now = tuple(
-            max(pair, key=lambda one: VERDICT_ORDER.index(one.verdict))
-            for pair in zip(first.targets, other.targets, strict=True)
-        )
+    targets_now = _offline_as_well(first.targets, on_device.targets, workload)
     return replace(
         first,
         targets=targets_now,
         capacity_hz=capacity_hz,
         held_back=first.held_back,
         instances=in_cloud.instances,
+    )
+
+
+def _offline_as_well(
+    targets: tuple[TargetVerdict, ...], on_device: tuple[TargetVerdict, ...], workload: Workload
+) -> tuple[TargetVerdict, ...]:
+    """Hold the device alone to the targets too where answers are needed while the link is down."""
+    if not workload.must_work_offline:
+        return targets
+    return tuple(
+        max(pair, key=lambda one: VERDICT_ORDER.index(one.verdict))
+        for pair in zip(targets, on_device, strict=True)
     )
 
 
@@ -241,15 +260,15 @@ def _queue(time: SiteTime, workload: Workload) -> tuple[float, Arrival] | None:
     return workload.rate_hz, workload.arrival
 
 
-def _over_capacity(target: LatencyTarget) -> TargetVerdict:
+def _over_capacity(target: LatencyTarget, *, may_claim_violated: bool) -> TargetVerdict:
     return TargetVerdict(
         percentile=target.percentile,
         limit_s=target.limit_s,
         value_s=None,
         low_s=None,
         high_s=None,
-        verdict=Verdict.VIOLATED,
-        probability=0.0,
+        verdict=Verdict.VIOLATED if may_claim_violated else Verdict.UNPROVEN,
+        probability=0.0 if may_claim_violated else None,
         reason="more requests arrive than are served, so the wait grows without end",
     )
 
@@ -340,6 +359,15 @@ def _cloud_stages(
             ),
         )
     return stages + _compute_stages(site.time, site.ep, site.offer.name, None)
+
+
+def _slow_end_doubts(time: SiteTime, demand_hz: float | None, servers: int) -> tuple[str, ...]:
+    """Say where the slow end of an estimate could not serve the demand."""
+    if time.measurement is not None or time.estimate is None or demand_hz is None:
+        return ()
+    if demand_hz * time.estimate.high_s < servers:
+        return ()
+    return ("at the slow end of the estimate more requests arrive than are served",)
 
 
 def _path_doubts(

@@ -14,27 +14,34 @@ _FEASIBLE_ORDER = (True, None, False)
 _PLACEMENT_ORDER = (Placement.EDGE, Placement.CLOUD, Placement.FALLBACK)
 
 
-def objective_of(workload: Workload) -> Objective:
-    """Return the objective: as stated, else cost where a rate is known, else margin."""
+def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objective:
+    """Return the objective that ranks: as stated, else cost where it is known, else margin.
+
+    Without a stated objective cost ranks only where a rate is known and no candidate that may be
+    feasible lacks a price.
+    """
     if workload.objective is not None:
         return workload.objective
-    return Objective.COST if workload.rate_hz is not None else Objective.MARGIN
+    priced = [one.usd_per_month is not None for one in candidates if one.feasible is not False]
+    return Objective.COST if workload.rate_hz is not None and all(priced) else Objective.MARGIN
 
 
-def rank(candidates: Sequence[Candidate], workload: Workload) -> list[Candidate]:
-    """Return the candidates, best first; equal ones in the order edge, cloud, fallback."""
-    objective = objective_of(workload)
-    use_cost = objective is Objective.COST and _cost_decides(candidates)
+def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
+    """Return the candidates, best first; equal ones in the order edge, cloud, fallback.
+
+    What the objective needs and is unknown ranks last, never as zero.
+    """
 
     def value(candidate: Candidate) -> float:
-        if use_cost:
-            cost = candidate.usd_per_month
-            return float("inf") if cost is None else cost
-        if objective is Objective.LATENCY:
-            return headline_s(candidate)
-        if objective is Objective.ENERGY:
-            return float("inf") if candidate.joules is None else candidate.joules
-        return -margin_ratio(candidate)
+        match objective:
+            case Objective.COST:
+                return _known(candidate.usd_per_month)
+            case Objective.LATENCY:
+                return headline_s(candidate)
+            case Objective.ENERGY:
+                return _known(candidate.joules)
+            case _:
+                return -margin_ratio(candidate)
 
     return sorted(
         candidates,
@@ -47,9 +54,8 @@ def rank(candidates: Sequence[Candidate], workload: Workload) -> list[Candidate]
     )
 
 
-def _cost_decides(candidates: Sequence[Candidate]) -> bool:
-    """Tell whether cost can rank: every candidate that is not infeasible has a known cost."""
-    return all(one.usd_per_month is not None for one in candidates if one.feasible is not False)
+def _known(value: float | None) -> float:
+    return float("inf") if value is None else value
 
 
 def headline_s(candidate: Candidate) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from placer.core.environment import Basis
@@ -17,7 +18,7 @@ from placer.core.graph import ModelSummary
 from placer.core.placement import (
     Environment,
 )
-from placer.core.ranking import headline_s, objective_of
+from placer.core.ranking import headline_s, margin_ratio
 from placer.core.units import (
     format_duration,
     format_percentile,
@@ -26,7 +27,7 @@ from placer.core.units import (
 from placer.core.workload import Objective, Workload
 
 
-def why_not(candidate: Candidate, chosen: Candidate | None, workload: Workload) -> str:
+def why_not(candidate: Candidate, chosen: Candidate | None, objective: Objective) -> str:
     """Say why a candidate is not the choice."""
     blocking = [found for found in candidate.findings if found.effect is Effect.VIOLATED]
     if blocking:
@@ -36,24 +37,47 @@ def why_not(candidate: Candidate, chosen: Candidate | None, workload: Workload) 
         return "; ".join(dict.fromkeys(found.message for found in doubtful))
     if chosen is None:
         return ""
-    if objective_of(workload) is Objective.COST and None not in (
-        candidate.usd_per_month,
-        chosen.usd_per_month,
-    ):
-        mine, other = candidate.usd_per_month or 0.0, chosen.usd_per_month or 0.0
-        if mine != other:
-            return f"costs {format_usd(mine)} per month, the choice {format_usd(other)}"
+    return _by_objective(candidate, chosen, objective) or _by_latency(candidate, chosen)
+
+
+def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective) -> str | None:
+    match objective:
+        case Objective.COST:
+            mine, other = candidate.usd_per_month, chosen.usd_per_month
+            if mine is None:
+                return "its cost is unknown"
+            if other is not None and format_usd(mine) != format_usd(other):
+                return f"costs {format_usd(mine)} per month, the choice {format_usd(other)}"
+        case Objective.ENERGY:
+            mine, other = candidate.joules, chosen.joules
+            if mine is None:
+                return "the device's energy is unknown"
+            if other is not None and mine != other:
+                return f"takes {mine:.3g} J of the device, the choice {other:.3g} J"
+        case Objective.MARGIN if candidate.targets:
+            mine, other = margin_ratio(candidate), margin_ratio(chosen)
+            if math.isfinite(mine) and math.isfinite(other) and f"{mine:.0%}" != f"{other:.0%}":
+                return f"a margin of {mine:.0%} to the target, the choice has {other:.0%}"
+        case _:
+            pass
+    return None
+
+
+def _by_latency(candidate: Candidate, chosen: Candidate) -> str:
     mine_s, other_s = headline_s(candidate), headline_s(chosen)
-    if mine_s != other_s and mine_s != float("inf"):
-        return f"slower: {format_duration(mine_s)} against {format_duration(other_s)}"
-    if mine_s == float("inf"):
-        return "; ".join(found.message for found in doubtful) or "its latency is unknown"
+    if mine_s == math.inf:
+        return "its latency is unknown"
+    mine, other = format_duration(mine_s), format_duration(other_s)
+    if other_s < mine_s and mine != other:
+        return f"slower: {mine} against {other}"
     if candidate.placement is Placement.FALLBACK and chosen.placement is Placement.CLOUD:
-        return "no faster, and it needs the device as well"
-    return "no faster, and it needs the network as well"
+        return "no better, and it needs the device as well"
+    if candidate.placement is Placement.EDGE:
+        return "no better by the objective"
+    return "no better, and it needs the network as well"
 
 
-def decide(candidates: Sequence[Candidate], is_chosen: bool, workload: Workload) -> Decision:
+def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     """Say where the model should run, how sure that is and why, in one sentence."""
     if not candidates or not is_chosen:
         reason = "No placement is feasible"
@@ -81,6 +105,8 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool, workload: Workload)
         proof = f"its median latency is {format_duration(best.latency.p50_s)}; no target was set"
     else:
         proof = "no target was set"
+    if best.basis is Basis.CATALOGUE:
+        proof += " (from the catalogue's figures, not measured)"
     rival = next(
         (
             one
@@ -120,13 +146,18 @@ def next_measurement(
         f"--sla {format_percentile(target.percentile)}={target.limit_s * 1e3:g}ms"
         for target in workload.targets
     )
-    again = f"placer recommend {model.path} {limits}".rstrip()
+    again = environment.question or f"placer recommend {model.path} {limits}".rstrip()
     effects = {found.rule for found in best.findings if found.effect is Effect.UNPROVEN}
     if "PLC602" in effects:
         return NextMeasurement(
             "the network between the device and the cloud",
             "it is assumed, and its value changes the verdict",
             f"{again} --network FILE",
+        )
+    if effects == {"PLC501"}:
+        missing = next(found for found in best.findings if found.rule == "PLC501")
+        return NextMeasurement(
+            "the missing price", missing.message, f"{again} --device FILE --network FILE"
         )
     if "PLC102" in effects:
         return NextMeasurement(
@@ -157,6 +188,11 @@ def next_measurement(
             "the model on this device, while nothing else runs",
             "the measurement was disturbed: " + "; ".join(best.quality.reasons),
             f"{again} --fresh",
+        )
+    measured_here = again.replace(" --no-measure", "")
+    if measured_here != again:
+        return NextMeasurement(
+            "the model on this device", "no evidence settles the target", measured_here
         )
     return NextMeasurement(
         "the model on this device, for longer",

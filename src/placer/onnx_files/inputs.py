@@ -53,6 +53,17 @@ def generate_inputs(model_path: str, inputs: Sequence[TensorSpec], *, seed: int 
     InputError
         An input has a type that no value can be invented for.
     """
+    try:
+        return _generated(model_path, inputs, seed)
+    except MemoryError as error:
+        raise UsageError(
+            "the inputs do not fit into memory: "
+            + ", ".join(f"{spec.name} {_text(spec.shape)}" for spec in inputs),
+            hint="give smaller shapes: --shape NAME=DIMS",
+        ) from error
+
+
+def _generated(model_path: str, inputs: Sequence[TensorSpec], seed: int) -> Inputs:
     rng = np.random.default_rng(seed)
     limits = _index_limits(model_path) if any("int" in spec.dtype for spec in inputs) else {}
     samples, dtypes = {}, []

@@ -13,6 +13,8 @@ from placer.profiling.counters import Counters
 
 RUN_DELAY_LIMIT_RATIO = 0.05
 """Above it a 5 ms inference is measurably slower (21 % run delay: +28 %; see docs/measuring.md)."""
+OTHERS_LIMIT_CORES = 0.1
+"""Cores used by other programs up to which a machine counts as left to us."""
 FREE_CORE_LIMIT_RATIO = 0.9
 """Free cores per thread of ours below which other programs are in the way."""
 STEAL_LIMIT_RATIO = 0.02
@@ -65,7 +67,9 @@ def judge_instrument(
     frequency_ratio = min(frequencies_hz) / max(frequencies_hz) if frequencies_hz else None
     drift_ratio, drift_is_real = drift(segments_s)
     reasons = []
-    if run_delay_ratio is not None and run_delay_ratio > RUN_DELAY_LIMIT_RATIO:
+    # threads of ours that share a core until the scheduler spreads them are not contention
+    others_ran = others_cores is None or others_cores > OTHERS_LIMIT_CORES
+    if run_delay_ratio is not None and run_delay_ratio > RUN_DELAY_LIMIT_RATIO and others_ran:
         reasons.append(
             f"other programs held the cores: our threads waited {run_delay_ratio:.0%} of the time"
         )

@@ -38,7 +38,8 @@ def load() -> None:
     import numpy as np
     import onnxruntime
 
-    del np, onnxruntime
+    onnxruntime.disable_telemetry_events()
+    del np
 
 
 def available_eps() -> tuple[str, ...]:

@@ -8,15 +8,26 @@ from placer.core.units import format_frequency
 
 
 def _check(case: Case) -> tuple[Finding, ...]:
-    if case.capacity_hz is None or case.demand_hz is None or case.demand_hz < case.capacity_hz:
+    if case.demand_hz is None:
         return ()
+    if case.capacity_hz is None:
+        return finding(
+            "PLC203",
+            case,
+            f"it is not known whether it can serve {format_frequency(case.demand_hz)}",
+            "measure it there: placer profile MODEL --site NAME --save FILE, then --evidence FILE",
+            effect=Effect.UNPROVEN,
+        )
+    if case.demand_hz < case.capacity_hz:
+        return ()
+    disturbed = case.quality is not None and case.quality.is_disturbed
     return finding(
         "PLC203",
         case,
         f"asked for {format_frequency(case.demand_hz)}, it serves at most "
         f"{format_frequency(case.capacity_hz)}: the queue grows without end",
         "a faster site, a lower rate, or a fallback that sends what is too much to the cloud",
-        effect=Effect.VIOLATED,
+        effect=Effect.UNPROVEN if disturbed else Effect.VIOLATED,
     )
 
 

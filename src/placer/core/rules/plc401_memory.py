@@ -19,9 +19,8 @@ def _check(case: Case) -> tuple[Finding, ...]:
                 effect=Effect.VIOLATED,
             )
     if case.edge_ep is not None:
-        found += _fits(
-            case, case.device.name, case.edge_memory_bytes, case.device.memory_bytes, "device"
-        )
+        needed = case.edge_memory_bytes or case.model_bytes
+        found += _fits(case, case.device.name, needed, case.device.memory_bytes, "device")
     if case.offer is not None:
         needed = case.cloud_memory_bytes or case.model_bytes
         found += _fits(case, case.offer.name, needed, case.offer.memory_bytes, "instance")
@@ -46,8 +45,8 @@ RULE = Rule(
     id="PLC401",
     title="not enough memory",
     severity=Severity.ERROR,
-    what="Whether the measured peak memory (in the cloud without a measurement: the model's "
-    "size, the least it can need) fits the site's memory.",
+    what="Whether the measured peak memory (without a measurement: the model's size, the least it "
+    "can need) fits the site's memory.",
     why="A process that outgrows its memory is killed, in the field, by someone else's process.",
     example="A device profile with `memory: 64 MiB` and a model that peaks at 90 MiB: violated.",
     fix="A smaller model or variant, or a larger device.",
