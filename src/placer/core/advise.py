@@ -27,7 +27,14 @@ from placer.core.latency import (
     mean_service_s,
     overflow_share,
 )
-from placer.core.legs import VERDICT_ORDER, Leg, cloud_leg, edge_leg, fallback_leg
+from placer.core.legs import (
+    VERDICT_ORDER,
+    Known,
+    Leg,
+    fallback_leg,
+    known_cloud_leg,
+    known_edge_leg,
+)
 from placer.core.placement import (
     Cloud,
     CloudSite,
@@ -51,22 +58,34 @@ _BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUME
 
 
 def evaluate(
-    option: PlacementOption, model: ModelSummary, workload: Workload, environment: Environment
+    option: PlacementOption,
+    model: ModelSummary,
+    workload: Workload,
+    environment: Environment,
+    known: Known | None = None,
 ) -> Candidate:
-    """Judge one placement against the workload. Its rank is 0 until it is ranked."""
+    """Judge one placement against the workload. Its rank is 0 until it is ranked.
+
+    Parameters
+    ----------
+    known
+        What was judged before for the same question; new legs are added.
+    """
     match option:
         case Edge(site):
-            leg = edge_leg(site, workload)
+            leg = known_edge_leg(site, workload, known)
             return _candidate(
                 option.id, Placement.EDGE, leg, site, None, model, workload, environment
             )
         case Cloud(cloud_site):
-            leg = cloud_leg(cloud_site, model, workload, environment)
+            leg = known_cloud_leg(cloud_site, model, workload, environment, known)
             return _candidate(
                 option.id, Placement.CLOUD, leg, None, cloud_site, model, workload, environment
             )
         case Fallback(edge_site, cloud_site, prefers_device):
-            leg = fallback_leg(edge_site, cloud_site, prefers_device, model, workload, environment)
+            leg = fallback_leg(
+                edge_site, cloud_site, prefers_device, model, workload, environment, known
+            )
             return _candidate(
                 option.id,
                 Placement.FALLBACK,
@@ -82,9 +101,10 @@ def evaluate(
 
 def recommend(model: ModelSummary, workload: Workload, environment: Environment) -> Recommendation:
     """Judge every placement of the environment, rank them and decide."""
+    known: Known = {}
 
     def judged(options: Sequence[PlacementOption]) -> list[Candidate]:
-        found = [evaluate(option, model, workload, environment) for option in options]
+        found = [evaluate(option, model, workload, environment, known) for option in options]
         return rank(found, objective_of(workload, found))
 
     edges = judged([Edge(site) for site in environment.edges])

@@ -30,7 +30,9 @@ from placer.core.workload import Arrival, LatencyTarget, Workload
 
 SEED = 20261123
 REPLICATES = 200
-DRAWS = 2000
+DRAWS = 1000
+FAR_TAIL_DRAWS = 10_000
+"""Draws where a percentile above p99 is asked for: p99.9 needs ten draws beyond it."""
 QUEUED_REQUESTS = 5000
 MANY_SERVERS = 2000
 MANY_DEVICES = 1000
@@ -217,14 +219,15 @@ def compose(ways: Sequence[tuple[Way, float]], targets: Sequence[LatencyTarget])
         (way, share of the requests); the shares add to 1.
     """
     percentiles = tuple(sorted({*REPORTED_PERCENTILES, *(target.percentile for target in targets)}))
-    ranks = np.clip(np.ceil(np.array(percentiles) * DRAWS - 1e-9).astype(int) - 1, 0, DRAWS - 1)
+    draws = DRAWS if max(percentiles) <= 0.99 else FAR_TAIL_DRAWS
+    ranks = np.clip(np.ceil(np.array(percentiles) * draws - 1e-9).astype(int) - 1, 0, draws - 1)
     quantiles_s = np.empty((REPLICATES, len(percentiles)))
     means_s = np.empty(REPLICATES)
     for replicate in range(REPLICATES):
         parts = []
-        left = DRAWS
+        left = draws
         for index, (way, share) in enumerate(ways):
-            n = left if index == len(ways) - 1 else min(left, round(share * DRAWS))
+            n = left if index == len(ways) - 1 else min(left, round(share * draws))
             left -= n
             parts.append(way.draw(replicate, n))
         total_s = np.sort(np.concatenate(parts))

@@ -62,6 +62,36 @@ class Leg:
     instances: int | None = None
 
 
+Known = dict[tuple[object, ...], Leg]
+"""Legs that were judged for one question, by site and share."""
+
+
+def known_edge_leg(site: EdgeSite, workload: Workload, known: Known | None) -> Leg:
+    """Return the device's leg, judged once for one question."""
+    known = {} if known is None else known
+    key = ("edge", site.ep)
+    if key not in known:
+        known[key] = edge_leg(site, workload)
+    return known[key]
+
+
+def known_cloud_leg(
+    site: CloudSite,
+    model: ModelSummary,
+    workload: Workload,
+    environment: Environment,
+    known: Known | None,
+    *,
+    share: float = 1.0,
+) -> Leg:
+    """Return an offer's leg, judged once for one question."""
+    known = {} if known is None else known
+    key = ("cloud", site.offer.name, site.offer.region, share)
+    if key not in known:
+        known[key] = cloud_leg(site, model, workload, environment, share=share)
+    return known[key]
+
+
 def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
     """Judge the device alone: by its samples, with a queue where requests can meet."""
     time = site.time
@@ -75,13 +105,15 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
         and (workload.rate_hz >= capacity_hz)
     )
     way = Way(service, queue=None if over else queue)
-    composed = compose([(way, 1.0)], workload.targets)
+    composed = None
+    if not over and (queue is not None or time.measurement is None):
+        composed = compose([(way, 1.0)], workload.targets)
     targets, held_back = [], False
     for target in workload.targets:
         if over:
             held = is_disturbed(time)
             verdict = _over_capacity(target, may_claim_violated=not held)
-        elif time.measurement is not None and queue is None:
+        elif composed is None:
             verdict, held = judge_measured(time, target)
         else:
             shortage = service.shortage(target.percentile, service.left_of(composed, target))
@@ -97,9 +129,11 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
         targets.append(verdict)
         held_back = held_back or held
     return Leg(
-        latency=_measured_latency(time) if queue is None or over else composed.latency(),
+        latency=_measured_latency(time)
+        if composed is None or queue is None
+        else composed.latency(),
         targets=tuple(targets),
-        stages=_compute_stages(time, site.ep, "device", composed if queue and not over else None),
+        stages=_compute_stages(time, site.ep, "device", composed if queue is not None else None),
         held_back=held_back,
         capacity_hz=None if capacity_hz is None else capacity_hz * workload.fleet,
         demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
@@ -160,10 +194,10 @@ def cloud_leg(
     targets = tuple(verdict for verdict, _ in verdicts)
     deciding = None
     if environment.fastest_path is not None and targets:
-        _, at_best = judged(environment.fastest_path)
-        targets, deciding = _doubt_assumed_path(
-            targets, tuple(verdict for verdict, _ in at_best), environment
-        )
+        at_best = targets
+        if any(target.verdict is Verdict.VIOLATED for target in targets):
+            at_best = tuple(verdict for verdict, _ in judged(environment.fastest_path)[1])
+        targets, deciding = _doubt_assumed_path(targets, at_best, environment)
     return Leg(
         latency=composed.latency(),
         targets=targets,
@@ -185,11 +219,25 @@ def fallback_leg(
     model: ModelSummary,
     workload: Workload,
     environment: Environment,
+    known: Known | None = None,
 ) -> Leg:
-    """Judge device and cloud together: in normal operation, or offline as well where required."""
-    on_device = edge_leg(edge, workload)
+    """Judge device and cloud together: in normal operation, or offline as well where required.
+
+    Parameters
+    ----------
+    known
+        Legs judged before for the same question; new ones are added.
+    """
+    on_device = known_edge_leg(edge, workload, known)
     share = overflow_share(edge.time, workload) if prefers_device else 1.0
-    in_cloud = cloud_leg(cloud, model, workload, environment, share=share)
+    in_cloud = known_cloud_leg(cloud, model, workload, environment, known, share=share or 1.0)
+    if share == 0:
+        mean_s = mean_service_s(cloud.time)
+        in_cloud = replace(  # one instance stands by
+            in_cloud,
+            instances=None if workload.rate_hz is None else 1,
+            capacity_hz=None if mean_s is None else 1 / mean_s,
+        )
     capacity_hz = None
     if on_device.capacity_hz is not None and in_cloud.capacity_hz is not None:
         capacity_hz = on_device.capacity_hz + in_cloud.capacity_hz

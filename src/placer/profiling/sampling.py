@@ -8,6 +8,7 @@ time, because spinning sessions disturb each other.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -43,7 +44,7 @@ MAX_GAP_S = 0.05
 """Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 BLOCK_S = 0.1
 """How long a block of runs lasts between two looks at the series, but for 20 runs at least."""
-MIN_SAMPLING_S = 0.1
+MIN_SAMPLING_S = 0.05
 """A process samples at least this long, unless the target is violated."""
 SCREEN_RUNS = 30
 SCREEN_S = 0.25
@@ -158,6 +159,8 @@ def measure(
     """
     results: dict[str, Measurement | Failure] = {}
     active: dict[str, _Series] = {}
+    # judging needs scipy, whose import takes longer than a child's start: do both at once
+    threading.Thread(target=_prepare_judging, daemon=True).start()
     for ep in plan.eps:
         try:
             active[ep] = _screen(plan, ep, machine.cores, progress)
@@ -178,6 +181,10 @@ def measure(
             continue
         results[ep] = _to_measurement(plan, kept, machine, today)
     return tuple(results[ep] for ep in plan.eps)
+
+
+def _prepare_judging() -> None:
+    judge([np.ones(MIN_RUNS_PER_PROCESS)], LatencyTarget(0.99, 2.0))
 
 
 def default_settings(cores: int) -> SessionSettings:
