@@ -44,7 +44,7 @@ MAX_GAP_S = 0.05
 """Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 BLOCK_S = 0.1
 """How long a block of runs lasts between two looks at the series, but for 20 runs at least."""
-MIN_SAMPLING_S = 0.05
+MIN_SAMPLING_S = 0.03
 """A process samples at least this long, unless the target is violated."""
 SCREEN_RUNS = 30
 SCREEN_S = 0.25

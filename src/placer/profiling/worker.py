@@ -188,6 +188,8 @@ def main() -> None:
     os.dup2(2, 1)
     with os.fdopen(channel, "w") as answers:
         serve(sys.stdin, answers)
+    if "coverage" not in sys.modules:  # it writes its data at exit
+        os._exit(0)  # the samples are delivered: nobody waits for the runtime to tidy up
 
 
 if __name__ == "__main__":
