@@ -181,6 +181,13 @@ def test_evidence_ages(ask: Ask) -> None:
     assert year_later["verdict"] == "unproven"
 
 
+def test_evidence_taken_back_to_back_is_doubted_at_a_low_rate(ask: Ask) -> None:
+    doubts = [found["message"] for found in _one(ask("--rate", "1/s"), "edge")["findings"]]
+    assert any("back to back" in message for message in doubts)
+    quick = [found["message"] for found in _one(ask("--rate", "40/s"), "edge")["findings"]]
+    assert not any("back to back" in message for message in quick)
+
+
 def test_evidence_of_other_shapes_is_left_aside(ask: Ask, run: Run, tmp_path: Path) -> None:
     statement = json.loads((tmp_path / "cloud.json").read_text())
     statement["predicate"]["workload"]["inputs"][0]["shape"] = [9, 9]

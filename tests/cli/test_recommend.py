@@ -199,6 +199,8 @@ def test_real_samples_are_used_and_named(run: Run, small_model: str, tmp_path: P
         (("--shape", "x=0,3"), 2, "--shape"),
         (("--time-limit", "0s"), 2, "greater than zero"),
         (("--fress",), 2, "--fresh"),
+        (("--no-measure", "--inputs", "x.npz"), 2, "no effect with --no-measure"),
+        (("--no-measure", "--fresh"), 2, "no effect with --no-measure"),
     ],
 )
 def test_bad_option_says_what_and_what_to_do(

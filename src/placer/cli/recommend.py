@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from placer.cli import options, screen
-from placer.core.errors import MeasuringError
+from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
 
 FORMATS = ("text", "json", "markdown")
@@ -234,6 +234,16 @@ def command(
         budget=budget,
         objective=objective,
     )
+    for name, given in (
+        ("--inputs", inputs is not None),
+        ("--threads", threads is not None),
+        ("--spinning/--no-spinning", spinning is not None),
+        ("--fresh", fresh),
+    ):
+        if no_measure and given:
+            raise UsageError(
+                f"{name} has no effect with --no-measure", hint="leave one of the two out"
+            )
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
     date = options.parse_date(as_of)
 

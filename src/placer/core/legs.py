@@ -138,7 +138,7 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
         capacity_hz=None if capacity_hz is None else capacity_hz * workload.fleet,
         demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
         way=way,
-        doubts=_doubts_of_time(time, "the device"),
+        doubts=(*_doubts_of_time(time, "the device"), *_idle_doubts(time, workload.rate_hz)),
     )
 
 
@@ -407,6 +407,16 @@ def _cloud_stages(
             ),
         )
     return stages + _compute_stages(site.time, site.ep, site.offer.name, None)
+
+
+def _idle_doubts(time: SiteTime, rate_hz: float | None) -> tuple[str, ...]:
+    """Say where evidence was taken back to back and the workload leaves the model idle."""
+    measured = time.measurement
+    if measured is None or rate_hz is None or measured.gap_s > 0:
+        return ()
+    if 1 / rate_hz < 2 * max(measured.samples_s):
+        return ()
+    return ("the device was measured back to back; idle between requests it may be slower",)
 
 
 def _slow_end_doubts(time: SiteTime, demand_hz: float | None, servers: int) -> tuple[str, ...]:
