@@ -84,9 +84,8 @@ def build_models(directory: Path) -> dict[str, str]:
 
 def placer_median_s(path: str, inputs: str, settings: SessionSettings, runs: int) -> float:
     """Measure with a fresh measuring process, as placer does."""
-    with Child() as child:
+    with Child("placer.runtimes.onnxruntime") as child:
         opening: dict[str, Any] = {
-            "runtime": "placer.runtimes.onnxruntime",
             "model_path": path,
             "ep": "cpu",
             "settings": asdict(settings),
@@ -117,10 +116,9 @@ def bare_median_s(path: str, inputs: str, settings: SessionSettings, runs: int) 
 
 def overhead_s(path: str, inputs: str, rounds: int) -> tuple[float, float]:
     """Return (time per call of placer's loop, time per bare IOBinding call), medians."""
-    worker = Worker()
+    worker = Worker("placer.runtimes.onnxruntime")
     worker.open(
         {
-            "runtime": "placer.runtimes.onnxruntime",
             "model_path": path,
             "ep": "cpu",
             "settings": asdict(SessionSettings(1, False)),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.core.rules.rule import Failure
     from placer.files.evidence import Evidence
+    from placer.profiling.child import Spares
 
 DEFAULT_NETWORK = "fiber_100"
 FASTEST_NETWORK = "dc_same_zone"
@@ -104,10 +105,11 @@ def profile(
     """
     options = options or MeasuringOptions()
     workload = workload or Workload()
-    from placer.onnx_files.reader import read_model
+    with _spares(is_wanted=True) as spares:
+        from placer.onnx_files.reader import read_model
 
-    summary = read_model(model, shapes=dict(options.shapes or {}))
-    results = _measure(summary, workload, options, as_of or _today(), progress, warn)
+        summary = read_model(model, shapes=dict(options.shapes or {}))
+        results = _measure(summary, workload, options, as_of or _today(), spares, progress, warn)
     return Profile(
         summary,
         tuple(result for result in results.values() if isinstance(result, Measurement)),
@@ -155,48 +157,58 @@ def recommend(
     MeasuringError
         An execution provider named in the options cannot be used, and no other was measured.
     """
-    from placer.core import advise
-    from placer.core.placement import Environment
-    from placer.files import catalogue
-    from placer.onnx_files.reader import read_model
-
     options = options or MeasuringOptions()
     workload = workload or Workload()
     today = as_of or _today()
-    summary = read_model(model, shapes=dict(options.shapes or {}))
-    site_device = _this_machine() if device is None else catalogue.load_device(device)
-    path, fastest = _path(network)
-    _check_regions(workload.regions)
-    records, findings = _matching_evidence(evidence, summary)
-    offers = _offers(clouds, workload, [site for site, _ in records])
-    edges = _edge_sites(
-        site_device, summary, workload, records, options, measure, today, progress, warn
-    )
-    cloud_sites = tuple(_cloud_site(offer, summary, records, edges, today) for offer in offers)
-    _check_named_eps(options, edges)
-    _check_all_evidence_used(records, site_device, offers, edges)
-    environment = Environment(
-        device=site_device,
-        path=path,
-        edges=edges,
-        clouds=cloud_sites,
-        fastest_path=fastest,
-        electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
-        assumptions=_assumptions(
-            summary,
-            workload,
-            site_device,
-            path,
-            offers,
-            edges,
-            options,
-            network is None,
-            not clouds,
-        ),
-        findings=findings,
-        question=question,
-    )
-    return advise.recommend(summary, workload, environment)
+    with _spares(is_wanted=measure and device is None and not evidence) as spares:
+        from placer.core import advise
+        from placer.core.placement import Environment
+        from placer.files import catalogue
+        from placer.onnx_files.reader import read_model
+
+        summary = read_model(model, shapes=dict(options.shapes or {}))
+        site_device = _this_machine() if device is None else catalogue.load_device(device)
+        path, fastest = _path(network)
+        _check_regions(workload.regions)
+        records, findings = _matching_evidence(evidence, summary)
+        offers = _offers(clouds, workload, [site for site, _ in records])
+        edges = _edge_sites(
+            site_device, summary, workload, records, options, measure, today, spares, progress, warn
+        )
+        cloud_sites = tuple(_cloud_site(offer, summary, records, edges, today) for offer in offers)
+        _check_named_eps(options, edges)
+        _check_all_evidence_used(records, site_device, offers, edges)
+        environment = Environment(
+            device=site_device,
+            path=path,
+            edges=edges,
+            clouds=cloud_sites,
+            fastest_path=fastest,
+            electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
+            assumptions=_assumptions(
+                summary,
+                workload,
+                site_device,
+                path,
+                offers,
+                edges,
+                options,
+                network is None,
+                not clouds,
+            ),
+            findings=findings,
+            question=question,
+        )
+        return advise.recommend(summary, workload, environment)
+
+
+def _spares(*, is_wanted: bool) -> Spares:
+    """Start the measuring processes ahead: they import the runtime while we import and read."""
+    from placer.profiling.child import Spares
+    from placer.profiling.sampling import PROCESSES
+    from placer.runtimes.onnxruntime import MODULE
+
+    return Spares(MODULE, PROCESSES if is_wanted else 0)
 
 
 def _today() -> datetime.date:
@@ -293,6 +305,7 @@ def _measure(
     workload: Workload,
     options: MeasuringOptions,
     today: datetime.date,
+    spares: Spares,
     progress: Say,
     warn: Say,
 ) -> dict[str, Measurement | Failure]:
@@ -354,7 +367,13 @@ def _measure(
                 settings=options.settings,
                 time_limit_s=options.time_limit_s,
             )
-            measured = measure(plan, machine=machine, today=today.isoformat(), progress=progress)
+            measured = measure(
+                plan,
+                machine=machine,
+                today=today.isoformat(),
+                progress=progress,
+                spares=spares,
+            )
         for ep, result in zip(missing, measured, strict=True):
             if isinstance(result, Measurement):
                 results[ep] = result
@@ -416,6 +435,7 @@ def _edge_sites(
     options: MeasuringOptions,
     measure: bool,
     today: datetime.date,
+    spares: Spares,
     progress: Say,
     warn: Say,
 ) -> tuple[EdgeSite, ...]:
@@ -437,7 +457,7 @@ def _edge_sites(
         missing = tuple(ep for ep in wanted if ep not in sites)
         if missing or not (wanted or sites):
             results = _measure(
-                summary, workload, replace(options, eps=missing), today, progress, warn
+                summary, workload, replace(options, eps=missing), today, spares, progress, warn
             )
             for ep, result in results.items():
                 sites[ep] = (

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from placer.cli import COMMANDS, main
+from placer.cli import main
+from placer.cli.app import COMMANDS
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 
 CLI = Path(import_module("placer.cli").__file__ or "").parent

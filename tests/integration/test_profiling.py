@@ -76,7 +76,6 @@ def _failed(plan: Plan) -> Failure:
 
 def _opening(mlp: tuple[str, str], **changes: Any) -> dict[str, Any]:
     return {
-        "runtime": "placer.runtimes.onnxruntime",
         "model_path": mlp[0],
         "ep": "cpu",
         "settings": asdict(ONE_THREAD),
@@ -147,7 +146,7 @@ def test_one_core_is_not_screened() -> None:
 
 
 def test_sampling_gives_back_known_times() -> None:
-    with Child() as child:
+    with Child("tests.fake_runtime") as child:
         child.ask("open", deadline_s=30, **_sleeper(0.01))
         answer = child.ask("sample", deadline_s=30, runs=20, gap_s=0.0, limit_s=5.0)
     samples_s = np.asarray(answer["samples_ns"]) / 1e9
@@ -155,7 +154,7 @@ def test_sampling_gives_back_known_times() -> None:
 
 
 def test_slow_runs_shorten_the_warm_up_windows() -> None:
-    with Child() as child:
+    with Child("tests.fake_runtime") as child:
         child.ask("open", deadline_s=30, **_sleeper(0.05))
         warm = child.ask("warm_up", deadline_s=30, gap_s=0.0, limit_s=1.0)
     assert warm["runs"] <= 21
@@ -164,7 +163,6 @@ def test_slow_runs_shorten_the_warm_up_windows() -> None:
 def _sleeper(seconds: float) -> dict[str, Any]:
     """A session of the runtime in tests/fake_runtime.py that sleeps, crashes or hangs."""
     return {
-        "runtime": "tests.fake_runtime",
         "model_path": f"sleep:{seconds}",
         "ep": "cpu",
         "settings": asdict(ONE_THREAD),
@@ -224,7 +222,7 @@ def test_model_with_unknown_operator_is_unsupported(tmp_path: Path) -> None:
 
 
 def test_child_is_gone_after_its_block_even_after_an_error() -> None:
-    with Child() as child:
+    with Child("tests.fake_runtime") as child:
         pid = child.pid
         with pytest.raises(ChildError):
             child.ask("open", deadline_s=30, **{**_sleeper(0), "model_path": "fail"})
@@ -237,7 +235,7 @@ def test_child_dies_with_a_parent_that_is_killed(mlp: tuple[str, str]) -> None:
     script = (
         "import sys, time\n"
         "from placer.profiling.child import Child\n"
-        "with Child() as child:\n"
+        "with Child('placer.runtimes.onnxruntime') as child:\n"
         f"    child.ask('open', deadline_s=30, **{_opening(mlp)!r})\n"
         "    print(child.pid, flush=True)\n"
         "    child.ask('sample', deadline_s=60, runs=10**9, gap_s=0.0, limit_s=60.0)\n"
@@ -255,7 +253,7 @@ def test_child_dies_with_a_parent_that_is_killed(mlp: tuple[str, str]) -> None:
 
 
 def test_what_a_runtime_prints_does_not_disturb_the_protocol() -> None:
-    with Child() as child:
+    with Child("tests.fake_runtime") as child:
         child.ask("open", deadline_s=30, **{**_sleeper(0), "model_path": "print"})
         answer = child.ask("sample", deadline_s=30, runs=5, gap_s=0.0, limit_s=5.0)
     assert len(answer["samples_ns"]) == 5

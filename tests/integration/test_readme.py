@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from placer.cli import COMMANDS, main
+from placer.cli import main
+from placer.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -146,8 +146,6 @@ def quantile_bounds(
 
     Source: David and Nagaraja, Order Statistics (2003), section 7.1.
     """
-    from scipy.stats import binom
-
     _checked_percentile(percentile)
     values, _ = _checked_segments([samples])
     ordered = np.sort(values)
@@ -155,14 +153,25 @@ def quantile_bounds(
     blocks = count // block_runs
     if not blocks:
         return None, None
-    upper = int(binom.ppf(confidence, blocks, percentile)) + 1
-    lower = int(binom.ppf(1 - confidence, blocks, percentile))
-    if binom.cdf(lower, blocks, percentile) <= 1 - confidence:
-        lower += 1  # ppf errs by one where the tail equals the level but for rounding
+    upper = _binomial_quantile(confidence, blocks, percentile) + 1
+    lower = _binomial_quantile(1 - confidence, blocks, percentile)
     # rank r of the blocks is rank r * count / blocks of all runs, rounded to the safe side
     low = float(ordered[(lower - 1) * count // blocks]) if lower >= 1 else None
     high = float(ordered[-(-upper * count // blocks) - 1]) if upper <= blocks else None
     return low, high
+
+
+def _binomial_quantile(probability: float, count: int, chance: float) -> int:
+    """Return the smallest number of successes whose distribution function exceeds a probability.
+
+    Strictly: where the tail equals the level but for rounding, the next number is meant.
+    """
+    from scipy.special import bdtr, bdtrik  # scipy.stats would take ten times as long to import
+
+    number = max(0, int(bdtrik(probability, count, chance)) - 1)
+    while number < count and bdtr(number, count, chance) <= probability:
+        number += 1
+    return number
 
 
 def _midranks(values: Floats, ordered: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""A handle on one measuring process: requests with deadlines, and a clear word when it dies."""
+"""Handles on measuring processes: requests with deadlines, and a clear word when one dies."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from typing import IO, Any
 
 GRACE_S = 10.0
 """Time beyond a request's own limit before the process counts as hung."""
+
+START_LIMIT_S = 60.0
+"""Longest time for a process to start and import the runtime, on a slow disk."""
 
 LEAVE_S = 2.0
 """Time that a process gets to end by itself once it is not needed any more."""
@@ -44,15 +47,23 @@ _KINDS = {
     "MemoryError": "killed",
 }
 
+_DOING = {"start": "starting", "open": "creating the session", "warm_up": "warming up"}
+
 
 class Child:
-    """One fresh measuring process. A context manager: the process never outlives the block."""
+    """One fresh measuring process. A context manager: the process never outlives the block.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    runtime_module
+        Module of the runtime; the process imports it at once, before it is asked anything.
+    """
+
+    def __init__(self, runtime_module: str) -> None:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
             # -P: a file called numpy.py in the user's directory is not what we mean by numpy
-            [sys.executable, "-P", "-m", "placer.profiling.worker"],
+            [sys.executable, "-P", "-m", "placer.profiling.worker", runtime_module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -62,6 +73,7 @@ class Child:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+        self._is_ready = False
 
     def __enter__(self) -> Child:
         """Return the handle."""
@@ -79,13 +91,17 @@ class Child:
                 self._process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=LEAVE_S)
-        self._end()
-        self._stderr.close()
+        self.kill()
 
     @property
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._end()
+        self._stderr.close()
 
     def ask(self, operation: str, *, deadline_s: float, **arguments: Any) -> dict[str, Any]:
         """Send one request and wait for its answer.
@@ -95,10 +111,23 @@ class Child:
         ChildError
             The process refused, died, or did not answer within ``deadline_s`` seconds.
         """
+        self.wait_until_ready()
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # its death is reported below
             self._process.stdin.write(json.dumps({"operation": operation, **arguments}) + "\n")
             self._process.stdin.flush()
+        answer = self._answer(operation, deadline_s)
+        if "error" in answer:
+            raise ChildError(_KINDS.get(answer["error"], "failed"), answer["message"])
+        return answer
+
+    def wait_until_ready(self) -> None:
+        """Wait until the process has imported the runtime. Raises as ``ask``."""
+        if not self._is_ready:
+            self._answer("start", START_LIMIT_S)
+            self._is_ready = True
+
+    def _answer(self, operation: str, deadline_s: float) -> dict[str, Any]:
         try:
             line = self._lines.get(timeout=deadline_s)
         except queue.Empty:
@@ -109,8 +138,6 @@ class Child:
         if line is None:
             raise self._death(operation)
         answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise ChildError(_KINDS.get(answer["error"], "failed"), answer["message"])
         return answer
 
     def _read(self) -> None:
@@ -122,7 +149,7 @@ class Child:
 
     def _death(self, operation: str) -> ChildError:
         code = self._process.wait()
-        doing = {"open": "creating the session", "warm_up": "warming up"}.get(operation, "running")
+        doing = _DOING.get(operation, "running")
         if code == -signal.SIGKILL:
             return ChildError(
                 "killed", f"the measuring process was killed while {doing} (out of memory?)"
@@ -151,3 +178,44 @@ class Child:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+
+class Spares:
+    """Processes started ahead, so that they import while the caller does. A context manager.
+
+    Parameters
+    ----------
+    runtime_module
+        As for ``Child``.
+    count
+        How many to start; those not taken end with the block.
+    """
+
+    def __init__(self, runtime_module: str, count: int) -> None:
+        self._runtime_module = runtime_module
+        self._children = [Child(runtime_module) for _ in range(count)]
+
+    def __enter__(self) -> Spares:
+        """Return the handle."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End the processes that nobody took, at once."""
+        for child in self._children:
+            child.kill()
+        self._children.clear()
+
+    def settle(self) -> None:
+        """Wait until all have done importing: only then is the machine quiet enough to measure."""
+        for child in self._children:
+            with contextlib.suppress(ChildError):  # who takes it will be told
+                child.wait_until_ready()
+
+    def take(self) -> Child:
+        """Return a process that was started ahead, or start one. The caller ends it."""
+        return self._children.pop(0) if self._children else Child(self._runtime_module)

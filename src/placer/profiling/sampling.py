@@ -8,7 +8,6 @@ time, because spinning sessions disturb each other.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -34,7 +33,7 @@ from placer.core.sequential import (
 )
 from placer.core.units import format_duration
 from placer.core.workload import LatencyTarget
-from placer.profiling.child import GRACE_S, Child, ChildError
+from placer.profiling.child import GRACE_S, Child, ChildError, Spares
 from placer.profiling.counters import Counters
 from placer.profiling.instrument import judge_instrument
 
@@ -148,9 +147,19 @@ Progress = Callable[[str], None]
 
 
 def measure(
-    plan: Plan, *, machine: Machine, today: str, progress: Progress = lambda text: None
+    plan: Plan,
+    *,
+    machine: Machine,
+    today: str,
+    progress: Progress = lambda text: None,
+    spares: Spares | None = None,
 ) -> tuple[Measurement | Failure, ...]:
     """Measure each execution provider of the plan; a failing one does not stop the others.
+
+    Parameters
+    ----------
+    spares
+        Processes that were started ahead; None: none were.
 
     Returns
     -------
@@ -159,23 +168,24 @@ def measure(
     """
     results: dict[str, Measurement | Failure] = {}
     active: dict[str, _Series] = {}
-    # judging needs scipy, whose import takes longer than a child's start: do both at once
-    threading.Thread(target=_prepare_judging, daemon=True).start()
+    spares = spares or Spares(plan.runtime_module, 0)
+    _prepare_judging()
+    spares.settle()
     for ep in plan.eps:
         try:
-            active[ep] = _screen(plan, ep, machine.cores, progress)
+            active[ep] = _screen(plan, ep, machine.cores, spares, progress)
         except ChildError as error:
             results[ep] = Failure(ep, error.kind, error.message)
     for turn in range(plan.processes):
         for ep in list(active):
             try:
-                _run_process(plan, active[ep], turn, progress)
+                _run_process(plan, active[ep], turn, spares, progress)
             except ChildError as error:
                 results[ep] = Failure(ep, error.kind, error.message)
                 del active[ep]
     for ep, series in active.items():
         try:
-            kept = _retry_if_disturbed(plan, series, progress)
+            kept = _retry_if_disturbed(plan, series, spares, progress)
         except ChildError as error:
             results[ep] = Failure(ep, error.kind, error.message)
             continue
@@ -184,6 +194,7 @@ def measure(
 
 
 def _prepare_judging() -> None:
+    """Import what judging needs before the clock runs, not between two processes."""
     judge([np.ones(MIN_RUNS_PER_PROCESS)], LatencyTarget(0.99, 2.0))
 
 
@@ -203,7 +214,7 @@ def candidate_settings(cores: int) -> tuple[SessionSettings, ...]:
     )
 
 
-def _screen(plan: Plan, ep: str, cores: int, progress: Progress) -> _Series:
+def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress) -> _Series:
     if plan.settings is not None:
         return _Series(ep, plan.settings)
     candidates = candidate_settings(cores)
@@ -216,7 +227,7 @@ def _screen(plan: Plan, ep: str, cores: int, progress: Progress) -> _Series:
         if tried and spent_s > 0.2 * plan.time_limit_s:
             break
         progress(f"{ep}: trying {settings.label} (at most {plan.time_limit_s:.0f} s in all)")
-        with Child() as child:
+        with spares.take() as child:
             _open(child, plan, ep, settings, plan.time_limit_s)
             child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=plan.time_limit_s)
             answer = child.ask(
@@ -245,7 +256,6 @@ def _open(
 ) -> dict[str, Any]:
     return child.ask(
         "open",
-        runtime=plan.runtime_module,
         model_path=plan.model_path,
         ep=ep,
         settings=asdict(settings),
@@ -255,7 +265,9 @@ def _open(
     )
 
 
-def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> None:
+def _run_process(
+    plan: Plan, series: _Series, turn: int, spares: Spares, progress: Progress
+) -> None:
     start_ns, start_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
 
     def elapsed_s() -> float:
@@ -264,7 +276,7 @@ def _run_process(plan: Plan, series: _Series, turn: int, progress: Progress) -> 
     budget_s = (plan.time_limit_s - series.spent_s) / (plan.processes - turn)
     is_last = turn == plan.processes - 1
     share_runs = max(MIN_RUNS_PER_PROCESS, -(-_planned(plan) // plan.processes))
-    with Child() as child:
+    with spares.take() as child:
         progress(_progress_text(plan, series, "creating the session"))
         opened = _open(child, plan, series.ep, series.settings, plan.time_limit_s)
         series.runtime = opened["runtime"]
@@ -356,7 +368,7 @@ def _is_settled(plan: Plan, series: _Series, *, only_violated: bool) -> bool:
     return Verdict.VIOLATED in verdicts or Verdict.UNPROVEN not in verdicts
 
 
-def _retry_if_disturbed(plan: Plan, series: _Series, progress: Progress) -> _Series:
+def _retry_if_disturbed(plan: Plan, series: _Series, spares: Spares, progress: Progress) -> _Series:
     """Measure once more where contention spoilt the answer and time is left."""
     if not series.instrument().is_disturbed:
         return series
@@ -368,7 +380,7 @@ def _retry_if_disturbed(plan: Plan, series: _Series, progress: Progress) -> _Ser
     progress(f"{series.ep}: disturbed, measuring again")
     again = series.restarted()
     for turn in range(plan.processes):
-        _run_process(plan, again, turn, progress)
+        _run_process(plan, again, turn, spares, progress)
     return min(
         (series, again),
         key=lambda one: (one.instrument().is_disturbed, one.instrument().run_delay_ratio or 0.0),

@@ -1,6 +1,7 @@
 """The measuring process: opens one session, warms it up, times it, and answers in JSON lines.
 
-Run as ``python -m placer.profiling.worker``. Requests arrive on standard input, answers go to
+Run as ``python -m placer.profiling.worker RUNTIME_MODULE``. It imports the runtime, says that it is
+ready, and waits. Requests arrive on standard input, answers go to
 what was standard output when the process started; whatever a runtime prints goes to standard
 error. It ends when its input ends, and with its parent.
 """
@@ -43,14 +44,20 @@ _SIGKILL = 9
 class Worker:
     """One session and the operations on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, runtime_module: str) -> None:
+        self._runtime = importlib.import_module(runtime_module)
         self._start = read_counters()
         self._session: RuntimeSession | None = None
         self._runs: tuple[Callable[[], object], ...] = ()
         self._next = 0
 
+    def load(self) -> None:
+        """Import the runtime, so that its own cost counts neither as session nor as model."""
+        self._runtime.load()
+
     def open(self, request: dict[str, Any]) -> dict[str, Any]:
         """Create the session and run it once."""
+        self._start = read_counters()  # what the machine did while this process waited is past
         settings = request["settings"]
         session_request = SessionRequest(
             model_path=request["model_path"],
@@ -64,11 +71,10 @@ class Worker:
             inputs_path=request["inputs_path"],
             dtypes=tuple((k, v) for k, v in request["dtypes"]),
         )
-        runtime = importlib.import_module(request["runtime"])
-        runtime.load()
+        self.load()
         runtime_memory_bytes = peak_memory_bytes()
         start_ns = time.perf_counter_ns()
-        self._session = runtime.open_session(session_request)
+        self._session = self._runtime.open_session(session_request)
         created_ns = time.perf_counter_ns()
         nodes_by_ep = self._session.nodes_by_ep()
         self._runs = self._session.runs()
@@ -165,9 +171,13 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
 
 
-def serve(requests: IO[str], answers: IO[str]) -> None:
+def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
     """Answer requests until they end."""
-    worker = Worker()
+    worker = Worker(runtime_module)
+    with contextlib.suppress(Exception):  # told to who asks for a session
+        worker.load()
+    answers.write(json.dumps({"ready": True}) + "\n")
+    answers.flush()
     operations = {"open": worker.open, "warm_up": worker.warm_up, "sample": worker.sample}
     for line in requests:
         request = json.loads(line)
@@ -187,7 +197,7 @@ def main() -> None:
     channel = os.dup(1)
     os.dup2(2, 1)
     with os.fdopen(channel, "w") as answers:
-        serve(sys.stdin, answers)
+        serve(sys.argv[1], sys.stdin, answers)
     if "coverage" not in sys.modules:  # it writes its data at exit
         os._exit(0)  # the samples are delivered: nobody waits for the runtime to tidy up
 
