@@ -612,9 +612,7 @@ def _check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> No
     if options.eps and failed and len(failed) == len(edges):
         failure = failed[0].failure
         assert failure is not None
-        raise MeasuringError(
-            f"{failed[0].ep}: {failure.message}", hint="`placer doctor` says what is missing"
-        )
+        raise MeasuringError(f"{failed[0].ep}: {failure.message}", hint=failure.remedy)
 
 
 def _assumptions(
@@ -714,14 +712,14 @@ def _assumptions(
     return tuple(found)
 
 
-def measuring_failure(answer: Recommendation, named_eps: Sequence[str]) -> str | None:
-    """Return why measuring counts as failed although there is an answer; None: it does not.
+def measuring_failure(answer: Recommendation, named_eps: Sequence[str]) -> Finding | None:
+    """Return the finding by which measuring failed although there is an answer; None: it did not.
 
     It failed if a named execution provider could not be used, or if none could and nothing else
     is feasible.
     """
     failed = {
-        candidate.sites[0].ep: found.message
+        candidate.sites[0].ep: found
         for candidate in answer.candidates
         if candidate.placement == "edge"
         for found in candidate.findings

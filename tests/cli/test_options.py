@@ -264,3 +264,26 @@ def test_time_limit_ends_the_measuring(run: Run, small_model: str) -> None:
 def test_rpi_from_the_catalogue_is_estimated(run: Run, small_model: str) -> None:
     document = json.loads(run("recommend", small_model, "--device", "rpi5", "--format", "json").out)
     assert _one(document, "edge")["basis"] == "catalogue"
+
+
+def test_option_given_twice_is_refused(run: Run, small_model: str) -> None:
+    result = run("recommend", small_model, "--network", "fiber_100", "--network=lte_us")
+    assert result.code == 2
+    assert "--network is given twice" in result.err
+    contrary = run("recommend", small_model, "--spinning", "--no-spinning")
+    assert contrary.code == 2
+    assert "--spinning and --no-spinning are both given" in contrary.err
+
+
+def test_repeatable_options_may_be_given_twice(run: Run, small_model: str) -> None:
+    result = run(
+        "recommend", small_model, "--no-measure", "--sla", "p50=1s", "--sla", "p99=2s",
+        "--network", "fiber_100",
+    )  # fmt: skip
+    assert "given twice" not in result.err
+
+
+def test_region_of_an_entry_is_named_in_the_hint(run: Run) -> None:
+    result = run("catalog", "show", "aws-g6.xlarge@eu-north-1")
+    assert result.code == 2
+    assert "`placer catalog show aws-g6.xlarge`" in result.err

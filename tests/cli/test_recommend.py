@@ -237,6 +237,8 @@ def test_model_that_the_runtime_refuses_is_4(run: Run, tmp_path: Path) -> None:
     result = run("recommend", path, "--sla", "20ms", *QUICK)
     assert result.code == 4
     assert "not a registered function" in result.err
+    assert "export the model" in result.err
+    assert "PLC402 edge:cpu and 4 more: " in result.out
 
 
 def test_read_only_cache_is_a_warning(

@@ -90,7 +90,7 @@ def test_a_byte_order_mark_is_skipped_and_anchors_are_expanded() -> None:
         ("a: 1\n".encode("utf-16"), "1:1", "not UTF-8 text"),
         ("a: &x [*x]\n", "1:4", "aliases expand to too much"),
         (LAUGHS, "1:", "aliases expand to too much"),
-        ("a: " + "[" * 400_000 + "]" * 400_000, "1:43", "nested deeper than 40 levels"),
+        ("a: " + "[" * 400_000 + "]" * 400_000, "1:", "nested deeper than 40 levels"),
         ("a: " + "x" * MAX_BYTES, "1:1", "larger than 1 MB"),
     ],
 )  # fmt: skip

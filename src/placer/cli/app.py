@@ -35,6 +35,36 @@ EXIT_BROKEN_PIPE = 141
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
+class _Command(TyperCommand):
+    """A command that refuses an option given twice where one value counts."""
+
+    # Any: typer keeps the class of contexts private.
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Check the arguments, then parse them."""
+        single = {
+            name: parameter
+            for parameter in self.params
+            if not getattr(parameter, "multiple", False)
+            for name in (*parameter.opts, *parameter.secondary_opts)
+            if name.startswith("-")
+        }
+        seen: dict[int, str] = {}
+        for argument in args[: args.index("--")] if "--" in args else args:
+            name = argument.partition("=")[0]
+            parameter = single.get(name)
+            if parameter is None:
+                continue
+            if id(parameter) in seen:
+                raise UsageError(
+                    f"{seen[id(parameter)]} and {name} are both given"
+                    if seen[id(parameter)] != name
+                    else f"{name} is given twice",
+                    hint="give the one that counts",
+                )
+            seen[id(parameter)] = name
+        return super().parse_args(ctx, args)
+
+
 class _Group(TyperGroup):
     """A group that names the nearest command for an unknown one."""
 
@@ -69,9 +99,11 @@ def _load(name: str) -> Any:
     app = getattr(module, "app", None)
     if app is not None:
         app.info.cls = _Group
+        for registered in app.registered_commands:
+            registered.cls = _Command
         return get_group(app)
     app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-    app.command(name)(module.command)
+    app.command(name, cls=_Command)(module.command)
     return get_command(app)
 
 

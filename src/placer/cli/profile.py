@@ -156,9 +156,9 @@ def command(
                 target = str(Path(save) / f"{Path(model).stem}-{measurement.ep}.json")
             write_atomically(target, statement)
             typer.echo(f"evidence written to {target}", err=True)
-    for name, _, message in failures:
+    for name, failure in found.failures:
         if name in named or not found.measurements:
-            raise MeasuringError(f"{name}: {message}", hint="`placer doctor` says what is missing")
+            raise MeasuringError(f"{name}: {failure.message}", hint=failure.remedy)
 
 
 def _check_place(save: str, is_directory: bool, eps: tuple[str, ...]) -> None:

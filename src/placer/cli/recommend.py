@@ -297,5 +297,5 @@ def command(
         write_atomically(save, reports.render(answer, "json"))
     failure = api.measuring_failure(answer, measuring.eps)
     if failure is not None:
-        raise MeasuringError(failure, hint="`placer doctor` says what is missing")
+        raise MeasuringError(failure.message, hint=failure.remedy)
     raise typer.Exit({True: 0, False: 1, None: 5}[answer.decision.feasible])

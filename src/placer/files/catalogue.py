@@ -92,6 +92,12 @@ def find_entry(name: str) -> Entry:
         No kind has it.
     """
     kinds = {known: kind for kind in Kind for known in list_names(kind)}
+    offer, _, region = name.partition("@")
+    if region and offer in kinds:
+        raise UsageError(
+            f"'{name}' is one region of an entry",
+            hint=f"`placer catalog show {offer}` shows it with all its regions",
+        )
     if name not in kinds:
         raise UsageError(
             f"the catalogue has no '{name}'{near_match(name, kinds)}",

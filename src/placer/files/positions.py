@@ -197,6 +197,11 @@ def _compose(text: str, path: str) -> _Node | None:
                 f"{path}:{line}:{column}: a tab in the indentation", hint="indent by spaces"
             ) from error
         problem = " ".join(part for part in (error.context, error.problem) if part)
+        if "nesting depth" in problem:  # libyaml's own limit, from 0.2.6 on
+            raise UsageError(
+                f"{path}:{line}:{column}: nested deeper than {MAX_DEPTH} levels",
+                hint="write it flatter",
+            ) from error
         raise UsageError(
             f"{path}:{line}:{column}: not YAML: {problem}",
             hint="quote text that has ': ', '#' or a leading '*', '&', '!', '%', '@' in it",

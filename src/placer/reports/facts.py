@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeGuard
 
@@ -177,8 +177,19 @@ def share(stage: Stage, stages: tuple[Stage, ...]) -> float:
 def findings_shown(answer: Recommendation) -> tuple[Finding, ...]:
     """Return the findings that matter to the decision, the worst first.
 
-    Those on the answer and on its candidate; without one, whatever violates a candidate.
+    Those on the answer and on its candidate; without one, whatever violates a candidate. What
+    several candidates share is said once, with their number.
     """
+    places: dict[tuple[str, str], list[Finding]] = {}
+    for finding in _findings_that_matter(answer):
+        places.setdefault((finding.rule, finding.message), []).append(finding)
+    return tuple(
+        first if not others else replace(first, location=f"{first.location} and {len(others)} more")
+        for first, *others in places.values()
+    )
+
+
+def _findings_that_matter(answer: Recommendation) -> tuple[Finding, ...]:
     of_candidates = [
         finding
         for candidate in answer.candidates
@@ -193,7 +204,7 @@ def findings_shown(answer: Recommendation) -> tuple[Finding, ...]:
 def findings_elsewhere(answer: Recommendation) -> int:
     """Count the findings on candidates that ``findings_shown`` leaves out."""
     every = {finding for candidate in answer.candidates for finding in candidate.findings}
-    return len(every.difference(findings_shown(answer)))
+    return len(every.difference(_findings_that_matter(answer)))
 
 
 def counted(number: int, noun: str) -> str:

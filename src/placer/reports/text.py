@@ -126,6 +126,8 @@ def _candidates(answer: Recommendation, width: int) -> list[Line]:
         cells = [column[number] for column in columns.values()]
         lines += _indented(row(cells, list(widths.values()), right=right))
         if number and (remark := _remark(shown[number - 1], dropped)):
+            if number > 1 and remark == _remark(shown[number - 2], dropped):
+                remark = "the same"
             indent = 2 + widths["#"] + GAP + widths["verdict"] + GAP
             lines += paragraph(remark, width, indent=indent, tone=Tone.FAINT)
     hidden = len(answer.candidates) - len(shown)

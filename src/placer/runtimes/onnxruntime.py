@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -97,7 +98,7 @@ class OnnxRuntimeSession:
                 request.model_path, options, providers=providers, enable_fallback=0
             )
         except Exception as error:
-            message = _first_line(str(error))
+            message = _reason(str(error))
             if any(phrase in str(error) for phrase in _REFUSED):
                 raise UnsupportedModelError(message) from error
             raise UnavailableError(message) from error
@@ -177,6 +178,9 @@ def open_session(request: SessionRequest) -> OnnxRuntimeSession:
     return OnnxRuntimeSession(request)
 
 
-def _first_line(text: str) -> str:
+def _reason(text: str) -> str:
+    """Return the first line of what ONNX Runtime says, without what placer says anyway."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0][:400] if lines else "no reason given"
+    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0] if lines else "")
+    line = re.sub(r"^Load model from .*? failed: ?", "", line).removeprefix("Fatal error: ")
+    return line.rstrip(". ")[:400] or "no reason given"

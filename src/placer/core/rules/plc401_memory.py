@@ -14,8 +14,8 @@ def _check(case: Case) -> tuple[Finding, ...]:
             found += finding(
                 "PLC401",
                 case,
-                f"{failure.message}",
-                "a smaller model or variant, or a device with more memory",
+                failure.message,
+                failure.remedy,
                 effect=Effect.VIOLATED,
             )
     if case.edge_ep is not None:

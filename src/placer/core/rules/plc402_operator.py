@@ -14,7 +14,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
                 "PLC402",
                 case,
                 f"the runtime does not run this model: {failure.message}",
-                "export the model for an opset that the runtime has, or replace the operator",
+                failure.remedy,
                 effect=Effect.VIOLATED,
             )
     return found

@@ -15,7 +15,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
             "PLC404",
             case,
             f"{case.edge_ep} could not be measured: {failure.message}",
-            "run `placer doctor` to see what is missing",
+            failure.remedy,
             effect=Effect.UNPROVEN if failure.kind == "hung" else Effect.VIOLATED,
         )
     return found

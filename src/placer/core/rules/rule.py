@@ -10,6 +10,15 @@ from placer.core.estimate import Leaves, Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.workload import Workload
 
+_REMEDIES = {
+    "unavailable": "run `placer doctor` to see what is missing",
+    "unsupported": "export the model for an opset that the runtime has, or replace the operator",
+    "failed": "check the model with these inputs: --inputs SAMPLES.npz, --shape INPUT=DIMS",
+    "crashed": "try another execution provider or a newer runtime, and report it to its makers",
+    "killed": "a smaller model or variant, or a device with more memory",
+    "hung": "give it more time with --time-limit, or try another execution provider",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -18,6 +27,11 @@ class Failure:
     kind: str
     """``unavailable``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``."""
     message: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return _REMEDIES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
