@@ -38,6 +38,16 @@ if TYPE_CHECKING:
 DEFAULT_NETWORK = "fiber_100"
 FASTEST_NETWORK = "dc_same_zone"
 """The catalogue's fastest path: a verdict of the assumed network must hold on it as well."""
+POSSIBLE_NETWORKS = (
+    "dc_same_zone",
+    "wifi_home_1client",
+    "fiber_100",
+    "cable_100",
+    "5g_sa_lowband",
+    "lte_us",
+    "starlink_us",
+)
+"""What an assumed network could turn out to be: the kinds of access that the catalogue has."""
 ELECTRICITY_USD_PER_KWH = 0.1648
 ELECTRICITY_SOURCE = "US residential mean 2024, 16.48 US cents per kWh (Statista)"
 DEFAULT_TIME_LIMIT_S = 60.0
@@ -168,7 +178,7 @@ def recommend(
 
         summary = read_model(model, shapes=dict(options.shapes or {}))
         site_device = _this_machine() if device is None else catalogue.load_device(device)
-        path, fastest = _path(network)
+        path, fastest, possible = _path(network)
         _check_regions(workload.regions)
         records, findings = _matching_evidence(evidence, summary)
         offers = _offers(clouds, workload, [site for site, _ in records])
@@ -184,6 +194,7 @@ def recommend(
             edges=edges,
             clouds=cloud_sites,
             fastest_path=fastest,
+            possible_paths=possible,
             electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
             assumptions=_assumptions(
                 summary,
@@ -231,13 +242,17 @@ def _this_machine() -> Device:
     )
 
 
-def _path(network: str | None) -> tuple[NetworkPath, NetworkPath | None]:
+def _path(
+    network: str | None,
+) -> tuple[NetworkPath, NetworkPath | None, tuple[NetworkPath, ...]]:
+    """Return the path; where nobody stated one, also the fastest one and what it could be."""
     from placer.files import catalogue
 
     if network is not None:
-        return catalogue.load_network(network), None
+        return catalogue.load_network(network), None, ()
     assumed = replace(catalogue.load_network(DEFAULT_NETWORK), basis=Basis.ASSUMED)
-    return assumed, catalogue.load_network(FASTEST_NETWORK)
+    possible = tuple(map(catalogue.load_network, POSSIBLE_NETWORKS))
+    return assumed, catalogue.load_network(FASTEST_NETWORK), possible
 
 
 def _offers(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 
 EXIT_INTERRUPTED = 130
+
+interrupts: list[int] = []
+"""Signals that asked this process to stop: C extensions turn the exception into others."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,12 +22,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments
-        Without the program's name; None: those of this process.
+        Without the program's name; None: those of this process, which is ours to end.
     """
+    if arguments is not None:
+        return _run(arguments)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    code = _run(sys.argv[1:])
+    if code == EXIT_INTERRUPTED or interrupts:
+        # Python would die of the signal where the interrupt came inside of an exec
+        sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         from placer.cli.app import run
 
-        return run(sys.argv[1:] if arguments is None else arguments)
+        return run(arguments)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    interrupts.append(number)
+    raise KeyboardInterrupt

@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from placer.cli import interrupts
 from placer.core.errors import MeasuringError, PlacerError, UsageError, near_match
 
 COMMANDS = {
@@ -161,6 +162,8 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit:  # rich ends the process when nobody reads the help any more
         return EXIT_BROKEN_PIPE
     except Exception as error:  # the last resort: no traceback reaches a user
+        if interrupts:
+            raise KeyboardInterrupt from error
         return _report_bug(error)
     return code
 

@@ -10,6 +10,8 @@ from types import TracebackType
 
 import typer
 
+from placer.cli import interrupts
+
 
 def wants_color() -> bool:
     """Tell whether standard output is a terminal that may be coloured."""
@@ -52,6 +54,8 @@ class Progress:
             typer.echo("\r\x1b[K", err=True, nl=False)
 
     def _show(self, text: str) -> None:
+        if interrupts:  # a library swallowed the exception
+            raise KeyboardInterrupt
         if self._is_terminal:
             columns = shutil.get_terminal_size((80, 24)).columns
             typer.echo(f"\r\x1b[K{text[: columns - 1]}", err=True, nl=False)

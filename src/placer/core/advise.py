@@ -1,122 +1,36 @@
-"""The decision: judge every placement, rank them, and say why.
-
-``evaluate`` judges one declared placement; ``recommend`` judges all and picks one. Both use the
-same code, so that a gate and a recommendation cannot disagree.
-"""
+"""The decision: every placement judged and ranked, why, what would change it, what to measure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
-from placer.core.environment import Basis, Device
-from placer.core.estimate import (
-    Candidate,
-    ModelFacts,
-    Placement,
-    Quality,
-    Recommendation,
-    Site,
-    Verdict,
-)
+from placer.core.estimate import Candidate, Flip, ModelFacts, Recommendation
+from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
+from placer.core.flips import find_flips
 from placer.core.graph import ModelSummary
-from placer.core.latency import (
-    basis_of_time,
-    mean_service_s,
-    overflow_share,
-)
-from placer.core.legs import (
-    VERDICT_ORDER,
-    Known,
-    Leg,
-    fallback_leg,
-    known_cloud_leg,
-    known_edge_leg,
-)
-from placer.core.placement import (
-    Cloud,
-    CloudSite,
-    Edge,
-    EdgeSite,
-    Environment,
-    Fallback,
-    PlacementOption,
-)
-from placer.core.privacy import leaves
-from placer.core.ranking import objective_of, rank
-from placer.core.rules import RULES
-from placer.core.rules.rule import Case
-from placer.core.units import (
-    SECONDS_PER_MONTH,
-)
-from placer.core.wording import decide, next_measurement, why_not
+from placer.core.legs import Workings
+from placer.core.next_measurement import next_measurement
+from placer.core.placement import Environment
+from placer.core.wording import decide, why_not
 from placer.core.workload import Objective, Workload
 
-_BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUMED)
+__all__ = ["evaluate", "recommend"]
 
 
-def evaluate(
-    option: PlacementOption,
-    model: ModelSummary,
-    workload: Workload,
-    environment: Environment,
-    known: Known | None = None,
-) -> Candidate:
-    """Judge one placement against the workload. Its rank is 0 until it is ranked.
+def recommend(
+    model: ModelSummary, workload: Workload, environment: Environment, *, with_flips: bool = True
+) -> Recommendation:
+    """Judge every placement of the environment, rank them and decide.
 
     Parameters
     ----------
-    known
-        What was judged before for the same question; new legs are added.
+    with_flips
+        Also solve for what would change the decision, and for what to measure next.
     """
-    match option:
-        case Edge(site):
-            leg = known_edge_leg(site, workload, known)
-            return _candidate(
-                option.id, Placement.EDGE, leg, site, None, model, workload, environment
-            )
-        case Cloud(cloud_site):
-            leg = known_cloud_leg(cloud_site, model, workload, environment, known)
-            return _candidate(
-                option.id, Placement.CLOUD, leg, None, cloud_site, model, workload, environment
-            )
-        case Fallback(edge_site, cloud_site, prefers_device):
-            leg = fallback_leg(
-                edge_site, cloud_site, prefers_device, model, workload, environment, known
-            )
-            return _candidate(
-                option.id,
-                Placement.FALLBACK,
-                leg,
-                edge_site,
-                cloud_site,
-                model,
-                workload,
-                environment,
-                prefers_device=prefers_device,
-            )
-
-
-def recommend(model: ModelSummary, workload: Workload, environment: Environment) -> Recommendation:
-    """Judge every placement of the environment, rank them and decide."""
-    known: Known = {}
-
-    def judged(options: Sequence[PlacementOption]) -> list[Candidate]:
-        found = [evaluate(option, model, workload, environment, known) for option in options]
-        return rank(found, objective_of(workload, found))
-
-    edges = judged([Edge(site) for site in environment.edges])
-    clouds = judged([Cloud(site) for site in environment.clouds])
-    fallbacks = []
-    if edges and clouds:
-        edge_site = next(site for site in environment.edges if Edge(site).id == edges[0].id)
-        cloud_site = next(site for site in environment.clouds if Cloud(site).id == clouds[0].id)
-        fallbacks = judged([Fallback(edge_site, cloud_site, prefers) for prefers in (True, False)])
-    everything = [*edges, *clouds, *fallbacks]
-    objective = objective_of(workload, everything)
-    ranked = rank(everything, objective)
+    workings = Workings()
+    ranked, objective = rank_all(model, workload, environment, workings)
     best = ranked[0] if ranked else None
     chosen = best if best is not None and best.feasible is not False else None
     candidates = tuple(
@@ -127,15 +41,19 @@ def recommend(model: ModelSummary, workload: Workload, environment: Environment)
         )
         for place, candidate in enumerate(ranked, start=1)
     )
+    flips: tuple[Flip, ...] = ()
+    following = None
+    if with_flips and best is not None:
+        brief = workings.brief()
+        flips = find_flips(model, workload, environment, best, brief)
+        following = next_measurement(best, model, workload, environment, brief)
     return Recommendation(
         model=_facts(model),
         targets=workload.targets,
         decision=decide(candidates, chosen is not None),
         candidates=candidates,
-        flips=(),
-        next_measurement=next_measurement(candidates[0], model, workload, environment)
-        if chosen is not None and chosen.feasible is None
-        else None,
+        flips=flips,
+        next_measurement=following,
         findings=(*environment.findings, *_cost_is_left_out(workload, objective, ranked)),
         assumptions=environment.assumptions,
     )
@@ -158,212 +76,6 @@ def _cost_is_left_out(
             None,
         ),
     )
-
-
-def _candidate(
-    candidate_id: str,
-    placement: Placement,
-    leg: Leg,
-    edge: EdgeSite | None,
-    cloud: CloudSite | None,
-    model: ModelSummary,
-    workload: Workload,
-    environment: Environment,
-    *,
-    prefers_device: bool = False,
-) -> Candidate:
-    device, offer = environment.device, None if cloud is None else cloud.offer
-    uses_cloud = cloud is not None
-    up_bytes = (workload.wire_input_bytes or model.input_bytes) if uses_cloud else 0
-    down_bytes = model.output_bytes if uses_cloud else 0
-    cloud_share = 1.0
-    if edge is not None and cloud is not None and prefers_device:
-        cloud_share = overflow_share(edge.time, workload)
-    uplink_per_month = None
-    if workload.rate_hz is not None and up_bytes is not None:
-        requests = workload.rate_hz * workload.fleet * SECONDS_PER_MONTH
-        uplink_per_month = requests * up_bytes * (cloud_share if uses_cloud else 0.0)
-    money = _money(edge, cloud, leg, workload, environment, up_bytes, down_bytes, cloud_share)
-    quality = _quality(edge, cloud)
-    edge_measured = None if edge is None else edge.time.measurement
-    cloud_measured = None if cloud is None else cloud.time.measurement
-    leaving = leaves(placement)
-    edge_memory = None if edge_measured is None else edge_measured.peak_memory_bytes
-    failures = tuple(
-        site.failure for site in (edge, cloud) if site is not None and site.failure is not None
-    )
-    case = Case(
-        id=candidate_id,
-        placement=placement,
-        workload=workload,
-        device=device,
-        edge_ep=None if edge is None else edge.ep,
-        offer=offer,
-        path=environment.path,
-        targets=leg.targets,
-        leaves_device=leaving,
-        answers_offline=_answers_offline(edge, leg, workload),
-        nodes_by_ep=() if edge_measured is None else edge_measured.nodes_by_ep,
-        edge_memory_bytes=edge_memory,
-        cloud_memory_bytes=None if cloud_measured is None else cloud_measured.peak_memory_bytes,
-        model_bytes=model.n_bytes,
-        capacity_hz=leg.capacity_hz,
-        demand_hz=leg.demand_hz,
-        usd_per_month=money.usd_per_month,
-        missing_prices=money.missing,
-        quality=quality,
-        doubts=leg.doubts,
-        is_settled_by_quiet=leg.held_back,
-        deciding_assumption=leg.deciding_assumption,
-        failures=failures,
-    )
-    findings = tuple(found for rule in RULES for found in rule.check(case))
-    verdicts = [target.verdict for target in leg.targets]
-    return Candidate(
-        id=candidate_id,
-        placement=placement,
-        feasible=_feasible(findings),
-        verdict=max(verdicts, key=VERDICT_ORDER.index, default=Verdict.MET),
-        basis=_worst_basis(edge, cloud, environment, leg),
-        rank=0,
-        why_not=None,
-        sites=_sites(edge, cloud, environment),
-        latency=leg.latency,
-        targets=leg.targets,
-        stages=leg.stages,
-        bytes_up=up_bytes,
-        bytes_down=down_bytes,
-        uplink_bytes_per_month=uplink_per_month,
-        capacity_hz=leg.capacity_hz,
-        instances=leg.instances if uses_cloud else None,
-        usd_per_month=money.usd_per_month,
-        usd_per_million=money.usd_per_million,
-        joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - cloud_share),
-        peak_memory_bytes=edge_memory,
-        agreement_ratio=None,
-        leaves_device=leaving,
-        quality=quality,
-        findings=findings,
-    )
-
-
-def _feasible(findings: Sequence[Finding]) -> bool | None:
-    effects = {found.effect for found in findings}
-    if Effect.VIOLATED in effects:
-        return False
-    return None if Effect.UNPROVEN in effects else True
-
-
-def _answers_offline(edge: EdgeSite | None, leg: Leg, workload: Workload) -> bool:
-    if edge is None:
-        return False
-    mean_s = mean_service_s(edge.time)
-    if workload.rate_hz is None or mean_s is None:
-        return edge.failure is None
-    return workload.rate_hz * mean_s < 1
-
-
-def _quality(edge: EdgeSite | None, cloud: CloudSite | None) -> Quality | None:
-    instruments = [
-        site.time.measurement.instrument
-        for site in (edge, cloud)
-        if site is not None and site.time.measurement is not None
-    ]
-    if not instruments:
-        return None
-    reasons = tuple(reason for instrument in instruments for reason in instrument.reasons)
-    return Quality(is_disturbed=bool(reasons), reasons=reasons)
-
-
-def _worst_basis(
-    edge: EdgeSite | None, cloud: CloudSite | None, environment: Environment, leg: Leg
-) -> Basis:
-    found = [basis_of_time(site.time) for site in (edge, cloud) if site is not None]
-    if cloud is not None:
-        found.append(
-            Basis.ASSUMED if environment.fastest_path is not None else environment.path.basis
-        )
-    return max(found, key=_BASIS_ORDER.index)
-
-
-def _sites(
-    edge: EdgeSite | None, cloud: CloudSite | None, environment: Environment
-) -> tuple[Site, ...]:
-    sites: tuple[Site, ...] = ()
-    if edge is not None:
-        measured = edge.time.measurement
-        sites += (
-            Site(
-                0,
-                environment.device.name,
-                environment.device.title,
-                edge.ep,
-                None if measured is None else measured.settings.label,
-                None,
-                () if measured is None else measured.nodes_by_ep,
-            ),
-        )
-    if cloud is not None:
-        measured, offer = cloud.time.measurement, cloud.offer
-        sites += (
-            Site(
-                1,
-                offer.name,
-                f"{offer.provider} {offer.instance}",
-                cloud.ep,
-                None if measured is None else measured.settings.label,
-                offer.region,
-                () if measured is None else measured.nodes_by_ep,
-            ),
-        )
-    return sites
-
-
-def _joules(edge: EdgeSite | None, device: Device, device_share: float) -> float | None:
-    """Return the device's energy for computing per request; None: unknown, the radio's is."""
-    if edge is None or device.power_w is None or device_share == 0:
-        return None
-    mean_s = mean_service_s(edge.time)
-    return None if mean_s is None else device.power_w * mean_s * device_share
-
-
-def _money(
-    edge: EdgeSite | None,
-    cloud: CloudSite | None,
-    leg: Leg,
-    workload: Workload,
-    environment: Environment,
-    up_bytes: int | None,
-    down_bytes: int | None,
-    cloud_share: float,
-) -> Money:
-    requests = None
-    if workload.rate_hz is not None:
-        requests = requests_per_month(workload.rate_hz, workload.fleet)
-    parts = []
-    if edge is not None:
-        parts.append(
-            edge_money(
-                environment.device,
-                electricity_usd_per_kwh=environment.electricity_usd_per_kwh,
-                fleet=workload.fleet,
-                requests=requests,
-            )
-        )
-    if cloud is not None:
-        capacity_hz = leg.capacity_hz
-        parts.append(
-            cloud_money(
-                cloud.offer,
-                environment.path,
-                up_bytes=up_bytes,
-                down_bytes=down_bytes,
-                instances=leg.instances,
-                requests=None if requests is None else requests * cloud_share,
-                capacity_hz=capacity_hz,
-            )
-        )
-    return parts[0] if len(parts) == 1 else combined(parts, requests=requests)
 
 
 def _facts(model: ModelSummary) -> ModelFacts:

@@ -194,9 +194,12 @@ class Flip:
 
     parameter: str
     unit: str
-    now: float
-    at: float
+    """Empty for a word."""
+    now: float | str
+    at: float | str
+    """Middle of the bracket of the change, which is at most 0.5 % wide."""
     becomes: str
+    """Candidate that is chosen beyond it; ``unproven`` or ``none`` where none is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,22 @@ therefore never narrow a bound, and never change a verdict.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 
 from placer.core.environment import Basis, NetworkPath
 from placer.core.estimate import Latency, TargetVerdict, Verdict
 from placer.core.placement import SiteTime
-from placer.core.queueing import arrival_times_s, overflow, waits_s
+from placer.core.queueing import (
+    FloatArray,
+    arrival_times_s,
+    overflow,
+    single_server_waits_s,
+    waits_s,
+)
 from placer.core.sequential import (
     block_length,
     correlation_runs,
@@ -34,7 +41,6 @@ DRAWS = 1000
 FAR_TAIL_DRAWS = 10_000
 """Draws where a percentile above p99 is asked for: p99.9 needs ten draws beyond it."""
 QUEUED_REQUESTS = 5000
-MANY_SERVERS = 2000
 MANY_DEVICES = 1000
 REPORTED_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
@@ -95,12 +101,13 @@ def basis_of_time(time: SiteTime) -> Basis:
 
 
 class ServiceDraws:
-    """Draws of a site's time, one array per replicate."""
+    """Draws of a site's time; one row for each replicate of its uncertainty."""
 
     def __init__(self, time: SiteTime) -> None:
         self._time = time
         self.segments_s = segments_of(time)
-        self._z = _normal_grid()
+        self._drawn: dict[int, FloatArray] = {}
+        self._blocks: dict[float, int] = {}
         if self.segments_s:
             self._samples_s = np.concatenate(self.segments_s)
             self._block = min(
@@ -113,20 +120,39 @@ class ServiceDraws:
         """Whether there is a measurement or a model of the time."""
         return bool(self.segments_s) or self._time.estimate is not None
 
-    def draw(self, replicate: int, n: int) -> np.ndarray:
-        """Return ``n`` times of one replicate, shape (n,); zeros where the time is unknown."""
-        z = self._z[replicate]
+    def draw(self, n: int) -> FloatArray:
+        """Return ``n`` times for each replicate, (REPLICATES, n); zeros where unknown.
+
+        The same for every call: placements that share a site are compared on the same draws.
+        """
+        if n not in self._drawn:
+            self._drawn[n] = self._draw(n)
+        return self._drawn[n]
+
+    def _draw(self, n: int) -> FloatArray:
+        z = normal_grid()[:, np.newaxis]
         if self.segments_s:
-            rng = _stream(replicate, 0)
-            starts = rng.integers(0, len(self._samples_s), -(-n // self._block))
-            index = (starts[:, np.newaxis] + np.arange(self._block)).ravel()[:n]
-            values_s = self._samples_s[index % len(self._samples_s)]
-            return np.asarray(values_s * self._time.factor_90 ** (z / Z95))
+            return np.asarray(self._resampled(n, REPLICATES) * self._time.factor_90 ** (z / Z95))
         estimate = self._time.estimate
         if estimate is None:
-            return np.zeros(n)
-        end_s = estimate.high_s if z > 0 else estimate.low_s
-        return np.full(n, estimate.median_s * (end_s / estimate.median_s) ** (abs(z) / Z95))
+            return np.zeros((REPLICATES, n))
+        end_s = np.where(z > 0, estimate.high_s, estimate.low_s)
+        level_s = estimate.median_s * (end_s / estimate.median_s) ** (np.abs(z) / Z95)
+        return np.repeat(level_s, n, axis=1)
+
+    def _resampled(self, n: int, rows: int) -> FloatArray:
+        """Resample blocks of runs, which keeps their dependence; (rows, n)."""
+        rng = np.random.default_rng((SEED, 0))
+        count = len(self._samples_s)
+        starts = rng.integers(0, count, (rows, -(-n // self._block)))
+        index = (starts[:, :, np.newaxis] + np.arange(self._block)).reshape(rows, -1)
+        return np.asarray(self._samples_s[index[:, :n] % count], dtype=np.float64)
+
+    def typical(self, n: int) -> FloatArray:
+        """Return ``n`` times at the middle of the uncertainty, (n,); zeros where unknown."""
+        if self.segments_s:
+            return np.asarray(self._resampled(n, 1)[0])
+        return np.full(n, 0.0 if self._time.estimate is None else self._time.estimate.median_s)
 
     def shortage(self, percentile: float, limit_s: float) -> str | None:
         """Say why the samples give no upper bound at a percentile; None: they do.
@@ -139,7 +165,10 @@ class ServiceDraws:
         """
         if not self.segments_s:
             return None
-        block = block_length(correlation_runs(self.segments_s, near_s=max(limit_s, 1e-9)))
+        near_s = max(limit_s, 1e-9)
+        if near_s not in self._blocks:
+            self._blocks[near_s] = block_length(correlation_runs(self.segments_s, near_s=near_s))
+        block = self._blocks[near_s]
         _, high_s = quantile_bounds(self._samples_s, percentile, block_runs=block)
         if high_s is not None:
             return None
@@ -190,52 +219,69 @@ class Way:
         """Whether something is unknown, so that the draws bound the latency from below only."""
         return bool(self.unknowns) or (self.path is not None and not lower_bound_known(self.path))
 
-    def draw(self, replicate: int, n: int) -> np.ndarray:
-        """Return ``n`` latencies of one replicate; what is unknown counts as nothing.
+    def draw(self, n: int) -> FloatArray:
+        """Return ``n`` latencies for each replicate, (REPLICATES, n); the unknown counts nothing.
 
-        Every part has its own stream of random numbers, so that parts compared or added over
-        different placements were drawn alike.
+        Every part has its own random numbers, the same in every call, so that parts compared or
+        added over different placements were drawn alike.
         """
-        total_s = self.service.draw(replicate, n)
+        total_s = self.service.draw(n)
         if self.queue is not None:
             rate_hz, arrival = self.queue
-            arrivals_s = arrival_times_s(rate_hz, n, arrival, _stream(replicate, 1))
-            total_s = total_s + waits_s(arrivals_s, total_s, 1)
+            # as many requests again come first: the queue is not empty when a request arrives
+            services_s = self.service.draw(2 * n)
+            gaps_s = _gaps(arrival, 2 * n) / rate_hz
+            total_s = services_s[:, n:] + single_server_waits_s(gaps_s, services_s)[:, n:]
         if self.waits_s is not None:
-            total_s = total_s + _stream(replicate, 2).choice(self.waits_s, n)
+            index = (_uniform(2, n) * len(self.waits_s)).astype(np.int64)
+            total_s = total_s + self.waits_s[index]
         if self.path is not None:
-            total_s = total_s + _transfer_s(
-                self.path, self.up_bytes or 0, self.down_bytes or 0, _stream(replicate, 3), n
+            total_s = total_s + transfer_draws_s(
+                self.path, self.up_bytes or 0, self.down_bytes or 0, n
             )
         return total_s
 
 
-def compose(ways: Sequence[tuple[Way, float]], targets: Sequence[LatencyTarget]) -> Composed:
+def compose(ways: Sequence[tuple[Way, float]], percentiles: Iterable[float]) -> Composed:
     """Compose the latency of requests of which each share takes one way.
 
     Parameters
     ----------
     ways
         (way, share of the requests); the shares add to 1.
+    percentiles
+        Asked for beside the reported ones.
     """
-    percentiles = tuple(sorted({*REPORTED_PERCENTILES, *(target.percentile for target in targets)}))
-    draws = DRAWS if max(percentiles) <= 0.99 else FAR_TAIL_DRAWS
-    ranks = np.clip(np.ceil(np.array(percentiles) * draws - 1e-9).astype(int) - 1, 0, draws - 1)
-    quantiles_s = np.empty((REPLICATES, len(percentiles)))
-    means_s = np.empty(REPLICATES)
-    for replicate in range(REPLICATES):
-        parts = []
-        left = draws
-        for index, (way, share) in enumerate(ways):
-            n = left if index == len(ways) - 1 else min(left, round(share * draws))
-            left -= n
-            parts.append(way.draw(replicate, n))
-        total_s = np.sort(np.concatenate(parts))
-        quantiles_s[replicate] = total_s[ranks]
-        means_s[replicate] = total_s.mean()
-    unknowns = tuple(dict.fromkeys(text for way, _ in ways for text in way.unknowns))
-    is_lower_bound = any(way.is_lower_bound for way, _ in ways)
-    return Composed(percentiles, quantiles_s, means_s, is_lower_bound, unknowns)
+    wanted = tuple(sorted({*REPORTED_PERCENTILES, *percentiles}))
+    draws = DRAWS if max(wanted) <= 0.99 else FAR_TAIL_DRAWS
+    parts = []
+    left = draws
+    for index, (way, share) in enumerate(ways):
+        n = left if index == len(ways) - 1 else min(left, round(share * draws))
+        left -= n
+        if n:
+            parts.append(way.draw(draws)[:, :n])
+    return composed_of(
+        np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0],
+        wanted,
+        unknowns=tuple(dict.fromkeys(text for way, _ in ways for text in way.unknowns)),
+        is_lower_bound=any(way.is_lower_bound for way, _ in ways),
+    )
+
+
+def composed_of(
+    total_s: FloatArray,
+    percentiles: tuple[float, ...],
+    *,
+    unknowns: tuple[str, ...] = (),
+    is_lower_bound: bool = False,
+) -> Composed:
+    """Read quantiles and mean off drawn latencies, (REPLICATES, draws)."""
+    draws = total_s.shape[1]
+    exact = np.ceil(np.array(percentiles) * draws - 1e-9).astype(int) - 1
+    ranks = np.clip(exact, 0, draws - 1)
+    ordered = np.partition(total_s, np.unique(ranks), axis=1)
+    return Composed(percentiles, ordered[:, ranks], total_s.mean(axis=1), is_lower_bound, unknowns)
 
 
 def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict, bool]:
@@ -243,7 +289,8 @@ def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict
 
     Returns
     -------
-    The verdict, and whether the samples violate the target but contention forbids the claim.
+    The verdict (its probability left open: `probability_of`), and whether the samples violate the
+    target but contention forbids the claim.
     """
     segments = segments_of(time)
     disturbed = is_disturbed(time)
@@ -260,7 +307,7 @@ def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict
             low_s=series.low_s,
             high_s=series.high_s,
             verdict=series.verdict,
-            probability=_probability(time, target),
+            probability=None,
             reason=series.reason,
         ),
         held_back,
@@ -325,83 +372,59 @@ def judge_composed(
     )
 
 
-def shared_instances(
-    time: SiteTime,
-    workload: Workload,
-    targets: Sequence[LatencyTarget],
-    *,
-    share: float = 1.0,
-) -> tuple[int, np.ndarray] | None:
-    """Find how many instances the whole fleet needs, and the waits its requests then see.
+def queue_waits_s(
+    service: ServiceDraws, workload: Workload, servers: int, *, share: float = 1.0
+) -> FloatArray:
+    """Simulate the waits of the fleet's requests at so many shared instances, shape (n,).
 
-    The number is the smallest at which waiting, on the service samples, adds at most 5 % of the
-    tightest limit (without a target: of the mean service) at the highest asked percentile.
+    The first half of the requests fills the queue and is left out.
 
     Parameters
     ----------
     share
-        Share of the requests that come here; with none, one instance stands by.
-
-    Returns
-    -------
-    (instances, waits in seconds of shape (n,)), or None where rate or time is unknown.
+        Share of the fleet's requests that come here.
     """
-    service_s = mean_service_s(time)
-    if workload.rate_hz is None or service_s is None:
-        return None
-    if share == 0:
-        return 1, np.zeros(1)
-    total_hz = workload.rate_hz * workload.fleet * share
-    load = total_hz * service_s
-    if load > MANY_SERVERS:
-        # so many servers that waiting vanishes at this margin (Halfin and Whitt 1981)
-        return math.ceil(load + 4 * load**0.5), np.zeros(1)
-    rng = np.random.default_rng(SEED)
-    percentile = max((target.percentile for target in targets), default=0.99)
-    allowed_s = 0.05 * min((target.limit_s for target in targets), default=service_s)
+    assert workload.rate_hz is not None
+    rng = np.random.default_rng((SEED, 4))
     # many independent periodic devices together are a Poisson process (Palm and Khintchine)
     many = workload.fleet > MANY_DEVICES
+    rate_hz = workload.rate_hz * share * (workload.fleet if many else 1)
+    count = max(QUEUED_REQUESTS, 2 * min(workload.fleet, MANY_DEVICES))
     arrivals_s = arrival_times_s(
-        total_hz if many else workload.rate_hz * share,
-        QUEUED_REQUESTS,
+        rate_hz,
+        count,
         Arrival.POISSON if many else workload.arrival,
         rng,
         fleet=1 if many else workload.fleet,
     )
-    services_s = ServiceDraws(time).draw(REPLICATES // 2, len(arrivals_s))
-    instances = int(load) + 1
-    while True:
-        waits = waits_s(arrivals_s, services_s, instances)
-        if quantile(waits, percentile) <= allowed_s or instances > 2 * load + 8:
-            return instances, waits
-        instances += max(1, instances // 20)
+    return waits_s(arrivals_s, service.typical(count), servers)[count // 2 :]
 
 
-def overflow_share(time: SiteTime, workload: Workload) -> float:
+def overflow_share(service: ServiceDraws, workload: Workload) -> float:
     """Return the share of requests that find the device busy; 0 where no rate is stated."""
-    service = ServiceDraws(time)
     if workload.rate_hz is None or not service.is_known:
         return 0.0
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng((SEED, 5))
     arrivals_s = arrival_times_s(workload.rate_hz, QUEUED_REQUESTS, workload.arrival, rng)
-    return float(overflow(arrivals_s, service.draw(0, len(arrivals_s))).mean())
+    return float(overflow(arrivals_s, service.typical(len(arrivals_s))).mean())
 
 
-def _transfer_s(
-    path: NetworkPath, up_bytes: int, down_bytes: int, rng: np.random.Generator, n: int
-) -> np.ndarray:
-    uniform = (rng.permutation(n) + rng.random(n)) / n
+def transfer_draws_s(path: NetworkPath, up_bytes: int, down_bytes: int, n: int) -> FloatArray:
+    """Return network times of a request and its answer for each replicate, (REPLICATES, n)."""
+    uniform = _stratified(n)
     if path.rtt_samples_s:
         samples_s = np.asarray(path.rtt_samples_s)
-        resampled_s = np.sort(samples_s[rng.integers(0, len(samples_s), len(samples_s))])
-        rtt_s = resampled_s[(uniform * len(samples_s)).astype(int)]
+        count = len(samples_s)
+        picked = np.random.default_rng((SEED, 6)).integers(0, count, (REPLICATES, count))
+        resampled_s = np.sort(samples_s[picked], axis=1)
+        rtt_s = np.take_along_axis(resampled_s, (uniform * count).astype(np.int64), axis=1)
     elif any(percentile <= 0.5 for percentile, _ in path.rtt_quantiles_s):
-        rtt_s = draw_rtt_s(path, uniform)
+        rtt_s = _rtt_of_quantiles_s(path.rtt_quantiles_s, n)
     else:
-        rtt_s = np.zeros(n)
-    uplink, downlink = (
-        np.full(n, np.inf) if rate is None else rate for rate in draw_rates(path, rng, n)
-    )
+        rtt_s = np.zeros((REPLICATES, n))
+    z = _normal(n)
+    rates = draw_rates(path, z)
+    uplink, downlink = (np.inf if rate is None else rate for rate in rates)
     return request_s(
         path,
         up_bytes=up_bytes,
@@ -412,27 +435,55 @@ def _transfer_s(
     )
 
 
-def _probability(time: SiteTime, target: LatencyTarget) -> float | None:
+def probability_of(time: SiteTime, service: ServiceDraws, target: LatencyTarget) -> float | None:
     """Return the share of bootstrap replicates whose quantile keeps the limit.
 
     None: too few runs to tell the quantile at all.
     """
-    draws = ServiceDraws(time)
-    if draws.shortage(target.percentile, target.limit_s) is not None:
+    if service.shortage(target.percentile, target.limit_s) is not None:
         return None
-    n = sum(map(len, draws.segments_s))
-    kept = sum(
-        quantile(draws.draw(replicate, n), target.percentile) <= target.limit_s
-        for replicate in range(REPLICATES)
-    )
-    return kept / REPLICATES
+    n = sum(map(len, segments_of(time)))
+    rank = max(1, math.ceil(n * target.percentile - 1e-9))
+    # the quantile keeps the limit if at least `rank` of its n runs do
+    return float(np.mean(np.sum(service.draw(n) <= target.limit_s, axis=1) >= rank))
 
 
-def _stream(replicate: int, part: int) -> np.random.Generator:
-    return np.random.default_rng((SEED, replicate, part))
+@lru_cache(maxsize=8)
+def _rtt_of_quantiles_s(quantiles_s: tuple[tuple[float, float], ...], n: int) -> FloatArray:
+    return draw_rtt_s(NetworkPath("", "", rtt_quantiles_s=quantiles_s), _stratified(n))
 
 
-def _normal_grid() -> np.ndarray:
+@cache
+def _uniform(part: int, n: int) -> FloatArray:
+    """Uniform random numbers of one part of a latency, (REPLICATES, n)."""
+    return np.random.default_rng((SEED, part)).random((REPLICATES, n))
+
+
+@cache
+def _stratified(n: int) -> FloatArray:
+    """One uniform in each of n equal strata, in random order, for each replicate."""
+    rng = np.random.default_rng((SEED, 3))
+    strata = rng.permuted(np.tile(np.arange(n), (REPLICATES, 1)), axis=1)
+    return np.asarray((strata + rng.random((REPLICATES, n))) / n)
+
+
+@cache
+def _normal(n: int) -> FloatArray:
+    return np.random.default_rng((SEED, 7)).standard_normal((REPLICATES, n))
+
+
+@cache
+def _gaps(arrival: Arrival, n: int) -> FloatArray:
+    """Return times between requests in units of their mean, (REPLICATES, n)."""
+    match arrival:
+        case Arrival.PERIODIC:
+            return np.ones((REPLICATES, n))
+        case Arrival.POISSON:
+            return np.random.default_rng((SEED, 1)).exponential(1.0, (REPLICATES, n))
+
+
+@cache
+def normal_grid() -> FloatArray:
     """Return one standard normal quantile per replicate, evenly spread, in a fixed random order."""
     from scipy.special import ndtri
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar, cast
+
+import numpy as np
 
 from placer.core.environment import Basis, NetworkPath
 from placer.core.estimate import (
@@ -14,6 +19,7 @@ from placer.core.estimate import (
 )
 from placer.core.graph import ModelSummary
 from placer.core.latency import (
+    CONFIDENCE,
     Composed,
     ServiceDraws,
     Way,
@@ -24,8 +30,9 @@ from placer.core.latency import (
     judge_measured,
     mean_service_s,
     overflow_share,
+    probability_of,
+    queue_waits_s,
     segments_of,
-    shared_instances,
 )
 from placer.core.placement import (
     CloudSite,
@@ -33,6 +40,7 @@ from placer.core.placement import (
     Environment,
     SiteTime,
 )
+from placer.core.queueing import FloatArray
 from placer.core.sequential import quantile
 from placer.core.transfer import lower_bound_known, weaknesses
 from placer.core.units import (
@@ -40,6 +48,15 @@ from placer.core.units import (
     format_percentile,
 )
 from placer.core.workload import Arrival, LatencyTarget, Workload
+
+T = TypeVar("T")
+
+MAX_UTILISATION = 0.95
+"""Shared instances are never planned busier: nearer to saturation the wait is not steady within
+the length of a simulation, and a burst takes for ever to work off."""
+MANY_SERVERS = 2000
+
+_NO_WAIT = np.zeros(1)
 
 VERDICT_ORDER = (Verdict.MET, Verdict.UNPROVEN, Verdict.VIOLATED)
 """Best first."""
@@ -62,40 +79,90 @@ class Leg:
     instances: int | None = None
 
 
-Known = dict[tuple[object, ...], Leg]
-"""Legs that were judged for one question, by site and share."""
+class Workings:
+    """What was worked out for one model and its sites; questions that differ in one input share it.
+
+    Parameters
+    ----------
+    is_brief
+        Only verdicts, money and findings are wanted: no stages, no probabilities.
+    """
+
+    def __init__(self, *, is_brief: bool = False) -> None:
+        self.is_brief = is_brief
+        self._services: dict[int, tuple[SiteTime, ServiceDraws]] = {}
+        self._found: dict[tuple[object, ...], object] = {}
+
+    def brief(self) -> Workings:
+        """Return workings that share the draws, for many questions of which verdicts count."""
+        other = Workings(is_brief=True)
+        other._services = self._services
+        return other
+
+    def service(self, time: SiteTime) -> ServiceDraws:
+        """Return the draws of a site's time."""
+        if id(time) not in self._services:
+            self._services[id(time)] = (time, ServiceDraws(time))  # keeps the id taken
+        return self._services[id(time)][1]
+
+    def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
+        """Return the result of some work, done once for the same key."""
+        if key not in self._found:
+            self._found[key] = work()
+        return cast("T", self._found[key])
 
 
-def known_edge_leg(site: EdgeSite, workload: Workload, known: Known | None) -> Leg:
-    """Return the device's leg, judged once for one question."""
-    known = {} if known is None else known
-    key = ("edge", site.ep)
-    if key not in known:
-        known[key] = edge_leg(site, workload)
-    return known[key]
+def edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
+    """Judge the device alone: by its samples, with a queue where requests can meet."""
+    key = ("edge", id(site.time), site.ep, *_demand(workload), workload.targets)
+    return workings.once(key, lambda: _edge_leg(site, workload, workings))
 
 
-def known_cloud_leg(
+def cloud_leg(
     site: CloudSite,
     model: ModelSummary,
     workload: Workload,
     environment: Environment,
-    known: Known | None,
+    workings: Workings,
     *,
     share: float = 1.0,
 ) -> Leg:
-    """Return an offer's leg, judged once for one question."""
-    known = {} if known is None else known
-    key = ("cloud", site.offer.name, site.offer.region, share)
-    if key not in known:
-        known[key] = cloud_leg(site, model, workload, environment, share=share)
-    return known[key]
+    """Judge one cloud offer behind the network path.
+
+    Parameters
+    ----------
+    share
+        Share of the fleet's requests that come here.
+    """
+    key = (
+        "cloud",
+        id(site.time),
+        site.offer.name,
+        site.offer.region,
+        site.ep,
+        environment.path,
+        environment.fastest_path,
+        workload.wire_input_bytes,
+        *_demand(workload),
+        workload.targets,
+        share,
+    )
+    return workings.once(
+        key, lambda: _cloud_leg(site, model, workload, environment, workings, share)
+    )
 
 
-def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
-    """Judge the device alone: by its samples, with a queue where requests can meet."""
+def _demand(workload: Workload) -> tuple[object, ...]:
+    return workload.rate_hz, workload.arrival, workload.fleet
+
+
+def _percentiles(workload: Workload) -> tuple[float, ...]:
+    return tuple(target.percentile for target in workload.targets)
+
+
+def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     time = site.time
-    service = ServiceDraws(time)
+    service = workings.service(time)
     mean_s = mean_service_s(time)
     capacity_hz = None if mean_s is None else 1 / mean_s
     queue = _queue(time, workload)
@@ -107,7 +174,10 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
     way = Way(service, queue=None if over else queue)
     composed = None
     if not over and (queue is not None or time.measurement is None):
-        composed = compose([(way, 1.0)], workload.targets)
+        composed = workings.once(
+            ("alone", id(service), queue, _percentiles(workload)),
+            lambda: compose([(way, 1.0)], _percentiles(workload)),
+        )
     targets, held_back = [], False
     for target in workload.targets:
         if over:
@@ -115,6 +185,8 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
             verdict = _over_capacity(target, may_claim_violated=not held)
         elif composed is None:
             verdict, held = judge_measured(time, target)
+            if not workings.is_brief:
+                verdict = replace(verdict, probability=probability_of(time, service, target))
         else:
             shortage = service.shortage(target.percentile, service.left_of(composed, target))
             verdict, held = judge_composed(
@@ -133,7 +205,9 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
         if composed is None or queue is None
         else composed.latency(),
         targets=tuple(targets),
-        stages=_compute_stages(time, site.ep, "device", composed if queue is not None else None),
+        stages=()
+        if workings.is_brief
+        else _compute_stages(time, site.ep, "device", composed if queue is not None else None),
         held_back=held_back,
         capacity_hz=None if capacity_hz is None else capacity_hz * workload.fleet,
         demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
@@ -142,73 +216,144 @@ def edge_leg(site: EdgeSite, workload: Workload) -> Leg:
     )
 
 
-def cloud_leg(
+def _cloud_leg(
     site: CloudSite,
     model: ModelSummary,
     workload: Workload,
     environment: Environment,
-    *,
-    share: float = 1.0,
+    workings: Workings,
+    share: float,
 ) -> Leg:
-    """Judge one cloud offer behind the network path.
-
-    Parameters
-    ----------
-    share
-        Share of the fleet's requests that come here.
-    """
     time = site.time
-    service = ServiceDraws(time)
+    service = workings.service(time)
     mean_s = mean_service_s(time)
-    shared = None
-    if mean_s is not None:
-        shared = shared_instances(time, workload, workload.targets, share=share)
     up_bytes = workload.wire_input_bytes or model.input_bytes
+    down_bytes = model.output_bytes
     demand_hz = None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share
 
     def way_over(path: NetworkPath) -> Way:
-        return Way(
-            service,
-            path=path,
-            up_bytes=up_bytes,
-            down_bytes=model.output_bytes,
-            waits_s=shared[1] if shared is not None else None,
-        )
+        return Way(service, path=path, up_bytes=up_bytes, down_bytes=down_bytes)
 
-    def judged(path: NetworkPath) -> tuple[Composed, list[tuple[TargetVerdict, bool]]]:
-        composed = compose([(way_over(path), 1.0)], workload.targets)
-        return composed, [
+    def judged(
+        path: NetworkPath, composed: Composed, instances: int | None
+    ) -> list[tuple[TargetVerdict, bool]]:
+        return [
             judge_composed(
                 composed,
                 target,
                 doubts=(
                     *_path_doubts(service, composed, path, target),
-                    *_slow_end_doubts(time, demand_hz, 1 if shared is None else shared[0]),
+                    *_slow_end_doubts(time, demand_hz, instances or 1),
                 ),
                 may_claim_violated=not is_disturbed(time),
             )
             for target in workload.targets
         ]
 
-    composed, verdicts = judged(environment.path)
+    fleet = None
+    if demand_hz is not None and mean_s is not None:
+        fleet = size_fleet(way_over(environment.path), mean_s, workload, share, workings)
+
+    def composed_over(path: NetworkPath) -> Composed:
+        return _composed(replace(way_over(path), waits_s=_waits_of(fleet)), workload, workings)
+
+    composed = composed_over(environment.path)
+    instances = None if fleet is None else fleet.instances
+    verdicts = judged(environment.path, composed, instances)
     targets = tuple(verdict for verdict, _ in verdicts)
     deciding = None
     if environment.fastest_path is not None and targets:
         at_best = targets
         if any(target.verdict is Verdict.VIOLATED for target in targets):
-            at_best = tuple(verdict for verdict, _ in judged(environment.fastest_path)[1])
+            fastest = environment.fastest_path
+            best = judged(fastest, composed_over(fastest), instances)
+            at_best = tuple(verdict for verdict, _ in best)
         targets, deciding = _doubt_assumed_path(targets, at_best, environment)
+    way = replace(way_over(environment.path), waits_s=_waits_of(fleet))
     return Leg(
         latency=composed.latency(),
         targets=targets,
-        stages=_cloud_stages(site, way_over(environment.path), environment, shared),
+        stages=() if workings.is_brief else _cloud_stages(site, way, environment, instances),
         held_back=any(held for _, held in verdicts),
-        capacity_hz=None if mean_s is None else (1 / mean_s) * (shared[0] if shared else 1),
+        capacity_hz=None if mean_s is None else (1 / mean_s) * (instances or 1),
         demand_hz=demand_hz,
-        way=way_over(environment.path),
+        way=way,
         doubts=_doubts_of_time(time, site.offer.name),
         deciding_assumption=deciding,
-        instances=None if shared is None else shared[0],
+        instances=instances,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fleet:
+    """Cloud instances that serve a demand, and the waits of the requests at them."""
+
+    instances: int
+    waits_s: FloatArray
+    """Shape (n,)."""
+
+
+def _waits_of(fleet: Fleet | None) -> FloatArray | None:
+    return None if fleet is None else fleet.waits_s
+
+
+def size_fleet(
+    way: Way, mean_s: float, workload: Workload, share: float, workings: Workings
+) -> Fleet:
+    """Find the fewest shared instances with which the targets are met.
+
+    The search begins at a utilisation of MAX_UTILISATION and ends where waiting is so rare that
+    further instances cannot help: then the fewest at which it adds at most 5 % of the tightest
+    limit (without a target: of the mean service) at the highest percentile asked for.
+
+    Parameters
+    ----------
+    way
+        The requests' way without waiting.
+    share
+        Share of the fleet's requests that come here; with none, one instance stands by.
+    """
+    assert workload.rate_hz is not None
+    if share == 0:
+        return Fleet(1, _NO_WAIT)
+    load = workload.rate_hz * workload.fleet * share * mean_s
+    if load > MANY_SERVERS:
+        # so many servers that waiting vanishes at this margin (Halfin and Whitt 1981)
+        return Fleet(math.ceil(load + 4 * load**0.5), _NO_WAIT)
+    percentile = max((target.percentile for target in workload.targets), default=0.99)
+    limits_s = [target.limit_s for target in workload.targets]
+    allowed_s = 0.05 * min(limits_s, default=mean_s)
+    instances = max(1, math.ceil(load / MAX_UTILISATION))
+    modest: Fleet | None = None
+    while True:
+        waits_s = workings.once(
+            ("waits", id(way.service), *_demand(workload), share, instances),
+            lambda: queue_waits_s(way.service, workload, instances, share=share),  # noqa: B023 - called at once
+        )
+        fleet = Fleet(instances, waits_s)
+        wait_s = quantile(waits_s, percentile)
+        if modest is None and wait_s <= allowed_s:
+            modest = fleet
+        if workload.targets and _is_met(replace(way, waits_s=waits_s), workload, workings):
+            return fleet
+        if modest is not None and (not workload.targets or wait_s <= 0.2 * allowed_s):
+            return modest
+        instances += max(1, instances // 20)
+
+
+def _is_met(way: Way, workload: Workload, workings: Workings) -> bool:
+    composed = _composed(way, workload, workings)
+    return all(
+        quantile(composed.at(target.percentile), CONFIDENCE) <= target.limit_s
+        for target in workload.targets
+    )
+
+
+def _composed(way: Way, workload: Workload, workings: Workings) -> Composed:
+    percentiles = _percentiles(workload)
+    key = (id(way.service), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
+    return workings.once(
+        ("composed", *key, percentiles), lambda: compose([(way, 1.0)], percentiles)
     )
 
 
@@ -219,18 +364,12 @@ def fallback_leg(
     model: ModelSummary,
     workload: Workload,
     environment: Environment,
-    known: Known | None = None,
+    workings: Workings,
 ) -> Leg:
-    """Judge device and cloud together: in normal operation, or offline as well where required.
-
-    Parameters
-    ----------
-    known
-        Legs judged before for the same question; new ones are added.
-    """
-    on_device = known_edge_leg(edge, workload, known)
-    share = overflow_share(edge.time, workload) if prefers_device else 1.0
-    in_cloud = known_cloud_leg(cloud, model, workload, environment, known, share=share or 1.0)
+    """Judge device and cloud together: in normal operation, or offline as well where required."""
+    on_device = edge_leg(edge, workload, workings)
+    share = cloud_share(edge, workload, workings) if prefers_device else 1.0
+    in_cloud = cloud_leg(cloud, model, workload, environment, workings, share=share or 1.0)
     if share == 0:
         mean_s = mean_service_s(cloud.time)
         in_cloud = replace(  # one instance stands by
@@ -246,8 +385,12 @@ def fallback_leg(
     elif share == 0:
         first = on_device
     else:
-        way = Way(ServiceDraws(edge.time))
-        mixed = compose([(way, 1 - share), (in_cloud.way, share)], workload.targets)
+        way = Way(workings.service(edge.time))
+        mixed = workings.once(
+            ("mixed", id(edge.time), id(cloud.time), environment.path, in_cloud.way.up_bytes,
+             in_cloud.way.down_bytes, id(in_cloud.way.waits_s), share, _percentiles(workload)),
+            lambda: compose([(way, 1 - share), (in_cloud.way, share)], _percentiles(workload)),
+        )  # fmt: skip
         targets = []
         held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
@@ -280,6 +423,14 @@ def fallback_leg(
         capacity_hz=capacity_hz,
         held_back=first.held_back,
         instances=in_cloud.instances,
+    )
+
+
+def cloud_share(edge: EdgeSite, workload: Workload, workings: Workings) -> float:
+    """Return the share of requests that find the device busy and go to the cloud."""
+    return workings.once(
+        ("overflow", id(edge.time), *_demand(workload)),
+        lambda: overflow_share(workings.service(edge.time), workload),
     )
 
 
@@ -328,8 +479,6 @@ def _measured_latency(time: SiteTime) -> Latency | None:
         if estimate is None:
             return None
         return Latency(*(estimate.median_s,) * 5)
-    import numpy as np
-
     samples_s = np.concatenate(segments)
     p50, p90, p95, p99 = (quantile(samples_s, p) for p in (0.5, 0.9, 0.95, 0.99))
     return Latency(p50, p90, p95, p99, float(samples_s.mean()))
@@ -374,7 +523,7 @@ def _cloud_stages(
     site: CloudSite,
     way: Way,
     environment: Environment,
-    shared: tuple[int, object] | None,
+    instances: int | None,
 ) -> tuple[Stage, ...]:
     stages: tuple[Stage, ...] = ()
     path = environment.path
@@ -394,7 +543,7 @@ def _cloud_stages(
                 path.source,
             ),
         )
-    if way.waits_s is not None and shared is not None:
+    if way.waits_s is not None and instances is not None:
         stages += (
             Stage(
                 StageKind.QUEUE,
@@ -403,7 +552,7 @@ def _cloud_stages(
                 quantile(way.waits_s, 0.5),
                 quantile(way.waits_s, 0.99),
                 basis_of_time(site.time),
-                f"simulated queue at {shared[0]} instance(s)",
+                f"simulated queue at {instances} instance(s)",
             ),
         )
     return stages + _compute_stages(site.time, site.ep, site.offer.name, None)

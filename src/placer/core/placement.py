@@ -105,6 +105,8 @@ class Environment:
     clouds: tuple[CloudSite, ...]
     fastest_path: NetworkPath | None = None
     """Set where ``path`` is only assumed: the fastest path it could plausibly be instead."""
+    possible_paths: tuple[NetworkPath, ...] = ()
+    """Where ``path`` is only assumed: paths that it could turn out to be."""
     electricity_usd_per_kwh: float | None = None
     assumptions: tuple[Assumption, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -53,8 +53,8 @@ def waits_s(arrivals_s: FloatArray, services_s: FloatArray, servers: int) -> Flo
     if len(arrivals_s) == 0:
         return np.zeros(0)
     if servers == 1:
-        backlog = np.concatenate(([0.0], np.cumsum(services_s[:-1] - np.diff(arrivals_s))))
-        return np.asarray(backlog - np.minimum.accumulate(backlog), dtype=np.float64)
+        gaps_s = np.diff(arrivals_s, prepend=arrivals_s[0])
+        return single_server_waits_s(gaps_s, services_s)
     free_at_s = [float(arrivals_s[0])] * servers
     found = np.empty(len(arrivals_s))
     pairs = zip(arrivals_s.tolist(), services_s.tolist(), strict=True)
@@ -63,6 +63,24 @@ def waits_s(arrivals_s: FloatArray, services_s: FloatArray, servers: int) -> Flo
         found[index] = wait_s
         heapq.heapreplace(free_at_s, arrival_s + wait_s + service_s)
     return found
+
+
+def single_server_waits_s(gaps_s: FloatArray, services_s: FloatArray) -> FloatArray:
+    """Return the waits of requests to one server, first come first served, shape (..., n).
+
+    Parameters
+    ----------
+    gaps_s
+        Time since the request before, shape (..., n); that of the first does not count.
+    services_s
+        Service time of each request, shape (..., n).
+
+    Source: Lindley's recursion (1952), unrolled.
+    """
+    steps = services_s[..., :-1] - gaps_s[..., 1:]
+    backlog = np.zeros(services_s.shape)
+    np.cumsum(steps, axis=-1, out=backlog[..., 1:])
+    return backlog - np.minimum.accumulate(backlog, axis=-1)
 
 
 def overflow(arrivals_s: FloatArray, services_s: FloatArray) -> BoolArray:

@@ -97,8 +97,8 @@ def request_s(
     up_bytes: int,
     down_bytes: int,
     rtt_s: FloatArray,
-    uplink_bytes_per_s: FloatArray,
-    downlink_bytes_per_s: FloatArray,
+    uplink_bytes_per_s: FloatArray | float,
+    downlink_bytes_per_s: FloatArray | float,
 ) -> FloatArray:
     """Return the network time of one request, shape (n,); the server's time is not in it.
 
@@ -112,7 +112,7 @@ def request_s(
     rtt_s
         Round-trip time in seconds, shape (n,).
     uplink_bytes_per_s, downlink_bytes_per_s
-        Shape (n,); ``inf`` counts serialisation as nothing.
+        Shape (n,) or scalar; ``inf`` counts serialisation as nothing.
 
     Raises
     ------
@@ -144,7 +144,10 @@ def request_s(
 
 
 def _handshake_s(
-    path: NetworkPath, rtt_s: FloatArray, uplink: FloatArray, downlink: FloatArray
+    path: NetworkPath,
+    rtt_s: FloatArray,
+    uplink: FloatArray | float,
+    downlink: FloatArray | float,
 ) -> FloatArray:
     up_bytes, down_bytes, round_trips = SYN_BYTES + PACKET_OVERHEAD_BYTES, SYN_BYTES, 1
     if path.is_encrypted:  # TLS 1.3 (RFC 8446): one round trip before the request
@@ -206,9 +209,11 @@ def known_percentile(path: NetworkPath) -> float:
 
 
 def draw_rates(
-    path: NetworkPath, rng: np.random.Generator, n: int
-) -> tuple[FloatArray | None, FloatArray | None]:
-    """Return n draws of uplink and downlink in bytes per second, each (n,); None: unknown.
+    path: NetworkPath, z: FloatArray
+) -> tuple[FloatArray | float | None, FloatArray | float | None]:
+    """Return uplink and downlink in bytes per second at standard normals, shape as `z`.
+
+    A rate that is known at its median alone is one number, an unknown one None.
 
     Log-normal through the median and the 5th percentile where both are known, else the median.
     Both directions share one draw: what slows a link down (distance, load) slows both.
@@ -218,7 +223,6 @@ def draw_rates(
     UsageError
         A 5th percentile lies above its median.
     """
-    z = rng.standard_normal(n)
     return (
         _rate(path, "uplink", path.uplink_bytes_per_s, path.uplink_p5_bytes_per_s, z),
         _rate(path, "downlink", path.downlink_bytes_per_s, path.downlink_p5_bytes_per_s, z),
@@ -227,11 +231,9 @@ def draw_rates(
 
 def _rate(
     path: NetworkPath, what: str, median: float | None, p5: float | None, z: FloatArray
-) -> FloatArray | None:
-    if median is None:
-        return None
-    if p5 is None:
-        return np.full(len(z), median)
+) -> FloatArray | float | None:
+    if median is None or p5 is None:
+        return median
     if p5 > median:
         raise UsageError(
             f"the {what} of network '{path.name}' has its 5th percentile above its median",

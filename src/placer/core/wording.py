@@ -1,4 +1,4 @@
-"""The answer in words: where, how sure, why not elsewhere, and what to measure next."""
+"""The answer in words: where, how sure, and why not elsewhere."""
 
 from __future__ import annotations
 
@@ -9,22 +9,16 @@ from placer.core.environment import Basis
 from placer.core.estimate import (
     Candidate,
     Decision,
-    NextMeasurement,
     Placement,
-    StageKind,
 )
 from placer.core.finding import Effect
-from placer.core.graph import ModelSummary
-from placer.core.placement import (
-    Environment,
-)
 from placer.core.ranking import headline_s, margin_ratio
 from placer.core.units import (
     format_duration,
     format_percentile,
     format_usd,
 )
-from placer.core.workload import Objective, Workload
+from placer.core.workload import Objective
 
 
 def why_not(candidate: Candidate, chosen: Candidate | None, objective: Objective) -> str:
@@ -136,66 +130,3 @@ def _where(candidate: Candidate) -> str:
             if ":prefer_device:" in candidate.id:
                 return f"on the device ({first.ep}{setting}) with {last.name} as fallback"
             return f"in the cloud ({last.name}) with the device ({first.ep}) as fallback"
-
-
-def next_measurement(
-    best: Candidate, model: ModelSummary, workload: Workload, environment: Environment
-) -> NextMeasurement:
-    """Say what to measure to settle an answer that is not proven."""
-    limits = " ".join(
-        f"--sla {format_percentile(target.percentile)}={target.limit_s * 1e3:g}ms"
-        for target in workload.targets
-    )
-    again = environment.question or f"placer recommend {model.path} {limits}".rstrip()
-    effects = {found.rule for found in best.findings if found.effect is Effect.UNPROVEN}
-    if "PLC602" in effects:
-        return NextMeasurement(
-            "the network between the device and the cloud",
-            "it is assumed, and its value changes the verdict",
-            f"{again} --network FILE",
-        )
-    if effects == {"PLC501"}:
-        missing = next(found for found in best.findings if found.rule == "PLC501")
-        return NextMeasurement(
-            "the missing price", missing.message, f"{again} --device FILE --network FILE"
-        )
-    if "PLC102" in effects:
-        return NextMeasurement(
-            "where the input may be processed",
-            "its class allows only stated regions",
-            f"{again} --region REGION",
-        )
-    device, last = environment.device, best.sites[-1]
-    in_cloud = best.placement is not Placement.EDGE
-    measured_compute = [
-        stage.basis is Basis.MEASURED for stage in best.stages if stage.kind is StageKind.COMPUTE
-    ]
-    if in_cloud and all(measured_compute) and measured_compute:
-        return NextMeasurement(
-            "the network between the device and the cloud",
-            "the figures of the path do not prove the target: a file with RTT samples, or "
-            "quantiles up to the target's percentile, and the loss would",
-            f"{again} --network FILE",
-        )
-    if in_cloud or not device.is_this_machine:
-        return NextMeasurement(
-            f"the model on {last.name}",
-            f"its time there is not measured; run this there, then add --evidence {last.name}.json",
-            f"placer profile {model.path} --site {last.name} --save {last.name}.json",
-        )
-    if best.quality is not None and best.quality.is_disturbed:
-        return NextMeasurement(
-            "the model on this device, while nothing else runs",
-            "the measurement was disturbed: " + "; ".join(best.quality.reasons),
-            f"{again} --fresh",
-        )
-    measured_here = again.replace(" --no-measure", "")
-    if measured_here != again:
-        return NextMeasurement(
-            "the model on this device", "no evidence settles the target", measured_here
-        )
-    return NextMeasurement(
-        "the model on this device, for longer",
-        "; ".join(target.reason for target in best.targets) or "it could not be measured",
-        f"{again} --fresh --time-limit 300s",
-    )

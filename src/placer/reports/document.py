@@ -276,8 +276,8 @@ class FlipPart(_Part):
 
     parameter: str
     unit: str
-    now: Number
-    at: Number
+    now: Number | str
+    at: Number | str
     becomes: str
 
 

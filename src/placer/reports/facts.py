@@ -236,15 +236,44 @@ def open_questions(answer: Recommendation) -> tuple[str, ...]:
     return tuple(targets or (findings if answer.next_measurement is None else []))
 
 
+_FLIP_WORDS = {
+    "network.rtt": "a median round trip",
+    "network.uplink": "an uplink",
+    "network.downlink": "a downlink",
+    "network.data_price": "a data plan",
+    "wire_input": "a request",
+    "rate": "a rate",
+    "budget": "a budget",
+    "privacy": "data",
+    "device.price": "a device price",
+    "cloud.price": "a price",
+}
+
+
 def flip_text(flip: Flip) -> str:
-    """Say at which value of a parameter the answer changes."""
+    """Say at which value of a parameter the answer changes, and to what."""
     at, now = (_with_unit(value, flip.unit) for value in (flip.at, flip.now))
-    becomes = (
-        "leaves no feasible placement"
-        if flip.becomes == "none"
-        else f"makes it {clean(flip.becomes)}"
-    )
-    return f"{clean(flip.parameter)} {now} → {at} {becomes}"
+    kind, _, which = flip.parameter.partition(" ")
+    if kind.startswith("sla."):
+        words = f"a {clean(kind.removeprefix('sla.'))} limit"
+    else:
+        words = _FLIP_WORDS.get(kind, clean(kind))
+    if which:
+        words += f" of {clean(which)}"
+    if isinstance(flip.at, str) or isinstance(flip.now, str):
+        return f"With {words} of class {at} (now {now}) {_becomes_text(flip)}"
+    side = "above" if flip.at > flip.now else "below"
+    return f"With {words} {side} {at} (now {now}) {_becomes_text(flip)}"
+
+
+def _becomes_text(flip: Flip) -> str:
+    match flip.becomes:
+        case "none":
+            return "no placement is feasible"
+        case "unproven":
+            return "nothing is proven any more"
+        case _:
+            return f"it is {clean(flip.becomes)}"
 
 
 def assumption_text(item: Assumption) -> str:
@@ -447,7 +476,9 @@ def _exact_duration(value_s: float) -> str:
     return f"{value_s:.12g} s"
 
 
-def _with_unit(value: float, unit: str) -> str:
+def _with_unit(value: float | str, unit: str) -> str:
+    if isinstance(value, str):
+        return clean(value)
     if not math.isfinite(value):
         return UNKNOWN
     match unit:
@@ -463,5 +494,11 @@ def _with_unit(value: float, unit: str) -> str:
             return f"{value * 100:.3g}{GLUE}%"
         case "usd_per_month":
             return f"{format_usd(value)} per month"
+        case "usd_per_hour":
+            return f"{format_usd(value)} per hour"
+        case "usd_per_byte":
+            return f"{format_usd(value * 1e9)} per GB"
+        case "usd":
+            return format_usd(value)
         case _:
             return f"{value:,.4g} {clean(unit)}".strip()
