@@ -472,19 +472,32 @@ def test_a_proven_answer_may_still_name_the_next_measurement() -> None:
 @pytest.mark.parametrize(
     ("unit", "now", "at", "shown"),
     [
-        ("s", 0.02, 0.5, "20.0 ms → 500 ms"),
-        ("bytes", 1e6, 2e6, "1.00 MB → 2.00 MB"),
-        ("bytes_per_s", 1.25e6, 2.5e6, "10.0 Mbit/s → 20.0 Mbit/s"),
-        ("hz", 30.0, 123_456.0, "30/s → 123,456/s"),
-        ("ratio", 0.005, 0.05, "0.5 % → 5 %"),
-        ("usd_per_month", 500.0, 90.0, "$500.00 per month → $90.00 per month"),
-        ("devices", 1.0, 2500.0, "1 devices → 2,500 devices"),
-        ("s", math.nan, 0.5, "unknown → 500 ms"),
+        ("s", 0.02, 0.5, "above 500 ms (now 20.0 ms)"),
+        ("bytes", 2e6, 1e6, "below 1.00 MB (now 2.00 MB)"),
+        ("bytes_per_s", 1.25e6, 2.5e6, "above 20.0 Mbit/s (now 10.0 Mbit/s)"),
+        ("hz", 30.0, 123_456.0, "above 123,456/s (now 30/s)"),
+        ("ratio", 0.005, 0.05, "above 5 % (now 0.5 %)"),
+        ("usd_per_month", 500.0, 90.0, "below $90.00 per month (now $500.00 per month)"),
+        ("usd_per_hour", 0.5, 0.1, "below $0.1 per hour (now $0.5 per hour)"),
+        ("usd_per_byte", 1e-9, 2e-9, "above $2.00 per GB (now $1.00 per GB)"),
+        ("usd", 249.0, 500.0, "above $500.00 (now $249.00)"),
+        ("devices", 1.0, 2500.0, "above 2,500 devices (now 1 devices)"),
     ],
 )
 def test_flips_are_told_in_readable_units(unit: str, now: float, at: float, shown: str) -> None:
     report = text_of(only(edge(), flips=(Flip("it", unit, now, at, "cloud:x"),)))
-    assert f"⇄ it {shown} makes it cloud:x" in report
+    assert f"⇄ With it {shown} it is cloud:x" in report
+
+
+def test_flip_of_a_class_is_told_in_words() -> None:
+    report = text_of(only(edge(), flips=(Flip("privacy", "", "public", "personal", "none"),)))
+    assert "⇄ With data of class personal (now public) no placement is feasible" in report
+
+
+def test_flip_into_doubt_is_told() -> None:
+    flip = Flip("sla.p99", "s", 0.02, 0.01, "unproven")
+    told = "⇄ With a p99 limit below 10.0 ms (now 20.0 ms) nothing is proven any more"
+    assert told in text_of(only(edge(), flips=(flip,)))
 
 
 def test_assumptions_that_have_a_better_basis_say_so() -> None:

@@ -197,7 +197,7 @@ class Flip:
     """Empty for a word."""
     now: float | str
     at: float | str
-    """Middle of the bracket of the change, which is at most 0.5 % wide."""
+    """Middle of the bracket of the change, which is at most 1 % wide."""
     becomes: str
     """Candidate that is chosen beyond it; ``unproven`` or ``none`` where none is."""
 

@@ -22,8 +22,10 @@ from placer.core.workload import DataClass, LatencyTarget, Workload
 
 STEPS = (1.25, 2.0, 5.0, 30.0, 1000.0)
 """Factors from today's value, up and down, among which the nearest change is looked for."""
-TOLERANCE_RATIO = 0.005
+TOLERANCE_RATIO = 0.01
 """Width of the final bracket; the value that is told lies in its middle."""
+BEYOND_RATIO = 1.03
+"""What the decision becomes is told this far beyond the change: narrower bands are passed over."""
 UNPROVEN = "unproven"
 NONE = "none"
 
@@ -101,12 +103,15 @@ def _nearest(
             inside = middle
         else:
             outside, changed = middle, there
+    at = math.sqrt(inside * outside)
+    beyond = at * BEYOND_RATIO if is_up else at / BEYOND_RATIO
+    there = decision(parameter.vary(min(max(beyond, parameter.low), parameter.high)))
     return Flip(
         parameter=parameter.name,
         unit=parameter.unit,
         now=parameter.now,
-        at=math.sqrt(inside * outside),
-        becomes=changed,
+        at=at,
+        becomes=there if there != now else changed,
     )
 
 

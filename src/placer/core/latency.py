@@ -67,8 +67,11 @@ class Composed:
         return self.quantiles_s[:, self.percentiles.index(percentile)]
 
     def latency(self) -> Latency | None:
-        """Return the estimates of the reported quantiles; None for a mere lower bound."""
-        if self.is_lower_bound:
+        """Return the estimates of the reported quantiles; None for a mere lower bound.
+
+        None as well where only the quantiles of targets were read.
+        """
+        if self.is_lower_bound or not set(REPORTED_PERCENTILES) <= set(self.percentiles):
             return None
         p50, p90, p95, p99 = (float(np.median(self.at(p))) for p in REPORTED_PERCENTILES)
         return Latency(p50, p90, p95, p99, float(np.median(self.means_s)))
@@ -242,7 +245,9 @@ class Way:
         return total_s
 
 
-def compose(ways: Sequence[tuple[Way, float]], percentiles: Iterable[float]) -> Composed:
+def compose(
+    ways: Sequence[tuple[Way, float]], percentiles: Iterable[float], *, is_brief: bool = False
+) -> Composed:
     """Compose the latency of requests of which each share takes one way.
 
     Parameters
@@ -251,8 +256,11 @@ def compose(ways: Sequence[tuple[Way, float]], percentiles: Iterable[float]) -> 
         (way, share of the requests); the shares add to 1.
     percentiles
         Asked for beside the reported ones.
+    is_brief
+        Read only those asked for, if any are.
     """
-    wanted = tuple(sorted({*REPORTED_PERCENTILES, *percentiles}))
+    asked = set(percentiles)
+    wanted = tuple(sorted(asked if is_brief and asked else {*REPORTED_PERCENTILES, *asked}))
     draws = DRAWS if max(wanted) <= 0.99 else FAR_TAIL_DRAWS
     parts = []
     left = draws

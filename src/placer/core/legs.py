@@ -176,7 +176,7 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     if not over and (queue is not None or time.measurement is None):
         composed = workings.once(
             ("alone", id(service), queue, _percentiles(workload)),
-            lambda: compose([(way, 1.0)], _percentiles(workload)),
+            lambda: compose([(way, 1.0)], _percentiles(workload), is_brief=workings.is_brief),
         )
     targets, held_back = [], False
     for target in workload.targets:
@@ -302,9 +302,9 @@ def size_fleet(
 ) -> Fleet:
     """Find the fewest shared instances with which the targets are met.
 
-    The search begins at a utilisation of MAX_UTILISATION and ends where waiting is so rare that
-    further instances cannot help: then the fewest at which it adds at most 5 % of the tightest
-    limit (without a target: of the mean service) at the highest percentile asked for.
+    Where they are not met without any waiting either, further instances cannot help: then the
+    fewest at which waiting adds at most 5 % of the tightest limit (without a target: of the mean
+    service) at the highest percentile asked for. Never busier than MAX_UTILISATION.
 
     Parameters
     ----------
@@ -321,24 +321,44 @@ def size_fleet(
         # so many servers that waiting vanishes at this margin (Halfin and Whitt 1981)
         return Fleet(math.ceil(load + 4 * load**0.5), _NO_WAIT)
     percentile = max((target.percentile for target in workload.targets), default=0.99)
-    limits_s = [target.limit_s for target in workload.targets]
-    allowed_s = 0.05 * min(limits_s, default=mean_s)
-    instances = max(1, math.ceil(load / MAX_UTILISATION))
-    modest: Fleet | None = None
-    while True:
-        waits_s = workings.once(
+    allowed_s = 0.05 * min((target.limit_s for target in workload.targets), default=mean_s)
+
+    def waits_s(instances: int) -> FloatArray:
+        return workings.once(
             ("waits", id(way.service), *_demand(workload), share, instances),
-            lambda: queue_waits_s(way.service, workload, instances, share=share),  # noqa: B023 - called at once
+            lambda: queue_waits_s(way.service, workload, instances, share=share),
         )
-        fleet = Fleet(instances, waits_s)
-        wait_s = quantile(waits_s, percentile)
-        if modest is None and wait_s <= allowed_s:
-            modest = fleet
-        if workload.targets and _is_met(replace(way, waits_s=waits_s), workload, workings):
-            return fleet
-        if modest is not None and (not workload.targets or wait_s <= 0.2 * allowed_s):
-            return modest
-        instances += max(1, instances // 20)
+
+    def meets(instances: int) -> bool:
+        return _is_met(replace(way, waits_s=waits_s(instances)), workload, workings)
+
+    def waits_little(instances: int) -> bool:
+        return quantile(waits_s(instances), percentile) <= allowed_s
+
+    fewest = max(1, math.ceil(load / MAX_UTILISATION))
+    most = fewest + math.ceil(load) + 8
+    found = None
+    if workload.targets and _is_met(replace(way, waits_s=_NO_WAIT), workload, workings):
+        found = _smallest(fewest, most, meets)
+    instances = found or _smallest(fewest, most, waits_little) or most
+    return Fleet(instances, waits_s(instances))
+
+
+def _smallest(low: int, high: int, is_enough: Callable[[int], bool]) -> int | None:
+    """Return the smallest number from ``low`` that is enough, by doubling steps and bisecting."""
+    step, last = 1, low - 1
+    while not is_enough(low):
+        if low >= high:
+            return None
+        last, low = low, min(low + step, high)
+        step *= 2
+    while low - last > 1:
+        middle = (last + low) // 2
+        if is_enough(middle):
+            low = middle
+        else:
+            last = middle
+    return low
 
 
 def _is_met(way: Way, workload: Workload, workings: Workings) -> bool:
@@ -353,7 +373,8 @@ def _composed(way: Way, workload: Workload, workings: Workings) -> Composed:
     percentiles = _percentiles(workload)
     key = (id(way.service), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
     return workings.once(
-        ("composed", *key, percentiles), lambda: compose([(way, 1.0)], percentiles)
+        ("composed", *key, percentiles),
+        lambda: compose([(way, 1.0)], percentiles, is_brief=workings.is_brief),
     )
 
 
@@ -389,7 +410,11 @@ def fallback_leg(
         mixed = workings.once(
             ("mixed", id(edge.time), id(cloud.time), environment.path, in_cloud.way.up_bytes,
              in_cloud.way.down_bytes, id(in_cloud.way.waits_s), share, _percentiles(workload)),
-            lambda: compose([(way, 1 - share), (in_cloud.way, share)], _percentiles(workload)),
+            lambda: compose(
+                [(way, 1 - share), (in_cloud.way, share)],
+                _percentiles(workload),
+                is_brief=workings.is_brief,
+            ),
         )  # fmt: skip
         targets = []
         held_back = False
