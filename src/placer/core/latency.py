@@ -417,6 +417,7 @@ def overflow_share(service: ServiceDraws, workload: Workload) -> float:
     return float(overflow(arrivals_s, service.typical(len(arrivals_s))).mean())
 
 
+@lru_cache(maxsize=16)
 def transfer_draws_s(path: NetworkPath, up_bytes: int, down_bytes: int, n: int) -> FloatArray:
     """Return network times of a request and its answer for each replicate, (REPLICATES, n)."""
     uniform = _stratified(n)
