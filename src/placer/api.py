@@ -686,6 +686,16 @@ def _assumptions(
                 "no --wire-input: the raw input tensors",
             )
         )
+    if offers and workload.rate_hz is None:
+        found.append(
+            Assumption(
+                "cost per million",
+                "that of instances which are never idle",
+                "",
+                Basis.ASSUMED,
+                "no --rate: at a low rate it is many times higher",
+            )
+        )
     measured = [site.time.measurement for site in edges if site.time.measurement is not None]
     if measured and options.inputs is None:
         found.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from placer.core.advise import recommend
+from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
 from placer.core.finding import Effect
@@ -325,3 +326,27 @@ def test_unknown_cost_cannot_prove_a_budget() -> None:
 
 def _verdicts(answer: Recommendation) -> dict[str, bool | None]:
     return {candidate.id: candidate.feasible for candidate in answer.candidates}
+
+
+def test_known_part_of_a_cost_over_the_budget_violates_it() -> None:
+    poor = replace(ASK, rate_hz=1.0, budget_usd_per_month=50.0)
+    environment = replace(CLOUD_WINS, device=builders.device(price_usd=None))
+    answer = recommend(builders.model(), poor, environment)
+    fallback = next(one for one in answer.candidates if one.id.startswith("fallback:prefer_cloud"))
+    assert fallback.usd_per_month is None
+    assert fallback.feasible is False
+    assert any("it costs at least $" in found.message for found in fallback.findings)
+
+
+def test_budget_that_the_fast_end_of_an_estimate_keeps_is_unproven() -> None:
+    estimate = ComputeEstimate(0.01, 0.004, 0.025, Level.E5, Basis.CATALOGUE, "test", "")
+    clouds = (CloudSite(builders.offer(), SiteTime(estimate=estimate)),)
+    ask = replace(ASK, rate_hz=10.0, fleet=30, budget_usd_per_month=1000.0)
+    answer = recommend(builders.model(), ask, builders.environment(edges=(), clouds=clouds))
+    (cloud,) = answer.candidates
+    assert cloud.instances is not None
+    assert cloud.instances > 2
+    assert cloud.usd_per_month is not None
+    assert cloud.usd_per_month > 1000
+    (found,) = [one for one in cloud.findings if one.rule == "PLC501"]
+    assert found.effect is Effect.UNPROVEN

@@ -30,6 +30,11 @@ class Money:
     missing: tuple[str, ...]
     """Names of the figures that are not known."""
 
+    @property
+    def least_usd_per_month(self) -> float:
+        """The known part: the cost is at least this."""
+        return sum(usd for _, usd in self.items if usd is not None)
+
 
 def requests_per_month(rate_hz: float, fleet: int) -> float:
     """Return the requests of all devices in a month of 730 hours."""

@@ -5,6 +5,7 @@ A gate that calls ``evaluate`` and a recommendation therefore cannot disagree.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
@@ -166,6 +167,7 @@ def _candidate(
         capacity_hz=leg.capacity_hz,
         demand_hz=leg.demand_hz,
         usd_per_month=money.usd_per_month,
+        least_usd_per_month=_least_usd_per_month(money, cloud, leg),
         missing_prices=money.missing,
         quality=quality,
         doubts=leg.doubts,
@@ -201,6 +203,20 @@ def _candidate(
         quality=quality,
         findings=findings,
     )
+
+
+def _least_usd_per_month(money: Money, cloud: CloudSite | None, leg: Leg) -> float:
+    """Return what the placement costs at least: fewer instances if an estimate is at its fast end.
+
+    Unknown items count as nothing.
+    """
+    least_usd = money.least_usd_per_month
+    estimate = None if cloud is None or cloud.time.measurement else cloud.time.estimate
+    rent_usd = dict(money.items).get("instances")
+    if estimate is None or rent_usd is None or not leg.instances:
+        return least_usd
+    fewest = max(1, math.floor(leg.instances * estimate.low_s / estimate.median_s))
+    return least_usd - rent_usd * (1 - fewest / leg.instances)
 
 
 def _feasible(findings: Sequence[Finding]) -> bool | None:

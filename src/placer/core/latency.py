@@ -222,6 +222,14 @@ class Way:
         """Whether something is unknown, so that the draws bound the latency from below only."""
         return bool(self.unknowns) or (self.path is not None and not lower_bound_known(self.path))
 
+    def own_waits_s(self, n: int) -> FloatArray:
+        """Return ``n`` waits at the one server for each replicate, (REPLICATES, n)."""
+        assert self.queue is not None
+        rate_hz, arrival = self.queue
+        # as many requests again come first: the queue is not empty when a request arrives
+        gaps_s = _gaps(arrival, 2 * n) / rate_hz
+        return single_server_waits_s(gaps_s, self.service.draw(2 * n))[:, n:]
+
     def draw(self, n: int) -> FloatArray:
         """Return ``n`` latencies for each replicate, (REPLICATES, n); the unknown counts nothing.
 
@@ -230,11 +238,7 @@ class Way:
         """
         total_s = self.service.draw(n)
         if self.queue is not None:
-            rate_hz, arrival = self.queue
-            # as many requests again come first: the queue is not empty when a request arrives
-            services_s = self.service.draw(2 * n)
-            gaps_s = _gaps(arrival, 2 * n) / rate_hz
-            total_s = services_s[:, n:] + single_server_waits_s(gaps_s, services_s)[:, n:]
+            total_s = self.service.draw(2 * n)[:, n:] + self.own_waits_s(n)
         if self.waits_s is not None:
             index = (_uniform(2, n) * len(self.waits_s)).astype(np.int64)
             total_s = total_s + self.waits_s[index]
@@ -373,7 +377,8 @@ def judge_composed(
             low_s=low_s,
             high_s=high_s if known and not reasons else None,
             verdict=verdict,
-            probability=probability if known else None,
+            # what is not known or not modelled only adds time: the share would be too high
+            probability=probability if known and not reasons else None,
             reason=reason,
         ),
         held_back,

@@ -20,6 +20,7 @@ from placer.core.estimate import (
 from placer.core.graph import ModelSummary
 from placer.core.latency import (
     CONFIDENCE,
+    DRAWS,
     Composed,
     ServiceDraws,
     Way,
@@ -207,7 +208,7 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
         targets=tuple(targets),
         stages=()
         if workings.is_brief
-        else _compute_stages(time, site.ep, "device", composed if queue is not None else None),
+        else _compute_stages(time, site.ep, "device", None if over else way),
         held_back=held_back,
         capacity_hz=None if capacity_hz is None else capacity_hz * workload.fleet,
         demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
@@ -509,9 +510,7 @@ def _measured_latency(time: SiteTime) -> Latency | None:
     return Latency(p50, p90, p95, p99, float(samples_s.mean()))
 
 
-def _compute_stages(
-    time: SiteTime, ep: str, site: str, with_queue: Composed | None
-) -> tuple[Stage, ...]:
+def _compute_stages(time: SiteTime, ep: str, site: str, way: Way | None) -> tuple[Stage, ...]:
     latency = _measured_latency(time)
     if latency is None:
         return ()
@@ -527,17 +526,15 @@ def _compute_stages(
         basis_of_time(time),
         source,
     )
-    if with_queue is None:
+    if way is None or way.queue is None:
         return (stage,)
-    total = with_queue.latency()
-    if total is None:
-        return (stage,)
+    waits_s = way.own_waits_s(DRAWS)
     queue = Stage(
         StageKind.QUEUE,
         f"{site} ({ep})",
         None,
-        max(0.0, total.p50_s - latency.p50_s),
-        max(0.0, total.p99_s - latency.p99_s),
+        float(np.quantile(waits_s, 0.5)),
+        float(np.quantile(waits_s, 0.99)),
         basis_of_time(time),
         "simulated first-come-first-served queue on the service samples",
     )

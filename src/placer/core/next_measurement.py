@@ -228,8 +228,20 @@ def _by_findings(
         )
     if effects == {"PLC501"}:
         missing = next(found for found in best.findings if found.rule == "PLC501")
+        options = [
+            f"--{kind} FILE"
+            for kind, words in (
+                ("device", ("device price", "device power")),
+                ("network", ("data plan",)),
+                ("cloud", ("instance price", "egress price")),
+            )
+            if any(word in missing.message for word in words)
+        ]
         return NextMeasurement(
-            "the missing price", missing.message, f"{again} --device FILE --network FILE"
+            "the missing figure (docs/catalogue.md has the form of a file; for this machine "
+            "`here: true` with its price and power)",
+            missing.message,
+            " ".join([again, *options]),
         )
     if "PLC102" in effects:
         return NextMeasurement(

@@ -51,7 +51,9 @@ def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective)
         case Objective.MARGIN if candidate.targets:
             mine, other = margin_ratio(candidate), margin_ratio(chosen)
             if math.isfinite(mine) and math.isfinite(other) and f"{mine:.0%}" != f"{other:.0%}":
-                return f"a margin of {mine:.0%} to the target, the choice has {other:.0%}"
+                return (
+                    f"its bound keeps {mine:.0%} of the limit free, that of the choice {other:.0%}"
+                )
         case _:
             pass
     return None

@@ -375,6 +375,8 @@ def _judged(target: TargetVerdict | None) -> Cell:
 def _steadiness(candidate: Candidate) -> str:
     latency = candidate.latency
     ratio = latency.steadiness_ratio if latency is not None and latency.p50_s > 0 else None
+    if _is_known(ratio) and ratio < 1.005 and candidate.basis is not Basis.MEASURED:
+        return UNKNOWN  # a modelled time has no tail of its own
     return f"{ratio:.2f}×" if _is_known(ratio) else UNKNOWN
 
 

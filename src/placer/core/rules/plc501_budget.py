@@ -11,6 +11,16 @@ def _check(case: Case) -> tuple[Finding, ...]:
     budget = case.workload.budget_usd_per_month
     if budget is None:
         return ()
+    if case.least_usd_per_month > budget:
+        least = "" if case.usd_per_month == case.least_usd_per_month else "at least "
+        return finding(
+            "PLC501",
+            case,
+            f"it costs {least}{format_usd(case.least_usd_per_month)} per month, "
+            f"the budget is {format_usd(budget)}",
+            "a cheaper site, a lower rate, smaller requests, or a larger budget",
+            effect=Effect.VIOLATED,
+        )
     if case.usd_per_month is None:
         missing = ", ".join(case.missing_prices) or "a price"
         return finding(
@@ -26,9 +36,10 @@ def _check(case: Case) -> tuple[Finding, ...]:
     return finding(
         "PLC501",
         case,
-        f"it costs {format_usd(case.usd_per_month)} per month, the budget is {format_usd(budget)}",
-        "a cheaper site, a lower rate, smaller requests, or a larger budget",
-        effect=Effect.VIOLATED,
+        f"it costs {format_usd(case.usd_per_month)} per month by the estimate, the budget is "
+        f"{format_usd(budget)}, but it may be as little as {format_usd(case.least_usd_per_month)}",
+        "measure the model on the site: placer profile MODEL --site NAME --save FILE",
+        effect=Effect.UNPROVEN,
     )
 
 
