@@ -287,3 +287,20 @@ def test_region_of_an_entry_is_named_in_the_hint(run: Run) -> None:
     result = run("catalog", "show", "aws-g6.xlarge@eu-north-1")
     assert result.code == 2
     assert "`placer catalog show aws-g6.xlarge`" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--threads", "100000"), "no number of threads"),
+        (("--sla", "9e99s"), "no latency that anything has"),
+        (("--sla", "1e-30ms"), "no latency that anything has"),
+        (("--rate", "1/day", "--budget", "1e308USD/month"), "is too large"),
+    ],
+)
+def test_figures_out_of_range_are_refused(
+    run: Run, small_model: str, arguments: tuple[str, ...], message: str
+) -> None:
+    result = run("recommend", small_model, *arguments)
+    assert result.code == 2
+    assert message in result.err

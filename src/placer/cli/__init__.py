@@ -28,6 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+    for name in ("SIGTERM", "SIGHUP"):  # they would leave temporary files behind
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     code = _run(sys.argv[1:])
     if code == EXIT_INTERRUPTED or interrupts:
         # Python would die of the signal where the interrupt came inside of an exec

@@ -25,6 +25,9 @@ from placer.core.workload import Arrival, DataClass, LatencyTarget, Objective, W
 DEFAULT_PERCENTILE = 0.99
 MAX_FLEET = 100_000_000
 MAX_RATE_HZ = 1e6
+MAX_THREADS = 1024
+MAX_BUDGET_USD_PER_MONTH = 1e12
+LIMIT_RANGE_S = (1e-9, 366 * 86400.0)
 MIN_RATE_HZ = 1 / (366 * 86400)
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -43,6 +46,10 @@ def parse_targets(texts: Sequence[str]) -> tuple[LatencyTarget, ...]:
         name, separator, limit = text.partition("=")
         percentile = parse_percentile(name, what="--sla") if separator else DEFAULT_PERCENTILE
         limit_s = parse_duration_s(limit if separator else text, what="--sla")
+        if not LIMIT_RANGE_S[0] <= limit_s <= LIMIT_RANGE_S[1]:
+            raise UsageError(
+                f"--sla {text} is no latency that anything has", hint="between 1ns and 366d"
+            )
         if percentile in targets and targets[percentile].limit_s != limit_s:
             raise UsageError(
                 f"--sla gives {format_percentile(percentile)} two limits",
@@ -87,6 +94,9 @@ def parse_workload(
             raise UsageError(
                 f"{option} needs the rate of requests", hint="add --rate, for instance --rate 30/s"
             )
+    budget_usd = None if budget is None else parse_usd_per_month(budget, what="--budget")
+    if budget_usd is not None and budget_usd > MAX_BUDGET_USD_PER_MONTH:
+        raise UsageError(f"--budget {budget} is too large", hint="at most 1e12USD/month")
     if fleet > 1 and rate is None:
         raise UsageError("--fleet needs the rate of one device", hint="add --rate")
     if any(not name.strip() for name in region):
@@ -102,9 +112,7 @@ def parse_workload(
         rate_hz=_parse_rate_hz(rate),
         arrival=parse_word(arrival, Arrival, what="--arrival") or Arrival.PERIODIC,
         fleet=fleet,
-        budget_usd_per_month=None
-        if budget is None
-        else parse_usd_per_month(budget, what="--budget"),
+        budget_usd_per_month=budget_usd,
         objective=parse_word(objective, Objective, what="--objective"),
     )
 
@@ -161,8 +169,8 @@ def parse_settings(threads: int | None, spinning: bool | None) -> SessionSetting
     """Return the session settings that the options fix; None: let placer try the usual ones."""
     if threads is None and spinning is None:
         return None
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads {threads} is no number of threads", hint="1 or more")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise UsageError(f"--threads {threads} is no number of threads", hint=f"1 to {MAX_THREADS}")
     from placer.profiling.machine import usable_cores
 
     count = usable_cores() if threads is None else threads

@@ -11,6 +11,7 @@ from types import TracebackType
 import typer
 
 from placer.cli import interrupts
+from placer.core.errors import MeasuringError
 
 
 def wants_color() -> bool:
@@ -71,6 +72,11 @@ def emit(outputs: Sequence[tuple[str, str | None]], render: Callable[[str], str]
     for name, path in outputs:
         text = render(name)
         if path is None:
+            if sys.stdout is None:
+                raise MeasuringError(
+                    "standard output is closed, the answer is lost",
+                    hint=f"give it a file: --output {name}=FILE",
+                )
             typer.echo(text, nl=not text.endswith("\n"))
         else:
             write_atomically(path, text)
