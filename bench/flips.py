@@ -4,7 +4,9 @@
 
 For every flip of every workload the question is asked again 3 % before and 3 % after it, by the
 code that ranks placements and without anything that the solver worked out. Printed: how many
-flips give the old decision before and the new one after, and how long a workload with all its
+flips give the old decision before and the new one after (the solver, too, reads what a decision
+becomes 3 % beyond the change, so the second half shows repeatability more than foresight), and how
+long a workload with all its
 flips and its next measurement takes.
 """
 

@@ -20,7 +20,7 @@ from placer.core.workload import Arrival
 
 LIMIT_RATIO = 0.02
 UTILISATIONS = (0.3, 0.5, 0.7, 0.8)
-SERVERS = (1, 2, 4)
+SERVERS = (1, 2, 4, 8)
 
 
 def mean_wait_md1_s(utilisation: float) -> float:
