@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from statistics import NormalDist
 
 import numpy as np
 
@@ -499,7 +500,5 @@ def _gaps(arrival: Arrival, n: int) -> FloatArray:
 @cache
 def normal_grid() -> FloatArray:
     """Return one standard normal quantile per replicate, evenly spread, in a fixed random order."""
-    from scipy.special import ndtri
-
     order = np.random.default_rng(SEED).permutation(REPLICATES)
-    return np.asarray(ndtri((order + 0.5) / REPLICATES))
+    return np.array([NormalDist().inv_cdf((place + 0.5) / REPLICATES) for place in order])

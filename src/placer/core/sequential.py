@@ -22,11 +22,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from placer.core.beta import binomial_cdf, log_beta, log_beta_cdf
 from placer.core.errors import InputError, UsageError
 from placer.core.estimate import Verdict
 from placer.core.units import format_duration, format_percentile
@@ -166,12 +168,9 @@ def _binomial_quantile(probability: float, count: int, chance: float) -> int:
 
     Strictly: where the tail equals the level but for rounding, the next number is meant.
     """
-    from scipy.special import bdtr, bdtrik  # scipy.stats would take ten times as long to import
-
-    number = max(0, int(bdtrik(probability, count, chance)) - 1)
-    while number < count and bdtr(number, count, chance) <= probability:
-        number += 1
-    return number
+    return bisect_left(
+        range(count), True, key=lambda number: binomial_cdf(number, count, chance) > probability
+    )
 
 
 def _midranks(values: Floats, ordered: Floats) -> Floats:
@@ -311,16 +310,12 @@ def _log_evidence(misses: float, runs: float, allowed: float, block: float) -> t
     Uniform mixtures of the likelihood ratio against a miss probability of ``allowed``: over
     [0, allowed] for met, [allowed, 1] for violated.
     """
-    from scipy.special import betainc, betaln
-
     a = misses / block + 1
     c = (runs - misses) / block + 1
-    log_beta = float(betaln(a, c))
-    below, above = float(betainc(a, c, allowed)), float(betainc(c, a, 1 - allowed))
     log_allowed, log_rest = math.log(allowed), math.log1p(-allowed)
-    ratio = log_beta - (a - 1) * log_allowed - (c - 1) * log_rest
-    met = ratio + math.log(below) - log_allowed if below > 0 else -math.inf
-    violated = ratio + math.log(above) - log_rest if above > 0 else -math.inf
+    ratio = log_beta(a, c) - (a - 1) * log_allowed - (c - 1) * log_rest
+    met = ratio + log_beta_cdf(a, c, allowed) - log_allowed
+    violated = ratio + log_beta_cdf(c, a, 1 - allowed) - log_rest
     return met, violated
 
 
@@ -525,8 +520,17 @@ def _valid_bounds(
     runs = ordered.size
     if runs < max(MIN_RUNS, MIN_BLOCKS * block):
         return None, None
+    too_many, enough = _bound_misses(runs, allowed, block)
+    return (
+        float(ordered[runs - enough] / margin_factor) if enough <= runs else None,
+        float(ordered[runs - too_many] * margin_factor) if too_many > 0 else None,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _bound_misses(runs: int, allowed: float, block: int) -> tuple[int, int]:
+    """Return the fewest misses that do not prove met, and the fewest that prove violated."""
     settled = -math.log(ALPHA)
-    # fewest misses that do not prove met; fewest that prove violated
     too_many = bisect_left(
         range(runs + 1),
         True,
@@ -537,10 +541,7 @@ def _valid_bounds(
         True,
         key=lambda misses: _log_evidence(misses, runs, allowed, block)[1] >= settled,
     )
-    return (
-        float(ordered[runs - enough] / margin_factor) if enough <= runs else None,
-        float(ordered[runs - too_many] * margin_factor) if too_many > 0 else None,
-    )
+    return too_many, enough
 
 
 def _reason(
