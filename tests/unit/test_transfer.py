@@ -1,4 +1,5 @@
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from placer.core.errors import UsageError
 from placer.core.transfer import (
     INITIAL_WINDOW_SEGMENTS,
     MAX_WINDOW_SEGMENTS,
+    FloatArray,
     draw_rates,
     draw_rtt_s,
     known_percentile,
@@ -208,9 +210,14 @@ def test_known_percentile_is_what_the_figures_support() -> None:
     assert known_percentile(replace(PATH, rtt_samples_s=(0.01,) * 5)) == 0.0
 
 
+def lognormal(n: int) -> Callable[[float], FloatArray]:
+    z = np.random.default_rng(1).standard_normal(n)
+    return lambda sigma: np.exp(sigma * z)
+
+
 def test_rates_meet_their_median_and_5th_percentile() -> None:
     path = replace(PATH, uplink_p5_bytes_per_s=6e6)
-    uplink, downlink = draw_rates(path, np.random.default_rng(1).standard_normal(40_000))
+    uplink, downlink = draw_rates(path, lognormal(40_000))
     assert uplink is not None
     assert downlink is not None
     assert np.median(uplink) == pytest.approx(12e6, rel=0.02)
@@ -220,7 +227,7 @@ def test_rates_meet_their_median_and_5th_percentile() -> None:
 
 def test_both_directions_are_slow_together() -> None:
     path = replace(PATH, uplink_p5_bytes_per_s=6e6, downlink_p5_bytes_per_s=3e6)
-    uplink, downlink = draw_rates(path, np.random.default_rng(1).standard_normal(1000))
+    uplink, downlink = draw_rates(path, lognormal(1000))
     assert uplink is not None
     assert downlink is not None
     assert np.array_equal(np.argsort(uplink), np.argsort(downlink))
@@ -228,12 +235,12 @@ def test_both_directions_are_slow_together() -> None:
 
 def test_unknown_rates_stay_unknown() -> None:
     path = replace(PATH, uplink_bytes_per_s=None, downlink_bytes_per_s=None)
-    assert draw_rates(path, np.zeros(3)) == (None, None)
+    assert draw_rates(path, lognormal(3)) == (None, None)
 
 
 def test_rejects_a_slow_end_above_the_median() -> None:
     with pytest.raises(UsageError, match=r"uplink of network 'fibre'.*above its median"):
-        draw_rates(replace(PATH, uplink_p5_bytes_per_s=13e6), np.zeros(3))
+        draw_rates(replace(PATH, uplink_p5_bytes_per_s=13e6), lognormal(3))
 
 
 def test_a_fully_known_lossless_path_has_no_weakness_up_to_its_last_quantile() -> None:

@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is not None:
         return _run(arguments)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # we have no matrices: no idle threads
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     for name in ("SIGTERM", "SIGHUP"):  # they would leave temporary files behind

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from statistics import NormalDist
 
 import numpy as np
@@ -437,8 +437,7 @@ def transfer_draws_s(path: NetworkPath, up_bytes: int, down_bytes: int, n: int) 
         rtt_s = _rtt_of_quantiles_s(path.rtt_quantiles_s, n)
     else:
         rtt_s = np.zeros((REPLICATES, n))
-    z = _normal(n)
-    rates = draw_rates(path, z)
+    rates = draw_rates(path, partial(_lognormal, n))
     uplink, downlink = (np.inf if rate is None else rate for rate in rates)
     return request_s(
         path,
@@ -480,6 +479,12 @@ def _stratified(n: int) -> FloatArray:
     rng = np.random.default_rng((SEED, 3))
     strata = rng.permuted(np.tile(np.arange(n), (REPLICATES, 1)), axis=1)
     return np.asarray((strata + rng.random((REPLICATES, n))) / n)
+
+
+@lru_cache(maxsize=8)
+def _lognormal(n: int, sigma: float) -> FloatArray:
+    """Return factors of median 1, (REPLICATES, n)."""
+    return np.exp(sigma * _normal(n))
 
 
 @cache

@@ -440,7 +440,8 @@ def judge(
             low_s = ceiling_s if whole_low_s is None else max(ceiling_s, whole_low_s)
         if is_high_far:
             high_s = floor_s if whole_high_s is None else min(floor_s, whole_high_s)
-            high_s = min(high_s, _least_met_s(values, ordered, lengths, allowed, margin_factor))
+            least_s = _least_met_s(values.tobytes(), tuple(lengths), allowed, margin_factor)
+            high_s = min(high_s, least_s)
     if not may_claim_violated:
         low_s = None
     if high_s is not None and high_s <= target.limit_s:
@@ -483,13 +484,17 @@ def judge(
     )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
 def _least_met_s(
-    values: Floats, ordered: Floats, lengths: Sequence[int], allowed: float, margin_factor: float
+    series: bytes, lengths: tuple[int, ...], allowed: float, margin_factor: float
 ) -> float:
     """Return about the least limit that the samples prove, each limit judged by what is near it.
 
-    Found between the quantile and a limit that no sample is near, to 2 %.
+    Found between the quantile and a limit that no sample is near, to 2 %. The samples come as
+    bytes, so that the same series need not be searched again for another limit.
     """
+    values = np.frombuffer(series)
+    ordered = np.sort(values)
 
     def is_met(limit_s: float) -> bool:
         borders = (limit_s / NEAR_FACTOR / margin_factor, limit_s * NEAR_FACTOR * margin_factor)

@@ -9,6 +9,7 @@ it is below the measured time. Loss and BBR pacing are not modelled: see `weakne
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -78,10 +79,12 @@ def one_way_s(
     """
     packets = math.ceil(n_bytes / MSS_BYTES)
     time_s = rtt_s / 2 + (n_bytes + packets * PACKET_OVERHEAD_BYTES) / rate_bytes_per_s
-    packet_s = (MSS_BYTES + PACKET_OVERHEAD_BYTES) / rate_bytes_per_s
-    ack_after_s = rtt_s + packet_s + PACKET_OVERHEAD_BYTES / reverse_bytes_per_s
     window = min(initial_window_segments or MAX_WINDOW_SEGMENTS, MAX_WINDOW_SEGMENTS)
     left = packets - window
+    if left <= 0:
+        return np.asarray(time_s, dtype=np.float64)
+    packet_s = (MSS_BYTES + PACKET_OVERHEAD_BYTES) / rate_bytes_per_s
+    ack_after_s = rtt_s + packet_s + PACKET_OVERHEAD_BYTES / reverse_bytes_per_s
     while left > 0:
         is_capped = window == MAX_WINDOW_SEGMENTS
         stalls = math.ceil(left / window) if is_capped else 1
@@ -209,11 +212,13 @@ def known_percentile(path: NetworkPath) -> float:
 
 
 def draw_rates(
-    path: NetworkPath, z: FloatArray
+    path: NetworkPath, lognormal: Callable[[float], FloatArray]
 ) -> tuple[FloatArray | float | None, FloatArray | float | None]:
-    """Return uplink and downlink in bytes per second at standard normals, shape as `z`.
+    """Return uplink and downlink in bytes per second.
 
-    A rate that is known at its median alone is one number, an unknown one None.
+    ``lognormal`` gives random factors of median 1 whose logarithms have the standard deviation it
+    is called with; the rates take their shape. A rate that is known at its median alone is one
+    number, an unknown one None.
 
     Log-normal through the median and the 5th percentile where both are known, else the median.
     Both directions share one draw: what slows a link down (distance, load) slows both.
@@ -224,13 +229,17 @@ def draw_rates(
         A 5th percentile lies above its median.
     """
     return (
-        _rate(path, "uplink", path.uplink_bytes_per_s, path.uplink_p5_bytes_per_s, z),
-        _rate(path, "downlink", path.downlink_bytes_per_s, path.downlink_p5_bytes_per_s, z),
+        _rate(path, "uplink", path.uplink_bytes_per_s, path.uplink_p5_bytes_per_s, lognormal),
+        _rate(path, "downlink", path.downlink_bytes_per_s, path.downlink_p5_bytes_per_s, lognormal),
     )
 
 
 def _rate(
-    path: NetworkPath, what: str, median: float | None, p5: float | None, z: FloatArray
+    path: NetworkPath,
+    what: str,
+    median: float | None,
+    p5: float | None,
+    lognormal: Callable[[float], FloatArray],
 ) -> FloatArray | float | None:
     if median is None or p5 is None:
         return median
@@ -239,7 +248,8 @@ def _rate(
             f"the {what} of network '{path.name}' has its 5th percentile above its median",
             hint=f"{what}_p5 is the slow end: it must not exceed {what}",
         )
-    return np.asarray(median * np.exp(math.log(median / p5) / _Z95 * z), dtype=np.float64)
+    # rounded, so that a path at another rate of the same spread meets the same factors
+    return median * lognormal(round(math.log(median / p5) / _Z95, 9))
 
 
 def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
