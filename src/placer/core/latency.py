@@ -14,6 +14,7 @@ from functools import cache, lru_cache, partial
 from statistics import NormalDist
 
 import numpy as np
+import numpy.typing as npt
 
 from placer.core.environment import Basis, NetworkPath
 from placer.core.estimate import Latency, TargetVerdict, Verdict
@@ -241,8 +242,7 @@ class Way:
         if self.queue is not None:
             total_s = self.service.draw(2 * n)[:, n:] + self.own_waits_s(n)
         if self.waits_s is not None:
-            index = (_uniform(2, n) * len(self.waits_s)).astype(np.int64)
-            total_s = total_s + self.waits_s[index]
+            total_s = total_s + self.waits_s[_picks(n, len(self.waits_s))]
         if self.path is not None:
             total_s = total_s + transfer_draws_s(
                 self.path, self.up_bytes or 0, self.down_bytes or 0, n
@@ -471,6 +471,12 @@ def _rtt_of_quantiles_s(quantiles_s: tuple[tuple[float, float], ...], n: int) ->
 def _uniform(part: int, n: int) -> FloatArray:
     """Uniform random numbers of one part of a latency, (REPLICATES, n)."""
     return np.random.default_rng((SEED, part)).random((REPLICATES, n))
+
+
+@lru_cache(maxsize=8)
+def _picks(n: int, count: int) -> npt.NDArray[np.int64]:
+    """Return random places in a series of ``count``, (REPLICATES, n)."""
+    return (_uniform(2, n) * count).astype(np.int64)
 
 
 @cache

@@ -55,14 +55,23 @@ def waits_s(arrivals_s: FloatArray, services_s: FloatArray, servers: int) -> Flo
     if servers == 1:
         gaps_s = np.diff(arrivals_s, prepend=arrivals_s[0])
         return single_server_waits_s(gaps_s, services_s)
+    if _most_at_once(arrivals_s, services_s) <= servers:
+        return np.zeros(len(arrivals_s))
     free_at_s = [float(arrivals_s[0])] * servers
-    found = np.empty(len(arrivals_s))
-    pairs = zip(arrivals_s.tolist(), services_s.tolist(), strict=True)
-    for index, (arrival_s, service_s) in enumerate(pairs):
-        wait_s = max(0.0, free_at_s[0] - arrival_s)
-        found[index] = wait_s
-        heapq.heapreplace(free_at_s, arrival_s + wait_s + service_s)
-    return found
+    found = []
+    for arrival_s, service_s in zip(arrivals_s.tolist(), services_s.tolist(), strict=True):
+        start_s = free_at_s[0]
+        if start_s < arrival_s:
+            start_s = arrival_s
+        found.append(start_s - arrival_s)
+        heapq.heapreplace(free_at_s, start_s + service_s)
+    return np.array(found)
+
+
+def _most_at_once(arrivals_s: FloatArray, services_s: FloatArray) -> int:
+    """Return the most requests in service at once if each had a server of its own."""
+    ended = np.searchsorted(np.sort(arrivals_s + services_s), arrivals_s, "right")
+    return int(np.max(np.arange(1, len(arrivals_s) + 1) - ended))
 
 
 def single_server_waits_s(gaps_s: FloatArray, services_s: FloatArray) -> FloatArray:

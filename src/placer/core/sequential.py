@@ -163,6 +163,7 @@ def quantile_bounds(
     return low, high
 
 
+@lru_cache(maxsize=1024)
 def _binomial_quantile(probability: float, count: int, chance: float) -> int:
     """Return the smallest number of successes whose distribution function exceeds a probability.
 

@@ -68,8 +68,6 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             text=True,
-            # numpy's threads would spin while they start, beside what is measured
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C is ours to handle, then we end the child
         )
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()

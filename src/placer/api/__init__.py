@@ -1,0 +1,217 @@
+"""The Python interface: reads, measures and asks the core. It prints nothing and never exits.
+
+``placer.cli`` is a thin shell around it: it parses options, shows progress and renders.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from placer.api.measuring import MeasuringOptions, Say, measure_here, say_nothing, start_spares
+from placer.core.finding import Finding
+from placer.core.graph import ModelSummary
+from placer.core.measurement import Machine, Measurement
+from placer.core.runtime import parse_ep
+from placer.core.workload import Workload
+
+if TYPE_CHECKING:
+    from placer.core.estimate import Recommendation
+    from placer.core.rules.rule import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What ``profile`` returns: measurements, and what could not be measured."""
+
+    model: ModelSummary
+    measurements: tuple[Measurement, ...]
+    failures: tuple[tuple[str, Failure], ...]
+    """(execution provider, why)."""
+
+
+def profile(
+    model: str,
+    *,
+    workload: Workload | None = None,
+    options: MeasuringOptions | None = None,
+    as_of: datetime.date | None = None,
+    progress: Say = say_nothing,
+    warn: Say = say_nothing,
+) -> Profile:
+    """Measure a model on the execution providers of this machine.
+
+    Parameters
+    ----------
+    model
+        Path of an ONNX file.
+    workload
+        Its targets decide when enough runs were taken, its rate how long to idle between them.
+    progress, warn
+        Called with one line of text each.
+
+    Raises
+    ------
+    UsageError, InputError
+        Bad options, or a model that cannot be read.
+    """
+    options = options or MeasuringOptions()
+    workload = workload or Workload()
+    with start_spares(is_wanted=True) as spares:
+        from placer.onnx_files.reader import read_model
+
+        summary = read_model(model, shapes=dict(options.shapes or {}))
+        results = measure_here(
+            summary, workload, options, as_of or _today(), spares, progress, warn
+        )
+    return Profile(
+        summary,
+        tuple(result for result in results.values() if isinstance(result, Measurement)),
+        tuple(
+            (ep, result) for ep, result in results.items() if not isinstance(result, Measurement)
+        ),
+    )
+
+
+def recommend(
+    model: str,
+    *,
+    workload: Workload | None = None,
+    device: str | None = None,
+    network: str | None = None,
+    clouds: Sequence[str] = (),
+    evidence: Sequence[str] = (),
+    measure: bool = True,
+    options: MeasuringOptions | None = None,
+    as_of: datetime.date | None = None,
+    question: str = "",
+    progress: Say = say_nothing,
+    warn: Say = say_nothing,
+) -> Recommendation:
+    """Say where a model should run.
+
+    Parameters
+    ----------
+    model
+        Path of an ONNX file.
+    device, network, clouds
+        Catalogue names or profile files; None or empty: this machine, an assumed fibre line, the
+        cheapest CPU and the cheapest GPU offer.
+    evidence
+        Evidence files or directories, each optionally as ``SITE=PATH``.
+    measure
+        False: rely on evidence and the catalogue alone.
+    question
+        The command that was typed, for advice that repeats it.
+
+    Raises
+    ------
+    UsageError, InputError
+        Bad options, or a file that cannot be read.
+    MeasuringError
+        An execution provider named in the options cannot be used, and no other was measured.
+    """
+    options = options or MeasuringOptions()
+    workload = workload or Workload()
+    today = as_of or _today()
+    with start_spares(is_wanted=measure and device is None and not evidence) as spares:
+        from placer.api.assumptions import ELECTRICITY_USD_PER_KWH, assumptions_of
+        from placer.api.evidence import check_all_used, matching_evidence
+        from placer.api.sites import (
+            check_named_eps,
+            check_regions,
+            cloud_site,
+            device_here,
+            edge_sites,
+            load_offers,
+            load_path,
+        )
+        from placer.core import advise
+        from placer.core.placement import Environment
+        from placer.files import catalogue
+        from placer.onnx_files.reader import read_model
+
+        summary = read_model(model, shapes=dict(options.shapes or {}))
+        site_device = device_here() if device is None else catalogue.load_device(device)
+        path, fastest, possible = load_path(network)
+        check_regions(workload.regions)
+        records, findings = matching_evidence(evidence, summary)
+        offers = load_offers(clouds, workload, [site for site, _ in records])
+        edges = edge_sites(
+            site_device, summary, workload, records, options, measure, today, spares, progress, warn
+        )
+        cloud_sites = tuple(cloud_site(offer, summary, records, edges, today) for offer in offers)
+        check_named_eps(options, edges)
+        check_all_used(records, site_device, offers)
+        environment = Environment(
+            device=site_device,
+            path=path,
+            edges=edges,
+            clouds=cloud_sites,
+            fastest_path=fastest,
+            possible_paths=possible,
+            electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
+            assumptions=assumptions_of(
+                summary,
+                workload,
+                site_device,
+                path,
+                offers,
+                edges,
+                options,
+                network is None,
+                not clouds,
+            ),
+            findings=findings,
+            question=question,
+        )
+        return advise.recommend(summary, workload, environment)
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(tz=datetime.UTC).date()
+
+
+def measuring_failure(answer: Recommendation, named_eps: Sequence[str]) -> Finding | None:
+    """Return the finding by which measuring failed although there is an answer; None: it did not.
+
+    It failed if a named execution provider could not be used, or if none could and nothing else
+    is feasible.
+    """
+    failed = {
+        candidate.sites[0].ep: found
+        for candidate in answer.candidates
+        if candidate.placement == "edge"
+        for found in candidate.findings
+        if found.rule in ("PLC402", "PLC404") or (found.rule == "PLC401" and not candidate.stages)
+    }
+    for name in named_eps:
+        if parse_ep(name) in failed:
+            return failed[parse_ep(name)]
+    measured = [
+        candidate
+        for candidate in answer.candidates
+        if candidate.placement == "edge" and candidate.sites[0].ep not in failed
+    ]
+    if failed and not measured and answer.decision.feasible is not True:
+        return next(iter(failed.values()))
+    return None
+
+
+def this_machine() -> Machine:
+    """Return the identity of this machine as evidence records it."""
+    from placer.profiling.machine import describe_machine
+
+    return describe_machine()
+
+
+__all__ = [
+    "MeasuringOptions",
+    "Profile",
+    "measuring_failure",
+    "profile",
+    "recommend",
+    "this_machine",
+]

@@ -1,0 +1,123 @@
+"""What an answer takes for granted, told with its source."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from placer.api.measuring import MeasuringOptions
+from placer.core.environment import Assumption, Basis, CloudOffer, Device, NetworkPath
+from placer.core.graph import ModelSummary
+from placer.core.placement import EdgeSite
+from placer.core.units import format_bytes, format_duration
+from placer.core.workload import Workload
+
+ELECTRICITY_USD_PER_KWH = 0.1648
+ELECTRICITY_SOURCE = "US residential mean 2024, 16.48 US cents per kWh (Statista)"
+
+
+def assumptions_of(
+    summary: ModelSummary,
+    workload: Workload,
+    device: Device,
+    path: NetworkPath,
+    offers: Sequence[CloudOffer],
+    edges: Sequence[EdgeSite],
+    options: MeasuringOptions,
+    network_is_assumed: bool,
+    clouds_are_assumed: bool,
+) -> tuple[Assumption, ...]:
+    """Return what nobody stated or measured and the answer needs all the same."""
+    from placer.profiling.sampling import MAX_GAP_S
+
+    found = []
+    if network_is_assumed:
+        found.append(
+            Assumption("network", path.name, "", Basis.ASSUMED, f"no --network; {path.source}")
+        )
+    if offers:
+        found.append(
+            Assumption(
+                "connection",
+                path.connection,
+                "",
+                Basis.ASSUMED if network_is_assumed else path.basis,
+                f"{'TLS' if path.is_encrypted else 'no TLS'}, kept open between requests"
+                if path.connection == "warm"
+                else "as the network profile says",
+            )
+        )
+        found.append(
+            Assumption(
+                "server location",
+                "where the network profile was measured to",
+                "",
+                Basis.ASSUMED,
+                "the way from there to the cloud region is not added",
+            )
+        )
+    if clouds_are_assumed:
+        names = ", ".join(f"{offer.name}@{offer.region}" for offer in offers)
+        found.append(
+            Assumption(
+                "cloud", names, "", Basis.ASSUMED, "no --cloud: the cheapest CPU and GPU offer"
+            )
+        )
+    if offers and workload.wire_input_bytes is None and summary.input_bytes is not None:
+        found.append(
+            Assumption(
+                "request size",
+                format_bytes(summary.input_bytes),
+                "",
+                Basis.ASSUMED,
+                "no --wire-input: the raw input tensors",
+            )
+        )
+    if offers and workload.rate_hz is None:
+        found.append(
+            Assumption(
+                "cost per million",
+                "that of instances which are never idle",
+                "",
+                Basis.ASSUMED,
+                "no --rate: at a low rate it is many times higher",
+            )
+        )
+    measured = [site.time.measurement for site in edges if site.time.measurement is not None]
+    if measured and options.inputs is None:
+        found.append(
+            Assumption(
+                "inputs", measured[0].input_source, "", Basis.ASSUMED, "no --inputs: generated"
+            )
+        )
+    if measured and workload.rate_hz is not None:
+        idle_s = 1 / workload.rate_hz - min(measured[0].samples_s)
+        if idle_s > MAX_GAP_S:
+            found.append(
+                Assumption(
+                    "idle time between runs",
+                    format_duration(MAX_GAP_S),
+                    "",
+                    Basis.ASSUMED,
+                    f"in place of {format_duration(idle_s)}: longer gaps made no run slower",
+                )
+            )
+    if device.price_usd is not None and device.power_w is not None:
+        found.append(
+            Assumption(
+                "electricity price",
+                f"{ELECTRICITY_USD_PER_KWH}",
+                "USD/kWh",
+                Basis.ASSUMED,
+                ELECTRICITY_SOURCE,
+            )
+        )
+        found.append(
+            Assumption(
+                "device cost",
+                "written off over 36 months, powered around the clock",
+                "",
+                Basis.ASSUMED,
+                "straight line, the usual life of computers in accounting",
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,101 @@
+"""Recorded evidence that bears on a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placer.core.environment import CloudOffer, Device
+from placer.core.errors import UsageError, near_match
+from placer.core.finding import Effect, Finding, Severity
+from placer.core.graph import ModelSummary
+
+if TYPE_CHECKING:
+    from placer.files.evidence import Evidence
+
+
+def matching_evidence(
+    paths: Sequence[str], summary: ModelSummary
+) -> tuple[tuple[tuple[str | None, Evidence], ...], tuple[Finding, ...]]:
+    """Return (site, evidence) of this model, and findings on evidence of others."""
+    from placer.files.evidence import read_evidence
+
+    records: list[tuple[str | None, Evidence]] = []
+    findings = []
+    digests = sorted(digest for _, digest in summary.subjects)
+    shapes = {(spec.name, spec.shape) for spec in summary.inputs}
+    for text in paths:
+        named, separator, path = text.partition("=")
+        if not separator or Path(text).exists():
+            named, path = "", text
+        if not path:
+            raise UsageError(f"--evidence '{text}' names no file", hint="--evidence [SITE=]PATH")
+        for record in read_evidence([path]):
+            measurement = record.measurement
+            if sorted(digest for _, digest in measurement.subjects) != digests:
+                why = "of another model"
+            elif set(measurement.input_shapes) != shapes:
+                why = "of other input shapes"
+            else:
+                records.append((_site_label(named or record.site, record), record))
+                continue
+            findings.append(
+                Finding(
+                    "PLC601",
+                    Severity.WARNING,
+                    Effect.NONE,
+                    f"{record.path} is evidence {why} and was left aside",
+                    f"measure it there: placer profile {summary.path} --save FILE",
+                    record.path,
+                )
+            )
+    seen: dict[tuple[str | None, str], str] = {}
+    for site, record in records:
+        key = (site, record.measurement.ep)
+        if key in seen and seen[key] != record.path:
+            raise UsageError(
+                f"{seen[key]} and {record.path} are both evidence of "
+                f"{site or 'this machine'} ({record.measurement.ep})",
+                hint="give the one that counts",
+            )
+        seen[key] = record.path
+    return tuple(records), tuple(findings)
+
+
+def _site_label(site: str | None, record: Evidence) -> str | None:
+    """Return the site that evidence belongs to; None: this machine."""
+    from placer.profiling.machine import describe_machine
+
+    if site is not None:
+        return site
+    if record.measurement.machine.machine_id == describe_machine().machine_id:
+        return None
+    raise UsageError(
+        f"{record.path} was measured on another machine ({record.measurement.machine.cpu}) and "
+        "does not say which site that is",
+        hint=f"name the device or cloud offer: --evidence NAME={record.path}",
+    )
+
+
+def check_all_used(
+    records: Sequence[tuple[str | None, Evidence]],
+    device: Device,
+    offers: Sequence[CloudOffer],
+) -> None:
+    """Raise UsageError for evidence of a site that is not asked about."""
+    known = [device.name]
+    for offer in offers:
+        known += [offer.name, offer.instance, f"{offer.name}@{offer.region}"]
+    for site, record in records:
+        if site is not None and site not in known:
+            raise UsageError(
+                f"{record.path} is evidence of the site '{site}', which is not asked about"
+                f"{near_match(site, known)}",
+                hint="add it with --cloud or --device, or say what it is: --evidence NAME=FILE",
+            )
+        if site is None and not device.is_this_machine:
+            raise UsageError(
+                f"{record.path} was measured on this machine, the question is about {device.name}",
+                hint=f"measure there with --site {device.name}, or leave --device out",
+            )

@@ -1,0 +1,184 @@
+"""Measuring on this machine, and what a measurement says about a site."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placer.core.graph import ModelSummary
+from placer.core.measurement import Measurement, SessionSettings
+from placer.core.runtime import parse_ep
+from placer.core.workload import Workload
+
+if TYPE_CHECKING:
+    from placer.core.placement import SiteTime
+    from placer.core.rules.rule import Failure
+    from placer.profiling.child import Spares
+
+DEFAULT_TIME_LIMIT_S = 60.0
+
+Say = Callable[[str], None]
+
+
+def say_nothing(text: str) -> None:
+    """Ignore a line of progress."""
+    del text
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuringOptions:
+    """How to measure on this machine."""
+
+    eps: tuple[str, ...] = ()
+    """Short or full names; empty: every local execution provider of the installed runtime."""
+    shapes: Mapping[str, tuple[int, ...]] | None = None
+    inputs: str | None = None
+    """.npz file with real samples."""
+    settings: SessionSettings | None = None
+    """None: screen the usual ones."""
+    time_limit_s: float = DEFAULT_TIME_LIMIT_S
+    """For each execution provider."""
+    fresh: bool = False
+    """Measure again even if the cache has a measurement."""
+    cache_directory: str | None = None
+    """None: no cache."""
+
+
+def start_spares(*, is_wanted: bool) -> Spares:
+    """Start the measuring processes ahead: they import the runtime while we import and read."""
+    from placer.profiling.child import Spares
+    from placer.profiling.sampling import PROCESSES
+    from placer.runtimes.onnxruntime import MODULE
+
+    return Spares(MODULE, PROCESSES if is_wanted else 0)
+
+
+def measure_here(
+    summary: ModelSummary,
+    workload: Workload,
+    options: MeasuringOptions,
+    today: datetime.date,
+    spares: Spares,
+    progress: Say,
+    warn: Say,
+) -> dict[str, Measurement | Failure]:
+    """Return one result per execution provider, from the cache where it answers the question."""
+    from placer.core.rules.rule import Failure
+    from placer.files.evidence import Cache, cache_key, environment_key
+    from placer.onnx_files.inputs import generate_inputs, load_inputs
+    from placer.profiling.machine import describe_machine
+    from placer.profiling.sampling import Plan, measure
+    from placer.runtimes import onnxruntime as runtime
+
+    inputs = (
+        generate_inputs(summary.path, summary.inputs)
+        if options.inputs is None
+        else load_inputs(options.inputs, summary.inputs)
+    )
+    eps = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps)) or runtime.available_eps()
+    machine = describe_machine()
+    version = runtime.runtime_version()
+    interval_s = 0.0 if workload.rate_hz is None else 1 / workload.rate_hz
+    cache = None if options.cache_directory is None else Cache(options.cache_directory)
+    shapes = tuple((spec.name, spec.shape) for spec in summary.inputs)
+    keys = {
+        ep: cache_key(
+            subjects=summary.subjects,
+            environment_key=environment_key(machine, version, ep),
+            input_shapes=shapes,
+            input_source=inputs.source,
+            interval_s=interval_s,
+            settings=options.settings,
+        )
+        for ep in eps
+    }
+    results: dict[str, Measurement | Failure] = {}
+    if cache is not None and not options.fresh:
+        for ep in eps:
+            cached, problem = cache.get(keys[ep])
+            if problem:
+                warn(problem)
+            if cached is not None and _answers(cached, workload, today):
+                progress(f"{ep}: measured before on this machine, reused (--fresh measures again)")
+                results[ep] = cached
+    missing = tuple(ep for ep in eps if ep not in results)
+    if missing:
+        with tempfile.TemporaryDirectory(prefix="placer-") as directory:
+            inputs_path = str(Path(directory) / "inputs.npz")
+            inputs.save(inputs_path)
+            plan = Plan(
+                model_path=str(Path(summary.path).resolve()),
+                subjects=summary.subjects,
+                runtime_module=runtime.MODULE,
+                eps=missing,
+                targets=workload.targets,
+                inputs_path=inputs_path,
+                dtypes=inputs.dtypes,
+                input_shapes=shapes,
+                input_source=inputs.source,
+                interval_s=interval_s,
+                settings=options.settings,
+                time_limit_s=options.time_limit_s,
+            )
+            measured = measure(
+                plan,
+                machine=machine,
+                today=today.isoformat(),
+                progress=progress,
+                spares=spares,
+            )
+        for ep, result in zip(missing, measured, strict=True):
+            if isinstance(result, Measurement):
+                results[ep] = result
+                if cache is not None:
+                    problem = cache.put(keys[ep], result)
+                    if problem:
+                        warn(problem)
+            else:
+                results[ep] = Failure(result.kind, result.message)
+    return {ep: results[ep] for ep in eps}
+
+
+def _answers(cached: Measurement, workload: Workload, today: datetime.date) -> bool:
+    """Tell whether a cached measurement settles every target, so that measuring is not needed."""
+    from placer.core.estimate import Verdict
+    from placer.core.latency import judge_measured
+
+    time = time_of(cached, "", today)
+    verdicts = [judge_measured(time, target)[0].verdict for target in workload.targets]
+    if cached.instrument.is_disturbed:  # contention only adds time: met stands, nothing else does
+        return bool(verdicts) and all(verdict is Verdict.MET for verdict in verdicts)
+    return Verdict.UNPROVEN not in verdicts
+
+
+def time_of(
+    measurement: Measurement, source: str, today: datetime.date, *, is_here: bool = True
+) -> SiteTime:
+    """Return a site's time from a measurement, with the uncertainty of its age.
+
+    Evidence of a site was measured on that very site: its name says so. Evidence of this machine
+    counts as of another build where the installed runtime is another version.
+    """
+    from placer.core.compute import level_of_evidence
+    from placer.core.placement import SiteTime
+    from placer.profiling.machine import describe_machine
+    from placer.runtimes import onnxruntime as runtime
+
+    if not measurement.is_reused:
+        return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}")
+    is_own = measurement.machine.machine_id == describe_machine().machine_id
+    same_runtime = not is_own or measurement.runtime == runtime.runtime_version()
+    level, factor_90 = level_of_evidence(
+        measurement.measured_at, today, same_machine=True, same_runtime=same_runtime
+    )
+    where = "measured here before" if is_here else f"evidence {source}"
+    return SiteTime(
+        measurement,
+        factor_90,
+        level.value,
+        f"{where}, {measurement.runtime}, {measurement.measured_at}",
+    )

@@ -1,0 +1,228 @@
+"""Where the model could run: the device, the paths to the cloud and the offers there."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from placer.api.measuring import MeasuringOptions, Say, measure_here, time_of
+from placer.core.environment import Basis, ChipClass, CloudOffer, Device, NetworkPath
+from placer.core.errors import MeasuringError, UsageError, near_match
+from placer.core.graph import ModelSummary
+from placer.core.measurement import Measurement
+from placer.core.runtime import parse_ep
+from placer.core.workload import Workload
+
+if TYPE_CHECKING:
+    from placer.core.placement import CloudSite, EdgeSite, SiteTime
+    from placer.files.evidence import Evidence
+    from placer.profiling.child import Spares
+
+DEFAULT_NETWORK = "fiber_100"
+FASTEST_NETWORK = "dc_same_zone"
+"""The catalogue's fastest path: a verdict of the assumed network must hold on it as well."""
+POSSIBLE_NETWORKS = (
+    "dc_same_zone",
+    "wifi_home_1client",
+    "fiber_100",
+    "cable_100",
+    "5g_sa_lowband",
+    "lte_us",
+    "starlink_us",
+)
+"""What an assumed network could turn out to be: the kinds of access that the catalogue has."""
+
+
+def device_here() -> Device:
+    """Return this machine as a device."""
+    from placer.profiling.machine import describe_machine
+
+    machine = describe_machine()
+    return Device(
+        name="this-machine",
+        title=f"{machine.cpu}, {machine.cores} core(s)",
+        chip_class=ChipClass.CPU,
+        is_this_machine=True,
+        cores=machine.cores,
+        memory_bytes=machine.memory_bytes,
+        source="read from this machine",
+        basis=Basis.MEASURED,
+    )
+
+
+def load_path(
+    network: str | None,
+) -> tuple[NetworkPath, NetworkPath | None, tuple[NetworkPath, ...]]:
+    """Return the path; where nobody stated one, also the fastest one and what it could be."""
+    from placer.files import catalogue
+
+    if network is not None:
+        return catalogue.load_network(network), None, ()
+    assumed = replace(catalogue.load_network(DEFAULT_NETWORK), basis=Basis.ASSUMED)
+    possible = tuple(map(catalogue.load_network, POSSIBLE_NETWORKS))
+    return assumed, catalogue.load_network(FASTEST_NETWORK), possible
+
+
+def load_offers(
+    clouds: Sequence[str], workload: Workload, sites: Sequence[str | None]
+) -> tuple[CloudOffer, ...]:
+    """Return the offers asked about; by default those with evidence, else the cheapest allowed."""
+    from placer.files import catalogue
+
+    texts = list(clouds)
+    if not texts:
+        known = catalogue.list_names(catalogue.Kind.CLOUDS)
+        texts = [site for site in sites if site is not None and site.partition("@")[0] in known]
+    if not texts:
+        return _default_offers(workload.regions)
+    offers = [offer for text in texts for offer in catalogue.load_cloud(text)]
+    return tuple({(offer.name, offer.region): offer for offer in offers}.values())
+
+
+def _default_offers(regions: tuple[str, ...]) -> tuple[CloudOffer, ...]:
+    """Return the cheapest CPU and GPU offer, within the allowed regions if any are stated."""
+    from placer.core.privacy import allowed_in
+    from placer.files import catalogue
+
+    if not regions:
+        return catalogue.default_offers()
+    usable = sorted(
+        (
+            offer
+            for offer in catalogue.all_offers()
+            if offer.usd_per_hour is not None
+            and offer.roofline is not None
+            and allowed_in(offer.region, offer.jurisdiction, regions)
+        ),
+        key=lambda offer: (offer.usd_per_hour or 0.0, offer.name),
+    )
+    cheapest: dict[ChipClass, CloudOffer] = {}
+    for offer in usable:
+        cheapest.setdefault(offer.chip_class, offer)
+    return tuple(cheapest.values()) or catalogue.default_offers()
+
+
+def check_regions(regions: tuple[str, ...]) -> None:
+    """Raise UsageError for a region that the catalogue does not know."""
+    if not regions:
+        return
+    from placer.files import catalogue
+
+    known = {"EEA"}
+    for name in catalogue.list_names(catalogue.Kind.REGIONS):
+        provider, _, region = name.partition("-")
+        spec = catalogue.load_region(provider, region)
+        if spec is not None:
+            known |= {spec.name, spec.jurisdiction, spec.country}
+    for region in regions:
+        if region.lower() not in {name.lower() for name in known}:
+            raise UsageError(
+                f"unknown region '{region}'{near_match(region, known)}",
+                hint="a jurisdiction (EU, US, UK, ...), a country code or a provider's region; "
+                "see `placer catalog list regions`",
+            )
+
+
+def edge_sites(
+    device: Device,
+    summary: ModelSummary,
+    workload: Workload,
+    records: Sequence[tuple[str | None, Evidence]],
+    options: MeasuringOptions,
+    measure: bool,
+    today: datetime.date,
+    spares: Spares,
+    progress: Say,
+    warn: Say,
+) -> tuple[EdgeSite, ...]:
+    """Return the device with each execution provider: by evidence, measured now, or modelled."""
+    from placer.core.placement import EdgeSite
+
+    if device.is_this_machine:
+        own = [record for site, record in records if site is None or site == device.name]
+    else:
+        own = [record for site, record in records if site == device.name]
+    sites = {
+        record.measurement.ep: EdgeSite(
+            record.measurement.ep,
+            time_of(record.measurement, record.path, today, is_here=False),
+        )
+        for record in own
+    }
+    wanted = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps))
+    if device.is_this_machine and measure:
+        missing = tuple(ep for ep in wanted if ep not in sites)
+        if missing or not (wanted or sites):
+            results = measure_here(
+                summary, workload, replace(options, eps=missing), today, spares, progress, warn
+            )
+            for ep, result in results.items():
+                sites[ep] = (
+                    EdgeSite(ep, time_of(result, "", today))
+                    if isinstance(result, Measurement)
+                    else EdgeSite(ep, _unknown_time(), result)
+                )
+    elif not sites:
+        eps = wanted or device.execution_providers[:1] or ("cpu",)
+        sites = {ep: EdgeSite(ep, _modelled_time(device, summary, ep)) for ep in eps}
+    return tuple(sites.values())
+
+
+def _unknown_time() -> SiteTime:
+    from placer.core.placement import SiteTime
+
+    return SiteTime()
+
+
+def _modelled_time(site: Device | CloudOffer, summary: ModelSummary, ep: str) -> SiteTime:
+    from placer.core.compute import ComputeEstimate, estimate_compute
+    from placer.core.placement import SiteTime
+
+    estimate = estimate_compute(site, summary, dtype=_arithmetic_type(summary), ep=ep)
+    if isinstance(estimate, ComputeEstimate):
+        return SiteTime(estimate=estimate)
+    return SiteTime(source=estimate.reason)
+
+
+def _arithmetic_type(summary: ModelSummary) -> str:
+    operators = {work.op_type.rpartition("::")[2] for work in summary.operators}
+    if operators & {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}:
+        return "int8"
+    dtypes = {tensor.dtype for tensor in (*summary.inputs, *summary.outputs)}
+    return "float16" if "float16" in dtypes and "float32" not in dtypes else "float32"
+
+
+def cloud_site(
+    offer: CloudOffer,
+    summary: ModelSummary,
+    records: Sequence[tuple[str | None, Evidence]],
+    edges: Sequence[EdgeSite],
+    today: datetime.date,
+) -> CloudSite:
+    """Return an offer with its time: by evidence, else by its roofline."""
+    from placer.core.placement import CloudSite
+
+    names = {offer.name, offer.instance, f"{offer.name}@{offer.region}"}
+    for site, record in records:
+        if site in names:
+            return CloudSite(offer, time_of(record.measurement, record.path, today, is_here=False))
+    refusal = next(
+        (
+            site.failure
+            for site in edges
+            if site.failure is not None and site.failure.kind == "unsupported"
+        ),
+        None,
+    )
+    return CloudSite(offer, _modelled_time(offer, summary, offer.ep), refusal)
+
+
+def check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> None:
+    """Raise if execution providers were named and none of them could be used."""
+    failed = [site for site in edges if site.failure is not None]
+    if options.eps and failed and len(failed) == len(edges):
+        failure = failed[0].failure
+        assert failure is not None
+        raise MeasuringError(f"{failed[0].ep}: {failure.message}", hint=failure.remedy)
