@@ -11,7 +11,6 @@ from placer.core.estimate import (
     Decision,
     Flip,
     Latency,
-    Leaves,
     ModelFacts,
     NextMeasurement,
     Placement,
@@ -25,7 +24,7 @@ from placer.core.estimate import (
 )
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import TensorSpec
-from placer.core.workload import LatencyTarget
+from placer.core.workload import LatencyTarget, Leaves
 
 MODEL = ModelFacts(
     path="models/mobilenetv2.onnx",

@@ -4,6 +4,7 @@ import pytest
 
 from placer.core.cost import cloud_money, combined, edge_money, requests_per_month
 from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath
+from placer.core.workload import Workload
 
 JETSON = Device(
     name="orin-nano", title="Orin Nano", chip_class=ChipClass.GPU, price_usd=249.0, power_w=15.0
@@ -156,4 +157,7 @@ def test_a_fallback_names_each_missing_figure_once() -> None:
 
 
 def test_a_month_has_730_hours() -> None:
-    assert requests_per_month(2.0, 3) == 6 * 730 * 3600
+    assert requests_per_month(Workload(rate_hz=2.0, fleet=3)) == 6 * 730 * 3600
+    office = Workload(rate_hz=2.0, fleet=3, active_ratio=0.25)
+    assert requests_per_month(office) == 6 * 730 * 3600 / 4
+    assert requests_per_month(Workload()) is None

@@ -1,8 +1,8 @@
 import pytest
 
-from placer.core.estimate import Leaves, Placement
+from placer.core.estimate import Placement
 from placer.core.privacy import TRANSPORT, allowed_in, leaves
-from placer.core.workload import DataClass
+from placer.core.workload import DataClass, Leaves
 
 
 @pytest.mark.parametrize(

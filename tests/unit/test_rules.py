@@ -14,7 +14,7 @@ from placer.core.finding import Effect
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
-from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
+from placer.core.workload import DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
 
 FAST = LatencyTarget(0.99, 0.1)
@@ -50,6 +50,14 @@ KNOWN_COSTS = builders.environment(
     edges=SLOW_EDGE, device=builders.device(price_usd=100_000.0, power_w=1000.0)
 )
 
+KEEPS_NOTHING = builders.cloud(the_offer=builders.offer(retention_s=0.0))
+OFTEN_UP = builders.environment(
+    edges=SLOW_EDGE,
+    device=builders.device(availability_ratio=0.999),
+    path=builders.path(availability_ratio=0.998),
+    clouds=(builders.cloud(the_offer=builders.offer(availability_ratio=0.999)),),
+)
+
 FLIPS = (
     Flip(
         "PLC101",
@@ -79,6 +87,14 @@ FLIPS = (
         EDGE,
     ),
     Flip(
+        "PLC105",
+        (replace(ASK, retention_limit_s=86400.0), replace(CLOUD_WINS, clouds=(KEEPS_NOTHING,))),
+        (replace(ASK, retention_limit_s=86400.0), CLOUD_WINS),
+        CLOUD,
+        CLOUD,
+        EDGE,
+    ),
+    Flip(
         "PLC201",
         (ASK, builders.environment()),
         (replace(ASK, targets=(LatencyTarget(0.99, 0.1), LatencyTarget(0.5, 0.012))), CLOUD_WINS),
@@ -101,6 +117,22 @@ FLIPS = (
         EDGE,
         EDGE,
         CLOUD,
+    ),
+    Flip(
+        "PLC204",
+        (replace(ASK, throughput_hz=50.0), builders.environment()),
+        (replace(ASK, throughput_hz=500.0), builders.environment()),
+        EDGE,
+        EDGE,
+        "fallback:prefer_device:cpu+aws-g4dn.xlarge@us-east-1",
+    ),
+    Flip(
+        "PLC302",
+        (replace(ASK, availability_ratio=0.99), OFTEN_UP),
+        (replace(ASK, availability_ratio=0.9999), OFTEN_UP),
+        CLOUD,
+        CLOUD,
+        "fallback:prefer_cloud:cpu+aws-g4dn.xlarge@us-east-1",
     ),
     Flip(
         "PLC301",
@@ -130,6 +162,14 @@ FLIPS = (
         "PLC404",
         (ASK, builders.environment()),
         (ASK, builders.environment(edges=_edge_failed("crashed", "SIGSEGV"))),
+        EDGE,
+        EDGE,
+        CLOUD,
+    ),
+    Flip(
+        "PLC405",
+        (replace(ASK, power_limit_w=15.0), builders.environment()),
+        (replace(ASK, power_limit_w=5.0), builders.environment()),
         EDGE,
         EDGE,
         CLOUD,
@@ -241,6 +281,67 @@ def test_nodes_that_fell_back_are_reported_and_choosing_the_other_provider_is_po
     without = recommend(builders.model(), ASK, builders.environment(edges=(whole,)))
     assert _fires(with_fallback, "edge:cuda", "PLC403")
     assert not _fires(without, "edge:cuda", "PLC403")
+
+
+def test_what_may_leave_overrides_the_class() -> None:
+    special = replace(ASK, data_class=DataClass.SPECIAL, regions=("US",))
+    by_exception = replace(special, may_leave=Leaves.RAW_INPUT)
+    assert recommend(builders.model(), special, CLOUD_WINS).decision.candidate == EDGE
+    assert recommend(builders.model(), by_exception, CLOUD_WINS).decision.candidate == CLOUD
+    stays = replace(ASK, may_leave=Leaves.OUTPUT)
+    answer = recommend(builders.model(), stays, CLOUD_WINS)
+    assert answer.decision.candidate == EDGE
+    assert _blocks(answer, CLOUD, "PLC101")
+
+
+def test_encryption_can_be_asked_for_whatever_the_class() -> None:
+    plain = replace(CLOUD_WINS, path=builders.path(is_encrypted=False))
+    assert recommend(builders.model(), ASK, plain).decision.candidate == CLOUD
+    asked = replace(ASK, needs_encryption=True)
+    assert recommend(builders.model(), asked, plain).decision.candidate == EDGE
+    assert recommend(builders.model(), asked, CLOUD_WINS).decision.candidate == CLOUD
+
+
+@pytest.mark.parametrize("ratio", [0.99, 0.9985, 0.9999])
+def test_availability_with_an_unknown_part_is_bounded(ratio: float) -> None:
+    """The cloud's own is unknown: over a link of 99.8 % it can be no more than that."""
+    unknown = replace(OFTEN_UP, clouds=(builders.cloud(),))
+    answer = recommend(builders.model(), replace(ASK, availability_ratio=ratio), unknown)
+    verdicts = _verdicts(answer)
+    assert verdicts[CLOUD] is (False if ratio > 0.998 else None)
+    assert verdicts[EDGE] is (ratio <= 0.999)
+    fallback = verdicts["fallback:prefer_device:cpu+aws-g4dn.xlarge@us-east-1"]
+    assert fallback is (True if ratio <= 0.999 else None)
+
+
+def test_a_cloud_gets_the_instances_that_the_throughput_takes() -> None:
+    """2 ms, 1.10 times longer at the slow end: 455 answers a second for each instance."""
+    answer = recommend(builders.model(), replace(ASK, throughput_hz=5050.0), builders.environment())
+    cloud = next(one for one in answer.candidates if one.id == CLOUD)
+    assert cloud.instances == 12
+    assert not _blocks(answer, CLOUD, "PLC204")
+    both = next(one for one in answer.candidates if one.id.startswith("fallback:prefer_device"))
+    assert both.instances == 11
+    assert both.feasible
+
+
+def test_memory_can_be_limited_below_what_the_device_has() -> None:
+    limited = replace(ASK, memory_limit_bytes=64 * 2**20)
+    answer = recommend(builders.model(), limited, builders.environment())
+    assert _blocks(answer, EDGE, "PLC401")
+    assert answer.decision.candidate == CLOUD
+
+
+def test_hours_scale_rent_requests_and_energy() -> None:
+    ask = replace(ASK, rate_hz=1.0)
+    whole = recommend(builders.model(), ask, builders.environment())
+    part = recommend(builders.model(), replace(ask, active_ratio=0.25), builders.environment())
+    before, after = (
+        {one.id: one.usd_per_month or 0.0 for one in answer.candidates} for answer in (whole, part)
+    )
+    assert after[CLOUD] == pytest.approx(before[CLOUD] / 4)
+    device_usd = 200.0 / 36
+    assert after[EDGE] - device_usd == pytest.approx((before[EDGE] - device_usd) / 4)
 
 
 def test_every_rule_has_a_flip_or_a_test_of_its_own() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from placer.core.environment import CloudOffer, Device, NetworkPath
 from placer.core.units import HOURS_PER_MONTH, SECONDS_PER_HOUR, SECONDS_PER_MONTH
+from placer.core.workload import Workload
 
 AMORTISATION_YEARS = 3.0
 """Straight line over three years, the usual life of computers in accounting."""
@@ -36,9 +37,11 @@ class Money:
         return sum(usd for _, usd in self.items if usd is not None)
 
 
-def requests_per_month(rate_hz: float, fleet: int) -> float:
-    """Return the requests of all devices in a month of 730 hours."""
-    return rate_hz * fleet * SECONDS_PER_MONTH
+def requests_per_month(workload: Workload) -> float | None:
+    """Return the requests of all devices in a month of 730 hours; None: no rate is stated."""
+    if workload.rate_hz is None:
+        return None
+    return workload.rate_hz * workload.fleet * SECONDS_PER_MONTH * workload.active_ratio
 
 
 def edge_money(
@@ -47,9 +50,10 @@ def edge_money(
     electricity_usd_per_kwh: float | None,
     fleet: int,
     requests: float | None,
+    active_ratio: float = 1.0,
     amortisation_years: float = AMORTISATION_YEARS,
 ) -> Money:
-    """Return the cost of the devices: their price by straight line, and power around the clock.
+    """Return the cost of the devices: their price by straight line, and power while they work.
 
     Parameters
     ----------
@@ -57,6 +61,8 @@ def edge_money(
         Number of devices.
     requests
         Requests per month of the whole fleet; None: not stated.
+    active_ratio
+        Share of the month in which the devices are powered.
     """
     hardware = energy = None
     missing: list[str] = []
@@ -69,7 +75,8 @@ def edge_money(
     if electricity_usd_per_kwh is None:
         missing.append("electricity price")
     if device.power_w is not None and electricity_usd_per_kwh is not None:
-        energy = fleet * device.power_w / 1000 * HOURS_PER_MONTH * electricity_usd_per_kwh
+        hours = HOURS_PER_MONTH * active_ratio
+        energy = fleet * device.power_w / 1000 * hours * electricity_usd_per_kwh
     return _money((("device", hardware), ("energy", energy)), missing, requests)
 
 
@@ -81,6 +88,7 @@ def cloud_money(
     down_bytes: int | None,
     instances: int | None,
     requests: float | None,
+    active_ratio: float = 1.0,
     capacity_hz: float | None = None,
 ) -> Money:
     """Return the cost of serving in the cloud: instances, egress and the devices' data plan.
@@ -93,6 +101,8 @@ def cloud_money(
         Machines that the demand needs; None: not known, or no rate stated.
     requests
         Requests per month that go to the cloud; None: not stated.
+    active_ratio
+        Share of the month in which the instances are rented.
     capacity_hz
         What one instance serves at most. Without a rate, the cost per million is that of an
         instance that is never idle.
@@ -110,7 +120,7 @@ def cloud_money(
     )
     rent = None
     if offer.usd_per_hour is not None and instances is not None and requests is not None:
-        rent = instances * offer.usd_per_hour * HOURS_PER_MONTH
+        rent = instances * offer.usd_per_hour * HOURS_PER_MONTH * active_ratio
     items = (
         ("instances", rent),
         ("egress", _times(egress_each, requests)),

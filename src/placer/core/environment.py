@@ -64,6 +64,8 @@ class Device:
     """Power under load; of a range, the upper end."""
     price_usd: float | None = None
     execution_providers: tuple[str, ...] = ()
+    availability_ratio: float | None = None
+    """Share of the time that the model answers there; None: unknown."""
     roofline: Roofline | None = None
     source: str = ""
     basis: Basis = Basis.CATALOGUE
@@ -95,6 +97,8 @@ class NetworkPath:
     """TLS between device and site."""
     data_usd_per_byte: float | None = None
     """What the device's data plan charges; None: unknown."""
+    availability_ratio: float | None = None
+    """Share of the time that the link is up; None: unknown."""
     source: str = ""
     basis: Basis = Basis.CATALOGUE
 
@@ -123,6 +127,10 @@ class CloudOffer:
     """First paid tier to the internet; None: unknown."""
     is_encrypted: bool = True
     """The endpoint is reached over TLS."""
+    availability_ratio: float | None = None
+    """Share of the time that it answers; None: unknown."""
+    retention_s: float | None = None
+    """How long it keeps what it is sent; 0: not beyond the answer; None: unknown."""
     roofline: Roofline | None = None
     source: str = ""
     price_as_of: str | None = None

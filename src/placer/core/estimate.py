@@ -8,7 +8,7 @@ from enum import StrEnum
 from placer.core.environment import Assumption, Basis
 from placer.core.finding import Finding
 from placer.core.graph import TensorSpec
-from placer.core.workload import LatencyTarget
+from placer.core.workload import LatencyTarget, Leaves
 
 
 class Placement(StrEnum):
@@ -35,15 +35,6 @@ class Verdict(StrEnum):
     MET = "met"
     VIOLATED = "violated"
     UNPROVEN = "unproven"
-
-
-class Leaves(StrEnum):
-    """The most revealing thing that leaves the device, least first."""
-
-    NOTHING = "nothing"
-    OUTPUT = "output"
-    INTERMEDIATE = "intermediate"
-    RAW_INPUT = "raw_input"
 
 
 class StageKind(StrEnum):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
-from placer.core.environment import Basis, Device
+from placer.core.environment import Basis, CloudOffer, Device
 from placer.core.estimate import (
     Candidate,
     Placement,
@@ -22,6 +22,7 @@ from placer.core.graph import ModelSummary
 from placer.core.latency import (
     basis_of_time,
     mean_service_s,
+    uncertainty_factor,
 )
 from placer.core.legs import (
     VERDICT_ORDER,
@@ -44,10 +45,7 @@ from placer.core.placement import (
 from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
-from placer.core.rules.rule import Case
-from placer.core.units import (
-    SECONDS_PER_MONTH,
-)
+from placer.core.rules.rule import Availability, Case
 from placer.core.workload import Objective, Workload
 
 _BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUMED)
@@ -137,8 +135,8 @@ def _candidate(
     up_bytes = (workload.wire_input_bytes or model.input_bytes) if uses_cloud else 0
     down_bytes = model.output_bytes if uses_cloud else 0
     uplink_per_month = None
-    if workload.rate_hz is not None and up_bytes is not None:
-        requests = workload.rate_hz * workload.fleet * SECONDS_PER_MONTH
+    requests = requests_per_month(workload)
+    if requests is not None and up_bytes is not None:
         uplink_per_month = requests * up_bytes * (share if uses_cloud else 0.0)
     money = _money(edge, cloud, leg, workload, environment, up_bytes, down_bytes, share)
     quality = _quality(edge, cloud)
@@ -149,6 +147,7 @@ def _candidate(
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
+    answers_offline = _answers_offline(edge, leg, workload)
     case = Case(
         id=candidate_id,
         placement=placement,
@@ -159,12 +158,16 @@ def _candidate(
         path=environment.path,
         targets=leg.targets,
         leaves_device=leaving,
-        answers_offline=_answers_offline(edge, leg, workload),
+        answers_offline=answers_offline,
+        availability=_availability(environment, edge, offer, answers_offline),
         nodes_by_ep=() if edge_measured is None else edge_measured.nodes_by_ep,
         edge_memory_bytes=edge_memory,
         cloud_memory_bytes=None if cloud_measured is None else cloud_measured.peak_memory_bytes,
         model_bytes=model.n_bytes,
         capacity_hz=leg.capacity_hz,
+        capacity_factor_90=max(
+            uncertainty_factor(site.time) for site in (edge, cloud) if site is not None
+        ),
         demand_hz=leg.demand_hz,
         usd_per_month=money.usd_per_month,
         least_usd_per_month=_least_usd_per_month(money, cloud, leg),
@@ -233,6 +236,36 @@ def _answers_offline(edge: EdgeSite | None, leg: Leg, workload: Workload) -> boo
     if workload.rate_hz is None or mean_s is None:
         return edge.failure is None
     return workload.rate_hz * mean_s < 1
+
+
+def _availability(
+    environment: Environment, edge: EdgeSite | None, offer: CloudOffer | None, offline: bool
+) -> Availability:
+    """Return the share of requests that are answered: by the device, or over link and cloud.
+
+    A device that cannot serve the whole rate alone does not count as a way of its own beside the
+    cloud. Device, link and cloud are taken to fail independently of each other.
+    """
+    missing = []
+    ways: list[tuple[float, float]] = []
+    if edge is not None and (offline or offer is None):
+        ratio = environment.device.availability_ratio
+        if ratio is None:
+            missing.append(f"device {environment.device.name}")
+        ways.append((ratio or 0.0, 1.0 if ratio is None else ratio))
+    if offer is not None:
+        parts = {
+            f"network {environment.path.name}": environment.path.availability_ratio,
+            f"cloud {offer.name}": offer.availability_ratio,
+        }
+        missing += [name for name, ratio in parts.items() if ratio is None]
+        low = math.prod(ratio or 0.0 for ratio in parts.values())
+        ways.append((low, math.prod(1.0 if one is None else one for one in parts.values())))
+    return Availability(
+        1 - math.prod(1 - low for low, _ in ways),
+        1 - math.prod(1 - high for _, high in ways),
+        tuple(missing),
+    )
 
 
 def _quality(edge: EdgeSite | None, cloud: CloudSite | None) -> Quality | None:
@@ -309,9 +342,7 @@ def _money(
     down_bytes: int | None,
     share: float,
 ) -> Money:
-    requests = None
-    if workload.rate_hz is not None:
-        requests = requests_per_month(workload.rate_hz, workload.fleet)
+    requests = requests_per_month(workload)
     parts = []
     if edge is not None:
         parts.append(
@@ -320,10 +351,11 @@ def _money(
                 electricity_usd_per_kwh=environment.electricity_usd_per_kwh,
                 fleet=workload.fleet,
                 requests=requests,
+                active_ratio=workload.active_ratio,
             )
         )
     if cloud is not None:
-        capacity_hz = leg.capacity_hz
+        mean_s = mean_service_s(cloud.time)
         parts.append(
             cloud_money(
                 cloud.offer,
@@ -332,7 +364,8 @@ def _money(
                 down_bytes=down_bytes,
                 instances=leg.instances,
                 requests=None if requests is None else requests * share,
-                capacity_hz=capacity_hz,
+                active_ratio=workload.active_ratio,
+                capacity_hz=None if mean_s is None else 1 / mean_s,
             )
         )
     return parts[0] if len(parts) == 1 else combined(parts, requests=requests)

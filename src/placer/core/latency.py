@@ -98,6 +98,13 @@ def mean_service_s(time: SiteTime) -> float | None:
     return None if time.estimate is None else time.estimate.median_s
 
 
+def uncertainty_factor(time: SiteTime) -> float:
+    """Return the multiplicative 90 % uncertainty of a site's time; 1 where it is unknown."""
+    if time.measurement is not None or time.estimate is None:
+        return time.factor_90
+    return time.estimate.high_s / time.estimate.median_s
+
+
 def basis_of_time(time: SiteTime) -> Basis:
     """Return the basis of a site's time; assumed where it is unknown."""
     if time.measurement is not None:

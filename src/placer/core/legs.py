@@ -34,6 +34,7 @@ from placer.core.latency import (
     probability_of,
     queue_waits_s,
     segments_of,
+    uncertainty_factor,
 )
 from placer.core.placement import (
     CloudSite,
@@ -154,7 +155,7 @@ def cloud_leg(
 
 
 def _demand(workload: Workload) -> tuple[object, ...]:
-    return workload.rate_hz, workload.arrival, workload.fleet
+    return workload.rate_hz, workload.arrival, workload.fleet, workload.throughput_hz
 
 
 def _percentiles(workload: Workload) -> tuple[float, ...]:
@@ -259,7 +260,11 @@ def _cloud_leg(
         return _composed(replace(way_over(path), waits_s=_waits_of(fleet)), workload, workings)
 
     composed = composed_over(environment.path)
-    instances = None if fleet is None else fleet.instances
+    instances = _instances_for(
+        (workload.throughput_hz or 0.0) * share,
+        time,
+        least=None if fleet is None else fleet.instances,
+    )
     verdicts = judged(environment.path, composed, instances)
     targets = tuple(verdict for verdict, _ in verdicts)
     deciding = None
@@ -292,6 +297,18 @@ class Fleet:
     instances: int
     waits_s: FloatArray
     """Shape (n,)."""
+
+
+def _instances_for(throughput_hz: float, time: SiteTime, *, least: int | None) -> int | None:
+    """Return the instances that give so many answers a second, no fewer than ``least``.
+
+    Planned for the slow end of the time.
+    """
+    mean_s = mean_service_s(time)
+    if not throughput_hz or mean_s is None:
+        return least
+    slow_s = mean_s * uncertainty_factor(time)
+    return max(least or 1, math.ceil(throughput_hz * slow_s * (1 - 1e-9)))
 
 
 def _waits_of(fleet: Fleet | None) -> FloatArray | None:
@@ -399,6 +416,14 @@ def fallback_leg(
             instances=None if workload.rate_hz is None else 1,
             capacity_hz=None if mean_s is None else 1 / mean_s,
         )
+    if workload.throughput_hz is not None and on_device.capacity_hz is not None:
+        mean_s = mean_service_s(cloud.time)
+        # the cloud makes up for what the devices lack
+        sure_hz = on_device.capacity_hz / uncertainty_factor(edge.time)
+        lacking_hz = max(0.0, workload.throughput_hz - sure_hz)
+        instances = _instances_for(lacking_hz, cloud.time, least=in_cloud.instances)
+        if mean_s is not None and instances is not None:
+            in_cloud = replace(in_cloud, instances=instances, capacity_hz=instances / mean_s)
     capacity_hz = None
     if on_device.capacity_hz is not None and in_cloud.capacity_hz is not None:
         capacity_hz = on_device.capacity_hz + in_cloud.capacity_hz

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from placer.core.estimate import Leaves, Placement
-from placer.core.workload import DataClass
+from placer.core.estimate import Placement
+from placer.core.workload import DataClass, Leaves
 
 EU_MEMBERS = frozenset({
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",

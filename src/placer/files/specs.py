@@ -176,6 +176,7 @@ class DeviceSpec(_ProfileSpec):
     """Under load."""
     price: _Price | None = None
     execution_providers: tuple[_Ep, ...] = ()
+    availability: _Ratio | None = None
     compute: ComputeSpec | None = None
 
     @field_validator("compute")
@@ -204,6 +205,7 @@ class DeviceSpec(_ProfileSpec):
             power_w=self.power,
             price_usd=self.price,
             execution_providers=self.execution_providers,
+            availability_ratio=self.availability,
             roofline=None if self.compute is None else self.compute.to_core(),
             source=self.source or "",
             basis=Basis(self.basis),
@@ -245,6 +247,7 @@ class NetworkSpec(_ProfileSpec):
     connection: Literal["new", "warm", "idle"] = "warm"
     tls: _Flag = True
     data_price: _PricePerByte | None = None
+    availability: _Ratio | None = None
 
     @field_validator("rtt")
     @classmethod
@@ -309,6 +312,7 @@ class NetworkSpec(_ProfileSpec):
             connection=self.connection,
             is_encrypted=self.tls,
             data_usd_per_byte=self.data_price,
+            availability_ratio=self.availability,
             source=self.source or "",
             basis=Basis(self.basis),
         )
@@ -352,6 +356,9 @@ class CloudSpec(_ProfileSpec):
     memory: _Bytes | None = None
     accelerator: AcceleratorSpec | None = None
     tls: _Flag = True
+    availability: _Ratio | None = None
+    retention: _Duration | None = None
+    """How long it keeps what it is sent; 0 s: not beyond the answer."""
     offers: tuple[OfferSpec, ...]
     compute: ComputeSpec | None = None
 
@@ -387,6 +394,8 @@ class CloudSpec(_ProfileSpec):
                 usd_per_hour=offer.price,
                 egress_usd_per_byte=offer.egress,
                 is_encrypted=self.tls,
+                availability_ratio=self.availability,
+                retention_s=self.retention,
                 roofline=None if self.compute is None else self.compute.to_core(),
                 source=offer.source or self.source or "",
                 price_as_of=offer.as_of,

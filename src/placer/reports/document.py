@@ -20,8 +20,9 @@ from pydantic import (
 )
 
 from placer.core.environment import Basis
-from placer.core.estimate import Leaves, Placement, StageKind, Verdict
+from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
+from placer.core.workload import Leaves
 
 SCHEMA_FAMILY = "placer/recommendation/"
 SCHEMA_ID: Final = "placer/recommendation/v1"

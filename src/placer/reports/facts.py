@@ -12,7 +12,6 @@ from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
     Candidate,
     Flip,
-    Leaves,
     Recommendation,
     Site,
     Stage,
@@ -29,7 +28,7 @@ from placer.core.units import (
     format_rate,
     format_usd,
 )
-from placer.core.workload import LatencyTarget
+from placer.core.workload import LatencyTarget, Leaves
 
 UNKNOWN = "unknown"
 FAMILIES = ("edge", "cloud", "hybrid")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from placer.core.estimate import Leaves
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.privacy import allowed_in
 from placer.core.rules.rule import Case, Rule, finding
-from placer.core.workload import DataClass
+from placer.core.workload import DataClass, Leaves
 
 
 def _check(case: Case) -> tuple[Finding, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from placer.core.estimate import Leaves
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.rules.rule import Case, Rule, finding
+from placer.core.workload import Leaves
 
 
 def _check(case: Case) -> tuple[Finding, ...]:

@@ -21,6 +21,15 @@ def _check(case: Case) -> tuple[Finding, ...]:
     if case.edge_ep is not None:
         needed = case.edge_memory_bytes or case.model_bytes
         found += _fits(case, case.device.name, needed, case.device.memory_bytes, "device")
+        limit_bytes = case.workload.memory_limit_bytes
+        if limit_bytes is not None and needed is not None and needed > limit_bytes:
+            found += finding(
+                "PLC401",
+                case,
+                f"the model needs {format_bytes(needed)}, it may take {format_bytes(limit_bytes)}",
+                "a smaller model or variant, or a higher limit",
+                effect=Effect.VIOLATED,
+            )
     if case.offer is not None:
         needed = case.cloud_memory_bytes or case.model_bytes
         found += _fits(case, case.offer.name, needed, case.offer.memory_bytes, "instance")
@@ -46,7 +55,7 @@ RULE = Rule(
     title="not enough memory",
     severity=Severity.ERROR,
     what="Whether the measured peak memory (without a measurement: the model's size, the least it "
-    "can need) fits the site's memory.",
+    "can need) fits the site's memory, and `device: memory:` of the workload.",
     why="A process that outgrows its memory is killed, in the field, by someone else's process.",
     example="A device profile with `memory: 64 MiB` and a model that peaks at 90 MiB: violated.",
     fix="A smaller model or variant, or a larger device.",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from placer.core.environment import CloudOffer, Device, NetworkPath
-from placer.core.estimate import Leaves, Placement, Quality, TargetVerdict
+from placer.core.estimate import Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
-from placer.core.workload import Workload
+from placer.core.workload import Leaves, Workload
 
 _REMEDIES = {
     "unavailable": "run `placer doctor` to see what is missing",
@@ -35,6 +35,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Availability:
+    """Bounds of the share of requests that are answered at all."""
+
+    low_ratio: float
+    """What is unknown counts as always down."""
+    high_ratio: float
+    """What is unknown counts as never down."""
+    missing: tuple[str, ...]
+    """Sites and links of which it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """One candidate as the rules see it: a placement with its estimate."""
 
@@ -51,12 +63,15 @@ class Case:
     leaves_device: Leaves
     answers_offline: bool
     """Requests are answered, at the stated rate, while the link is down."""
+    availability: Availability
     nodes_by_ep: tuple[tuple[str, int], ...]
     edge_memory_bytes: int | None
     """Peak memory of the model's process on the device."""
     cloud_memory_bytes: int | None
     model_bytes: int
     capacity_hz: float | None
+    capacity_factor_90: float
+    """Multiplicative 90 % uncertainty of the capacity."""
     demand_hz: float | None
     """Requests per second that the capacity is held against; None: no rate stated."""
     usd_per_month: float | None
