@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from placer.api import MeasuringOptions, profile, recommend
+    from placer.api import MeasuringOptions, load_workload, profile, recommend
     from placer.core.errors import PlacerError
     from placer.core.workload import LatencyTarget, Workload
 
@@ -19,6 +19,7 @@ _MODULES = {
     "MeasuringOptions": "placer.api",
     "PlacerError": "placer.core.errors",
     "Workload": "placer.core.workload",
+    "load_workload": "placer.api",
     "profile": "placer.api",
     "recommend": "placer.api",
 }
@@ -29,6 +30,7 @@ __all__ = [
     "PlacerError",
     "Workload",
     "__version__",
+    "load_workload",
     "profile",
     "recommend",
 ]

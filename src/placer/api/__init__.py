@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from placer.api.measuring import MeasuringOptions, Say, measure_here, say_nothing, start_spares
+from placer.core.errors import UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Machine, Measurement
@@ -20,6 +21,7 @@ from placer.core.workload import Workload
 if TYPE_CHECKING:
     from placer.core.estimate import Recommendation
     from placer.core.rules.rule import Failure
+    from placer.files.workload import WorkloadFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,9 @@ def profile(
 
 
 def recommend(
-    model: str,
+    model: str | None = None,
     *,
-    workload: Workload | None = None,
+    workload: Workload | WorkloadFile | None = None,
     device: str | None = None,
     network: str | None = None,
     clouds: Sequence[str] = (),
@@ -95,7 +97,10 @@ def recommend(
     Parameters
     ----------
     model
-        Path of an ONNX file.
+        Path of an ONNX file; None: that of the workload file.
+    workload
+        What is asked. What a workload file says of sites and measuring holds where the other
+        parameters leave it open.
     device, network, clouds
         Catalogue names or profile files; None or empty: this machine, an assumed fibre line, the
         cheapest CPU and the cheapest GPU offer.
@@ -114,6 +119,17 @@ def recommend(
         An execution provider named in the options cannot be used, and no other was measured.
     """
     options = options or MeasuringOptions()
+    if workload is not None and not isinstance(workload, Workload):
+        file = workload
+        workload = file.workload
+        options = options.over(file)
+        model = model or file.model
+        device, network = device or file.device, network or file.network
+        clouds, evidence = clouds or file.clouds, evidence or file.evidence
+    if model is None:
+        raise UsageError(
+            "no model is named", hint="name it first, or with `model: path:` in the workload file"
+        )
     workload = workload or Workload()
     today = as_of or _today()
     with start_spares(is_wanted=measure and device is None and not evidence) as spares:
@@ -174,6 +190,21 @@ def _today() -> datetime.date:
     return datetime.datetime.now(tz=datetime.UTC).date()
 
 
+def load_workload(name_or_file: str) -> WorkloadFile:
+    """Read a workload of the catalogue or of a file.
+
+    Raises
+    ------
+    UsageError
+        An unknown name, or a file that says something wrong.
+    InputError
+        The file is missing or unreadable.
+    """
+    from placer.files import catalogue
+
+    return catalogue.load_workload(name_or_file)
+
+
 def measuring_failure(answer: Recommendation, named_eps: Sequence[str]) -> Finding | None:
     """Return the finding by which measuring failed although there is an answer; None: it did not.
 
@@ -210,6 +241,7 @@ def this_machine() -> Machine:
 __all__ = [
     "MeasuringOptions",
     "Profile",
+    "load_workload",
     "measuring_failure",
     "profile",
     "recommend",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from placer.core.workload import Workload
 if TYPE_CHECKING:
     from placer.core.placement import SiteTime
     from placer.core.rules.rule import Failure
+    from placer.files.workload import WorkloadFile
     from placer.profiling.child import Spares
 
 DEFAULT_TIME_LIMIT_S = 60.0
@@ -38,14 +39,41 @@ class MeasuringOptions:
     shapes: Mapping[str, tuple[int, ...]] | None = None
     inputs: str | None = None
     """.npz file with real samples."""
-    settings: SessionSettings | None = None
-    """None: screen the usual ones."""
-    time_limit_s: float = DEFAULT_TIME_LIMIT_S
-    """For each execution provider."""
+    threads: int | None = None
+    """Of one inference; None, and nothing said of spinning: try the usual settings."""
+    spinning: bool | None = None
+    """Whether idle threads spin; None: if there are several."""
+    time_limit_s: float | None = None
+    """For each execution provider; None: ``DEFAULT_TIME_LIMIT_S``."""
     fresh: bool = False
     """Measure again even if the cache has a measurement."""
     cache_directory: str | None = None
     """None: no cache."""
+
+    def over(self, file: WorkloadFile) -> MeasuringOptions:
+        """Return these options, with what they leave open from a workload file."""
+        return replace(
+            self,
+            eps=self.eps or file.eps,
+            shapes=self.shapes or file.shapes,
+            inputs=self.inputs or file.inputs,
+            threads=file.threads if self.threads is None else self.threads,
+            spinning=file.spinning if self.spinning is None else self.spinning,
+            time_limit_s=file.time_limit_s if self.time_limit_s is None else self.time_limit_s,
+        )
+
+
+def _settings(options: MeasuringOptions) -> SessionSettings | None:
+    """Return the session settings that the options fix; None: try the usual ones."""
+    if options.threads is None and options.spinning is None:
+        return None
+    from placer.profiling.machine import usable_cores
+
+    count = usable_cores() if options.threads is None else options.threads
+    return SessionSettings(
+        intra_op_threads=count,
+        allow_spinning=count > 1 if options.spinning is None else options.spinning,
+    )
 
 
 def start_spares(*, is_wanted: bool) -> Spares:
@@ -80,6 +108,7 @@ def measure_here(
         else load_inputs(options.inputs, summary.inputs)
     )
     eps = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps)) or runtime.available_eps()
+    settings = _settings(options)
     machine = describe_machine()
     version = runtime.runtime_version()
     interval_s = 0.0 if workload.rate_hz is None else 1 / workload.rate_hz
@@ -92,7 +121,7 @@ def measure_here(
             input_shapes=shapes,
             input_source=inputs.source,
             interval_s=interval_s,
-            settings=options.settings,
+            settings=settings,
         )
         for ep in eps
     }
@@ -121,8 +150,8 @@ def measure_here(
                 input_shapes=shapes,
                 input_source=inputs.source,
                 interval_s=interval_s,
-                settings=options.settings,
-                time_limit_s=options.time_limit_s,
+                settings=settings,
+                time_limit_s=options.time_limit_s or DEFAULT_TIME_LIMIT_S,
             )
             measured = measure(
                 plan,

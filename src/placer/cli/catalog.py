@@ -1,4 +1,4 @@
-"""``placer catalog``: the devices, networks, clouds and regions that placer knows."""
+"""``placer catalog``: the devices, networks, clouds, regions and workloads that placer knows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from placer.core.errors import UsageError, near_match
 if TYPE_CHECKING:
     from placer.files.catalogue import Entry
     from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
+    from placer.files.workload import WorkloadSpec
 
-app = typer.Typer(no_args_is_help=True, help="List and show devices, networks, clouds and regions.")
+app = typer.Typer(
+    no_args_is_help=True, help="List and show devices, networks, clouds, regions and workloads."
+)
 
 LIST_FORMATS = ("text", "json")
 SHOW_FORMATS = ("text", "json", "yaml")
@@ -33,7 +36,7 @@ _Output = Annotated[list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help
 def list_entries(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help="devices, networks, clouds or regions."),
+        typer.Argument(metavar="[KIND]", help="devices, networks, clouds, regions or workloads."),
     ] = None,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
@@ -286,17 +289,40 @@ def _regions(specs: Sequence[RegionSpec]) -> list[_Column]:
     return _columns(heads, rows, [spec.source or UNKNOWN for spec in specs])
 
 
+def _workloads(specs: Sequence[WorkloadSpec]) -> list[_Column]:
+    heads = (
+        *("name", "situation", ">p99\nms", ">rate\n/s", ">devices", "class", "network"),
+        *("+device", "+offline"),
+    )
+    rows = []
+    for spec in specs:
+        asked = spec.to_core()
+        limit_s = next((one.limit_s for one in asked.targets if one.percentile == 0.99), None)
+        rows.append(
+            (
+                *(spec.name, spec.title or UNKNOWN),
+                _figure({}, "", limit_s, 1e-3),
+                *(_figure({}, "", asked.rate_hz, 1.0), str(asked.fleet)),
+                *(asked.data_class or UNKNOWN, spec.network or UNKNOWN),
+                *(spec.device.name or UNKNOWN, "yes" if asked.must_work_offline else "no"),
+            )
+        )
+    return _columns(heads, rows, [spec.source or UNKNOWN for spec in specs])
+
+
 _TITLES = {
     "devices": "machines at the edge",
     "networks": "ways from a device to a site",
     "clouds": "machines for rent, one row for each NAME@REGION",
     "regions": "where clouds are, and in which jurisdiction",
+    "workloads": "situations that people have, for `placer recommend MODEL --workload NAME`",
 }
 _TABLES: Mapping[str, Any] = {
     "devices": _devices,
     "networks": _networks,
     "clouds": _clouds,
     "regions": _regions,
+    "workloads": _workloads,
 }
 
 

@@ -5,32 +5,38 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from placer.core.errors import UsageError, near_match
-from placer.core.measurement import SessionSettings
 from placer.core.units import (
     format_percentile,
     parse_bytes,
-    parse_duration_s,
-    parse_frequency_hz,
     parse_percentile,
-    parse_usd_per_month,
 )
-from placer.core.workload import Arrival, DataClass, LatencyTarget, Objective, Workload
+from placer.core.workload import (
+    MAX_FLEET,
+    MAX_THREADS,
+    Arrival,
+    DataClass,
+    LatencyTarget,
+    Objective,
+    Workload,
+    parse_budget_usd_per_month,
+    parse_limit_s,
+    parse_rate_hz,
+)
+
+if TYPE_CHECKING:
+    from placer.files.workload import WorkloadFile
 
 DEFAULT_PERCENTILE = 0.99
-MAX_FLEET = 100_000_000
-MAX_RATE_HZ = 1e6
-MAX_THREADS = 1024
-MAX_BUDGET_USD_PER_MONTH = 1e12
-LIMIT_RANGE_S = (1e-9, 366 * 86400.0)
-MIN_RATE_HZ = 1 / (366 * 86400)
 
 _Word = TypeVar("_Word", bound=StrEnum)
+_Value = TypeVar("_Value")
 
 
 def parse_targets(texts: Sequence[str]) -> tuple[LatencyTarget, ...]:
@@ -45,11 +51,7 @@ def parse_targets(texts: Sequence[str]) -> tuple[LatencyTarget, ...]:
     for text in texts:
         name, separator, limit = text.partition("=")
         percentile = parse_percentile(name, what="--sla") if separator else DEFAULT_PERCENTILE
-        limit_s = parse_duration_s(limit if separator else text, what="--sla")
-        if not LIMIT_RANGE_S[0] <= limit_s <= LIMIT_RANGE_S[1]:
-            raise UsageError(
-                f"--sla {text} is no latency that anything has", hint="between 1ns and 366d"
-            )
+        limit_s = parse_limit_s(limit if separator else text, what="--sla")
         if percentile in targets and targets[percentile].limit_s != limit_s:
             raise UsageError(
                 f"--sla gives {format_percentile(percentile)} two limits",
@@ -74,59 +76,74 @@ def parse_word(text: str | None, kind: type[_Word], *, what: str) -> _Word | Non
 
 
 def parse_workload(
+    file: WorkloadFile | None = None,
     *,
-    sla: Sequence[str],
-    privacy: str | None,
-    region: Sequence[str],
-    must_work_offline: bool,
-    wire_input: str | None,
-    rate: str | None,
-    arrival: str | None,
-    fleet: int,
-    budget: str | None,
-    objective: str | None,
+    sla: Sequence[str] = (),
+    privacy: str | None = None,
+    region: Sequence[str] = (),
+    must_work_offline: bool | None = None,
+    wire_input: str | None = None,
+    rate: str | None = None,
+    arrival: str | None = None,
+    fleet: int | None = None,
+    budget: str | None = None,
+    objective: str | None = None,
 ) -> Workload:
-    """Turn the options that describe the question into a Workload."""
-    if not 1 <= fleet <= MAX_FLEET:
+    """Turn the options that describe the question into a Workload; they override the file.
+
+    Raises
+    ------
+    UsageError
+        A value that is wrong by itself, or one that needs a rate where neither states it.
+    """
+    workload = Workload() if file is None else file.workload
+    if fleet is not None and not 1 <= fleet <= MAX_FLEET:
         raise UsageError(f"--fleet {fleet} is no number of devices", hint=f"1 to {MAX_FLEET:,}")
-    for option, value in (("--arrival", arrival), ("--budget", budget)):
-        if value is not None and rate is None:
+    if any(not name.strip() for name in region):
+        raise UsageError("--region is empty", hint="a jurisdiction or region, for instance EU")
+    given = {
+        "targets": parse_targets(sla) or None,
+        "data_class": parse_word(privacy, DataClass, what="--privacy"),
+        "regions": tuple(region) or None,
+        "must_work_offline": must_work_offline,
+        "wire_input_bytes": _parsed(wire_input, parse_bytes, "--wire-input"),
+        "rate_hz": _parsed(rate, parse_rate_hz, "--rate"),
+        "arrival": parse_word(arrival, Arrival, what="--arrival"),
+        "fleet": fleet,
+        "budget_usd_per_month": _parsed(budget, parse_budget_usd_per_month, "--budget"),
+        "objective": parse_word(objective, Objective, what="--objective"),
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    workload = replace(workload, **changes)
+    if workload.rate_hz is None:
+        _refuse_without_rate(
+            {"--arrival": arrival, "--budget": budget, "--fleet": fleet if fleet != 1 else None},
+            file,
+        )
+    return workload
+
+
+def _parsed(text: str | None, parse: Callable[..., _Value], what: str) -> _Value | None:
+    return None if text is None else parse(text, what=what)
+
+
+def _refuse_without_rate(given: Mapping[str, object], file: WorkloadFile | None) -> None:
+    for option, value in given.items():
+        if value is not None:
             raise UsageError(
                 f"{option} needs the rate of requests", hint="add --rate, for instance --rate 30/s"
             )
-    budget_usd = None if budget is None else parse_usd_per_month(budget, what="--budget")
-    if budget_usd is not None and budget_usd > MAX_BUDGET_USD_PER_MONTH:
-        raise UsageError(f"--budget {budget} is too large", hint="at most 1e12USD/month")
-    if fleet > 1 and rate is None:
-        raise UsageError("--fleet needs the rate of one device", hint="add --rate")
-    if any(not name.strip() for name in region):
-        raise UsageError("--region is empty", hint="a jurisdiction or region, for instance EU")
-    return Workload(
-        targets=parse_targets(sla),
-        data_class=parse_word(privacy, DataClass, what="--privacy"),
-        regions=tuple(region),
-        must_work_offline=must_work_offline,
-        wire_input_bytes=None
-        if wire_input is None
-        else parse_bytes(wire_input, what="--wire-input"),
-        rate_hz=_parse_rate_hz(rate),
-        arrival=parse_word(arrival, Arrival, what="--arrival") or Arrival.PERIODIC,
-        fleet=fleet,
-        budget_usd_per_month=budget_usd,
-        objective=parse_word(objective, Objective, what="--objective"),
-    )
+    if file is None:
+        return
+    from placer.files.workload import NEEDS_RATE
 
-
-def _parse_rate_hz(rate: str | None) -> float | None:
-    if rate is None:
-        return None
-    rate_hz = parse_frequency_hz(rate, what="--rate")
-    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
-        raise UsageError(
-            f"--rate {rate} is beyond what one device asks",
-            hint=f"between one request a year and {MAX_RATE_HZ:,.0f}/s; --fleet multiplies it",
-        )
-    return rate_hz
+    for key in NEEDS_RATE:
+        place = file.stated(*key)
+        if place is not None:
+            raise UsageError(
+                f"{place}: {key[-1]} needs the rate of requests",
+                hint="add `rate:` under `demand:`, or --rate",
+            )
 
 
 def check_places(written: Sequence[str], read: Sequence[str]) -> None:
@@ -165,18 +182,10 @@ def parse_date(text: str | None) -> datetime.date | None:
         ) from None
 
 
-def parse_settings(threads: int | None, spinning: bool | None) -> SessionSettings | None:
-    """Return the session settings that the options fix; None: let placer try the usual ones."""
-    if threads is None and spinning is None:
-        return None
+def check_threads(threads: int | None) -> None:
+    """Raise UsageError for a number of threads that no session has."""
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"--threads {threads} is no number of threads", hint=f"1 to {MAX_THREADS}")
-    from placer.profiling.machine import usable_cores
-
-    count = usable_cores() if threads is None else threads
-    return SessionSettings(
-        intra_op_threads=count, allow_spinning=count > 1 if spinning is None else spinning
-    )
 
 
 def parse_outputs(

@@ -82,18 +82,8 @@ def command(
     Exit code 4 if an execution provider that was named, or every one, could not be measured.
     """
     outputs = options.parse_outputs(output or (), format_, FORMATS)
-    workload = options.parse_workload(
-        sla=sla or (),
-        privacy=None,
-        region=(),
-        must_work_offline=False,
-        wire_input=None,
-        rate=rate,
-        arrival=None,
-        fleet=1,
-        budget=None,
-        objective=None,
-    )
+    workload = options.parse_workload(sla=sla or (), rate=rate)
+    options.check_threads(threads)
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
     from placer import __version__, api
@@ -123,7 +113,8 @@ def command(
                 eps=named,
                 shapes=dict(parse_shape_option(text) for text in shape or ()),
                 inputs=inputs,
-                settings=options.parse_settings(threads, spinning),
+                threads=threads,
+                spinning=spinning,
                 time_limit_s=time_limit_s,
                 fresh=fresh,
                 cache_directory=options.cache_directory(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -21,7 +22,18 @@ _OUTPUT = "Output"
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX model.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="MODEL", help="ONNX model; a workload file can name it."),
+    ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="The whole question as YAML; options override what it says.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     sla: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,13 +59,14 @@ def command(
         ),
     ] = None,
     must_work_offline: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--must-work-offline",
+            "--must-work-offline/--no-must-work-offline",
             help="An answer is needed while the link is down.",
             rich_help_panel=_QUESTION,
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     wire_input: Annotated[
         str | None,
         typer.Option(
@@ -79,8 +92,11 @@ def command(
         ),
     ] = None,
     fleet: Annotated[
-        int, typer.Option(metavar="N", help="Number of devices.", rich_help_panel=_QUESTION)
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N", help="Number of devices (default: 1).", rich_help_panel=_QUESTION
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -168,13 +184,13 @@ def command(
         ),
     ] = None,
     time_limit: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="TIME",
-            help="Longest measuring time for each execution provider.",
+            help="Longest measuring time for each execution provider (default: 60s).",
             rich_help_panel=_MEASURING,
         ),
-    ] = "60s",
+    ] = None,
     fresh: Annotated[
         bool,
         typer.Option(
@@ -222,7 +238,13 @@ def command(
     catalogue. Exit code 0: feasible; 1: every placement violates; 5: nothing is proven.
     """
     outputs = options.parse_outputs(output or (), format_, FORMATS)
-    workload = options.parse_workload(
+    file = None
+    if workload is not None:
+        from placer.files.catalogue import load_workload
+
+        file = load_workload(workload)
+    question = options.parse_workload(
+        file,
         sla=sla or (),
         privacy=privacy,
         region=region or (),
@@ -244,7 +266,8 @@ def command(
             raise UsageError(
                 f"{name} has no effect with --no-measure", hint="leave one of the two out"
             )
-    time_limit_s = parse_duration_s(time_limit, what="--time-limit")
+    time_limit_s = None if time_limit is None else parse_duration_s(time_limit, what="--time-limit")
+    options.check_threads(threads)
     date = options.parse_date(as_of)
 
     from placer import api
@@ -256,8 +279,7 @@ def command(
     options.check_places(
         [path for path in (save, *(path for _, path in outputs)) if path is not None],
         [
-            model,
-            *(path for path in (device, network, inputs) if path is not None),
+            *(path for path in (model, workload, device, network, inputs) if path is not None),
             *(cloud or ()),
             *(text.partition("=")[2] or text for text in evidence or ()),
         ],
@@ -266,7 +288,8 @@ def command(
         eps=tuple(ep or ()),
         shapes=dict(parse_shape_option(text) for text in shape or ()),
         inputs=inputs,
-        settings=options.parse_settings(threads, spinning),
+        threads=threads,
+        spinning=spinning,
         time_limit_s=time_limit_s,
         fresh=fresh,
         cache_directory=options.cache_directory(),
@@ -274,7 +297,7 @@ def command(
     with screen.Progress() as progress:
         answer = api.recommend(
             model,
-            workload=workload,
+            workload=question if file is None else replace(file, workload=question),
             device=device,
             network=network,
             clouds=cloud or (),
@@ -295,7 +318,7 @@ def command(
     )
     if save is not None:
         write_atomically(save, reports.render(answer, "json"))
-    failure = api.measuring_failure(answer, measuring.eps)
+    failure = api.measuring_failure(answer, measuring.eps or (() if file is None else file.eps))
     if failure is not None:
         raise MeasuringError(failure.message, hint=failure.remedy)
     raise typer.Exit({True: 0, False: 1, None: 5}[answer.decision.feasible])

@@ -1,4 +1,4 @@
-"""``placer schema``: the JSON Schema of what placer writes."""
+"""``placer schema``: the JSON Schema of what placer writes and reads."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ def _recommendation() -> dict[str, Any]:
     return recommendation_schema()
 
 
+def _workload() -> dict[str, Any]:
+    from placer.files.workload import workload_schema
+
+    return workload_schema()
+
+
 KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {"recommendation": _recommendation}
+    {"recommendation": _recommendation, "workload": _workload}
 )
 
 
@@ -28,7 +34,7 @@ def command(
         str, typer.Argument(metavar="KIND", help=f"What to describe: {', '.join(KINDS)}.")
     ],
 ) -> None:
-    """Print the JSON Schema (draft 2020-12) of a document that placer writes."""
+    """Print the JSON Schema (draft 2020-12) of a document that placer writes or reads."""
     if kind not in KINDS:
         raise UsageError(
             f"unknown kind '{kind}'{near_match(kind, KINDS)}", hint=f"kinds: {', '.join(KINDS)}"

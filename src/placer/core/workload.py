@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from placer.core.errors import UsageError
+from placer.core.units import parse_duration_s, parse_frequency_hz, parse_usd_per_month
+
+MAX_FLEET = 100_000_000
+MAX_RATE_HZ = 1e6
+MIN_RATE_HZ = 1 / (366 * 86400)
+MAX_THREADS = 1024
+MAX_BUDGET_USD_PER_MONTH = 1e12
+LIMIT_RANGE_S = (1e-9, 366 * 86400.0)
+
 
 class DataClass(StrEnum):
     """How sensitive the model's raw input is."""
@@ -90,3 +100,33 @@ class Workload:
     """What the device may draw under load."""
     objective: Objective | None = None
     """None: cost where a rate is known, else margin."""
+
+
+def parse_limit_s(text: str, *, what: str) -> float:
+    """Parse the limit of a latency target. Raises UsageError where no latency can be so."""
+    limit_s = parse_duration_s(text, what=what)
+    if not LIMIT_RANGE_S[0] <= limit_s <= LIMIT_RANGE_S[1]:
+        raise UsageError(
+            f"{what} {text} is no latency that anything has", hint="between 1ns and 366d"
+        )
+    return limit_s
+
+
+def parse_rate_hz(text: str, *, what: str) -> float:
+    """Parse the requests of one device. Raises UsageError for a rate that no device has."""
+    rate_hz = parse_frequency_hz(text, what=what)
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UsageError(
+            f"{what} {text} is beyond what one device asks",
+            hint=f"between one request a year and {MAX_RATE_HZ:,.0f}/s; the number of devices "
+            "multiplies it",
+        )
+    return rate_hz
+
+
+def parse_budget_usd_per_month(text: str, *, what: str) -> float:
+    """Parse a budget. Raises UsageError for one beyond all reason."""
+    budget_usd = parse_usd_per_month(text, what=what)
+    if budget_usd > MAX_BUDGET_USD_PER_MONTH:
+        raise UsageError(f"{what} {text} is too large", hint="at most 1e12USD/month")
+    return budget_usd

@@ -1,4 +1,4 @@
-"""The catalogue of devices, networks, clouds and regions, and user files of the same shape.
+"""The catalogue of devices, networks, clouds, regions and workloads, and files of users.
 
 One YAML file is one entry; its stem is its key. The wheel has them in ``placer/profiles``, a
 source checkout in ``profiles/``.
@@ -19,9 +19,10 @@ from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath, 
 from placer.core.errors import UsageError, near_match
 from placer.files.positions import Document, parse_yaml, read_yaml, validate
 from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
+from placer.files.workload import WorkloadFile, WorkloadSpec, workload_file
 
-Spec = DeviceSpec | NetworkSpec | CloudSpec | RegionSpec
-_Spec = TypeVar("_Spec", DeviceSpec, NetworkSpec, CloudSpec, RegionSpec)
+Spec = DeviceSpec | NetworkSpec | CloudSpec | RegionSpec | WorkloadSpec
+_Spec = TypeVar("_Spec", DeviceSpec, NetworkSpec, CloudSpec, RegionSpec, WorkloadSpec)
 
 
 class Kind(StrEnum):
@@ -31,6 +32,7 @@ class Kind(StrEnum):
     NETWORKS = "networks"
     CLOUDS = "clouds"
     REGIONS = "regions"
+    WORKLOADS = "workloads"
 
     @property
     def singular(self) -> str:
@@ -44,6 +46,7 @@ SPECS: Mapping[Kind, type[Spec]] = MappingProxyType(
         Kind.NETWORKS: NetworkSpec,
         Kind.CLOUDS: CloudSpec,
         Kind.REGIONS: RegionSpec,
+        Kind.WORKLOADS: WorkloadSpec,
     }
 )
 
@@ -126,6 +129,11 @@ def load_network(name_or_file: str) -> NetworkPath:
     spec, document = _load(Kind.NETWORKS, NetworkSpec, name_or_file)
     path = spec.to_core()
     return replace(path, source=path.source or document.path)
+
+
+def load_workload(name_or_file: str) -> WorkloadFile:
+    """Return a workload of the catalogue or of a file. Raises as `load_device`."""
+    return workload_file(*_load(Kind.WORKLOADS, WorkloadSpec, name_or_file))
 
 
 def load_cloud(text: str) -> tuple[CloudOffer, ...]:

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -51,23 +52,31 @@ NO_EP = "none"
 """The ``ep`` of an accelerator for which ONNX Runtime has no execution provider."""
 
 
-def _problem(text: str, hint: str | None = None) -> PydanticCustomError:
+def problem(text: str, hint: str | None = None) -> PydanticCustomError:
     """Return an error that pydantic carries to `positions.usage_error` unchanged."""
     return PydanticCustomError("placer", "{text}", {"text": text, "hint": hint})
 
 
-def _unit(parse: Callable[..., Any]) -> BeforeValidator:
+def shown_as(example: str, *, or_number: bool = False) -> WithJsonSchema:
+    """Say in a JSON Schema that a figure is written with its unit."""
+    kinds: list[object] = ["string", "number"] if or_number else ["string"]
+    return WithJsonSchema(
+        {"type": kinds, "pattern": r"^[0-9.eE+-]+ ?[^0-9 ].*$", "examples": [example]}
+    )
+
+
+def figure(parse: Callable[..., Any]) -> BeforeValidator:
     """Parse text by one of the parsers of core.units; the key names the value in messages."""
 
     def convert(value: object, info: ValidationInfo) -> object:
         if value is None:  # for a figure that may be unknown; pydantic refuses it elsewhere
             return None
         if not isinstance(value, str | int | float) or isinstance(value, bool):
-            raise _problem(f"{info.field_name} is not a figure with a unit")
+            raise problem(f"{info.field_name} is not a figure with a unit")
         try:
             return parse(str(value), what=str(info.field_name))
         except UsageError as error:
-            raise _problem(error.message, error.hint) from error
+            raise problem(error.message, error.hint) from error
 
     return BeforeValidator(convert)
 
@@ -80,44 +89,46 @@ def _ep_name(text: str, *, what: str) -> str:
     return NO_EP if text == NO_EP and what == "ep" else parse_ep(text)
 
 
-_Bytes = Annotated[int, _unit(parse_bytes)]
-_Duration = Annotated[float, _unit(_rtt_s)]
-_LinkRate = Annotated[float, _unit(parse_rate_bytes_per_s)]
-_MemoryRate = Annotated[float, _unit(parse_memory_rate_bytes_per_s)]
-_OperationRate = Annotated[float, _unit(parse_operations_per_s)]
-_Power = Annotated[float, _unit(parse_power_w)]
-_Price = Annotated[float, _unit(parse_usd)]
-_PricePerHour = Annotated[float, _unit(parse_usd_per_hour)]
-_PricePerByte = Annotated[float, _unit(parse_usd_per_byte)]
-_Ratio = Annotated[float, _unit(parse_ratio)]
-_Ep = Annotated[str, _unit(_ep_name)]
-_Count = Annotated[int, Field(strict=True, gt=0)]
-_Flag = Annotated[bool, Field(strict=True)]
-_Text = Annotated[str, Field(min_length=1)]
+Bytes = Annotated[int, figure(parse_bytes), shown_as("80 KiB")]
+Duration = Annotated[float, figure(_rtt_s), shown_as("20 ms")]
+_LinkRate = Annotated[float, figure(parse_rate_bytes_per_s), shown_as("10 Mbit/s")]
+_MemoryRate = Annotated[float, figure(parse_memory_rate_bytes_per_s), shown_as("25.6 GB/s")]
+_OperationRate = Annotated[float, figure(parse_operations_per_s), shown_as("1.3 TFLOP/s")]
+Power = Annotated[float, figure(parse_power_w), shown_as("15 W")]
+_Price = Annotated[float, figure(parse_usd), shown_as("249 USD")]
+_PricePerHour = Annotated[float, figure(parse_usd_per_hour), shown_as("0.526 USD/h")]
+_PricePerByte = Annotated[float, figure(parse_usd_per_byte), shown_as("0.09 USD/GB")]
+Ratio = Annotated[float, figure(parse_ratio), shown_as("99.9%", or_number=True)]
+Ep = Annotated[str, figure(_ep_name)]
+Count = Annotated[int, Field(strict=True, gt=0)]
+Flag = Annotated[bool, Field(strict=True)]
+Text = Annotated[str, Field(min_length=1)]
 _Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
 _Basis = Literal["measured", "catalogue", "assumed"]
 
 
-class _Spec(BaseModel):
+class Spec(BaseModel):
+    """A part of a file: unknown keys are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ComputeSpec(_Spec):
+class ComputeSpec(Spec):
     """What a chip reaches: the three parameters of a roofline."""
 
     flops: _OperationRate | None = None
     """Effective, not peak."""
     bandwidth: _MemoryRate | None = None
-    per_operator: _Duration
+    per_operator: Duration
     level: Literal["E4", "E5", "E6"]
-    runtime: _Text
+    runtime: Text
     dtype: Literal["float32", "float16", "bfloat16", "int8", "uint8"] = "float32"
-    source: _Text
+    source: Text
 
     @model_validator(mode="after")
     def _has_a_rate(self) -> Self:
         if self.flops is None and self.bandwidth is None:
-            raise _problem("compute has neither flops nor bandwidth", "state one, or leave it out")
+            raise problem("compute has neither flops nor bandwidth", "state one, or leave it out")
         return self
 
     def to_core(self) -> Roofline:
@@ -133,16 +144,16 @@ class ComputeSpec(_Spec):
         )
 
 
-class _ProfileSpec(_Spec):
+class ProfileSpec(Spec):
     """What every profile has."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str | None = None
     basis: _Basis = "assumed"
-    source: _Text | None = None
-    estimated: Mapping[str, _Text] = {}
+    source: Text | None = None
+    estimated: Mapping[str, Text] = {}
     """Figure of this file (``price``, ``rtt.p95``) -> how it was derived."""
-    note: _Text | None = None
+    note: Text | None = None
 
     @model_validator(mode="after")
     def _estimates_are_there(self) -> Self:
@@ -152,38 +163,38 @@ class _ProfileSpec(_Spec):
             if isinstance(value, Mapping):
                 value = value.get(inner)
             if value is None:
-                raise _problem(
+                raise problem(
                     f"estimated names '{key}', which this file does not state",
                     "name a figure of this file",
                 )
         return self
 
 
-class DeviceSpec(_ProfileSpec):
+class DeviceSpec(ProfileSpec):
     """A device at the edge."""
 
     chip_class: ChipClass = Field(alias="class")
-    here: _Flag = False
+    here: Flag = False
     """The file describes the machine that placer runs on: compute is measured here."""
-    cores: _Count | None = None
-    memory: _Bytes | None = None
+    cores: Count | None = None
+    memory: Bytes | None = None
     peak_fp32: _OperationRate | None = None
     peak_fp16: _OperationRate | None = None
     peak_int8: _OperationRate | None = None
     """Dense, not the sparse figure of the headline."""
     memory_bandwidth: _MemoryRate | None = None
-    power: _Power | None = None
+    power: Power | None = None
     """Under load."""
     price: _Price | None = None
-    execution_providers: tuple[_Ep, ...] = ()
-    availability: _Ratio | None = None
+    execution_providers: tuple[Ep, ...] = ()
+    availability: Ratio | None = None
     compute: ComputeSpec | None = None
 
     @field_validator("compute")
     @classmethod
     def _is_elsewhere(cls, compute: ComputeSpec | None, info: ValidationInfo) -> object:
         if compute is not None and info.data.get("here"):
-            raise _problem(
+            raise problem(
                 "compute is stated for this machine, where it is measured",
                 "drop `compute:`, or `here: true` if it is another machine",
             )
@@ -218,22 +229,22 @@ def _samples(value: object, info: ValidationInfo) -> object:
     unit = ""
     if isinstance(value, Mapping):
         if set(value) != {"unit", "values"}:
-            raise _problem(
+            raise problem(
                 f"{info.field_name} is not a list", "write {unit: ms, values: [9.1, 10.4]}"
             )
         texts, unit = value["values"], f" {value['unit']}"
     if not isinstance(texts, list) or not texts:
-        raise _problem(f"{info.field_name} has no samples", "write [9.1 ms, 10.4 ms]")
+        raise problem(f"{info.field_name} has no samples", "write [9.1 ms, 10.4 ms]")
     try:
         return tuple(_rtt_s(f"{text}{unit}", what=str(info.field_name)) for text in texts)
     except UsageError as error:
-        raise _problem(error.message, error.hint) from error
+        raise problem(error.message, error.hint) from error
 
 
-class NetworkSpec(_ProfileSpec):
+class NetworkSpec(ProfileSpec):
     """The way from the device to a site."""
 
-    rtt: Mapping[str, _Duration | None] = {}
+    rtt: Mapping[str, Duration | None] = {}
     """Percentile (``p50``, ``p99.9``) -> round-trip time."""
     rtt_samples: Annotated[tuple[float, ...], BeforeValidator(_samples)] = ()
     uplink: _LinkRate | None = None
@@ -242,12 +253,12 @@ class NetworkSpec(_ProfileSpec):
     """The slow end: 5 % of the time the rate is lower."""
     downlink: _LinkRate | None = None
     downlink_p5: _LinkRate | None = None
-    loss: _Ratio | None = None
+    loss: Ratio | None = None
     congestion_control: Literal["cubic", "bbr"] = "cubic"
     connection: Literal["new", "warm", "idle"] = "warm"
-    tls: _Flag = True
+    tls: Flag = True
     data_price: _PricePerByte | None = None
-    availability: _Ratio | None = None
+    availability: Ratio | None = None
 
     @field_validator("rtt")
     @classmethod
@@ -259,12 +270,12 @@ class NetworkSpec(_ProfileSpec):
                 if value is not None
             )
         except UsageError as error:
-            raise _problem(error.message, error.hint) from error
+            raise problem(error.message, error.hint) from error
         for (low, low_s), (high, high_s) in pairwise(quantiles):
             if low == high:
-                raise _problem(f"rtt states {format_percentile(low)} twice", "keep one")
+                raise problem(f"rtt states {format_percentile(low)} twice", "keep one")
             if high_s < low_s:
-                raise _problem(
+                raise problem(
                     f"rtt {format_percentile(high)} is below {format_percentile(low)}",
                     "a higher percentile cannot be lower",
                 )
@@ -274,7 +285,7 @@ class NetworkSpec(_ProfileSpec):
     @classmethod
     def _is_the_only_rtt(cls, samples: tuple[float, ...], info: ValidationInfo) -> object:
         if samples and info.data.get("rtt"):
-            raise _problem("both rtt and rtt_samples are stated", "keep one")
+            raise problem("both rtt and rtt_samples are stated", "keep one")
         return samples
 
     @field_validator("uplink_p5", "downlink_p5")
@@ -285,9 +296,9 @@ class NetworkSpec(_ProfileSpec):
         if p5 is not None and median_key in info.data:
             median = info.data[median_key]
             if median is None:
-                raise _problem(f"{key} is stated without {median_key}", f"add `{median_key}:`")
+                raise problem(f"{key} is stated without {median_key}", f"add `{median_key}:`")
             if p5 > median:
-                raise _problem(
+                raise problem(
                     f"{key} is above {median_key}",
                     f"{key} is the slow end, {median_key} the median",
                 )
@@ -318,46 +329,46 @@ class NetworkSpec(_ProfileSpec):
         )
 
 
-class AcceleratorSpec(_Spec):
+class AcceleratorSpec(Spec):
     """What a rented machine has beside its CPU."""
 
-    name: _Text
-    count: _Count = 1
-    memory: _Bytes | None = None
+    name: Text
+    count: Count = 1
+    memory: Bytes | None = None
     """Of one, as all figures here."""
     peak_fp32: _OperationRate | None = None
     peak_fp16: _OperationRate | None = None
     peak_int8: _OperationRate | None = None
     memory_bandwidth: _MemoryRate | None = None
-    power: _Power | None = None
-    source: _Text | None = None
+    power: Power | None = None
+    source: Text | None = None
 
 
-class OfferSpec(_Spec):
+class OfferSpec(Spec):
     """The price of a machine in one region."""
 
-    region: _Text | None = None
+    region: Text | None = None
     jurisdiction: _Jurisdiction | None = None
     price: _PricePerHour | None = None
     egress: _PricePerByte | None = None
     """First paid tier to the internet."""
-    source: _Text | None = None
-    as_of: _Text | None = None
+    source: Text | None = None
+    as_of: Text | None = None
 
 
-class CloudSpec(_ProfileSpec):
+class CloudSpec(ProfileSpec):
     """One rentable machine and where it is offered."""
 
-    provider: _Text
-    instance: _Text
+    provider: Text
+    instance: Text
     chip_class: ChipClass = Field(alias="class")
-    ep: _Ep
-    vcpus: _Count | None = None
-    memory: _Bytes | None = None
+    ep: Ep
+    vcpus: Count | None = None
+    memory: Bytes | None = None
     accelerator: AcceleratorSpec | None = None
-    tls: _Flag = True
-    availability: _Ratio | None = None
-    retention: _Duration | None = None
+    tls: Flag = True
+    availability: Ratio | None = None
+    retention: Duration | None = None
     """How long it keeps what it is sent; 0 s: not beyond the answer."""
     offers: tuple[OfferSpec, ...]
     compute: ComputeSpec | None = None
@@ -366,11 +377,11 @@ class CloudSpec(_ProfileSpec):
     @classmethod
     def _differ(cls, offers: tuple[OfferSpec, ...]) -> tuple[OfferSpec, ...]:
         if not offers:
-            raise _problem("offers is empty", "state one: - region: NAME")
+            raise problem("offers is empty", "state one: - region: NAME")
         regions = [offer.region for offer in offers]
         for region in regions:
             if regions.count(region) > 1:
-                raise _problem(
+                raise problem(
                     f"offers has two for the region {region or '(none)'}", "one for each region"
                 )
         return offers
@@ -405,11 +416,11 @@ class CloudSpec(_ProfileSpec):
         )
 
 
-class RegionSpec(_ProfileSpec):
+class RegionSpec(ProfileSpec):
     """A place of a cloud provider."""
 
-    provider: _Text
-    region: _Text
+    provider: Text
+    region: Text
     """The provider's own name."""
     jurisdiction: _Jurisdiction
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
