@@ -304,3 +304,81 @@ def test_figures_out_of_range_are_refused(
     result = run("recommend", small_model, *arguments)
     assert result.code == 2
     assert message in result.err
+
+
+WORKLOAD = """\
+schema: placer/workload/v1
+name: asked
+model:
+  path: {model}
+latency:
+  p99: 50 ms
+demand:
+  rate: 1/s
+  hours_per_day: 12
+data:
+  class: public
+must_work_offline: true
+device:
+  power: 15 W
+"""
+
+
+def test_a_workload_file_asks_and_options_override_it(
+    run: Run, ask: Ask, small_model: str, tmp_path: Path
+) -> None:
+    """The file alone: offline keeps the device. Each option beats the line of the file."""
+    file = tmp_path / "w.yaml"
+    file.write_text(WORKLOAD.format(model=small_model))
+    given = ("--workload", str(file))
+    alone = ask(*given)
+    assert [one["limit_s"] for one in alone["targets"]] == [0.05]
+    assert _one(alone, "cloud")["feasible"] is False
+    online = ask(*given, "--no-must-work-offline")
+    assert _one(online, "cloud")["feasible"] is True
+    tight = ask(*given, "--sla", "10ms")
+    assert [one["limit_s"] for one in tight["targets"]] == [0.01]
+    twice = ask(*given, "--rate", "2/s", "--no-must-work-offline")
+    sent = [_one(one, "cloud")["uplink_bytes_per_month"] for one in (online, twice)]
+    assert sent[1] == pytest.approx(2 * sent[0])
+
+
+def test_hours_power_and_retention_of_a_workload_file_count(ask: Ask, tmp_path: Path) -> None:
+    def asked(*lines: str) -> dict[str, Any]:
+        file = tmp_path / "w.yaml"
+        head = "schema: placer/workload/v1\nname: asked\nlatency: {p99: 50 ms}\n"
+        file.write_text(head + "".join(f"{line}\n" for line in lines))
+        return ask("--workload", str(file))
+
+    whole = asked("demand: {rate: 1/s}")
+    half = asked("demand: {rate: 1/s, hours_per_day: 12}")
+    costs = [_one(one, "cloud")["usd_per_month"] for one in (whole, half)]
+    assert costs[1] == pytest.approx(costs[0] / 2)
+    assert _one(asked("device: {power: 15 W}"), "edge")["feasible"] is True
+    assert _one(asked("device: {power: 5 W}"), "edge")["feasible"] is False
+    assert _one(asked("device: {memory: 1 MB}"), "edge")["feasible"] is False
+    assert _one(asked("data: {retention: 1 h}"), "cloud")["feasible"] is None
+    assert _one(asked("data: {may_leave: output}"), "cloud")["feasible"] is False
+    assert _one(asked("throughput: 500/s"), "edge")["feasible"] is False
+    assert _one(asked("availability: 99%"), "edge")["feasible"] is None
+
+
+def test_what_needs_a_rate_is_told_where_it_stands(
+    run: Run, small_model: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text("schema: placer/workload/v1\nname: x\ndemand:\n  hours_per_day: 8\n")
+    result = run("recommend", small_model, "--workload", str(file), "--no-measure")
+    assert result.code == 2
+    assert f"{file}:4:3: hours_per_day needs the rate of requests" in result.err
+    with_rate = ("--workload", str(file), "--no-measure", "--rate", "1/s")
+    assert run("recommend", small_model, *with_rate).code != 2
+
+
+def test_a_model_must_be_named_somewhere(run: Run, tmp_path: Path) -> None:
+    assert run("recommend").code == 2
+    file = tmp_path / "w.yaml"
+    file.write_text("schema: placer/workload/v1\nname: x\n")
+    result = run("recommend", "--workload", str(file))
+    assert result.code == 2
+    assert "no model is named" in result.err

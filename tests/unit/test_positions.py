@@ -64,8 +64,13 @@ def test_every_value_knows_where_it_stands() -> None:
     assert document.where(("not there",)) == "x.yaml:1:1"
 
 
-def test_a_byte_order_mark_is_skipped_and_anchors_are_expanded() -> None:
-    document = parse_yaml("\ufeffa: &x {b: 1}\nc: *x\n".encode(), path="x")
+def test_a_byte_order_mark_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^x:1:1: begins with a byte order mark"):
+        parse_yaml("\ufeffa: 1\n".encode(), path="x")
+
+
+def test_anchors_are_expanded() -> None:
+    document = parse_yaml(b"a: &x {b: 1}\nc: *x\n", path="x")
     assert document.data == {"a": {"b": 1}, "c": {"b": 1}}
     assert document.positions["a",] == (1, 1)
 

@@ -137,7 +137,6 @@ def recommend(
         from placer.api.evidence import check_all_used, matching_evidence
         from placer.api.sites import (
             check_named_eps,
-            check_regions,
             cloud_site,
             device_here,
             edge_sites,
@@ -152,7 +151,7 @@ def recommend(
         summary = read_model(model, shapes=dict(options.shapes or {}))
         site_device = device_here() if device is None else catalogue.load_device(device)
         path, fastest, possible = load_path(network)
-        check_regions(workload.regions)
+        catalogue.check_regions(workload.regions)
         records, findings = matching_evidence(evidence, summary)
         offers = load_offers(clouds, workload, [site for site, _ in records])
         edges = edge_sites(

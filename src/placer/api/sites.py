@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from placer.api.measuring import MeasuringOptions, Say, measure_here, time_of
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device, NetworkPath
-from placer.core.errors import MeasuringError, UsageError, near_match
+from placer.core.errors import MeasuringError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.runtime import parse_ep
@@ -102,27 +102,6 @@ def _default_offers(regions: tuple[str, ...]) -> tuple[CloudOffer, ...]:
     for offer in usable:
         cheapest.setdefault(offer.chip_class, offer)
     return tuple(cheapest.values()) or catalogue.default_offers()
-
-
-def check_regions(regions: tuple[str, ...]) -> None:
-    """Raise UsageError for a region that the catalogue does not know."""
-    if not regions:
-        return
-    from placer.files import catalogue
-
-    known = {"EEA"}
-    for name in catalogue.list_names(catalogue.Kind.REGIONS):
-        provider, _, region = name.partition("-")
-        spec = catalogue.load_region(provider, region)
-        if spec is not None:
-            known |= {spec.name, spec.jurisdiction, spec.country}
-    for region in regions:
-        if region.lower() not in {name.lower() for name in known}:
-            raise UsageError(
-                f"unknown region '{region}'{near_match(region, known)}",
-                hint="a jurisdiction (EU, US, UK, ...), a country code or a provider's region; "
-                "see `placer catalog list regions`",
-            )
 
 
 def edge_sites(

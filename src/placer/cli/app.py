@@ -20,9 +20,10 @@ from placer.core.errors import MeasuringError, PlacerError, UsageError, near_mat
 COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
     "profile": "Measure a model on this machine.",
-    "catalog": "List and show devices, networks, clouds and regions.",
+    "init": "Write a workload file for a model.",
+    "catalog": "List and show devices, networks, clouds, regions and workloads.",
     "rules": "List and explain the rules.",
-    "schema": "Print the JSON Schema of what placer writes.",
+    "schema": "Print the JSON Schema of what placer writes and reads.",
     "doctor": "Show what can be measured here, and how quiet it is.",
 }
 """Command -> its line in ``placer --help``. The module ``placer.cli.<command>`` has a function

@@ -7,16 +7,17 @@ source checkout in ``profiles/``.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath, Region
-from placer.core.errors import UsageError, near_match
+from placer.core.errors import PlacerError, UsageError, near_match
 from placer.files.positions import Document, parse_yaml, read_yaml, validate
 from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
 from placer.files.workload import WorkloadFile, WorkloadSpec, workload_file
@@ -132,8 +133,50 @@ def load_network(name_or_file: str) -> NetworkPath:
 
 
 def load_workload(name_or_file: str) -> WorkloadFile:
-    """Return a workload of the catalogue or of a file. Raises as `load_device`."""
-    return workload_file(*_load(Kind.WORKLOADS, WorkloadSpec, name_or_file))
+    """Return a workload of the catalogue or of a file, its sites known to exist.
+
+    Raises as `load_device`; what is wrong in the file is told with its place.
+    """
+    spec, document = _load(Kind.WORKLOADS, WorkloadSpec, name_or_file)
+    file = workload_file(spec, document)
+    uses: list[tuple[Callable[[], object], tuple[str | int, ...]]] = []
+    if file.device is not None:
+        uses.append((partial(load_device, file.device), ("device", "name")))
+    if file.network is not None:
+        uses.append((partial(load_network, file.network), ("network",)))
+    uses += [
+        (partial(load_cloud, cloud), ("clouds", index)) for index, cloud in enumerate(file.clouds)
+    ]
+    uses += [
+        (partial(check_regions, (region,)), ("data", "regions", index))
+        for index, region in enumerate(file.workload.regions)
+    ]
+    for load, key in uses:
+        try:
+            load()
+        except PlacerError as error:
+            message = f"{document.where(key)}: {error.message}"
+            raise type(error)(message, hint=error.hint) from error
+    return file
+
+
+def check_regions(regions: tuple[str, ...]) -> None:
+    """Raise UsageError for a region that the catalogue does not know."""
+    if not regions:
+        return
+    known = {"EEA"}
+    for name in list_names(Kind.REGIONS):
+        provider, _, region = name.partition("-")
+        spec = load_region(provider, region)
+        if spec is not None:
+            known |= {spec.name, spec.jurisdiction, spec.country}
+    for region in regions:
+        if region.lower() not in {name.lower() for name in known}:
+            raise UsageError(
+                f"unknown region '{region}'{near_match(region, known)}",
+                hint="a jurisdiction (EU, US, UK, ...), a country code or a provider's region; "
+                "see `placer catalog list regions`",
+            )
 
 
 def load_cloud(text: str) -> tuple[CloudOffer, ...]:

@@ -89,7 +89,7 @@ def read_yaml(path: str) -> Document:
 
 
 def parse_yaml(content: bytes | str, *, path: str) -> Document:
-    """Parse YAML text as `read_yaml` does; a UTF-8 byte order mark is skipped.
+    """Parse YAML text as `read_yaml` does; a byte order mark is refused.
 
     Raises
     ------
@@ -166,7 +166,11 @@ def _decode(content: bytes | str, path: str) -> str:
             raise UsageError(
                 f"{path}:{line}:{column}: not UTF-8 text", hint="save the file as UTF-8"
             ) from error
-    text = content.removeprefix("\ufeff")
+    text = content
+    if text.startswith("\ufeff"):
+        raise UsageError(
+            f"{path}:1:1: begins with a byte order mark", hint="save the file as UTF-8 without BOM"
+        )
     wrong = _NOT_YAML.search(text)
     if wrong is not None:
         line = text.count("\n", 0, wrong.start()) + 1

@@ -108,7 +108,7 @@ def targets_text(answer: Recommendation) -> str:
     asked = []
     for target in answer.targets:
         option = f"--sla{GLUE}{_exact_duration(target.limit_s).replace(' ', '')}"
-        is_bare = target.percentile == 0.99
+        is_bare = target.percentile == 0.99 and len(answer.targets) == 1
         asked.append(f"{option} means {target_text(target)}" if is_bare else target_text(target))
     return "; ".join(asked)
 

@@ -1,0 +1,215 @@
+"""Workload files: what they can say, what is refused, and where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from placer.core.errors import PlacerError, UsageError
+from placer.core.workload import (
+    Arrival,
+    DataClass,
+    LatencyTarget,
+    Leaves,
+    Objective,
+    Workload,
+)
+from placer.files.catalogue import load_workload
+from placer.files.workload import workload_schema
+
+FULL = """\
+schema: placer/workload/v1
+name: line
+title: A line
+model:
+  path: models/net.onnx
+  shapes: {x: [1, 3, 224, 224]}
+  inputs: ../samples.npz
+latency: {p50: 10 ms, p99.9: 20 ms}
+demand:
+  rate: 5/s
+  arrival: poisson
+  devices: 20
+  hours_per_day: 12
+  days_per_week: 3.5
+throughput: 200/s
+availability: 99.9%
+must_work_offline: true
+data:
+  class: personal
+  may_leave: intermediate
+  regions: [EU, eu-north-1]
+  retention: 0 s
+  encryption: true
+request_size: 80 KiB
+budget: 500 USD/month
+objective: latency
+device: {name: ./box.yaml, memory: 2 GB, power: 15 W}
+network: lte_us
+clouds: [aws-g6.xlarge@eu-north-1, mine.yaml@here]
+evidence: [records/, box=/somewhere/box.json]
+measuring: {execution_providers: [cpu], threads: 2, spinning: false, time_limit: 10 s}
+"""
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "w.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def full(folder: Path) -> str:
+    (folder / "box.yaml").write_text("name: box\nclass: cpu\n")
+    (folder / "mine.yaml").write_text(
+        "name: mine\nprovider: me\ninstance: one\nclass: cpu\nep: cpu\noffers: [{region: here}]\n"
+    )
+    return written(folder, FULL)
+
+
+def test_a_file_can_say_everything(tmp_path: Path) -> None:
+    file = load_workload(full(tmp_path))
+    assert file.workload == Workload(
+        targets=(LatencyTarget(0.5, 0.010), LatencyTarget(0.999, 0.020)),
+        data_class=DataClass.PERSONAL,
+        regions=("EU", "eu-north-1"),
+        may_leave=Leaves.INTERMEDIATE,
+        needs_encryption=True,
+        retention_limit_s=0.0,
+        must_work_offline=True,
+        availability_ratio=0.999,
+        wire_input_bytes=81920,
+        rate_hz=5.0,
+        arrival=Arrival.POISSON,
+        fleet=20,
+        active_ratio=0.25,
+        throughput_hz=200.0,
+        budget_usd_per_month=500.0,
+        memory_limit_bytes=2 * 10**9,
+        power_limit_w=15.0,
+        objective=Objective.LATENCY,
+    )
+    assert file.shapes == {"x": (1, 3, 224, 224)}
+    assert (file.network, file.eps, file.threads, file.spinning) == ("lte_us", ("cpu",), 2, False)
+    assert file.time_limit_s == 10.0
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    file = load_workload(full(tmp_path))
+    near = f"{tmp_path}/"
+    assert file.model == f"{near}models/net.onnx"
+    assert file.inputs == f"{near}../samples.npz"
+    assert file.device == f"{near}./box.yaml"
+    assert file.clouds == ("aws-g6.xlarge@eu-north-1", f"{near}mine.yaml@here")
+    assert file.evidence == (f"{near}records/", "box=/somewhere/box.json")
+
+
+def test_the_least_file_asks_what_the_bare_command_asks(tmp_path: Path) -> None:
+    file = load_workload(written(tmp_path, "schema: placer/workload/v1\nname: x\n"))
+    assert file.workload == Workload()
+    assert (file.model, file.device, file.network, file.clouds) == (None, None, None, ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where", "message"),
+    [
+        ("  rate: 5/s", "  rat: 5/s", "10:3", "unknown key 'rat' (did you mean 'rate'?)"),
+        ("latency:", "latncy:", "8:1", "unknown key 'latncy' (did you mean 'latency'?)"),
+        ("p99.9: 20 ms", "p99.9: 20", "8:23", "latency '20' has no unit"),
+        ("p50: 10 ms", "p101: 10 ms", "8:1", "percentile"),
+        ("p50: 10 ms", "p50: 30 ms", "8:1", "p50 never decides"),
+        ("p99.9: 20 ms", "p50.0: 20 ms", "8:1", "latency states p50 twice"),
+        ("rate: 5/s", "rate: 5 MB", "10:3", "unknown unit"),
+        ("rate: 5/s", "rate: 0/s", "10:3", "greater than zero"),
+        ("poisson", "poison", "11:3", "did you mean 'poisson'?"),
+        ("devices: 20", "devices: 0", "12:3", "devices '0'"),
+        ("devices: 20", "devices: many", "12:3", "devices 'many'"),
+        ("hours_per_day: 12", "hours_per_day: 25", "13:3", "hours_per_day '25'"),
+        ("throughput: 200/s", "throughput: 20/s", "15:1", "below the demand of 100/s"),
+        ("99.9%", "999%", "16:1", "not a ratio"),
+        ("must_work_offline: true", "must_work_offline: yes", "17:1", "neither true nor false"),
+        ("class: personal", "class: secret", "19:3", "class 'secret'"),
+        ("intermediate", "everything", "20:3", "may_leave 'everything'"),
+        ("[EU, eu-north-1]", "[EU, eu-nowhere-1]", "21:17", "unknown region 'eu-nowhere-1'"),
+        ("encryption: true", "encryption: false", "23:3", "personal data must be encrypted"),
+        ("80 KiB", "80", "24:1", "request_size '80' has no unit"),
+        ("500 USD/month", "500 EUR/month", "25:1", "unknown unit"),
+        ("objective: latency", "objective: speed", "26:1", "objective 'speed'"),
+        ("name: ./box.yaml", "name: rpi55", "27:10", "unknown device 'rpi55' (did you mean"),
+        ("lte_us", "lte_uk", "28:1", "unknown network 'lte_uk' (did you mean 'lte_us'?)"),
+        ("eu-north-1, mine", "eu-nowhere-9, mine", "29:10", "no offer in region"),
+        ("spinning: false", "spinning: 0", "31:53", "neither true nor false"),
+        ("[cpu]", "[cpuu]", "31:35", "cpuu"),
+        ("title: A line", "name: again", "3:1", "the key 'name' is given twice (first in line 2)"),
+        ("  rate: 5/s", "\trate: 5/s", "10:1", "a tab in the indentation"),
+        ("workload/v1", "workload/v2", "1:1", "schema 'placer/workload/v2'"),
+        ("schema: placer/workload/v1\n", "", "1:1", "the key 'schema' is missing"),
+        ("name: line\n", "", "1:1", "the key 'name' is missing"),
+        ("schema:", "\ufeffschema:", "1:1", "a byte order mark"),
+        ("demand:\n", "demand: [1]\nx:\n", "9:1", "demand"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(
+    tmp_path: Path, old: str, new: str, where: str, message: str
+) -> None:
+    path = full(tmp_path)
+    assert old in FULL
+    written(tmp_path, FULL.replace(old, new, 1))
+    with pytest.raises(UsageError) as caught:
+        load_workload(path)
+    assert caught.value.message.startswith(f"{path}:{where}"), caught.value.message
+    assert message in caught.value.message
+
+
+def test_a_missing_site_file_is_told_with_its_place(tmp_path: Path) -> None:
+    path = full(tmp_path)
+    (tmp_path / "box.yaml").unlink()
+    with pytest.raises(PlacerError, match=r"w\.yaml:27:10: .*box\.yaml: no such file") as caught:
+        load_workload(path)
+    assert caught.value.exit_code == 3
+
+
+def test_an_unknown_workload_names_the_list() -> None:
+    with pytest.raises(UsageError, match="unknown workload 'nowhere'") as caught:
+        load_workload("nowhere")
+    assert "placer catalog list workloads" in str(caught.value.hint)
+
+
+def test_the_schema_takes_what_placer_takes() -> None:
+    schema = workload_schema()
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(json.loads(json.dumps(schema)))
+    validator.validate(yaml.safe_load(FULL))
+    validator.validate({"schema": "placer/workload/v1", "name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  rate: 5/s", "  rat: 5/s"),
+        ("rate: 5/s", "rate: 5"),
+        ("p99.9: 20 ms", "p99.9: 20"),
+        ("p50: 10 ms", "q50: 10 ms"),
+        ("80 KiB", "80"),
+        ("poisson", "poison"),
+        ("devices: 20", "devices: 0"),
+        ("hours_per_day: 12", "hours_per_day: 25"),
+        ("spinning: false", "spinning: 0"),
+        ("workload/v1", "workload/v2"),
+        ("name: line\n", ""),
+    ],
+)
+def test_the_schema_refuses_what_placer_refuses(old: str, new: str) -> None:
+    validator = Draft202012Validator(workload_schema())
+    assert not validator.is_valid(yaml.safe_load(FULL.replace(old, new, 1)))
+
+
+def test_every_key_of_the_schema_is_explained_or_speaks_for_itself() -> None:
+    schema = workload_schema()
+    assert schema["additionalProperties"] is False
+    for name, part in schema["$defs"].items():
+        if part.get("type") == "object":
+            assert part["additionalProperties"] is False, name
