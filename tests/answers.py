@@ -8,6 +8,7 @@ from dataclasses import replace
 from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
     Candidate,
+    Cost,
     Decision,
     Flip,
     Latency,
@@ -82,6 +83,15 @@ CLOUDS = Assumption(
 WIRE = Assumption("wire_input", "602112", "B", Basis.ASSUMED, "raw tensors of the model's inputs")
 
 
+COSTS = (
+    Cost("instances", 383.98, 0.526, "USD/h", "eu-west-1", "2026-11", "9 public price lists agree"),
+    Cost(
+        "egress", 25.02, 0.09e-9, "USD/byte", "eu-west-1", "2026-11", "9 public price lists agree"
+    ),
+    Cost("data plan", None, None, "USD/byte", None, None, ""),
+)
+
+
 def judged(
     value_s: float | None,
     low_s: float | None,
@@ -124,6 +134,7 @@ def candidate(
     instances: int | None = None,
     usd_per_month: float | None = None,
     usd_per_million: float | None = None,
+    costs: tuple[Cost, ...] = (),
     joules: float | None = None,
     peak_memory_bytes: int | None = None,
     leaves_device: Leaves = Leaves.NOTHING,
@@ -149,6 +160,7 @@ def candidate(
         instances=instances,
         usd_per_month=usd_per_month,
         usd_per_million=usd_per_million,
+        costs=costs,
         joules=joules,
         peak_memory_bytes=peak_memory_bytes,
         agreement_ratio=None,
@@ -550,6 +562,7 @@ def fallback_wins() -> Recommendation:
                 instances=1,
                 usd_per_month=1290.0,
                 usd_per_million=16.4,
+                costs=COSTS,
                 joules=0.31,
                 leaves_device=Leaves.RAW_INPUT,
                 quality=Quality(

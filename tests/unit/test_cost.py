@@ -27,7 +27,7 @@ MILLION = 1e6
 
 def test_device_and_energy_as_in_the_worked_example() -> None:
     money = edge_money(JETSON, electricity_usd_per_kwh=0.1648, fleet=1, requests=MILLION)
-    hardware, energy = (usd for _, usd in money.items)
+    hardware, energy = (item.usd_per_month for item in money.items)
     assert hardware == pytest.approx(0.00948 * 730, rel=0.001)
     assert energy == pytest.approx(0.00247 * 730, rel=0.001)
     assert money.usd_per_month == pytest.approx(8.72, abs=0.01)
@@ -47,7 +47,7 @@ def test_amortisation_is_a_straight_line_over_the_years_given() -> None:
     money = edge_money(
         JETSON, electricity_usd_per_kwh=0.2, fleet=1, requests=None, amortisation_years=1
     )
-    assert dict(money.items)["device"] == pytest.approx(249 / 12)
+    assert money.items[0].usd_per_month == pytest.approx(249 / 12)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_missing_price_makes_the_total_unknown(
 
 def test_cloud_is_instances_egress_and_data_plan() -> None:
     money = cloud_money(L4, SIM, up_bytes=149_000, down_bytes=1000, instances=2, requests=MILLION)
-    items = dict(money.items)
+    items = {item.name: item.usd_per_month for item in money.items}
     assert items["instances"] == pytest.approx(2 * 0.8048 * 730)
     assert items["egress"] == pytest.approx(0.09)
     assert items["data plan"] == pytest.approx(4500)
@@ -142,13 +142,25 @@ def test_a_fallback_pays_for_device_and_cloud() -> None:
     assert cloud.usd_per_month is not None
     assert both.usd_per_month == pytest.approx(edge.usd_per_month + cloud.usd_per_month)
     assert both.usd_per_million == pytest.approx((edge.usd_per_month + cloud.usd_per_month) / 2)
-    assert [name for name, _ in both.items] == [
+    assert [item.name for item in both.items] == [
         "device",
         "energy",
         "instances",
         "egress",
         "data plan",
     ]
+
+
+def test_each_price_says_where_when_and_from_whom_it_is() -> None:
+    offer = replace(L4, price_as_of="2026-11", source="price list")
+    money = cloud_money(
+        offer, replace(SIM, source="tariff"), up_bytes=1, down_bytes=1, instances=1, requests=1.0
+    )
+    rent, egress, plan = money.items
+    assert (rent.price, rent.price_unit) == (0.8048, "USD/h")
+    assert (rent.region, rent.as_of, rent.source) == ("us-east-1", "2026-11", "price list")
+    assert (egress.price, egress.region) == (0.09e-9, "us-east-1")
+    assert (plan.price, plan.price_unit, plan.source) == (30e-9, "USD/byte", "tariff")
 
 
 def test_a_fallback_names_each_missing_figure_once() -> None:

@@ -92,4 +92,4 @@ def test_an_unknown_kind_is_a_usage_error_with_the_near_one() -> None:
         UsageError, match=r"'recomendation' \(did you mean 'recommendation'\?\)"
     ) as e:
         command("recomendation")
-    assert e.value.hint == "kinds: recommendation"
+    assert e.value.hint == "kinds: recommendation, workload"

@@ -133,7 +133,11 @@ def recommend(
     workload = workload or Workload()
     today = as_of or _today()
     with start_spares(is_wanted=measure and device is None and not evidence) as spares:
-        from placer.api.assumptions import ELECTRICITY_USD_PER_KWH, assumptions_of
+        from placer.api.assumptions import (
+            ELECTRICITY_SOURCE,
+            ELECTRICITY_USD_PER_KWH,
+            assumptions_of,
+        )
         from placer.api.evidence import check_all_used, matching_evidence
         from placer.api.sites import (
             check_named_eps,
@@ -168,6 +172,7 @@ def recommend(
             fastest_path=fastest,
             possible_paths=possible,
             electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
+            electricity_source=ELECTRICITY_SOURCE,
             assumptions=assumptions_of(
                 summary,
                 workload,

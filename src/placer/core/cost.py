@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from placer.core.environment import CloudOffer, Device, NetworkPath
+from placer.core.estimate import Cost
 from placer.core.units import HOURS_PER_MONTH, SECONDS_PER_HOUR, SECONDS_PER_MONTH
 from placer.core.workload import Workload
 
@@ -26,15 +27,14 @@ class Money:
     """For the whole fleet; None: something in `missing` is not known."""
     usd_per_million: float | None
     """Per million requests."""
-    items: tuple[tuple[str, float | None], ...]
-    """(name, USD per month or None)."""
+    items: tuple[Cost, ...]
     missing: tuple[str, ...]
     """Names of the figures that are not known."""
 
     @property
     def least_usd_per_month(self) -> float:
         """The known part: the cost is at least this."""
-        return sum(usd for _, usd in self.items if usd is not None)
+        return sum(item.usd_per_month or 0.0 for item in self.items)
 
 
 def requests_per_month(workload: Workload) -> float | None:
@@ -50,6 +50,7 @@ def edge_money(
     electricity_usd_per_kwh: float | None,
     fleet: int,
     requests: float | None,
+    electricity_source: str = "",
     active_ratio: float = 1.0,
     amortisation_years: float = AMORTISATION_YEARS,
 ) -> Money:
@@ -77,7 +78,11 @@ def edge_money(
     if device.power_w is not None and electricity_usd_per_kwh is not None:
         hours = HOURS_PER_MONTH * active_ratio
         energy = fleet * device.power_w / 1000 * hours * electricity_usd_per_kwh
-    return _money((("device", hardware), ("energy", energy)), missing, requests)
+    items = (
+        Cost("device", hardware, device.price_usd, "USD", None, None, device.source),
+        Cost("energy", energy, electricity_usd_per_kwh, "USD/kWh", None, None, electricity_source),
+    )
+    return _money(items, missing, requests)
 
 
 def cloud_money(
@@ -121,10 +126,21 @@ def cloud_money(
     rent = None
     if offer.usd_per_hour is not None and instances is not None and requests is not None:
         rent = instances * offer.usd_per_hour * HOURS_PER_MONTH * active_ratio
+    place = offer.region, offer.price_as_of, offer.source
     items = (
-        ("instances", rent),
-        ("egress", _times(egress_each, requests)),
-        ("data plan", _times(data_each, requests)),
+        Cost("instances", rent, offer.usd_per_hour, "USD/h", *place),
+        Cost(
+            "egress", _times(egress_each, requests), offer.egress_usd_per_byte, "USD/byte", *place
+        ),
+        Cost(
+            "data plan",
+            _times(data_each, requests),
+            path.data_usd_per_byte,
+            "USD/byte",
+            None,
+            None,
+            path.source,
+        ),
     )
     money = _money(items, missing, requests)
     if requests is not None or not capacity_hz:
@@ -146,10 +162,8 @@ def combined(parts: Sequence[Money], *, requests: float | None) -> Money:
     return _money(items, [name for part in parts for name in part.missing], requests)
 
 
-def _money(
-    items: tuple[tuple[str, float | None], ...], missing: Sequence[str], requests: float | None
-) -> Money:
-    total = _sum([usd for _, usd in items])
+def _money(items: tuple[Cost, ...], missing: Sequence[str], requests: float | None) -> Money:
+    total = _sum([item.usd_per_month for item in items])
     each = None if total is None or not requests else total / requests
     return Money(total, _times(each, 1e6), items, tuple(dict.fromkeys(missing)))
 

@@ -117,6 +117,26 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """One item of what a placement costs, with the price behind it."""
+
+    name: str
+    """``device``, ``energy``, ``instances``, ``egress`` or ``data plan``."""
+    usd_per_month: float | None
+    """For the whole fleet; None: the price or the demand is not known."""
+    price: float | None
+    """None: not known."""
+    price_unit: str
+    """``USD`` (each device), ``USD/kWh``, ``USD/h`` (each instance) or ``USD/byte``."""
+    region: str | None
+    """Where the price holds; None: the source does not say."""
+    as_of: str | None
+    """Date or version of the price; None: the source does not say."""
+    source: str
+    """Empty: not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One placement with everything that is known about it."""
 
@@ -144,6 +164,8 @@ class Candidate:
     """Cloud instances that the demand needs; None: no demand stated, or unknown."""
     usd_per_month: float | None
     usd_per_million: float | None
+    costs: tuple[Cost, ...]
+    """What the monthly cost is made of."""
     joules: float | None
     """Energy of the device per request."""
     peak_memory_bytes: int | None

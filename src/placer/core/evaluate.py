@@ -199,6 +199,7 @@ def _candidate(
         instances=leg.instances if uses_cloud else None,
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
+        costs=money.items,
         joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - share),
         peak_memory_bytes=edge_memory,
         agreement_ratio=None,
@@ -215,7 +216,7 @@ def _least_usd_per_month(money: Money, cloud: CloudSite | None, leg: Leg) -> flo
     """
     least_usd = money.least_usd_per_month
     estimate = None if cloud is None or cloud.time.measurement else cloud.time.estimate
-    rent_usd = dict(money.items).get("instances")
+    rent_usd = next((item.usd_per_month for item in money.items if item.name == "instances"), None)
     if estimate is None or rent_usd is None or not leg.instances:
         return least_usd
     fewest = max(1, math.floor(leg.instances * estimate.low_s / estimate.median_s))
@@ -351,6 +352,7 @@ def _money(
                 electricity_usd_per_kwh=environment.electricity_usd_per_kwh,
                 fleet=workload.fleet,
                 requests=requests,
+                electricity_source=environment.electricity_source,
                 active_ratio=workload.active_ratio,
             )
         )

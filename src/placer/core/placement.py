@@ -108,6 +108,7 @@ class Environment:
     possible_paths: tuple[NetworkPath, ...] = ()
     """Where ``path`` is only assumed: paths that it could turn out to be."""
     electricity_usd_per_kwh: float | None = None
+    electricity_source: str = ""
     assumptions: tuple[Assumption, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Findings on the inputs, made while they were gathered."""

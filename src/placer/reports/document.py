@@ -226,6 +226,23 @@ class FindingPart(_Part):
     """What the finding does to the feasibility of its candidate."""
 
 
+class CostPart(_Part):
+    """One item of what a placement costs, with the price behind it."""
+
+    name: str
+    """device, energy, instances, egress or data plan."""
+    usd_per_month: OptionalNumber
+    """For the whole fleet; null: the price or the demand is not known."""
+    price: OptionalNumber
+    price_unit: str
+    """USD (each device), USD/kWh, USD/h (each instance) or USD/byte."""
+    region: str | None
+    """Where the price holds."""
+    as_of: str | None
+    """Date or version of the price."""
+    source: str
+
+
 class CandidatePart(_Part):
     """One placement with everything that is known about it."""
 
@@ -260,6 +277,8 @@ class CandidatePart(_Part):
     usd_per_month: OptionalNumber
     usd_per_million: OptionalNumber
     """USD per million requests."""
+    costs: tuple[CostPart, ...] = ()
+    """What the monthly cost is made of."""
     joules: OptionalNumber
     """Energy of the device per request."""
     peak_memory_bytes: int | None

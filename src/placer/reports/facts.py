@@ -11,6 +11,7 @@ from typing import TypeGuard
 from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
     Candidate,
+    Cost,
     Flip,
     Recommendation,
     Site,
@@ -173,6 +174,26 @@ def share(stage: Stage, stages: tuple[Stage, ...]) -> float:
     return stage.p50_s / total_s if total_s > 0 and math.isfinite(stage.p50_s) else 0.0
 
 
+def costs_shown(answer: Recommendation) -> tuple[Cost, ...]:
+    """Return what the cost of the shown candidate is made of; empty where none is known."""
+    shown = shown_candidate(answer)
+    if shown is None or all(item.usd_per_month is None for item in shown.costs):
+        return ()
+    return shown.costs
+
+
+def price_text(cost: Cost, instances: int | None) -> str:
+    """Say the price behind an item, where it holds and since when."""
+    if cost.price is None:
+        return "price not known"
+    price, unit = cost.price, clean(cost.price_unit)
+    if unit == "USD/byte":
+        price, unit = price * 1e9, "USD/GB"
+    count = f"{instances:,} × " if cost.name == "instances" and instances is not None else ""
+    where = [clean(text) for text in (cost.region, cost.as_of) if text]
+    return glued(f"{count}{price:.4g} {unit}") + "".join(f", {one}" for one in where)
+
+
 def findings_shown(answer: Recommendation) -> tuple[Finding, ...]:
     """Return the findings that matter to the decision, the worst first.
 
@@ -322,8 +343,8 @@ def _compared(candidate: Candidate, targets: tuple[LatencyTarget, ...]) -> list[
         ("up per month", Cell(_amount(candidate.uplink_bytes_per_month))),
         ("leaves device", _LEAVES[candidate.leaves_device]),
         ("capacity", Cell(_capacity(candidate))),
-        ("cost per month", Cell(_money(candidate.usd_per_month))),
-        ("per million", Cell(_money(candidate.usd_per_million))),
+        ("cost per month", Cell(money_text(candidate.usd_per_month))),
+        ("per million", Cell(money_text(candidate.usd_per_million))),
         ("peak memory", Cell(_amount(candidate.peak_memory_bytes))),
         ("device energy", Cell(_energy(candidate.joules))),
         ("basis", Cell(candidate.basis.value)),
@@ -408,7 +429,7 @@ def _ranked_row(candidate: Candidate, head: str) -> RankedRow:
     remarks = ["the measurement was disturbed"] if disturbed else []
     if candidate.why_not is not None:
         remarks.append(clean(candidate.why_not))
-    money = _money(candidate.usd_per_month)
+    money = money_text(candidate.usd_per_month)
     return RankedRow(
         cells={
             "#": Cell(str(candidate.rank)),
@@ -454,7 +475,8 @@ def _amount(value_bytes: float | None) -> str:
     return "none" if value_bytes == 0 else glued(format_bytes(value_bytes))
 
 
-def _money(value_usd: float | None) -> str:
+def money_text(value_usd: float | None) -> str:
+    """Write an amount of money; unknown is said."""
     return format_usd(value_usd) if _is_known(value_usd) else UNKNOWN
 
 

@@ -21,6 +21,7 @@ def render(recommendation: Recommendation) -> str:
         _comparison(recommendation),
         _candidates(recommendation),
         _stages(recommendation),
+        _costs(recommendation),
         _flips(recommendation),
         _findings(recommendation),
         _assumptions(recommendation),
@@ -83,6 +84,25 @@ def _stages(answer: Recommendation) -> str:
     heads = ["stage", "share", "p50", "p99", "basis", "source"]
     table = _table(heads, body, right=[False, True, True, True, False, False])
     return f"**Where the time goes** in {_code(facts.clean(shown.id))}\n\n{table}"
+
+
+def _costs(answer: Recommendation) -> str:
+    shown, costs = facts.shown_candidate(answer), facts.costs_shown(answer)
+    if shown is None or not costs:
+        return ""
+    body = [
+        [
+            cost.name,
+            _prose(facts.money_text(cost.usd_per_month)),
+            _prose(facts.price_text(cost, shown.instances)),
+            _prose(facts.clean(cost.source)),
+        ]
+        for cost in costs
+    ]
+    table = _table(
+        ["item", "in a month", "price", "source"], body, right=[False, True, False, False]
+    )
+    return f"**Where the money goes** in {_code(facts.clean(shown.id))}\n\n{table}"
 
 
 def _flips(answer: Recommendation) -> str:

@@ -54,6 +54,7 @@ def render(recommendation: Recommendation, *, width: int = 80, color: bool = Fal
         _comparison(recommendation, width),
         _candidates(recommendation, width),
         _stages(recommendation, width),
+        _costs(recommendation, width),
         _flips(recommendation, width),
         _findings(recommendation, width),
         _assumptions(recommendation, width),
@@ -182,6 +183,25 @@ def _stages(answer: Recommendation, width: int) -> list[Line]:
             told.add((cells[0].text, source))
             lines += paragraph(source, width, indent=4, tone=Tone.FAINT)
     return lines + _disturbed(shown, width)
+
+
+def _costs(answer: Recommendation, width: int) -> list[Line]:
+    shown, costs = facts.shown_candidate(answer), facts.costs_shown(answer)
+    if shown is None or not costs:
+        return []
+    lines: list[Line] = [[Cell("Where the money goes in a month", Tone.STRONG)]]
+    widths = [10, 12, width - 2 - 10 - 12 - 2 * GAP]
+    for cost in costs:
+        cells = [
+            Cell(facts.clean(cost.name)),
+            Cell(facts.money_text(cost.usd_per_month)),
+            Cell(facts.price_text(cost, shown.instances)),
+        ]
+        lines += _indented(row(cells, widths, right=frozenset({1})))
+        if cost.source:
+            source = facts.clean(cost.source)
+            lines += paragraph(source, width, indent=4, tone=Tone.FAINT)
+    return lines
 
 
 def _disturbed(shown: Candidate, width: int) -> list[Line]:
