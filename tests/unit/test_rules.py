@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
-from placer.core.advise import recommend
+from placer.core import advise
 from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
@@ -16,6 +17,8 @@ from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
 from placer.core.workload import DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
+
+recommend = partial(advise.recommend, with_flips=False)
 
 FAST = LatencyTarget(0.99, 0.1)
 SLOW_EDGE = (builders.edge(0.05),)
