@@ -202,6 +202,7 @@ def _candidate(
         leaves_device=leaving,
         quality=quality,
         findings=findings,
+        spread=leg.spread,
     )
 
 
