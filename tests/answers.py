@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import NormalDist
 
 from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
@@ -18,6 +19,7 @@ from placer.core.estimate import (
     Quality,
     Recommendation,
     Site,
+    Spread,
     Stage,
     StageKind,
     TargetVerdict,
@@ -92,6 +94,16 @@ COSTS = (
 )
 
 
+def spread(p50_s: float, p99_s: float, *, is_lower_bound: bool = False) -> Spread:
+    """A lognormal latency with these quantiles."""
+    z99 = NormalDist().inv_cdf(0.99)
+    points_s = (
+        p50_s * (p99_s / p50_s) ** (NormalDist().inv_cdf((number + 0.5) / 1000) / z99)
+        for number in range(1000)
+    )
+    return Spread(tuple(points_s), is_lower_bound)
+
+
 def judged(
     value_s: float | None,
     low_s: float | None,
@@ -140,6 +152,7 @@ def candidate(
     leaves_device: Leaves = Leaves.NOTHING,
     quality: Quality | None = None,
     findings: tuple[Finding, ...] = (),
+    spread: Spread | None = None,
 ) -> Candidate:
     return Candidate(
         id=id,
@@ -167,6 +180,7 @@ def candidate(
         leaves_device=leaves_device,
         quality=quality,
         findings=findings,
+        spread=spread,
     )
 
 
@@ -212,6 +226,7 @@ def _edge(*, rank: int, why_not: str | None = None, limit: LatencyTarget = P99_2
         joules=0.17,
         peak_memory_bytes=61_800_000,
         quality=Quality(is_disturbed=False, reasons=()),
+        spread=spread(0.0112, 0.0124),
     )
 
 
@@ -291,6 +306,7 @@ def _cloud(
         usd_per_month=usd_per_month,
         usd_per_million=None if usd_per_month is None else usd_per_month / 2.628,
         leaves_device=Leaves.RAW_INPUT,
+        spread=spread(p50_s, p99_s),
     )
 
 
@@ -328,6 +344,10 @@ def edge_wins() -> Recommendation:
                 usd_per_month=74.9,
                 usd_per_million=28.5,
                 leaves_device=Leaves.RAW_INPUT,
+                spread=Spread(
+                    spread(0.0112, 0.0124).points_s[:980] + spread(0.0397, 0.0612).points_s[::50],
+                    is_lower_bound=False,
+                ),
             ),
             _cloud(
                 "cloud:aws-c7i.large@eu-west-1:cpu",
@@ -407,6 +427,7 @@ def cloud_unproven() -> Recommendation:
                 usd_per_million=cloud.usd_per_million,
                 leaves_device=cloud.leaves_device,
                 findings=(low,),
+                spread=cloud.spread,
             ),
             _edge(rank=2, why_not="p99 is at least 12.1 ms, 21 % over the limit", limit=target),
         ),
@@ -474,6 +495,7 @@ def none_feasible() -> Recommendation:
                 usd_per_month=None,
                 leaves_device=Leaves.RAW_INPUT,
                 findings=(forbidden,),
+                spread=cloud.spread,
             ),
         ),
         flips=(Flip("sla.p99", "s", 0.005, 0.0131, "edge:cpu"),),
@@ -568,6 +590,7 @@ def fallback_wins() -> Recommendation:
                 quality=Quality(
                     is_disturbed=True, reasons=("threads waited 4.1 % of the run for a core",)
                 ),
+                spread=spread(0.0656, 0.113),
             ),
             candidate(
                 "edge:cpu",
@@ -582,6 +605,7 @@ def fallback_wins() -> Recommendation:
                 usd_per_month=3.4,
                 usd_per_million=1.29,
                 capacity_hz=88.4,
+                spread=spread(0.0112, 0.0124),
             ),
             candidate(
                 "cloud:aws-g4dn.xlarge@eu-west-1:cuda",
@@ -601,6 +625,7 @@ def fallback_wins() -> Recommendation:
                 usd_per_month=1286.6,
                 usd_per_million=16.3,
                 leaves_device=Leaves.RAW_INPUT,
+                spread=spread(0.0656, 0.112),
             ),
         ),
         flips=(),
@@ -656,6 +681,7 @@ def crowded() -> Recommendation:
         targets=verdicts,
         stages=edge.stages,
         capacity_hz=88.4,
+        spread=edge.spread,
     )
     others = tuple(
         candidate(

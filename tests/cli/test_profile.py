@@ -30,6 +30,21 @@ def test_report_shows_quantiles_bounds_and_trust(run: Run, small_model: str) -> 
     assert "quiet" in result.out or "disturbed" in result.out
 
 
+def test_report_plots_the_runs_against_the_limit(
+    run: Run, small_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        report = run("profile", small_model, *QUICK).out
+        legend, shape, marks, axis = report.partition("Latency of runs")[2].splitlines()[:4]
+        assert "▸ p99 ≤ 1 s" in legend
+        assert max(map(len, (shape, marks, axis))) <= columns
+        assert "█" in shape
+        assert "▴" in marks
+        assert "└" in axis or "┘" in axis
+        assert "\x1b" not in report
+
+
 def test_evidence_is_written_whole_and_reads_back(
     run: Run, small_model: str, tmp_path: Path
 ) -> None:

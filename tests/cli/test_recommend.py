@@ -143,6 +143,19 @@ def test_several_outputs_in_one_run(run: Run, small_model: str, tmp_path: Path) 
     assert markdown.read_text().startswith("#") or "**" in markdown.read_text()
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_output_that_is_not_unicode_gets_ascii(
+    small_model: str, tmp_path: Path, encoding: str
+) -> None:
+    command = [sys.executable, "-m", "placer", "recommend", small_model, "--sla", "1s", *QUICK]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    report = done.stdout.decode("ascii")
+    assert report.startswith("v Run it on the device")
+    assert "Latency of requests  # share" in report
+    assert "p99 <=1 s" in report
+
+
 def test_stdout_holds_the_report_and_nothing_else(run: Run, small_model: str) -> None:
     result = run("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
     json.loads(result.out)

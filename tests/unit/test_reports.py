@@ -35,7 +35,7 @@ from placer.core.graph import TensorSpec
 from placer.core.workload import LatencyTarget
 from placer.reports import FORMATS, layout, render
 from placer.reports.json import from_json, recommendation_schema, to_json
-from tests.answers import EDGE_SITE, MODEL, P99_20MS, SAMPLES, candidate, judged
+from tests.answers import EDGE_SITE, MODEL, P99_20MS, SAMPLES, candidate, judged, spread
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reports"
 GOLDEN_CASES = [
@@ -314,7 +314,7 @@ def test_the_first_line_is_the_verdict_and_its_reason(name: str) -> None:
 
 
 def test_three_candidates_fit_on_about_one_screen() -> None:
-    assert len(text_of(SAMPLES["fallback_wins"](), 80).splitlines()) <= 50
+    assert len(text_of(SAMPLES["fallback_wins"](), 80).splitlines()) <= 64
 
 
 def test_says_what_a_bare_limit_means() -> None:
@@ -503,6 +503,28 @@ def test_flip_into_doubt_is_told() -> None:
 def test_assumptions_that_have_a_better_basis_say_so() -> None:
     known = replace(SAMPLES["edge_wins"]().assumptions[0], basis=Basis.CATALOGUE, source="FCC")
     assert "· network = fiber_100 (catalogue, FCC)" in text_of(only(edge(), assumptions=(known,)))
+
+
+def test_a_latency_of_which_parts_are_unknown_is_marked_as_a_lower_bound() -> None:
+    partly = edge(latency=None, spread=spread(0.01, 0.015, is_lower_bound=True))
+    report = text_of(only(partly))
+    assert re.search(r"\n  edge #1   [▁▂▃▄▅▆▇█ ]+│\n  at least +▴ +▵ *│\n", report)
+    assert re.search(r"latency p50 +unknown", report)
+
+
+def test_an_answer_that_was_read_from_a_file_has_no_plot() -> None:
+    answer = SAMPLES["edge_wins"]()
+    assert "Latency of requests" in text_of(answer)
+    assert "Latency of requests" not in text_of(from_json(to_json(answer)))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_ascii_reports_keep_their_width_and_meaning(name: str) -> None:
+    report = text_of(SAMPLES[name]())
+    plain = layout.ascii_only(report)
+    assert plain.isascii()
+    assert [len(line) for line in plain.splitlines()] == [len(x) for x in report.splitlines()]
+    assert layout.ascii_only("p99 ≤ 20 ms → x") == "p99 <=20 ms ->x"
 
 
 def test_memory_and_energy_are_compared_where_two_are_known() -> None:

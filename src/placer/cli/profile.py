@@ -135,6 +135,7 @@ def command(
             found.model,
             found.measurements,
             failures,
+            targets=workload.targets,
             width=screen.width(),
             color=screen.wants_color(),
         )

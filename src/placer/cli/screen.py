@@ -16,7 +16,27 @@ from placer.core.errors import MeasuringError
 
 def wants_color() -> bool:
     """Tell whether standard output is a terminal that may be coloured."""
-    return sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return _is_terminal() and not os.environ.get("NO_COLOR") and not _is_dumb()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _is_dumb() -> bool:
+    return os.environ.get("TERM") == "dumb"
+
+
+def _as_shown(text: str) -> str:
+    """Return a text report with what standard output can show of it."""
+    from placer.reports.layout import ascii_only
+
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return ascii_only(text).encode(encoding, errors="replace").decode(encoding)
+    return ascii_only(text) if _is_terminal() and _is_dumb() else text
 
 
 def width() -> int:
@@ -77,6 +97,8 @@ def emit(outputs: Sequence[tuple[str, str | None]], render: Callable[[str], str]
                     "standard output is closed, the answer is lost",
                     hint=f"give it a file: --output {name}=FILE",
                 )
+            if name == "text":
+                text = _as_shown(text)
             typer.echo(text, nl=not text.endswith("\n"))
         else:
             write_atomically(path, text)

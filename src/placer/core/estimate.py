@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from placer.core.environment import Assumption, Basis
@@ -59,6 +59,16 @@ class Latency:
     def steadiness_ratio(self) -> float:
         """p99 over p50; 1 is perfectly steady."""
         return self.p99_s / self.p50_s
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How the request latency of one candidate is distributed."""
+
+    points_s: tuple[float, ...]
+    """Quantiles in equal steps, ascending: each stands for the same share of the requests."""
+    is_lower_bound: bool
+    """Something is unknown and counted as nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +184,8 @@ class Candidate:
     quality: Quality | None
     findings: tuple[Finding, ...]
     variant: str | None = None
+    spread: Spread | None = field(default=None, compare=False)
+    """For the plot of the text report, not in the JSON; None: unknown, or not asked for."""
 
 
 @dataclass(frozen=True, slots=True)

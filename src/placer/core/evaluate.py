@@ -206,6 +206,7 @@ def _candidate(
         leaves_device=leaving,
         quality=quality,
         findings=findings,
+        spread=leg.spread,
     )
 
 

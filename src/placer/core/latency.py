@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placer.core.environment import Basis, NetworkPath
-from placer.core.estimate import Latency, TargetVerdict, Verdict
+from placer.core.estimate import Latency, Spread, TargetVerdict, Verdict
 from placer.core.placement import SiteTime
 from placer.core.queueing import (
     FloatArray,
@@ -42,6 +42,7 @@ REPLICATES = 200
 DRAWS = 1000
 FAR_TAIL_DRAWS = 10_000
 """Draws where a percentile above p99 is asked for: p99.9 needs ten draws beyond it."""
+SPREAD_POINTS = 1000
 QUEUED_REQUESTS = 5000
 MANY_DEVICES = 1000
 REPORTED_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
@@ -273,7 +274,16 @@ def compose(
     """
     asked = set(percentiles)
     wanted = tuple(sorted(asked if is_brief and asked else {*REPORTED_PERCENTILES, *asked}))
-    draws = DRAWS if max(wanted) <= 0.99 else FAR_TAIL_DRAWS
+    return composed_of(
+        _drawn(ways, DRAWS if max(wanted) <= 0.99 else FAR_TAIL_DRAWS),
+        wanted,
+        unknowns=tuple(dict.fromkeys(text for way, _ in ways for text in way.unknowns)),
+        is_lower_bound=any(way.is_lower_bound for way, _ in ways),
+    )
+
+
+def _drawn(ways: Sequence[tuple[Way, float]], draws: int) -> FloatArray:
+    """Return latencies of requests of which each share takes one way, (REPLICATES, draws)."""
     parts = []
     left = draws
     for index, (way, share) in enumerate(ways):
@@ -281,12 +291,25 @@ def compose(
         left -= n
         if n:
             parts.append(way.draw(draws)[:, :n])
-    return composed_of(
-        np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0],
-        wanted,
-        unknowns=tuple(dict.fromkeys(text for way, _ in ways for text in way.unknowns)),
-        is_lower_bound=any(way.is_lower_bound for way, _ in ways),
-    )
+    return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def spread_over(ways: Sequence[tuple[Way, float]]) -> Spread | None:
+    """Return how the latency of requests is distributed, over the uncertainty of its inputs too.
+
+    None: nothing at all is known of it.
+    """
+    return spread_of(_drawn(ways, DRAWS), is_lower_bound=any(way.is_lower_bound for way, _ in ways))
+
+
+def spread_of(total_s: FloatArray, *, is_lower_bound: bool) -> Spread | None:
+    """Return how latencies of any shape, measured or drawn, are distributed; None: as above."""
+    ordered_s = np.sort(total_s, axis=None)
+    if is_lower_bound and ordered_s[-1] <= 0:
+        return None
+    steps = (np.arange(SPREAD_POINTS) + 0.5) / SPREAD_POINTS
+    places = (steps * len(ordered_s)).astype(int)
+    return Spread(tuple(ordered_s[places].tolist()), is_lower_bound)
 
 
 def composed_of(

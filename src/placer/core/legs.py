@@ -12,6 +12,7 @@ import numpy as np
 from placer.core.environment import Basis, NetworkPath
 from placer.core.estimate import (
     Latency,
+    Spread,
     Stage,
     StageKind,
     TargetVerdict,
@@ -34,6 +35,8 @@ from placer.core.latency import (
     probability_of,
     queue_waits_s,
     segments_of,
+    spread_of,
+    spread_over,
     uncertainty_factor,
 )
 from placer.core.placement import (
@@ -79,6 +82,7 @@ class Leg:
     doubts: tuple[str, ...] = ()
     deciding_assumption: str | None = None
     instances: int | None = None
+    spread: Spread | None = None
 
 
 class Workings:
@@ -87,7 +91,7 @@ class Workings:
     Parameters
     ----------
     is_brief
-        Only verdicts, money and findings are wanted: no stages, no probabilities.
+        Only verdicts, money and findings are wanted: no stages, no probabilities, no spread.
     """
 
     def __init__(self, *, is_brief: bool = False) -> None:
@@ -215,6 +219,7 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
         demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
         way=way,
         doubts=(*_doubts_of_time(time, "the device"), *_idle_doubts(time, workload.rate_hz)),
+        spread=None if workings.is_brief else _edge_spread(way, is_over=over),
     )
 
 
@@ -287,6 +292,7 @@ def _cloud_leg(
         doubts=_doubts_of_time(time, site.offer.name),
         deciding_assumption=deciding,
         instances=instances,
+        spread=None if workings.is_brief else spread_over([(way, 1.0)]),
     )
 
 
@@ -433,14 +439,11 @@ def fallback_leg(
         first = on_device
     else:
         way = Way(workings.service(edge.time))
+        ways = [(way, 1 - share), (in_cloud.way, share)]
         mixed = workings.once(
             ("mixed", id(edge.time), id(cloud.time), environment.path, in_cloud.way.up_bytes,
              in_cloud.way.down_bytes, id(in_cloud.way.waits_s), share, _percentiles(workload)),
-            lambda: compose(
-                [(way, 1 - share), (in_cloud.way, share)],
-                _percentiles(workload),
-                is_brief=workings.is_brief,
-            ),
+            lambda: compose(ways, _percentiles(workload), is_brief=workings.is_brief),
         )  # fmt: skip
         targets = []
         held_back = False
@@ -466,6 +469,7 @@ def fallback_leg(
             doubts=(*on_device.doubts, *in_cloud.doubts),
             deciding_assumption=in_cloud.deciding_assumption,
             instances=in_cloud.instances,
+            spread=None if workings.is_brief else spread_over(ways),
         )
     targets_now = _offline_as_well(first.targets, on_device.targets, workload)
     return replace(
@@ -521,6 +525,15 @@ def _over_capacity(target: LatencyTarget, *, may_claim_violated: bool) -> Target
         probability=0.0 if may_claim_violated else None,
         reason="more requests arrive than are served, so the wait grows without end",
     )
+
+
+def _edge_spread(way: Way, *, is_over: bool) -> Spread | None:
+    if not way.service.segments_s or way.queue is not None:
+        spread = spread_over([(way, 1.0)])
+    else:
+        spread = spread_of(np.concatenate(way.service.segments_s), is_lower_bound=False)
+    # where the wait grows without end, the service alone is the least that a request takes
+    return replace(spread, is_lower_bound=True) if spread is not None and is_over else spread
 
 
 def _measured_latency(time: SiteTime) -> Latency | None:

@@ -98,7 +98,7 @@ def model_facts(answer: Recommendation) -> str:
 
 def target_text(target: LatencyTarget | TargetVerdict) -> str:
     """Name a target: ``p99 ≤ 20 ms``."""
-    limit = _exact_duration(target.limit_s)
+    limit = exact_duration(target.limit_s)
     return f"{format_percentile(target.percentile)}{GLUE}≤{GLUE}{glued(limit)}"
 
 
@@ -108,7 +108,7 @@ def targets_text(answer: Recommendation) -> str:
         return f"none given, so no latency is judged (--sla{GLUE}20ms asks for p99 ≤ 20{GLUE}ms)"
     asked = []
     for target in answer.targets:
-        option = f"--sla{GLUE}{_exact_duration(target.limit_s).replace(' ', '')}"
+        option = f"--sla{GLUE}{exact_duration(target.limit_s).replace(' ', '')}"
         is_bare = target.percentile == 0.99 and len(answer.targets) == 1
         asked.append(f"{option} means {target_text(target)}" if is_bare else target_text(target))
     return "; ".join(asked)
@@ -122,15 +122,20 @@ def shown_candidate(answer: Recommendation) -> Candidate | None:
     return answer.candidates[0] if answer.candidates else None
 
 
+def best_of_families(answer: Recommendation) -> tuple[Candidate | None, ...]:
+    """Return the best candidate of each of FAMILIES; None: it has none."""
+    return tuple(
+        next((c for c in answer.candidates if c.placement.family == family), None)
+        for family in FAMILIES
+    )
+
+
 def comparison(answer: Recommendation) -> tuple[tuple[str, tuple[Cell, ...]], ...]:
     """Put edge, cloud and hybrid side by side: rows of (label, one cell for the best of each).
 
     The first row is the head. Cells of a family without a candidate are empty below the verdict.
     """
-    best = [
-        next((c for c in answer.candidates if c.placement.family == family), None)
-        for family in FAMILIES
-    ]
+    best = best_of_families(answer)
     columns = [[] if c is None else _compared(c, answer.targets) for c in best]
     heads = tuple(
         Cell(family if c is None else f"{family}{GLUE}#{c.rank}", Tone.STRONG)
@@ -491,7 +496,7 @@ def _counted(number: int) -> str:
     return f"{number / 1e12:,.3g}{GLUE}T"
 
 
-def _exact_duration(value_s: float) -> str:
+def exact_duration(value_s: float) -> str:
     """Write a limit as it was asked, ``20 ms``: all its digits and no more."""
     for limit_s, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
         if value_s < limit_s:

@@ -17,6 +17,24 @@ _WEAK_JOINTS = re.compile(r"[^-._,=]*[-._,=]+|[^-._,=]+")
 _SHELL_WORDS = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*'|["'])+""")
 
 
+_ASCII = str.maketrans(
+    {
+        **dict(zip("▁▂▃▄▅▆▇█", "_:-=+*%#", strict=True)),
+        **dict.fromkeys("▏▎▍▌", "."),
+        **dict.fromkeys("▋▊▉", "#"),
+        **dict(zip("▴▵│◂▸└┘", "^'|<>||", strict=True)),
+        **dict(zip("✔✖·−×µ÷↑↓", "vx.-xu/^v", strict=True)),
+        **{"≤": "<=", "≥": ">=", "→": "->", "⇄": "<>"},
+    }
+)
+_TAKES_TWO = re.compile("([≤≥→⇄]) ")
+
+
+def ascii_only(text: str) -> str:
+    """Return a report of the same width with all of our own signs in ASCII; others' words stay."""
+    return _TAKES_TWO.sub(r"\1", text).translate(_ASCII)
+
+
 def display_width(text: str) -> int:
     """Return the terminal cells that text takes; East Asian wide characters take two."""
     from rich.cells import cell_len

@@ -12,6 +12,9 @@ from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.sequential import block_length, quantile, quantile_bounds
 from placer.core.units import format_bytes, format_duration, format_percentile
+from placer.core.workload import LatencyTarget
+from placer.reports.plot import Distribution, plot
+from placer.reports.text import MAX_WIDTH, styled
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -63,10 +66,11 @@ def to_text(
     measurements: Sequence[Measurement],
     failures: Sequence[tuple[str, str, str]],
     *,
+    targets: Sequence[LatencyTarget] = (),
     width: int,
     color: bool,
 ) -> str:
-    """Return the measurements as tables for a terminal."""
+    """Return the measurements as tables and plots for a terminal."""
     from io import StringIO
 
     from rich.console import Console
@@ -99,6 +103,9 @@ def to_text(
         for row in _rows(measurement):
             table.add_row(*row)
         console.print(table)
+        runs = Distribution("", "", measurement.samples_s)
+        for drawn in plot("Latency of runs", [runs], targets, min(width, MAX_WIDTH)):
+            console.print(styled(drawn))
         for line in _facts(measurement):
             console.print(Text(line))
         if measurement.instrument.is_disturbed:

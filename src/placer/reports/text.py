@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from placer.core.estimate import Candidate, Recommendation
 from placer.core.finding import Finding, Severity
@@ -17,6 +18,10 @@ from placer.reports.layout import (
     wrap,
     wrap_command,
 )
+from placer.reports.plot import Distribution, plot
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 MIN_WIDTH = 60
 """Narrower terminals get lines of this width."""
@@ -52,6 +57,7 @@ def render(recommendation: Recommendation, *, width: int = 80, color: bool = Fal
     sections = (
         _decision(recommendation, width),
         _comparison(recommendation, width),
+        _distributions(recommendation, width),
         _candidates(recommendation, width),
         _stages(recommendation, width),
         _costs(recommendation, width),
@@ -94,6 +100,23 @@ def _comparison(answer: Recommendation, width: int) -> list[Line]:
     if answer.targets:
         lines += paragraph(f"({facts.BOUNDS_NOTE})", width, indent=2, tone=Tone.FAINT)
     return lines
+
+
+def _distributions(answer: Recommendation, width: int) -> list[Line]:
+    rows = []
+    for candidate in filter(None, facts.best_of_families(answer)):
+        spread, latency = candidate.spread, candidate.latency
+        is_lower_bound = spread is not None and spread.is_lower_bound
+        rows.append(
+            Distribution(
+                label=f"{candidate.placement.family} #{candidate.rank}",
+                remark="at least" if is_lower_bound else candidate.basis.value,
+                points_s=spread.points_s if spread else (),
+                p50_s=latency.p50_s if latency and not is_lower_bound else None,
+                p99_s=latency.p99_s if latency and not is_lower_bound else None,
+            )
+        )
+    return plot("Latency of requests", rows, answer.targets, width)
 
 
 def _candidates(answer: Recommendation, width: int) -> list[Line]:
@@ -198,9 +221,6 @@ def _costs(answer: Recommendation, width: int) -> list[Line]:
             Cell(facts.price_text(cost, shown.instances)),
         ]
         lines += _indented(row(cells, widths, right=frozenset({1})))
-        if cost.source:
-            source = facts.clean(cost.source)
-            lines += paragraph(source, width, indent=4, tone=Tone.FAINT)
     return lines
 
 
@@ -314,7 +334,6 @@ def _colored(lines: list[Line]) -> str:
     from io import StringIO
 
     from rich.console import Console
-    from rich.text import Text
 
     buffer = StringIO()
     console = Console(
@@ -328,9 +347,16 @@ def _colored(lines: list[Line]) -> str:
         _environ={},
     )
     for line in lines:
-        text = Text()
-        for cell in line:
-            text.append(cell.text, style=_STYLES.get(cell.tone, ""))
-        text.rstrip()
-        console.print(text, soft_wrap=True)
+        console.print(styled(line), soft_wrap=True)
     return buffer.getvalue()
+
+
+def styled(line: Line) -> Text:
+    """Return a line as rich writes it."""
+    from rich.text import Text
+
+    text = Text()
+    for cell in line:
+        text.append(cell.text, style=_STYLES.get(cell.tone, ""))
+    text.rstrip()
+    return text
