@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from placer.api.measuring import MeasuringOptions, Say, measure_here, say_nothing, start_spares
+from placer.api.measuring import (
+    MeasuringOptions,
+    Say,
+    measure_here,
+    say_nothing,
+    start_spares,
+    time_of,
+)
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Machine, Measurement
@@ -19,6 +26,7 @@ from placer.core.workload import Workload
 
 if TYPE_CHECKING:
     from placer.core.estimate import Recommendation
+    from placer.core.placement import SiteTime
     from placer.core.rules.rule import Failure
 
 
@@ -30,6 +38,8 @@ class Profile:
     measurements: tuple[Measurement, ...]
     failures: tuple[tuple[str, Failure], ...]
     """(execution provider, why)."""
+    times: tuple[SiteTime, ...]
+    """The measurements, each with the uncertainty of its age, as `recommend` judges them."""
 
 
 def profile(
@@ -63,15 +73,16 @@ def profile(
         from placer.onnx_files.reader import read_model
 
         summary = read_model(model, shapes=dict(options.shapes or {}))
-        results = measure_here(
-            summary, workload, options, as_of or _today(), spares, progress, warn
-        )
+        today = as_of or _today()
+        results = measure_here(summary, workload, options, today, spares, progress, warn)
+    measured = tuple(result for result in results.values() if isinstance(result, Measurement))
     return Profile(
         summary,
-        tuple(result for result in results.values() if isinstance(result, Measurement)),
+        measured,
         tuple(
             (ep, result) for ep, result in results.items() if not isinstance(result, Measurement)
         ),
+        tuple(time_of(one, "", today) for one in measured),
     )
 
 

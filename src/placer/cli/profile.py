@@ -142,8 +142,9 @@ def command(
             return report.to_json(found.model, statements, failures)
         return report.to_text(
             found.model,
-            found.measurements,
+            found.times,
             failures,
+            targets=workload.targets,
             width=screen.width(),
             color=screen.wants_color(),
         )

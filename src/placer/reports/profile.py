@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from placer.core.graph import ModelSummary
+from placer.core.latency import judge_measured
 from placer.core.measurement import Measurement
-from placer.core.sequential import block_length, quantile, quantile_bounds
+from placer.core.placement import SiteTime
+from placer.core.sequential import quantile
 from placer.core.units import format_bytes, format_duration, format_percentile
+from placer.core.workload import LatencyTarget
 
 PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -60,13 +63,24 @@ def to_json(
 
 def to_text(
     model: ModelSummary,
-    measurements: Sequence[Measurement],
+    times: Sequence[SiteTime],
     failures: Sequence[tuple[str, str, str]],
     *,
+    targets: Sequence[LatencyTarget],
     width: int,
     color: bool,
 ) -> str:
-    """Return the measurements as tables for a terminal."""
+    """Return the measurements as tables for a terminal.
+
+    Parameters
+    ----------
+    times
+        The measurements, each with the uncertainty of its age.
+    failures
+        (execution provider, kind, message).
+    targets
+        What was asked: bounds are those by which the target of the percentile is judged.
+    """
     from io import StringIO
 
     from rich.console import Console
@@ -90,13 +104,15 @@ def to_text(
         console.print(
             Text(f"work unknown for: {', '.join(model.unknown_operators)}", style="yellow")
         )
-    for measurement in measurements:
+    for time in times:
+        measurement = time.measurement
+        assert measurement is not None
         console.print()
         console.print(_headline(measurement))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("", "latency", "95 % bounds"):
             table.add_column(heading, justify="right" if heading else "left")
-        for row in _rows(measurement):
+        for row in _rows(time, measurement, targets):
             table.add_row(*row)
         console.print(table)
         for line in _facts(measurement):
@@ -119,14 +135,19 @@ def _headline(measurement: Measurement) -> str:
     return f"{measurement.ep}: {measurement.runtime}, {measurement.settings.label}, {nodes}{reused}"
 
 
-def _rows(measurement: Measurement) -> list[tuple[str, str, str]]:
+def _rows(
+    time: SiteTime, measurement: Measurement, targets: Sequence[LatencyTarget]
+) -> list[tuple[str, str, str]]:
     samples_s = np.asarray(measurement.samples_s)
-    block = block_length(measurement.instrument.correlation_runs)
+    # without a target the bounds are judged at the quantile itself
+    judged = {p: LatencyTarget(p, quantile(samples_s, p)) for p in PERCENTILES}
+    judged |= {target.percentile: target for target in targets}
     rows = []
-    for percentile in PERCENTILES:
-        low_s, high_s = quantile_bounds(samples_s, percentile, block_runs=block)
+    for percentile in sorted(judged):
+        verdict, _ = judge_measured(time, judged[percentile])
         bounds = " to ".join(
-            "unknown" if bound is None else format_duration(bound) for bound in (low_s, high_s)
+            "unknown" if bound is None else format_duration(bound)
+            for bound in (verdict.low_s, verdict.high_s)
         )
         rows.append(
             (
