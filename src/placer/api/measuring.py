@@ -180,5 +180,6 @@ def time_of(
         measurement,
         factor_90,
         level.value,
-        f"{where}, {measurement.runtime}, {measurement.measured_at}",
+        f"{where}, {measurement.runtime}, {measurement.measured_at}, "
+        f"times ×/÷ {factor_90:.2f} for reuse",
     )

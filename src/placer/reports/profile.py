@@ -108,7 +108,7 @@ def to_text(
         measurement = time.measurement
         assert measurement is not None
         console.print()
-        console.print(_headline(measurement))
+        console.print(_headline(time, measurement))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("", "latency", "95 % bounds"):
             table.add_column(heading, justify="right" if heading else "left")
@@ -129,8 +129,9 @@ def to_text(
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _headline(measurement: Measurement) -> str:
-    reused = " (measured before, from the cache)" if measurement.is_reused else ""
+def _headline(time: SiteTime, measurement: Measurement) -> str:
+    factor = f"times ×/÷ {time.factor_90:.2f} for reuse"
+    reused = f" (measured before, from the cache, {factor})" if measurement.is_reused else ""
     nodes = ", ".join(f"{count} nodes on {ep}" for ep, count in measurement.nodes_by_ep)
     return f"{measurement.ep}: {measurement.runtime}, {measurement.settings.label}, {nodes}{reused}"
 
