@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -364,6 +365,41 @@ def test_a_directory_without_evidence_is_nothing_to_read(tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"has no evidence \(1 other JSON files\)") as raised:
         read_evidence([str(tmp_path)])
     assert raised.value.exit_code == 3
+
+
+def test_processes_with_the_same_samples_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "edited.json"
+    first, second, third = MEASUREMENT.processes
+    copied = replace(third, samples_s=first.samples_s)
+    edited = replace(MEASUREMENT, processes=(first, second, copied))
+    path.write_bytes(to_statement(edited, tool="t"))
+    with pytest.raises(InputError) as raised:
+        read_evidence([str(path)])
+    assert raised.value.exit_code == 3
+    assert raised.value.message.startswith(
+        f"{path}: predicate.results.processes[2].samples_s: the same samples as in processes[0]"
+    )
+
+
+def test_equal_runs_on_a_coarse_clock_are_no_copy(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.json"
+    coarse = builders.measurement(values_s=[1e-6] * 60)
+    path.write_bytes(to_statement(coarse, tool="t"))
+    assert read_evidence([str(path)])
+
+
+@pytest.mark.parametrize(("days", "is_refused"), [(0, False), (1, False), (2, True), (700, True)])
+def test_evidence_from_the_future_is_refused(tmp_path: Path, days: int, is_refused: bool) -> None:
+    path = tmp_path / "future.json"
+    day = (datetime.now(tz=UTC) + timedelta(days=days)).date().isoformat()
+    path.write_bytes(to_statement(replace(MEASUREMENT, measured_at=day), tool="t"))
+    if not is_refused:
+        assert read_evidence([str(path)])
+        return
+    with pytest.raises(InputError) as raised:
+        read_evidence([str(path)])
+    assert raised.value.exit_code == 3
+    assert raised.value.message == f"{path}: predicate.measured_at: {day} is in the future"
 
 
 def test_a_report_given_as_evidence_is_refused(tmp_path: Path) -> None:

@@ -7,10 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from placer.api.evidence import measured_here
 from placer.api.measuring import time_of
 from placer.core.advise import recommend
+from placer.core.environment import Device
+from placer.core.finding import Severity
+from placer.core.measurement import Measurement
 from placer.core.placement import EdgeSite
 from placer.core.workload import LatencyTarget, Workload
+from placer.files.evidence import Evidence
+from placer.profiling.machine import describe_machine
 from placer.reports import profile, render
 from tests import builders
 
@@ -35,3 +41,30 @@ def test_factor_of_reused_evidence_is_told_with_its_basis(
 def test_measurement_of_this_run_has_no_factor() -> None:
     time = time_of(replace(builders.measurement(), is_reused=False), "", NEXT_DAY)
     assert "reuse" not in time.source
+
+
+HERE = builders.measurement(machine=describe_machine())
+ELSEWHERE = builders.measurement()
+NAMED_HERE = builders.device(name="gate-camera")
+
+
+@pytest.mark.parametrize(
+    ("site", "measurement", "device", "is_told"),
+    [
+        ("aws-g4dn.xlarge", HERE, builders.device(), True),
+        ("rpi5", HERE, builders.device(name="rpi5", is_this_machine=False), True),
+        ("aws-g4dn.xlarge", ELSEWHERE, builders.device(), False),
+        ("gate-camera", HERE, NAMED_HERE, False),
+        (None, HERE, builders.device(), False),
+    ],
+)
+def test_evidence_of_another_site_that_was_measured_here_is_a_warning(
+    site: str | None, measurement: Measurement, device: Device, is_told: bool
+) -> None:
+    records = [(site, Evidence(measurement, site, "0" * 64, "cloud.json"))]
+    findings = measured_here(records, device, "model.onnx")
+    assert len(findings) == is_told
+    for found in findings:
+        assert (found.rule, found.severity) == ("PLC601", Severity.WARNING)
+        assert found.location == "cloud.json"
+        assert f"counts as evidence of {site}, but was measured on this machine" in found.message

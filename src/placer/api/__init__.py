@@ -129,7 +129,7 @@ def recommend(
     today = as_of or _today()
     with start_spares(is_wanted=measure and device is None and not evidence) as spares:
         from placer.api.assumptions import ELECTRICITY_USD_PER_KWH, assumptions_of
-        from placer.api.evidence import check_all_used, matching_evidence
+        from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.sites import (
             check_named_eps,
             check_regions,
@@ -175,7 +175,7 @@ def recommend(
                 network is None,
                 not clouds,
             ),
-            findings=findings,
+            findings=(*findings, *measured_here(records, site_device, summary.path)),
             question=question,
         )
         return advise.recommend(summary, workload, environment)
