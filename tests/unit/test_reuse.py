@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from placer.api.evidence import measured_here
+from placer.api.evidence import matching_evidence, measured_here
 from placer.api.measuring import time_of
 from placer.core.advise import recommend
 from placer.core.environment import Device
@@ -15,7 +16,7 @@ from placer.core.finding import Severity
 from placer.core.measurement import Measurement
 from placer.core.placement import EdgeSite
 from placer.core.workload import LatencyTarget, Workload
-from placer.files.evidence import Evidence
+from placer.files.evidence import Evidence, to_statement
 from placer.profiling.machine import describe_machine
 from placer.reports import profile, render
 from tests import builders
@@ -68,3 +69,11 @@ def test_evidence_of_another_site_that_was_measured_here_is_a_warning(
         assert (found.rule, found.severity) == ("PLC601", Severity.WARNING)
         assert found.location == "cloud.json"
         assert f"counts as evidence of {site}, but was measured on this machine" in found.message
+
+
+def test_finding_on_evidence_of_another_model_names_the_file_once(tmp_path: Path) -> None:
+    path = str(tmp_path / "other.json")
+    Path(path).write_bytes(to_statement(ELSEWHERE, tool="t"))
+    _, (found,) = matching_evidence([path], builders.model(subjects=(("model.onnx", "c" * 64),)))
+    assert found.location == path
+    assert path not in found.message

@@ -45,7 +45,7 @@ def matching_evidence(
                     "PLC601",
                     Severity.WARNING,
                     Effect.NONE,
-                    f"{record.path} is evidence {why} and was left aside",
+                    f"evidence {why} was left aside",
                     f"measure it there: placer profile {summary.path} --save FILE",
                     record.path,
                 )
