@@ -149,7 +149,7 @@ def recommend(
         path, fastest, possible = load_path(network)
         check_regions(workload.regions)
         records, findings = matching_evidence(evidence, summary)
-        offers = load_offers(clouds, workload, [site for site, _ in records])
+        offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
         edges = edge_sites(
             site_device, summary, workload, records, options, measure, today, spares, progress, warn
         )
@@ -173,7 +173,7 @@ def recommend(
                 edges,
                 options,
                 network is None,
-                not clouds,
+                why_offers,
             ),
             findings=(*findings, *measured_here(records, site_device, summary.path)),
             question=question,

@@ -24,9 +24,15 @@ def assumptions_of(
     edges: Sequence[EdgeSite],
     options: MeasuringOptions,
     network_is_assumed: bool,
-    clouds_are_assumed: bool,
+    why_offers: str | None,
 ) -> tuple[Assumption, ...]:
-    """Return what nobody stated or measured and the answer needs all the same."""
+    """Return what nobody stated or measured and the answer needs all the same.
+
+    Parameters
+    ----------
+    why_offers
+        By what the offers were chosen; None: they were named.
+    """
     from placer.profiling.sampling import MAX_GAP_S
 
     found = []
@@ -55,13 +61,9 @@ def assumptions_of(
                 "the way from there to the cloud region is not added",
             )
         )
-    if clouds_are_assumed:
+    if why_offers is not None:
         names = ", ".join(f"{offer.name}@{offer.region}" for offer in offers)
-        found.append(
-            Assumption(
-                "cloud", names, "", Basis.ASSUMED, "no --cloud: the cheapest CPU and GPU offer"
-            )
-        )
+        found.append(Assumption("cloud", names, "", Basis.ASSUMED, f"no --cloud: {why_offers}"))
     if offers and workload.wire_input_bytes is None and summary.input_bytes is not None:
         found.append(
             Assumption(
