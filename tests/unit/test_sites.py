@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from placer.api.assumptions import assumptions_of
+from placer.api.measuring import MeasuringOptions
 from placer.api.sites import load_offers
+from placer.core.environment import ChipClass
 from placer.core.workload import Workload
+from tests import builders
 
 
 @pytest.mark.parametrize(
@@ -32,3 +36,17 @@ def test_offers_with_evidence_are_not_called_the_cheapest() -> None:
 def test_nothing_is_said_of_offers_that_were_named() -> None:
     _, said = load_offers(("aws-g6.xlarge@us-east-1",), Workload(), ())
     assert said is None
+
+
+@pytest.mark.parametrize(("vcpus", "is_told"), [(4, True), (1, False), (None, False)])
+def test_capacity_of_a_cpu_offer_is_told_as_one_inference_at_a_time(
+    vcpus: int | None, is_told: bool
+) -> None:
+    offer = builders.offer(name="aws-c7i.xlarge", chip_class=ChipClass.CPU, vcpus=vcpus)
+    found = assumptions_of(
+        builders.model(), Workload(rate_hz=5.0), builders.device(), builders.path(), [offer],
+        [builders.edge()], MeasuringOptions(), False, None,
+    )  # fmt: skip
+    told = [one for one in found if one.name == "capacity"]
+    assert len(told) == is_told
+    assert all("aws-c7i.xlarge" in one.source for one in told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from placer.api.measuring import MeasuringOptions
-from placer.core.environment import Assumption, Basis, CloudOffer, Device, NetworkPath
+from placer.core.environment import Assumption, Basis, ChipClass, CloudOffer, Device, NetworkPath
 from placer.core.graph import ModelSummary
 from placer.core.placement import EdgeSite
 from placer.core.units import format_bytes, format_duration
@@ -72,6 +72,18 @@ def assumptions_of(
                 "",
                 Basis.ASSUMED,
                 "no --wire-input: the raw input tensors",
+            )
+        )
+    shared = [o.name for o in offers if o.chip_class is ChipClass.CPU and (o.vcpus or 0) > 1]
+    if shared:
+        found.append(
+            Assumption(
+                "capacity",
+                "one inference at a time on each instance",
+                "",
+                Basis.ASSUMED,
+                f"several at a time on the vCPUs of {', '.join(dict.fromkeys(shared))} may serve "
+                "more: not measured",
             )
         )
     if offers and workload.rate_hz is None:
