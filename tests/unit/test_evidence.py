@@ -433,7 +433,8 @@ def test_does_not_read_an_endless_file(tmp_path: Path) -> None:
 
 def a_cache_key(**changes: Any) -> str:
     asked: dict[str, Any] = {
-        "subjects": MEASUREMENT.subjects,
+        "model_sha256": builders.SHA,
+        "external_data": (("model.data", "ef" * 32), ("more.data", "cd" * 32)),
         "environment_key": KEY,
         "input_shapes": MEASUREMENT.input_shapes,
         "input_source": "seed:7",
@@ -447,9 +448,10 @@ def test_the_cache_key_tells_every_question_apart() -> None:
     sha256 = "cd" * 32
     keys = [
         a_cache_key(),
-        a_cache_key(subjects=(("model.onnx", sha256),)),
-        a_cache_key(subjects=(("other.onnx", builders.SHA),)),
-        a_cache_key(subjects=(*MEASUREMENT.subjects, ("model.data", sha256))),
+        a_cache_key(model_sha256=sha256),
+        a_cache_key(external_data=()),
+        a_cache_key(external_data=(("model.data", sha256), ("more.data", "ef" * 32))),
+        a_cache_key(external_data=(("model.data", "ef" * 32),)),
         a_cache_key(environment_key="6" * 64),
         a_cache_key(input_shapes=(("x", (8, 3, 64, 64)),)),
         a_cache_key(input_source="seed:8"),
@@ -465,9 +467,9 @@ def test_the_cache_key_tells_every_question_apart() -> None:
 
 
 def test_the_cache_key_does_not_depend_on_how_numbers_and_order_are_written() -> None:
-    pair = (("a.onnx", "ab" * 32), ("a.data", "cd" * 32))
+    pair = (("a.data", "ab" * 32), ("b.data", "cd" * 32))
     assert a_cache_key(interval_s=0) == a_cache_key(interval_s=0.0)
-    assert a_cache_key(subjects=pair) == a_cache_key(subjects=pair[::-1])
+    assert a_cache_key(external_data=pair) == a_cache_key(external_data=pair[::-1])
 
 
 def test_the_environment_key_tells_machines_runtimes_and_options_apart() -> None:

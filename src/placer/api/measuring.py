@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,8 @@ def measure_here(
     shapes = tuple((spec.name, spec.shape) for spec in summary.inputs)
     keys = {
         ep: cache_key(
-            subjects=summary.subjects,
+            model_sha256=summary.sha256,
+            external_data=summary.subjects[1:],
             environment_key=environment_key(machine, version, ep),
             input_shapes=shapes,
             input_source=inputs.source,
@@ -104,7 +105,7 @@ def measure_here(
                 warn(problem)
             if cached is not None and _answers(cached, workload, today):
                 progress(f"{ep}: measured before on this machine, reused (--fresh measures again)")
-                results[ep] = cached
+                results[ep] = replace(cached, subjects=summary.subjects)  # the file's name now
     missing = tuple(ep for ep in eps if ep not in results)
     if missing:
         with tempfile.TemporaryDirectory(prefix="placer-") as directory:

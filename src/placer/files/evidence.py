@@ -86,7 +86,8 @@ def environment_key(
 
 def cache_key(
     *,
-    subjects: Sequence[tuple[str, str]],
+    model_sha256: str,
+    external_data: Sequence[tuple[str, str]],
     environment_key: str,
     input_shapes: Sequence[tuple[str, tuple[int, ...]]],
     input_source: str,
@@ -95,10 +96,12 @@ def cache_key(
 ) -> str:
     """Return the SHA-256, in hex, over everything that was asked of a measurement.
 
+    The name of the model's file is none of it: a copy is the same model.
+
     Parameters
     ----------
-    subjects
-        (file name, sha256) of the model and its external data.
+    external_data
+        (location within the model, sha256) of each file of external data.
     interval_s
         Time between two requests of the workload; 0: back to back.
     settings
@@ -106,7 +109,8 @@ def cache_key(
     """
     return _digest(
         {
-            "subjects": sorted(subjects),
+            "model_sha256": model_sha256,
+            "external_data": sorted(external_data),
             "environment_key": environment_key,
             "input_shapes": input_shapes,
             "input_source": input_source,
