@@ -1,4 +1,4 @@
-"""What ranks where nothing is proven: a figure that proves nothing ranks nothing down."""
+"""What ranks where nothing is proven, and what the headline says of figures not measured."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 
 from placer.core.advise import recommend
+from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
+from placer.core.placement import CloudSite, SiteTime
+from placer.core.wording import decide
 from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
 from tests import builders
 
@@ -74,3 +77,45 @@ def test_answer_from_a_disturbed_figure_says_to_measure_when_the_machine_is_quie
     cloud = next(one for one in answer.candidates if one.placement == "cloud")
     assert cloud.why_not is not None
     assert "depends on the network" in cloud.why_not
+
+
+BY_ROOFLINE = SiteTime(
+    estimate=ComputeEstimate(0.002, 0.001, 0.004, Level.E5, Basis.CATALOGUE, "test", "")
+)
+
+
+@pytest.mark.parametrize(
+    ("basis", "cloud", "words"),
+    [
+        (Basis.MEASURED, builders.cloud(), None),
+        (Basis.CATALOGUE, builders.cloud(), "(the network from the catalogue's figures"),
+        (
+            Basis.MEASURED,
+            CloudSite(builders.offer(), BY_ROOFLINE),
+            "(the time of the model from the catalogue's figures",
+        ),
+        (
+            Basis.CATALOGUE,
+            CloudSite(builders.offer(), BY_ROOFLINE),
+            "(the network and the time of the model from the catalogue's figures",
+        ),
+    ],
+)
+def test_headline_says_what_comes_from_the_catalogue(
+    basis: Basis, cloud: CloudSite, words: str | None
+) -> None:
+    path = builders.path(basis=basis)
+    sites = builders.environment(edges=(builders.edge(0.2),), clouds=(cloud,), path=path)
+    decision = recommend(builders.model(), ASK, sites).decision
+    assert decision.placement == "cloud"
+    assert decision.feasible is True
+    assert (words or "") in decision.reason
+    assert ("catalogue" in decision.reason) == (words is not None)
+
+
+def test_headline_of_a_fallback_that_stays_on_the_device_does_not_name_the_catalogue() -> None:
+    sites = builders.environment(path=builders.path(basis=Basis.CATALOGUE))
+    answer = recommend(builders.model(), ASK, sites)
+    device_first = [one for one in answer.candidates if ":prefer_device:" in one.id]
+    assert device_first[0].basis is Basis.CATALOGUE
+    assert "catalogue" not in decide(device_first, is_chosen=True).reason

@@ -10,6 +10,7 @@ from placer.core.estimate import (
     Candidate,
     Decision,
     Placement,
+    StageKind,
 )
 from placer.core.finding import Effect
 from placer.core.ranking import headline_s, is_held_back, margin_ratio
@@ -113,8 +114,12 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
         proof = f"its median latency is {format_duration(best.latency.p50_s)}; no target was set"
     else:
         proof = "no target was set"
-    if best.basis is Basis.CATALOGUE:
-        proof += " (from the catalogue's figures, not measured)"
+    read = {stage.kind for stage in best.stages if stage.basis is Basis.CATALOGUE}
+    if read:
+        network = ["the network"] if StageKind.TRANSFER in read else []
+        model = ["the time of the model"] if StageKind.COMPUTE in read else []
+        which = " and ".join(network + model)
+        proof += f" ({which} from the catalogue's figures, not measured)"
     rival = next(
         (
             one
