@@ -106,6 +106,9 @@ def measure_here(
             if cached is not None and _answers(cached, workload, today):
                 progress(f"{ep}: measured before on this machine, reused (--fresh measures again)")
                 results[ep] = replace(cached, subjects=summary.subjects)  # the file's name now
+    for ep in eps:
+        if ep not in results and (why := runtime.why_unavailable(ep)) is not None:
+            results[ep] = Failure("unavailable", why)
     missing = tuple(ep for ep in eps if ep not in results)
     if missing:
         with tempfile.TemporaryDirectory(prefix="placer-") as directory:
