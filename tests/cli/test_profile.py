@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from placer import api
 from placer.files.evidence import read_evidence
 from placer.runtimes.onnxruntime import available_eps
 from tests import models
@@ -117,6 +118,18 @@ def test_provider_that_is_not_here_is_4_and_the_others_are_reported(
     assert result.code == 4
     assert "coreml: unavailable" in result.out
     assert "cpu: onnxruntime" in result.out
+
+
+def test_provider_that_was_not_built_in_is_not_tried(small_model: str) -> None:
+    if "coreml" in available_eps():
+        pytest.skip("this build has CoreML")
+    said: list[str] = []
+    options = api.MeasuringOptions(eps=("coreml",), time_limit_s=10.0)
+    found = api.profile(small_model, options=options, progress=said.append)
+    ((ep, failure),) = found.failures
+    assert (ep, failure.kind) == ("coreml", "unavailable")
+    assert "was built without CoreMLExecutionProvider" in failure.message
+    assert said == []
 
 
 def test_rate_puts_idle_time_between_runs(run: Run, small_model: str) -> None:

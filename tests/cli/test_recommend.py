@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from placer.files.evidence import read_evidence
 from placer.reports.json import recommendation_schema
 from tests import models
 from tests.cli.conftest import Run
@@ -73,6 +75,16 @@ def test_evidence_is_reused_and_the_answer_is_byte_identical(run: Run, small_mod
     second, third = run(*arguments), run(*arguments)
     assert "reused" in second.err
     assert second.out == third.out
+
+
+def test_copy_of_a_model_is_not_measured_again(run: Run, small_model: str, tmp_path: Path) -> None:
+    copy, saved = tmp_path / "copy.onnx", tmp_path / "copy.json"
+    shutil.copy(small_model, copy)
+    run("recommend", small_model, "--sla", "1s", *QUICK)
+    again = run("profile", str(copy), "--ep", "cpu", "--sla", "1s", *QUICK, "--save", str(saved))
+    assert "reused" in again.err
+    (record,) = read_evidence([str(saved)])
+    assert [name for name, _ in record.measurement.subjects] == ["copy.onnx"]
 
 
 def test_fresh_measures_again(run: Run, small_model: str) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +367,41 @@ def test_a_directory_without_evidence_is_nothing_to_read(tmp_path: Path) -> None
     assert raised.value.exit_code == 3
 
 
+def test_processes_with_the_same_samples_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "edited.json"
+    first, second, third = MEASUREMENT.processes
+    copied = replace(third, samples_s=first.samples_s)
+    edited = replace(MEASUREMENT, processes=(first, second, copied))
+    path.write_bytes(to_statement(edited, tool="t"))
+    with pytest.raises(InputError) as raised:
+        read_evidence([str(path)])
+    assert raised.value.exit_code == 3
+    assert raised.value.message.startswith(
+        f"{path}: predicate.results.processes[2].samples_s: the same samples as in processes[0]"
+    )
+
+
+def test_equal_runs_on_a_coarse_clock_are_no_copy(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.json"
+    coarse = builders.measurement(values_s=[1e-6] * 60)
+    path.write_bytes(to_statement(coarse, tool="t"))
+    assert read_evidence([str(path)])
+
+
+@pytest.mark.parametrize(("days", "is_refused"), [(0, False), (1, False), (2, True), (700, True)])
+def test_evidence_from_the_future_is_refused(tmp_path: Path, days: int, is_refused: bool) -> None:
+    path = tmp_path / "future.json"
+    day = (datetime.now(tz=UTC) + timedelta(days=days)).date().isoformat()
+    path.write_bytes(to_statement(replace(MEASUREMENT, measured_at=day), tool="t"))
+    if not is_refused:
+        assert read_evidence([str(path)])
+        return
+    with pytest.raises(InputError) as raised:
+        read_evidence([str(path)])
+    assert raised.value.exit_code == 3
+    assert raised.value.message == f"{path}: predicate.measured_at: {day} is in the future"
+
+
 def test_a_report_given_as_evidence_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
     path.write_text('{"schema": "placer/recommendation/v1"}')
@@ -397,7 +433,8 @@ def test_does_not_read_an_endless_file(tmp_path: Path) -> None:
 
 def a_cache_key(**changes: Any) -> str:
     asked: dict[str, Any] = {
-        "subjects": MEASUREMENT.subjects,
+        "model_sha256": builders.SHA,
+        "external_data": (("model.data", "ef" * 32), ("more.data", "cd" * 32)),
         "environment_key": KEY,
         "input_shapes": MEASUREMENT.input_shapes,
         "input_source": "seed:7",
@@ -411,9 +448,10 @@ def test_the_cache_key_tells_every_question_apart() -> None:
     sha256 = "cd" * 32
     keys = [
         a_cache_key(),
-        a_cache_key(subjects=(("model.onnx", sha256),)),
-        a_cache_key(subjects=(("other.onnx", builders.SHA),)),
-        a_cache_key(subjects=(*MEASUREMENT.subjects, ("model.data", sha256))),
+        a_cache_key(model_sha256=sha256),
+        a_cache_key(external_data=()),
+        a_cache_key(external_data=(("model.data", sha256), ("more.data", "ef" * 32))),
+        a_cache_key(external_data=(("model.data", "ef" * 32),)),
         a_cache_key(environment_key="6" * 64),
         a_cache_key(input_shapes=(("x", (8, 3, 64, 64)),)),
         a_cache_key(input_source="seed:8"),
@@ -429,9 +467,9 @@ def test_the_cache_key_tells_every_question_apart() -> None:
 
 
 def test_the_cache_key_does_not_depend_on_how_numbers_and_order_are_written() -> None:
-    pair = (("a.onnx", "ab" * 32), ("a.data", "cd" * 32))
+    pair = (("a.data", "ab" * 32), ("b.data", "cd" * 32))
     assert a_cache_key(interval_s=0) == a_cache_key(interval_s=0.0)
-    assert a_cache_key(subjects=pair) == a_cache_key(subjects=pair[::-1])
+    assert a_cache_key(external_data=pair) == a_cache_key(external_data=pair[::-1])
 
 
 def test_the_environment_key_tells_machines_runtimes_and_options_apart() -> None:

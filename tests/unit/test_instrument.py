@@ -53,7 +53,8 @@ def test_quiet_machine_gives_no_reason() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"run_delay_s": 1.0, "others_cores": 0.2}, "our threads waited 10% of the time"),
+        ({"run_delay_s": 1.0, "others_cores": 0.2}, "waited for a core 0.10 s per second"),
+        ({"run_delay_s": 18.0, "others_cores": 0.2}, "waited for a core 1.80 s per second"),
         ({"others_cores": 1.8}, "used 1.8 of 2 cores"),
         ({"stolen_s": 0.5}, "hypervisor took 5%"),
         ({"throttled_s": 0.3}, "CPU quota stopped us 3%"),

@@ -278,8 +278,9 @@ def test_an_accelerator_and_its_compute_reach_the_offers() -> None:
 
 def test_a_missing_file_and_a_folder_are_missing_inputs(tmp_path: Path) -> None:
     for path in (tmp_path / "no.yaml", tmp_path):
-        with pytest.raises(InputError, match=str(path)):
+        with pytest.raises(InputError, match=str(path)) as raised:
             read_yaml(str(path))
+        assert raised.value.hint
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml("a\0b.yaml")
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from placer.cli.schema import KINDS, command
 from placer.core.errors import UsageError
-from placer.reports.json import to_json
+from placer.reports.json import recommendation_schema, to_json
 from tests.answers import SAMPLES
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -85,6 +85,12 @@ def test_the_schema_describes_its_keys() -> None:
     text = json.dumps(printed("recommendation"))
     assert len(re.findall(r'"description"', text)) > 30
     assert "Upper confidence bound; null: the samples give none." in text
+
+
+def test_the_schema_tells_the_verdict_on_the_targets_from_feasible() -> None:
+    candidate = recommendation_schema()["$defs"]["CandidatePart"]["properties"]
+    assert "alone" in candidate["verdict"]["description"]
+    assert "all rules" in candidate["feasible"]["description"]
 
 
 def test_an_unknown_kind_is_a_usage_error_with_the_near_one() -> None:

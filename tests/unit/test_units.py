@@ -74,6 +74,13 @@ def test_sizes_tell_decimal_from_binary() -> None:
     assert units.parse_bytes("0.5B") == 1
 
 
+def test_sizes_beyond_all_reason_are_refused() -> None:
+    assert units.parse_bytes("1000000GB") == units.MAX_BYTES
+    with pytest.raises(UsageError, match="--wire-input '1e30B' is too large") as caught:
+        units.parse_bytes("1e30B", what="--wire-input")
+    assert caught.value.hint == "at most 1000000GB"
+
+
 def test_rates_are_bytes_per_second() -> None:
     assert units.parse_rate_bytes_per_s("8Mbit/s") == 1e6
     assert units.parse_frequency_hz("120/min") == 2.0

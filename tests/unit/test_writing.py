@@ -86,6 +86,17 @@ def test_writes_into_the_working_directory(tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "a.json").read_text() == "new"
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc here")
+def test_a_directory_that_takes_no_files_is_not_called_missing() -> None:
+    for write in (check_writable, lambda path: write_atomically(path, "new")):
+        with pytest.raises(UsageError) as raised:
+            write("/proc/x.json")
+        assert (
+            raised.value.message == "cannot write '/proc/x.json': no file can be created in '/proc'"
+        )
+        assert raised.value.hint == "choose another path"
+
+
 def test_a_file_name_that_is_not_utf8_does_not_stop_a_report(tmp_path: Path) -> None:
     write_atomically(str(tmp_path / "a.json"), '{"path":"caf\udce9.onnx"}')
     assert (tmp_path / "a.json").read_bytes() == rb'{"path":"caf\udce9.onnx"}'

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from placer.api.measuring import MeasuringOptions, Say, measure_here, say_nothing, start_spares
+from placer.api.measuring import (
+    MeasuringOptions,
+    Say,
+    measure_here,
+    say_nothing,
+    start_spares,
+    time_of,
+)
 from placer.core.errors import UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
@@ -20,6 +27,7 @@ from placer.core.workload import Workload
 
 if TYPE_CHECKING:
     from placer.core.estimate import Recommendation
+    from placer.core.placement import SiteTime
     from placer.core.rules.rule import Failure
     from placer.files.workload import WorkloadFile
 
@@ -32,6 +40,8 @@ class Profile:
     measurements: tuple[Measurement, ...]
     failures: tuple[tuple[str, Failure], ...]
     """(execution provider, why)."""
+    times: tuple[SiteTime, ...]
+    """The measurements, each with the uncertainty of its age, as `recommend` judges them."""
 
 
 def profile(
@@ -65,15 +75,16 @@ def profile(
         from placer.onnx_files.reader import read_model
 
         summary = read_model(model, shapes=dict(options.shapes or {}))
-        results = measure_here(
-            summary, workload, options, as_of or _today(), spares, progress, warn
-        )
+        today = as_of or _today()
+        results = measure_here(summary, workload, options, today, spares, progress, warn)
+    measured = tuple(result for result in results.values() if isinstance(result, Measurement))
     return Profile(
         summary,
-        tuple(result for result in results.values() if isinstance(result, Measurement)),
+        measured,
         tuple(
             (ep, result) for ep, result in results.items() if not isinstance(result, Measurement)
         ),
+        tuple(time_of(one, "", today) for one in measured),
     )
 
 
@@ -138,7 +149,7 @@ def recommend(
             ELECTRICITY_USD_PER_KWH,
             assumptions_of,
         )
-        from placer.api.evidence import check_all_used, matching_evidence
+        from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.sites import (
             check_named_eps,
             cloud_site,
@@ -157,7 +168,7 @@ def recommend(
         path, fastest, possible = load_path(network)
         catalogue.check_regions(workload.regions)
         records, findings = matching_evidence(evidence, summary)
-        offers = load_offers(clouds, workload, [site for site, _ in records])
+        offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
         edges = edge_sites(
             site_device, summary, workload, records, options, measure, today, spares, progress, warn
         )
@@ -182,9 +193,9 @@ def recommend(
                 edges,
                 options,
                 network is None,
-                not clouds,
+                why_offers,
             ),
-            findings=findings,
+            findings=(*findings, *measured_here(records, site_device, summary.path)),
             question=question,
         )
         return advise.recommend(summary, workload, environment)

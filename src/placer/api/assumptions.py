@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from placer.api.measuring import MeasuringOptions
-from placer.core.environment import Assumption, Basis, CloudOffer, Device, NetworkPath
+from placer.core.environment import Assumption, Basis, ChipClass, CloudOffer, Device, NetworkPath
 from placer.core.graph import ModelSummary
 from placer.core.placement import EdgeSite
 from placer.core.units import format_bytes, format_duration
@@ -24,9 +24,15 @@ def assumptions_of(
     edges: Sequence[EdgeSite],
     options: MeasuringOptions,
     network_is_assumed: bool,
-    clouds_are_assumed: bool,
+    why_offers: str | None,
 ) -> tuple[Assumption, ...]:
-    """Return what nobody stated or measured and the answer needs all the same."""
+    """Return what nobody stated or measured and the answer needs all the same.
+
+    Parameters
+    ----------
+    why_offers
+        By what the offers were chosen; None: they were named.
+    """
     from placer.profiling.sampling import MAX_GAP_S
 
     found = []
@@ -55,13 +61,9 @@ def assumptions_of(
                 "the way from there to the cloud region is not added",
             )
         )
-    if clouds_are_assumed:
+    if why_offers is not None:
         names = ", ".join(f"{offer.name}@{offer.region}" for offer in offers)
-        found.append(
-            Assumption(
-                "cloud", names, "", Basis.ASSUMED, "no --cloud: the cheapest CPU and GPU offer"
-            )
-        )
+        found.append(Assumption("cloud", names, "", Basis.ASSUMED, f"no --cloud: {why_offers}"))
     if offers and workload.wire_input_bytes is None and summary.input_bytes is not None:
         found.append(
             Assumption(
@@ -70,6 +72,18 @@ def assumptions_of(
                 "",
                 Basis.ASSUMED,
                 "no --wire-input: the raw input tensors",
+            )
+        )
+    shared = [o.name for o in offers if o.chip_class is ChipClass.CPU and (o.vcpus or 0) > 1]
+    if shared:
+        found.append(
+            Assumption(
+                "capacity",
+                "one inference at a time on each instance",
+                "",
+                Basis.ASSUMED,
+                f"several at a time on the vCPUs of {', '.join(dict.fromkeys(shared))} may serve "
+                "more: not measured",
             )
         )
     if offers and workload.rate_hz is None:

@@ -45,7 +45,7 @@ def matching_evidence(
                     "PLC601",
                     Severity.WARNING,
                     Effect.NONE,
-                    f"{record.path} is evidence {why} and was left aside",
+                    f"evidence {why} was left aside",
                     f"measure it there: placer profile {summary.path} --save FILE",
                     record.path,
                 )
@@ -75,6 +75,29 @@ def _site_label(site: str | None, record: Evidence) -> str | None:
         f"{record.path} was measured on another machine ({record.measurement.machine.cpu}) and "
         "does not say which site that is",
         hint=f"name the device or cloud offer: --evidence NAME={record.path}",
+    )
+
+
+def measured_here(
+    records: Sequence[tuple[str | None, Evidence]], device: Device, model_path: str
+) -> tuple[Finding, ...]:
+    """Return a finding on evidence of another site that was measured on this machine."""
+    from placer.profiling.machine import describe_machine
+
+    here = describe_machine().machine_id
+    own = (None, device.name) if device.is_this_machine else (None,)
+    return tuple(
+        Finding(
+            "PLC601",
+            Severity.WARNING,
+            Effect.NONE,
+            f"it counts as evidence of {site}, but was measured on this machine",
+            f"unless this machine is one, measure there: placer profile {model_path} "
+            f"--site {site} --save FILE",
+            record.path,
+        )
+        for site, record in records
+        if site not in own and record.measurement.machine.machine_id == here
     )
 
 

@@ -116,7 +116,8 @@ def measure_here(
     shapes = tuple((spec.name, spec.shape) for spec in summary.inputs)
     keys = {
         ep: cache_key(
-            subjects=summary.subjects,
+            model_sha256=summary.sha256,
+            external_data=summary.subjects[1:],
             environment_key=environment_key(machine, version, ep),
             input_shapes=shapes,
             input_source=inputs.source,
@@ -133,7 +134,10 @@ def measure_here(
                 warn(problem)
             if cached is not None and _answers(cached, workload, today):
                 progress(f"{ep}: measured before on this machine, reused (--fresh measures again)")
-                results[ep] = cached
+                results[ep] = replace(cached, subjects=summary.subjects)  # the file's name now
+    for ep in eps:
+        if ep not in results and (why := runtime.why_unavailable(ep)) is not None:
+            results[ep] = Failure("unavailable", why)
     missing = tuple(ep for ep in eps if ep not in results)
     if missing:
         with tempfile.TemporaryDirectory(prefix="placer-") as directory:
@@ -209,5 +213,6 @@ def time_of(
         measurement,
         factor_90,
         level.value,
-        f"{where}, {measurement.runtime}, {measurement.measured_at}",
+        f"{where}, {measurement.runtime}, {measurement.measured_at}, "
+        f"times ×/÷ {factor_90:.2f} for reuse",
     )

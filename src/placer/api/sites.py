@@ -67,27 +67,34 @@ def load_path(
 
 def load_offers(
     clouds: Sequence[str], workload: Workload, sites: Sequence[str | None]
-) -> tuple[CloudOffer, ...]:
-    """Return the offers asked about; by default those with evidence, else the cheapest allowed."""
+) -> tuple[tuple[CloudOffer, ...], str | None]:
+    """Return the offers asked about; by default those with evidence, else the cheapest allowed.
+
+    Returns
+    -------
+    The offers, and by what they were chosen; None: they were named.
+    """
     from placer.files import catalogue
 
-    texts = list(clouds)
+    texts, why = list(clouds), None
     if not texts:
         known = catalogue.list_names(catalogue.Kind.CLOUDS)
         texts = [site for site in sites if site is not None and site.partition("@")[0] in known]
+        why = "those with evidence"
     if not texts:
         return _default_offers(workload.regions)
     offers = [offer for text in texts for offer in catalogue.load_cloud(text)]
-    return tuple({(offer.name, offer.region): offer for offer in offers}.values())
+    return tuple({(offer.name, offer.region): offer for offer in offers}.values()), why
 
 
-def _default_offers(regions: tuple[str, ...]) -> tuple[CloudOffer, ...]:
+def _default_offers(regions: tuple[str, ...]) -> tuple[tuple[CloudOffer, ...], str]:
     """Return the cheapest CPU and GPU offer, within the allowed regions if any are stated."""
     from placer.core.privacy import allowed_in
     from placer.files import catalogue
 
     if not regions:
-        return catalogue.default_offers()
+        offers = catalogue.default_offers()
+        return offers, f"the cheapest {_kinds(offers)} offer"
     usable = sorted(
         (
             offer
@@ -101,7 +108,15 @@ def _default_offers(regions: tuple[str, ...]) -> tuple[CloudOffer, ...]:
     cheapest: dict[ChipClass, CloudOffer] = {}
     for offer in usable:
         cheapest.setdefault(offer.chip_class, offer)
-    return tuple(cheapest.values()) or catalogue.default_offers()
+    offers = tuple(cheapest.values())
+    if offers:
+        return offers, f"the cheapest {_kinds(offers)} offer in the regions stated"
+    offers = catalogue.default_offers()
+    return offers, f"the cheapest {_kinds(offers)} offer, none is known in the regions stated"
+
+
+def _kinds(offers: Sequence[CloudOffer]) -> str:
+    return " and ".join(offer.chip_class.value.upper() for offer in offers)
 
 
 def edge_sites(

@@ -133,7 +133,7 @@ def command(
             return report.to_json(found.model, statements, failures)
         return report.to_text(
             found.model,
-            found.measurements,
+            found.times,
             failures,
             targets=workload.targets,
             width=screen.width(),

@@ -49,7 +49,7 @@ class ModelSummary:
     n_bytes: int
     """File and external data."""
     subjects: tuple[tuple[str, str], ...]
-    """(file name, sha256) of the model and of each external data file."""
+    """(file name, sha256) of the model, then of each external data file."""
     opset: int
     parameters: int
     inputs: tuple[TensorSpec, ...]

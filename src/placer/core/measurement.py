@@ -59,7 +59,7 @@ class Instrument:
     """How much the machine disturbed the measurement; None where the platform does not tell."""
 
     run_delay_ratio: float | None
-    """Time our threads waited for a core, over wall time."""
+    """Time our threads waited for a core, summed over threads, over wall time; may exceed 1."""
     cpu_pressure_ratio: float | None
     """Share of wall time in which some runnable task had to wait (PSI ``some``)."""
     steal_ratio: float | None

@@ -20,6 +20,7 @@ from placer.core.flips import Question, becomes, scale_rate, scale_rtt
 from placer.core.graph import ModelSummary
 from placer.core.legs import Workings
 from placer.core.placement import Environment, SiteTime
+from placer.core.ranking import is_held_back
 from placer.core.transfer import draw_rtt_s
 from placer.core.units import format_percentile
 from placer.core.workload import Workload
@@ -60,8 +61,14 @@ def next_measurement(
     """
     if best.feasible is False and not best.targets:
         return None
-    now = becomes(best)
     again = _again(model, workload, environment)
+    if (
+        is_held_back(best)
+        and best.placement is Placement.EDGE
+        and environment.device.is_this_machine
+    ):
+        return _when_quiet(best, again)
+    now = becomes(best)
     told: tuple[float, int, _Input] | None = None
     for one in _inputs(model, workload, environment, again, workings):
         changed = sum(
@@ -212,7 +219,7 @@ def _as_measured(time_s: float) -> SiteTime:
 
 def _measure_here(again: str) -> str:
     without = again.replace(" --no-measure", "")
-    return without if without != again else f"{again} --fresh --time-limit 300s"
+    return without if without != again else f"{_fresh(again)} --time-limit 300s"
 
 
 def _by_findings(
@@ -268,11 +275,7 @@ def _by_findings(
             f"placer profile {model.path} --site {last.name} --save {last.name}.json",
         )
     if best.quality is not None and best.quality.is_disturbed:
-        return NextMeasurement(
-            "the model on this device, while nothing else runs",
-            "the measurement was disturbed: " + "; ".join(best.quality.reasons),
-            f"{again} --fresh",
-        )
+        return _when_quiet(best, again)
     measured_here = again.replace(" --no-measure", "")
     if measured_here != again:
         return NextMeasurement(
@@ -281,5 +284,18 @@ def _by_findings(
     return NextMeasurement(
         "the model on this device, for longer",
         "; ".join(target.reason for target in best.targets) or "it could not be measured",
-        f"{again} --fresh --time-limit 300s",
+        f"{_fresh(again)} --time-limit 300s",
     )
+
+
+def _when_quiet(best: Candidate, again: str) -> NextMeasurement:
+    reasons = () if best.quality is None else best.quality.reasons
+    return NextMeasurement(
+        "the model on this device, while nothing else runs",
+        "the measurement was disturbed: " + "; ".join(reasons),
+        _fresh(again),
+    )
+
+
+def _fresh(again: str) -> str:
+    return again if "--fresh" in again.split() else f"{again} --fresh"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from placer.core.estimate import (
     Candidate,
     Placement,
+    TargetVerdict,
+    Verdict,
 )
+from placer.core.finding import Effect
 from placer.core.workload import Objective, Workload
 
 _FEASIBLE_ORDER = (True, None, False)
@@ -29,29 +33,63 @@ def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objecti
 def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
     """Return the candidates, best first; equal ones in the order edge, cloud, fallback.
 
-    What the objective needs and is unknown ranks last, never as zero.
+    What the objective needs and is unknown ranks last, never as zero. A figure that cannot be
+    claimed counts as the limit itself: a disturbed one above it, for contention only adds time,
+    and one below it that an assumption gave. Of the same kind the figures as they are decide.
     """
 
-    def value(candidate: Candidate) -> float:
+    def value(candidate: Candidate, targets: Sequence[TargetVerdict]) -> float:
         match objective:
             case Objective.COST:
                 return _known(candidate.usd_per_month)
             case Objective.LATENCY:
-                return headline_s(candidate)
+                return _headline_s(candidate, targets)
             case Objective.ENERGY:
                 return _known(candidate.joules)
             case _:
-                return -margin_ratio(candidate)
+                return -_margin_ratio(candidate, targets)
 
     return sorted(
         candidates,
         key=lambda one: (
             _FEASIBLE_ORDER.index(one.feasible),
-            value(one),
+            value(one, [_claimed(target, one) for target in one.targets]),
             _PLACEMENT_ORDER.index(one.placement),
+            value(one, one.targets),
             one.id,
         ),
     )
+
+
+def is_held_back(candidate: Candidate) -> bool:
+    """Tell whether its samples violate a target, and only contention forbids the claim."""
+    return _is_unproven_by(candidate, "PLC601")
+
+
+def _is_unproven_by(candidate: Candidate, rule: str) -> bool:
+    return any(
+        found.rule == rule and found.effect is Effect.UNPROVEN for found in candidate.findings
+    )
+
+
+def _claimed(target: TargetVerdict, candidate: Candidate) -> TargetVerdict:
+    """Return a target with figures that count as the limit where they cannot be claimed."""
+    if target.verdict is not Verdict.UNPROVEN:
+        return target
+    is_disturbed = candidate.quality is not None and candidate.quality.is_disturbed
+    is_assumed = _is_unproven_by(candidate, "PLC602")
+
+    def claimed(figure_s: float | None) -> float | None:
+        if figure_s is None:
+            return None
+        if is_disturbed:
+            figure_s = min(figure_s, target.limit_s)
+        return max(figure_s, target.limit_s) if is_assumed else figure_s
+
+    value_s = target.value_s
+    if value_s is None and target.low_s is None and is_held_back(candidate):
+        value_s = target.limit_s  # more requests than were served while others held the cores
+    return replace(target, value_s=claimed(value_s), high_s=claimed(target.high_s))
 
 
 def _known(value: float | None) -> float:
@@ -60,7 +98,11 @@ def _known(value: float | None) -> float:
 
 def headline_s(candidate: Candidate) -> float:
     """Return the value of the most demanding target's percentile, or the median."""
-    values = [target.value_s for target in candidate.targets]
+    return _headline_s(candidate, candidate.targets)
+
+
+def _headline_s(candidate: Candidate, targets: Sequence[TargetVerdict]) -> float:
+    values = [target.value_s for target in targets]
     if values and all(value is not None for value in values):
         return max(value for value in values if value is not None)
     return float("inf") if candidate.latency is None else candidate.latency.p50_s
@@ -71,8 +113,12 @@ def margin_ratio(candidate: Candidate) -> float:
 
     The upper bound counts where there is one, else the estimate.
     """
+    return _margin_ratio(candidate, candidate.targets)
+
+
+def _margin_ratio(candidate: Candidate, targets: Sequence[TargetVerdict]) -> float:
     margins = []
-    for target in candidate.targets:
+    for target in targets:
         bound_s = target.high_s if target.high_s is not None else target.value_s
         margins.append(float("-inf") if bound_s is None else 1 - bound_s / target.limit_s)
     if margins:

@@ -65,6 +65,8 @@ OPERATION_RATE_UNITS_PER_S = {
     "TOP/s": Decimal(10**12),
 }
 
+MAX_BYTES = 10**15
+"""No request, no memory is larger: a petabyte."""
 SECONDS_PER_HOUR = 3600.0
 HOURS_PER_MONTH = 730.0
 """Hours of an average month, 8760 h / 12 (the convention of the cloud price lists)."""
@@ -120,8 +122,13 @@ def parse_duration_s(text: str, *, what: str = "duration", allow_zero: bool = Fa
 
 
 def parse_bytes(text: str, *, what: str = "size") -> int:
-    """Parse ``80KiB`` into whole bytes (rounded up). Raises UsageError as parse_duration_s."""
+    """Parse ``80KiB`` into whole bytes (rounded up), at most ``MAX_BYTES``.
+
+    Raises UsageError as parse_duration_s.
+    """
     value = _quantity(text, SIZE_UNITS_BYTES, what=what, example="80KiB", allow_zero=False)
+    if value > MAX_BYTES:
+        raise UsageError(f"{what} '{text}' is too large", hint="at most 1000000GB")
     return int(value.to_integral_value(rounding="ROUND_CEILING"))
 
 

@@ -10,9 +10,10 @@ from placer.core.estimate import (
     Candidate,
     Decision,
     Placement,
+    StageKind,
 )
 from placer.core.finding import Effect
-from placer.core.ranking import headline_s, margin_ratio
+from placer.core.ranking import headline_s, is_held_back, margin_ratio
 from placer.core.units import (
     format_duration,
     format_percentile,
@@ -27,10 +28,15 @@ def why_not(candidate: Candidate, chosen: Candidate | None, objective: Objective
     if blocking:
         return "; ".join(dict.fromkeys(found.message for found in blocking))
     doubtful = [found for found in candidate.findings if found.effect is Effect.UNPROVEN]
-    if doubtful and (chosen is None or chosen.feasible is True):
-        return "; ".join(dict.fromkeys(found.message for found in doubtful))
+    doubts = dict.fromkeys(found.message for found in doubtful)
+    if doubts and (chosen is None or chosen.feasible is True):
+        return "; ".join(doubts)
     if chosen is None:
         return ""
+    if is_held_back(chosen):  # its figure cannot be compared with those of others
+        shared = {found.message for found in chosen.findings}
+        if own := [message for message in doubts if message not in shared]:
+            return "; ".join(own)
     return _by_objective(candidate, chosen, objective) or _by_latency(candidate, chosen)
 
 
@@ -85,9 +91,16 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     where = _where(best)
     if best.feasible is None:
         blocking = [found for found in best.findings if found.effect is Effect.UNPROVEN]
+        again = ""
+        if is_held_back(best):
+            blocking = [found for found in blocking if found.rule == "PLC601"]
+            again = "; measure again when the machine is quiet"
         why = "; ".join(dict.fromkeys(found.message for found in blocking[:2]))
         return Decision(
-            best.placement, best.id, None, f"Nothing is proven; {where} is the best guess: {why}."
+            best.placement,
+            best.id,
+            None,
+            f"Nothing is proven; {where} is the best guess: {why}{again}.",
         )
     if best.targets:
         tightest = min(best.targets, key=lambda one: 1 - (one.high_s or one.limit_s) / one.limit_s)
@@ -101,8 +114,12 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
         proof = f"its median latency is {format_duration(best.latency.p50_s)}; no target was set"
     else:
         proof = "no target was set"
-    if best.basis is Basis.CATALOGUE:
-        proof += " (from the catalogue's figures, not measured)"
+    read = {stage.kind for stage in best.stages if stage.basis is Basis.CATALOGUE}
+    if read:
+        network = ["the network"] if StageKind.TRANSFER in read else []
+        model = ["the time of the model"] if StageKind.COMPUTE in read else []
+        which = " and ".join(network + model)
+        proof += f" ({which} from the catalogue's figures, not measured)"
     rival = next(
         (
             one

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Self
 
@@ -86,7 +86,8 @@ def environment_key(
 
 def cache_key(
     *,
-    subjects: Sequence[tuple[str, str]],
+    model_sha256: str,
+    external_data: Sequence[tuple[str, str]],
     environment_key: str,
     input_shapes: Sequence[tuple[str, tuple[int, ...]]],
     input_source: str,
@@ -95,10 +96,12 @@ def cache_key(
 ) -> str:
     """Return the SHA-256, in hex, over everything that was asked of a measurement.
 
+    The name of the model's file is none of it: a copy is the same model.
+
     Parameters
     ----------
-    subjects
-        (file name, sha256) of the model and its external data.
+    external_data
+        (location within the model, sha256) of each file of external data.
     interval_s
         Time between two requests of the workload; 0: back to back.
     settings
@@ -106,7 +109,8 @@ def cache_key(
     """
     return _digest(
         {
-            "subjects": sorted(subjects),
+            "model_sha256": model_sha256,
+            "external_data": sorted(external_data),
             "environment_key": environment_key,
             "input_shapes": input_shapes,
             "input_source": input_source,
@@ -213,7 +217,8 @@ def read_evidence(paths: Sequence[str]) -> tuple[Evidence, ...]:
     Raises
     ------
     InputError
-        A path is missing or unreadable, evidence is invalid, or a directory has none.
+        A path is missing or unreadable, evidence is invalid or cannot have been measured, or a
+        directory has none.
     """
     return tuple(evidence for path in paths for evidence in _read_path(path))
 
@@ -455,11 +460,13 @@ def _runtime_text(runtime: _RuntimeSpec) -> str:
 
 def _read_path(path: str) -> tuple[Evidence, ...]:
     if not _is_directory(path):
-        return (_to_evidence(_read_text(path), path),)
+        return (_plausible(_to_evidence(_read_text(path), path)),)
     files = sorted(Path(path).glob("*.json"))
     texts = [(str(file), _read_text(str(file))) for file in files if file.is_file()]
     found = tuple(
-        _to_evidence(text, name) for name, text in texts if _is_evidence(_json(text, name))
+        _plausible(_to_evidence(text, name))
+        for name, text in texts
+        if _is_evidence(_json(text, name))
     )
     if not found:
         others = f" ({len(texts)} other JSON files)" if texts else ""
@@ -467,6 +474,28 @@ def _read_path(path: str) -> tuple[Evidence, ...]:
             f"{path}: nothing to read, the directory has no evidence{others}", hint=_WRITE_AGAIN
         )
     return found
+
+
+def _plausible(evidence: Evidence) -> Evidence:
+    """Refuse what no measuring gives: a date to come, or two processes with the same samples."""
+    measurement, path = evidence.measurement, evidence.path
+    tomorrow = (datetime.now(tz=UTC) + timedelta(days=1)).date()  # clocks and zones differ
+    if datetime.fromisoformat(measurement.measured_at).date() > tomorrow:
+        raise InputError(
+            f"{path}: predicate.measured_at: {measurement.measured_at} is in the future",
+            hint="set the clock of the machine that measures, and measure again",
+        )
+    seen: dict[tuple[float, ...], int] = {}
+    for place, run in enumerate(measurement.processes):
+        # on a coarse clock short series of one or two values may be equal by chance
+        if len(set(run.samples_s)) > 2 and run.samples_s in seen:
+            raise InputError(
+                f"{path}: predicate.results.processes[{place}].samples_s: the same samples as in "
+                f"processes[{seen[run.samples_s]}], so they were copied",
+                hint=_WRITE_AGAIN,
+            )
+        seen.setdefault(run.samples_s, place)
+    return evidence
 
 
 def _is_directory(path: str) -> bool:

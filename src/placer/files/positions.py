@@ -84,7 +84,9 @@ def read_yaml(path: str) -> Document:
         ) from error
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise InputError(f"{path}: cannot be read ({reason.lower()})") from error
+        raise InputError(
+            f"{path}: cannot be read ({reason.lower()})", hint="check the path and who may read it"
+        ) from error
     return parse_yaml(content, path=path)
 
 

@@ -125,6 +125,10 @@ def _explained(path: str, error: OSError) -> PlacerError:
     if error.errno == errno.ENOENT:
         is_link = Path(path).is_symlink()
         directory = (Path(os.path.realpath(path)) if is_link else Path(path)).parent
+        if directory.is_dir():
+            return UsageError(
+                f"{where}: no file can be created in '{directory}'", hint="choose another path"
+            )
         return UsageError(
             f"{where}: the directory '{directory}' does not exist",
             hint=f"create it: mkdir -p {shlex.quote(str(directory))}",

@@ -57,7 +57,7 @@ def judge_instrument(
     """
     samples_s = np.concatenate(segments_s)
     wall_s = max(counters.wall_s, 1e-9)
-    run_delay_ratio = _over(counters.run_delay_s, wall_s)
+    run_delay_ratio = None if counters.run_delay_s is None else counters.run_delay_s / wall_s
     pressure_ratio = _over(counters.cpu_pressure_s, wall_s)
     steal_ratio = _over(counters.stolen_s, wall_s)
     throttled_ratio = _over(counters.throttled_s, wall_s)
@@ -71,7 +71,8 @@ def judge_instrument(
     others_ran = others_cores is None or others_cores > OTHERS_LIMIT_CORES
     if run_delay_ratio is not None and run_delay_ratio > RUN_DELAY_LIMIT_RATIO and others_ran:
         reasons.append(
-            f"other programs held the cores: our threads waited {run_delay_ratio:.0%} of the time"
+            f"other programs held the cores: our threads waited for a core {run_delay_ratio:.2f} s "
+            "per second of measuring, summed over threads"
         )
     elif run_delay_ratio is None and (switches_per_s or 0) > NO_SCHEDSTAT_SWITCHES_PER_S:
         reasons.append(f"other programs took the core {switches_per_s:.0f} times per second")

@@ -253,8 +253,12 @@ class CandidatePart(_Part):
     )
     """Family of the placement."""
     feasible: bool | None
+    """Over all rules, of which the targets are some: true: every one holds; false: one is
+    violated; null: none is violated, one is unproven. The reports for people call it the
+    verdict."""
     verdict: Verdict
-    """Worst verdict over the targets."""
+    """Worst verdict over ``targets`` alone, met without any: a candidate that a rule of privacy,
+    memory or budget forbids may be met here and false in ``feasible``."""
     basis: Basis
     """Worst basis of the inputs of the latency."""
     rank: Annotated[int, Field(ge=1)]

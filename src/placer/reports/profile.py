@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from placer.core.graph import ModelSummary
+from placer.core.latency import judge_measured
 from placer.core.measurement import Measurement
-from placer.core.sequential import block_length, quantile, quantile_bounds
+from placer.core.placement import SiteTime
+from placer.core.sequential import quantile
 from placer.core.units import format_bytes, format_duration, format_percentile
 from placer.core.workload import LatencyTarget
 from placer.reports.plot import Distribution, plot
@@ -63,14 +65,24 @@ def to_json(
 
 def to_text(
     model: ModelSummary,
-    measurements: Sequence[Measurement],
+    times: Sequence[SiteTime],
     failures: Sequence[tuple[str, str, str]],
     *,
-    targets: Sequence[LatencyTarget] = (),
+    targets: Sequence[LatencyTarget],
     width: int,
     color: bool,
 ) -> str:
-    """Return the measurements as tables and plots for a terminal."""
+    """Return the measurements as tables and plots for a terminal.
+
+    Parameters
+    ----------
+    times
+        The measurements, each with the uncertainty of its age.
+    failures
+        (execution provider, kind, message).
+    targets
+        What was asked: bounds are those by which the target of the percentile is judged.
+    """
     from io import StringIO
 
     from rich.console import Console
@@ -94,13 +106,15 @@ def to_text(
         console.print(
             Text(f"work unknown for: {', '.join(model.unknown_operators)}", style="yellow")
         )
-    for measurement in measurements:
+    for time in times:
+        measurement = time.measurement
+        assert measurement is not None
         console.print()
-        console.print(_headline(measurement))
+        console.print(_headline(time, measurement))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for heading in ("", "latency", "95 % bounds"):
             table.add_column(heading, justify="right" if heading else "left")
-        for row in _rows(measurement):
+        for row in _rows(time, measurement, targets):
             table.add_row(*row)
         console.print(table)
         runs = Distribution("", "", measurement.samples_s)
@@ -120,20 +134,26 @@ def to_text(
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 
-def _headline(measurement: Measurement) -> str:
-    reused = " (measured before, from the cache)" if measurement.is_reused else ""
+def _headline(time: SiteTime, measurement: Measurement) -> str:
+    factor = f"times ×/÷ {time.factor_90:.2f} for reuse"
+    reused = f" (measured before, from the cache, {factor})" if measurement.is_reused else ""
     nodes = ", ".join(f"{count} nodes on {ep}" for ep, count in measurement.nodes_by_ep)
     return f"{measurement.ep}: {measurement.runtime}, {measurement.settings.label}, {nodes}{reused}"
 
 
-def _rows(measurement: Measurement) -> list[tuple[str, str, str]]:
+def _rows(
+    time: SiteTime, measurement: Measurement, targets: Sequence[LatencyTarget]
+) -> list[tuple[str, str, str]]:
     samples_s = np.asarray(measurement.samples_s)
-    block = block_length(measurement.instrument.correlation_runs)
+    # without a target the bounds are judged at the quantile itself
+    judged = {p: LatencyTarget(p, quantile(samples_s, p)) for p in PERCENTILES}
+    judged |= {target.percentile: target for target in targets}
     rows = []
-    for percentile in PERCENTILES:
-        low_s, high_s = quantile_bounds(samples_s, percentile, block_runs=block)
+    for percentile in sorted(judged):
+        verdict, _ = judge_measured(time, judged[percentile])
         bounds = " to ".join(
-            "unknown" if bound is None else format_duration(bound) for bound in (low_s, high_s)
+            "unknown" if bound is None else format_duration(bound)
+            for bound in (verdict.low_s, verdict.high_s)
         )
         rows.append(
             (

@@ -57,6 +57,16 @@ def available_eps() -> tuple[str, ...]:
     )
 
 
+def why_unavailable(ep: str) -> str | None:
+    """Say why the installed build cannot have an execution provider; None: it was built with it."""
+    import onnxruntime
+
+    full_name = EXECUTION_PROVIDERS.get(ep, ep)  # a newer build may have one without a short name
+    if full_name in onnxruntime.get_available_providers():
+        return None
+    return f"the installed onnxruntime {onnxruntime.__version__} was built without {full_name}"
+
+
 def runtime_version() -> str:
     """Return ``onnxruntime 1.32.0``."""
     import onnxruntime
@@ -75,10 +85,9 @@ class OnnxRuntimeSession:
         self.runtime = runtime_version()
         self._ep = request.ep
         full_name = EXECUTION_PROVIDERS[request.ep]
-        if full_name not in onnxruntime.get_available_providers():
-            raise UnavailableError(
-                f"the installed onnxruntime {onnxruntime.__version__} was built without {full_name}"
-            )
+        missing = why_unavailable(request.ep)
+        if missing is not None:
+            raise UnavailableError(missing)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = request.settings.intra_op_threads

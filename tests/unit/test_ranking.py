@@ -1,0 +1,121 @@
+"""What ranks where nothing is proven, and what the headline says of figures not measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from placer.core.advise import recommend
+from placer.core.compute import ComputeEstimate, Level
+from placer.core.environment import Basis
+from placer.core.estimate import Recommendation
+from placer.core.placement import CloudSite, SiteTime
+from placer.core.wording import decide
+from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
+from tests import builders
+
+EDGE = "edge:cpu"
+DISTURBED = builders.quiet(reasons=("other programs held the cores",), run_delay_ratio=0.4)
+BUSY_EDGE = builders.edge(0.2, instrument=DISTURBED)
+ASK = Workload(targets=(LatencyTarget(0.99, 0.05),), data_class=DataClass.PUBLIC)
+FASTEST = builders.path(name="fastest", rtt_quantiles_s=((0.5, 0.0001), (0.99, 0.0002)))
+SLOW_LINE = ((0.5, 0.08), (0.99, 0.1))
+
+
+def _answer(workload: Workload = ASK, **path: object) -> Recommendation:
+    assumed = builders.path(name="assumed", basis=Basis.ASSUMED, **path)
+    return recommend(
+        builders.model(),
+        workload,
+        builders.environment(edges=(BUSY_EDGE,), path=assumed, fastest_path=FASTEST),
+    )
+
+
+@pytest.mark.parametrize("objective", [None, Objective.LATENCY])
+@pytest.mark.parametrize("path", [{}, {"rtt_quantiles_s": SLOW_LINE}], ids=["fast", "too slow"])
+def test_disturbed_figure_does_not_rank_the_device_below_an_assumed_network(
+    path: dict[str, object], objective: Objective | None
+) -> None:
+    answer = _answer(replace(ASK, objective=objective), **path)
+    assert [one.feasible for one in answer.candidates] == [None] * 4
+    assert answer.decision.candidate == EDGE
+
+
+def test_disturbed_overload_does_not_rank_the_device_down() -> None:
+    answer = _answer(replace(ASK, rate_hz=10.0, objective=Objective.MARGIN))
+    assert answer.decision.candidate == EDGE
+
+
+def test_disturbed_figure_ranks_below_a_proven_cloud() -> None:
+    proven = recommend(builders.model(), ASK, builders.environment(edges=(BUSY_EDGE,)))
+    assert proven.decision.feasible is True
+    assert proven.decision.candidate != EDGE
+
+
+def test_of_two_disturbed_figures_the_faster_ranks_first() -> None:
+    other = builders.edge(0.1, ep="xnnpack", instrument=DISTURBED)
+    answer = recommend(
+        builders.model(), ASK, builders.environment(edges=(BUSY_EDGE, other), clouds=())
+    )
+    assert [one.id for one in answer.candidates] == ["edge:xnnpack", EDGE]
+
+
+def test_answer_from_a_disturbed_figure_says_to_measure_when_the_machine_is_quiet() -> None:
+    answer = _answer()
+    assert "measure again when the machine is quiet" in answer.decision.reason
+    step = answer.next_measurement
+    assert step is not None
+    assert "while nothing else runs" in step.what
+    assert step.command.endswith("--fresh")
+    typed = replace(
+        builders.environment(edges=(BUSY_EDGE,), clouds=()), question="placer x --fresh"
+    )
+    again = recommend(builders.model(), ASK, typed).next_measurement
+    assert again is not None
+    assert again.command == "placer x --fresh"
+    cloud = next(one for one in answer.candidates if one.placement == "cloud")
+    assert cloud.why_not is not None
+    assert "depends on the network" in cloud.why_not
+
+
+BY_ROOFLINE = SiteTime(
+    estimate=ComputeEstimate(0.002, 0.001, 0.004, Level.E5, Basis.CATALOGUE, "test", "")
+)
+
+
+@pytest.mark.parametrize(
+    ("basis", "cloud", "words"),
+    [
+        (Basis.MEASURED, builders.cloud(), None),
+        (Basis.CATALOGUE, builders.cloud(), "(the network from the catalogue's figures"),
+        (
+            Basis.MEASURED,
+            CloudSite(builders.offer(), BY_ROOFLINE),
+            "(the time of the model from the catalogue's figures",
+        ),
+        (
+            Basis.CATALOGUE,
+            CloudSite(builders.offer(), BY_ROOFLINE),
+            "(the network and the time of the model from the catalogue's figures",
+        ),
+    ],
+)
+def test_headline_says_what_comes_from_the_catalogue(
+    basis: Basis, cloud: CloudSite, words: str | None
+) -> None:
+    path = builders.path(basis=basis)
+    sites = builders.environment(edges=(builders.edge(0.2),), clouds=(cloud,), path=path)
+    decision = recommend(builders.model(), ASK, sites).decision
+    assert decision.placement == "cloud"
+    assert decision.feasible is True
+    assert (words or "") in decision.reason
+    assert ("catalogue" in decision.reason) == (words is not None)
+
+
+def test_headline_of_a_fallback_that_stays_on_the_device_does_not_name_the_catalogue() -> None:
+    sites = builders.environment(path=builders.path(basis=Basis.CATALOGUE))
+    answer = recommend(builders.model(), ASK, sites)
+    device_first = [one for one in answer.candidates if ":prefer_device:" in one.id]
+    assert device_first[0].basis is Basis.CATALOGUE
+    assert "catalogue" not in decide(device_first, is_chosen=True).reason
