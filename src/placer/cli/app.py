@@ -20,6 +20,7 @@ from placer.core.errors import MeasuringError, PlacerError, UsageError, near_mat
 COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
     "profile": "Measure a model on this machine.",
+    "compare": "Say what changed between two measurements or two answers.",
     "catalog": "List and show devices, networks, clouds and regions.",
     "rules": "List and explain the rules.",
     "schema": "Print the JSON Schema of what placer writes.",

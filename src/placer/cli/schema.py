@@ -18,8 +18,14 @@ def _recommendation() -> dict[str, Any]:
     return recommendation_schema()
 
 
+def _comparison() -> dict[str, Any]:
+    from placer.reports.comparison.json import comparison_schema
+
+    return comparison_schema()
+
+
 KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {"recommendation": _recommendation}
+    {"recommendation": _recommendation, "comparison": _comparison}
 )
 
 

@@ -377,17 +377,17 @@ def _trends(item: Item) -> list[Trend]:
 
 def _candidate_item(a: Candidate, b: Candidate, tolerance_ratio: float) -> Item:
     targets = [{one.percentile: one for one in side.targets} for side in (a, b)]
+    judged = sorted(targets[0].keys() & targets[1].keys())
     quantiles = tuple(
         _judged_change(percentile, (a, b), tolerance_ratio)
-        for percentile in sorted({*PERCENTILES, *(targets[0].keys() & targets[1].keys())})
+        for percentile in sorted({*PERCENTILES, *judged})
     )
     return Item(
         id=a.id,
-        change=_worst(quantiles),
+        change=_worst([one for one in quantiles if one.percentile in judged] or quantiles),
         quantiles=quantiles,
         targets=tuple(
-            _target_change(targets[0][percentile], targets[1][percentile])
-            for percentile in sorted(targets[0].keys() & targets[1].keys())
+            _target_change(targets[0][percentile], targets[1][percentile]) for percentile in judged
         ),
         a_feasible=a.feasible,
         b_feasible=b.feasible,
@@ -405,12 +405,8 @@ def _judged_change(
     )
     ratio = _over(b_s, a_s)
     a, b = sides
-    if a_s is not None and (a.latency, a_s, a_low_s, a_high_s) == (
-        b.latency,
-        b_s,
-        b_low_s,
-        b_high_s,
-    ):
+    of_a, of_b = (a.latency, a_s, a_low_s, a_high_s), (b.latency, b_s, b_low_s, b_high_s)
+    if a_s is not None and of_a == of_b:
         return QuantileChange(
             percentile, a_s, b_s, 1.0, 1.0, 1.0, Change.SAME, "A and B have the same figures", ""
         )
@@ -438,7 +434,7 @@ def _judged_change(
         return replace(
             result,
             reason=f"{name} has no interval, or one that is open, in A or B",
-            remedy=f"ask both times with --sla {_target(percentile, 2 * max(a_s, b_s))}",
+            remedy=f"ask both times with a target at {name}: --sla {name}=TIME",
         )
     return replace(
         result,

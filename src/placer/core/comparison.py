@@ -88,7 +88,8 @@ class Item:
 
     id: str
     change: Change
-    """The first that a quantile has of slower, undecided, faster, same."""
+    """The first of slower, undecided, faster and same that a quantile has; of a candidate: one
+    that both answers judge, if there is any."""
     quantiles: tuple[QuantileChange, ...]
     targets: tuple[TargetChange, ...]
     a_feasible: bool | None
