@@ -127,14 +127,15 @@ def _log_deviations(
     """Return the logarithms of the quantiles of each replicate, shape (replicates, percentiles)."""
     runs = sum(segment.size for segment in segments)
     count = min(replicates, max(MIN_REPLICATES, _MAX_DRAWS // runs))
-    ranks = np.asarray(percentiles)
     found = np.empty((count, len(percentiles)))
     for number in range(count):
         drawn = [
             _redrawn(segments[index], block, rng)
             for index in rng.integers(len(segments), size=len(segments))
         ]
-        found[number] = np.quantile(np.concatenate(drawn), ranks, method="inverted_cdf")
+        values = np.concatenate(drawn)
+        places = [max(0, math.ceil(values.size * one - 1e-9) - 1) for one in percentiles]
+        found[number] = np.partition(values, places)[places]
     return np.log(found)
 
 

@@ -200,17 +200,14 @@ def _quantile_change(
                 reason=f"{name} was measured in one process, and fresh processes differ",
                 remedy=f"measure {name} again in several: `{command}`",
             )
-    for name, one, command, is_hidden in (
-        ("B", b, again[1], low != found.low),
-        ("A", a, again[0], high != found.high),
-    ):
-        if is_hidden:
-            return replace(
-                result,
-                reason=f"{name} was disturbed ({'; '.join(one.instrument.reasons)}), and "
-                f"contention only adds time: {name} may be faster than measured",
-                remedy=f"measure {name} again while nothing else runs: `{command}`",
-            )
+    disturbed = _disturbed([one.instrument.is_disturbed for one in sides])
+    if disturbed:
+        return replace(
+            result,
+            reason=f"{disturbed} disturbed, and contention only adds time",
+            remedy="measure again while nothing else runs: "
+            f"`{again[1] if b.instrument.is_disturbed else again[0]}`",
+        )
     quantile = format_percentile(found.percentile)
     for name, side, command in zip("AB", segments, again, strict=True):
         runs, needed = sum(part.size for part in side), runs_for_bounds(side, found.percentile)
@@ -224,6 +221,12 @@ def _quantile_change(
                 remedy=f"measure {name} longer: `{command} --sla {target}`",
             )
     return replace(result, reason=_straddles(result, tolerance_ratio), remedy=_narrower(result))
+
+
+def _disturbed(is_disturbed: Sequence[bool]) -> str:
+    """Return ``A was``, ``B was`` or ``A and B were``; empty: neither."""
+    names = [name for name, is_so in zip("AB", is_disturbed, strict=True) if is_so]
+    return " and ".join(names) + (" were" if len(names) == 2 else " was") if names else ""
 
 
 def _straddles(result: QuantileChange, tolerance_ratio: float) -> str:
@@ -324,7 +327,7 @@ def _measured_differences(
             "idle before each run": format_duration(one.gap_s) if one.gap_s else "none",
             "processes": str(len(one.processes)),
             "date": one.measured_at,
-            "disturbed": "; ".join(one.instrument.reasons) or "no",
+            "disturbed": "yes" if one.instrument.is_disturbed else "no",
         }
 
     found = _differing(facts(a, sites[0]), facts(b, sites[1]))
@@ -411,9 +414,9 @@ def _judged_change(
             percentile, a_s, b_s, 1.0, 1.0, 1.0, Change.SAME, "A and B have the same figures", ""
         )
     low, high = _over(b_low_s, a_high_s), _over(b_high_s, a_low_s)
-    disturbed = [one.quality is not None and one.quality.is_disturbed for one in sides]
-    low = None if disturbed[1] else low
-    high = None if disturbed[0] else high
+    is_disturbed = [one.quality is not None and one.quality.is_disturbed for one in sides]
+    low = None if is_disturbed[1] else low
+    high = None if is_disturbed[0] else high
     change = _change(low, high, beyond_ratio=0, within_ratio=tolerance_ratio)
     result = QuantileChange(percentile, a_s, b_s, ratio, low, high, change, "", "")
     if change is not Change.UNDECIDED:
@@ -423,11 +426,11 @@ def _judged_change(
         return replace(
             result, reason="its latency is not known", remedy="measure it where it is to run"
         )
-    if any(disturbed):
-        which = " and ".join(name for name, is_so in zip("AB", disturbed, strict=True) if is_so)
+    disturbed = _disturbed(is_disturbed)
+    if disturbed:
         return replace(
             result,
-            reason=f"{which} rests on a disturbed measurement, and contention only adds time",
+            reason=f"{disturbed} disturbed, and contention only adds time",
             remedy="ask again while nothing else runs, with --fresh",
         )
     if any(bound_s is None for bound_s in (a_low_s, a_high_s, b_low_s, b_high_s)):
@@ -479,9 +482,7 @@ def _answered_reason(
     said.append(" and ".join(verdicts) or "no verdict changed")
     counts = [(sum(item.change is change for item in items), change.value) for change in Change]
     of_both = ", ".join(f"{number} {word}" for number, word in counts if number)
-    said.append(
-        f"of {len(items)} candidates in both, {of_both}" if items else "no candidate in both"
-    )
+    said.append(f"of the candidates in both, {of_both}" if items else "no candidate in both")
     return "; ".join(said) + "."
 
 
@@ -520,7 +521,7 @@ def _answered_differences(a: Recommendation, b: Recommendation) -> tuple[Differe
             "nodes": ", ".join(_counts(site.nodes_by_ep) for site in one.sites if site.nodes_by_ep)
             or None,
             "basis": one.basis.value,
-            "disturbed": ("; ".join(one.quality.reasons) or "no") if one.quality else None,
+            "disturbed": ("yes" if one.quality.is_disturbed else "no") if one.quality else None,
         }
 
     of_b = {candidate.id: candidate for candidate in b.candidates}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from placer.core.comparison import Comparison
+from collections.abc import Sequence
+
+from placer.core.comparison import Comparison, Item, Kind
 from placer.reports import facts
 from placer.reports.comparison import words
 from placer.reports.facts import Cell, Tone
@@ -45,9 +47,21 @@ def _headline(comparison: Comparison, width: int) -> list[Line]:
 
 
 def _items(comparison: Comparison, width: int) -> list[Line]:
-    shown = words.shown_first(comparison.items)[:MAX_ITEMS]
-    if not shown:
-        return []
+    same = words.unchanged(comparison.items) if comparison.kind is Kind.RECOMMENDATION else []
+    changed = [item for item in words.shown_first(comparison.items) if item not in same]
+    lines = _table(changed[:MAX_ITEMS], width) if changed else []
+    for note in words.notes(comparison):
+        lines += paragraph(f"({note})", width, indent=2, tone=Tone.FAINT)
+    if len(changed) > MAX_ITEMS:
+        hidden = facts.counted(len(changed) - MAX_ITEMS, "candidate")
+        lines += _folded(f"{hidden} that changed less", width)
+    if same:
+        names = ", ".join(facts.clean(item.id) for item in same)
+        lines += paragraph(f"the same in both: {names}", width, indent=2, tone=Tone.FAINT)
+    return lines
+
+
+def _table(shown: Sequence[Item], width: int) -> list[Line]:
     tables = [words.quantile_cells(item) for item in shown]
     # the name of an item stands on a line of its own where a column for it would be too wide
     names = natural_width([table[0][0] for table in tables])
@@ -65,12 +79,7 @@ def _items(comparison: Comparison, width: int) -> list[Line]:
             lines += _indented(row(cells[start:], widths, right=right))
         for remark in words.remarks(item):
             lines += paragraph(remark.text, width, indent=2 + widths[0] + GAP, tone=remark.tone)
-    for note in words.notes(comparison):
-        lines += paragraph(f"({note})", width, indent=2, tone=Tone.FAINT)
-    hidden = len(comparison.items) - len(shown)
-    return lines + (
-        _folded(f"{facts.counted(hidden, 'candidate')} that changed less", width) if hidden else []
-    )
+    return lines
 
 
 def _questions(comparison: Comparison, width: int) -> list[Line]:

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from placer.core.comparison import Change, Comparison, Item, Kind, QuantileChange, Side, Trend
+from placer.core.comparison import (
+    Change,
+    Comparison,
+    Item,
+    Kind,
+    QuantileChange,
+    Side,
+    TargetChange,
+    Trend,
+)
 from placer.core.units import format_percentile, format_usd
-from placer.reports.facts import GLUE, UNKNOWN, Cell, Tone, clean, counted, duration, mark
+from placer.core.workload import LatencyTarget
+from placer.reports.facts import (
+    GLUE,
+    UNKNOWN,
+    Cell,
+    Tone,
+    clean,
+    counted,
+    duration,
+    mark,
+    target_text,
+)
 
 HEADS = ("", "", "A", "B", "B / A", "95 % interval", "B is")
 TONES = {
@@ -40,9 +60,8 @@ def side_text(side: Side) -> str:
     if side.runs is not None and side.processes is not None:
         processes = "process" if side.processes == 1 else "processes"
         said.append(f"{counted(side.runs, 'run')} in {side.processes} {processes}")
-    if side.disturbed:
-        said.append("disturbed")
-    return f"{clean(side.path)} ({', '.join(said)})"
+    disturbed = f", disturbed: {clean('; '.join(side.disturbed))}" if side.disturbed else ""
+    return f"{clean(side.path)} ({', '.join(said)}){disturbed}"
 
 
 def decision_rows(comparison: Comparison) -> tuple[tuple[str, str], ...]:
@@ -68,6 +87,11 @@ def shown_first(items: Sequence[Item]) -> list[Item]:
     return sorted(items, key=weight)
 
 
+def unchanged(items: Sequence[Item]) -> list[Item]:
+    """Return those that are the same in verdict, cost and latency."""
+    return [item for item in items if item.change is Change.SAME and not remarks(item)]
+
+
 def quantile_cells(item: Item) -> list[list[Cell]]:
     """Return the table rows of an item, one for each quantile, under HEADS."""
     rows = []
@@ -88,8 +112,8 @@ def remarks(item: Item) -> list[Cell]:
     """Say which verdicts and costs of an item changed."""
     said = [
         Cell(
-            f"{format_percentile(target.percentile)}: {target.a_verdict.value} → "
-            f"{target.b_verdict.value}",
+            f"{target_text(LatencyTarget(target.percentile, target.a_limit_s))} "
+            f"{target.a_verdict.value} → {_limit(target)}{target.b_verdict.value}",
             _TREND_TONES[target.trend],
         )
         for target in item.targets
@@ -99,7 +123,7 @@ def remarks(item: Item) -> list[Cell]:
         words = {True: "feasible", None: "unproven", False: "violated"}
         said.append(
             Cell(
-                f"in all: {words[item.a_feasible]} → {words[item.b_feasible]}",
+                f"with every rule: {words[item.a_feasible]} → {words[item.b_feasible]}",
                 _TREND_TONES[item.feasible_trend],
             )
         )
@@ -140,6 +164,12 @@ def difference_rows(comparison: Comparison) -> list[tuple[str, str, str]]:
     rows += [(clean(one), "there", "not there") for one in comparison.only_in_a]
     rows += [(clean(one), "not there", "there") for one in comparison.only_in_b]
     return rows
+
+
+def _limit(target: TargetChange) -> str:
+    if target.a_limit_s == target.b_limit_s:
+        return ""
+    return f"{target_text(LatencyTarget(target.percentile, target.b_limit_s))} "
 
 
 def _interval(one: QuantileChange) -> str:
