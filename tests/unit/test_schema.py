@@ -39,8 +39,9 @@ def test_sample_answers_follow_the_printed_schema(name: str) -> None:
     Draft202012Validator(printed("recommendation")).validate(document)
 
 
-def test_every_key_is_required_and_further_keys_are_allowed() -> None:
-    schema = printed("recommendation")
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_key_is_required_and_further_keys_are_allowed(kind: str) -> None:
+    schema = printed(kind)
     parts = schema["$defs"]
     assert isinstance(parts, dict)
     for part in (schema, *parts.values()):
@@ -98,4 +99,4 @@ def test_an_unknown_kind_is_a_usage_error_with_the_near_one() -> None:
         UsageError, match=r"'recomendation' \(did you mean 'recommendation'\?\)"
     ) as e:
         command("recomendation")
-    assert e.value.hint == "kinds: recommendation, workload"
+    assert e.value.hint == "kinds: recommendation, comparison, workload"

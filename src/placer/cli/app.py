@@ -21,6 +21,7 @@ COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
     "profile": "Measure a model on this machine.",
     "init": "Write a workload file for a model.",
+    "compare": "Say what changed between two measurements or two answers.",
     "catalog": "List and show devices, networks, clouds, regions and workloads.",
     "rules": "List and explain the rules.",
     "schema": "Print the JSON Schema of what placer writes and reads.",

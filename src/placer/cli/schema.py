@@ -18,6 +18,12 @@ def _recommendation() -> dict[str, Any]:
     return recommendation_schema()
 
 
+def _comparison() -> dict[str, Any]:
+    from placer.reports.comparison.json import comparison_schema
+
+    return comparison_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -25,7 +31,7 @@ def _workload() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {"recommendation": _recommendation, "workload": _workload}
+    {"recommendation": _recommendation, "comparison": _comparison, "workload": _workload}
 )
 
 

@@ -206,7 +206,7 @@ def from_statement(text: str | bytes, *, path: str) -> Measurement:
     InputError
         Not JSON, not evidence, of a later version, or any value out of place.
     """
-    return _to_evidence(_decoded(text, path), path).measurement
+    return to_evidence(_decoded(text, path), path).measurement
 
 
 def read_evidence(paths: Sequence[str]) -> tuple[Evidence, ...]:
@@ -241,7 +241,7 @@ class Cache:
         try:
             if not path.exists():
                 return None, None
-            text = _read_text(str(path))
+            text = read_text(str(path))
             return from_statement(text, path=str(path)), None
         except (PlacerError, OSError) as error:
             return None, f"the cache was not read, measuring again: {error}"
@@ -460,13 +460,11 @@ def _runtime_text(runtime: _RuntimeSpec) -> str:
 
 def _read_path(path: str) -> tuple[Evidence, ...]:
     if not _is_directory(path):
-        return (_plausible(_to_evidence(_read_text(path), path)),)
+        return (to_evidence(read_text(path), path),)
     files = sorted(Path(path).glob("*.json"))
-    texts = [(str(file), _read_text(str(file))) for file in files if file.is_file()]
+    texts = [(str(file), read_text(str(file))) for file in files if file.is_file()]
     found = tuple(
-        _plausible(_to_evidence(text, name))
-        for name, text in texts
-        if _is_evidence(_json(text, name))
+        to_evidence(text, name) for name, text in texts if _is_evidence(read_json(text, name))
     )
     if not found:
         others = f" ({len(texts)} other JSON files)" if texts else ""
@@ -505,43 +503,61 @@ def _is_directory(path: str) -> bool:
         return False  # reading it tells why
 
 
-def _read_text(path: str) -> str:
+def read_text(path: str, *, hint: str = _WRITE_AGAIN) -> str:
+    """Read a file of at most 64 MiB as UTF-8.
+
+    Parameters
+    ----------
+    hint
+        What to do where the file is missing or something else.
+
+    Raises
+    ------
+    InputError
+        Missing, unreadable, a directory, too large, or not UTF-8.
+    """
     try:
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file or directory", hint=_WRITE_AGAIN) from error
+        raise InputError(f"{path}: no such file or directory", hint=hint) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        is_directory = isinstance(error, IsADirectoryError)
         raise InputError(
-            f"{path}: cannot be read: {reason.lower()}", hint="check the path and who may read it"
+            f"{path}: cannot be read: {reason.lower()}",
+            hint="name a file in it" if is_directory else "check the path and who may read it",
         ) from error
     if len(data) > MAX_FILE_BYTES:
-        raise InputError(f"{path}: larger than 64 MiB, this is no evidence", hint=_WRITE_AGAIN)
-    return _decoded(data, path)
+        raise InputError(f"{path}: larger than 64 MiB, this is no evidence", hint=hint)
+    return _decoded(data, path, hint=hint)
 
 
-def _decoded(text: str | bytes, path: str) -> str:
+def _decoded(text: str | bytes, path: str, *, hint: str = _WRITE_AGAIN) -> str:
     try:
         return text if isinstance(text, str) else text.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 text (byte {error.start})", hint=_WRITE_AGAIN
-        ) from error
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})", hint=hint) from error
 
 
-def _json(text: str, path: str) -> object:
+def read_json(text: str, path: str, *, hint: str = _WRITE_AGAIN) -> object:
+    """Parse JSON strictly: no key twice in an object, no NaN.
+
+    Raises
+    ------
+    InputError
+        Not JSON, cut off, or nested too deeply.
+    """
+
     def refuse_constant(name: str) -> NoReturn:
-        raise InputError(f"{path}: {name} is not a number in JSON", hint=_WRITE_AGAIN)
+        raise InputError(f"{path}: {name} is not a number in JSON", hint=hint)
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = dict(pairs)
         if len(keys) < len(pairs):
             names = [name for name, _ in pairs]
             twice = next(name for name in keys if names.count(name) > 1)
-            raise InputError(
-                f"{path}: the key '{twice}' stands twice in one object", hint=_WRITE_AGAIN
-            )
+            raise InputError(f"{path}: the key '{twice}' stands twice in one object", hint=hint)
         return keys
 
     try:
@@ -551,13 +567,11 @@ def _json(text: str, path: str) -> object:
     except json.JSONDecodeError as error:
         is_cut = not text[error.pos :].strip() or error.msg.startswith("Unterminated")
         problem = "the JSON ends too early" if is_cut else f"not JSON: {error.msg.lower()}"
-        raise InputError(
-            f"{path}:{error.lineno}:{error.colno}: {problem}", hint=_WRITE_AGAIN
-        ) from error
+        raise InputError(f"{path}:{error.lineno}:{error.colno}: {problem}", hint=hint) from error
     except ValueError as error:
-        raise InputError(f"{path}: a number has too many digits", hint=_WRITE_AGAIN) from error
+        raise InputError(f"{path}: a number has too many digits", hint=hint) from error
     except RecursionError as error:
-        raise InputError(f"{path}: nested too deeply", hint=_WRITE_AGAIN) from error
+        raise InputError(f"{path}: nested too deeply", hint=hint) from error
     return document
 
 
@@ -568,8 +582,9 @@ def _is_evidence(document: object) -> bool:
     return isinstance(predicate_type, str) and predicate_type.startswith(_PREDICATE_FAMILY)
 
 
-def _to_evidence(text: str, path: str) -> Evidence:
-    document = _json(text, path)
+def to_evidence(text: str, path: str) -> Evidence:
+    """Read evidence from the text of a file. Raises InputError as from_statement."""
+    document = read_json(text, path)
     if not isinstance(document, dict):
         raise InputError(f"{path}: evidence is a JSON object", hint=_WRITE_AGAIN)
     for key, wanted in (("_type", STATEMENT_TYPE), ("predicateType", PREDICATE_TYPE)):
@@ -586,7 +601,7 @@ def _to_evidence(text: str, path: str) -> Evidence:
     except ValidationError as error:
         raise InputError(f"{path}: {_first_problem(error)}", hint=_WRITE_AGAIN) from error
     sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Evidence(spec.to_core(), spec.predicate.site, sha256, path)
+    return _plausible(Evidence(spec.to_core(), spec.predicate.site, sha256, path))
 
 
 def _check_method_version(document: Mapping[str, Any], path: str) -> None:

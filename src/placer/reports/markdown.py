@@ -16,7 +16,7 @@ _BACKTICKS = re.compile(r"`+")
 def render(recommendation: Recommendation) -> str:
     """Render an answer; the only HTML in it is ``<details>``."""
     sections = (
-        f"### {_prose(facts.headline(recommendation))}",
+        f"### {prose(facts.headline(recommendation))}",
         _asked(recommendation),
         _comparison(recommendation),
         _candidates(recommendation),
@@ -31,18 +31,18 @@ def render(recommendation: Recommendation) -> str:
 
 
 def _asked(answer: Recommendation) -> str:
-    model = f"- model: {_code(answer.model.path)} ({_prose(facts.model_facts(answer))})"
-    return f"{model}\n- target: {_prose(facts.targets_text(answer))}"
+    model = f"- model: {code(answer.model.path)} ({prose(facts.model_facts(answer))})"
+    return f"{model}\n- target: {prose(facts.targets_text(answer))}"
 
 
 def _comparison(answer: Recommendation) -> str:
     (_, heads), *rows = facts.comparison(answer)
     if not rows:
         return ""
-    body = [[_prose(label), *(_prose(cell.text) for cell in cells)] for label, cells in rows]
+    body = [[prose(label), *(prose(cell.text) for cell in cells)] for label, cells in rows]
     # "#1" would become a link to the first issue of the repository
-    ranks = [_prose(head.text.replace("#", "no. ")) for head in heads]
-    table = _table(["", *ranks], body)
+    ranks = [prose(head.text.replace("#", "no. ")) for head in heads]
+    table = to_table(["", *ranks], body)
     return f"{table}\n\n{_capital(facts.BOUNDS_NOTE)}." if answer.targets else table
 
 
@@ -55,15 +55,15 @@ def _candidates(answer: Recommendation) -> str:
     body = [
         [
             *(
-                _code(cell.text) if head == "candidate" else _prose(cell.text)
+                code(cell.text) if head == "candidate" else prose(cell.text)
                 for head, cell in row.cells.items()
             ),
-            _prose(row.remark),
+            prose(row.remark),
         ]
         for row in rows
     ]
     title = facts.counted(len(rows), "candidate")
-    return _details(title, _table([_prose(head) for head in heads], body, right=right))
+    return _details(title, to_table([prose(head) for head in heads], body, right=right))
 
 
 def _stages(answer: Recommendation) -> str:
@@ -72,18 +72,18 @@ def _stages(answer: Recommendation) -> str:
         return ""
     body = [
         [
-            _prose(facts.stage_name(stage)),
+            prose(facts.stage_name(stage)),
             f"{facts.share(stage, shown.stages) * 100:.0f} %",
-            _prose(facts.duration(stage.p50_s, unknown="-")),
-            _prose(facts.duration(stage.p99_s, unknown="-")),
+            prose(facts.duration(stage.p50_s, unknown="-")),
+            prose(facts.duration(stage.p99_s, unknown="-")),
             stage.basis.value,
-            _prose(facts.clean(stage.source)),
+            prose(facts.clean(stage.source)),
         ]
         for stage in shown.stages
     ]
     heads = ["stage", "share", "p50", "p99", "basis", "source"]
-    table = _table(heads, body, right=[False, True, True, True, False, False])
-    return f"**Where the time goes** in {_code(facts.clean(shown.id))}\n\n{table}"
+    table = to_table(heads, body, right=[False, True, True, True, False, False])
+    return f"**Where the time goes** in {code(facts.clean(shown.id))}\n\n{table}"
 
 
 def _costs(answer: Recommendation) -> str:
@@ -93,16 +93,16 @@ def _costs(answer: Recommendation) -> str:
     body = [
         [
             cost.name,
-            _prose(facts.money_text(cost.usd_per_month)),
-            _prose(facts.price_text(cost, shown.instances)),
-            _prose(facts.clean(cost.source)),
+            prose(facts.money_text(cost.usd_per_month)),
+            prose(facts.price_text(cost, shown.instances)),
+            prose(facts.clean(cost.source)),
         ]
         for cost in costs
     ]
-    table = _table(
+    table = to_table(
         ["item", "in a month", "price", "source"], body, right=[False, True, False, False]
     )
-    return f"**Where the money goes** in {_code(facts.clean(shown.id))}\n\n{table}"
+    return f"**Where the money goes** in {code(facts.clean(shown.id))}\n\n{table}"
 
 
 def _flips(answer: Recommendation) -> str:
@@ -113,11 +113,11 @@ def _findings(answer: Recommendation) -> str:
     findings, elsewhere = facts.findings_shown(answer), facts.findings_elsewhere(answer)
     items = []
     for finding in findings:
-        place = f" {_code(facts.clean(finding.location))}" if finding.location else ""
-        remedy = f" → {_prose(facts.clean(finding.remedy))}" if finding.remedy else ""
+        place = f" {code(facts.clean(finding.location))}" if finding.location else ""
+        remedy = f" → {prose(facts.clean(finding.remedy))}" if finding.remedy else ""
         items.append(
-            f"- {finding.severity.label} **{_prose(facts.clean(finding.rule))}**{place}: "
-            f"{_prose(facts.clean(finding.message))}{remedy}"
+            f"- {finding.severity.label} **{prose(facts.clean(finding.rule))}**{place}: "
+            f"{prose(facts.clean(finding.message))}{remedy}"
         )
     if elsewhere:
         items.append(f"- {facts.counted(elsewhere, 'finding')} on other candidates")
@@ -128,7 +128,7 @@ def _findings(answer: Recommendation) -> str:
 def _assumptions(answer: Recommendation) -> str:
     if not answer.assumptions:
         return ""
-    items = (f"- {_prose(facts.assumption_text(item))}" for item in answer.assumptions)
+    items = (f"- {prose(facts.assumption_text(item))}" for item in answer.assumptions)
     title = f"{facts.counted(len(answer.assumptions), 'assumption')} that nobody stated"
     return _details(title, "\n".join(items))
 
@@ -149,7 +149,7 @@ def _settle(answer: Recommendation) -> str:
 
 
 def _listed(title: str, items: Iterable[str]) -> str:
-    lines = [f"- {_prose(item)}" for item in items]
+    lines = [f"- {prose(item)}" for item in items]
     return "\n".join([f"**{title}**", "", *lines]) if lines else ""
 
 
@@ -157,9 +157,10 @@ def _details(title: str, body: str) -> str:
     return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
 
 
-def _table(
+def to_table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[bool] | None = None
 ) -> str:
+    """Return a table of cells that are Markdown already; ``right`` is aligned right."""
     aligned = right or [False] * len(heads)
     rule = ["---:" if is_right else "---" for is_right in aligned]
     lines = (heads, rule, *rows)
@@ -168,7 +169,7 @@ def _table(
     )
 
 
-def _prose(text: str) -> str:
+def prose(text: str) -> str:
     """Escape what Markdown would take as markup; `code` in our own messages stays code."""
     parts = _SPAN.split(text.replace(facts.GLUE, " "))
     return "".join(
@@ -176,7 +177,8 @@ def _prose(text: str) -> str:
     )
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Return text of others as code, whatever backticks it holds."""
     clean = facts.clean(text)
     longest = max((len(run) for run in _BACKTICKS.findall(clean)), default=0)
     if not longest:

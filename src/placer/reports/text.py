@@ -69,6 +69,11 @@ def render(recommendation: Recommendation, *, width: int = 80, color: bool = Fal
     lines: list[Line] = []
     for section in filter(None, sections):
         lines += [[], *section] if lines else section
+    return to_text(lines, color=color)
+
+
+def to_text(lines: list[Line], *, color: bool) -> str:
+    """Write lines for a terminal, with ANSI colours or without any escape code."""
     return _colored(lines) if color else "".join(f"{_plain(line)}\n" for line in lines)
 
 
