@@ -30,6 +30,7 @@ PURE_STDLIB = {
     "math",
     "operator",
     "re",
+    "shlex",
     "statistics",
     "string",
     "types",

@@ -39,8 +39,8 @@ def test_sample_answers_follow_the_printed_schema(name: str) -> None:
     Draft202012Validator(printed("recommendation")).validate(document)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_key_is_required_and_further_keys_are_allowed(kind: str) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "workload"])
+def test_every_key_that_placer_writes_is_required_and_further_keys_are_allowed(kind: str) -> None:
     schema = printed(kind)
     parts = schema["$defs"]
     assert isinstance(parts, dict)

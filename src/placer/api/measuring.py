@@ -160,7 +160,7 @@ def measure_here(
             measured = measure(
                 plan,
                 machine=machine,
-                today=today.isoformat(),
+                today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
                 progress=progress,
                 spares=spares,
             )

@@ -6,6 +6,7 @@ over its interval, and the question is asked again with each.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -107,7 +108,7 @@ def _inputs(
         paths = _possible_paths(environment)
         yield _Input(
             "the network between the device and the cloud",
-            f"{again} --network FILE",
+            with_option(again, "--network", "FILE"),
             tuple((workload, replace(environment, path=path, fastest_path=None)) for path in paths),
         )
     for index, edge in enumerate(environment.edges):
@@ -219,7 +220,7 @@ def _as_measured(time_s: float) -> SiteTime:
 
 def _measure_here(again: str) -> str:
     without = again.replace(" --no-measure", "")
-    return without if without != again else f"{_fresh(again)} --time-limit 300s"
+    return without if without != again else with_option(_fresh(again), "--time-limit", "300s")
 
 
 def _by_findings(
@@ -231,30 +232,29 @@ def _by_findings(
         return NextMeasurement(
             "the network between the device and the cloud",
             "it is assumed, and its value changes the verdict",
-            f"{again} --network FILE",
+            with_option(again, "--network", "FILE"),
         )
     if effects == {"PLC501"}:
         missing = next(found for found in best.findings if found.rule == "PLC501")
-        options = [
-            f"--{kind} FILE"
-            for kind, words in (
-                ("device", ("device price", "device power")),
-                ("network", ("data plan",)),
-                ("cloud", ("instance price", "egress price")),
-            )
-            if any(word in missing.message for word in words)
-        ]
+        asked = again
+        for option, words in (
+            ("--device", ("device price", "device power")),
+            ("--network", ("data plan",)),
+            ("--cloud", ("instance price", "egress price")),
+        ):
+            if any(word in missing.message for word in words):
+                asked = with_option(asked, option, "FILE")
         return NextMeasurement(
             "the missing figure (docs/catalogue.md has the form of a file; for this machine "
             "`here: true` with its price and power)",
             missing.message,
-            " ".join([again, *options]),
+            asked,
         )
     if "PLC102" in effects:
         return NextMeasurement(
             "where the input may be processed",
             "its class allows only stated regions",
-            f"{again} --region REGION",
+            with_option(again, "--region", "REGION"),
         )
     device, last = environment.device, best.sites[-1]
     in_cloud = best.placement is not Placement.EDGE
@@ -266,7 +266,7 @@ def _by_findings(
             "the network between the device and the cloud",
             "the figures of the path do not prove the target: a file with RTT samples, or "
             "quantiles up to the target's percentile, and the loss would",
-            f"{again} --network FILE",
+            with_option(again, "--network", "FILE"),
         )
     if in_cloud or not device.is_this_machine:
         return NextMeasurement(
@@ -284,7 +284,7 @@ def _by_findings(
     return NextMeasurement(
         "the model on this device, for longer",
         "; ".join(target.reason for target in best.targets) or "it could not be measured",
-        f"{_fresh(again)} --time-limit 300s",
+        with_option(_fresh(again), "--time-limit", "300s"),
     )
 
 
@@ -295,6 +295,20 @@ def _when_quiet(best: Candidate, again: str) -> NextMeasurement:
         "the measurement was disturbed: " + "; ".join(reasons),
         _fresh(again),
     )
+
+
+def with_option(command: str, option: str, value: str) -> str:
+    """Return a command with an option set to a value, in place of what it says of it now."""
+    words: list[str] = []
+    is_value = False
+    for word in shlex.split(command):
+        if is_value:
+            is_value = False
+        elif word == option:
+            is_value = True
+        elif not word.startswith(f"{option}="):
+            words.append(word)
+    return f"{shlex.join(words)} {option} {value}"
 
 
 def _fresh(again: str) -> str:

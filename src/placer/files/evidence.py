@@ -206,7 +206,7 @@ def from_statement(text: str | bytes, *, path: str) -> Measurement:
     InputError
         Not JSON, not evidence, of a later version, or any value out of place.
     """
-    return to_evidence(_decoded(text, path), path).measurement
+    return _parsed(_decoded(text, path), path).measurement
 
 
 def read_evidence(paths: Sequence[str]) -> tuple[Evidence, ...]:
@@ -584,6 +584,10 @@ def _is_evidence(document: object) -> bool:
 
 def to_evidence(text: str, path: str) -> Evidence:
     """Read evidence from the text of a file. Raises InputError as from_statement."""
+    return _plausible(_parsed(text, path))
+
+
+def _parsed(text: str, path: str) -> Evidence:
     document = read_json(text, path)
     if not isinstance(document, dict):
         raise InputError(f"{path}: evidence is a JSON object", hint=_WRITE_AGAIN)
@@ -601,7 +605,7 @@ def to_evidence(text: str, path: str) -> Evidence:
     except ValidationError as error:
         raise InputError(f"{path}: {_first_problem(error)}", hint=_WRITE_AGAIN) from error
     sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return _plausible(Evidence(spec.to_core(), spec.predicate.site, sha256, path))
+    return Evidence(spec.to_core(), spec.predicate.site, sha256, path)
 
 
 def _check_method_version(document: Mapping[str, Any], path: str) -> None:
