@@ -80,7 +80,7 @@ def test_shows_every_figure_with_its_unit_and_source(
 
 
 def test_names_what_is_not_known_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "not known: peak_fp16, peak_int8, price" in output(capsys, "show", "rpi5")
+    assert "not known: peak_fp16, peak_int8, price" in output(capsys, "show", "rpi4")
 
 
 def test_yaml_is_the_file_and_a_start_for_one_of_your_own(

@@ -112,6 +112,11 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def stated(self) -> Mapping[str, object]:
+        """Return what the file states of this part, under the keys that it uses."""
+        fields = type(self).model_fields
+        return {fields[name].alias or name: getattr(self, name) for name in self.model_fields_set}
+
 
 class ComputeSpec(Spec):
     """What a chip reaches: the three parameters of a roofline."""
@@ -162,6 +167,8 @@ class ProfileSpec(Spec):
             value = getattr(self, name, None)
             if isinstance(value, Mapping):
                 value = value.get(inner)
+            elif isinstance(value, Spec) and inner:
+                value = value.stated().get(inner)
             if value is None:
                 raise problem(
                     f"estimated names '{key}', which this file does not state",
