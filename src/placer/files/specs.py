@@ -152,13 +152,19 @@ class ComputeSpec(Spec):
 class ProfileSpec(Spec):
     """What every profile has."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    title: str | None = None
-    basis: _Basis = "assumed"
-    source: Text | None = None
-    estimated: Mapping[str, Text] = {}
-    """Figure of this file (``price``, ``rtt.p95``) -> how it was derived."""
-    note: Text | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="How reports call it; in the catalogue that of its file."
+    )
+    title: str | None = Field(default=None, description="A few words for people.")
+    basis: _Basis = Field(
+        default="assumed", description="Where the figures stand; those that you chose are assumed."
+    )
+    source: Text | None = Field(default=None, description="Where the figures come from.")
+    estimated: Mapping[str, Text] = Field(
+        default={},
+        description="Figure of this file (`latency.p99`, `price`) -> how it was derived.",
+    )
+    note: Text | None = Field(default=None, description="What a reader should know beside.")
 
     @model_validator(mode="after")
     def _estimates_are_there(self) -> Self:
