@@ -43,8 +43,16 @@ def test_lists_figures_estimates_and_what_is_not_known(
     assert rows["rpi4"] == ["rpi4", "cpu", "1", "~12.8", "~0.058", "-", "15", "-", "E6"]
     assert rows["fiber_100"] == ["fiber_100", "10", "18.8", "-", "~99", "~99.5", "~0", "~0"]
     assert rows["aws-g6.12xlarge"][1:] == ["us-east-2", "US", "4×", "L4", "4.602", "0.09", "E5"]
-    assert rows["clinic-imaging"][1:] == "~p95 ≤ 10.0 s ~30/h special fiber_100".split()
-    assert rows["people-counting-shop"][1:] == "~≥ 1,000/s 5/s × 200 personal lte_us".split()
+    assert rows["clinic-imaging"][1:] == ["~p95", "≤", "10.0", "s", "~30/h", "special", "fiber_100"]
+    assert rows["people-counting-shop"][1:] == [
+        "~≥",
+        "1,000/s",
+        "5/s",
+        "×",
+        "200",
+        "personal",
+        "lte_us",
+    ]
     assert rows["aws-eu-west-2"] == ["aws-eu-west-2", "Europe", "(London)", "UK", "GB", "-"]
 
 
