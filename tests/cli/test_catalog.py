@@ -29,7 +29,7 @@ def test_lists_every_name_of_a_kind_within_the_width(
     lines = text.splitlines()
     assert {line.split(" ", 1)[0] for line in lines} >= set(catalogue.list_names(kind))
     assert max(map(len, lines)) <= columns
-    assert "not known" in lines[-1 if kind in ("networks", "regions") else -2]
+    assert "not known" in lines[-1 if kind in ("networks", "regions", "workloads") else -2]
     assert (columns < 250) or "source" in text
 
 
@@ -43,6 +43,16 @@ def test_lists_figures_estimates_and_what_is_not_known(
     assert rows["rpi4"] == ["rpi4", "cpu", "1", "~12.8", "~0.058", "-", "15", "-", "E6"]
     assert rows["fiber_100"] == ["fiber_100", "10", "18.8", "-", "~99", "~99.5", "~0", "~0"]
     assert rows["aws-g6.12xlarge"][1:] == ["us-east-2", "US", "4×", "L4", "4.602", "0.09", "E5"]
+    assert rows["clinic-imaging"][1:] == ["~p95", "≤", "10.0", "s", "~30/h", "special", "fiber_100"]
+    assert rows["people-counting-shop"][1:] == [
+        "~≥",
+        "1,000/s",
+        "5/s",
+        "×",
+        "200",
+        "personal",
+        "lte_us",
+    ]
     assert rows["aws-eu-west-2"] == ["aws-eu-west-2", "Europe", "(London)", "UK", "GB", "-"]
 
 
@@ -61,7 +71,7 @@ def test_json_has_every_entry_in_units_of_the_core(capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    "name", ["rpi5", "fiber_100", "aws-c7i.xlarge", "azure-eastus", "starlink_us"]
+    "name", ["rpi5", "fiber_100", "aws-c7i.xlarge", "azure-eastus", "starlink_us", "mobile-robot"]
 )
 def test_shows_every_figure_with_its_unit_and_source(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -80,7 +90,7 @@ def test_shows_every_figure_with_its_unit_and_source(
 
 
 def test_names_what_is_not_known_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "not known: peak_fp16, peak_int8, price" in output(capsys, "show", "rpi5")
+    assert "not known: peak_fp16, peak_int8, price" in output(capsys, "show", "rpi4")
 
 
 def test_yaml_is_the_file_and_a_start_for_one_of_your_own(

@@ -25,7 +25,10 @@ ROWS = [(kind, name) for kind in Kind for name in catalogue.list_names(kind)]
 MAY_BE_ZERO = {"loss", "data_price", "egress", "per_operator"}
 """A path may lose nothing, a tariff may be flat, an operator may cost less than can be seen."""
 NUMBER = re.compile(r"[-+]?\d[\d.]*")
-UNITS = re.compile(r"(USD(/h|/GB)?|[kMG]?bit/s|[GT](FLOP|OP)/s|[MGT]B/s|[kMG]i?B|ms|us|W|%)\Z")
+UNITS = re.compile(
+    r"(USD(/h|/GB|/month)?|[kMG]?bit/s|[GT](FLOP|OP)/s|[MGT]B/s|[kMG]?i?B|m?s|us|W|%|/(s|min|h))\Z"
+)
+COUNTS = {"cores", "vcpus", "count", "devices", "hours_per_day", "days_per_week"}
 
 
 def ids(row: tuple[Kind, str]) -> str:
@@ -57,7 +60,7 @@ def test_is_named_like_its_file(entry: catalogue.Entry) -> None:
 def test_reaches_the_core(entry: catalogue.Entry) -> None:
     core = entry.spec.to_core()
     if isinstance(core, Workload):
-        assert core.targets or core.throughput_hz
+        assert core.targets or core.throughput_hz or core.rate_hz
         return
     for one in core if isinstance(core, tuple) else (core,):
         assert one.source
@@ -79,7 +82,7 @@ def test_every_figure_has_a_unit_and_is_above_zero(entry: catalogue.Entry) -> No
         if key in ("source", "note", "title", "runtime"):
             continue
         assert float(number.group()) > 0 or key in MAY_BE_ZERO, (key, text)
-        if key not in ("cores", "vcpus", "count") and entry.kind is not Kind.REGIONS:
+        if key not in COUNTS and entry.kind is not Kind.REGIONS:
             assert UNITS.search(text), (key, text)
 
 

@@ -172,6 +172,21 @@ def test_a_missing_site_file_is_told_with_its_place(tmp_path: Path) -> None:
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize("key", ["latency.p99.9", "demand.rate", "data.class", "budget"])
+def test_a_figure_of_any_part_can_be_marked_as_derived(tmp_path: Path, key: str) -> None:
+    path = full(tmp_path)
+    written(tmp_path, f"{FULL}estimated: {{{key}: so}}\n")
+    assert load_workload(path).document.data["estimated"] == {key: "so"}
+
+
+@pytest.mark.parametrize("key", ["latency.p99", "demand.rat", "demand.data_class", "budgets"])
+def test_a_derivation_of_what_is_not_stated_is_refused(tmp_path: Path, key: str) -> None:
+    path = full(tmp_path)
+    written(tmp_path, f"{FULL}estimated: {{{key}: so}}\n")
+    with pytest.raises(UsageError, match=f"estimated names '{key}', which this file does not"):
+        load_workload(path)
+
+
 def test_an_unknown_workload_names_the_list() -> None:
     with pytest.raises(UsageError, match="unknown workload 'nowhere'") as caught:
         load_workload("nowhere")

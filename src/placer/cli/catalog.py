@@ -290,24 +290,43 @@ def _regions(specs: Sequence[RegionSpec]) -> list[_Column]:
 
 
 def _workloads(specs: Sequence[WorkloadSpec]) -> list[_Column]:
-    heads = (
-        *("name", "situation", ">p99\nms", ">rate\n/s", ">devices", "class", "network"),
-        *("+device", "+offline"),
-    )
-    rows = []
-    for spec in specs:
-        asked = spec.to_core()
-        limit_s = next((one.limit_s for one in asked.targets if one.percentile == 0.99), None)
-        rows.append(
-            (
-                *(spec.name, spec.title or UNKNOWN),
-                _figure({}, "", limit_s, 1e-3),
-                *(_figure({}, "", asked.rate_hz, 1.0), str(asked.fleet)),
-                *(asked.data_class or UNKNOWN, spec.network or UNKNOWN),
-                *(spec.device.name or UNKNOWN, "yes" if asked.must_work_offline else "no"),
-            )
+    heads = (*("name", "+situation", "asked", ">rate", "class", "network", "+device", "+offline"),)
+    rows = [
+        (
+            *(spec.name, spec.title or UNKNOWN, _asked(spec), _demand(spec)),
+            *(spec.data.data_class or UNKNOWN, spec.network or UNKNOWN),
+            *(spec.device.name or "this machine", "yes" if spec.must_work_offline else "no"),
         )
+        for spec in specs
+    ]
     return _columns(heads, rows, [spec.source or UNKNOWN for spec in specs])
+
+
+def _asked(spec: WorkloadSpec) -> str:
+    """Return the limit of the highest percentile, else the throughput."""
+    from placer.core.units import format_duration, format_frequency, format_percentile
+
+    targets = spec.to_core().targets
+    if targets:
+        name, limit = format_percentile(targets[-1].percentile), targets[-1].limit_s
+        return f"{_mark(spec, f'latency.{name}')}{name} ≤ {format_duration(limit)}"
+    if spec.throughput is not None:
+        return f"{_mark(spec, 'throughput')}≥ {format_frequency(spec.throughput)}"
+    return UNKNOWN
+
+
+def _demand(spec: WorkloadSpec) -> str:
+    """Return the rate of one device, times the devices if there are several."""
+    from placer.core.units import format_frequency
+
+    if spec.demand.rate is None:
+        return UNKNOWN
+    times = "" if spec.demand.devices in (None, 1) else f" × {spec.demand.devices}"
+    return f"{_mark(spec, 'demand.rate')}{format_frequency(spec.demand.rate)}{times}"
+
+
+def _mark(spec: WorkloadSpec, key: str) -> str:
+    return "~" if key in spec.estimated else ""
 
 
 _TITLES = {
@@ -315,7 +334,7 @@ _TITLES = {
     "networks": "ways from a device to a site",
     "clouds": "machines for rent, one row for each NAME@REGION",
     "regions": "where clouds are, and in which jurisdiction",
-    "workloads": "situations that people have, for `placer recommend MODEL --workload NAME`",
+    "workloads": "situations, for `placer recommend MODEL --workload NAME`",
 }
 _TABLES: Mapping[str, Any] = {
     "devices": _devices,
@@ -356,6 +375,7 @@ def _block(
                 ]
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            text = text.lower() if isinstance(value, bool) else text  # as YAML writes it
             if key in estimated:
                 text = f"~{text} (estimated: {estimated[key]})"
             wrapped = wrap(text, max(width - column, 20))

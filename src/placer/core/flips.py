@@ -226,6 +226,13 @@ def _demand_parameters(
             workload.rate_hz,
             lambda value: (replace(workload, rate_hz=value), environment),
         )
+    if workload.throughput_hz is not None:
+        yield Parameter(
+            "throughput",
+            "hz",
+            workload.throughput_hz,
+            lambda value: (replace(workload, throughput_hz=value), environment),
+        )
     if workload.budget_usd_per_month is not None:
         yield Parameter(
             "budget",

@@ -112,6 +112,11 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def stated(self) -> Mapping[str, object]:
+        """Return what the file states of this part, under the keys that it uses."""
+        fields = type(self).model_fields
+        return {fields[name].alias or name: getattr(self, name) for name in self.model_fields_set}
+
 
 class ComputeSpec(Spec):
     """What a chip reaches: the three parameters of a roofline."""
@@ -147,13 +152,19 @@ class ComputeSpec(Spec):
 class ProfileSpec(Spec):
     """What every profile has."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    title: str | None = None
-    basis: _Basis = "assumed"
-    source: Text | None = None
-    estimated: Mapping[str, Text] = {}
-    """Figure of this file (``price``, ``rtt.p95``) -> how it was derived."""
-    note: Text | None = None
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="How reports call it; in the catalogue that of its file."
+    )
+    title: str | None = Field(default=None, description="A few words for people.")
+    basis: _Basis = Field(
+        default="assumed", description="Where the figures stand; those that you chose are assumed."
+    )
+    source: Text | None = Field(default=None, description="Where the figures come from.")
+    estimated: Mapping[str, Text] = Field(
+        default={},
+        description="Figure of this file (`latency.p99`, `price`) -> how it was derived.",
+    )
+    note: Text | None = Field(default=None, description="What a reader should know beside.")
 
     @model_validator(mode="after")
     def _estimates_are_there(self) -> Self:
@@ -162,6 +173,8 @@ class ProfileSpec(Spec):
             value = getattr(self, name, None)
             if isinstance(value, Mapping):
                 value = value.get(inner)
+            elif isinstance(value, Spec) and inner:
+                value = value.stated().get(inner)
             if value is None:
                 raise problem(
                     f"estimated names '{key}', which this file does not state",

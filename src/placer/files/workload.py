@@ -73,8 +73,12 @@ class DemandSpec(specs.Spec):
     """How often the model is asked."""
 
     rate: _Rate | None = Field(default=None, description="Requests of one device.")
-    arrival: Arrival | None = Field(default=None, description="periodic (default) or poisson.")
-    devices: Annotated[int, Field(strict=True, ge=1, le=MAX_FLEET)] | None = None
+    arrival: Arrival | None = Field(
+        default=None, description="How requests come; periodic if left out."
+    )
+    devices: Annotated[int, Field(strict=True, ge=1, le=MAX_FLEET)] | None = Field(
+        default=None, description="Devices that ask at that rate, each; 1 if left out."
+    )
     hours_per_day: Annotated[float, Field(gt=0, le=24)] | None = Field(
         default=None, description="Hours in which requests come at that rate; 24 if left out."
     )
@@ -94,17 +98,16 @@ class DataSpec(specs.Spec):
     """What the raw input is, and what may become of it."""
 
     data_class: DataClass | None = Field(
-        default=None, alias="class", description="public, internal, personal or special."
+        default=None, alias="class", description="How sensitive the raw input is."
     )
     may_leave: Leaves | None = Field(
         default=None,
-        description="The most that may leave the device: nothing, output, intermediate or "
-        "raw_input. Left out: what the class says.",
+        description="The most that may leave the device; left out: what the class says.",
     )
     regions: tuple[specs.Text, ...] = Field(
         default=(), description="Where raw input may be processed: EU, US, a provider's region."
     )
-    retention: specs.Duration | None = Field(
+    retention: Annotated[specs.Duration, shown_as("24 h")] | None = Field(
         default=None, description="Longest time that a site may keep what it is sent."
     )
     encryption: specs.Flag | None = Field(
@@ -130,7 +133,9 @@ class DeviceSpec(specs.Spec):
         default=None,
         description="Catalogue name or device file; left out: the machine placer runs on.",
     )
-    memory: specs.Bytes | None = Field(default=None, description="What the model may take.")
+    memory: Annotated[specs.Bytes, shown_as("2 GB")] | None = Field(
+        default=None, description="What the model may take."
+    )
     power: specs.Power | None = Field(
         default=None, description="What the device may draw under load."
     )
@@ -139,16 +144,26 @@ class DeviceSpec(specs.Spec):
 class MeasuringSpec(specs.Spec):
     """How to measure on this machine."""
 
-    execution_providers: tuple[specs.Ep, ...] = ()
-    threads: Annotated[int, Field(strict=True, ge=1, le=MAX_THREADS)] | None = None
-    spinning: specs.Flag | None = None
-    time_limit: _Limit | None = Field(default=None, description="For each execution provider.")
+    execution_providers: tuple[specs.Ep, ...] = Field(
+        default=(), description="Those to measure, as --ep names them; left out: all that work."
+    )
+    threads: Annotated[int, Field(strict=True, ge=1, le=MAX_THREADS)] | None = Field(
+        default=None, description="Of ONNX Runtime; left out: the fastest number is looked for."
+    )
+    spinning: specs.Flag | None = Field(
+        default=None, description="Whether idle threads spin; left out: what is faster."
+    )
+    time_limit: Annotated[float, figure(parse_limit_s), shown_as("60 s")] | None = Field(
+        default=None, description="Longest time to measure each execution provider."
+    )
 
 
 class WorkloadSpec(specs.ProfileSpec):
     """One question to placer: a model under targets, rules and demand."""
 
-    schema_id: Literal["placer/workload/v1"] = Field(alias="schema")
+    schema_id: Literal["placer/workload/v1"] = Field(
+        alias="schema", description="Says what this file is."
+    )
     model: ModelSpec = Field(default_factory=ModelSpec)
     latency: _Limits = Field(default={})
     demand: DemandSpec = Field(default_factory=DemandSpec)
@@ -168,12 +183,17 @@ class WorkloadSpec(specs.ProfileSpec):
     )
     budget: _Budget | None = Field(default=None, description="For all devices together.")
     objective: Objective | None = Field(
-        default=None, description="What the best is best in: cost, latency, energy or margin."
+        default=None,
+        description="What the best is best in; left out: cost where it is known, else margin.",
     )
     device: DeviceSpec = Field(default_factory=DeviceSpec)
-    network: specs.Text | None = Field(default=None, description="Catalogue name or network file.")
+    network: specs.Text | None = Field(
+        default=None, description="Catalogue name or network file; left out: assumed."
+    )
     clouds: tuple[specs.Text, ...] = Field(
-        default=(), description="NAME[@REGION] or cloud file, each."
+        default=(),
+        description="Catalogue name, NAME@REGION or cloud file, each; left out: the cheapest CPU "
+        "and the cheapest GPU offer.",
     )
     evidence: tuple[specs.Text, ...] = Field(default=(), description="[SITE=]FILE or folder, each.")
     measuring: MeasuringSpec = Field(default_factory=MeasuringSpec)

@@ -268,6 +268,7 @@ _FLIP_WORDS = {
     "network.data_price": "a data plan",
     "wire_input": "a request",
     "rate": "a rate",
+    "throughput": "a throughput",
     "budget": "a budget",
     "privacy": "data",
     "device.price": "a device price",
