@@ -208,7 +208,7 @@ def test_real_samples_are_used_and_named(run: Run, small_model: str, tmp_path: P
         (("--wire-input", "80"), 2, "no unit"),
         (("--rate", "30"), 2, "no unit"),
         (("--arrival", "poisson"), 2, "--rate"),
-        (("--budget", "500"), 2, "--rate"),
+        (("--budget", "500USD/month"), 2, "--rate"),
         (("--network", "fibre_100"), 2, "fiber_100"),
         (("--cloud", "aws-g4dn"), 2, "did you mean"),
         (("--device", "rpi6"), 2, "did you mean"),

@@ -15,7 +15,7 @@ from placer.core.finding import Effect
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
-from placer.core.workload import DataClass, LatencyTarget, Leaves, Objective, Workload
+from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
 
 recommend = partial(advise.recommend, with_flips=False)
@@ -54,6 +54,7 @@ KNOWN_COSTS = builders.environment(
 )
 
 KEEPS_NOTHING = builders.cloud(the_offer=builders.offer(retention_s=0.0))
+SENDING = replace(ASK, targets=(), wire_input_bytes=100_000, objective=Objective.LATENCY)
 OFTEN_UP = builders.environment(
     edges=SLOW_EDGE,
     device=builders.device(availability_ratio=0.999),
@@ -168,6 +169,14 @@ FLIPS = (
         EDGE,
         EDGE,
         CLOUD,
+    ),
+    Flip(
+        "PLC303",
+        (replace(SENDING, rate_hz=1.0), CLOUD_WINS),
+        (replace(SENDING, rate_hz=200.0), CLOUD_WINS),
+        CLOUD,
+        CLOUD,
+        None,
     ),
     Flip(
         "PLC405",
@@ -326,6 +335,39 @@ def test_a_cloud_gets_the_instances_that_the_throughput_takes() -> None:
     both = next(one for one in answer.candidates if one.id.startswith("fallback:prefer_device"))
     assert both.instances == 11
     assert both.feasible
+
+
+def test_a_link_that_is_only_assumed_saturates_nothing_for_sure() -> None:
+    ask = replace(SENDING, rate_hz=200.0)
+    assumed = replace(CLOUD_WINS, path=ASSUMED, fastest_path=FASTEST)
+    for environment, feasible in ((CLOUD_WINS, False), (assumed, None)):
+        assert _verdicts(recommend(builders.model(), ask, environment))[CLOUD] is feasible
+
+
+def test_requests_that_wait_for_each_other_on_the_link_prove_nothing() -> None:
+    """8 ms of sending: back to back for regular requests, in each other's way for others."""
+    ask = replace(ASK, wire_input_bytes=100_000, rate_hz=50.0)
+    verdicts = {
+        arrival: _verdicts(recommend(builders.model(), replace(ask, arrival=arrival), CLOUD_WINS))[
+            CLOUD
+        ]
+        for arrival in Arrival
+    }
+    assert verdicts == {Arrival.PERIODIC: True, Arrival.POISSON: None}
+
+
+def test_an_estimate_is_over_capacity_only_beyond_its_interval() -> None:
+    """20 ms, at most 5 times more or less: 50/s, from 10/s to 250/s."""
+    estimate = ComputeEstimate(0.02, 0.004, 0.1, Level.E6, Basis.CATALOGUE, "test", "")
+    sites = (EdgeSite("cpu", SiteTime(estimate=estimate)),)
+    environment = builders.environment(edges=sites)
+    found = {
+        rate: _verdicts(
+            recommend(builders.model(), replace(ASK, targets=(), rate_hz=rate), environment)
+        )[EDGE]
+        for rate in (5.0, 20.0, 100.0, 300.0)
+    }
+    assert found == {5.0: True, 20.0: None, 100.0: None, 300.0: False}
 
 
 def test_memory_can_be_limited_below_what_the_device_has() -> None:

@@ -128,7 +128,8 @@ def assumptions_of(
         found.append(
             Assumption(
                 "device cost",
-                "written off over 36 months, powered around the clock",
+                "written off over 36 months, powered "
+                + ("around the clock" if workload.active_ratio == 1 else "in the hours of work"),
                 "",
                 Basis.ASSUMED,
                 "straight line, the usual life of computers in accounting",

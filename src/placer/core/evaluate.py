@@ -32,6 +32,7 @@ from placer.core.legs import (
     cloud_share,
     edge_leg,
     fallback_leg,
+    link_load,
 )
 from placer.core.placement import (
     Cloud,
@@ -165,6 +166,10 @@ def _candidate(
         cloud_memory_bytes=None if cloud_measured is None else cloud_measured.peak_memory_bytes,
         model_bytes=model.n_bytes,
         capacity_hz=leg.capacity_hz,
+        link_load_ratios=(0.0, 0.0)
+        if workload.rate_hz is None or not uses_cloud
+        else link_load(environment.path, workload.rate_hz * share, up_bytes, down_bytes),
+        is_path_assumed=environment.fastest_path is not None,
         capacity_factor_90=max(
             uncertainty_factor(site.time) for site in (edge, cloud) if site is not None
         ),

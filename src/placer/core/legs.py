@@ -60,6 +60,11 @@ MAX_UTILISATION = 0.95
 """Shared instances are never planned busier: nearer to saturation the wait is not steady within
 the length of a simulation, and a burst takes for ever to work off."""
 MANY_SERVERS = 2000
+MAX_LINK_LOAD = 0.1
+"""Busier than this with irregular requests, waiting on the link is no longer small beside sending:
+at 0.1 the mean wait is 6 % of the time that sending takes (M/D/1: load / 2 / (1 - load))."""
+MAX_REGULAR_LINK_LOAD = 0.8
+"""Regular requests wait for each other only where sending one takes as long as their distance."""
 
 _NO_WAIT = np.zeros(1)
 
@@ -172,11 +177,10 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     mean_s = mean_service_s(time)
     capacity_hz = None if mean_s is None else 1 / mean_s
     queue = _queue(time, workload)
-    over = (
-        capacity_hz is not None
-        and workload.rate_hz is not None
-        and (workload.rate_hz >= capacity_hz)
-    )
+    over = surely_over = False
+    if capacity_hz is not None and workload.rate_hz is not None:
+        over = workload.rate_hz >= capacity_hz
+        surely_over = workload.rate_hz >= capacity_hz * uncertainty_factor(time)
     way = Way(service, queue=None if over else queue)
     composed = None
     if not over and (queue is not None or time.measurement is None):
@@ -188,7 +192,7 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     for target in workload.targets:
         if over:
             held = is_disturbed(time)
-            verdict = _over_capacity(target, may_claim_violated=not held)
+            verdict = _over_capacity(target, may_claim_violated=not held and surely_over)
         elif composed is None:
             verdict, held = judge_measured(time, target)
             if not workings.is_brief:
@@ -251,6 +255,7 @@ def _cloud_leg(
                 doubts=(
                     *_path_doubts(service, composed, path, target),
                     *_slow_end_doubts(time, demand_hz, instances or 1),
+                    *_link_doubts(path, workload, share, up_bytes, down_bytes),
                 ),
                 may_claim_violated=not is_disturbed(time),
             )
@@ -635,6 +640,51 @@ def _slow_end_doubts(time: SiteTime, demand_hz: float | None, servers: int) -> t
     if demand_hz * time.estimate.high_s < servers:
         return ()
     return ("at the slow end of the estimate more requests arrive than are served",)
+
+
+def link_load(
+    path: NetworkPath, rate_hz: float, up_bytes: int | None, down_bytes: int | None
+) -> tuple[float, float]:
+    """Return the share of the time in which one device's link is busy: usually, and when slow.
+
+    The busier of both directions, bodies alone; a rate or a size that is unknown counts nothing.
+    """
+
+    def busy(directions: tuple[tuple[int | None, float | None], ...]) -> float:
+        known = [rate_hz * size / rate for size, rate in directions if size and rate]
+        return max(known, default=0.0)
+
+    up_p5, down_p5 = path.uplink_p5_bytes_per_s, path.downlink_p5_bytes_per_s
+    return (
+        busy(((up_bytes, path.uplink_bytes_per_s), (down_bytes, path.downlink_bytes_per_s))),
+        busy(
+            (
+                (up_bytes, up_p5 or path.uplink_bytes_per_s),
+                (down_bytes, down_p5 or path.downlink_bytes_per_s),
+            )
+        ),
+    )
+
+
+def _link_doubts(
+    path: NetworkPath,
+    workload: Workload,
+    share: float,
+    up_bytes: int | None,
+    down_bytes: int | None,
+) -> tuple[str, ...]:
+    """Say where requests of a device wait for each other on its link: that is not modelled."""
+    if workload.rate_hz is None:
+        return ()
+    usual, slow = link_load(path, workload.rate_hz * share, up_bytes, down_bytes)
+    is_regular = workload.arrival is Arrival.PERIODIC and share == 1.0
+    load = slow if is_regular else usual
+    if load <= (MAX_REGULAR_LINK_LOAD if is_regular else MAX_LINK_LOAD):
+        return ()
+    return (
+        f"the link is busy {100 * load:.0f} % of the time: requests wait for each other on it, "
+        "which is not modelled",
+    )
 
 
 def _path_doubts(

@@ -70,6 +70,10 @@ class Case:
     cloud_memory_bytes: int | None
     model_bytes: int
     capacity_hz: float | None
+    link_load_ratios: tuple[float, float]
+    """Share of the time in which one device's link is busy: usually, and at its slow end."""
+    is_path_assumed: bool
+    """Nobody stated the network: its figures prove nothing."""
     capacity_factor_90: float
     """Multiplicative 90 % uncertainty of the capacity."""
     demand_hz: float | None
