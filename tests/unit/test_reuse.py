@@ -74,6 +74,7 @@ def test_evidence_of_another_site_that_was_measured_here_is_a_warning(
 def test_finding_on_evidence_of_another_model_names_the_file_once(tmp_path: Path) -> None:
     path = str(tmp_path / "other.json")
     Path(path).write_bytes(to_statement(ELSEWHERE, tool="t"))
-    _, (found,) = matching_evidence([path], builders.model(subjects=(("model.onnx", "c" * 64),)))
+    other = builders.model(subjects=(("model.onnx", "c" * 64),))
+    _, (found,) = matching_evidence([path], [other])
     assert found.location == path
     assert path not in found.message

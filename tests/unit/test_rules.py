@@ -15,6 +15,7 @@ from placer.core.finding import Effect
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
+from placer.core.variant import Agreement, Variant
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
 
@@ -389,8 +390,40 @@ def test_hours_scale_rent_requests_and_energy() -> None:
     assert after[EDGE] - device_usd == pytest.approx((before[EDGE] - device_usd) / 4)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "low", "high", "feasible"),
+    [
+        (None, 0.9, 0.95, True),
+        (0.99, 0.995, 1.0, True),
+        (0.99, 0.97, 0.998, None),
+        (0.99, 0.9, 0.95, False),
+        (0.99, None, None, None),
+        (None, None, None, True),
+    ],
+)
+def test_a_faster_variant_is_chosen_only_if_it_agrees(
+    wanted: float | None, low: float | None, high: float | None, feasible: bool | None
+) -> None:
+    """The variant takes 1 ms in place of 10 ms."""
+    found = None
+    if low is not None and high is not None:
+        found = Agreement((low + high) / 2, low, high, 300, 0.1)
+    variant = Variant("net-int8.onnx", "net-int8", builders.model(n_bytes=1_000_000), found)
+    environment = builders.environment(
+        edges=(builders.edge(0.01), replace(builders.edge(0.001), variant=variant)), clouds=()
+    )
+    ask = replace(ASK, min_agreement_ratio=wanted)
+    answer = recommend(builders.model(), ask, environment)
+    faster = f"{EDGE}~net-int8"
+    assert _verdicts(answer)[faster] is feasible
+    assert answer.decision.candidate == (faster if feasible else EDGE)
+    candidate = next(one for one in answer.candidates if one.id == faster)
+    assert candidate.variant == "net-int8.onnx"
+    assert candidate.agreement_ratio == (None if found is None else found.ratio)
+
+
 def test_every_rule_has_a_flip_or_a_test_of_its_own() -> None:
-    own = {"PLC103", "PLC403", "PLC601"}
+    own = {"PLC103", "PLC403", "PLC406", "PLC601"}
     assert {rule.id for rule in RULES} == {flip.rule for flip in FLIPS} | own
 
 

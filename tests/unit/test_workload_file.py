@@ -27,6 +27,8 @@ name: line
 title: A line
 model:
   path: models/net.onnx
+  variants: [models/net-int8.onnx]
+  min_agreement: 99%
   shapes: {x: [1, 3, 224, 224]}
   inputs: ../samples.npz
 latency: {p50: 10 ms, p99.9: 20 ms}
@@ -87,6 +89,7 @@ def test_a_file_can_say_everything(tmp_path: Path) -> None:
         fleet=20,
         active_ratio=0.25,
         throughput_hz=200.0,
+        min_agreement_ratio=0.99,
         budget_usd_per_month=500.0,
         memory_limit_bytes=2 * 10**9,
         power_limit_w=15.0,
@@ -101,6 +104,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     file = load_workload(full(tmp_path))
     near = f"{tmp_path}/"
     assert file.model == f"{near}models/net.onnx"
+    assert file.variants == (f"{near}models/net-int8.onnx",)
     assert file.inputs == f"{near}../samples.npz"
     assert file.device == f"{near}./box.yaml"
     assert file.clouds == ("aws-g6.xlarge@eu-north-1", f"{near}mine.yaml@here")
@@ -116,40 +120,41 @@ def test_the_least_file_asks_what_the_bare_command_asks(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "where", "message"),
     [
-        ("  rate: 5/s", "  rat: 5/s", "10:3", "unknown key 'rat' (did you mean 'rate'?)"),
-        ("latency:", "latncy:", "8:1", "unknown key 'latncy' (did you mean 'latency'?)"),
-        ("p99.9: 20 ms", "p99.9: 20", "8:23", "latency '20' has no unit"),
-        ("p50: 10 ms", "p101: 10 ms", "8:1", "percentile"),
-        ("p50: 10 ms", "p50: 30 ms", "8:1", "p50 never decides"),
-        ("p99.9: 20 ms", "p50.0: 20 ms", "8:1", "latency states p50 twice"),
-        ("rate: 5/s", "rate: 5 MB", "10:3", "unknown unit"),
-        ("rate: 5/s", "rate: 0/s", "10:3", "greater than zero"),
-        ("poisson", "poison", "11:3", "did you mean 'poisson'?"),
-        ("devices: 20", "devices: 0", "12:3", "devices '0'"),
-        ("devices: 20", "devices: many", "12:3", "devices 'many'"),
-        ("hours_per_day: 12", "hours_per_day: 25", "13:3", "hours_per_day '25'"),
-        ("throughput: 200/s", "throughput: 20/s", "15:1", "below the demand of 100/s"),
-        ("99.9%", "999%", "16:1", "not a ratio"),
-        ("must_work_offline: true", "must_work_offline: yes", "17:1", "neither true nor false"),
-        ("class: personal", "class: secret", "19:3", "class 'secret'"),
-        ("intermediate", "everything", "20:3", "may_leave 'everything'"),
-        ("[EU, eu-north-1]", "[EU, eu-nowhere-1]", "21:17", "unknown region 'eu-nowhere-1'"),
-        ("encryption: true", "encryption: false", "23:3", "personal data must be encrypted"),
-        ("80 KiB", "80", "24:1", "request_size '80' has no unit"),
-        ("500 USD/month", "500 EUR/month", "25:1", "unknown unit"),
-        ("objective: latency", "objective: speed", "26:1", "objective 'speed'"),
-        ("name: ./box.yaml", "name: rpi55", "27:10", "unknown device 'rpi55' (did you mean"),
-        ("lte_us", "lte_uk", "28:1", "unknown network 'lte_uk' (did you mean 'lte_us'?)"),
-        ("eu-north-1, mine", "eu-nowhere-9, mine", "29:10", "no offer in region"),
-        ("spinning: false", "spinning: 0", "31:53", "neither true nor false"),
-        ("[cpu]", "[cpuu]", "31:35", "cpuu"),
+        ("  rate: 5/s", "  rat: 5/s", "12:3", "unknown key 'rat' (did you mean 'rate'?)"),
+        ("latency:", "latncy:", "10:1", "unknown key 'latncy' (did you mean 'latency'?)"),
+        ("p99.9: 20 ms", "p99.9: 20", "10:23", "latency '20' has no unit"),
+        ("p50: 10 ms", "p101: 10 ms", "10:1", "percentile"),
+        ("p50: 10 ms", "p50: 30 ms", "10:1", "p50 never decides"),
+        ("p99.9: 20 ms", "p50.0: 20 ms", "10:1", "latency states p50 twice"),
+        ("rate: 5/s", "rate: 5 MB", "12:3", "unknown unit"),
+        ("rate: 5/s", "rate: 0/s", "12:3", "greater than zero"),
+        ("poisson", "poison", "13:3", "did you mean 'poisson'?"),
+        ("devices: 20", "devices: 0", "14:3", "devices '0'"),
+        ("devices: 20", "devices: many", "14:3", "devices 'many'"),
+        ("hours_per_day: 12", "hours_per_day: 25", "15:3", "hours_per_day '25'"),
+        ("throughput: 200/s", "throughput: 20/s", "17:1", "below the demand of 100/s"),
+        ("  variants: [models/net-int8.onnx]\n", "", "6:3", "min_agreement without variants"),
+        ("99.9%", "999%", "18:1", "not a ratio"),
+        ("must_work_offline: true", "must_work_offline: yes", "19:1", "neither true nor false"),
+        ("class: personal", "class: secret", "21:3", "class 'secret'"),
+        ("intermediate", "everything", "22:3", "may_leave 'everything'"),
+        ("[EU, eu-north-1]", "[EU, eu-nowhere-1]", "23:17", "unknown region 'eu-nowhere-1'"),
+        ("encryption: true", "encryption: false", "25:3", "personal data must be encrypted"),
+        ("80 KiB", "80", "26:1", "request_size '80' has no unit"),
+        ("500 USD/month", "500 EUR/month", "27:1", "unknown unit"),
+        ("objective: latency", "objective: speed", "28:1", "objective 'speed'"),
+        ("name: ./box.yaml", "name: rpi55", "29:10", "unknown device 'rpi55' (did you mean"),
+        ("lte_us", "lte_uk", "30:1", "unknown network 'lte_uk' (did you mean 'lte_us'?)"),
+        ("eu-north-1, mine", "eu-nowhere-9, mine", "31:10", "no offer in region"),
+        ("spinning: false", "spinning: 0", "33:53", "neither true nor false"),
+        ("[cpu]", "[cpuu]", "33:35", "cpuu"),
         ("title: A line", "name: again", "3:1", "the key 'name' is given twice (first in line 2)"),
-        ("  rate: 5/s", "\trate: 5/s", "10:1", "a tab in the indentation"),
+        ("  rate: 5/s", "\trate: 5/s", "12:1", "a tab in the indentation"),
         ("workload/v1", "workload/v2", "1:1", "schema 'placer/workload/v2'"),
         ("schema: placer/workload/v1\n", "", "1:1", "the key 'schema' is missing"),
         ("name: line\n", "", "1:1", "the key 'name' is missing"),
         ("schema:", "\ufeffschema:", "1:1", "a byte order mark"),
-        ("demand:\n", "demand: [1]\nx:\n", "9:1", "demand"),
+        ("demand:\n", "demand: [1]\nx:\n", "11:1", "demand"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place(
@@ -167,7 +172,7 @@ def test_what_is_wrong_is_told_with_its_place(
 def test_a_missing_site_file_is_told_with_its_place(tmp_path: Path) -> None:
     path = full(tmp_path)
     (tmp_path / "box.yaml").unlink()
-    with pytest.raises(PlacerError, match=r"w\.yaml:27:10: .*box\.yaml: no such file") as caught:
+    with pytest.raises(PlacerError, match=r"w\.yaml:29:10: .*box\.yaml: no such file") as caught:
         load_workload(path)
     assert caught.value.exit_code == 3
 

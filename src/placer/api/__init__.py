@@ -27,7 +27,7 @@ from placer.core.workload import Workload
 
 if TYPE_CHECKING:
     from placer.core.estimate import Recommendation
-    from placer.core.placement import SiteTime
+    from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.core.rules.rule import Failure
     from placer.files.workload import WorkloadFile
 
@@ -95,6 +95,7 @@ def recommend(
     device: str | None = None,
     network: str | None = None,
     clouds: Sequence[str] = (),
+    variants: Sequence[str] = (),
     evidence: Sequence[str] = (),
     measure: bool = True,
     options: MeasuringOptions | None = None,
@@ -115,6 +116,8 @@ def recommend(
     device, network, clouds
         Catalogue names or profile files; None or empty: this machine, an assumed fibre line, the
         cheapest CPU and the cheapest GPU offer.
+    variants
+        Other files of the model, quantised or smaller: each is a candidate of its own.
     evidence
         Evidence files or directories, each optionally as ``SITE=PATH``.
     measure
@@ -137,6 +140,7 @@ def recommend(
         model = model or file.model
         device, network = device or file.device, network or file.network
         clouds, evidence = clouds or file.clouds, evidence or file.evidence
+        variants = variants or file.variants
     if model is None:
         raise UsageError(
             "no model is named", hint="name it first, or with `model: path:` in the workload file"
@@ -158,21 +162,36 @@ def recommend(
             load_offers,
             load_path,
         )
+        from placer.api.variants import load_variants
         from placer.core import advise
         from placer.core.placement import Environment
         from placer.files import catalogue
         from placer.onnx_files.reader import read_model
 
         summary = read_model(model, shapes=dict(options.shapes or {}))
+        others = load_variants(
+            variants, summary, options, measure=measure, progress=progress, warn=warn
+        )
         site_device = device_here() if device is None else catalogue.load_device(device)
         path, fastest, possible = load_path(network)
         catalogue.check_regions(workload.regions)
-        records, findings = matching_evidence(evidence, summary)
+        runnable = (None, *others)
+        models = [summary, *(variant.model for variant in others)]
+        found, findings = matching_evidence(evidence, models)
+        records = tuple(record for of_model in found for record in of_model)
         offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
-        edges = edge_sites(
-            site_device, summary, workload, records, options, measure, today, spares, progress, warn
-        )
-        cloud_sites = tuple(cloud_site(offer, summary, records, edges, today) for offer in offers)
+        edges: tuple[EdgeSite, ...] = ()
+        cloud_sites: tuple[CloudSite, ...] = ()
+        for variant, one, own in zip(runnable, models, found, strict=True):
+            here = edge_sites(
+                *(site_device, one, workload, own, options, measure, today),
+                *(spares, progress, warn),
+                variant=variant,
+            )
+            edges += here
+            cloud_sites += tuple(
+                cloud_site(offer, one, own, here, today, variant=variant) for offer in offers
+            )
         check_named_eps(options, edges)
         check_all_used(records, site_device, offers)
         environment = Environment(
@@ -229,7 +248,7 @@ def measuring_failure(answer: Recommendation, named_eps: Sequence[str]) -> Findi
     failed = {
         candidate.sites[0].ep: found
         for candidate in answer.candidates
-        if candidate.placement == "edge"
+        if candidate.placement == "edge" and candidate.variant is None
         for found in candidate.findings
         if found.rule in ("PLC402", "PLC404") or (found.rule == "PLC401" and not candidate.stages)
     }

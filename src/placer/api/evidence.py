@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from placer.files.evidence import Evidence
 
 
+Records = tuple[tuple[str | None, "Evidence"], ...]
+"""(site, or None for this machine; evidence)."""
+
+
 def matching_evidence(
-    paths: Sequence[str], summary: ModelSummary
-) -> tuple[tuple[tuple[str | None, Evidence], ...], tuple[Finding, ...]]:
-    """Return (site, evidence) of this model, and findings on evidence of others."""
+    paths: Sequence[str], models: Sequence[ModelSummary]
+) -> tuple[tuple[Records, ...], tuple[Finding, ...]]:
+    """Return the records of each model, and findings on evidence of others."""
     from placer.files.evidence import read_evidence
 
-    records: list[tuple[str | None, Evidence]] = []
+    found: list[list[tuple[str | None, Evidence]]] = [[] for _ in models]
     findings = []
-    digests = sorted(digest for _, digest in summary.subjects)
-    shapes = {(spec.name, spec.shape) for spec in summary.inputs}
     for text in paths:
         named, separator, path = text.partition("=")
         if not separator or Path(text).exists():
@@ -33,12 +35,19 @@ def matching_evidence(
             raise UsageError(f"--evidence '{text}' names no file", hint="--evidence [SITE=]PATH")
         for record in read_evidence([path]):
             measurement = record.measurement
-            if sorted(digest for _, digest in measurement.subjects) != digests:
+            digests = sorted(digest for _, digest in measurement.subjects)
+            same = [
+                place
+                for place, model in enumerate(models)
+                if sorted(digest for _, digest in model.subjects) == digests
+            ]
+            shapes = {(spec.name, spec.shape) for spec in models[same[0] if same else 0].inputs}
+            if not same:
                 why = "of another model"
             elif set(measurement.input_shapes) != shapes:
                 why = "of other input shapes"
             else:
-                records.append((_site_label(named or record.site, record), record))
+                found[same[0]].append((_site_label(named or record.site, record), record))
                 continue
             findings.append(
                 Finding(
@@ -46,10 +55,17 @@ def matching_evidence(
                     Severity.WARNING,
                     Effect.NONE,
                     f"evidence {why} was left aside",
-                    f"measure it there: placer profile {summary.path} --save FILE",
+                    f"measure it there: placer profile {models[0].path} --save FILE",
                     record.path,
                 )
             )
+    for records in found:
+        _refuse_two_of_one(records)
+    return tuple(map(tuple, found)), tuple(findings)
+
+
+def _refuse_two_of_one(records: Sequence[tuple[str | None, Evidence]]) -> None:
+    """Raise UsageError where two files say what one site and execution provider takes."""
     seen: dict[tuple[str | None, str], str] = {}
     for site, record in records:
         key = (site, record.measurement.ep)
@@ -60,7 +76,6 @@ def matching_evidence(
                 hint="give the one that counts",
             )
         seen[key] = record.path
-    return tuple(records), tuple(findings)
 
 
 def _site_label(site: str | None, record: Evidence) -> str | None:

@@ -13,6 +13,7 @@ from placer.core.errors import MeasuringError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.runtime import parse_ep
+from placer.core.variant import Variant
 from placer.core.workload import Workload
 
 if TYPE_CHECKING:
@@ -130,8 +131,16 @@ def edge_sites(
     spares: Spares,
     progress: Say,
     warn: Say,
+    *,
+    variant: Variant | None = None,
 ) -> tuple[EdgeSite, ...]:
-    """Return the device with each execution provider: by evidence, measured now, or modelled."""
+    """Return the device with each execution provider: by evidence, measured now, or modelled.
+
+    Parameters
+    ----------
+    summary
+        What runs there: the model, or that of the variant.
+    """
     from placer.core.placement import EdgeSite
 
     if device.is_this_machine:
@@ -161,7 +170,7 @@ def edge_sites(
     elif not sites:
         eps = wanted or device.execution_providers[:1] or ("cpu",)
         sites = {ep: EdgeSite(ep, _modelled_time(device, summary, ep)) for ep in eps}
-    return tuple(sites.values())
+    return tuple(replace(site, variant=variant) for site in sites.values())
 
 
 def _unknown_time() -> SiteTime:
@@ -194,6 +203,8 @@ def cloud_site(
     records: Sequence[tuple[str | None, Evidence]],
     edges: Sequence[EdgeSite],
     today: datetime.date,
+    *,
+    variant: Variant | None = None,
 ) -> CloudSite:
     """Return an offer with its time: by evidence, else by its roofline."""
     from placer.core.placement import CloudSite
@@ -201,7 +212,8 @@ def cloud_site(
     names = {offer.name, offer.instance, f"{offer.name}@{offer.region}"}
     for site, record in records:
         if site in names:
-            return CloudSite(offer, time_of(record.measurement, record.path, today, is_here=False))
+            time = time_of(record.measurement, record.path, today, is_here=False)
+            return CloudSite(offer, time, variant=variant)
     refusal = next(
         (
             site.failure
@@ -210,7 +222,7 @@ def cloud_site(
         ),
         None,
     )
-    return CloudSite(offer, _modelled_time(offer, summary, offer.ep), refusal)
+    return CloudSite(offer, _modelled_time(offer, summary, offer.ep), refusal, variant)
 
 
 def check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> None:

@@ -91,7 +91,9 @@ schema: placer/workload/v1
 name: {name}
 model:
   path: {path}  # relative to this file
-{shapes}  # inputs: samples.npz  # real samples; without them inputs are generated
+{shapes}  # variants: [net-int8.onnx]  # other files of the same model
+  # min_agreement: 99%  # share of the answers in which a variant agrees with it
+  # inputs: samples.npz  # real samples; without them inputs are generated
 
 # Percentile of the request latency: the most that it may be.
 latency:

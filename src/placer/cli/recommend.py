@@ -114,6 +114,14 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Another file of the model, quantised or smaller; repeatable.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -281,6 +289,7 @@ def command(
         [
             *(path for path in (model, workload, device, network, inputs) if path is not None),
             *(cloud or ()),
+            *(variant or ()),
             *(text.partition("=")[2] or text for text in evidence or ()),
         ],
     )
@@ -301,6 +310,7 @@ def command(
             device=device,
             network=network,
             clouds=cloud or (),
+            variants=variant or (),
             evidence=evidence or (),
             measure=not no_measure,
             options=measuring,

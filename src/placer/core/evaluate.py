@@ -74,13 +74,21 @@ def evaluate(
                 option.id, Placement.EDGE, leg, site, None, model, workload, environment
             )
         case Cloud(cloud_site):
-            leg = cloud_leg(cloud_site, model, workload, environment, workings)
+            leg = cloud_leg(
+                cloud_site, _what_runs(cloud_site, model), workload, environment, workings
+            )
             return _candidate(
                 option.id, Placement.CLOUD, leg, None, cloud_site, model, workload, environment
             )
         case Fallback(edge_site, cloud_site, prefers_device):
             leg = fallback_leg(
-                edge_site, cloud_site, prefers_device, model, workload, environment, workings
+                edge_site,
+                cloud_site,
+                prefers_device,
+                _what_runs(cloud_site, model),
+                workload,
+                environment,
+                workings,
             )
             return _candidate(
                 option.id,
@@ -133,8 +141,14 @@ def _candidate(
 ) -> Candidate:
     device, offer = environment.device, None if cloud is None else cloud.offer
     uses_cloud = cloud is not None
-    up_bytes = (workload.wire_input_bytes or model.input_bytes) if uses_cloud else 0
-    down_bytes = model.output_bytes if uses_cloud else 0
+    up_bytes: int | None = 0
+    down_bytes: int | None = 0
+    if cloud is not None:
+        in_cloud = _what_runs(cloud, model)
+        up_bytes, down_bytes = (
+            workload.wire_input_bytes or in_cloud.input_bytes,
+            in_cloud.output_bytes,
+        )
     uplink_per_month = None
     requests = requests_per_month(workload)
     if requests is not None and up_bytes is not None:
@@ -142,9 +156,14 @@ def _candidate(
     money = _money(edge, cloud, leg, workload, environment, up_bytes, down_bytes, share)
     quality = _quality(edge, cloud)
     edge_measured = None if edge is None else edge.time.measurement
-    cloud_measured = None if cloud is None else cloud.time.measurement
     leaving = leaves(placement)
     edge_memory = None if edge_measured is None else edge_measured.peak_memory_bytes
+    variants = tuple(
+        dict.fromkeys(
+            site.variant for site in (edge, cloud) if site is not None and site.variant is not None
+        )
+    )
+    agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
@@ -162,9 +181,9 @@ def _candidate(
         answers_offline=answers_offline,
         availability=_availability(environment, edge, offer, answers_offline),
         nodes_by_ep=() if edge_measured is None else edge_measured.nodes_by_ep,
-        edge_memory_bytes=edge_memory,
-        cloud_memory_bytes=None if cloud_measured is None else cloud_measured.peak_memory_bytes,
-        model_bytes=model.n_bytes,
+        edge_memory_bytes=_needed_bytes(edge, model),
+        cloud_memory_bytes=_needed_bytes(cloud, model),
+        variants=variants,
         capacity_hz=leg.capacity_hz,
         link_load_ratios=(0.0, 0.0)
         if workload.rate_hz is None or not uses_cloud
@@ -207,12 +226,26 @@ def _candidate(
         costs=money.items,
         joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - share),
         peak_memory_bytes=edge_memory,
-        agreement_ratio=None,
+        agreement_ratio=min(agreements) if len(agreements) == len(variants) > 0 else None,
         leaves_device=leaving,
         quality=quality,
         findings=findings,
+        variant=" + ".join(one.path for one in variants) or None,
         spread=leg.spread,
     )
+
+
+def _what_runs(site: EdgeSite | CloudSite, model: ModelSummary) -> ModelSummary:
+    return model if site.variant is None else site.variant.model
+
+
+def _needed_bytes(site: EdgeSite | CloudSite | None, model: ModelSummary) -> int | None:
+    """Return the memory that a site needs: the measured peak, else the model's own size."""
+    if site is None:
+        return None
+    measured = site.time.measurement
+    peak_bytes = None if measured is None else measured.peak_memory_bytes
+    return peak_bytes or _what_runs(site, model).n_bytes
 
 
 def _least_usd_per_month(money: Money, cloud: CloudSite | None, leg: Leg) -> float:

@@ -264,7 +264,18 @@ def _cloud_leg(
 
     fleet = None
     if demand_hz is not None and mean_s is not None:
-        fleet = size_fleet(way_over(environment.path), mean_s, workload, share, workings)
+        fleet = size_fleet(
+            way_over(environment.path),
+            mean_s,
+            workload,
+            share,
+            workings,
+            # where only verdicts count and waiting cannot change them, it is not worked out
+            is_lost_enough=workings.is_brief
+            and share == 1.0
+            and environment.fastest_path is None
+            and not is_disturbed(time),
+        )
 
     def composed_over(path: NetworkPath) -> Composed:
         return _composed(replace(way_over(path), waits_s=_waits_of(fleet)), workload, workings)
@@ -327,7 +338,13 @@ def _waits_of(fleet: Fleet | None) -> FloatArray | None:
 
 
 def size_fleet(
-    way: Way, mean_s: float, workload: Workload, share: float, workings: Workings
+    way: Way,
+    mean_s: float,
+    workload: Workload,
+    share: float,
+    workings: Workings,
+    *,
+    is_lost_enough: bool = False,
 ) -> Fleet:
     """Find the fewest shared instances with which the targets are met.
 
@@ -341,6 +358,8 @@ def size_fleet(
         The requests' way without waiting.
     share
         Share of the fleet's requests that come here; with none, one instance stands by.
+    is_lost_enough
+        Where a target is violated without any waiting, stop at the fewest instances.
     """
     assert workload.rate_hz is not None
     if share == 0:
@@ -367,8 +386,12 @@ def size_fleet(
     fewest = max(1, math.ceil(load / MAX_UTILISATION))
     most = fewest + math.ceil(load) + 8
     found = None
-    if workload.targets and _is_met(replace(way, waits_s=_NO_WAIT), workload, workings):
-        found = _smallest(fewest, most, meets)
+    if workload.targets:
+        at_once = replace(way, waits_s=_NO_WAIT)
+        if is_lost_enough and _is_violated(at_once, workload, workings):
+            return Fleet(fewest, _NO_WAIT)
+        if _is_met(at_once, workload, workings):
+            found = _smallest(fewest, most, meets)
     instances = found or _smallest(fewest, most, waits_little) or most
     return Fleet(instances, waits_s(instances))
 
@@ -394,6 +417,14 @@ def _is_met(way: Way, workload: Workload, workings: Workings) -> bool:
     composed = _composed(way, workload, workings)
     return all(
         quantile(composed.at(target.percentile), CONFIDENCE) <= target.limit_s
+        for target in workload.targets
+    )
+
+
+def _is_violated(way: Way, workload: Workload, workings: Workings) -> bool:
+    composed = _composed(way, workload, workings)
+    return any(
+        quantile(composed.at(target.percentile), 1 - CONFIDENCE) > target.limit_s
         for target in workload.targets
     )
 

@@ -20,7 +20,7 @@ from placer.core.finding import Effect
 from placer.core.flips import Question, becomes, scale_rate, scale_rtt
 from placer.core.graph import ModelSummary
 from placer.core.legs import Workings
-from placer.core.placement import Environment, SiteTime
+from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.ranking import is_held_back
 from placer.core.transfer import draw_rtt_s
 from placer.core.units import format_percentile
@@ -121,7 +121,8 @@ def _inputs(
             f"the model on {'this device' if device.is_this_machine else device.name} ({edge.ep})",
             _measure_here(again)
             if device.is_this_machine
-            else f"placer profile {model.path} --site {device.name} --save {device.name}.json",
+            else f"placer profile {_file_of(edge, model)} --site {device.name} "
+            f"--save {device.name}.json",
             tuple(
                 (
                     workload,
@@ -144,7 +145,7 @@ def _inputs(
             times = tuple(_as_measured(share * limit_s) for share in RESULT_QUANTILES)
         yield _Input(
             f"the model on {name}: run this there, then add --evidence {name}.json",
-            f"placer profile {model.path} --site {name} --save {name}.json",
+            f"placer profile {_file_of(cloud, model)} --site {name} --save {name}.json",
             tuple(
                 (
                     workload,
@@ -272,7 +273,8 @@ def _by_findings(
         return NextMeasurement(
             f"the model on {last.name}",
             f"its time there is not measured; run this there, then add --evidence {last.name}.json",
-            f"placer profile {model.path} --site {last.name} --save {last.name}.json",
+            f"placer profile {best.variant or model.path} --site {last.name} "
+            f"--save {last.name}.json",
         )
     if best.quality is not None and best.quality.is_disturbed:
         return _when_quiet(best, again)
@@ -295,6 +297,10 @@ def _when_quiet(best: Candidate, again: str) -> NextMeasurement:
         "the measurement was disturbed: " + "; ".join(reasons),
         _fresh(again),
     )
+
+
+def _file_of(site: EdgeSite | CloudSite, model: ModelSummary) -> str:
+    return model.path if site.variant is None else site.variant.path
 
 
 def with_option(command: str, option: str, value: str) -> str:

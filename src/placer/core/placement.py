@@ -9,6 +9,7 @@ from placer.core.environment import Assumption, CloudOffer, Device, NetworkPath
 from placer.core.finding import Finding
 from placer.core.measurement import Measurement
 from placer.core.rules.rule import Failure
+from placer.core.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class EdgeSite:
     time: SiteTime
     failure: Failure | None = None
     """Why it could not be measured; None: it was, or it is modelled."""
+    variant: Variant | None = None
+    """What runs there; None: the model itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class CloudSite:
     time: SiteTime
     failure: Failure | None = None
     """The runtime is the same as here and refused the model here."""
+    variant: Variant | None = None
+    """What runs there; None: the model itself."""
 
     @property
     def ep(self) -> str:
@@ -60,8 +65,8 @@ class Edge:
 
     @property
     def id(self) -> str:
-        """``edge:cpu``."""
-        return f"edge:{self.site.ep}"
+        """``edge:cpu``, of a variant ``edge:cpu~net-int8``."""
+        return f"edge:{self.site.ep}{_mark(self.site.variant)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ class Cloud:
     def id(self) -> str:
         """``cloud:aws-g4dn.xlarge@us-east-1``."""
         offer = self.site.offer
-        return f"cloud:{offer.name}" + (f"@{offer.region}" if offer.region else "")
+        place = f"@{offer.region}" if offer.region else ""
+        return f"cloud:{offer.name}{place}{_mark(self.site.variant)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,12 @@ class Fallback:
     def id(self) -> str:
         """``fallback:prefer_device:cpu+aws-g4dn.xlarge@us-east-1``."""
         prefer = "prefer_device" if self.prefers_device else "prefer_cloud"
-        return f"fallback:{prefer}:{self.edge.ep}+{Cloud(self.cloud).id.removeprefix('cloud:')}"
+        ids = Edge(self.edge).id, Cloud(self.cloud).id
+        return f"fallback:{prefer}:{'+'.join(one.partition(':')[2] for one in ids)}"
+
+
+def _mark(variant: Variant | None) -> str:
+    return "" if variant is None else f"~{variant.name}"
 
 
 PlacementOption = Edge | Cloud | Fallback

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from placer.core.errors import UsageError, near_match
 from placer.core.measurement import SessionSettings
@@ -90,6 +90,10 @@ class RuntimeSession(Protocol):
 
     def nodes_by_ep(self) -> tuple[tuple[str, int], ...]:
         """Return (short EP name, nodes assigned to it), read back from the runtime."""
+        ...
+
+    def outputs(self) -> Mapping[str, Any]:
+        """Return what the model gives for every input sample: name -> array (samples, ...)."""
         ...
 
     def runs(self) -> tuple[Callable[[], object], ...]:

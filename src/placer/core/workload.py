@@ -94,6 +94,8 @@ class Workload:
     """Answers per second, of all devices together, that the placement must be able to give."""
     budget_usd_per_month: float | None = None
     """For the whole fleet."""
+    min_agreement_ratio: float | None = None
+    """Share of the answers in which a variant must agree with the model."""
     memory_limit_bytes: int | None = None
     """What the model may take of the device's memory."""
     power_limit_w: float | None = None

@@ -63,10 +63,23 @@ class ModelSpec(specs.Spec):
     """The model and what it is run on."""
 
     path: specs.Text | None = Field(default=None, description="ONNX file.")
+    variants: tuple[specs.Text, ...] = Field(
+        default=(), description="Other files of the same model: quantised, pruned, smaller."
+    )
+    min_agreement: specs.Ratio | None = Field(
+        default=None, description="Share of the answers in which a variant agrees with the model."
+    )
     shapes: Mapping[str, tuple[specs.Count, ...]] = Field(
         default={}, description="Shapes of inputs with symbolic dimensions."
     )
     inputs: specs.Text | None = Field(default=None, description=".npz file with real samples.")
+
+    @field_validator("min_agreement")
+    @classmethod
+    def _has_variants(cls, ratio: float | None, info: ValidationInfo) -> float | None:
+        if ratio is not None and not info.data.get("variants"):
+            raise problem("min_agreement without variants", "add `variants: [FILE]`")
+        return ratio
 
 
 class DemandSpec(specs.Spec):
@@ -248,6 +261,7 @@ class WorkloadSpec(specs.ProfileSpec):
             retention_limit_s=self.data.retention,
             must_work_offline=self.must_work_offline,
             availability_ratio=self.availability,
+            min_agreement_ratio=self.model.min_agreement,
             wire_input_bytes=self.request_size,
             rate_hz=self.demand.rate,
             arrival=self.demand.arrival or Arrival.PERIODIC,
@@ -278,6 +292,7 @@ class WorkloadFile:
     name: str
     workload: Workload
     model: str | None
+    variants: tuple[str, ...]
     shapes: Mapping[str, tuple[int, ...]]
     inputs: str | None
     device: str | None
@@ -320,6 +335,7 @@ def workload_file(spec: WorkloadSpec, document: Document) -> WorkloadFile:
         name=spec.name,
         workload=spec.to_core(),
         model=None if spec.model.path is None else near(spec.model.path),
+        variants=tuple(map(near, spec.model.variants)),
         shapes=dict(spec.model.shapes),
         inputs=None if spec.model.inputs is None else near(spec.model.inputs),
         device=None if spec.device.name is None else site(spec.device.name),

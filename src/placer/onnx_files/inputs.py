@@ -104,11 +104,18 @@ def _generated(model_path: str, inputs: Sequence[TensorSpec], seed: int) -> Inpu
     return Inputs(samples=samples, dtypes=tuple(dtypes), source=f"seed:{seed}")
 
 
-def load_inputs(path: str, inputs: Sequence[TensorSpec]) -> Inputs:
+def load_inputs(
+    path: str, inputs: Sequence[TensorSpec], *, most: int | None = MAX_SAMPLES
+) -> Inputs:
     """Read real samples from an .npz file.
 
     An array holds one sample, of the input's own shape, or several along a new first axis, or
     along the first axis of an input whose first dimension is 1.
+
+    Parameters
+    ----------
+    most
+        Samples to take at most; None: all.
 
     Raises
     ------
@@ -145,7 +152,7 @@ def load_inputs(path: str, inputs: Sequence[TensorSpec]) -> Inputs:
         )
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
     return Inputs(
-        samples={name: array[:MAX_SAMPLES] for name, array in samples.items()},
+        samples={name: array[:most] for name, array in samples.items()},
         dtypes=tuple(dtypes),
         source=f"samples:{digest}",
     )

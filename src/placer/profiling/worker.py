@@ -146,6 +146,16 @@ class Worker:
             "peak_memory_bytes": peak_memory_bytes(),
         }
 
+    def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Run every input sample once and write what the model gives to an .npz file."""
+        import numpy as np
+
+        assert self._session is not None
+        found = self._session.outputs()
+        # numbered: a name of the model may be no name for a file in an archive
+        np.savez(request["path"], **{str(place): found[name] for place, name in enumerate(found)})
+        return {"names": list(found)}
+
     def _timed(self, gap_s: float) -> int:
         run = self._runs[self._next]
         self._next = (self._next + 1) % len(self._runs)
@@ -178,7 +188,12 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         worker.load()
     answers.write(json.dumps({"ready": True}) + "\n")
     answers.flush()
-    operations = {"open": worker.open, "warm_up": worker.warm_up, "sample": worker.sample}
+    operations = {
+        "open": worker.open,
+        "warm_up": worker.warm_up,
+        "sample": worker.sample,
+        "outputs": worker.outputs,
+    }
     for line in requests:
         request = json.loads(line)
         try:

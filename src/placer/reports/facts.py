@@ -14,7 +14,6 @@ from placer.core.estimate import (
     Cost,
     Flip,
     Recommendation,
-    Site,
     Stage,
     StageKind,
     TargetVerdict,
@@ -333,7 +332,7 @@ def _compared(candidate: Candidate, targets: tuple[LatencyTarget, ...]) -> list[
     verdicts = {(t.percentile, t.limit_s): t for t in candidate.targets}
     return [
         ("verdict", _verdict_cell(candidate)),
-        ("runs on", Cell(_runs_on(candidate.sites))),
+        ("runs on", Cell(_runs_on(candidate))),
         *(
             (target_text(target), _judged(verdicts.get((target.percentile, target.limit_s))))
             for target in targets
@@ -363,13 +362,14 @@ def _verdict_cell(candidate: Candidate) -> Cell:
     return Cell(f"{mark(feasible)}{GLUE}{words[feasible]}", tone(feasible))
 
 
-def _runs_on(sites: tuple[Site, ...]) -> str:
+def _runs_on(candidate: Candidate) -> str:
     names = []
-    for site in sites:
+    for site in candidate.sites:
         ep = f" ({clean(site.ep)})" if site.ep else ""
         region = f" in {glued(clean(site.region))}" if site.region else ""
         names.append(f"{clean(site.name)}{region}{ep}")
-    return " + ".join(names) or UNKNOWN
+    variant = "" if candidate.variant is None else f", {clean(candidate.variant)}"
+    return (" + ".join(names) or UNKNOWN) + variant
 
 
 def _judged(target: TargetVerdict | None) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from placer.core.runtime import (
@@ -130,6 +130,20 @@ class OnnxRuntimeSession:
                 + ", ".join(counts)
             )
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def outputs(self) -> Mapping[str, Any]:
+        """Return what the model gives for every input sample: name -> array (samples, ...)."""
+        import numpy as np
+
+        names = [output.name for output in self._session.get_outputs()]
+        n_samples = len(next(iter(self._samples.values()))) if self._samples else 1
+        found = [
+            self._session.run(names, {name: array[index] for name, array in self._samples.items()})
+            for index in range(n_samples)
+        ]
+        return {
+            name: np.stack([given[place] for given in found]) for place, name in enumerate(names)
+        }
 
     def runs(self) -> tuple[Callable[[], object], ...]:
         """Return one callable per input sample.

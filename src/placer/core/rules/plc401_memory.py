@@ -19,7 +19,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
                 effect=Effect.VIOLATED,
             )
     if case.edge_ep is not None:
-        needed = case.edge_memory_bytes or case.model_bytes
+        needed = case.edge_memory_bytes
         found += _fits(case, case.device.name, needed, case.device.memory_bytes, "device")
         limit_bytes = case.workload.memory_limit_bytes
         if limit_bytes is not None and needed is not None and needed > limit_bytes:
@@ -31,7 +31,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
                 effect=Effect.VIOLATED,
             )
     if case.offer is not None:
-        needed = case.cloud_memory_bytes or case.model_bytes
+        needed = case.cloud_memory_bytes
         found += _fits(case, case.offer.name, needed, case.offer.memory_bytes, "instance")
     return found
 

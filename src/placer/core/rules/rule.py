@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from placer.core.environment import CloudOffer, Device, NetworkPath
 from placer.core.estimate import Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
+from placer.core.variant import Variant
 from placer.core.workload import Leaves, Workload
 
 _REMEDIES = {
@@ -66,9 +67,12 @@ class Case:
     availability: Availability
     nodes_by_ep: tuple[tuple[str, int], ...]
     edge_memory_bytes: int | None
-    """Peak memory of the model's process on the device."""
+    """Peak memory of the model's process on the device, or the model's size, the least it needs;
+    None: the model does not run there."""
     cloud_memory_bytes: int | None
-    model_bytes: int
+    """Likewise in the cloud."""
+    variants: tuple[Variant, ...]
+    """Other files of the model that run in this placement."""
     capacity_hz: float | None
     link_load_ratios: tuple[float, float]
     """Share of the time in which one device's link is busy: usually, and at its slow end."""

@@ -1,0 +1,73 @@
+"""PLC406: a variant does not answer as the model does."""
+
+from __future__ import annotations
+
+from placer.core.finding import Effect, Finding, Severity
+from placer.core.rules.rule import Case, Rule, finding
+from placer.core.variant import Variant
+
+_MEASURE = "give real samples, enough of them: --inputs SAMPLES.npz"
+
+
+def _check(case: Case) -> tuple[Finding, ...]:
+    return tuple(found for variant in case.variants for found in _judged(case, variant))
+
+
+def _judged(case: Case, variant: Variant) -> tuple[Finding, ...]:
+    wanted, agreement = case.workload.min_agreement_ratio, variant.agreement
+    if agreement is None:
+        return finding(
+            "PLC406",
+            case,
+            f"it is not known how often {variant.name} answers as the model does",
+            _MEASURE,
+            effect=Effect.NONE if wanted is None else Effect.UNPROVEN,
+            severity=Severity.WARNING,
+        )
+    said = (
+        f"{variant.name} answers as the model does in {_percent(agreement.ratio)} of "
+        f"{agreement.samples:,} samples"
+    )
+    if wanted is None:
+        return finding(
+            "PLC406",
+            case,
+            said,
+            "state what is enough: `model: min_agreement:` in the workload",
+            effect=Effect.NONE,
+        )
+    if agreement.low_ratio >= wanted:
+        return ()
+    if agreement.high_ratio < wanted:
+        return finding(
+            "PLC406",
+            case,
+            f"{said}, {_percent(wanted)} is asked",
+            "another variant, or the model itself",
+            effect=Effect.VIOLATED,
+        )
+    return finding(
+        "PLC406",
+        case,
+        f"{said}: with 95 % confidence {_percent(agreement.low_ratio)} to "
+        f"{_percent(agreement.high_ratio)}, {_percent(wanted)} is asked",
+        _MEASURE,
+        effect=Effect.UNPROVEN,
+    )
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.4g} %"
+
+
+RULE = Rule(
+    id="PLC406",
+    title="variant answers differently",
+    severity=Severity.ERROR,
+    what="How often a variant of the model (`--variant`) gives the answer of the model, on the "
+    "same real samples, against `model: min_agreement:` of the workload with 95 % confidence.",
+    why="A quantised model is fast, small, and sometimes wrong where the original is right.",
+    example="`min_agreement: 99%` and 290 of 300 samples agree: the variant is violated.",
+    fix="A better quantisation (calibrated, per channel), or the model itself.",
+    check=_check,
+)

@@ -1,0 +1,113 @@
+"""Variants of a model, and how often they answer as the model itself does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from placer.core.beta import binomial_cdf
+from placer.core.graph import ModelSummary
+
+SCALAR_TOLERANCE_RATIO = 0.01
+"""A single number agrees within this share of the largest one that the model gave."""
+CONFIDENCE = 0.95
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The share of answers in which a variant agrees with the model, on the same samples."""
+
+    ratio: float
+    low_ratio: float
+    """One-sided 95 % bound, as ``high_ratio``."""
+    high_ratio: float
+    samples: int
+    worst_difference: float
+    """The largest difference of any number that they gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Another file of the same model: quantised, pruned, smaller."""
+
+    path: str
+    """As typed."""
+    name: str
+    """What tells it from the others: the file's stem, or the path where two have the same."""
+    model: ModelSummary
+    agreement: Agreement | None = None
+    """With the model itself; None: not measured."""
+
+
+def agreement(model: Arrays, variant: Arrays) -> Agreement:
+    """Compare what a model and a variant of it gave for the same samples.
+
+    What is answered is the position of the highest number along an output's last axis, where it
+    has more than one; of a single number its value, within ``SCALAR_TOLERANCE_RATIO``; of
+    integers, booleans and text the value itself. A sample counts by the share of its answers that
+    agree, in the output where fewest do.
+
+    Parameters
+    ----------
+    model, variant
+        Output name -> array of shape (samples, *output shape), the same names and shapes.
+
+    Source of the bounds: Clopper and Pearson (1934) where each sample agrees or not; Hoeffding
+    (1963) where samples agree in part.
+    """
+    scores = np.minimum.reduce([_scores(model[name], variant[name]) for name in model])
+    count = len(scores)
+    ratio = float(scores.mean())
+    if np.isin(scores, (0.0, 1.0)).all():
+        low, high = _binomial_bounds(round(float(scores.sum())), count)
+    else:
+        margin = math.sqrt(math.log(1 / (1 - CONFIDENCE)) / (2 * count))
+        low, high = max(0.0, ratio - margin), min(1.0, ratio + margin)
+    differences = [
+        float(np.max(np.abs(model[name].astype(np.float64) - variant[name].astype(np.float64))))
+        for name in model
+        if model[name].dtype.kind == "f" and model[name].size
+    ]
+    return Agreement(ratio, low, high, count, max(differences, default=0.0))
+
+
+def _scores(model: npt.NDArray[np.generic], variant: npt.NDArray[np.generic]) -> np.ndarray:
+    """Return, for each sample, the share of its answers that agree."""
+    if model.dtype.kind == "f" and model.ndim > 1 and model.shape[-1] > 1:
+        same = np.argmax(model, axis=-1) == np.argmax(variant, axis=-1)
+    elif model.dtype.kind == "f":
+        expected = model.astype(np.float64)
+        allowed = SCALAR_TOLERANCE_RATIO * np.max(np.abs(expected), initial=0.0)
+        same = np.abs(expected - variant.astype(np.float64)) <= allowed
+    else:
+        same = model == variant
+    return np.asarray(np.asarray(same, dtype=np.float64).reshape(len(model), -1).mean(axis=1))
+
+
+def _binomial_bounds(agreeing: int, count: int) -> tuple[float, float]:
+    """Return the one-sided 95 % bounds of a probability by bisecting the distribution."""
+    tail = 1 - CONFIDENCE
+
+    def found(*, is_below: bool) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = (low + high) / 2
+            if is_below:
+                # the lowest probability that gives so many or more in 1 of 20 cases
+                inside = 1 - binomial_cdf(agreeing - 1, count, middle) >= tail
+                low, high = (low, middle) if inside else (middle, high)
+            else:
+                inside = binomial_cdf(agreeing, count, middle) >= tail
+                low, high = (middle, high) if inside else (low, middle)
+        return (low + high) / 2
+
+    return (
+        0.0 if agreeing == 0 else found(is_below=True),
+        1.0 if agreeing == count else found(is_below=False),
+    )
