@@ -38,7 +38,7 @@ PURE_STDLIB = {
 }
 """What the core may use: no file, clock, environment, process, network, log or global chance."""
 
-CORE_THIRD_PARTY = {"numpy", "scipy"}
+CORE_THIRD_PARTY = {"numpy"}
 CLI_THIRD_PARTY = {"typer"}
 """Other rings may use every other dependency; the package itself none."""
 

@@ -64,7 +64,7 @@ def _examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {
             name: importlib.metadata.version(name)
-            for name in ("numpy", "scipy", "onnx", "pydantic")
+            for name in ("numpy", "onnx", "pydantic")
         },
         "runtime": inventory.runtime,
         "distributions": dict(inventory.distributions),
