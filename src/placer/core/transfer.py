@@ -1,8 +1,8 @@
 """Time to move a request and its answer over a network path.
 
 Inference requests are short flows: whether the connection is new, idle or warm decides more
-than bandwidth does. The closed form below was compared with loss-free CUBIC requests measured on Linux
-6.1 behind netem: docs/network.md has the errors. Loss and BBR pacing are not modelled: see
+than bandwidth does. The closed form below was compared with loss-free CUBIC requests measured on
+Linux 6.1 behind netem: docs/network.md has the errors. Loss and BBR pacing are not modelled: see
 `weaknesses`.
 """
 
