@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from placer.cli import main
 from placer.cli.app import COMMANDS
+from tests import pages
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -43,6 +45,53 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
         if not target.startswith(("http://", "https://")):
             assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_linked_from_another() -> None:
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text())
+        if page.parent / target != page
+    }
+    assert set(PAGES) <= linked | {ROOT / "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("page", "line"),
+    [(page.name, line) for page in PAGES for line in pages.commands(page.read_text())],
+)
+def test_every_command_and_option_of_a_page_is_known(
+    page: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*shlex.split(line)[1:], "--help"]) == 0, page
+
+
+def _python_blocks() -> list[tuple[str, str, str]]:
+    """Return (page, code, what it prints) of the blocks that a text block follows."""
+    pattern = re.compile(r"^```python\n(.*?)^```\n```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+    return [
+        (page.stem, code, text)
+        for page in PAGES
+        if page.stem != "json"  # its block reads what a command wrote
+        for code, text in pattern.findall(page.read_text())
+    ]
+
+
+@pytest.mark.parametrize(("page", "code", "text"), _python_blocks())
+def test_python_block_of_a_page_prints_what_it_says(
+    page: str, code: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "examples" / "01_digits" / "digits.onnx", tmp_path / "model.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert pages.printed_by(code) == text, page
+
+
+def test_every_python_block_is_run() -> None:
+    for page in PAGES:
+        blocks = len(pages.blocks(page.read_text(), "python"))
+        run = sum(name == page.stem for name, _, _ in _python_blocks())
+        assert blocks == (1 if page.stem in ("README", "json") else run), page.name
 
 
 def test_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

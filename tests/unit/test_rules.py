@@ -357,6 +357,14 @@ def test_requests_that_wait_for_each_other_on_the_link_prove_nothing() -> None:
     assert verdicts == {Arrival.PERIODIC: True, Arrival.POISSON: None}
 
 
+def test_overflow_that_waits_on_the_link_proves_nothing_either() -> None:
+    """A device of 8 ms at 150 a second sends what it cannot take: the link is busy with it."""
+    ask = replace(ASK, wire_input_bytes=100_000, rate_hz=150.0, arrival=Arrival.POISSON)
+    answer = recommend(builders.model(), ask, builders.environment(edges=(builders.edge(0.008),)))
+    fallback = "fallback:prefer_device:cpu+aws-g4dn.xlarge@us-east-1"
+    assert _verdicts(answer)[fallback] is None
+
+
 def test_an_estimate_is_over_capacity_only_beyond_its_interval() -> None:
     """20 ms, at most 5 times more or less: 50/s, from 10/s to 250/s."""
     estimate = ComputeEstimate(0.02, 0.004, 0.1, Level.E6, Basis.CATALOGUE, "test", "")

@@ -63,8 +63,7 @@ def _examine() -> dict[str, Any]:
         "placer": __version__,
         "python": platform.python_version(),
         "packages": {
-            name: importlib.metadata.version(name)
-            for name in ("numpy", "onnx", "pydantic")
+            name: importlib.metadata.version(name) for name in ("numpy", "onnx", "pydantic")
         },
         "runtime": inventory.runtime,
         "distributions": dict(inventory.distributions),

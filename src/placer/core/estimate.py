@@ -169,7 +169,7 @@ class Candidate:
     bytes_down: int | None
     uplink_bytes_per_month: float | None
     capacity_hz: float | None
-    """Requests per second that one instance or device can serve."""
+    """Requests per second that all devices and planned instances together can serve."""
     instances: int | None
     """Cloud instances that the demand needs; None: no demand stated, or unknown."""
     usd_per_month: float | None

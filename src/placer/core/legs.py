@@ -484,7 +484,17 @@ def fallback_leg(
         targets = []
         held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
-            doubts = [*_path_doubts(in_cloud.way.service, mixed, environment.path, target)]
+            doubts = [
+                *_path_doubts(in_cloud.way.service, mixed, environment.path, target),
+                *_slow_end_doubts(cloud.time, in_cloud.demand_hz, in_cloud.instances or 1),
+                *_link_doubts(
+                    environment.path,
+                    workload,
+                    share,
+                    in_cloud.way.up_bytes,
+                    in_cloud.way.down_bytes,
+                ),
+            ]
             shortage = way.service.shortage(target.percentile, target.limit_s)
             if shortage:
                 doubts.append(shortage)
@@ -776,7 +786,7 @@ def _doubts_of_time(time: SiteTime, where: str) -> tuple[str, ...]:
         return ()
     if time.estimate is None:
         return (f"nothing tells how fast the model runs on {where} (E7): {time.source}",)
-    factor = (time.estimate.high_s / time.estimate.low_s) ** 0.5
-    return (
-        f"the time on {where} is an estimate of level {time.estimate.level} (×/÷ {factor:.2g})",
-    )
+    above = f"{time.estimate.high_s / time.estimate.median_s:.2g}"
+    below = f"{time.estimate.median_s / time.estimate.low_s:.2g}"
+    spread = f"×/÷ {above}" if above == below else f"×{above}, ÷{below}"
+    return (f"the time on {where} is an estimate of level {time.estimate.level} ({spread})",)

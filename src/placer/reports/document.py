@@ -100,8 +100,11 @@ class TensorPart(_Part):
     """One input or output of the model."""
 
     name: str
+    """As the model has it."""
     dtype: str
+    """``float32``, ``int64``, ..."""
     shape: tuple[int, ...]
+    """With the shapes that were asked for."""
     n_bytes: int | None = Field(alias="bytes")
     """Size of the raw tensor; null where the element size varies."""
 
@@ -112,13 +115,17 @@ class ModelPart(_Part):
     path: str
     """As typed."""
     sha256: str
+    """Of the model file."""
     n_bytes: int = Field(alias="bytes")
     """File and external data."""
     parameters: int
+    """Numbers in its weights."""
     flops: int | None
     """Floating-point operations of one inference; null if an operator is unknown."""
     inputs: tuple[TensorPart, ...]
+    """In the order of the model."""
     outputs: tuple[TensorPart, ...]
+    """In the order of the model."""
     unknown_operators: tuple[str, ...]
     """Operator types whose work is not known."""
 
@@ -127,13 +134,16 @@ class TargetPart(_Part):
     """The percentile of the request latency must be at most the limit."""
 
     percentile: Percentile
+    """0.99 is p99."""
     limit_s: Limit
+    """The most that it may be."""
 
 
 class DecisionPart(_Part):
     """Where the model should run."""
 
     placement: Placement
+    """``none``: every candidate violates something."""
     family: Literal["edge", "cloud", "hybrid", "none"] = Field(
         validation_alias=_FAMILY_PATHS, serialization_alias="class"
     )
@@ -143,6 +153,7 @@ class DecisionPart(_Part):
     feasible: bool | None
     """True: all rules pass and all targets are met; null: something is unproven."""
     reason: str
+    """One sentence: where, how sure, why."""
 
 
 class SitePart(_Part):
@@ -151,11 +162,15 @@ class SitePart(_Part):
     tier: int
     """0 is the device."""
     name: str
+    """Device, or offer of the catalogue."""
     device: str
+    """What it is, for people."""
     ep: str | None
     """Execution provider."""
     options: str | None
+    """Session settings, as threads and spinning; null: not measured."""
     region: str | None
+    """Of a cloud offer; null: the device, or its source does not say."""
     nodes_by_ep: NodesByEp
     """Nodes of the model that ran on each execution provider, read back from the runtime."""
 
@@ -164,17 +179,24 @@ class LatencyPart(_Part):
     """Quantiles of the request latency, in seconds; null is not finite."""
 
     p50_s: Number = Field(alias="p50")
+    """Median."""
     p90_s: Number = Field(alias="p90")
+    """90th percentile."""
     p95_s: Number = Field(alias="p95")
+    """95th percentile."""
     p99_s: Number = Field(alias="p99")
+    """99th percentile."""
     mean_s: Number = Field(alias="mean")
+    """Mean."""
 
 
 class TargetVerdictPart(_Part):
     """One target judged for one candidate."""
 
     percentile: Percentile
+    """As in the targets of the answer."""
     limit_s: Limit
+    """As in the targets of the answer."""
     value_s: OptionalNumber
     """Estimate of the quantile."""
     low_s: OptionalNumber
@@ -182,44 +204,61 @@ class TargetVerdictPart(_Part):
     high_s: OptionalNumber
     """Upper confidence bound; null: the samples give none."""
     verdict: Verdict
+    """On this target."""
     probability: OptionalNumber
     """Probability that the target holds, over the uncertainty of the inputs."""
     reason: str
+    """Why the verdict is what it is, with what is missing."""
 
 
 class StagePart(_Part):
     """One part of the latency."""
 
     kind: StageKind
+    """What the time is spent on."""
     site: str | None
+    """Where; null: on the way."""
     path: str | None
+    """Name of the network; null: no transfer."""
     p50_s: Number
+    """Median of this part."""
     p99_s: Number
+    """99th percentile of this part; those of the parts do not add up."""
     basis: Basis
+    """Of this part."""
     source: str
+    """Where the figures come from."""
 
 
 class CutPart(_Part):
     """What crosses between the parts of a split model."""
 
     tensors: tuple[str, ...]
+    """Names of the tensors that cross."""
     bytes: int
+    """Of all of them, for one request."""
 
 
 class QualityPart(_Part):
     """Trust in the measurement behind a candidate."""
 
     is_disturbed: bool = Field(alias="disturbed")
+    """Whether it was disturbed: then it proves ``met`` at most."""
     reasons: tuple[str, ...]
+    """What disturbed it; empty: it was quiet."""
 
 
 class FindingPart(_Part):
     """One statement of one rule, with what to do about it."""
 
     rule: str
+    """Id of the rule: ``placer rules explain ID``."""
     severity: SeverityLabel
+    """How bad it is."""
     message: str
+    """What was found."""
     remedy: str
+    """What to do about it."""
     location: str | None
     """Candidate id, path:line:column, or null for the whole answer."""
     effect: Effect
@@ -234,6 +273,7 @@ class CostPart(_Part):
     usd_per_month: OptionalNumber
     """For the whole fleet; null: the price or the demand is not known."""
     price: OptionalNumber
+    """Null: not known."""
     price_unit: str
     """USD (each device), USD/kWh, USD/h (each instance) or USD/byte."""
     region: str | None
@@ -241,13 +281,17 @@ class CostPart(_Part):
     as_of: str | None
     """Date or version of the price."""
     source: str
+    """Of the price; empty: not known."""
 
 
 class CandidatePart(_Part):
     """One placement with everything that is known about it."""
 
     id: str
+    """``edge:EP``, ``cloud:OFFER@REGION`` or ``fallback:PREFERENCE:EP+OFFER@REGION``; ``~NAME``
+    after a site marks a variant of the model."""
     placement: CandidatePlacement
+    """Kind of the placement; splits and cascades are for later versions."""
     family: Literal["edge", "cloud", "hybrid"] = Field(
         validation_alias=_FAMILY_PATHS, serialization_alias="class"
     )
@@ -266,19 +310,28 @@ class CandidatePart(_Part):
     why_not: str | None
     """Why it is not the decision; null for the decision itself."""
     variant: str | None
+    """Path of the variant of the model that runs there, as typed; null: the model itself."""
     sites: tuple[SitePart, ...]
+    """The device first."""
     latency: LatencyPart | None = Field(alias="latency_s")
+    """Null: unknown, or known from below only."""
     targets: tuple[TargetVerdictPart, ...]
+    """In the order of the answer's targets."""
     stages: tuple[StagePart, ...]
+    """What the latency is made of, as far as it is known."""
     bytes_up: int | None
-    """Bytes on the wire per request, from the device."""
+    """Body of one request, from the device; 0: nothing is sent, null: unknown."""
     bytes_down: int | None
+    """Body of its answer; 0: nothing is sent, null: unknown."""
     uplink_bytes_per_month: OptionalNumber
+    """Of all devices together; null: no rate is stated, or unknown."""
     capacity_hz: OptionalNumber
-    """Requests per second that one instance or device can serve."""
+    """Requests per second that all devices and all planned instances together can serve; of one of
+    each where no rate is stated."""
     instances: int | None
     """Cloud instances that the demand needs."""
     usd_per_month: OptionalNumber
+    """For the whole fleet, all ``costs`` added; null: one of them is unknown."""
     usd_per_million: OptionalNumber
     """USD per million requests."""
     costs: tuple[CostPart, ...] = ()
@@ -286,41 +339,60 @@ class CandidatePart(_Part):
     joules: OptionalNumber
     """Energy of the device per request."""
     peak_memory_bytes: int | None
+    """Of the process on the device, as measured; null: not measured."""
     agreement_ratio: OptionalNumber
+    """Share of the answers in which the variant agrees with the model; null: no variant, or not
+    compared."""
     leaves_device: Leaves
     """The most revealing thing that leaves the device."""
     cut: CutPart | None = None
     """Null unless the model is split."""
     quality: QualityPart | None
+    """Null: nothing was measured."""
     findings: tuple[FindingPart, ...]
+    """Of this candidate."""
 
 
 class FlipPart(_Part):
     """The value of one parameter at which the decision changes."""
 
     parameter: str
+    """Which input of the question."""
     unit: str
+    """Of ``now`` and ``at``; empty for a word."""
     now: Number | str
+    """Its value in the question."""
     at: Number | str
+    """Where the decision changes: the middle of a bracket at most 1 % wide, or a word."""
     becomes: str
+    """Id of the candidate that is chosen beyond it; ``unproven``: something is best and not proven;
+    ``none``: every candidate violates something."""
 
 
 class NextMeasurementPart(_Part):
     """What to measure next, and how."""
 
     what: str
+    """The input to measure."""
     why: str
+    """How it would change the decision."""
     command: str
+    """The command to run."""
 
 
 class AssumptionPart(_Part):
     """An input that nobody stated, and what was taken instead."""
 
     name: str
+    """Which input."""
     value: str
+    """What was taken."""
     unit: str
+    """Of the value; may be empty."""
     basis: Basis
+    """Of the value."""
     source: str
+    """Why this value, and from where."""
 
 
 class RecommendationDocument(_Part):
@@ -332,11 +404,15 @@ class RecommendationDocument(_Part):
     """Name and version of this format."""
     model: ModelPart
     targets: tuple[TargetPart, ...]
+    """What the latency must keep; empty: no target was set."""
     decision: DecisionPart
     candidates: tuple[CandidatePart, ...]
     """Ascending by rank."""
     flips: tuple[FlipPart, ...]
+    """The nearest values at which the decision changes; empty: none was found."""
     next_measurement: NextMeasurementPart | None
+    """What would most often change the decision; null: nothing that is not measured."""
     findings: tuple[FindingPart, ...]
     """Findings on the whole answer; those of one candidate stay with it."""
     assumptions: tuple[AssumptionPart, ...]
+    """What nobody stated."""

@@ -124,16 +124,21 @@ class ComparisonDocument(_Part):
     a: SidePart
     b: SidePart
     is_same_model: bool = Field(alias="same_model")
+    """Whether the files have the same digests."""
     is_worse: bool = Field(alias="worse")
     """A verdict worsened, or B is slower: exit code 1."""
     reason: str
+    """One sentence."""
     decision: DecisionChangePart | None
     """Null: evidence, which decides nothing."""
     items: tuple[ItemPart, ...]
     """In the order of A."""
     only_in_a: tuple[str, ...]
+    """Ids of items that B does not have."""
     only_in_b: tuple[str, ...]
+    """Ids of items that A does not have."""
     differences: tuple[DifferencePart, ...]
+    """What else is not the same."""
 
 
 def to_json(comparison: Comparison) -> str:
