@@ -23,8 +23,8 @@ import numpy as np
 from placer.core.advise import recommend
 from placer.core.evaluate import rank_all
 from placer.core.flips import becomes, parameters
-from placer.core.legs import Workings
 from placer.core.placement import Environment
+from placer.core.workings import Workings
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Workload
 from tests import builders
 

@@ -21,8 +21,8 @@ import numpy as np
 from bench.flips import random_question
 from placer.core.evaluate import rank_all
 from placer.core.flips import becomes
-from placer.core.legs import Workings
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
+from placer.core.workings import Workings
 from placer.core.workload import Workload
 from placer.files.evidence import from_statement, to_statement
 from placer.profiling.machine import usable_cores

@@ -15,8 +15,8 @@ from placer.core.compute import (
     factor_90,
 )
 from placer.core.environment import ChipClass, Roofline
+from placer.core.fleet import MAX_UTILISATION
 from placer.core.latency import MANY_DEVICES, QUEUED_REQUESTS
-from placer.core.legs import MAX_UTILISATION
 from placer.core.units import HOURS_PER_MONTH
 from placer.files import catalogue
 from placer.files.specs import ComputeSpec

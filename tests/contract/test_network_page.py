@@ -9,8 +9,8 @@ from functools import cache
 import numpy as np
 
 from placer.api.sites import DEFAULT_NETWORK, FASTEST_NETWORK, POSSIBLE_NETWORKS
+from placer.core.doubts import MAX_LINK_LOAD, MAX_REGULAR_LINK_LOAD
 from placer.core.environment import NetworkPath
-from placer.core.legs import MAX_LINK_LOAD, MAX_REGULAR_LINK_LOAD
 from placer.core.transfer import (
     INITIAL_WINDOW_SEGMENTS,
     MAX_WINDOW_SEGMENTS,

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from placer.core.advise import recommend
+from placer.core.fleet import MAX_UTILISATION, size_fleet
 from placer.core.latency import ServiceDraws, Way, queue_waits_s
-from placer.core.legs import MAX_UTILISATION, Workings, size_fleet
 from placer.core.queueing import single_server_waits_s, waits_s
+from placer.core.workings import Workings
 from placer.core.workload import Arrival, LatencyTarget, Workload
 from tests import builders
 

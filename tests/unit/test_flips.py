@@ -11,8 +11,8 @@ from placer.core.environment import Basis
 from placer.core.estimate import Flip, Recommendation
 from placer.core.evaluate import rank_all
 from placer.core.flips import NONE, becomes, parameters
-from placer.core.legs import Workings
 from placer.core.placement import CloudSite, Environment, SiteTime
+from placer.core.workings import Workings
 from placer.core.workload import DataClass, LatencyTarget, Workload
 from tests import builders
 

@@ -11,8 +11,8 @@ import pytest
 from placer.core.estimate import Candidate, Spread
 from placer.core.evaluate import rank_all
 from placer.core.latency import SPREAD_POINTS, spread_of
-from placer.core.legs import Workings
 from placer.core.placement import SiteTime
+from placer.core.workings import Workings
 from placer.core.workload import Arrival, LatencyTarget, Workload
 from tests import builders
 

@@ -10,10 +10,10 @@ from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.flips import find_flips
 from placer.core.graph import ModelSummary
-from placer.core.legs import Workings
 from placer.core.next_measurement import next_measurement
 from placer.core.placement import Environment
 from placer.core.wording import decide, why_not
+from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
 __all__ = ["evaluate", "recommend"]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
+from placer.core.doubts import link_load
 from placer.core.environment import Basis, CloudOffer, Device
 from placer.core.estimate import (
     Candidate,
@@ -27,12 +28,10 @@ from placer.core.latency import (
 from placer.core.legs import (
     VERDICT_ORDER,
     Leg,
-    Workings,
     cloud_leg,
     cloud_share,
     edge_leg,
     fallback_leg,
-    link_load,
 )
 from placer.core.placement import (
     Cloud,
@@ -47,6 +46,7 @@ from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
+from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
 _BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUMED)

@@ -15,9 +15,9 @@ from placer.core.environment import CloudOffer, NetworkPath
 from placer.core.estimate import Candidate, Flip
 from placer.core.evaluate import rank_all
 from placer.core.graph import ModelSummary
-from placer.core.legs import Workings
 from placer.core.placement import Environment
 from placer.core.units import format_percentile
+from placer.core.workings import Workings
 from placer.core.workload import DataClass, LatencyTarget, Workload
 
 STEPS = (1.25, 2.0, 5.0, 30.0, 1000.0)

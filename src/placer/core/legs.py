@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
 
 import numpy as np
 
+from placer.core.doubts import (
+    doubt_assumed_path,
+    doubts_of_time,
+    idle_doubts,
+    link_doubts,
+    path_doubts,
+    slow_end_doubts,
+)
 from placer.core.environment import Basis, NetworkPath
 from placer.core.estimate import (
     Latency,
@@ -18,9 +23,9 @@ from placer.core.estimate import (
     TargetVerdict,
     Verdict,
 )
+from placer.core.fleet import Fleet, instances_for, size_fleet
 from placer.core.graph import ModelSummary
 from placer.core.latency import (
-    CONFIDENCE,
     DRAWS,
     Composed,
     ServiceDraws,
@@ -33,7 +38,6 @@ from placer.core.latency import (
     mean_service_s,
     overflow_share,
     probability_of,
-    queue_waits_s,
     segments_of,
     spread_of,
     spread_over,
@@ -47,26 +51,9 @@ from placer.core.placement import (
 )
 from placer.core.queueing import FloatArray
 from placer.core.sequential import quantile
-from placer.core.transfer import lower_bound_known, weaknesses
-from placer.core.units import (
-    format_duration,
-    format_percentile,
-)
+from placer.core.transfer import lower_bound_known
+from placer.core.workings import Workings, composed_way, demand_key, percentiles_of
 from placer.core.workload import Arrival, LatencyTarget, Workload
-
-T = TypeVar("T")
-
-MAX_UTILISATION = 0.95
-"""Shared instances are never planned busier: nearer to saturation the wait is not steady within
-the length of a simulation, and a burst takes for ever to work off."""
-MANY_SERVERS = 2000
-MAX_LINK_LOAD = 0.1
-"""Busier than this with irregular requests, waiting on the link is no longer small beside sending:
-at 0.1 the mean wait is 6 % of the time that sending takes (M/D/1: load / 2 / (1 - load))."""
-MAX_REGULAR_LINK_LOAD = 0.8
-"""Regular requests wait for each other only where sending one takes as long as their distance."""
-
-_NO_WAIT = np.zeros(1)
 
 VERDICT_ORDER = (Verdict.MET, Verdict.UNPROVEN, Verdict.VIOLATED)
 """Best first."""
@@ -90,42 +77,9 @@ class Leg:
     spread: Spread | None = None
 
 
-class Workings:
-    """What was worked out for one model and its sites; questions that differ in one input share it.
-
-    Parameters
-    ----------
-    is_brief
-        Only verdicts, money and findings are wanted: no stages, no probabilities, no spread.
-    """
-
-    def __init__(self, *, is_brief: bool = False) -> None:
-        self.is_brief = is_brief
-        self._services: dict[int, tuple[SiteTime, ServiceDraws]] = {}
-        self._found: dict[tuple[object, ...], object] = {}
-
-    def brief(self) -> Workings:
-        """Return workings that share the draws, for many questions of which verdicts count."""
-        other = Workings(is_brief=True)
-        other._services = self._services
-        return other
-
-    def service(self, time: SiteTime) -> ServiceDraws:
-        """Return the draws of a site's time."""
-        if id(time) not in self._services:
-            self._services[id(time)] = (time, ServiceDraws(time))  # keeps the id taken
-        return self._services[id(time)][1]
-
-    def once(self, key: tuple[object, ...], work: Callable[[], T]) -> T:
-        """Return the result of some work, done once for the same key."""
-        if key not in self._found:
-            self._found[key] = work()
-        return cast("T", self._found[key])
-
-
 def edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     """Judge the device alone: by its samples, with a queue where requests can meet."""
-    key = ("edge", id(site.time), site.ep, *_demand(workload), workload.targets)
+    key = ("edge", id(site.time), site.ep, *demand_key(workload), workload.targets)
     return workings.once(key, lambda: _edge_leg(site, workload, workings))
 
 
@@ -154,21 +108,13 @@ def cloud_leg(
         environment.path,
         environment.fastest_path,
         workload.wire_input_bytes,
-        *_demand(workload),
+        *demand_key(workload),
         workload.targets,
         share,
     )
     return workings.once(
         key, lambda: _cloud_leg(site, model, workload, environment, workings, share)
     )
-
-
-def _demand(workload: Workload) -> tuple[object, ...]:
-    return workload.rate_hz, workload.arrival, workload.fleet, workload.throughput_hz
-
-
-def _percentiles(workload: Workload) -> tuple[float, ...]:
-    return tuple(target.percentile for target in workload.targets)
 
 
 def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
@@ -185,8 +131,8 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     composed = None
     if not over and (queue is not None or time.measurement is None):
         composed = workings.once(
-            ("alone", id(service), queue, _percentiles(workload)),
-            lambda: compose([(way, 1.0)], _percentiles(workload), is_brief=workings.is_brief),
+            ("alone", id(service), queue, percentiles_of(workload)),
+            lambda: compose([(way, 1.0)], percentiles_of(workload), is_brief=workings.is_brief),
         )
     targets, held_back = [], False
     for target in workload.targets:
@@ -204,7 +150,7 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
                 target,
                 doubts=(
                     *((shortage,) if shortage else ()),
-                    *_slow_end_doubts(time, workload.rate_hz, 1),
+                    *slow_end_doubts(time, workload.rate_hz, 1),
                 ),
                 may_claim_violated=not is_disturbed(time),
             )
@@ -222,7 +168,7 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
         capacity_hz=None if capacity_hz is None else capacity_hz * workload.fleet,
         demand_hz=None if workload.rate_hz is None else workload.rate_hz * workload.fleet,
         way=way,
-        doubts=(*_doubts_of_time(time, "the device"), *_idle_doubts(time, workload.rate_hz)),
+        doubts=(*doubts_of_time(time, "the device"), *idle_doubts(time, workload.rate_hz)),
         spread=None if workings.is_brief else _edge_spread(way, is_over=over),
     )
 
@@ -253,9 +199,9 @@ def _cloud_leg(
                 composed,
                 target,
                 doubts=(
-                    *_path_doubts(service, composed, path, target),
-                    *_slow_end_doubts(time, demand_hz, instances or 1),
-                    *_link_doubts(path, workload, share, up_bytes, down_bytes),
+                    *path_doubts(service, composed, path, target),
+                    *slow_end_doubts(time, demand_hz, instances or 1),
+                    *link_doubts(path, workload, share, up_bytes, down_bytes),
                 ),
                 may_claim_violated=not is_disturbed(time),
             )
@@ -278,10 +224,10 @@ def _cloud_leg(
         )
 
     def composed_over(path: NetworkPath) -> Composed:
-        return _composed(replace(way_over(path), waits_s=_waits_of(fleet)), workload, workings)
+        return composed_way(replace(way_over(path), waits_s=_waits_of(fleet)), workload, workings)
 
     composed = composed_over(environment.path)
-    instances = _instances_for(
+    instances = instances_for(
         (workload.throughput_hz or 0.0) * share,
         time,
         least=None if fleet is None else fleet.instances,
@@ -295,7 +241,7 @@ def _cloud_leg(
             fastest = environment.fastest_path
             best = judged(fastest, composed_over(fastest), instances)
             at_best = tuple(verdict for verdict, _ in best)
-        targets, deciding = _doubt_assumed_path(targets, at_best, environment)
+        targets, deciding = doubt_assumed_path(targets, at_best, environment)
     way = replace(way_over(environment.path), waits_s=_waits_of(fleet))
     return Leg(
         latency=composed.latency(),
@@ -305,137 +251,15 @@ def _cloud_leg(
         capacity_hz=None if mean_s is None else (1 / mean_s) * (instances or 1),
         demand_hz=demand_hz,
         way=way,
-        doubts=_doubts_of_time(time, site.offer.name),
+        doubts=doubts_of_time(time, site.offer.name),
         deciding_assumption=deciding,
         instances=instances,
         spread=None if workings.is_brief else spread_over([(way, 1.0)]),
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fleet:
-    """Cloud instances that serve a demand, and the waits of the requests at them."""
-
-    instances: int
-    waits_s: FloatArray
-    """Shape (n,)."""
-
-
-def _instances_for(throughput_hz: float, time: SiteTime, *, least: int | None) -> int | None:
-    """Return the instances that give so many answers a second, no fewer than ``least``.
-
-    Planned for the slow end of the time.
-    """
-    mean_s = mean_service_s(time)
-    if not throughput_hz or mean_s is None:
-        return least
-    slow_s = mean_s * uncertainty_factor(time)
-    return max(least or 1, math.ceil(throughput_hz * slow_s * (1 - 1e-9)))
-
-
 def _waits_of(fleet: Fleet | None) -> FloatArray | None:
     return None if fleet is None else fleet.waits_s
-
-
-def size_fleet(
-    way: Way,
-    mean_s: float,
-    workload: Workload,
-    share: float,
-    workings: Workings,
-    *,
-    is_lost_enough: bool = False,
-) -> Fleet:
-    """Find the fewest shared instances with which the targets are met.
-
-    Where they are not met without any waiting either, further instances cannot help: then the
-    fewest at which waiting adds at most 5 % of the tightest limit (without a target: of the mean
-    service) at the highest percentile asked for. Never busier than MAX_UTILISATION.
-
-    Parameters
-    ----------
-    way
-        The requests' way without waiting.
-    share
-        Share of the fleet's requests that come here; with none, one instance stands by.
-    is_lost_enough
-        Where a target is violated without any waiting, stop at the fewest instances.
-    """
-    assert workload.rate_hz is not None
-    if share == 0:
-        return Fleet(1, _NO_WAIT)
-    load = workload.rate_hz * workload.fleet * share * mean_s
-    if load > MANY_SERVERS:
-        # so many servers that waiting vanishes at this margin (Halfin and Whitt 1981)
-        return Fleet(math.ceil(load + 4 * load**0.5), _NO_WAIT)
-    percentile = max((target.percentile for target in workload.targets), default=0.99)
-    allowed_s = 0.05 * min((target.limit_s for target in workload.targets), default=mean_s)
-
-    def waits_s(instances: int) -> FloatArray:
-        return workings.once(
-            ("waits", id(way.service), *_demand(workload), share, instances),
-            lambda: queue_waits_s(way.service, workload, instances, share=share),
-        )
-
-    def meets(instances: int) -> bool:
-        return _is_met(replace(way, waits_s=waits_s(instances)), workload, workings)
-
-    def waits_little(instances: int) -> bool:
-        return quantile(waits_s(instances), percentile) <= allowed_s
-
-    fewest = max(1, math.ceil(load / MAX_UTILISATION))
-    most = fewest + math.ceil(load) + 8
-    found = None
-    if workload.targets:
-        at_once = replace(way, waits_s=_NO_WAIT)
-        if is_lost_enough and _is_violated(at_once, workload, workings):
-            return Fleet(fewest, _NO_WAIT)
-        if _is_met(at_once, workload, workings):
-            found = _smallest(fewest, most, meets)
-    instances = found or _smallest(fewest, most, waits_little) or most
-    return Fleet(instances, waits_s(instances))
-
-
-def _smallest(low: int, high: int, is_enough: Callable[[int], bool]) -> int | None:
-    """Return the smallest number from ``low`` that is enough, by doubling steps and bisecting."""
-    step, last = 1, low - 1
-    while not is_enough(low):
-        if low >= high:
-            return None
-        last, low = low, min(low + step, high)
-        step *= 2
-    while low - last > 1:
-        middle = (last + low) // 2
-        if is_enough(middle):
-            low = middle
-        else:
-            last = middle
-    return low
-
-
-def _is_met(way: Way, workload: Workload, workings: Workings) -> bool:
-    composed = _composed(way, workload, workings)
-    return all(
-        quantile(composed.at(target.percentile), CONFIDENCE) <= target.limit_s
-        for target in workload.targets
-    )
-
-
-def _is_violated(way: Way, workload: Workload, workings: Workings) -> bool:
-    composed = _composed(way, workload, workings)
-    return any(
-        quantile(composed.at(target.percentile), 1 - CONFIDENCE) > target.limit_s
-        for target in workload.targets
-    )
-
-
-def _composed(way: Way, workload: Workload, workings: Workings) -> Composed:
-    percentiles = _percentiles(workload)
-    key = (id(way.service), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
-    return workings.once(
-        ("composed", *key, percentiles),
-        lambda: compose([(way, 1.0)], percentiles, is_brief=workings.is_brief),
-    )
 
 
 def fallback_leg(
@@ -463,7 +287,7 @@ def fallback_leg(
         # the cloud makes up for what the devices lack
         sure_hz = on_device.capacity_hz / uncertainty_factor(edge.time)
         lacking_hz = max(0.0, workload.throughput_hz - sure_hz)
-        instances = _instances_for(lacking_hz, cloud.time, least=in_cloud.instances)
+        instances = instances_for(lacking_hz, cloud.time, least=in_cloud.instances)
         if mean_s is not None and instances is not None:
             in_cloud = replace(in_cloud, instances=instances, capacity_hz=instances / mean_s)
     capacity_hz = None
@@ -478,16 +302,16 @@ def fallback_leg(
         ways = [(way, 1 - share), (in_cloud.way, share)]
         mixed = workings.once(
             ("mixed", id(edge.time), id(cloud.time), environment.path, in_cloud.way.up_bytes,
-             in_cloud.way.down_bytes, id(in_cloud.way.waits_s), share, _percentiles(workload)),
-            lambda: compose(ways, _percentiles(workload), is_brief=workings.is_brief),
+             in_cloud.way.down_bytes, id(in_cloud.way.waits_s), share, percentiles_of(workload)),
+            lambda: compose(ways, percentiles_of(workload), is_brief=workings.is_brief),
         )  # fmt: skip
         targets = []
         held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
             doubts = [
-                *_path_doubts(in_cloud.way.service, mixed, environment.path, target),
-                *_slow_end_doubts(cloud.time, in_cloud.demand_hz, in_cloud.instances or 1),
-                *_link_doubts(
+                *path_doubts(in_cloud.way.service, mixed, environment.path, target),
+                *slow_end_doubts(cloud.time, in_cloud.demand_hz, in_cloud.instances or 1),
+                *link_doubts(
                     environment.path,
                     workload,
                     share,
@@ -530,7 +354,7 @@ def fallback_leg(
 def cloud_share(edge: EdgeSite, workload: Workload, workings: Workings) -> float:
     """Return the share of requests that find the device busy and go to the cloud."""
     return workings.once(
-        ("overflow", id(edge.time), *_demand(workload)),
+        ("overflow", id(edge.time), *demand_key(workload)),
         lambda: overflow_share(workings.service(edge.time), workload),
     )
 
@@ -662,131 +486,3 @@ def _cloud_stages(
             ),
         )
     return stages + _compute_stages(site.time, site.ep, site.offer.name, None)
-
-
-def _idle_doubts(time: SiteTime, rate_hz: float | None) -> tuple[str, ...]:
-    """Say where evidence was taken back to back and the workload leaves the model idle."""
-    measured = time.measurement
-    if measured is None or rate_hz is None or measured.gap_s > 0:
-        return ()
-    if 1 / rate_hz < 2 * max(measured.samples_s):
-        return ()
-    return ("the device was measured back to back; idle between requests it may be slower",)
-
-
-def _slow_end_doubts(time: SiteTime, demand_hz: float | None, servers: int) -> tuple[str, ...]:
-    """Say where the slow end of an estimate could not serve the demand."""
-    if time.measurement is not None or time.estimate is None or demand_hz is None:
-        return ()
-    if demand_hz * time.estimate.high_s < servers:
-        return ()
-    return ("at the slow end of the estimate more requests arrive than are served",)
-
-
-def link_load(
-    path: NetworkPath, rate_hz: float, up_bytes: int | None, down_bytes: int | None
-) -> tuple[float, float]:
-    """Return the share of the time in which one device's link is busy: usually, and when slow.
-
-    The busier of both directions, bodies alone; a rate or a size that is unknown counts nothing.
-    """
-
-    def busy(directions: tuple[tuple[int | None, float | None], ...]) -> float:
-        known = [rate_hz * size / rate for size, rate in directions if size and rate]
-        return max(known, default=0.0)
-
-    up_p5, down_p5 = path.uplink_p5_bytes_per_s, path.downlink_p5_bytes_per_s
-    return (
-        busy(((up_bytes, path.uplink_bytes_per_s), (down_bytes, path.downlink_bytes_per_s))),
-        busy(
-            (
-                (up_bytes, up_p5 or path.uplink_bytes_per_s),
-                (down_bytes, down_p5 or path.downlink_bytes_per_s),
-            )
-        ),
-    )
-
-
-def _link_doubts(
-    path: NetworkPath,
-    workload: Workload,
-    share: float,
-    up_bytes: int | None,
-    down_bytes: int | None,
-) -> tuple[str, ...]:
-    """Say where requests of a device wait for each other on its link: that is not modelled."""
-    if workload.rate_hz is None:
-        return ()
-    usual, slow = link_load(path, workload.rate_hz * share, up_bytes, down_bytes)
-    is_regular = workload.arrival is Arrival.PERIODIC and share == 1.0
-    load = slow if is_regular else usual
-    if load <= (MAX_REGULAR_LINK_LOAD if is_regular else MAX_LINK_LOAD):
-        return ()
-    return (
-        f"the link is busy {100 * load:.0f} % of the time: requests wait for each other on it, "
-        "which is not modelled",
-    )
-
-
-def _path_doubts(
-    service: ServiceDraws, composed: Composed, path: NetworkPath, target: LatencyTarget
-) -> tuple[str, ...]:
-    left_s = service.left_of(composed, target)
-    shortage = service.shortage(target.percentile, left_s)
-    return (*weaknesses(path, target.percentile), *((shortage,) if shortage else ()))
-
-
-def _doubt_assumed_path(
-    targets: tuple[TargetVerdict, ...],
-    at_best: tuple[TargetVerdict, ...],
-    environment: Environment,
-) -> tuple[tuple[TargetVerdict, ...], str | None]:
-    """Take back verdicts that hold only on the assumed path."""
-    fastest = environment.fastest_path
-    assert fastest is not None
-    kept: list[TargetVerdict] = []
-    changed: list[str] = []
-    for target, best in zip(targets, at_best, strict=True):
-        if target.verdict is Verdict.VIOLATED and best.verdict is Verdict.VIOLATED:
-            kept.append(target)
-            continue
-        name, limit = format_percentile(target.percentile), format_duration(target.limit_s)
-        changed.append(
-            f"{name} ≤ {limit} depends on the network, which nobody stated: on "
-            f"{environment.path.name} {_as_clause(target)}"
-        )
-        kept.append(
-            replace(
-                target,
-                verdict=Verdict.UNPROVEN,
-                reason=f"on the assumed network {environment.path.name} {_as_clause(target)}",
-            )
-        )
-    return tuple(kept), "; ".join(changed) or None
-
-
-def _as_clause(target: TargetVerdict) -> str:
-    """Return what the figures say, as the end of a sentence."""
-    match target.verdict:
-        case Verdict.VIOLATED:
-            return f"it is {target.reason}, too slow"
-        case Verdict.MET:
-            return f"it is {target.reason}, fast enough"
-        case _:
-            return f"it is not settled either ({target.reason})"
-
-
-def _doubts_of_time(time: SiteTime, where: str) -> tuple[str, ...]:
-    if time.measurement is not None:
-        if time.measurement.is_reused and time.factor_90 > 1.1:
-            return (
-                f"the measurement of {where} dates from {time.measurement.measured_at} "
-                f"({time.level}: ×/÷ {time.factor_90:.2g})",
-            )
-        return ()
-    if time.estimate is None:
-        return (f"nothing tells how fast the model runs on {where} (E7): {time.source}",)
-    above = f"{time.estimate.high_s / time.estimate.median_s:.2g}"
-    below = f"{time.estimate.median_s / time.estimate.low_s:.2g}"
-    spread = f"×/÷ {above}" if above == below else f"×{above}, ÷{below}"
-    return (f"the time on {where} is an estimate of level {time.estimate.level} ({spread})",)

@@ -19,11 +19,11 @@ from placer.core.evaluate import rank_all
 from placer.core.finding import Effect
 from placer.core.flips import Question, becomes, scale_rate, scale_rtt
 from placer.core.graph import ModelSummary
-from placer.core.legs import Workings
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.ranking import is_held_back
 from placer.core.transfer import draw_rtt_s
 from placer.core.units import format_percentile
+from placer.core.workings import Workings
 from placer.core.workload import Workload
 
 RESULT_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
