@@ -65,6 +65,13 @@ def test_a_variant_is_measured_and_compared_on_real_samples(
     assert close["basis"] == far["basis"] == "measured"
     assert close["agreement_ratio"] >= 0.99
     assert far["agreement_ratio"] < 0.9
+    assert close["feasible"] is None  # how often is enough nobody stated
+    stated = _asked(
+        run, files["net"], "--variant", files["close"], "--variant", files["far"],
+        "--inputs", files["samples"], "--min-agreement", "98%",
+    )  # fmt: skip
+    assert stated["edge:cpu~net-close"]["feasible"] is True
+    assert stated["edge:cpu~net-far"]["feasible"] is False
     clouds = [one for one in found if one.startswith("cloud:") and one.endswith("~net-far")]
     assert clouds
 

@@ -365,6 +365,25 @@ def test_overflow_that_waits_on_the_link_proves_nothing_either() -> None:
     assert _verdicts(answer)[fallback] is None
 
 
+def test_a_fallback_is_held_to_the_slow_end_of_its_device() -> None:
+    """20 ms, at most 5 times more: at 30 a second nothing overflows, at 100 ms two of three do."""
+    estimate = ComputeEstimate(0.02, 0.004, 0.1, Level.E6, Basis.CATALOGUE, "test", "")
+    environment = builders.environment(
+        edges=(EdgeSite("cpu", SiteTime(estimate=estimate)),),
+        path=builders.path(data_usd_per_byte=30e-9),
+    )
+    fallback = "fallback:prefer_device:cpu+aws-g4dn.xlarge@us-east-1"
+    ask = replace(ASK, targets=(), rate_hz=30.0, wire_input_bytes=100_000)
+    assert _verdicts(recommend(builders.model(), ask, environment))[fallback] is True
+    tight = replace(ask, budget_usd_per_month=1000.0)
+    answer = recommend(builders.model(), tight, environment)
+    assert _blocks(answer, fallback, "PLC501")
+    assert _verdicts(answer)[fallback] is None
+    large = replace(ask, wire_input_bytes=1_000_000)
+    answer = recommend(builders.model(), large, environment)
+    assert _blocks(answer, fallback, "PLC303")
+
+
 def test_an_estimate_is_over_capacity_only_beyond_its_interval() -> None:
     """20 ms, at most 5 times more or less: 50/s, from 10/s to 250/s."""
     estimate = ComputeEstimate(0.02, 0.004, 0.1, Level.E6, Basis.CATALOGUE, "test", "")
@@ -401,12 +420,12 @@ def test_hours_scale_rent_requests_and_energy() -> None:
 @pytest.mark.parametrize(
     ("wanted", "low", "high", "feasible"),
     [
-        (None, 0.9, 0.95, True),
+        (None, 0.9, 0.95, None),
         (0.99, 0.995, 1.0, True),
         (0.99, 0.97, 0.998, None),
         (0.99, 0.9, 0.95, False),
         (0.99, None, None, None),
-        (None, None, None, True),
+        (None, None, None, None),
     ],
 )
 def test_a_faster_variant_is_chosen_only_if_it_agrees(

@@ -16,6 +16,7 @@ from placer.core.units import (
     format_percentile,
     parse_bytes,
     parse_percentile,
+    parse_ratio,
 )
 from placer.core.workload import (
     MAX_FLEET,
@@ -88,6 +89,7 @@ def parse_workload(
     fleet: int | None = None,
     budget: str | None = None,
     objective: str | None = None,
+    min_agreement: str | None = None,
 ) -> Workload:
     """Turn the options that describe the question into a Workload; they override the file.
 
@@ -112,6 +114,7 @@ def parse_workload(
         "fleet": fleet,
         "budget_usd_per_month": _parsed(budget, parse_budget_usd_per_month, "--budget"),
         "objective": parse_word(objective, Objective, what="--objective"),
+        "min_agreement_ratio": _parsed(min_agreement, parse_ratio, "--min-agreement"),
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     workload = replace(workload, **changes)

@@ -122,6 +122,14 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    min_agreement: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the answers in which a variant must agree with MODEL, as 99%.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -263,7 +271,10 @@ def command(
         fleet=fleet,
         budget=budget,
         objective=objective,
+        min_agreement=min_agreement,
     )
+    if min_agreement is not None and not (variant or (file is not None and file.variants)):
+        raise UsageError("--min-agreement without a variant", hint="add --variant FILE")
     for name, given in (
         ("--inputs", inputs is not None),
         ("--threads", threads is not None),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
@@ -100,6 +101,9 @@ def evaluate(
                 workload,
                 environment,
                 share=cloud_share(edge_site, workload, workings) if prefers_device else 1.0,
+                slow_share=cloud_share(edge_site, workload, workings, at_slow_end=True)
+                if prefers_device
+                else 1.0,
             )
 
 
@@ -138,6 +142,7 @@ def _candidate(
     environment: Environment,
     *,
     share: float = 1.0,
+    slow_share: float = 1.0,
 ) -> Candidate:
     device, offer = environment.device, None if cloud is None else cloud.offer
     uses_cloud = cloud is not None
@@ -149,11 +154,18 @@ def _candidate(
             workload.wire_input_bytes or in_cloud.input_bytes,
             in_cloud.output_bytes,
         )
-    uplink_per_month = None
+    uplink_per_month = None if uses_cloud else 0.0
     requests = requests_per_month(workload)
     if requests is not None and up_bytes is not None:
         uplink_per_month = requests * up_bytes * (share if uses_cloud else 0.0)
     money = _money(edge, cloud, leg, workload, environment, up_bytes, down_bytes, share)
+    most_usd = money.usd_per_month
+    if slow_share > share and cloud is not None and leg.instances:
+        needed = max(leg.instances, _instances_at(cloud, workload, slow_share))
+        slow_leg = replace(leg, instances=needed)
+        most_usd = _money(
+            edge, cloud, slow_leg, workload, environment, up_bytes, down_bytes, slow_share
+        ).usd_per_month
     quality = _quality(edge, cloud)
     edge_measured = None if edge is None else edge.time.measurement
     leaving = leaves(placement)
@@ -185,15 +197,16 @@ def _candidate(
         cloud_memory_bytes=_needed_bytes(cloud, model),
         variants=variants,
         capacity_hz=leg.capacity_hz,
-        link_load_ratios=(0.0, 0.0)
-        if workload.rate_hz is None or not uses_cloud
-        else link_load(environment.path, workload.rate_hz * share, up_bytes, down_bytes),
+        link_load_ratios=_link_loads(workload, environment, up_bytes, down_bytes, share, slow_share)
+        if uses_cloud
+        else (0.0, 0.0),
         is_path_assumed=environment.fastest_path is not None,
         capacity_factor_90=max(
             uncertainty_factor(site.time) for site in (edge, cloud) if site is not None
         ),
         demand_hz=leg.demand_hz,
         usd_per_month=money.usd_per_month,
+        most_usd_per_month=most_usd,
         least_usd_per_month=_least_usd_per_month(money, cloud, leg),
         missing_prices=money.missing,
         quality=quality,
@@ -306,6 +319,30 @@ def _availability(
         1 - math.prod(1 - high for _, high in ways),
         tuple(missing),
     )
+
+
+def _instances_at(cloud: CloudSite, workload: Workload, share: float) -> int:
+    """Return the fewest instances that serve a share of the requests at all."""
+    mean_s = mean_service_s(cloud.time)
+    if mean_s is None or workload.rate_hz is None:
+        return 1
+    return max(1, math.ceil(workload.rate_hz * workload.fleet * share * mean_s))
+
+
+def _link_loads(
+    workload: Workload,
+    environment: Environment,
+    up_bytes: int | None,
+    down_bytes: int | None,
+    share: float,
+    slow_share: float,
+) -> tuple[float, float]:
+    if workload.rate_hz is None:
+        return 0.0, 0.0
+    path, rate_hz = environment.path, workload.rate_hz
+    usual, _ = link_load(path, rate_hz * share, up_bytes, down_bytes)
+    _, slow = link_load(path, rate_hz * slow_share, up_bytes, down_bytes)
+    return usual, slow
 
 
 def _quality(edge: EdgeSite | None, cloud: CloudSite | None) -> Quality | None:

@@ -444,13 +444,21 @@ def queue_waits_s(
     return waits_s(arrivals_s, service.typical(count), servers)[count // 2 :]
 
 
-def overflow_share(service: ServiceDraws, workload: Workload) -> float:
-    """Return the share of requests that find the device busy; 0 where no rate is stated."""
+def overflow_share(
+    service: ServiceDraws, workload: Workload, *, slower_ratio: float = 1.0
+) -> float:
+    """Return the share of requests that find the device busy; 0 where no rate is stated.
+
+    Parameters
+    ----------
+    slower_ratio
+        How much slower than in the middle of its uncertainty the device is.
+    """
     if workload.rate_hz is None or not service.is_known:
         return 0.0
     rng = np.random.default_rng((SEED, 5))
     arrivals_s = arrival_times_s(workload.rate_hz, QUEUED_REQUESTS, workload.arrival, rng)
-    return float(overflow(arrivals_s, service.typical(len(arrivals_s))).mean())
+    return float(overflow(arrivals_s, slower_ratio * service.typical(len(arrivals_s))).mean())
 
 
 @lru_cache(maxsize=16)

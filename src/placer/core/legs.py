@@ -59,6 +59,10 @@ VERDICT_ORDER = (Verdict.MET, Verdict.UNPROVEN, Verdict.VIOLATED)
 """Best first."""
 
 
+SHARE_TOLERANCE = 0.01
+"""A share of the requests below which their way decides no percentile that is usual."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One way of answering, judged: the common part of all placements."""
@@ -273,7 +277,10 @@ def fallback_leg(
 ) -> Leg:
     """Judge device and cloud together: in normal operation, or offline as well where required."""
     on_device = edge_leg(edge, workload, workings)
-    share = cloud_share(edge, workload, workings) if prefers_device else 1.0
+    share = slow_share = 1.0
+    if prefers_device:
+        share = cloud_share(edge, workload, workings)
+        slow_share = cloud_share(edge, workload, workings, at_slow_end=True)
     in_cloud = cloud_leg(cloud, model, workload, environment, workings, share=share or 1.0)
     if share == 0:
         mean_s = mean_service_s(cloud.time)
@@ -322,6 +329,8 @@ def fallback_leg(
             shortage = way.service.shortage(target.percentile, target.limit_s)
             if shortage:
                 doubts.append(shortage)
+            if slow_share > share + SHARE_TOLERANCE and alone.verdict is not Verdict.MET:
+                doubts.append(_slow_share_text(slow_share))
             if in_cloud.deciding_assumption and alone.verdict is not Verdict.MET:
                 doubts.append(in_cloud.deciding_assumption)
             quiet = not is_disturbed(edge.time) and not is_disturbed(cloud.time)
@@ -342,6 +351,12 @@ def fallback_leg(
             spread=None if workings.is_brief else spread_over(ways),
         )
     targets_now = _offline_as_well(first.targets, on_device.targets, workload)
+    if (
+        prefers_device
+        and slow_share > SHARE_TOLERANCE
+        and any(target.verdict is not Verdict.MET for target in in_cloud.targets)
+    ):
+        targets_now = tuple(_if_not_slower(target, slow_share) for target in targets_now)
     return replace(
         first,
         targets=targets_now,
@@ -351,12 +366,36 @@ def fallback_leg(
     )
 
 
-def cloud_share(edge: EdgeSite, workload: Workload, workings: Workings) -> float:
-    """Return the share of requests that find the device busy and go to the cloud."""
+def cloud_share(
+    edge: EdgeSite, workload: Workload, workings: Workings, *, at_slow_end: bool = False
+) -> float:
+    """Return the share of requests that find the device busy and go to the cloud.
+
+    Parameters
+    ----------
+    at_slow_end
+        With the device as slow as the uncertainty of its time allows.
+    """
+    slower_ratio = uncertainty_factor(edge.time) if at_slow_end else 1.0
     return workings.once(
-        ("overflow", id(edge.time), *demand_key(workload)),
-        lambda: overflow_share(workings.service(edge.time), workload),
+        ("overflow", id(edge.time), slower_ratio, *demand_key(workload)),
+        lambda: overflow_share(workings.service(edge.time), workload, slower_ratio=slower_ratio),
     )
+
+
+def _slow_share_text(slow_share: float) -> str:
+    return (
+        f"at the slow end of its estimate the device sends {100 * slow_share:.0f} % of the "
+        "requests to the cloud"
+    )
+
+
+def _if_not_slower(target: TargetVerdict, slow_share: float) -> TargetVerdict:
+    """Take back a verdict that rests on the device being as fast as its estimate."""
+    if target.verdict is not Verdict.MET:
+        return target
+    reason = _slow_share_text(slow_share)
+    return replace(target, verdict=Verdict.UNPROVEN, high_s=None, reason=reason)
 
 
 def _offline_as_well(
@@ -437,12 +476,14 @@ def _compute_stages(time: SiteTime, ep: str, site: str, way: Way | None) -> tupl
     if way is None or way.queue is None:
         return (stage,)
     waits_s = way.own_waits_s(DRAWS)
+    # as the quantiles of the whole: the middle of what the replicates give
+    p50_s, p99_s = (float(np.median(np.quantile(waits_s, one, axis=1))) for one in (0.5, 0.99))
     queue = Stage(
         StageKind.QUEUE,
         f"{site} ({ep})",
         None,
-        float(np.quantile(waits_s, 0.5)),
-        float(np.quantile(waits_s, 0.99)),
+        p50_s,
+        p99_s,
         basis_of_time(time),
         "simulated first-come-first-served queue on the service samples",
     )

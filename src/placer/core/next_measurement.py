@@ -85,7 +85,9 @@ def next_measurement(
             f"{changed} of {len(one.results)} results that it could have would change the decision",
             one.command,
         )
-    return _by_findings(best, model, environment, again) if best.feasible is None else None
+    return (
+        _by_findings(best, model, workload, environment, again) if best.feasible is None else None
+    )
 
 
 def _again(model: ModelSummary, workload: Workload, environment: Environment) -> str:
@@ -121,8 +123,7 @@ def _inputs(
             f"the model on {'this device' if device.is_this_machine else device.name} ({edge.ep})",
             _measure_here(again)
             if device.is_this_machine
-            else f"placer profile {_file_of(edge, model)} --site {device.name} "
-            f"--save {device.name}.json",
+            else _profile(_file_of(edge, model), device.name, workload),
             tuple(
                 (
                     workload,
@@ -145,7 +146,7 @@ def _inputs(
             times = tuple(_as_measured(share * limit_s) for share in RESULT_QUANTILES)
         yield _Input(
             f"the model on {name}: run this there, then add --evidence {name}.json",
-            f"placer profile {_file_of(cloud, model)} --site {name} --save {name}.json",
+            _profile(_file_of(cloud, model), name, workload),
             tuple(
                 (
                     workload,
@@ -225,7 +226,11 @@ def _measure_here(again: str) -> str:
 
 
 def _by_findings(
-    best: Candidate, model: ModelSummary, environment: Environment, again: str
+    best: Candidate,
+    model: ModelSummary,
+    workload: Workload,
+    environment: Environment,
+    again: str,
 ) -> NextMeasurement:
     """Say what would settle the open findings, where no single result changes the decision."""
     effects = {found.rule for found in best.findings if found.effect is Effect.UNPROVEN}
@@ -273,8 +278,7 @@ def _by_findings(
         return NextMeasurement(
             f"the model on {last.name}",
             f"its time there is not measured; run this there, then add --evidence {last.name}.json",
-            f"placer profile {best.variant or model.path} --site {last.name} "
-            f"--save {last.name}.json",
+            _profile(best.variant or model.path, last.name, workload),
         )
     if best.quality is not None and best.quality.is_disturbed:
         return _when_quiet(best, again)
@@ -297,6 +301,17 @@ def _when_quiet(best: Candidate, again: str) -> NextMeasurement:
         "the measurement was disturbed: " + "; ".join(reasons),
         _fresh(again),
     )
+
+
+def _profile(file: str, site: str, workload: Workload) -> str:
+    """Return the command that measures on a site what the question needs."""
+    asked = "".join(
+        f" --sla {format_percentile(target.percentile)}={target.limit_s * 1e3:g}ms"
+        for target in workload.targets
+    )
+    if workload.rate_hz is not None:
+        asked += f" --rate {workload.rate_hz:g}/s"
+    return f"placer profile {file}{asked} --site {site} --save {site}.json"
 
 
 def _file_of(site: EdgeSite | CloudSite, model: ModelSummary) -> str:

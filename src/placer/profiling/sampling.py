@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,12 @@ from placer.core.units import format_duration
 from placer.core.workload import LatencyTarget
 from placer.profiling.child import GRACE_S, Child, ChildError, Spares
 from placer.profiling.counters import Counters
-from placer.profiling.instrument import judge_instrument
+from placer.profiling.instrument import FREE_CORE_LIMIT_RATIO, judge_instrument
 
 PROCESSES = 3
 MIN_RUNS_PER_PROCESS = 20
+SHARE_WIDTH_RATIO = 0.035
+"""Width of the interval of one process's median: with three, 0.02 for all (0.02 x sqrt(3))."""
 MAX_GAP_S = 0.05
 """Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 BLOCK_S = 0.1
@@ -93,6 +95,8 @@ class _Series:
     ep: str
     settings: SessionSettings
     screened: tuple[ScreenedSetting, ...] = ()
+    trial_reasons: tuple[str, ...] = ()
+    """Why the trial of settings may have chosen a wrong one."""
     segments_s: list[np.ndarray] = field(default_factory=list)
     processes: list[ProcessRun] = field(default_factory=list)
     counters: Counters | None = None
@@ -125,22 +129,27 @@ class _Series:
             ep=self.ep,
             settings=self.settings,
             screened=self.screened,
+            trial_reasons=self.trial_reasons,
             spent_s=self.spent_s,
         )
 
     def instrument(self) -> Instrument:
         assert self.counters is not None
-        return judge_instrument(
+        found = judge_instrument(
             self.segments_s,
             self.counters,
             correlation_runs=correlation_runs(self.segments_s),
             frequencies_hz=self.frequencies_hz,
-            others_cores=None
-            if self.others_cpu_s is None
-            else self.others_cpu_s / max(self.lives_s, 1e-9),
+            others_cores=self.others_cores,
             threads=self.settings.intra_op_threads,
             cores=os.cpu_count() or 1,
         )
+        return replace(found, reasons=(*found.reasons, *self.trial_reasons))
+
+    @property
+    def others_cores(self) -> float | None:
+        """Cores that other programs used while the measuring processes lived."""
+        return None if self.others_cpu_s is None else self.others_cpu_s / max(self.lives_s, 1e-9)
 
 
 Progress = Callable[[str], None]
@@ -222,11 +231,13 @@ def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress)
         return _Series(ep, candidates[0])
     start_ns = time.perf_counter_ns()
     tried: list[ScreenedSetting] = []
+    reasons: list[str] = []
     for settings in candidates:
         spent_s = (time.perf_counter_ns() - start_ns) / 1e9
         if tried and spent_s > 0.2 * plan.time_limit_s:
             break
         progress(f"{ep}: trying {settings.label} (at most {plan.time_limit_s:.0f} s in all)")
+        trial, start_cpu_ns = _Series(ep, settings), time.process_time_ns()
         with spares.take() as child:
             _open(child, plan, ep, settings, plan.time_limit_s)
             child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=plan.time_limit_s)
@@ -239,6 +250,15 @@ def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress)
             )
         samples_s = np.asarray(answer["samples_ns"]) / 1e9
         tried.append(ScreenedSetting(settings, len(samples_s), float(np.median(samples_s))))
+        trial.add_life(
+            Counters(**answer["life"]), own_cpu_s=(time.process_time_ns() - start_cpu_ns) / 1e9
+        )
+        others = trial.others_cores or 0.0
+        if (os.cpu_count() or 1) - others < FREE_CORE_LIMIT_RATIO * cores:
+            reasons.append(
+                f"the trial of settings was disturbed: other programs used {others:.1f} of "
+                f"{os.cpu_count()} cores"
+            )
     default = tried[0]
     best = min(tried, key=lambda screened: screened.median_s)
     if best.median_s > (1 - SCREEN_GAIN_RATIO) * default.median_s:
@@ -247,6 +267,7 @@ def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress)
         ep,
         best.settings,
         screened=tuple(tried),
+        trial_reasons=tuple(reasons[:1]),
         spent_s=(time.perf_counter_ns() - start_ns) / 1e9,
     )
 
@@ -322,7 +343,10 @@ def _run_process(
             # a fast model's runs are over in milliseconds: look at the machine a little longer
             is_brief = float(samples_s.sum()) + gap_s * len(samples_s) < MIN_SAMPLING_S
             if not is_last and not is_brief and len(samples_s) >= share_runs:
-                break
+                # without a target each process goes on until its own median is known
+                if plan.targets or median_settled([samples_s], SHARE_WIDTH_RATIO):
+                    break
+                continue
             if _is_settled(plan, series, only_violated=is_brief or not is_last):
                 break
     series.add_life(
@@ -370,7 +394,7 @@ def _is_settled(plan: Plan, series: _Series, *, only_violated: bool) -> bool:
 
 def _retry_if_disturbed(plan: Plan, series: _Series, spares: Spares, progress: Progress) -> _Series:
     """Measure once more where contention spoilt the answer and time is left."""
-    if not series.instrument().is_disturbed:
+    if not set(series.instrument().reasons).difference(series.trial_reasons):
         return series
     met = all(verdict.verdict is Verdict.MET for verdict in _judge_all(plan, series))
     if met and plan.targets:

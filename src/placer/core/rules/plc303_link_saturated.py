@@ -12,7 +12,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
         return ()
     is_sure = usual >= 1 and not case.is_path_assumed
     ratio = usual if usual >= 1 else slow
-    when = "" if usual >= 1 else " while it is slow (5 % of the time)"
+    when = "" if usual >= 1 else ", at the slow end of the link or of the device's estimate"
     return finding(
         "PLC303",
         case,

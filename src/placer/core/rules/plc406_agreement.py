@@ -21,8 +21,7 @@ def _judged(case: Case, variant: Variant) -> tuple[Finding, ...]:
             case,
             f"it is not known how often {variant.name} answers as the model does",
             _MEASURE,
-            effect=Effect.NONE if wanted is None else Effect.UNPROVEN,
-            severity=Severity.WARNING,
+            effect=Effect.UNPROVEN,
         )
     said = (
         f"{variant.name} answers as the model does in {_percent(agreement.ratio)} of "
@@ -32,9 +31,9 @@ def _judged(case: Case, variant: Variant) -> tuple[Finding, ...]:
         return finding(
             "PLC406",
             case,
-            said,
-            "state what is enough: `model: min_agreement:` in the workload",
-            effect=Effect.NONE,
+            f"{said}; how often is enough nobody stated",
+            "state it: --min-agreement 99%, or `model: min_agreement:` in the workload",
+            effect=Effect.UNPROVEN,
         )
     if agreement.low_ratio >= wanted:
         return ()
@@ -65,9 +64,9 @@ RULE = Rule(
     title="variant answers differently",
     severity=Severity.ERROR,
     what="How often a variant of the model (`--variant`) gives the answer of the model, on the "
-    "same real samples, against `model: min_agreement:` of the workload with 95 % confidence.",
+    "same real samples, against --min-agreement with 95 % confidence; unproven without either.",
     why="A quantised model is fast, small, and sometimes wrong where the original is right.",
-    example="`min_agreement: 99%` and 290 of 300 samples agree: the variant is violated.",
+    example="--min-agreement 99% and 290 of 300 samples agree: the variant is violated.",
     fix="A better quantisation (calibrated, per channel), or the model itself.",
     check=_check,
 )

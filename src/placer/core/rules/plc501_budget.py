@@ -32,7 +32,19 @@ def _check(case: Case) -> tuple[Finding, ...]:
             effect=Effect.UNPROVEN,
         )
     if case.usd_per_month <= budget:
-        return ()
+        if case.most_usd_per_month is not None and case.most_usd_per_month <= budget:
+            return ()
+        most = "an unknown amount"
+        if case.most_usd_per_month is not None:
+            most = format_usd(case.most_usd_per_month)
+        return finding(
+            "PLC501",
+            case,
+            f"at the slow end of its estimate the device leaves so much to the cloud that it costs "
+            f"{most} per month, the budget is {format_usd(budget)}",
+            f"measure the model there: placer profile MODEL --site {case.device.name} --save FILE",
+            effect=Effect.UNPROVEN,
+        )
     return finding(
         "PLC501",
         case,

@@ -83,6 +83,8 @@ class Case:
     demand_hz: float | None
     """Requests per second that the capacity is held against; None: no rate stated."""
     usd_per_month: float | None
+    most_usd_per_month: float | None
+    """With the device as slow as its estimate allows, so that more requests go to the cloud."""
     least_usd_per_month: float
     """Lower end of the cost: the known part, at the fast end of an estimated time."""
     missing_prices: tuple[str, ...]
