@@ -8,6 +8,11 @@ from placer.api.measuring import MeasuringOptions
 from placer.core.environment import Assumption, Basis, ChipClass, CloudOffer, Device, NetworkPath
 from placer.core.graph import ModelSummary
 from placer.core.placement import EdgeSite
+from placer.core.transfer import (
+    PACKET_OVERHEAD_BYTES,
+    REQUEST_HEAD_BYTES,
+    RESPONSE_HEAD_BYTES,
+)
 from placer.core.units import format_bytes, format_duration
 from placer.core.workload import Workload
 
@@ -84,6 +89,17 @@ def assumptions_of(
                 Basis.ASSUMED,
                 f"several at a time on the vCPUs of {', '.join(dict.fromkeys(shared))} may serve "
                 "more: not measured",
+            )
+        )
+    if offers and workload.rate_hz is not None:
+        found.append(
+            Assumption(
+                "paid bytes",
+                "those of the bodies",
+                "",
+                Basis.ASSUMED,
+                f"HTTP heads and packets add {REQUEST_HEAD_BYTES} and {RESPONSE_HEAD_BYTES} bytes, "
+                f"and {PACKET_OVERHEAD_BYTES} for each packet, to the time but not to the cost",
             )
         )
     if offers and workload.rate_hz is None:
