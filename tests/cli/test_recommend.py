@@ -327,3 +327,31 @@ def test_interrupt_ends_with_130_and_leaves_nothing(small_model: str, tmp_path: 
     assert "Traceback" not in err
     assert not saved.exists()
     assert not any(child.is_running() for child in children)
+
+
+def test_weights_and_evidence_that_are_read_are_not_written_over(run: Run, tmp_path: Path) -> None:
+    model = str(tmp_path / "ext.onnx")
+    models.external_data(model)
+    (data,) = (path for path in tmp_path.iterdir() if path.name != "ext.onnx")
+    before = data.read_bytes()
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    kept = folder / "a.json"
+    kept.write_text("{}")
+    for command, target in (("recommend", data), ("profile", data), ("recommend", kept)):
+        options = ("--no-measure", "--evidence", str(folder)) if command == "recommend" else ()
+        result = run(command, model, *options, "--save", str(target))
+        assert result.code == 2, result.err
+        assert "is an input and would be overwritten" in result.err
+    assert data.read_bytes() == before
+    assert kept.read_text() == "{}"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_not_waited_for(run: Run, small_model: str, tmp_path: Path) -> None:
+    pipe = str(tmp_path / "pipe.yaml")
+    os.mkfifo(pipe)
+    for option in ("--workload", "--device", "--network", "--cloud", "--evidence"):
+        result = run("recommend", small_model, "--no-measure", option, pipe)
+        assert result.code == 3
+        assert "a pipe, not a file" in result.err

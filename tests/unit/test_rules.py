@@ -357,6 +357,14 @@ def test_requests_that_wait_for_each_other_on_the_link_prove_nothing() -> None:
     assert verdicts == {Arrival.PERIODIC: True, Arrival.POISSON: None}
 
 
+def test_heads_and_packets_count_on_the_link() -> None:
+    """1,100 bytes 1,000 times a second are 8.8 Mbit/s of bodies and 10.6 on the wire."""
+    ask = replace(ASK, targets=(), wire_input_bytes=1100, rate_hz=1000.0)
+    path = builders.path(uplink_bytes_per_s=1.25e6)
+    answer = recommend(builders.model(), ask, replace(CLOUD_WINS, path=path))
+    assert _blocks(answer, CLOUD, "PLC303")
+
+
 def test_overflow_that_waits_on_the_link_proves_nothing_either() -> None:
     """A device of 8 ms at 150 a second sends what it cannot take: the link is busy with it."""
     ask = replace(ASK, wire_input_bytes=100_000, rate_hz=150.0, arrival=Arrival.POISSON)

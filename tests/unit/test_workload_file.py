@@ -131,6 +131,8 @@ def test_the_least_file_asks_what_the_bare_command_asks(tmp_path: Path) -> None:
         ("poisson", "poison", "13:3", "did you mean 'poisson'?"),
         ("devices: 20", "devices: 0", "14:3", "devices '0'"),
         ("devices: 20", "devices: many", "14:3", "devices 'many'"),
+        ("hours_per_day: 12", "hours_per_day: true", "15:3", "hours_per_day 'True'"),
+        ("[records/, box=/somewhere/box.json]", "[]", "32:1", "evidence"),
         ("hours_per_day: 12", "hours_per_day: 25", "15:3", "hours_per_day '25'"),
         ("throughput: 200/s", "throughput: 20/s", "17:1", "below the demand of 100/s"),
         ("  variants: [models/net-int8.onnx]\n", "", "6:3", "min_agreement without variants"),

@@ -160,6 +160,14 @@ def check_places(written: Sequence[str], read: Sequence[str]) -> None:
     from placer.files.writing import check_writable
 
     inputs = {os.path.realpath(path): path for path in read}
+    if any(Path(path).exists() for path in written):  # then it could be one of these as well
+        from placer.onnx_files.reader import external_data
+
+        for path in read:
+            files = sorted(Path(path).glob("*.json")) if Path(path).is_dir() else []
+            data = external_data(path) if path.endswith(".onnx") else ()
+            for file in (*map(str, files), *data):
+                inputs.setdefault(os.path.realpath(file), file)
     seen: set[str] = set()
     for path in written:
         place = os.path.realpath(path)

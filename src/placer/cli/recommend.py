@@ -295,13 +295,21 @@ def command(
 
     for name in ep or ():
         parse_ep(name)
+    stated = () if file is None else (file.model, file.inputs, file.device, file.network)
     options.check_places(
         [path for path in (save, *(path for _, path in outputs)) if path is not None],
         [
-            *(path for path in (model, workload, device, network, inputs) if path is not None),
-            *(cloud or ()),
-            *(variant or ()),
-            *(text.partition("=")[2] or text for text in evidence or ()),
+            *(
+                one
+                for one in (model, workload, device, network, inputs, *stated)
+                if one is not None
+            ),
+            *(cloud or (() if file is None else file.clouds)),
+            *(variant or (() if file is None else file.variants)),
+            *(
+                text.partition("=")[2] or text
+                for text in evidence or (() if file is None else file.evidence)
+            ),
         ],
     )
     measuring = api.MeasuringOptions(

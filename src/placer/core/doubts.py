@@ -17,7 +17,7 @@ from placer.core.placement import (
     Environment,
     SiteTime,
 )
-from placer.core.transfer import weaknesses
+from placer.core.transfer import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES, weaknesses, wire_bytes
 from placer.core.units import (
     format_duration,
     format_percentile,
@@ -55,13 +55,15 @@ def link_load(
 ) -> tuple[float, float]:
     """Return the share of the time in which one device's link is busy: usually, and when slow.
 
-    The busier of both directions, bodies alone; a rate or a size that is unknown counts nothing.
+    The busier of both directions; a rate or a size that is unknown counts nothing.
     """
 
     def busy(directions: tuple[tuple[int | None, float | None], ...]) -> float:
         known = [rate_hz * size / rate for size, rate in directions if size and rate]
         return max(known, default=0.0)
 
+    up_bytes = None if up_bytes is None else wire_bytes(up_bytes, REQUEST_HEAD_BYTES)
+    down_bytes = None if down_bytes is None else wire_bytes(down_bytes, RESPONSE_HEAD_BYTES)
     up_p5, down_p5 = path.uplink_p5_bytes_per_s, path.downlink_p5_bytes_per_s
     return (
         busy(((up_bytes, path.uplink_bytes_per_s), (down_bytes, path.downlink_bytes_per_s))),

@@ -94,6 +94,12 @@ def one_way_s(
     return np.asarray(time_s, dtype=np.float64)
 
 
+def wire_bytes(n_bytes: int, head_bytes: int) -> int:
+    """Return what a body takes of a link: with its HTTP head and what every packet adds."""
+    whole = n_bytes + head_bytes
+    return whole + math.ceil(whole / MSS_BYTES) * PACKET_OVERHEAD_BYTES
+
+
 def request_s(
     path: NetworkPath,
     *,

@@ -517,6 +517,8 @@ def read_text(path: str, *, hint: str = _WRITE_AGAIN) -> str:
         Missing, unreadable, a directory, too large, or not UTF-8.
     """
     try:
+        if Path(path).is_fifo():  # it would be waited for
+            raise InputError(f"{path}: a pipe, not a file", hint=hint)
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:

@@ -6,7 +6,9 @@ is judged. Plain scalars follow the core schema of YAML 1.2: ``no`` is a word, `
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -76,6 +78,8 @@ def read_yaml(path: str) -> Document:
         The text is no such YAML, or larger than ``MAX_BYTES``.
     """
     try:
+        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116  # it would be waited for
+            raise InputError(f"{path}: a pipe, not a file", hint="name a regular file")
         with open(path, "rb") as file:  # noqa: PTH123  # a path is text as typed, in messages too
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:

@@ -59,11 +59,15 @@ _Limits = Annotated[
 ]
 
 
+Listed = Annotated[tuple[specs.Text, ...], Field(min_length=1)]
+"""A list that is left out where there is nothing to say: an empty one could mean none or any."""
+
+
 class ModelSpec(specs.Spec):
     """The model and what it is run on."""
 
     path: specs.Text | None = Field(default=None, description="ONNX file.")
-    variants: tuple[specs.Text, ...] = Field(
+    variants: Listed = Field(
         default=(), description="Other files of the same model: quantised, pruned, smaller."
     )
     min_agreement: specs.Ratio | None = Field(
@@ -92,10 +96,10 @@ class DemandSpec(specs.Spec):
     devices: Annotated[int, Field(strict=True, ge=1, le=MAX_FLEET)] | None = Field(
         default=None, description="Devices that ask at that rate, each; 1 if left out."
     )
-    hours_per_day: Annotated[float, Field(gt=0, le=24)] | None = Field(
+    hours_per_day: Annotated[float, Field(strict=True, gt=0, le=24)] | None = Field(
         default=None, description="Hours in which requests come at that rate; 24 if left out."
     )
-    days_per_week: Annotated[float, Field(gt=0, le=7)] | None = Field(
+    days_per_week: Annotated[float, Field(strict=True, gt=0, le=7)] | None = Field(
         default=None, description="Days in which requests come; 7 if left out."
     )
 
@@ -117,7 +121,7 @@ class DataSpec(specs.Spec):
         default=None,
         description="The most that may leave the device; left out: what the class says.",
     )
-    regions: tuple[specs.Text, ...] = Field(
+    regions: Listed = Field(
         default=(), description="Where raw input may be processed: EU, US, a provider's region."
     )
     retention: Annotated[specs.Duration, shown_as("24 h")] | None = Field(
@@ -208,7 +212,7 @@ class WorkloadSpec(specs.ProfileSpec):
         description="Catalogue name, NAME@REGION or cloud file, each; left out: the cheapest CPU "
         "and the cheapest GPU offer.",
     )
-    evidence: tuple[specs.Text, ...] = Field(default=(), description="[SITE=]FILE or folder, each.")
+    evidence: Listed = Field(default=(), description="[SITE=]FILE or folder, each.")
     measuring: MeasuringSpec = Field(default_factory=MeasuringSpec)
 
     @field_validator("latency")

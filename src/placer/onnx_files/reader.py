@@ -304,6 +304,24 @@ def _tensors(graph: Any) -> Iterator[Any]:
                 yield from attribute.tensors
 
 
+def external_data(path: str) -> tuple[str, ...]:
+    """Return the files with the weights of a model; none where it cannot be read."""
+    import onnx
+
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except Exception:  # what is wrong with it read_model tells
+        return ()
+    found = {
+        entry.value
+        for tensor in graph.initializer
+        if _is_external(tensor)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return tuple(str(Path(path).parent / location) for location in sorted(found))
+
+
 def _is_external(tensor: Any) -> bool:
     return bool(tensor.data_location == tensor.EXTERNAL)
 
