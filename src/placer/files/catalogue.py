@@ -13,17 +13,24 @@ from enum import StrEnum
 from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath, Region
 from placer.core.errors import PlacerError, UsageError, near_match
 from placer.files.positions import Document, parse_yaml, read_yaml, validate
-from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
-from placer.files.workload import WorkloadFile, WorkloadSpec, workload_file
+from placer.files.specs import (
+    CloudSpec,
+    DeviceSpec,
+    NetworkSpec,
+    ProfileSpec,
+    RegionSpec,
+)
 
-Spec = DeviceSpec | NetworkSpec | CloudSpec | RegionSpec | WorkloadSpec
-_Spec = TypeVar("_Spec", DeviceSpec, NetworkSpec, CloudSpec, RegionSpec, WorkloadSpec)
+if TYPE_CHECKING:
+    from placer.files.workload import WorkloadFile, WorkloadSpec
+
+Spec: TypeAlias = "DeviceSpec | NetworkSpec | CloudSpec | RegionSpec | WorkloadSpec"
+_Spec = TypeVar("_Spec", bound=ProfileSpec)
 
 
 class Kind(StrEnum):
@@ -41,15 +48,21 @@ class Kind(StrEnum):
         return self.value[:-1]
 
 
-SPECS: Mapping[Kind, type[Spec]] = MappingProxyType(
-    {
-        Kind.DEVICES: DeviceSpec,
-        Kind.NETWORKS: NetworkSpec,
-        Kind.CLOUDS: CloudSpec,
-        Kind.REGIONS: RegionSpec,
-        Kind.WORKLOADS: WorkloadSpec,
-    }
-)
+def spec_of(kind: Kind) -> type[Spec]:
+    """Return what the files of a kind are checked against."""
+    match kind:
+        case Kind.DEVICES:
+            return DeviceSpec
+        case Kind.NETWORKS:
+            return NetworkSpec
+        case Kind.CLOUDS:
+            return CloudSpec
+        case Kind.REGIONS:
+            return RegionSpec
+        case Kind.WORKLOADS:  # its many keys take time to build
+            from placer.files.workload import WorkloadSpec
+
+            return WorkloadSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ def read_entry(kind: Kind, name: str) -> Entry:
         The catalogue has no such name.
     """
     document, text = _shipped(kind, name)
-    return Entry(kind, text, validate(SPECS[kind], document), document.data)
+    return Entry(kind, text, validate(spec_of(kind), document), document.data)
 
 
 def list_entries(kind: Kind) -> tuple[Entry, ...]:
@@ -137,6 +150,8 @@ def load_workload(name_or_file: str) -> WorkloadFile:
 
     Raises as `load_device`; what is wrong in the file is told with its place.
     """
+    from placer.files.workload import WorkloadSpec, workload_file
+
     spec, document = _load(Kind.WORKLOADS, WorkloadSpec, name_or_file)
     file = workload_file(spec, document)
     uses: list[tuple[Callable[[], object], tuple[str | int, ...]]] = []

@@ -110,7 +110,7 @@ _Basis = Literal["measured", "catalogue", "assumed"]
 class Spec(BaseModel):
     """A part of a file: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     def stated(self) -> Mapping[str, object]:
         """Return what the file states of this part, under the keys that it uses."""
