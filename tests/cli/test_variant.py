@@ -15,7 +15,10 @@ from placer.reports.json import recommendation_schema
 from tests import models
 from tests.cli.conftest import Run
 
-QUICK = ("--threads", "1", "--time-limit", "5s", "--sla", "1s", "--format", "json")
+QUICK = (
+    "--threads", "1", "--time-limit", "5s", "--sla", "1s", "--format", "json",
+    "--cloud", "aws-g6.xlarge@eu-north-1",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,6 @@ from placer.core.finding import Effect, Finding
 from placer.core.graph import ModelSummary
 from placer.core.latency import (
     basis_of_time,
-    mean_service_s,
     uncertainty_factor,
 )
 from placer.core.legs import (
@@ -285,7 +284,7 @@ def _feasible(findings: Sequence[Finding]) -> bool | None:
 def _answers_offline(edge: EdgeSite | None, leg: Leg, workload: Workload) -> bool:
     if edge is None:
         return False
-    mean_s = mean_service_s(edge.time)
+    mean_s = edge.time.mean_s
     if workload.rate_hz is None or mean_s is None:
         return edge.failure is None
     return workload.rate_hz * mean_s < 1
@@ -323,7 +322,7 @@ def _availability(
 
 def _instances_at(cloud: CloudSite, workload: Workload, share: float) -> int:
     """Return the fewest instances that serve a share of the requests at all."""
-    mean_s = mean_service_s(cloud.time)
+    mean_s = cloud.time.mean_s
     if mean_s is None or workload.rate_hz is None:
         return 1
     return max(1, math.ceil(workload.rate_hz * workload.fleet * share * mean_s))
@@ -405,7 +404,7 @@ def _joules(edge: EdgeSite | None, device: Device, device_share: float) -> float
     """Return the device's energy for computing per request; None: unknown, the radio's is."""
     if edge is None or device.power_w is None or device_share == 0:
         return None
-    mean_s = mean_service_s(edge.time)
+    mean_s = edge.time.mean_s
     return None if mean_s is None else device.power_w * mean_s * device_share
 
 
@@ -433,7 +432,7 @@ def _money(
             )
         )
     if cloud is not None:
-        mean_s = mean_service_s(cloud.time)
+        mean_s = cloud.time.mean_s
         parts.append(
             cloud_money(
                 cloud.offer,

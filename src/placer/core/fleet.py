@@ -11,7 +11,6 @@ import numpy as np
 from placer.core.latency import (
     CONFIDENCE,
     Way,
-    mean_service_s,
     queue_waits_s,
     uncertainty_factor,
 )
@@ -45,7 +44,7 @@ def instances_for(throughput_hz: float, time: SiteTime, *, least: int | None) ->
 
     Planned for the slow end of the time.
     """
-    mean_s = mean_service_s(time)
+    mean_s = time.mean_s
     if not throughput_hz or mean_s is None:
         return least
     slow_s = mean_s * uncertainty_factor(time)

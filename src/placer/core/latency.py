@@ -27,6 +27,7 @@ from placer.core.queueing import (
     waits_s,
 )
 from placer.core.sequential import (
+    NEAR_FACTOR,
     block_length,
     correlation_runs,
     judge,
@@ -80,23 +81,9 @@ class Composed:
         return Latency(p50, p90, p95, p99, float(np.median(self.means_s)))
 
 
-def segments_of(time: SiteTime) -> tuple[np.ndarray, ...]:
-    """Return the measured samples of each process, shape (n,) each."""
-    if time.measurement is None:
-        return ()
-    return tuple(np.asarray(run.samples_s) for run in time.measurement.processes)
-
-
 def is_disturbed(time: SiteTime) -> bool:
     """Tell whether the measurement behind a time was disturbed."""
     return time.measurement is not None and time.measurement.instrument.is_disturbed
-
-
-def mean_service_s(time: SiteTime) -> float | None:
-    """Return the mean time of one inference; None: unknown."""
-    if time.measurement is not None:
-        return float(np.mean(np.concatenate(segments_of(time))))
-    return None if time.estimate is None else time.estimate.median_s
 
 
 def uncertainty_factor(time: SiteTime) -> float:
@@ -118,11 +105,12 @@ class ServiceDraws:
 
     def __init__(self, time: SiteTime) -> None:
         self._time = time
-        self.segments_s = segments_of(time)
+        self.segments_s = time.segments_s
         self._drawn: dict[int, FloatArray] = {}
-        self._blocks: dict[float, int] = {}
+        self._blocks: dict[tuple[int, ...], int] = {}
         if self.segments_s:
             self._samples_s = np.concatenate(self.segments_s)
+            self._ordered_s = np.sort(self._samples_s)
             self._block = min(
                 block_length(correlation_runs(self.segments_s)),
                 max(1, len(self._samples_s) // 3),
@@ -179,9 +167,12 @@ class ServiceDraws:
         if not self.segments_s:
             return None
         near_s = max(limit_s, 1e-9)
-        if near_s not in self._blocks:
-            self._blocks[near_s] = block_length(correlation_runs(self.segments_s, near_s=near_s))
-        block = self._blocks[near_s]
+        # which runs are far decides, not how far
+        ends_s = (near_s / NEAR_FACTOR, near_s * NEAR_FACTOR)
+        key = tuple(np.searchsorted(self._ordered_s, ends_s).tolist())
+        if key not in self._blocks:
+            self._blocks[key] = block_length(correlation_runs(self.segments_s, near_s=near_s))
+        block = self._blocks[key]
         _, high_s = quantile_bounds(self._samples_s, percentile, block_runs=block)
         if high_s is not None:
             return None
@@ -240,21 +231,28 @@ class Way:
         gaps_s = _gaps(arrival, 2 * n) / rate_hz
         return single_server_waits_s(gaps_s, self.service.draw(2 * n))[:, n:]
 
-    def draw(self, n: int) -> FloatArray:
+    def draw(self, n: int, first: int | None = None) -> FloatArray:
         """Return ``n`` latencies for each replicate, (REPLICATES, n); the unknown counts nothing.
 
         Every part has its own random numbers, the same in every call, so that parts compared or
         added over different placements were drawn alike.
+
+        Parameters
+        ----------
+        first
+            Only so many of the ``n``.
         """
-        total_s = self.service.draw(n)
         if self.queue is not None:
-            total_s = self.service.draw(2 * n)[:, n:] + self.own_waits_s(n)
-        if self.waits_s is not None:
-            total_s = total_s + self.waits_s[_picks(n, len(self.waits_s))]
+            total_s = self.own_waits_s(n)[:, :first]
+            total_s += self.service.draw(2 * n)[:, n:][:, :first]
+        else:
+            total_s = self.service.draw(n)[:, :first].copy()
+        # in place: memory that is asked for anew costs more here than the sums
+        if self.waits_s is not None and self.waits_s.any():
+            total_s += self.waits_s[_picks(n, len(self.waits_s))[:, :first]]
         if self.path is not None:
-            total_s = total_s + transfer_draws_s(
-                self.path, self.up_bytes or 0, self.down_bytes or 0, n
-            )
+            sizes = (self.up_bytes or 0, self.down_bytes or 0)
+            total_s += transfer_draws_s(self.path, *sizes, n)[:, :first]
         return total_s
 
 
@@ -290,7 +288,7 @@ def _drawn(ways: Sequence[tuple[Way, float]], draws: int) -> FloatArray:
         n = left if index == len(ways) - 1 else min(left, round(share * draws))
         left -= n
         if n:
-            parts.append(way.draw(draws)[:, :n])
+            parts.append(way.draw(draws, first=n))
     return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
 
@@ -319,12 +317,13 @@ def composed_of(
     unknowns: tuple[str, ...] = (),
     is_lower_bound: bool = False,
 ) -> Composed:
-    """Read quantiles and mean off drawn latencies, (REPLICATES, draws)."""
+    """Read quantiles and mean off drawn latencies, (REPLICATES, draws), which are reordered."""
     draws = total_s.shape[1]
     exact = np.ceil(np.array(percentiles) * draws - 1e-9).astype(int) - 1
     ranks = np.clip(exact, 0, draws - 1)
-    ordered = np.partition(total_s, np.unique(ranks), axis=1)
-    return Composed(percentiles, ordered[:, ranks], total_s.mean(axis=1), is_lower_bound, unknowns)
+    means_s = total_s.mean(axis=1)
+    total_s.partition(np.unique(ranks), axis=1)
+    return Composed(percentiles, total_s[:, ranks], means_s, is_lower_bound, unknowns)
 
 
 def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict, bool]:
@@ -335,7 +334,7 @@ def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict
     The verdict (its probability left open: `probability_of`), and whether the samples violate the
     target but contention forbids the claim.
     """
-    segments = segments_of(time)
+    segments = time.segments_s
     disturbed = is_disturbed(time)
     series = judge(segments, target, may_claim_violated=not disturbed, margin_factor=time.factor_90)
     held_back = False
@@ -494,15 +493,23 @@ def probability_of(time: SiteTime, service: ServiceDraws, target: LatencyTarget)
     """
     if service.shortage(target.percentile, target.limit_s) is not None:
         return None
-    n = sum(map(len, segments_of(time)))
+    n = sum(map(len, time.segments_s))
     rank = max(1, math.ceil(n * target.percentile - 1e-9))
     # the quantile keeps the limit if at least `rank` of its n runs do
     return float(np.mean(np.sum(service.draw(n) <= target.limit_s, axis=1) >= rank))
 
 
-@lru_cache(maxsize=8)
 def _rtt_of_quantiles_s(quantiles_s: tuple[tuple[float, float], ...], n: int) -> FloatArray:
-    return draw_rtt_s(NetworkPath("", "", rtt_quantiles_s=quantiles_s), _stratified(n))
+    # drawn once for all paths that differ by a factor, as those of a flip do
+    scale_s = quantiles_s[-1][1]
+    if scale_s <= 0:
+        return np.zeros((REPLICATES, n))
+    return scale_s * _rtt_shape(tuple((p, round(x / scale_s, 12)) for p, x in quantiles_s), n)
+
+
+@lru_cache(maxsize=8)
+def _rtt_shape(quantiles: tuple[tuple[float, float], ...], n: int) -> FloatArray:
+    return draw_rtt_s(NetworkPath("", "", rtt_quantiles_s=quantiles), _stratified(n))
 
 
 @cache

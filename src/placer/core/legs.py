@@ -35,10 +35,8 @@ from placer.core.latency import (
     is_disturbed,
     judge_composed,
     judge_measured,
-    mean_service_s,
     overflow_share,
     probability_of,
-    segments_of,
     spread_of,
     spread_over,
     uncertainty_factor,
@@ -103,6 +101,7 @@ def cloud_leg(
     share
         Share of the fleet's requests that come here.
     """
+    environment = _unpriced(environment)
     key = (
         "cloud",
         id(site.time),
@@ -121,10 +120,16 @@ def cloud_leg(
     )
 
 
+def _unpriced(environment: Environment) -> Environment:
+    """Return the sites without the price of data, which no latency depends on."""
+    path = replace(environment.path, data_usd_per_byte=None)
+    return replace(environment, path=path)
+
+
 def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
     time = site.time
     service = workings.service(time)
-    mean_s = mean_service_s(time)
+    mean_s = time.mean_s
     capacity_hz = None if mean_s is None else 1 / mean_s
     queue = _queue(time, workload)
     over = surely_over = False
@@ -187,7 +192,7 @@ def _cloud_leg(
 ) -> Leg:
     time = site.time
     service = workings.service(time)
-    mean_s = mean_service_s(time)
+    mean_s = time.mean_s
     up_bytes = workload.wire_input_bytes or model.input_bytes
     down_bytes = model.output_bytes
     demand_hz = None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share
@@ -276,6 +281,7 @@ def fallback_leg(
     workings: Workings,
 ) -> Leg:
     """Judge device and cloud together: in normal operation, or offline as well where required."""
+    environment = _unpriced(environment)
     on_device = edge_leg(edge, workload, workings)
     share = slow_share = 1.0
     if prefers_device:
@@ -283,14 +289,14 @@ def fallback_leg(
         slow_share = cloud_share(edge, workload, workings, at_slow_end=True)
     in_cloud = cloud_leg(cloud, model, workload, environment, workings, share=share or 1.0)
     if share == 0:
-        mean_s = mean_service_s(cloud.time)
+        mean_s = cloud.time.mean_s
         in_cloud = replace(  # one instance stands by
             in_cloud,
             instances=None if workload.rate_hz is None else 1,
             capacity_hz=None if mean_s is None else 1 / mean_s,
         )
     if workload.throughput_hz is not None and on_device.capacity_hz is not None:
-        mean_s = mean_service_s(cloud.time)
+        mean_s = cloud.time.mean_s
         # the cloud makes up for what the devices lack
         sure_hz = on_device.capacity_hz / uncertainty_factor(edge.time)
         lacking_hz = max(0.0, workload.throughput_hz - sure_hz)
@@ -415,7 +421,7 @@ def _queue(time: SiteTime, workload: Workload) -> tuple[float, Arrival] | None:
     if workload.rate_hz is None:
         return None
     if workload.arrival is Arrival.PERIODIC:
-        segments = segments_of(time)
+        segments = time.segments_s
         if segments and max(float(segment.max()) for segment in segments) < 1 / workload.rate_hz:
             return None
         if not segments and time.estimate and time.estimate.high_s < 1 / workload.rate_hz:
@@ -446,7 +452,7 @@ def _edge_spread(way: Way, *, is_over: bool) -> Spread | None:
 
 
 def _measured_latency(time: SiteTime) -> Latency | None:
-    segments = segments_of(time)
+    segments = time.segments_s
     if not segments:
         estimate = time.estimate
         if estimate is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from placer.core.compute import ComputeEstimate
 from placer.core.environment import Assumption, CloudOffer, Device, NetworkPath
 from placer.core.finding import Finding
 from placer.core.measurement import Measurement
+from placer.core.queueing import FloatArray
 from placer.core.rules.rule import Failure
 from placer.core.variant import Variant
 
@@ -25,6 +28,20 @@ class SiteTime:
     """Where the measurement comes from; with neither measurement nor estimate: why not."""
     estimate: ComputeEstimate | None = None
     """The modelled time; used where there is no measurement."""
+    segments_s: tuple[FloatArray, ...] = field(init=False, repr=False, compare=False)
+    """The measured samples of each process, shape (n,) each; empty without a measurement."""
+    mean_s: float | None = field(init=False, repr=False, compare=False)
+    """The mean time of one inference, measured or modelled; None: unknown."""
+
+    def __post_init__(self) -> None:
+        """Convert the samples once: a question and its flips read them some thousand times."""
+        runs = () if self.measurement is None else self.measurement.processes
+        segments_s = tuple(np.asarray(run.samples_s, dtype=np.float64) for run in runs)
+        mean_s = None if self.estimate is None else self.estimate.median_s
+        if self.measurement is not None:
+            mean_s = float(np.mean(np.concatenate(segments_s)))
+        object.__setattr__(self, "segments_s", segments_s)
+        object.__setattr__(self, "mean_s", mean_s)
 
 
 @dataclass(frozen=True, slots=True)

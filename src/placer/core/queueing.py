@@ -86,10 +86,11 @@ def single_server_waits_s(gaps_s: FloatArray, services_s: FloatArray) -> FloatAr
 
     Source: Lindley's recursion (1952), unrolled.
     """
-    steps = services_s[..., :-1] - gaps_s[..., 1:]
     backlog = np.zeros(services_s.shape)
-    np.cumsum(steps, axis=-1, out=backlog[..., 1:])
-    return backlog - np.minimum.accumulate(backlog, axis=-1)
+    np.subtract(services_s[..., :-1], gaps_s[..., 1:], out=backlog[..., 1:])
+    np.cumsum(backlog, axis=-1, out=backlog)
+    backlog -= np.minimum.accumulate(backlog, axis=-1)
+    return backlog
 
 
 def overflow(arrivals_s: FloatArray, services_s: FloatArray) -> BoolArray:
@@ -97,14 +98,16 @@ def overflow(arrivals_s: FloatArray, services_s: FloatArray) -> BoolArray:
 
     Those are the ones that a fallback which prefers the device sends to the cloud.
     """
-    refused = np.zeros(len(arrivals_s), dtype=np.bool_)
-    free_at_s = -np.inf
-    pairs = zip(arrivals_s.tolist(), services_s.tolist(), strict=True)
-    for index, (arrival_s, service_s) in enumerate(pairs):
-        if arrival_s < free_at_s:
-            refused[index] = True
-        else:
-            free_at_s = arrival_s + service_s
+    count = len(arrivals_s)
+    # the first arrival that finds the server free again after each request, were it served
+    free_again = np.searchsorted(arrivals_s, arrivals_s + services_s, "left")
+    blocks = np.flatnonzero(free_again > np.arange(1, count + 1))
+    refused = np.zeros(count, dtype=np.bool_)
+    index = 0
+    for first, following in zip(blocks.tolist(), free_again[blocks].tolist(), strict=True):
+        if first >= index:  # served, not itself refused
+            refused[first + 1 : following] = True
+            index = following
     return refused
 
 
