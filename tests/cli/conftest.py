@@ -24,10 +24,8 @@ class Result:
 Run = Callable[..., Result]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run ``placer ARGUMENTS`` and return its exit code and output."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def _runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: Path) -> Run:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("COLUMNS", "100")
     for name in ("NO_COLOR", "FORCE_COLOR", "PLACER_TRACEBACK"):
         monkeypatch.delenv(name, raising=False)
@@ -40,6 +38,26 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         return Result(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run ``placer ARGUMENTS`` and return its exit code and output."""
+    return _runs(capsys, monkeypatch, tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def kept_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that keeps what earlier tests measured."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def run_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kept_cache: Path
+) -> Run:
+    """Run likewise, with what earlier tests measured: where the measuring is not in question."""
+    return _runs(capsys, monkeypatch, kept_cache)
 
 
 @pytest.fixture(scope="session")

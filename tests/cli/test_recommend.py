@@ -38,20 +38,20 @@ def _candidate(document: dict[str, Any], prefix: str) -> dict[str, Any]:
     return found
 
 
-def test_target_far_away_is_met_on_the_device(run: Run, small_model: str) -> None:
-    result = run("recommend", small_model, "--sla", "1s", *QUICK)
+def test_target_far_away_is_met_on_the_device(run_again: Run, small_model: str) -> None:
+    result = run_again("recommend", small_model, "--sla", "1s", *QUICK)
     assert result.code == 0
     first = result.out.splitlines()[0]
     assert "on the device" in first
     assert "--sla 1s means p99 ≤ 1 s" in result.out
 
 
-def test_json_is_valid_against_the_printed_schema(run: Run, small_model: str) -> None:
+def test_json_is_valid_against_the_printed_schema(run_again: Run, small_model: str) -> None:
     import jsonschema
 
-    document = _answer(run, small_model, "--sla", "1s", *QUICK)
+    document = _answer(run_again, small_model, "--sla", "1s", *QUICK)
     jsonschema.validate(document, recommendation_schema())
-    printed = json.loads(run("schema", "recommendation").out)
+    printed = json.loads(run_again("schema", "recommendation").out)
     jsonschema.validate(document, printed)
     assert document["schema"] == "placer/recommendation/v1"
     edge = _candidate(document, "edge:cpu")
@@ -100,10 +100,10 @@ def test_no_measure_without_evidence_leaves_the_device_unproven(run: Run, small_
     assert edge["basis"] in ("catalogue", "assumed")
 
 
-def test_evidence_of_a_cloud_site_decides(run: Run, small_model: str, tmp_path: Path) -> None:
+def test_evidence_of_a_cloud_site_decides(run_again: Run, small_model: str, tmp_path: Path) -> None:
     saved, network = tmp_path / "cloud.json", tmp_path / "line.yaml"
     site = "aws-g4dn.xlarge"
-    profiled = run(
+    profiled = run_again(
         "profile", small_model, *QUICK, "--sla", "1s", "--site", site, "--save", str(saved)
     )
     assert profiled.code == 0
@@ -115,39 +115,39 @@ def test_evidence_of_a_cloud_site_decides(run: Run, small_model: str, tmp_path: 
         small_model, "--sla", "500ms", *QUICK, "--network", str(network), "--privacy", "public",
         "--cloud", f"{site}@us-east-1",
     )  # fmt: skip
-    without = _candidate(_answer(run, *arguments), "cloud:")
-    with_it = _candidate(_answer(run, *arguments, "--evidence", str(saved)), "cloud:")
+    without = _candidate(_answer(run_again, *arguments), "cloud:")
+    with_it = _candidate(_answer(run_again, *arguments, "--evidence", str(saved)), "cloud:")
     assert with_it["verdict"] == "met"
     assert with_it["basis"] == "measured"
     assert without["basis"] == "catalogue"
 
 
-def test_wire_input_changes_what_goes_up(run: Run, small_model: str) -> None:
-    raw = _candidate(_answer(run, small_model, "--sla", "1s", *QUICK), "cloud:")
+def test_wire_input_changes_what_goes_up(run_again: Run, small_model: str) -> None:
+    raw = _candidate(_answer(run_again, small_model, "--sla", "1s", *QUICK), "cloud:")
     wire = _candidate(
-        _answer(run, small_model, "--sla", "1s", *QUICK, "--wire-input", "80KiB"), "cloud:"
+        _answer(run_again, small_model, "--sla", "1s", *QUICK, "--wire-input", "80KiB"), "cloud:"
     )
     assert raw["bytes_up"] == 256
     assert wire["bytes_up"] == 81920
 
 
-def test_privacy_forbids_the_cloud(run: Run, small_model: str) -> None:
-    document = _answer(run, small_model, "--sla", "1s", *QUICK, "--privacy", "special")
+def test_privacy_forbids_the_cloud(run_again: Run, small_model: str) -> None:
+    document = _answer(run_again, small_model, "--sla", "1s", *QUICK, "--privacy", "special")
     cloud = _candidate(document, "cloud:")
     assert cloud["feasible"] is False
     assert any(found["rule"] == "PLC101" for found in cloud["findings"])
 
 
-def test_save_keeps_the_json(run: Run, small_model: str, tmp_path: Path) -> None:
+def test_save_keeps_the_json(run_again: Run, small_model: str, tmp_path: Path) -> None:
     saved = tmp_path / "answer.json"
-    result = run("recommend", small_model, "--sla", "1s", *QUICK, "--save", str(saved))
+    result = run_again("recommend", small_model, "--sla", "1s", *QUICK, "--save", str(saved))
     assert result.code == 0
     assert json.loads(saved.read_text())["schema"] == "placer/recommendation/v1"
 
 
-def test_several_outputs_in_one_run(run: Run, small_model: str, tmp_path: Path) -> None:
+def test_several_outputs_in_one_run(run_again: Run, small_model: str, tmp_path: Path) -> None:
     markdown = tmp_path / "answer.md"
-    result = run(
+    result = run_again(
         "recommend", small_model, "--sla", "1s", *QUICK,
         "--output", f"markdown={markdown}", "--output", "json",
     )  # fmt: skip
@@ -182,12 +182,12 @@ def test_shape_fills_symbolic_dimensions(run: Run, tmp_path: Path) -> None:
     assert "--shape" in missing.err
 
 
-def test_real_samples_are_used_and_named(run: Run, small_model: str, tmp_path: Path) -> None:
+def test_real_samples_are_used_and_named(run_again: Run, small_model: str, tmp_path: Path) -> None:
     samples = tmp_path / "samples.npz"
-    name = _answer(run, small_model, *QUICK)["model"]["inputs"][0]["name"]
+    name = _answer(run_again, small_model, *QUICK)["model"]["inputs"][0]["name"]
     arrays: dict[str, Any] = {name: np.ones((3, 64), dtype=np.float32)}
     np.savez(samples, **arrays)
-    document = _answer(run, small_model, "--sla", "1s", *QUICK, "--inputs", str(samples))
+    document = _answer(run_again, small_model, "--sla", "1s", *QUICK, "--inputs", str(samples))
     assert not any(one["name"] == "inputs" for one in document["assumptions"])
 
 
@@ -239,16 +239,18 @@ def test_bad_option_says_what_and_what_to_do(
     assert result.out == ""
 
 
-def test_known_but_unusable_provider_is_4_and_gives_no_time(run: Run, small_model: str) -> None:
+def test_known_but_unusable_provider_is_4_and_gives_no_time(
+    run_again: Run, small_model: str
+) -> None:
     from placer.runtimes.onnxruntime import available_eps
 
     if "coreml" in available_eps():
         pytest.skip("this build has CoreML")
-    alone = run("recommend", small_model, "--sla", "1s", *QUICK, "--ep", "coreml")
+    alone = run_again("recommend", small_model, "--sla", "1s", *QUICK, "--ep", "coreml")
     assert alone.code == 4
     assert alone.out == ""
     assert "CoreMLExecutionProvider" in alone.err
-    both = run(
+    both = run_again(
         "recommend", small_model, "--sla", "1s", *QUICK, "--ep", "coreml", "--ep", "cpu",
         "--format", "json",
     )  # fmt: skip

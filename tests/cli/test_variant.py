@@ -47,8 +47,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return paths
 
 
-def _asked(run: Run, *arguments: str) -> dict[str, dict[str, Any]]:
-    document = json.loads(run("recommend", *arguments, *QUICK).out)
+def _asked(run_again: Run, *arguments: str) -> dict[str, dict[str, Any]]:
+    document = json.loads(run_again("recommend", *arguments, *QUICK).out)
     import jsonschema
 
     jsonschema.validate(document, recommendation_schema())
@@ -56,10 +56,10 @@ def _asked(run: Run, *arguments: str) -> dict[str, dict[str, Any]]:
 
 
 def test_a_variant_is_measured_and_compared_on_real_samples(
-    run: Run, files: dict[str, str]
+    run_again: Run, files: dict[str, str]
 ) -> None:
     found = _asked(
-        run, files["net"], "--variant", files["close"], "--variant", files["far"],
+        run_again, files["net"], "--variant", files["close"], "--variant", files["far"],
         "--inputs", files["samples"],
     )  # fmt: skip
     assert found["edge:cpu"]["variant"] is None
@@ -70,7 +70,7 @@ def test_a_variant_is_measured_and_compared_on_real_samples(
     assert far["agreement_ratio"] < 0.9
     assert close["feasible"] is None  # how often is enough nobody stated
     stated = _asked(
-        run, files["net"], "--variant", files["close"], "--variant", files["far"],
+        run_again, files["net"], "--variant", files["close"], "--variant", files["far"],
         "--inputs", files["samples"], "--min-agreement", "98%",
     )  # fmt: skip
     assert stated["edge:cpu~net-close"]["feasible"] is True
@@ -80,7 +80,7 @@ def test_a_variant_is_measured_and_compared_on_real_samples(
 
 
 def test_the_least_agreement_of_a_workload_decides(
-    run: Run, files: dict[str, str], tmp_path: Path
+    run_again: Run, files: dict[str, str], tmp_path: Path
 ) -> None:
     file = tmp_path / "w.yaml"
     file.write_text(
@@ -88,11 +88,11 @@ def test_the_least_agreement_of_a_workload_decides(
         f"  path: {files['net']}\n  variants: [{files['close']}, {files['far']}]\n"
         f"  inputs: {files['samples']}\n  min_agreement: 98%\n"
     )
-    found = _asked(run, "--workload", str(file))
+    found = _asked(run_again, "--workload", str(file))
     assert found["edge:cpu~net-close"]["feasible"] is True
     assert found["edge:cpu~net-far"]["feasible"] is False
     file.write_text(file.read_text().replace(f"  inputs: {files['samples']}\n", ""))
-    found = _asked(run, "--workload", str(file))
+    found = _asked(run_again, "--workload", str(file))
     assert found["edge:cpu~net-close"]["feasible"] is None
     assert found["edge:cpu"]["feasible"] is True
 
@@ -107,7 +107,7 @@ def test_the_least_agreement_of_a_workload_decides(
     ],
 )
 def test_a_variant_must_be_another_file_of_the_same_model(
-    run: Run,
+    run_again: Run,
     files: dict[str, str],
     small_model: str,
     tmp_path: Path,
@@ -117,6 +117,6 @@ def test_a_variant_must_be_another_file_of_the_same_model(
 ) -> None:
     known = {**files, "small": small_model, "none": str(tmp_path / "none.onnx")}
     options = [part for name in variants for part in ("--variant", known[name])]
-    result = run("recommend", files["net"], *options, "--no-measure")
+    result = run_again("recommend", files["net"], *options, "--no-measure")
     assert result.code == code, result.err
     assert message in result.err
