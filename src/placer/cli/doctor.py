@@ -74,12 +74,29 @@ def _examine() -> dict[str, Any]:
                 "devices": [
                     {"type": device.device_type, "vendor": device.vendor}
                     for device in inventory.devices
-                    if device.ep == name
+                    if device.ep == name and not device.is_emulated
                 ],
             }
             for name in inventory.available
         ],
         "remote_execution_providers": list(inventory.remote),
+        "plugins": [
+            {
+                "name": plugin.ep or None,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "why_unusable": plugin.why_unusable,
+                "devices": [
+                    {
+                        "type": device.device_type,
+                        "vendor": device.vendor,
+                        "is_emulated": device.is_emulated,
+                    }
+                    for device in plugin.devices
+                ],
+            }
+            for plugin in inventory.plugins
+        ],
         "missing": [{"name": name, "how_to_get": how} for name, how in inventory.missing],
         "machine": {
             "cpu": machine.cpu,
@@ -122,6 +139,10 @@ def _to_text(facts: dict[str, Any]) -> str:
         f"  {name}: calls a remote service, never the edge"
         for name in facts["remote_execution_providers"]
     ]
+    unusable = [one for one in facts["plugins"] if one["why_unusable"] is not None]
+    if unusable:
+        lines += ["", "Installed, but of no use for measuring here"]
+        lines += [f"  {one['name'] or '?':10} {one['why_unusable']}" for one in unusable]
     lines += ["", "Not here"]
     lines += [f"  {one['name']:10} {one['how_to_get']}" for one in facts["missing"]]
     lines += [

@@ -6,6 +6,7 @@ import importlib.metadata
 from dataclasses import dataclass
 
 from placer.core.runtime import EXECUTION_PROVIDERS, REMOTE_EXECUTION_PROVIDERS, short_ep_name
+from placer.runtimes.plugins import EpDevice, Plugin, describe_device, probed_plugins, usable_eps
 
 HOW_TO_GET = {
     "cuda": "NVIDIA GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu (CUDA and cuDNN)",
@@ -35,25 +36,18 @@ _SAME_FILES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxru
 
 
 @dataclass(frozen=True, slots=True)
-class EpDevice:
-    """A device that an execution provider offers."""
-
-    ep: str
-    device_type: str
-    """``CPU``, ``GPU`` or ``NPU``."""
-    vendor: str
-
-
-@dataclass(frozen=True, slots=True)
 class Inventory:
     """What the installed runtime can use here."""
 
     runtime: str
     available: tuple[str, ...]
-    """Short names of the local execution providers of the build."""
+    """Short names of the local execution providers that have a device here, CPU last."""
     remote: tuple[str, ...]
     """Execution providers that call a service: never the edge."""
     devices: tuple[EpDevice, ...]
+    """Emulated ones as well."""
+    plugins: tuple[Plugin, ...]
+    """Installed execution provider packages, usable or not."""
     missing: tuple[tuple[str, str], ...]
     """(short name, how to get it)."""
     distributions: tuple[tuple[str, str], ...]
@@ -67,16 +61,14 @@ def take_inventory() -> Inventory:
     import onnxruntime
 
     providers = onnxruntime.get_available_providers()
-    available = tuple(
+    plugins = probed_plugins()
+    built_in = tuple(
         short_ep_name(name) for name in providers if name not in REMOTE_EXECUTION_PROVIDERS
     )
-    devices = tuple(
-        EpDevice(
-            short_ep_name(device.ep_name),
-            str(device.device.type).rpartition(".")[2].split(":")[0],
-            str(device.device.vendor),
-        )
-        for device in onnxruntime.get_ep_devices()
+    available = tuple(dict.fromkeys((*usable_eps(), *built_in)))
+    devices = (
+        *(describe_device(device) for device in onnxruntime.get_ep_devices()),
+        *(device for plugin in plugins for device in plugin.devices),
     )
     installed = []
     for name in _DISTRIBUTIONS:
@@ -90,8 +82,11 @@ def take_inventory() -> Inventory:
         available=available,
         remote=tuple(name for name in providers if name in REMOTE_EXECUTION_PROVIDERS),
         devices=devices,
+        plugins=plugins,
         missing=tuple(
-            (name, HOW_TO_GET[name]) for name in EXECUTION_PROVIDERS if name not in available
+            (name, HOW_TO_GET[name])
+            for name in EXECUTION_PROVIDERS
+            if name not in available and name not in {plugin.ep for plugin in plugins}
         ),
         distributions=tuple(installed),
         conflict=f"{' and '.join(clashing)} overwrite each other: keep one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from placer.core.runtime import (
@@ -15,6 +16,7 @@ from placer.core.runtime import (
     UnsupportedModelError,
     short_ep_name,
 )
+from placer.runtimes import plugins
 
 MODULE = __name__
 """The name under which a measuring process loads this runtime."""
@@ -44,26 +46,31 @@ def load() -> None:
 
 
 def available_eps() -> tuple[str, ...]:
-    """Return the short names of the local execution providers of the installed build, CPU last.
+    """Return the short names of the local execution providers that have a device here, CPU last.
 
-    The order is ONNX Runtime's own, which puts the most specialised first.
+    Plugins first; then those of the installed build in ONNX Runtime's own order, which puts the
+    most specialised first.
     """
     import onnxruntime
 
-    return tuple(
+    built_in = (
         short_ep_name(name)
         for name in onnxruntime.get_available_providers()
         if name not in REMOTE_EXECUTION_PROVIDERS
     )
+    return tuple(dict.fromkeys((*plugins.usable_eps(), *built_in)))
 
 
 def why_unavailable(ep: str) -> str | None:
-    """Say why the installed build cannot have an execution provider; None: it was built with it."""
+    """Say why an execution provider cannot be timed here; None: the build or a plugin has it."""
     import onnxruntime
 
     full_name = EXECUTION_PROVIDERS.get(ep, ep)  # a newer build may have one without a short name
     if full_name in onnxruntime.get_available_providers():
         return None
+    plugin = plugins.find_plugin(ep)
+    if plugin is not None:
+        return plugin.why_unusable
     return f"the installed onnxruntime {onnxruntime.__version__} was built without {full_name}"
 
 
@@ -84,10 +91,7 @@ class OnnxRuntimeSession:
         onnxruntime.set_default_logger_severity(4)
         self.runtime = runtime_version()
         self._ep = request.ep
-        full_name = EXECUTION_PROVIDERS[request.ep]
-        missing = why_unavailable(request.ep)
-        if missing is not None:
-            raise UnavailableError(missing)
+        full_name = EXECUTION_PROVIDERS.get(request.ep, request.ep)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = request.settings.intra_op_threads
@@ -98,9 +102,14 @@ class OnnxRuntimeSession:
             "session.intra_op.allow_spinning", "1" if request.settings.allow_spinning else "0"
         )
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        providers: list[Any] = [(full_name, dict(request.settings.provider_options))]
-        if request.ep != "cpu":
-            providers.append("CPUExecutionProvider")
+        provider_options = dict(request.settings.provider_options)
+        providers: list[Any] | None = None
+        if full_name in onnxruntime.get_available_providers():
+            providers = [(full_name, provider_options)]
+            if request.ep != "cpu":
+                providers.append("CPUExecutionProvider")
+        else:
+            options.add_provider_for_devices(_plugin_devices(request.ep), provider_options)
         try:
             # enable_fallback=0: without it a provider that fails is replaced by the CPU.
             self._session = onnxruntime.InferenceSession(
@@ -186,6 +195,37 @@ class OnnxRuntimeSession:
             binding.bind_output(output.name, "cpu")
         run_bound, session = self._session.run_with_iobinding, binding
         return lambda: run_bound(session)
+
+
+def _plugin_devices(ep: str) -> list[Any]:
+    """Load the plugin with an execution provider and return the first device of its own.
+
+    This process is there to be lost: nothing was probed before.
+
+    Raises
+    ------
+    UnavailableError
+        There is no such plugin, its library does not load, or all its devices are emulated.
+    """
+    import onnxruntime
+
+    why = f"the installed onnxruntime {onnxruntime.__version__} was built without {ep}"
+    for plugin in plugins.installed_plugins():
+        if plugin.ep != ep:
+            continue
+        if plugin.problem is None:
+            try:
+                devices = plugins.register(plugin.full_name, plugin.library_path)
+            except Exception as error:  # ONNX Runtime's own
+                why = f"{plugin.distribution} does not load: {_reason(str(error))}"
+                continue
+            own = [one for one in devices if not plugins.describe_device(one).is_emulated]
+            if own:
+                return own[:1]
+            described = tuple(plugins.describe_device(one) for one in devices)
+            plugin = replace(plugin, devices=described)
+        why = plugin.why_unusable or why
+    raise UnavailableError(why)
 
 
 def open_session(request: SessionRequest) -> OnnxRuntimeSession:

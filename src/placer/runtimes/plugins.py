@@ -1,0 +1,242 @@
+"""Execution providers that come as packages of their own, and the devices that they find here.
+
+Such a package has a module with ``get_library_path()`` and ``get_ep_name()``. Its native code is
+loaded in a child process first: one that crashes or hangs there is a finding, not the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from placer.core.runtime import REMOTE_EXECUTION_PROVIDERS, short_ep_name
+
+PROBE_LIMIT_S = 60.0
+"""A library that has not listed its devices by then hangs."""
+SOFTWARE_MAKERS = frozenset({"Microsoft"})
+"""Makers of execution providers that are meant for other makers' devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpDevice:
+    """A device that an execution provider offers."""
+
+    ep: str
+    """Short name of the execution provider."""
+    device_type: str
+    """``CPU``, ``GPU`` or ``NPU``."""
+    vendor: str
+    """Maker of the device."""
+    ep_vendor: str
+    """Maker of the execution provider."""
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the device stands in for one of the execution provider's own maker.
+
+        ONNX Runtime itself lists Qualcomm's NPU provider on the CPU of any machine.
+        """
+        return self.ep_vendor not in SOFTWARE_MAKERS and not _same_maker(
+            self.ep_vendor, self.vendor
+        )
+
+
+def _same_maker(one: str, other: str) -> bool:
+    first, second = (name.split()[0].casefold() if name.split() else "" for name in (one, other))
+    return first == second
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """An installed package with an execution provider, and what it found here."""
+
+    distribution: str
+    version: str
+    full_name: str
+    """ONNX Runtime's name of the execution provider; empty if the package did not tell it."""
+    library_path: str
+    devices: tuple[EpDevice, ...] = ()
+    problem: str | None = None
+    """Why it cannot be used: its library is missing, does not load, crashes or hangs."""
+
+    @property
+    def ep(self) -> str:
+        """Short name of the execution provider."""
+        return short_ep_name(self.full_name)
+
+    @property
+    def own_devices(self) -> tuple[EpDevice, ...]:
+        """Devices that are not emulated."""
+        return tuple(device for device in self.devices if not device.is_emulated)
+
+    @property
+    def why_unusable(self) -> str | None:
+        """Why nothing can be timed on it here; None: it has a device of its own."""
+        name = f"{self.distribution} {self.version}"
+        if self.problem is not None:
+            return f"{name} is installed, but {self.problem}"
+        if self.own_devices:
+            return None
+        if not self.devices:
+            return f"{name} is installed, but finds no device here that it supports"
+        (first, *_) = self.devices
+        return (
+            f"{name} only emulates its device here (by {first.ep_vendor}, on a {first.device_type} "
+            f"by {first.vendor}): its times would say nothing about the real one"
+        )
+
+
+def describe_device(device: Any) -> EpDevice:
+    """Return placer's form of an ``OrtEpDevice``."""
+    return EpDevice(
+        short_ep_name(device.ep_name),
+        str(device.device.type).rpartition(".")[2].split(":")[0],
+        str(device.device.vendor),
+        str(device.ep_vendor),
+    )
+
+
+@cache
+def installed_plugins() -> tuple[Plugin, ...]:
+    """Find the packages without loading their native code."""
+    return tuple(_described(name) for name in sorted(set(_modules())))
+
+
+def _modules() -> Iterator[str]:
+    """Yield top-level packages on the path that tell the place of such a library.
+
+    Read as text: importing, or parsing the metadata of, everything that is installed is slow.
+    """
+    for folder in sys.path:
+        for file in Path(folder or ".").glob("*/__init__.py"):
+            try:
+                text = file.read_bytes()
+            except OSError:
+                continue
+            if b"def get_library_path(" in text and b"def get_ep_name" in text:
+                yield file.parent.name
+
+
+def _distribution(module_name: str) -> tuple[str, str]:
+    """Return name and version of the package that a module comes from."""
+    usual = module_name.replace("_", "-")
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return usual, importlib.metadata.version(usual)
+    for name in importlib.metadata.packages_distributions().get(module_name, ()):
+        return name, importlib.metadata.version(name)
+    return module_name, "of unknown version"
+
+
+def _described(module_name: str) -> Plugin:
+    plugin = Plugin(*_distribution(module_name), "", "")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the report has standard output to itself
+            module = importlib.import_module(module_name)
+            names = module.get_ep_names() if hasattr(module, "get_ep_names") else ()
+            full_name = str(names[0] if names else module.get_ep_name())
+            plugin = replace(plugin, full_name=full_name)
+            return replace(plugin, library_path=str(module.get_library_path()))
+    except Exception as error:  # whatever a package of others raises
+        return replace(plugin, problem=f"its library is missing ({_one_line(error)})")
+
+
+@cache
+def probed_plugins() -> tuple[Plugin, ...]:
+    """Load every installed plugin in a child process of its own and return what it found."""
+    with ThreadPoolExecutor() as pool:
+        return tuple(pool.map(_probed, installed_plugins()))
+
+
+def find_plugin(ep: str) -> Plugin | None:
+    """Return the probed plugin with an execution provider, the usable one of several."""
+    found = [plugin for plugin in probed_plugins() if plugin.ep == ep]
+    found.sort(key=lambda plugin: plugin.why_unusable is not None)
+    return found[0] if found else None
+
+
+def _probed(plugin: Plugin) -> Plugin:
+    if plugin.problem is not None:
+        return plugin
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", __name__, plugin.full_name, plugin.library_path],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=PROBE_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return replace(plugin, problem=f"it did not answer within {PROBE_LIMIT_S:g} s")
+    _, mark, text = child.stdout.rpartition(b"\n\x1e")
+    if not mark:
+        code = child.returncode
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return replace(plugin, problem=f"its library ended the process ({how})")
+    answer = json.loads(text)
+    devices = tuple(EpDevice(**device) for device in answer["devices"])
+    return replace(plugin, devices=devices, problem=answer["problem"])
+
+
+def register(full_name: str, library_path: str) -> list[Any]:
+    """Load the library into this process and return its devices (``OrtEpDevice``), emulated too.
+
+    The library is registered under ONNX Runtime's name of the execution provider: Qualcomm's goes
+    by whatever name it was registered under.
+
+    Raises
+    ------
+    Exception
+        ONNX Runtime's own, if the library does not load.
+    """
+    import onnxruntime
+
+    if full_name not in {device.ep_name for device in onnxruntime.get_ep_devices()}:
+        onnxruntime.register_execution_provider_library(full_name, library_path)
+    # exactly this name: a provider may list meta devices under another
+    return [one for one in onnxruntime.get_ep_devices() if one.ep_name == full_name]
+
+
+def _probe(full_name: str, library_path: str) -> None:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    problem, devices = None, []
+    try:
+        devices = [asdict(describe_device(one)) for one in register(full_name, library_path)]
+    except Exception as error:  # whatever the library makes ONNX Runtime raise
+        problem = f"its library does not load ({_one_line(error)})"
+    # libraries print to standard output too: the answer follows a record separator
+    sys.stdout.write("\n\x1e" + json.dumps({"devices": devices, "problem": problem}))
+    sys.stdout.flush()  # some libraries crash when the process ends
+
+
+def _one_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__).rstrip(". ")[:300]
+
+
+def usable_eps() -> tuple[str, ...]:
+    """Return the short names of plugin execution providers with a device of their own here."""
+    return tuple(
+        dict.fromkeys(
+            plugin.ep
+            for plugin in probed_plugins()
+            if plugin.why_unusable is None and plugin.full_name not in REMOTE_EXECUTION_PROVIDERS
+        )
+    )
+
+
+if __name__ == "__main__":
+    _probe(*sys.argv[1:3])
