@@ -142,7 +142,7 @@ def _root(
     """Tell where an ML model should run, and prove it with measurements.
 
     Exit codes: 0 feasible, 1 every placement violates, 2 usage, 3 input, 4 measuring failed,
-    5 inconclusive, 70 a bug in placer, 130 interrupted.
+    5 inconclusive, 70 a bug in placer, 130 interrupted, 141 the reader of the output went away.
     """
 
 

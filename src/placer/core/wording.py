@@ -111,9 +111,9 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
             f"the limit is {format_duration(tightest.limit_s)}"
         )
     elif best.latency is not None:
-        proof = f"its median latency is {format_duration(best.latency.p50_s)}; no target was set"
+        proof = f"its median latency is {format_duration(best.latency.p50_s)}; no latency target was set"
     else:
-        proof = "no target was set"
+        proof = "no latency target was set"
     read = {stage.kind for stage in best.stages if stage.basis is Basis.CATALOGUE}
     if read:
         network = ["the network"] if StageKind.TRANSFER in read else []

@@ -160,7 +160,8 @@ def load_inputs(
 
 def _read_archive(path: str) -> dict[str, np.ndarray]:
     if not Path(path).is_file():
-        raise InputError(f"no such file: {path}", hint="give the samples' .npz file")
+        what = "not a regular file" if Path(path).exists() else "no such file"
+        raise InputError(f"{what}: {path}", hint="give the samples' .npz file")
     try:
         with Path(path).open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
