@@ -45,6 +45,12 @@ FAR_TAIL_DRAWS = 10_000
 """Draws where a percentile above p99 is asked for: p99.9 needs ten draws beyond it."""
 SPREAD_POINTS = 1000
 QUEUED_REQUESTS = 5000
+"""Requests of a simulated queue at least; more where it is busy."""
+MAX_QUEUED_REQUESTS = 20_000
+QUEUE_REPLICATES = 40
+"""Replicates of a queue: fewer and longer than others, as a short path hides the long waits."""
+BUSY_PERIODS = 600
+"""Relaxation times that a simulated queue lasts, up to MAX_QUEUED_REQUESTS."""
 MANY_DEVICES = 1000
 REPORTED_PERCENTILES = (0.5, 0.9, 0.95, 0.99)
 CONFIDENCE = 0.95
@@ -134,12 +140,15 @@ class ServiceDraws:
         z = normal_grid()[:, np.newaxis]
         if self.segments_s:
             return np.asarray(self._resampled(n, REPLICATES) * self._time.factor_90 ** (z / Z95))
+        return np.repeat(self._levels_s(z), n, axis=1)
+
+    def _levels_s(self, z: FloatArray) -> FloatArray:
+        """Return the modelled time at standard normal quantiles of its uncertainty, likewise."""
         estimate = self._time.estimate
         if estimate is None:
-            return np.zeros((REPLICATES, n))
+            return np.zeros(z.shape)
         end_s = np.where(z > 0, estimate.high_s, estimate.low_s)
-        level_s = estimate.median_s * (end_s / estimate.median_s) ** (np.abs(z) / Z95)
-        return np.repeat(level_s, n, axis=1)
+        return np.asarray(estimate.median_s * (end_s / estimate.median_s) ** (np.abs(z) / Z95))
 
     def _resampled(self, n: int, rows: int) -> FloatArray:
         """Resample blocks of runs, which keeps their dependence; (rows, n)."""
@@ -148,6 +157,46 @@ class ServiceDraws:
         starts = rng.integers(0, count, (rows, -(-n // self._block)))
         index = (starts[:, :, np.newaxis] + np.arange(self._block)).reshape(rows, -1)
         return np.asarray(self._samples_s[index[:, :n] % count], dtype=np.float64)
+
+    def path(self, n: int) -> FloatArray:
+        """Return ``n`` times in a row for each replicate of a queue, (QUEUE_REPLICATES, n).
+
+        Replicates ascend in the uncertainty of the time. Each resamples the measured runs first,
+        as many as there are, and draws its requests from those: a longer path does not make the
+        runs more.
+        """
+        if -n not in self._drawn:
+            self._drawn[-n] = self._path(n)
+        return self._drawn[-n]
+
+    def _path(self, n: int) -> FloatArray:
+        rows = QUEUE_REPLICATES
+        z = np.array([NormalDist().inv_cdf((row + 0.5) / rows) for row in range(rows)])
+        if not self.segments_s:
+            return np.repeat(self._levels_s(z)[:, np.newaxis], n, axis=1)
+        rng = np.random.default_rng((SEED, 8))
+        count = len(self._samples_s)
+        blocks = -(-count // self._block)
+        starts = rng.integers(0, count, (rows, blocks))
+        picks = rng.integers(0, blocks, (rows, -(-n // self._block)))
+        first = np.take_along_axis(starts, picks, axis=1)
+        index = (first[:, :, np.newaxis] + np.arange(self._block)).reshape(rows, -1)[:, :n]
+        factors = self._time.factor_90 ** (z / Z95)
+        return np.asarray(self._samples_s[index % count] * factors[:, np.newaxis])
+
+    def path_length(self, rate_hz: float, servers: int = 1) -> int:
+        """Return how many requests a queue is simulated for: more if it is busy.
+
+        Its relaxation time in requests is about ``load (1 + cv^2) / (1 - load)^2``, with the
+        coefficient of variation of the service (heavy traffic; Whitt 1989).
+        """
+        load = min(0.99, rate_hz * (self._time.mean_s or 0.0) / servers)
+        spread = 0.0
+        if self.segments_s:
+            spread = float(self._samples_s.var() / self._samples_s.mean() ** 2)
+        wanted = BUSY_PERIODS * load * (1 + spread) / (1 - load) ** 2
+        steps = (QUEUED_REQUESTS, 2 * QUEUED_REQUESTS, MAX_QUEUED_REQUESTS)
+        return next((n for n in steps if n >= wanted), MAX_QUEUED_REQUESTS)
 
     def typical(self, n: int) -> FloatArray:
         """Return ``n`` times at the middle of the uncertainty, (n,); zeros where unknown."""
@@ -223,13 +272,26 @@ class Way:
         """Whether something is unknown, so that the draws bound the latency from below only."""
         return bool(self.unknowns) or (self.path is not None and not lower_bound_known(self.path))
 
-    def own_waits_s(self, n: int) -> FloatArray:
-        """Return ``n`` waits at the one server for each replicate, (REPLICATES, n)."""
+    def own_waits_s(self, least: int = 0) -> tuple[FloatArray, FloatArray]:
+        """Return waits at the one server, and the services they precede.
+
+        Both (QUEUE_REPLICATES, n) with n at least ``least``. One replicate after another in one
+        path, so that none begins with an empty queue; the first goes twice, and counts once.
+        """
         assert self.queue is not None
         rate_hz, arrival = self.queue
-        # as many requests again come first: the queue is not empty when a request arrives
-        gaps_s = _gaps(arrival, 2 * n) / rate_hz
-        return single_server_waits_s(gaps_s, self.service.draw(2 * n))[:, n:]
+        services_s = self.service.path(max(least, self.service.path_length(rate_hz)))
+        n = services_s.shape[1]
+        gaps_s = _gaps(arrival, services_s.size + n) / rate_hz
+        in_a_row_s = np.concatenate((services_s[0], services_s.ravel()))
+        waits_s = single_server_waits_s(gaps_s, in_a_row_s)[n:]
+        return waits_s.reshape(services_s.shape), services_s
+
+    def queued_s(self, least: int = 0) -> FloatArray:
+        """Return latencies with the wait at the one server, (QUEUE_REPLICATES, n)."""
+        found_s, services_s = self.own_waits_s(least)
+        found_s += services_s
+        return found_s
 
     def draw(self, n: int, first: int | None = None) -> FloatArray:
         """Return ``n`` latencies for each replicate, (REPLICATES, n); the unknown counts nothing.
@@ -242,11 +304,8 @@ class Way:
         first
             Only so many of the ``n``.
         """
-        if self.queue is not None:
-            total_s = self.own_waits_s(n)[:, :first]
-            total_s += self.service.draw(2 * n)[:, n:][:, :first]
-        else:
-            total_s = self.service.draw(n)[:, :first].copy()
+        assert self.queue is None
+        total_s = self.service.draw(n)[:, :first].copy()
         # in place: memory that is asked for anew costs more here than the sums
         if self.waits_s is not None and self.waits_s.any():
             total_s += self.waits_s[_picks(n, len(self.waits_s))[:, :first]]
@@ -281,7 +340,13 @@ def compose(
 
 
 def _drawn(ways: Sequence[tuple[Way, float]], draws: int) -> FloatArray:
-    """Return latencies of requests of which each share takes one way, (REPLICATES, draws)."""
+    """Return latencies of requests of which each share takes one way, (replicates, draws).
+
+    A way with a queue of its own goes alone, and longer.
+    """
+    if ways[0][0].queue is not None:
+        assert len(ways) == 1
+        return ways[0][0].queued_s(draws if draws > DRAWS else 0)
     parts = []
     left = draws
     for index, (way, share) in enumerate(ways):
@@ -317,7 +382,7 @@ def composed_of(
     unknowns: tuple[str, ...] = (),
     is_lower_bound: bool = False,
 ) -> Composed:
-    """Read quantiles and mean off drawn latencies, (REPLICATES, draws), which are reordered."""
+    """Read quantiles and mean off drawn latencies, (replicates, draws), which are reordered."""
     draws = total_s.shape[1]
     exact = np.ceil(np.array(percentiles) * draws - 1e-9).astype(int) - 1
     ranks = np.clip(exact, 0, draws - 1)
@@ -432,7 +497,8 @@ def queue_waits_s(
     # many independent periodic devices together are a Poisson process (Palm and Khintchine)
     many = workload.fleet > MANY_DEVICES
     rate_hz = workload.rate_hz * share * (workload.fleet if many else 1)
-    count = max(QUEUED_REQUESTS, 2 * min(workload.fleet, MANY_DEVICES))
+    total_hz = workload.rate_hz * share * workload.fleet
+    count = max(service.path_length(total_hz, servers), 2 * min(workload.fleet, MANY_DEVICES))
     arrivals_s = arrival_times_s(
         rate_hz,
         count,
@@ -545,12 +611,12 @@ def _normal(n: int) -> FloatArray:
 
 @cache
 def _gaps(arrival: Arrival, n: int) -> FloatArray:
-    """Return times between requests in units of their mean, (REPLICATES, n)."""
+    """Return times between requests in units of their mean, (n,)."""
     match arrival:
         case Arrival.PERIODIC:
-            return np.ones((REPLICATES, n))
+            return np.ones(n)
         case Arrival.POISSON:
-            return np.random.default_rng((SEED, 1)).exponential(1.0, (REPLICATES, n))
+            return np.random.default_rng((SEED, 1)).exponential(1.0, n)
 
 
 @cache

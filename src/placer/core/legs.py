@@ -26,7 +26,6 @@ from placer.core.estimate import (
 from placer.core.fleet import Fleet, instances_for, size_fleet
 from placer.core.graph import ModelSummary
 from placer.core.latency import (
-    DRAWS,
     Composed,
     ServiceDraws,
     Way,
@@ -481,7 +480,7 @@ def _compute_stages(time: SiteTime, ep: str, site: str, way: Way | None) -> tupl
     )
     if way is None or way.queue is None:
         return (stage,)
-    waits_s = way.own_waits_s(DRAWS)
+    waits_s, _ = way.own_waits_s()
     # as the quantiles of the whole: the middle of what the replicates give
     p50_s, p99_s = (float(np.median(np.quantile(waits_s, one, axis=1))) for one in (0.5, 0.99))
     queue = Stage(

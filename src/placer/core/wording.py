@@ -111,7 +111,8 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
             f"the limit is {format_duration(tightest.limit_s)}"
         )
     elif best.latency is not None:
-        proof = f"its median latency is {format_duration(best.latency.p50_s)}; no latency target was set"
+        median = format_duration(best.latency.p50_s)
+        proof = f"its median latency is {median}; no latency target was set"
     else:
         proof = "no latency target was set"
     read = {stage.kind for stage in best.stages if stage.basis is Basis.CATALOGUE}
