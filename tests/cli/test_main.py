@@ -6,6 +6,8 @@ import ast
 import os
 import pty
 import re
+import resource
+import signal
 import subprocess
 import sys
 import types
@@ -228,6 +230,28 @@ def test_a_full_disk_behind_standard_output_is_told() -> None:
         )
     assert done.returncode == 4
     assert done.stderr == "error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_a_full_disk_takes_in_part_is_told(tmp_path: Path, unbuffered: str) -> None:
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+    with (tmp_path / "schema.json").open("wb") as file:
+        done = subprocess.run(
+            [sys.executable, "-m", "placer", "schema", "recommendation"],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("COV")},
+                "PYTHONUNBUFFERED": unbuffered,
+            },
+            preexec_fn=limit,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert b"standard output cannot be written" in done.stderr
 
 
 def test_no_color_is_honoured_on_a_terminal() -> None:

@@ -27,6 +27,12 @@ def _fleet(workload: Workload) -> int:
     return size_fleet(way, 0.01, workload, 1.0, workings).instances
 
 
+def test_no_fleet_is_planned_busier_than_the_limit() -> None:
+    for fleet in (30, 3_000, 30_000, 10_000_000):
+        workload = replace(BUSY, fleet=fleet)
+        assert 10.0 * fleet * 0.01 / _fleet(workload) <= MAX_UTILISATION
+
+
 def test_one_server_waits_as_in_lindleys_recursion() -> None:
     rng = np.random.default_rng(1)
     gaps_s, services_s = rng.exponential(1.0, (3, 50)), rng.exponential(0.8, (3, 50))

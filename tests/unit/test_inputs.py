@@ -22,6 +22,14 @@ def _save(path: Path, **arrays: Any) -> str:
     return str(path)
 
 
+def test_what_no_memory_holds_is_told(tmp_path: Path) -> None:
+    path = str(tmp_path / "m.onnx")
+    models.mlp(path, width=8, layers=1)
+    for shape in ((2**40, 2**30), (2**62, 2**62)):
+        with pytest.raises(UsageError, match="do not fit into memory"):
+            generate_inputs(path, (TensorSpec("x", "float32", shape, None),))
+
+
 def test_floats_are_standard_normal_and_repeatable(tmp_path: Path) -> None:
     path = str(tmp_path / "m.onnx")
     models.mlp(path, width=256, layers=1)

@@ -102,7 +102,9 @@ def test_bad_ratios(text: str) -> None:
         units.parse_ratio(text)
 
 
-@pytest.mark.parametrize(("text", "ratio"), [("p99", 0.99), ("P99.9", 0.999), ("p50", 0.5)])
+@pytest.mark.parametrize(
+    ("text", "ratio"), [("p99", 0.99), ("P99.9", 0.999), ("p50", 0.5), ("p99.99999", 0.9999999)]
+)
 def test_percentiles(text: str, ratio: float) -> None:
     assert units.parse_percentile(text) == ratio
     assert units.format_percentile(ratio) == text.lower()

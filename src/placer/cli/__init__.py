@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is not None:
         return _run(arguments)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # we have no matrices: no idle threads
+    _write_whole()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
     for name in ("SIGTERM", "SIGHUP"):  # they would leave temporary files behind
@@ -49,6 +51,21 @@ def _run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return EXIT_INTERRUPTED
+
+
+def _write_whole() -> None:
+    """Put a buffer before an unbuffered standard output (``PYTHONUNBUFFERED``, ``python -u``).
+
+    Without one Python drops the rest of what a nearly full disk takes in part, and says nothing.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw),
+            encoding=sys.stdout.encoding,
+            errors=sys.stdout.errors,
+            line_buffering=True,
+        )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -166,6 +166,9 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # the last resort: no traceback reaches a user
         if interrupts:
             raise KeyboardInterrupt from error
+        if isinstance(error, MemoryError) or "failed to map segment" in str(error):
+            hint = "raise the limit of this process (`ulimit -v`), or give the machine more memory"
+            return _report(MeasuringError("placer itself does not fit into memory", hint=hint))
         return _report_bug(error)
     return code
 

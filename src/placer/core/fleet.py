@@ -81,7 +81,8 @@ def size_fleet(
     load = workload.rate_hz * workload.fleet * share * mean_s
     if load > MANY_SERVERS:
         # so many servers that waiting vanishes at this margin (Halfin and Whitt 1981)
-        return Fleet(math.ceil(load + 4 * load**0.5), NO_WAIT)
+        most_busy = load / MAX_UTILISATION
+        return Fleet(math.ceil(max(most_busy, load + 4 * load**0.5)), NO_WAIT)
     percentile = max((target.percentile for target in workload.targets), default=0.99)
     allowed_s = 0.05 * min((target.limit_s for target in workload.targets), default=mean_s)
 

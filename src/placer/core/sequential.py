@@ -511,7 +511,7 @@ def _least_met_s(
     if not is_met(high_s):
         return math.inf
     while high_s > 1.02 * low_s:
-        middle_s = (low_s * high_s) ** 0.5
+        middle_s = low_s**0.5 * high_s**0.5
         if is_met(middle_s):
             high_s = middle_s
         else:

@@ -296,4 +296,4 @@ def format_usd(value_usd: float) -> str:
 
 def format_percentile(percentile: float) -> str:
     """``0.99`` as ``p99``, ``0.999`` as ``p99.9``."""
-    return f"p{float(Decimal(str(percentile)) * 100):g}"
+    return f"p{float(Decimal(str(percentile)) * 100):.12g}"

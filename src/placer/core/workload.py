@@ -10,6 +10,7 @@ from placer.core.units import parse_duration_s, parse_frequency_hz, parse_usd_pe
 
 MAX_FLEET = 100_000_000
 MAX_RATE_HZ = 1e6
+MAX_THROUGHPUT_HZ = 1e9
 MIN_RATE_HZ = 1 / (366 * 86400)
 MAX_THREADS = 1024
 MAX_BUDGET_USD_PER_MONTH = 1e12
@@ -124,6 +125,16 @@ def parse_rate_hz(text: str, *, what: str) -> float:
             "multiplies it",
         )
     return rate_hz
+
+
+def parse_throughput_hz(text: str, *, what: str) -> float:
+    """Parse the answers that are needed of all devices. Raises UsageError beyond all reason."""
+    throughput_hz = parse_frequency_hz(text, what=what)
+    if throughput_hz > MAX_THROUGHPUT_HZ:
+        raise UsageError(
+            f"{what} {text} is more than anyone answers", hint=f"at most {MAX_THROUGHPUT_HZ:,.0f}/s"
+        )
+    return throughput_hz
 
 
 def parse_budget_usd_per_month(text: str, *, what: str) -> float:

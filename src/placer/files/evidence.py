@@ -282,6 +282,8 @@ _Word = Annotated[str, Field(pattern=r"^[!-~]+$")]
 _Name = Annotated[str, Field(min_length=1)]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Positive = Annotated[float, Field(gt=0)]
+_Time = Annotated[float, Field(ge=1e-9)]
+"""No clock tells less than a nanosecond."""
 _NotNegative = Annotated[float, Field(ge=0)]
 _Count = Annotated[int, Field(ge=0)]
 _OneOrMore = Annotated[int, Field(ge=1)]
@@ -336,6 +338,8 @@ class _RuntimeSpec(_Spec):
 
     @model_validator(mode="after")
     def _ran_where_it_says(self) -> Self:
+        if not self.nodes_by_ep and self.ep != "cpu":  # the CPU runs what has no nodes as well
+            raise ValueError(f"it does not say that a node ran on '{self.ep}'")
         if self.nodes_by_ep and self.ep not in self.nodes_by_ep:
             others = ", ".join(sorted(self.nodes_by_ep))
             raise ValueError(f"no node ran on '{self.ep}', all ran on {others}")
@@ -366,7 +370,7 @@ class _MethodSpec(_Spec):
 
 
 class _ProcessSpec(_Spec):
-    samples_s: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    samples_s: Annotated[tuple[_Time, ...], Field(min_length=1)]
     session_creation_s: _NotNegative
     first_inference_s: _NotNegative
     warmup_runs: _Count

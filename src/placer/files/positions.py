@@ -133,6 +133,9 @@ def validate(model: type[_Model], document: Document) -> _Model:
 def usage_error(error: ValidationError, model: type[BaseModel], document: Document) -> UsageError:
     """Turn what pydantic found into one message about the place that comes first in the file."""
     details = sorted(error.errors(include_url=False), key=lambda one: _order(document, one["loc"]))
+    # a list whose items are all wrong counts as too short as well
+    inner = {one["loc"][:-1] for one in details}
+    details = [one for one in details if one["type"] != "too_short" or one["loc"] not in inner]
     detail = details[0]
     location = tuple(detail["loc"])
     context = detail.get("ctx", {})
@@ -148,6 +151,17 @@ def usage_error(error: ValidationError, model: type[BaseModel], document: Docume
             hint = f"keys: {' '.join(known)}"
         case "placer":
             message = str(context["text"])
+        case "tuple_type" | "list_type" | "set_type":
+            message = f"{key} {_shown(detail['input'])} is not a list"
+            is_item = isinstance(detail["input"], str | int | float)
+            hint = hint or f"write `{key}: [{detail['input'] if is_item else 'one, two'}]`"
+        case "dict_type" | "mapping_type" | "model_type" | "model_attributes_type":
+            message = f"{key} {_shown(detail['input'])} is not a mapping"
+            keys = " ".join(_keys_at(model, location))
+            hint = hint or (f"keys: {keys}" if keys else f"write `{key}: {{key: value}}`")
+        case "too_short":
+            message = f"{key} is empty"
+            hint = hint or f"leave `{key}` out, or name at least one"
         case "bool_type":
             message = f"{key} {_shown(detail['input'])} is neither true nor false"
         case _:
@@ -338,6 +352,8 @@ def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
         if isinstance(part, str) and _is_model(kind):
             by_key = {field.alias or name: field for name, field in kind.model_fields.items()}
             kind = _model_within(by_key[part].annotation)
+    if not _is_model(kind):
+        return []
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 

@@ -18,7 +18,6 @@ from placer.core.units import (
     format_duration,
     format_frequency,
     format_percentile,
-    parse_frequency_hz,
     parse_percentile,
 )
 from placer.core.workload import (
@@ -33,6 +32,7 @@ from placer.core.workload import (
     parse_budget_usd_per_month,
     parse_limit_s,
     parse_rate_hz,
+    parse_throughput_hz,
 )
 from placer.files import specs
 from placer.files.positions import Document
@@ -42,7 +42,7 @@ SCHEMA_ID: Final = "placer/workload/v1"
 
 _Limit = Annotated[float, figure(parse_limit_s), shown_as("20 ms")]
 _Rate = Annotated[float, figure(parse_rate_hz), shown_as("30/s")]
-_Throughput = Annotated[float, figure(parse_frequency_hz), shown_as("500/s")]
+_Throughput = Annotated[float, figure(parse_throughput_hz), shown_as("500/s")]
 _Budget = Annotated[float, figure(parse_budget_usd_per_month), shown_as("500 USD/month")]
 _Limits = Annotated[
     Mapping[str, _Limit],

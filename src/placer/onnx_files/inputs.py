@@ -7,6 +7,7 @@ vocabulary make it fail, and an all-zero attention mask hides the work.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from placer.core.errors import InputError, UsageError, near_match
 from placer.core.graph import TensorSpec
 
 SEED = 7
+_MOST_ELEMENTS = 2**48
+"""No machine holds more; numpy cannot count the bytes of much more."""
 MAX_SAMPLES = 64
 """Real samples that take turns as input; more would only fill the caches differently."""
 
@@ -69,6 +72,8 @@ def _generated(model_path: str, inputs: Sequence[TensorSpec], seed: int) -> Inpu
     samples, dtypes = {}, []
     for spec in inputs:
         shape = (1, *spec.shape)
+        if math.prod(shape) > _MOST_ELEMENTS:
+            raise MemoryError
         if spec.dtype in _FLOAT_DTYPES:
             samples[spec.name] = rng.standard_normal(shape, dtype=np.float32).astype(spec.dtype)
         elif spec.dtype in _BITS_DTYPES:
