@@ -19,7 +19,7 @@ import pytest
 from placer.core.measurement import Measurement, SessionSettings
 from placer.core.workload import LatencyTarget
 from placer.profiling import sampling
-from placer.profiling.child import Child, ChildError
+from placer.profiling.child import Child, ChildError, Spares
 from placer.profiling.machine import describe_machine, usable_cores
 from placer.profiling.sampling import Failure, Plan, measure
 from tests import models
@@ -200,6 +200,22 @@ def test_hanging_runtime_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("placer.profiling.sampling.GRACE_S", 0.5)
     failure = _failed(_plan(("hang", ""), runtime_module="tests.fake_runtime", time_limit_s=1.0))
     assert failure.kind == "hung"
+    assert not _workers()
+
+
+def test_processes_that_never_start_are_ended_together_and_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("placer.profiling.child.START_LIMIT_S", 1.0)
+    with Spares("placer.runtimes.onnxruntime", 3) as spares:
+        for child in spares._children:
+            os.kill(child.pid, signal.SIGSTOP)
+        begin_s = time.monotonic()
+        spares.settle()
+        assert time.monotonic() - begin_s < 2.5
+        with spares.take() as child, pytest.raises(ChildError, match="did not start") as caught:
+            child.ask("open", deadline_s=1.0)
+    assert caught.value.kind == "hung"
     assert not _workers()
 
 

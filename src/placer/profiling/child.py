@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from types import TracebackType
 from typing import IO, Any
 
@@ -74,6 +75,7 @@ class Child:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self._is_ready = False
+        self._failed_start: ChildError | None = None
 
     def __enter__(self) -> Child:
         """Return the handle."""
@@ -121,10 +123,16 @@ class Child:
             raise ChildError(_KINDS.get(answer["error"], "failed"), answer["message"])
         return answer
 
-    def wait_until_ready(self) -> None:
-        """Wait until the process has imported the runtime. Raises as ``ask``."""
+    def wait_until_ready(self, limit_s: float = START_LIMIT_S) -> None:
+        """Wait until the process has imported the runtime. Raises as ``ask``, each time again."""
+        if self._failed_start is not None:
+            raise self._failed_start
         if not self._is_ready:
-            self._answer("start", START_LIMIT_S)
+            try:
+                self._answer("start", limit_s)
+            except ChildError as error:
+                self._failed_start = error
+                raise
             self._is_ready = True
 
     def _answer(self, operation: str, deadline_s: float) -> dict[str, Any]:
@@ -132,9 +140,10 @@ class Child:
             line = self._lines.get(timeout=deadline_s)
         except queue.Empty:
             self._end()
-            raise ChildError(
-                "hung", f"no answer to '{operation}' within {deadline_s:.0f} s; it was ended"
-            ) from None
+            what = f"no answer to '{operation}' within {deadline_s:.0f} s"
+            if operation == "start":
+                what = f"the measuring process did not start within {START_LIMIT_S:.0f} s"
+            raise ChildError("hung", f"{what}; it was ended") from None
         if line is None:
             raise self._death(operation)
         answer: dict[str, Any] = json.loads(line)
@@ -212,9 +221,10 @@ class Spares:
 
     def settle(self) -> None:
         """Wait until all have done importing: only then is the machine quiet enough to measure."""
+        deadline_s = time.monotonic() + START_LIMIT_S
         for child in self._children:
             with contextlib.suppress(ChildError):  # who takes it will be told
-                child.wait_until_ready()
+                child.wait_until_ready(max(0.0, deadline_s - time.monotonic()))
 
     def take(self) -> Child:
         """Return a process that was started ahead, or start one. The caller ends it."""
