@@ -151,6 +151,33 @@ def test_objective_ranks(ask: Ask) -> None:
     assert _chosen(ask(*arguments, "--objective", "margin")) == "cloud"
 
 
+def test_a_price_that_cannot_decide_may_be_missing(ask: Ask, tmp_path: Path) -> None:
+    unpriced = tmp_path / "unpriced.yaml"
+    unpriced.write_text(LINE.replace("data_price: 1 USD/GB\n", ""))
+    document = ask("--sla", "100ms", "--rate", "1/s", network=str(unpriced))
+    assert _one(document, "cloud")["usd_per_month"] is None
+    assert _chosen(document) == "edge"  # what is known of the cloud costs more by itself
+    assert not any(found["rule"] == "PLC502" for found in document["findings"])
+
+
+def test_a_link_that_is_asked_for_too_much_has_no_latency(ask: Ask) -> None:
+    carried = _one(ask("--sla", "2s", "--rate", "1/s", "--wire-input", "10MB"), "cloud")
+    beyond = _one(ask("--sla", "2s", "--rate", "10/s", "--wire-input", "10MB"), "cloud")
+    assert carried["latency_s"] is not None
+    assert beyond["latency_s"] is None
+    assert beyond["targets"][0]["low_s"] > 0.5
+    assert beyond["targets"][0]["value_s"] is None
+
+
+def test_an_unmeasured_device_is_what_to_measure(run: Run, small_model: str) -> None:
+    result = run(
+        "recommend", small_model, "--sla", "20ms", "--no-measure", "--format", "json"
+    )  # fmt: skip
+    found = json.loads(result.out)["next_measurement"]
+    assert found["what"] == "the model on this device"
+    assert "--no-measure" not in found["command"]
+
+
 def test_device_memory_decides(ask: Ask, tmp_path: Path) -> None:
     document = ask("--sla", "50ms", "--privacy", "public", device=str(tmp_path / "tiny.yaml"))
     assert _one(document, "edge")["feasible"] is False

@@ -276,6 +276,7 @@ def command(
     if min_agreement is not None and not (variant or (file is not None and file.variants)):
         raise UsageError("--min-agreement without a variant", hint="add --variant FILE")
     for name, given in (
+        ("--ep", bool(ep)),
         ("--inputs", inputs is not None),
         ("--threads", threads is not None),
         ("--spinning/--no-spinning", spinning is not None),

@@ -76,6 +76,19 @@ def link_load(
     )
 
 
+def is_saturated(
+    path: NetworkPath,
+    workload: Workload,
+    share: float,
+    up_bytes: int | None,
+    down_bytes: int | None,
+) -> bool:
+    """Tell whether the link of a device is asked for more than it carries: its queue never ends."""
+    if workload.rate_hz is None:
+        return False
+    return link_load(path, workload.rate_hz * share, up_bytes, down_bytes)[0] >= 1
+
+
 def link_doubts(
     path: NetworkPath,
     workload: Workload,

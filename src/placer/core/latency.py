@@ -498,7 +498,10 @@ def queue_waits_s(
     many = workload.fleet > MANY_DEVICES
     rate_hz = workload.rate_hz * share * (workload.fleet if many else 1)
     total_hz = workload.rate_hz * share * workload.fleet
-    count = max(service.path_length(total_hz, servers), 2 * min(workload.fleet, MANY_DEVICES))
+    wanted = service.path_length(total_hz, servers)
+    if servers > 1:  # told one by one: slow
+        wanted = min(wanted, 2 * QUEUED_REQUESTS)
+    count = max(wanted, 2 * min(workload.fleet, MANY_DEVICES))
     arrivals_s = arrival_times_s(
         rate_hz,
         count,

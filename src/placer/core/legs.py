@@ -10,6 +10,7 @@ from placer.core.doubts import (
     doubt_assumed_path,
     doubts_of_time,
     idle_doubts,
+    is_saturated,
     link_doubts,
     path_doubts,
     slow_end_doubts,
@@ -232,7 +233,11 @@ def _cloud_leg(
         )
 
     def composed_over(path: NetworkPath) -> Composed:
-        return composed_way(replace(way_over(path), waits_s=_waits_of(fleet)), workload, workings)
+        way = replace(way_over(path), waits_s=_waits_of(fleet))
+        composed = composed_way(way, workload, workings)
+        if is_saturated(path, workload, share, up_bytes, down_bytes):
+            composed = replace(composed, is_lower_bound=True)
+        return composed
 
     composed = composed_over(environment.path)
     instances = instances_for(
@@ -262,8 +267,14 @@ def _cloud_leg(
         doubts=doubts_of_time(time, site.offer.name),
         deciding_assumption=deciding,
         instances=instances,
-        spread=None if workings.is_brief else spread_over([(way, 1.0)]),
+        spread=None
+        if workings.is_brief
+        else _at_least(spread_over([(way, 1.0)]), is_so=composed.is_lower_bound),
     )
+
+
+def _at_least(spread: Spread | None, *, is_so: bool) -> Spread | None:
+    return replace(spread, is_lower_bound=True) if spread is not None and is_so else spread
 
 
 def _waits_of(fleet: Fleet | None) -> FloatArray | None:
@@ -317,6 +328,9 @@ def fallback_leg(
              in_cloud.way.down_bytes, id(in_cloud.way.waits_s), share, percentiles_of(workload)),
             lambda: compose(ways, percentiles_of(workload), is_brief=workings.is_brief),
         )  # fmt: skip
+        sizes = (in_cloud.way.up_bytes, in_cloud.way.down_bytes)
+        if is_saturated(environment.path, workload, share, *sizes):
+            mixed = replace(mixed, is_lower_bound=True)
         targets = []
         held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
@@ -353,7 +367,9 @@ def fallback_leg(
             doubts=(*on_device.doubts, *in_cloud.doubts),
             deciding_assumption=in_cloud.deciding_assumption,
             instances=in_cloud.instances,
-            spread=None if workings.is_brief else spread_over(ways),
+            spread=None
+            if workings.is_brief
+            else _at_least(spread_over(ways), is_so=mixed.is_lower_bound),
         )
     targets_now = _offline_as_well(first.targets, on_device.targets, workload)
     if (
@@ -447,7 +463,7 @@ def _edge_spread(way: Way, *, is_over: bool) -> Spread | None:
     else:
         spread = spread_of(np.concatenate(way.service.segments_s), is_lower_bound=False)
     # where the wait grows without end, the service alone is the least that a request takes
-    return replace(spread, is_lower_bound=True) if spread is not None and is_over else spread
+    return _at_least(spread, is_so=is_over)
 
 
 def _measured_latency(time: SiteTime) -> Latency | None:

@@ -69,6 +69,13 @@ def next_measurement(
         and environment.device.is_this_machine
     ):
         return _when_quiet(best, again)
+    if (
+        best.feasible is None
+        and environment.device.is_this_machine
+        and any(site.time.mean_s is None and site.failure is None for site in environment.edges)
+    ):
+        why = "nothing is known of its time here"
+        return NextMeasurement("the model on this device", why, again.replace(" --no-measure", ""))
     now = becomes(best)
     told: tuple[float, int, _Input] | None = None
     for one in _inputs(model, workload, environment, again, workings):

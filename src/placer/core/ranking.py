@@ -22,12 +22,24 @@ def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objecti
     """Return the objective that ranks: as stated, else cost where it is known, else margin.
 
     Without a stated objective cost ranks only where a rate is known and no candidate that may be
-    feasible lacks a price.
+    feasible lacks a price that decides: one whose known items alone cost more than another in all
+    cannot be the cheapest.
     """
     if workload.objective is not None:
         return workload.objective
-    priced = [one.usd_per_month is not None for one in candidates if one.feasible is not False]
-    return Objective.COST if workload.rate_hz is not None and all(priced) else Objective.MARGIN
+    if workload.rate_hz is None:
+        return Objective.MARGIN
+    possible = [one for one in candidates if one.feasible is not False]
+    cheapest_usd = min((_known(one.usd_per_month) for one in possible), default=0.0)
+    priced = [
+        one.usd_per_month is not None or _least_usd_per_month(one) >= cheapest_usd
+        for one in possible
+    ]
+    return Objective.COST if all(priced) else Objective.MARGIN
+
+
+def _least_usd_per_month(candidate: Candidate) -> float:
+    return sum(item.usd_per_month or 0.0 for item in candidate.costs)
 
 
 def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:

@@ -457,9 +457,9 @@ def _tightness(target: TargetVerdict) -> tuple[int, float]:
 
 
 def _margin_ratio(target: TargetVerdict) -> float | None:
-    if not _is_known(target.value_s):
-        return None
-    return (target.limit_s - target.value_s) / target.limit_s
+    """Return what the bound keeps free of the limit, as candidates are ranked by."""
+    bound_s = target.high_s if _is_known(target.high_s) else target.value_s
+    return (target.limit_s - bound_s) / target.limit_s if _is_known(bound_s) else None
 
 
 def _margin(target: TargetVerdict | None) -> Cell:

@@ -148,12 +148,15 @@ def _rows(
     # without a target the bounds are judged at the quantile itself
     judged = {p: LatencyTarget(p, quantile(samples_s, p)) for p in PERCENTILES}
     judged |= {target.percentile: target for target in targets}
+    verdicts = {p: judge_measured(time, target)[0] for p, target in judged.items()}
     rows = []
     for percentile in sorted(judged):
-        verdict, _ = judge_measured(time, judged[percentile])
+        # what bounds a higher percentile from above bounds this one; and from below likewise
+        highs = [one.high_s for p, one in verdicts.items() if p >= percentile and one.high_s]
+        lows = [one.low_s for p, one in verdicts.items() if p <= percentile and one.low_s]
         bounds = " to ".join(
             "unknown" if bound is None else format_duration(bound)
-            for bound in (verdict.low_s, verdict.high_s)
+            for bound in (max(lows, default=None), min(highs, default=None))
         )
         rows.append(
             (
