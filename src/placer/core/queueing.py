@@ -58,14 +58,15 @@ def waits_s(arrivals_s: FloatArray, services_s: FloatArray, servers: int) -> Flo
     if _most_at_once(arrivals_s, services_s) <= servers:
         return np.zeros(len(arrivals_s))
     free_at_s = [float(arrivals_s[0])] * servers
-    found = []
+    starts_s: list[float] = []
+    started, replace_first = starts_s.append, heapq.heapreplace  # looked up once: this loop is hot
     for arrival_s, service_s in zip(arrivals_s.tolist(), services_s.tolist(), strict=True):
         start_s = free_at_s[0]
         if start_s < arrival_s:
             start_s = arrival_s
-        found.append(start_s - arrival_s)
-        heapq.heapreplace(free_at_s, start_s + service_s)
-    return np.array(found)
+        started(start_s)
+        replace_first(free_at_s, start_s + service_s)
+    return np.array(starts_s) - arrivals_s
 
 
 def _most_at_once(arrivals_s: FloatArray, services_s: FloatArray) -> int:
