@@ -113,6 +113,7 @@ class ServiceDraws:
         self._time = time
         self.segments_s = time.segments_s
         self._drawn: dict[int, FloatArray] = {}
+        self._paths: dict[int, FloatArray] = {}
         self._blocks: dict[tuple[int, ...], int] = {}
         if self.segments_s:
             self._samples_s = np.concatenate(self.segments_s)
@@ -165,9 +166,9 @@ class ServiceDraws:
         as many as there are, and draws its requests from those: a longer path does not make the
         runs more.
         """
-        if -n not in self._drawn:
-            self._drawn[-n] = self._path(n)
-        return self._drawn[-n]
+        if n not in self._paths:
+            self._paths[n] = self._path(n)
+        return self._paths[n]
 
     def _path(self, n: int) -> FloatArray:
         rows = QUEUE_REPLICATES

@@ -29,13 +29,14 @@ def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objecti
         return workload.objective
     if workload.rate_hz is None:
         return Objective.MARGIN
-    possible = [one for one in candidates if one.feasible is not False]
-    cheapest_usd = min((_known(one.usd_per_month) for one in possible), default=0.0)
-    priced = [
-        one.usd_per_month is not None or _least_usd_per_month(one) >= cheapest_usd
-        for one in possible
-    ]
-    return Objective.COST if all(priced) else Objective.MARGIN
+    for feasible in (True, None):  # those that are proven rank before all others
+        rivals = [one for one in candidates if one.feasible is feasible]
+        cheapest_usd = min((_known(one.usd_per_month) for one in rivals), default=0.0)
+        if any(
+            one.usd_per_month is None and _least_usd_per_month(one) < cheapest_usd for one in rivals
+        ):
+            return Objective.MARGIN
+    return Objective.COST
 
 
 def _least_usd_per_month(candidate: Candidate) -> float:
