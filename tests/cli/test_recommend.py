@@ -157,10 +157,10 @@ def test_several_outputs_in_one_run(run_again: Run, small_model: str, tmp_path: 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_output_that_is_not_unicode_gets_ascii(
-    small_model: str, tmp_path: Path, encoding: str
+    small_model: str, kept_cache: Path, encoding: str
 ) -> None:
     command = [sys.executable, "-m", "placer", "recommend", small_model, "--sla", "1s", *QUICK]
-    environment = {**os.environ, "PYTHONIOENCODING": encoding, "XDG_CACHE_HOME": str(tmp_path)}
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "XDG_CACHE_HOME": str(kept_cache)}
     done = subprocess.run(command, capture_output=True, env=environment, check=True)
     report = done.stdout.decode("ascii")
     assert report.startswith("v Run it on the device")

@@ -14,7 +14,7 @@ import placer
 HEAVY = {"numpy", "scipy", "onnx", "onnxruntime", "pydantic", "yaml"}
 RATIO_LIMIT = 3.5
 """Of ``placer --help`` to ``import typer, rich``; about 2 where it was measured."""
-REPEATS = 7
+REPEATS = 5
 
 _LOADED = (
     "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"

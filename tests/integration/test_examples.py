@@ -76,6 +76,7 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow  # measures against a limit: not beside other tests
 @pytest.mark.parametrize(
     "block", [block for readme in READMES for block in blocks_of(readme)], ids=str
 )

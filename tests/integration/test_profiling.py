@@ -102,7 +102,7 @@ def test_peak_memory_includes_the_model(tmp_path: Path) -> None:
     path, inputs = str(tmp_path / "wide.onnx"), str(tmp_path / "i.npz")
     models.mlp(path, width=2048, layers=3)
     _write_inputs(path, inputs)
-    found = _measured(_plan((path, inputs), targets=(), time_limit_s=5.0))
+    found = _measured(_plan((path, inputs), targets=(), time_limit_s=1.5))
     run = found.processes[0]
     assert run.peak_memory_bytes is not None
     assert run.runtime_memory_bytes is not None
@@ -123,9 +123,9 @@ def test_no_target_stops_at_a_known_median_or_the_time_limit(mlp: tuple[str, str
 
 
 def test_idle_time_follows_the_rate_up_to_its_cap(mlp: tuple[str, str]) -> None:
-    found = _measured(_plan(mlp, interval_s=0.005, targets=(), time_limit_s=3.0))
+    found = _measured(_plan(mlp, interval_s=0.005, targets=(), time_limit_s=1.5))
     assert 0.003 < found.gap_s < 0.005
-    rare = _measured(_plan(mlp, interval_s=10.0, targets=(), time_limit_s=3.0))
+    rare = _measured(_plan(mlp, interval_s=10.0, targets=(), time_limit_s=1.5))
     assert rare.gap_s == sampling.MAX_GAP_S
 
 

@@ -33,7 +33,14 @@ def series(
 
 
 @pytest.mark.parametrize(
-    ("between", "dependence"), [(0.0, 0.0), (0.01, 0.0), (0.03, 0.0), (0.1, 0.0), (0.02, 0.8)]
+    ("between", "dependence"),
+    [
+        (0.0, 0.0),
+        pytest.param(0.01, 0.0, marks=pytest.mark.slow),
+        (0.03, 0.0),
+        pytest.param(0.1, 0.0, marks=pytest.mark.slow),
+        (0.02, 0.8),
+    ],
 )
 def test_the_same_thing_measured_twice_is_rarely_called_different(
     between: float, dependence: float

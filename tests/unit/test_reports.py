@@ -89,7 +89,8 @@ def answers(draw: st.DrawFn, words: st.SearchStrategy[str], largest: float) -> R
     return replace(answer, decision=replace(answer.decision, candidate=chosen))
 
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SCHEMA = Draft202012Validator(recommendation_schema())
+quick = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 tame = st.text(alphabet="abcdefgh |`<é漢-:@\n\x1b", max_size=40)
 
 
@@ -151,7 +152,7 @@ def test_rejects_an_unknown_format_and_names_the_near_one() -> None:
 @given(answers(st.text(max_size=12), 1e300))
 def test_json_follows_its_schema_and_reads_back_equal(answer: Recommendation) -> None:
     written = to_json(answer)
-    Draft202012Validator(recommendation_schema()).validate(json.loads(written))
+    SCHEMA.validate(json.loads(written))
     assert from_json(written) == answer
 
 
@@ -210,7 +211,7 @@ def test_json_writes_numbers_that_are_not_finite_as_null() -> None:
     assert document["candidates"][0]["latency_s"]["p99"] is None
     assert document["candidates"][0]["targets"][0]["high_s"] is None
     assert document["candidates"][0]["capacity_hz"] is None
-    Draft202012Validator(recommendation_schema()).validate(document)
+    SCHEMA.validate(document)
     again = from_json(written)
     assert again.candidates[0].latency is not None
     assert math.isnan(again.candidates[0].latency.p99_s)
@@ -222,7 +223,7 @@ def test_reading_ignores_keys_that_version_1_gained_later() -> None:
     document["carbon_kg"] = 1
     document["candidates"][0]["carbon_kg"] = 2
     assert from_json(json.dumps(document)) == SAMPLES["edge_wins"]()
-    Draft202012Validator(recommendation_schema()).validate(document)
+    SCHEMA.validate(document)
 
 
 def broken(**changes: object) -> str:

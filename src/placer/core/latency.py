@@ -388,7 +388,7 @@ def composed_of(
     exact = np.ceil(np.array(percentiles) * draws - 1e-9).astype(int) - 1
     ranks = np.clip(exact, 0, draws - 1)
     means_s = total_s.mean(axis=1)
-    total_s.partition(np.unique(ranks), axis=1)
+    total_s.partition(sorted(set(ranks.tolist())), axis=1)  # np.unique would import np.ma
     return Composed(percentiles, total_s[:, ranks], means_s, is_lower_bound, unknowns)
 
 

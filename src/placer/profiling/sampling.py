@@ -43,8 +43,10 @@ SHARE_WIDTH_RATIO = 0.035
 """Width of the interval of one process's median: with three, 0.02 for all (0.02 x sqrt(3))."""
 MAX_GAP_S = 0.05
 """Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
-BLOCK_S = 0.1
+BLOCK_S = 2.0
 """How long a block of runs lasts between two looks at the series, but for 20 runs at least."""
+SHORTEST_LIMIT_S = 0.2
+"""A block that takes longer than this and twice what was expected is cut off."""
 MIN_SAMPLING_S = 0.03
 """A process samples at least this long, unless the target is violated."""
 SCREEN_RUNS = 30
@@ -318,17 +320,23 @@ def _run_process(
         series.segments_s.append(samples_s)
         while True:
             left_s = budget_s - elapsed_s()
-            # blocks grow, so that a hopeless model is given up early
-            most = max(MIN_RUNS_PER_PROCESS, int(BLOCK_S / max(run_s + gap_s, 1e-6)))
-            wanted = min(most, len(samples_s))
-            wanted = max(wanted, MIN_RUNS_PER_PROCESS - len(samples_s), 1)
-            if not is_last and len(samples_s) < share_runs:
-                wanted = min(wanted, max(1, share_runs - len(samples_s)))
+            # blocks grow, so that a hopeless model is given up early; after its first the runs of
+            # a fast one come in one block, which shows more of the machine
+            beat_s = max(run_s + gap_s, 1e-6)
+            wanted = min(len(samples_s), max(MIN_RUNS_PER_PROCESS, int(BLOCK_S / beat_s)))
+            short_runs = share_runs - len(samples_s)
+            if is_last and short_runs <= 0:  # from here on each look may end it
+                taken = sum(map(len, series.segments_s))
+                wanted = min(wanted, max(MIN_RUNS_PER_PROCESS, taken // 20))
+            else:
+                wanted = min(wanted, short_runs)
+            least = int(MIN_SAMPLING_S / beat_s) if len(samples_s) else MIN_RUNS_PER_PROCESS
+            wanted = max(wanted, least, MIN_RUNS_PER_PROCESS - len(samples_s), 1)
             answer = child.ask(
                 "sample",
                 runs=wanted,
                 gap_s=gap_s,
-                limit_s=max(min(left_s, max(2 * BLOCK_S, 2 * wanted * (run_s + gap_s))), 1e-3),
+                limit_s=max(min(left_s, max(SHORTEST_LIMIT_S, 2 * wanted * beat_s)), 1e-3),
                 deadline_s=max(left_s, 0.0) + 100 * run_s + GRACE_S,
             )
             samples_s = np.append(samples_s, np.asarray(answer["samples_ns"]) / 1e9)
@@ -340,7 +348,6 @@ def _run_process(
                 break
             if len(samples_s) < MIN_RUNS_PER_PROCESS:
                 continue
-            # a fast model's runs are over in milliseconds: look at the machine a little longer
             is_brief = float(samples_s.sum()) + gap_s * len(samples_s) < MIN_SAMPLING_S
             if not is_last and not is_brief and len(samples_s) >= share_runs:
                 # without a target each process goes on until its own median is known

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -130,6 +128,8 @@ def _modules() -> Iterator[str]:
 
 def _distribution(module_name: str) -> tuple[str, str]:
     """Return name and version of the package that a module comes from."""
+    import importlib.metadata  # here: the measuring process imports this module too
+
     usual = module_name.replace("_", "-")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return usual, importlib.metadata.version(usual)
@@ -154,6 +154,8 @@ def _described(module_name: str) -> Plugin:
 @cache
 def probed_plugins() -> tuple[Plugin, ...]:
     """Load every installed plugin in a child process of its own and return what it found."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor() as pool:
         return tuple(pool.map(_probed, installed_plugins()))
 
