@@ -2,7 +2,12 @@
 
 import pytest
 
+from placer.core.advise import recommend
+from placer.core.environment import Basis
 from placer.core.next_measurement import with_option
+from placer.core.placement import EdgeSite, SiteTime
+from placer.core.workload import DataClass, LatencyTarget, Workload
+from tests import builders
 
 
 @pytest.mark.parametrize(
@@ -22,3 +27,20 @@ from placer.core.next_measurement import with_option
 )
 def test_an_option_that_was_typed_is_replaced(command: str, expected: str) -> None:
     assert with_option(command, "--network", "FILE") == expected
+
+
+@pytest.mark.parametrize(("memory_bytes", "is_named"), [(8 * 10**9, True), (10**6, False)])
+def test_a_device_that_cannot_hold_the_model_is_not_to_be_measured(
+    memory_bytes: int, is_named: bool
+) -> None:
+    answer = recommend(
+        builders.model(),
+        Workload(targets=(LatencyTarget(0.99, 0.0155),), data_class=DataClass.PUBLIC),
+        builders.environment(
+            device=builders.device(memory_bytes=memory_bytes),
+            edges=(EdgeSite("cpu", SiteTime(None, 1.0, "E6", "not measured")),),
+            path=builders.path(basis=Basis.ASSUMED),
+        ),
+    )
+    assert answer.next_measurement is not None
+    assert (answer.next_measurement.what == "the model on this device") is is_named

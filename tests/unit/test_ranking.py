@@ -11,6 +11,7 @@ from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
 from placer.core.placement import CloudSite, SiteTime
+from placer.core.ranking import objective_of
 from placer.core.wording import decide
 from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
 from tests import builders
@@ -119,3 +120,21 @@ def test_headline_of_a_fallback_that_stays_on_the_device_does_not_name_the_catal
     device_first = [one for one in answer.candidates if ":prefer_device:" in one.id]
     assert device_first[0].basis is Basis.CATALOGUE
     assert "catalogue" not in decide(device_first, is_chosen=True).reason
+
+
+@pytest.mark.parametrize(
+    ("missing_is", "expected"),
+    [
+        (True, Objective.MARGIN),  # it may cost less than the 5 USD of the other proven one
+        (None, Objective.COST),  # what is proven ranks before it anyway
+        (False, Objective.COST),
+    ],
+)
+def test_a_missing_price_counts_among_candidates_that_are_proven_alike(
+    missing_is: bool | None, expected: Objective
+) -> None:
+    asked = replace(ASK, rate_hz=1.0)
+    first, second, *_ = recommend(builders.model(), asked, builders.environment()).candidates
+    priced = replace(first, feasible=True, usd_per_month=5.0)
+    unpriced = replace(second, feasible=missing_is, usd_per_month=None, costs=())
+    assert objective_of(asked, [priced, unpriced]) is expected

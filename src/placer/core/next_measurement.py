@@ -73,6 +73,10 @@ def next_measurement(
         best.feasible is None
         and environment.device.is_this_machine
         and any(site.time.mean_s is None and site.failure is None for site in environment.edges)
+        and any(
+            one.placement is Placement.EDGE and one.feasible is not False
+            for one in rank_all(model, workload, environment, workings)[0]
+        )  # no time helps a device that a rule forbids
     ):
         why = "nothing is known of its time here"
         return NextMeasurement("the model on this device", why, again.replace(" --no-measure", ""))

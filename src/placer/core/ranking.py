@@ -21,22 +21,21 @@ _PLACEMENT_ORDER = (Placement.EDGE, Placement.CLOUD, Placement.FALLBACK)
 def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objective:
     """Return the objective that ranks: as stated, else cost where it is known, else margin.
 
-    Without a stated objective cost ranks only where a rate is known and no candidate that may be
-    feasible lacks a price that decides: one whose known items alone cost more than another in all
-    cannot be the cheapest.
+    Without a stated objective cost ranks only where a rate is known and none of the candidates
+    that are proven (if none is: that are not infeasible) lacks a price that decides: one whose
+    known items alone cost more than another in all cannot be the cheapest.
     """
     if workload.objective is not None:
         return workload.objective
     if workload.rate_hz is None:
         return Objective.MARGIN
-    for feasible in (True, None):  # those that are proven rank before all others
-        rivals = [one for one in candidates if one.feasible is feasible]
-        cheapest_usd = min((_known(one.usd_per_month) for one in rivals), default=0.0)
-        if any(
-            one.usd_per_month is None and _least_usd_per_month(one) < cheapest_usd for one in rivals
-        ):
-            return Objective.MARGIN
-    return Objective.COST
+    proven = [one for one in candidates if one.feasible]  # they rank before all others
+    rivals = proven or [one for one in candidates if one.feasible is None]
+    cheapest_usd = min((_known(one.usd_per_month) for one in rivals), default=0.0)
+    is_open = any(
+        one.usd_per_month is None and _least_usd_per_month(one) < cheapest_usd for one in rivals
+    )
+    return Objective.MARGIN if is_open else Objective.COST
 
 
 def _least_usd_per_month(candidate: Candidate) -> float:
