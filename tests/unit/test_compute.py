@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from placer.core.compute import (
+    FALLBACK_FACTOR,
     MEANINGS,
     ComputeEstimate,
     Level,
@@ -17,6 +18,7 @@ from placer.core.compute import (
     level_of_evidence,
     roofline_s,
 )
+from placer.core.coverage import Coverage, LeftOut
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device, Roofline
 from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary, OperatorWork
@@ -59,6 +61,7 @@ MODEL = ModelSummary(
 )
 # 10 ms of arithmetic, 2 ms of memory, 1 ms of 100 operators
 MEDIAN_S = 0.013
+COVERED = Coverage("qnn", "SM8650", "a compiler", (("Conv", 2), ("Relu", 1)), (), 1)
 
 
 def with_operator(
@@ -128,10 +131,28 @@ def test_refuses_what_the_figures_say_nothing_about(
 
 
 def test_half_precision_figures_serve_a_float_model_where_the_provider_runs_it_so() -> None:
-    estimate = estimate_compute(NPU, MODEL, dtype="float32", ep="qnn")
+    estimate = estimate_compute(NPU, MODEL, dtype="float32", ep="qnn", coverage=COVERED)
     assert isinstance(estimate, ComputeEstimate)
     assert estimate.high_s == pytest.approx(0.011 * 2.4)
-    assert estimate.note == "qnn runs this float32 model in float16"
+    assert estimate.note == (
+        "qnn runs this float32 model in float16; all 3 nodes compile for the NPU of SM8650"
+    )
+
+
+def test_an_npu_may_be_slower_where_it_is_not_known_which_nodes_it_runs() -> None:
+    estimate = estimate_compute(NPU, MODEL, dtype="float32", ep="qnn")
+    assert isinstance(estimate, ComputeEstimate)
+    assert estimate.median_s == pytest.approx(0.011)
+    assert estimate.low_s == pytest.approx(0.011 / 2.4)
+    assert estimate.high_s == pytest.approx(0.011 * 2.4 * FALLBACK_FACTOR)
+    assert "not known" in estimate.note
+
+
+def test_an_npu_that_leaves_nodes_to_the_cpu_has_no_estimate() -> None:
+    partly = replace(COVERED, left_out=(LeftOut("e", "Erf", "cpu", "not supported"),))
+    refused = estimate_compute(NPU, MODEL, dtype="float32", ep="qnn", coverage=partly)
+    assert isinstance(refused, NoEstimate)
+    assert "1 of 4 nodes would not run on its NPU (Erf)" in refused.reason
 
 
 @pytest.mark.parametrize(

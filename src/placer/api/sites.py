@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from placer.api.measuring import MeasuringOptions, Say, measure_here, time_of
+from placer.api.measuring import (
+    DEFAULT_TIME_LIMIT_S,
+    MeasuringOptions,
+    Say,
+    measure_here,
+    time_of,
+)
+from placer.core.coverage import Coverage
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device, NetworkPath
 from placer.core.errors import MeasuringError
 from placer.core.graph import ModelSummary
@@ -169,7 +176,7 @@ def edge_sites(
                 )
     elif not sites:
         eps = wanted or device.execution_providers[:1] or ("cpu",)
-        sites = {ep: EdgeSite(ep, _modelled_time(device, summary, ep)) for ep in eps}
+        sites = {ep: _modelled_site(device, summary, ep, options, measure, progress) for ep in eps}
     return tuple(replace(site, variant=variant) for site in sites.values())
 
 
@@ -179,11 +186,41 @@ def _unknown_time() -> SiteTime:
     return SiteTime()
 
 
-def _modelled_time(site: Device | CloudOffer, summary: ModelSummary, ep: str) -> SiteTime:
+def _modelled_site(
+    device: Device,
+    summary: ModelSummary,
+    ep: str,
+    options: MeasuringOptions,
+    measure: bool,
+    progress: Say,
+) -> EdgeSite:
+    """Return a device that is not here; for its NPU, ask the compiler which nodes it runs."""
+    from placer.core.placement import EdgeSite
+
+    coverage = None
+    if measure and ep == "qnn" and device.soc is not None:
+        from placer.api.coverage import cover
+
+        limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
+        found = cover(summary, device.soc, limit_s, progress)
+        if isinstance(found, Coverage):
+            coverage = found
+        elif found.kind == "unsupported":
+            return EdgeSite(ep, _unknown_time(), found)
+        else:
+            progress(f"qnn: {found.message}")
+    return EdgeSite(ep, _modelled_time(device, summary, ep, coverage), coverage=coverage)
+
+
+def _modelled_time(
+    site: Device | CloudOffer, summary: ModelSummary, ep: str, coverage: Coverage | None = None
+) -> SiteTime:
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
-    estimate = estimate_compute(site, summary, dtype=_arithmetic_type(summary), ep=ep)
+    estimate = estimate_compute(
+        site, summary, dtype=_arithmetic_type(summary), ep=ep, coverage=coverage
+    )
     if isinstance(estimate, ComputeEstimate):
         return SiteTime(estimate=estimate)
     return SiteTime(source=estimate.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -55,6 +56,16 @@ def command(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Measure again, do not use the cache.")
     ] = False,
+    coverage_only: Annotated[
+        bool,
+        typer.Option(
+            "--coverage-only",
+            help="Time nothing: say which nodes the NPU of a chip would run (--ep qnn --soc CHIP).",
+        ),
+    ] = False,
+    soc: Annotated[
+        str | None, typer.Option(metavar="CHIP", help="Chip to compile for, as SM8650.")
+    ] = None,
     site: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +98,7 @@ def command(
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
     from placer import __version__, api
+    from placer.core.coverage import SOCS
     from placer.core.runtime import parse_ep
     from placer.files.evidence import to_statement
     from placer.files.writing import write_atomically
@@ -95,6 +107,25 @@ def command(
     from placer.runtimes.onnxruntime import available_eps
 
     named = tuple(dict.fromkeys(parse_ep(name) for name in ep or ()))
+    if coverage_only or soc is not None:
+        if not coverage_only:
+            raise UsageError("--soc is for --coverage-only", hint="add it, with --ep qnn")
+        measuring = {
+            "--sla": sla, "--inputs": inputs, "--rate": rate, "--threads": threads,
+            "--spinning": spinning, "--fresh": fresh or None, "--site": site, "--save": save,
+        }  # fmt: skip
+        if given := [name for name, value in measuring.items() if value is not None]:
+            raise UsageError(
+                f"with --coverage-only nothing is measured: {', '.join(given)} would do nothing",
+                hint=f"leave out {', '.join(given)}, or --coverage-only",
+            )
+        if named != ("qnn",) or soc is None:
+            raise UsageError(
+                "--coverage-only needs the execution provider and the chip",
+                hint=f"--ep qnn --soc CHIP, one of {' '.join(SOCS)}",
+            )
+        _cover(model, soc, shape or (), time_limit_s, outputs)
+        return
     if site is not None and not site.strip():
         raise UsageError("--site is empty", hint="name the device or cloud offer this machine is")
     options.check_places(
@@ -174,3 +205,34 @@ def _check_place(save: str, is_directory: bool, eps: tuple[str, ...]) -> None:
             hint="choose another place",
         ) from error
     check_writable(str(Path(save) / "evidence.json"))
+
+
+def _cover(
+    model: str,
+    soc: str,
+    shapes: Sequence[str],
+    time_limit_s: float,
+    outputs: Sequence[tuple[str, str | None]],
+) -> None:
+    """Report which nodes the NPU of a chip would run."""
+    from placer.api.coverage import coverage
+    from placer.onnx_files.reader import parse_shape_option
+    from placer.reports import coverage as report
+
+    options.check_places([path for _, path in outputs if path is not None], [model])
+    with screen.Progress() as progress:
+        summary, found = coverage(
+            model,
+            soc=soc,
+            shapes=dict(parse_shape_option(text) for text in shapes),
+            time_limit_s=time_limit_s,
+            progress=progress,
+        )
+    screen.emit(
+        outputs,
+        lambda name: (
+            report.to_json(summary, found)
+            if name == "json"
+            else report.to_text(summary, found, width=screen.width())
+        ),
+    )

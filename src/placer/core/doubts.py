@@ -173,4 +173,5 @@ def doubts_of_time(time: SiteTime, where: str) -> tuple[str, ...]:
     above = f"{time.estimate.high_s / time.estimate.median_s:.2g}"
     below = f"{time.estimate.median_s / time.estimate.low_s:.2g}"
     spread = f"×/÷ {above}" if above == below else f"×{above}, ÷{below}"
-    return (f"the time on {where} is an estimate of level {time.estimate.level} ({spread})",)
+    note = f": {time.estimate.note}" if time.estimate.note else ""
+    return (f"the time on {where} is an estimate of level {time.estimate.level} ({spread}){note}",)

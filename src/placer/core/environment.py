@@ -64,6 +64,8 @@ class Device:
     """Power under load; of a range, the upper end."""
     price_usd: float | None = None
     execution_providers: tuple[str, ...] = ()
+    soc: str | None = None
+    """Chip whose NPU the model can be compiled for; None: there is no compiler for it here."""
     availability_ratio: float | None = None
     """Share of the time that the model answers there; None: unknown."""
     roofline: Roofline | None = None

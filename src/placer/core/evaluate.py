@@ -191,7 +191,7 @@ def _candidate(
         leaves_device=leaving,
         answers_offline=answers_offline,
         availability=_availability(environment, edge, offer, answers_offline),
-        nodes_by_ep=() if edge_measured is None else edge_measured.nodes_by_ep,
+        nodes_by_ep=() if edge is None else edge.nodes_by_ep,
         edge_memory_bytes=_needed_bytes(edge, model),
         cloud_memory_bytes=_needed_bytes(cloud, model),
         variants=variants,
@@ -381,7 +381,7 @@ def _sites(
                 edge.ep,
                 None if measured is None else measured.settings.label,
                 None,
-                () if measured is None else measured.nodes_by_ep,
+                edge.nodes_by_ep,
             ),
         )
     if cloud is not None:

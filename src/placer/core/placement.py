@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from placer.core.compute import ComputeEstimate
+from placer.core.coverage import Coverage
 from placer.core.environment import Assumption, CloudOffer, Device, NetworkPath
 from placer.core.finding import Finding
 from placer.core.measurement import Measurement
@@ -54,6 +55,15 @@ class EdgeSite:
     """Why it could not be measured; None: it was, or it is modelled."""
     variant: Variant | None = None
     """What runs there; None: the model itself."""
+    coverage: Coverage | None = None
+    """Which nodes its NPU would run; None: not known."""
+
+    @property
+    def nodes_by_ep(self) -> tuple[tuple[str, int], ...]:
+        """(short EP name, nodes) that run there, or would; empty: not known."""
+        if self.time.measurement is not None:
+            return self.time.measurement.nodes_by_ep
+        return () if self.coverage is None else self.coverage.nodes_by_ep
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from placer.core.coverage import parse_soc
 from placer.core.environment import (
     Basis,
     ChipClass,
@@ -89,6 +90,11 @@ def _ep_name(text: str, *, what: str) -> str:
     return NO_EP if text == NO_EP and what == "ep" else parse_ep(text)
 
 
+def _soc_name(text: str, *, what: str) -> str:
+    del what
+    return parse_soc(text)
+
+
 Bytes = Annotated[int, figure(parse_bytes), shown_as("80 KiB")]
 Duration = Annotated[float, figure(_rtt_s), shown_as("20 ms")]
 _LinkRate = Annotated[float, figure(parse_rate_bytes_per_s), shown_as("10 Mbit/s")]
@@ -100,6 +106,7 @@ _PricePerHour = Annotated[float, figure(parse_usd_per_hour), shown_as("0.526 USD
 _PricePerByte = Annotated[float, figure(parse_usd_per_byte), shown_as("0.09 USD/GB")]
 Ratio = Annotated[float, figure(parse_ratio), shown_as("99.9%", or_number=True)]
 Ep = Annotated[str, figure(_ep_name)]
+Soc = Annotated[str, figure(_soc_name)]
 Count = Annotated[int, Field(strict=True, gt=0)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(min_length=1)]
@@ -200,6 +207,8 @@ class DeviceSpec(ProfileSpec):
     """Under load."""
     price: _Price | None = None
     execution_providers: tuple[Ep, ...] = ()
+    soc: Soc | None = None
+    """Chip with a Qualcomm NPU, which models are compiled for."""
     availability: Ratio | None = None
     compute: ComputeSpec | None = None
 
@@ -229,6 +238,7 @@ class DeviceSpec(ProfileSpec):
             power_w=self.power,
             price_usd=self.price,
             execution_providers=self.execution_providers,
+            soc=self.soc,
             availability_ratio=self.availability,
             roofline=None if self.compute is None else self.compute.to_core(),
             source=self.source or "",

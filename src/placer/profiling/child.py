@@ -48,7 +48,12 @@ _KINDS = {
     "MemoryError": "killed",
 }
 
-_DOING = {"start": "starting", "open": "creating the session", "warm_up": "warming up"}
+_DOING = {
+    "start": "starting",
+    "open": "creating the session",
+    "warm_up": "warming up",
+    "cover": "compiling",
+}
 
 
 class Child:

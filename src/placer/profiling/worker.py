@@ -146,6 +146,11 @@ class Worker:
             "peak_memory_bytes": peak_memory_bytes(),
         }
 
+    def cover(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Compile a model for a chip that is not here; see ``placer.runtimes.qnn``."""
+        answer: dict[str, Any] = self._runtime.cover(request)
+        return answer
+
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run every input sample once and write what the model gives to an .npz file."""
         import numpy as np
@@ -193,6 +198,7 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         "warm_up": worker.warm_up,
         "sample": worker.sample,
         "outputs": worker.outputs,
+        "cover": worker.cover,
     }
     for line in requests:
         request = json.loads(line)

@@ -1,4 +1,4 @@
-"""PLC403: some nodes ran on another execution provider."""
+"""PLC403: some nodes run on another execution provider."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ def _check(case: Case) -> tuple[Finding, ...]:
     others = [(ep, count) for ep, count in case.nodes_by_ep if ep != case.edge_ep]
     if case.edge_ep is None or not others or not total:
         return ()
-    listed = ", ".join(f"{count} of {total} nodes ran on {ep}" for ep, count in others)
+    listed = ", ".join(f"{count} of {total} nodes run on {ep}" for ep, count in others)
     return finding(
         "PLC403",
         case,
-        f"not everything ran on {case.edge_ep}: {listed}",
+        f"not everything runs on {case.edge_ep}: {listed}",
         "replace the operators that fell back, or choose the other execution provider",
         effect=Effect.NONE,
         severity=Severity.WARNING,
@@ -28,7 +28,7 @@ RULE = Rule(
     severity=Severity.WARNING,
     what="Whether the runtime gave nodes to another execution provider than the one asked for.",
     why="The time is then not that of the execution provider in its name.",
-    example="12 of 66 nodes ran on cpu although cuda was asked for.",
+    example="12 of 66 nodes run on cpu although cuda was asked for.",
     fix="Replace the operators that fell back, or compare with the other execution provider.",
     check=_check,
 )
