@@ -23,6 +23,9 @@ class FakeSession:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def fallback(self) -> tuple[tuple[str, int], ...]:
+        return ()
+
     def nodes_by_ep(self) -> tuple[tuple[str, int], ...]:
         return (("cpu", 1),)
 

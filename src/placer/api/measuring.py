@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from placer.core.rules.rule import Failure
     from placer.files.workload import WorkloadFile
     from placer.profiling.child import Spares
+    from placer.profiling.sampling import Failure as NotMeasured
+    from placer.profiling.sampling import Plan
 
 DEFAULT_TIME_LIMIT_S = 60.0
 
@@ -164,6 +166,9 @@ def measure_here(
                 progress=progress,
                 spares=spares,
             )
+            measured = tuple(
+                _with_parity(result, plan, inputs_path, progress, warn) for result in measured
+            )
         for ep, result in zip(missing, measured, strict=True):
             if isinstance(result, Measurement):
                 results[ep] = result
@@ -174,6 +179,35 @@ def measure_here(
             else:
                 results[ep] = Failure(result.kind, result.message)
     return {ep: results[ep] for ep in eps}
+
+
+def _with_parity(
+    result: Measurement | NotMeasured, plan: Plan, inputs_path: str, progress: Say, warn: Say
+) -> Measurement | NotMeasured:
+    """Hold the outputs of an execution provider against the CPU's, on the inputs it was timed on."""
+    from placer.core.parity import parity
+    from placer.profiling.child import ChildError
+    from placer.profiling.outputs import read_outputs
+
+    if not isinstance(result, Measurement) or result.ep == "cpu":
+        return result
+    progress(f"{result.ep}: comparing its outputs with the CPU's")
+    try:
+        expected, found = (
+            read_outputs(
+                plan.runtime_module,
+                plan.model_path,
+                ep,
+                inputs_path,
+                plan.dtypes,
+                time_limit_s=plan.time_limit_s,
+            )
+            for ep in ("cpu", result.ep)
+        )
+        return replace(result, parity=parity(expected, found))
+    except (ChildError, ValueError) as error:
+        warn(f"{result.ep}: its outputs cannot be compared with the CPU's: {error}")
+        return result
 
 
 def _answers(cached: Measurement, workload: Workload, today: datetime.date) -> bool:

@@ -100,6 +100,29 @@ class Machine:
     """Salted hash of the host's identity: tells machines apart, names none."""
 
 
+FLOAT32_RATIO = 1e-4
+"""Orders of summation differ by less than this, relative to the largest output; float16 (2^-11) and
+bfloat16 (2^-8) lose more in a network of any depth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Outputs of an execution provider held against those of ONNX Runtime's CPU one."""
+
+    samples: int
+    max_difference: float
+    """Of any number in any output."""
+    relative_difference: float
+    """The same, relative to the largest number of that output."""
+    agreement_ratio: float
+    """Share of the answers that are the same: see ``placer.core.variant.agreement``."""
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether the difference is what float32 arithmetic in another order gives."""
+        return self.relative_difference <= FLOAT32_RATIO
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """One model on one execution provider of one machine."""
@@ -127,6 +150,10 @@ class Measurement:
     method_version: int = METHOD_VERSION
     is_reused: bool = False
     """Read from evidence of an earlier run: its bounds carry the E0 factor."""
+    fallback: tuple[tuple[str, int], ...] = ()
+    """(operator type, nodes) that ran on another execution provider, most nodes first."""
+    parity: Parity | None = None
+    """Its outputs against the CPU's; None: it is the CPU, or they were not compared."""
 
     @property
     def samples_s(self) -> tuple[float, ...]:

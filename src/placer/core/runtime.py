@@ -92,6 +92,10 @@ class RuntimeSession(Protocol):
         """Return (short EP name, nodes assigned to it), read back from the runtime."""
         ...
 
+    def fallback(self) -> tuple[tuple[str, int], ...]:
+        """Return (operator type, nodes) assigned to other execution providers, most first."""
+        ...
+
     def outputs(self) -> Mapping[str, Any]:
         """Return what the model gives for every input sample: name -> array (samples, ...)."""
         ...

@@ -33,6 +33,7 @@ from placer.core.measurement import (
     Instrument,
     Machine,
     Measurement,
+    Parity,
     ProcessRun,
     ScreenedSetting,
     SessionSettings,
@@ -156,6 +157,8 @@ def to_statement(measurement: Measurement, *, tool: str, site: str | None = None
                 "version": version,
                 "ep": measurement.ep,
                 "nodes_by_ep": dict(measurement.nodes_by_ep),
+                "fallback": dict(measurement.fallback),
+                "parity": measurement.parity,
                 "settings": measurement.settings,
             },
             "workload": {
@@ -329,11 +332,20 @@ class _SettingsSpec(_Spec):
         )
 
 
+class _ParitySpec(_Spec):
+    samples: _OneOrMore
+    max_difference: _NotNegative
+    relative_difference: _NotNegative
+    agreement_ratio: Annotated[float, Field(ge=0, le=1)]
+
+
 class _RuntimeSpec(_Spec):
     name: _Word
     version: _Line
     ep: _Word
     nodes_by_ep: dict[_Word, _OneOrMore]
+    fallback: dict[_Line, _OneOrMore] = {}
+    parity: _ParitySpec | None = None
     settings: _SettingsSpec
 
     @model_validator(mode="after")
@@ -442,6 +454,8 @@ class _StatementSpec(_Spec):
             runtime=_runtime_text(runtime),
             ep=runtime.ep,
             nodes_by_ep=tuple(nodes),
+            fallback=tuple(sorted(runtime.fallback.items(), key=lambda item: (-item[1], item[0]))),
+            parity=None if runtime.parity is None else Parity(**runtime.parity.model_dump()),
             settings=runtime.settings.to_core(),
             screened=tuple(
                 ScreenedSetting(tried.settings.to_core(), tried.runs, tried.median_s)

@@ -109,6 +109,7 @@ class _Series:
     frequencies_hz: list[float] = field(default_factory=list)
     runtime: str = ""
     nodes_by_ep: tuple[tuple[str, int], ...] = ()
+    fallback: tuple[tuple[str, int], ...] = ()
     gap_s: float = 0.0
     spent_s: float = 0.0
 
@@ -304,6 +305,7 @@ def _run_process(
         opened = _open(child, plan, series.ep, series.settings, plan.time_limit_s)
         series.runtime = opened["runtime"]
         series.nodes_by_ep = tuple((name, count) for name, count in opened["nodes_by_ep"])
+        series.fallback = tuple((name, count) for name, count in opened["fallback"])
         gap_s = min(MAX_GAP_S, max(0.0, plan.interval_s - opened["first_inference_s"]))
         warm = child.ask(
             "warm_up",
@@ -438,6 +440,7 @@ def _to_measurement(plan: Plan, series: _Series, machine: Machine, today: str) -
         runtime=series.runtime,
         ep=series.ep,
         nodes_by_ep=series.nodes_by_ep,
+        fallback=series.fallback,
         settings=series.settings,
         screened=series.screened,
         input_shapes=plan.input_shapes,

@@ -87,6 +87,7 @@ class Worker:
             "first_inference_s": (first_ns - first_start_ns) / 1e9,
             "runtime_memory_bytes": runtime_memory_bytes,
             "nodes_by_ep": nodes_by_ep,
+            "fallback": self._session.fallback(),
         }
 
     def warm_up(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from placer.core.graph import ModelSummary
 from placer.core.latency import judge_measured
-from placer.core.measurement import Measurement
+from placer.core.measurement import Measurement, Parity
 from placer.core.placement import SiteTime
 from placer.core.sequential import quantile
 from placer.core.units import format_bytes, format_duration, format_percentile
@@ -169,6 +169,16 @@ def _rows(
     return rows
 
 
+def _parity(found: Parity) -> str:
+    precision = "as float32" if found.is_float32 else "less precise than float32"
+    samples = "1 sample" if found.samples == 1 else f"{found.samples} samples"
+    return (
+        f"outputs against the CPU's on {samples}: {precision}, largest difference "
+        f"{found.max_difference:.2g} ({found.relative_difference:.2g} of the largest output), "
+        f"{100 * found.agreement_ratio:.4g} % of the answers the same"
+    )
+
+
 def _facts(measurement: Measurement) -> list[str]:
     runs = [len(run.samples_s) for run in measurement.processes]
     creation_s = float(np.median([run.session_creation_s for run in measurement.processes]))
@@ -188,6 +198,11 @@ def _facts(measurement: Measurement) -> list[str]:
         base = measurement.processes[0].runtime_memory_bytes
         without = "" if base is None else f", of it {format_bytes(base)} without the model"
         lines.append(f"peak memory {format_bytes(peak)}{without}")
+    if measurement.fallback:
+        others = ", ".join(f"{count} × {op_type}" for op_type, count in measurement.fallback)
+        lines.append(f"left to other execution providers: {others}")
+    if measurement.parity is not None:
+        lines.append(_parity(measurement.parity))
     if measurement.screened:
         tried = "; ".join(
             f"{one.settings.label} {format_duration(one.median_s)}" for one in measurement.screened

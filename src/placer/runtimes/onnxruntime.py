@@ -140,6 +140,16 @@ class OnnxRuntimeSession:
             )
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
+    def fallback(self) -> tuple[tuple[str, int], ...]:
+        """Return (operator type, nodes) assigned to other execution providers, most first."""
+        counts = Counter(
+            node.op_type
+            for subgraph in self._session.get_provider_graph_assignment_info()
+            if short_ep_name(subgraph.ep_name) != self._ep
+            for node in subgraph.get_nodes()
+        )
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
     def outputs(self) -> Mapping[str, Any]:
         """Return what the model gives for every input sample: name -> array (samples, ...)."""
         import numpy as np
