@@ -275,3 +275,13 @@ def test_no_color_is_honoured_on_a_terminal() -> None:
     plain = on_a_terminal(NO_COLOR="1")
     assert "recommend" in plain
     assert not COLOR.search(plain)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a directory in use cannot be removed there")
+def test_a_working_directory_that_is_gone_is_a_missing_input(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"cd {gone} && rmdir {gone} && exec {sys.executable} -m placer profile model.onnx"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == InputError.exit_code
+    assert "bug" not in done.stderr

@@ -135,3 +135,18 @@ def test_settled_answer_asks_for_no_measurement() -> None:
     answer = recommend(builders.model(), ASK, builders.environment())
     assert answer.decision.feasible is True
     assert answer.next_measurement is None
+
+
+def test_a_rate_is_asked_with_a_throughput_that_covers_it() -> None:
+    workload = replace(PAID, throughput_hz=150.0)  # as much as the demand: 30 devices at 5/s
+    by_name = {one.name: one for one in parameters(builders.model(), workload, SLOW_EDGE)}
+    asked, _ = by_name["rate"].vary(10.0)
+    assert (asked.rate_hz, asked.throughput_hz) == (10.0, 300.0)
+    asked, _ = by_name["rate"].vary(2.0)
+    assert (asked.rate_hz, asked.throughput_hz) == (2.0, 150.0)
+
+
+def test_a_budget_flips_at_the_very_cost() -> None:
+    answer = recommend(builders.model(), replace(PAID, budget_usd_per_month=1e4), SLOW_EDGE)
+    (flip,) = _flips(answer, "budget")
+    assert flip.at in {one.usd_per_month for one in answer.candidates}

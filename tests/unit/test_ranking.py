@@ -11,7 +11,7 @@ from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
 from placer.core.placement import CloudSite, SiteTime
-from placer.core.ranking import objective_of
+from placer.core.ranking import margin_ratio, objective_of
 from placer.core.wording import decide
 from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
 from tests import builders
@@ -138,3 +138,12 @@ def test_a_missing_price_counts_among_candidates_that_are_proven_alike(
     priced = replace(first, feasible=True, usd_per_month=5.0)
     unpriced = replace(second, feasible=missing_is, usd_per_month=None, costs=())
     assert objective_of(asked, [priced, unpriced]) is expected
+
+
+def test_why_not_never_argues_for_the_loser() -> None:
+    answer = _answer(replace(ASK, rate_hz=10.0, objective=Objective.MARGIN))
+    chosen, *others = answer.candidates
+    for one in others:
+        assert one.why_not
+        if "of the limit free" in one.why_not:
+            assert margin_ratio(one) < margin_ratio(chosen)

@@ -135,5 +135,6 @@ def check_all_used(
         if site is None and not device.is_this_machine:
             raise UsageError(
                 f"{record.path} was measured on this machine, the question is about {device.name}",
-                hint=f"measure there with --site {device.name}, or leave --device out",
+                hint=f"measure there with --site {device.name}, or ask about this machine: without "
+                "--device, or `device: name:` in the workload",
             )

@@ -249,4 +249,5 @@ def time_of(
         level.value,
         f"{where}, {measurement.runtime}, {measurement.measured_at}, "
         f"times ×/÷ {factor_90:.2f} for reuse",
+        evidence_path=None if is_here else source,
     )

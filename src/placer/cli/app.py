@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from placer.cli import interrupts
-from placer.core.errors import MeasuringError, PlacerError, UsageError, near_match
+from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError, near_match
 
 COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
@@ -157,6 +158,9 @@ def run(arguments: Sequence[str]) -> int:
         _drop_output()
         return EXIT_BROKEN_PIPE
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not _has_working_directory():
+            hint = "change to one that does"
+            return _report(InputError("the working directory does not exist any more", hint=hint))
         if error.filename is not None or error.errno not in _FULL_DISK:
             return _report_bug(error)
         _drop_output()
@@ -171,6 +175,14 @@ def run(arguments: Sequence[str]) -> int:
             return _report(MeasuringError("placer itself does not fit into memory", hint=hint))
         return _report_bug(error)
     return code
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _run(arguments: list[str]) -> int:

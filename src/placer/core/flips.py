@@ -44,6 +44,8 @@ class Parameter:
     low: float = 0.0
     """Values below make no sense."""
     high: float = math.inf
+    exact: tuple[float, ...] = ()
+    """Values at which a comparison of the question turns, known without solving."""
 
 
 def find_flips(
@@ -66,8 +68,13 @@ def find_flips(
         ranked, _ = rank_all(model, *question, workings)
         return becomes(ranked[0])
 
+    ranked, _ = rank_all(model, workload, environment, workings)
+    costs_usd = tuple(one.usd_per_month for one in ranked if one.usd_per_month is not None)
+
     found: list[Flip] = []
     for parameter in parameters(model, workload, environment):
+        if parameter.name == "budget":
+            parameter = replace(parameter, exact=costs_usd)
         for is_up in (False, True):
             flip = _nearest(parameter, now, decision, is_up=is_up)
             if flip is not None:
@@ -103,7 +110,9 @@ def _nearest(
             inside = middle
         else:
             outside, changed = middle, there
-    at = math.sqrt(inside * outside)
+    known = [value for value in parameter.exact if min(inside, outside) <= value]
+    known = [value for value in known if value <= max(inside, outside)]
+    at = known[0] if len(known) == 1 else math.sqrt(inside * outside)
     beyond = at * BEYOND_RATIO if is_up else at / BEYOND_RATIO
     there = decision(parameter.vary(min(max(beyond, parameter.low), parameter.high)))
     return Flip(
@@ -188,6 +197,14 @@ def scale_rtt(path: NetworkPath, factor: float) -> NetworkPath:
     )
 
 
+def _at_rate(workload: Workload, rate_hz: float) -> Workload:
+    """Return the question at another rate; the throughput asked for is never below the demand."""
+    throughput_hz = workload.throughput_hz
+    if throughput_hz is not None:
+        throughput_hz = max(throughput_hz, rate_hz * workload.fleet)
+    return replace(workload, rate_hz=rate_hz, throughput_hz=throughput_hz)
+
+
 def scale_rate(path: NetworkPath, name: str, factor: float) -> NetworkPath:
     """Return the path with the rate of a direction (``uplink``, ``downlink``) multiplied."""
 
@@ -224,7 +241,7 @@ def _demand_parameters(
             "rate",
             "hz",
             workload.rate_hz,
-            lambda value: (replace(workload, rate_hz=value), environment),
+            lambda value: (_at_rate(workload, value), environment),
         )
     if workload.throughput_hz is not None:
         yield Parameter(

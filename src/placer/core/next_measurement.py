@@ -68,7 +68,7 @@ def next_measurement(
         and best.placement is Placement.EDGE
         and environment.device.is_this_machine
     ):
-        return _when_quiet(best, again)
+        return _when_quiet(best, model, workload, environment, again)
     if (
         best.feasible is None
         and environment.device.is_this_machine
@@ -292,7 +292,7 @@ def _by_findings(
             _profile(best.variant or model.path, last.name, workload),
         )
     if best.quality is not None and best.quality.is_disturbed:
-        return _when_quiet(best, again)
+        return _when_quiet(best, model, workload, environment, again)
     measured_here = again.replace(" --no-measure", "")
     if measured_here != again:
         return NextMeasurement(
@@ -305,24 +305,35 @@ def _by_findings(
     )
 
 
-def _when_quiet(best: Candidate, again: str) -> NextMeasurement:
+def _when_quiet(
+    best: Candidate, model: ModelSummary, workload: Workload, environment: Environment, again: str
+) -> NextMeasurement:
     reasons = () if best.quality is None else best.quality.reasons
+    command = _fresh(again)
+    for site in environment.edges:  # evidence is used as it is: it has to be taken anew
+        if site.ep == best.sites[0].ep and (path := site.time.evidence_path) is not None:
+            command = f"placer profile {shlex.quote(_file_of(site, model))}{_asked(workload)}"
+            command += f" --ep {site.ep} --fresh --save {shlex.quote(path)}"
     return NextMeasurement(
         "the model on this device, while nothing else runs",
         "the measurement was disturbed: " + "; ".join(reasons),
-        _fresh(again),
+        command,
     )
 
 
 def _profile(file: str, site: str, workload: Workload) -> str:
     """Return the command that measures on a site what the question needs."""
+    return f"placer profile {file}{_asked(workload)} --site {site} --save {site}.json"
+
+
+def _asked(workload: Workload) -> str:
     asked = "".join(
         f" --sla {format_percentile(target.percentile)}={target.limit_s * 1e3:g}ms"
         for target in workload.targets
     )
     if workload.rate_hz is not None:
         asked += f" --rate {workload.rate_hz:g}/s"
-    return f"placer profile {file}{asked} --site {site} --save {site}.json"
+    return asked
 
 
 def _file_of(site: EdgeSite | CloudSite, model: ModelSummary) -> str:

@@ -29,6 +29,8 @@ class SiteTime:
     """Where the measurement comes from; with neither measurement nor estimate: why not."""
     estimate: ComputeEstimate | None = None
     """The modelled time; used where there is no measurement."""
+    evidence_path: str | None = None
+    """File that the measurement was read from; None: it was taken here."""
     segments_s: tuple[FloatArray, ...] = field(init=False, repr=False, compare=False)
     """The measured samples of each process, shape (n,) each; empty without a measurement."""
     mean_s: float | None = field(init=False, repr=False, compare=False)

@@ -56,13 +56,31 @@ def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective)
                 return f"takes {mine:.3g} J of the device, the choice {other:.3g} J"
         case Objective.MARGIN if candidate.targets:
             mine, other = margin_ratio(candidate), margin_ratio(chosen)
-            if math.isfinite(mine) and math.isfinite(other) and f"{mine:.0%}" != f"{other:.0%}":
-                return (
-                    f"its bound keeps {mine:.0%} of the limit free, that of the choice {other:.0%}"
-                )
+            if (
+                not (math.isfinite(mine) and math.isfinite(other))
+                or f"{mine:.0%}" == f"{other:.0%}"
+            ):
+                return None
+            if mine < other:
+                bounded = all(target.high_s is not None for target in candidate.targets)
+                what = "its bound" if bounded else "its estimate"
+                return f"{what} {_kept(mine)}, that of the choice {_kept(other)}"
+            shared = {found.message for found in chosen.findings}
+            doubts = dict.fromkeys(
+                found.message
+                for found in candidate.findings
+                if found.effect is Effect.UNPROVEN and found.message not in shared
+            )
+            return "; ".join(doubts) or None
         case _:
             pass
     return None
+
+
+def _kept(margin_ratio: float) -> str:
+    if margin_ratio < 0:
+        return f"exceeds the limit by {-margin_ratio:.0%}"
+    return f"keeps {margin_ratio:.0%} of the limit free"
 
 
 def _by_latency(candidate: Candidate, chosen: Candidate) -> str:

@@ -243,13 +243,14 @@ def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress)
         trial, start_cpu_ns = _Series(ep, settings), time.process_time_ns()
         with spares.take() as child:
             _open(child, plan, ep, settings, plan.time_limit_s)
-            child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=plan.time_limit_s)
+            grace_s = plan.time_limit_s + GRACE_S
+            child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=grace_s)
             answer = child.ask(
                 "sample",
                 runs=SCREEN_RUNS,
                 gap_s=min(plan.interval_s, MAX_GAP_S),
                 limit_s=SCREEN_S,
-                deadline_s=plan.time_limit_s,
+                deadline_s=grace_s,
             )
         samples_s = np.asarray(answer["samples_ns"]) / 1e9
         tried.append(ScreenedSetting(settings, len(samples_s), float(np.median(samples_s))))
