@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from placer.onnx_files.inputs import generate_inputs
+from placer.onnx_files.reader import read_model
+from tests import models
+
 DIGITS = Path(__file__).parents[2] / "examples" / "01_digits"
 BUILD = "onnxruntime-openvino==1.24.1"
 
@@ -24,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def profiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The digit classifier, profiled on both execution providers with its real samples."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with that build of ONNX Runtime."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         pytest.skip(f"there is no {BUILD} for {sys.platform} on {platform.machine()}")
     folder = tmp_path_factory.mktemp("openvino")
@@ -36,10 +40,16 @@ def profiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     if installed.returncode != 0:
         reason = f"{BUILD} could not be installed: {installed.stderr[-300:]}"
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def profiled(site: Path) -> dict[str, Any]:
+    """The digit classifier, profiled on both execution providers with its real samples."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(folder / "site"),
-        "XDG_CACHE_HOME": str(folder / "cache"),
+        "PYTHONPATH": str(site),
+        "XDG_CACHE_HOME": str(site.parent / "cache"),
     }
     command = [sys.executable, "-m", "placer", "profile", str(DIGITS / "digits.onnx")]
     command += ["--ep", "openvino", "--ep", "cpu", "--inputs", str(DIGITS / "samples.npz")]
@@ -64,6 +74,32 @@ def test_its_outputs_are_those_of_the_cpu(profiled: dict[str, Any]) -> None:
     assert parity["relative_difference"] < 0.01
     assert parity["agreement_ratio"] == 1.0
     assert profiled["cpu"]["runtime"]["parity"] is None
+
+
+def test_it_uses_as_many_threads_as_its_settings_say(site: Path, tmp_path: Path) -> None:
+    """CPU time per wall time of a model that fills its threads: with one thread at most one."""
+    path, inputs = str(tmp_path / "wide.onnx"), str(tmp_path / "inputs.npz")
+    models.mlp(path, width=1024, layers=8)
+    generate_inputs(path, read_model(path).inputs).save(inputs)
+    script = (
+        "import sys, time\n"
+        "from placer.core.measurement import SessionSettings\n"
+        "from placer.core.runtime import SessionRequest\n"
+        "from placer.runtimes.onnxruntime import open_session\n"
+        "settings = SessionSettings(1, False)\n"
+        "session = open_session(SessionRequest(*sys.argv[1:2], 'openvino', settings,"
+        " sys.argv[2], ()))\n"
+        "(run,) = session.runs()\n"
+        "run()\n"
+        "cpu, wall = time.process_time(), time.perf_counter()\n"
+        "while time.perf_counter() - wall < 1: run()\n"
+        "print((time.process_time() - cpu) / (time.perf_counter() - wall))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, path, inputs],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(site)},
+    )  # fmt: skip
+    assert float(done.stdout.splitlines()[-1]) < 1.2
 
 
 def test_both_were_measured(profiled: dict[str, Any]) -> None:

@@ -105,6 +105,9 @@ class OnnxRuntimeSession:
         provider_options = dict(request.settings.provider_options)
         providers: list[Any] | None = None
         if full_name in onnxruntime.get_available_providers():
+            if request.ep == "openvino":  # it has threads of its own, as many as cores unless told
+                threads = str(request.settings.intra_op_threads)
+                provider_options.setdefault("num_of_threads", threads)
             providers = [(full_name, provider_options)]
             if request.ep != "cpu":
                 providers.append("CPUExecutionProvider")
