@@ -38,7 +38,7 @@ def main() -> int:
                     eps=("cpu", "openvino"),
                     threads=usable_cores(),
                     inputs=str(DIGITS / "samples.npz") if label == "digits" else None,
-                    time_limit_s=60.0,
+                    time_limit_s=15.0,
                 ),
             )
             for ep, failure in found.failures:
