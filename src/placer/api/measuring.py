@@ -184,7 +184,7 @@ def measure_here(
 def _with_parity(
     result: Measurement | NotMeasured, plan: Plan, inputs_path: str, progress: Say, warn: Say
 ) -> Measurement | NotMeasured:
-    """Hold the outputs of an execution provider against the CPU's, on the inputs it was timed on."""
+    """Hold the outputs of an execution provider against the CPU's, on the same inputs."""
     from placer.core.parity import parity
     from placer.profiling.child import ChildError
     from placer.profiling.outputs import read_outputs
