@@ -30,7 +30,8 @@ from placer.core.workload import LatencyTarget
 from placer.onnx_files.inputs import generate_inputs
 from placer.onnx_files.reader import read_model
 from placer.profiling.machine import describe_machine, usable_cores
-from placer.profiling.sampling import Plan, measure
+from placer.profiling.plan import Plan
+from placer.profiling.sampling import measure
 from tests import models
 
 FACTORS = (0.5, 1.02, 1.5, 10.0)

@@ -16,12 +16,14 @@ import numpy as np
 import psutil
 import pytest
 
+from placer.core.settings import default_settings, usual_settings
 from placer.core.measurement import Measurement, SessionSettings
 from placer.core.workload import LatencyTarget
 from placer.profiling import sampling
 from placer.profiling.child import Child, ChildError, Spares
 from placer.profiling.machine import describe_machine, usable_cores
-from placer.profiling.sampling import Failure, Plan, measure
+from placer.profiling.plan import MAX_GAP_S, Plan
+from placer.profiling.sampling import Failure, measure
 from tests import models
 
 ONE_THREAD = SessionSettings(1, False)
@@ -126,12 +128,12 @@ def test_idle_time_follows_the_rate_up_to_its_cap(mlp: tuple[str, str]) -> None:
     found = _measured(_plan(mlp, interval_s=0.005, targets=(), time_limit_s=1.5))
     assert 0.003 < found.gap_s < 0.005
     rare = _measured(_plan(mlp, interval_s=10.0, targets=(), time_limit_s=1.5))
-    assert rare.gap_s == sampling.MAX_GAP_S
+    assert rare.gap_s == MAX_GAP_S
 
 
 def test_settings_are_screened_when_none_are_given(mlp: tuple[str, str]) -> None:
     found = _measured(_plan(mlp, settings=None))
-    expected = sampling.candidate_settings(usable_cores())
+    expected = usual_settings(usable_cores())
     if len(expected) == 1:
         assert found.screened == ()
     else:
@@ -141,8 +143,8 @@ def test_settings_are_screened_when_none_are_given(mlp: tuple[str, str]) -> None
 
 
 def test_one_core_is_not_screened() -> None:
-    assert len(sampling.candidate_settings(1)) == 1
-    assert sampling.default_settings(1) == SessionSettings(1, False)
+    assert len(usual_settings(1)) == 1
+    assert default_settings(1) == SessionSettings(1, False)
 
 
 def test_sampling_gives_back_known_times() -> None:

@@ -38,7 +38,7 @@ def assumptions_of(
     why_offers
         By what the offers were chosen; None: they were named.
     """
-    from placer.profiling.sampling import MAX_GAP_S
+    from placer.profiling.plan import MAX_GAP_S
 
     found = []
     if network_is_assumed:

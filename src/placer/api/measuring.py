@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement, SessionSettings
-from placer.core.runtime import parse_ep
+from placer.core.runtime import options_of, parse_ep, parse_ep_option, split_ep
 from placer.core.workload import Workload
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from placer.core.rules.rule import Failure
     from placer.files.workload import WorkloadFile
     from placer.profiling.child import Spares
+    from placer.profiling.plan import Plan
     from placer.profiling.sampling import Failure as NotMeasured
-    from placer.profiling.sampling import Plan
 
 DEFAULT_TIME_LIMIT_S = 60.0
 
@@ -45,6 +46,12 @@ class MeasuringOptions:
     """Of one inference; None, and nothing said of spinning: try the usual settings."""
     spinning: bool | None = None
     """Whether idle threads spin; None: if there are several."""
+    ep_options: tuple[str, ...] = ()
+    """``NAME.KEY=VALUE`` each: an option of an execution provider, by its own name."""
+    io: str = "host"
+    """As ``SessionSettings.io``."""
+    search_s: float = 0.0
+    """Time to search for the best settings of each execution provider; 0: a brief trial."""
     time_limit_s: float | None = None
     """For each execution provider; None: ``DEFAULT_TIME_LIMIT_S``."""
     fresh: bool = False
@@ -61,6 +68,8 @@ class MeasuringOptions:
             inputs=self.inputs or file.inputs,
             threads=file.threads if self.threads is None else self.threads,
             spinning=file.spinning if self.spinning is None else self.spinning,
+            ep_options=self.ep_options or file.ep_options,
+            search_s=self.search_s or file.search_s or 0.0,
             time_limit_s=file.time_limit_s if self.time_limit_s is None else self.time_limit_s,
         )
 
@@ -75,13 +84,34 @@ def _settings(options: MeasuringOptions) -> SessionSettings | None:
     return SessionSettings(
         intra_op_threads=count,
         allow_spinning=count > 1 if options.spinning is None else options.spinning,
+        io=options.io,
     )
+
+
+def _provider_options(
+    options: MeasuringOptions, eps: tuple[str, ...]
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return execution provider -> its options.
+
+    Raises
+    ------
+    UsageError
+        Not NAME.KEY=VALUE, or of an execution provider that is not measured.
+    """
+    parsed = [parse_ep_option(text) for text in options.ep_options]
+    for name, key, value in parsed:
+        if not any(name in (ep, split_ep(ep)[0]) for ep in eps):
+            raise UsageError(
+                f"--ep-option {name}.{key}={value}: {name} is not measured, only {', '.join(eps)}",
+                hint=f"add --ep {name}, or leave the option out",
+            )
+    return {ep: options_of(ep, parsed) for ep in eps}
 
 
 def start_spares(*, is_wanted: bool) -> Spares:
     """Start the measuring processes ahead: they import the runtime while we import and read."""
     from placer.profiling.child import Spares
-    from placer.profiling.sampling import PROCESSES
+    from placer.profiling.plan import PROCESSES
     from placer.runtimes.onnxruntime import MODULE
 
     return Spares(MODULE, PROCESSES if is_wanted else 0)
@@ -101,7 +131,8 @@ def measure_here(
     from placer.files.evidence import Cache, cache_key, environment_key
     from placer.onnx_files.inputs import generate_inputs, load_inputs
     from placer.profiling.machine import describe_machine
-    from placer.profiling.sampling import Plan, measure
+    from placer.profiling.plan import Plan
+    from placer.profiling.sampling import measure
     from placer.runtimes import onnxruntime as runtime
 
     inputs = (
@@ -110,6 +141,7 @@ def measure_here(
         else load_inputs(options.inputs, summary.inputs)
     )
     eps = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps)) or runtime.available_eps()
+    provider_options = _provider_options(options, eps)
     settings = _settings(options)
     machine = describe_machine()
     version = runtime.runtime_version()
@@ -120,11 +152,17 @@ def measure_here(
         ep: cache_key(
             model_sha256=summary.sha256,
             external_data=summary.subjects[1:],
-            environment_key=environment_key(machine, version, ep),
+            environment_key=environment_key(
+                machine,
+                version,
+                ep,
+                SessionSettings(0, False, provider_options=provider_options[ep], io=options.io),
+            ),
             input_shapes=shapes,
             input_source=inputs.source,
             interval_s=interval_s,
             settings=settings,
+            is_searched=options.search_s > 0,
         )
         for ep in eps
     }
@@ -158,6 +196,12 @@ def measure_here(
                 interval_s=interval_s,
                 settings=settings,
                 time_limit_s=options.time_limit_s or DEFAULT_TIME_LIMIT_S,
+                provider_options=provider_options,
+                io=options.io,
+                search_s=options.search_s,
+                hints={ep: runtime.precision_hints(ep) for ep in missing}
+                if workload.min_agreement_ratio is not None
+                else {},
             )
             measured = measure(
                 plan,
@@ -184,26 +228,33 @@ def measure_here(
 def _with_parity(
     result: Measurement | NotMeasured, plan: Plan, inputs_path: str, progress: Say, warn: Say
 ) -> Measurement | NotMeasured:
-    """Hold the outputs of an execution provider against the CPU's, on the same inputs."""
+    """Hold the outputs of an execution provider against the CPU's, on the same inputs.
+
+    What ran is looked at as well: a time under a name that no kernel ran under is none.
+    """
     from placer.core.parity import parity
     from placer.profiling.child import ChildError
-    from placer.profiling.outputs import read_outputs
+    from placer.profiling.outputs import read_outputs, traced_outputs
+
+    from placer.profiling.sampling import Failure as NotMeasured
 
     if not isinstance(result, Measurement) or result.ep == "cpu":
         return result
     progress(f"{result.ep}: comparing its outputs with the CPU's")
+    where = plan.runtime_module, plan.model_path
+    given, limit_s = (inputs_path, plan.dtypes), plan.time_limit_s
     try:
-        expected, found = (
-            read_outputs(
-                plan.runtime_module,
-                plan.model_path,
-                ep,
-                inputs_path,
-                plan.dtypes,
-                time_limit_s=plan.time_limit_s,
-            )
-            for ep in ("cpu", result.ep)
+        found, executed = traced_outputs(
+            *where, result.ep, *given, time_limit_s=limit_s, settings=result.settings, is_traced=True
         )
+    except ChildError as error:
+        if error.kind != "hung":  # it is not what was timed, or it fails on some samples
+            return NotMeasured(result.ep, error.kind, error.message)
+        warn(f"{result.ep}: its outputs cannot be compared with the CPU's: {error}")
+        return result
+    result = replace(result, executed_by_ep=executed)
+    try:
+        expected = read_outputs(*where, "cpu", *given, time_limit_s=limit_s)
         return replace(result, parity=parity(expected, found))
     except (ChildError, ValueError) as error:
         warn(f"{result.ep}: its outputs cannot be compared with the CPU's: {error}")

@@ -18,6 +18,7 @@ from placer.core.coverage import Coverage
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device, Roofline
 from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary
+from placer.core.runtime import split_ep
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -226,7 +227,7 @@ def estimate_compute(
             f"{len(coverage.left_out)} of {coverage.n_nodes} nodes would not run on its NPU"
             f" ({operators}): the time of what falls back is not known"
         )
-    runs_in_half = dtype == "float32" and ep in HALF_PRECISION_EPS
+    runs_in_half = dtype == "float32" and split_ep(ep)[0] in HALF_PRECISION_EPS
     run_dtype = "float16" if runs_in_half else dtype
     if roofline.dtype != run_dtype:
         return NoEstimate(

@@ -19,13 +19,19 @@ class SessionSettings:
     allow_spinning: bool
     graph_optimization: str = "all"
     provider_options: tuple[tuple[str, str], ...] = ()
+    io: str = "host"
+    """``host``: a run copies its inputs and outputs to and from a device that has memory of its
+    own; ``device``: they stay on the device, bound once, and the copies are no part of a time."""
 
     @property
     def label(self) -> str:
         """``2 threads, spinning``."""
         threads = "1 thread" if self.intra_op_threads == 1 else f"{self.intra_op_threads} threads"
         spin = "spinning" if self.allow_spinning else "no spinning"
-        return threads if self.intra_op_threads == 1 else f"{threads}, {spin}"
+        options = [f"{key}={value}" for key, value in self.provider_options]
+        if self.io == "device":
+            options.append("inputs and outputs on the device")
+        return ", ".join([threads, *([spin] if self.intra_op_threads != 1 else []), *options])
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,15 @@ class ScreenedSetting:
     settings: SessionSettings
     runs: int
     median_s: float
+    cpu_s_per_run: float | None = None
+    """CPU time of all threads for one inference, idle time before it included; None: not known."""
+    rounds: int = 1
+    """Blocks of runs, in turns with those of the other settings."""
+    ratio: float = 1.0
+    """Median over the rounds of its median latency relative to the default setting's."""
+    low_ratio: float | None = None
+    """Bounds of that ratio with 90 % confidence or more; None: too few rounds."""
+    high_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +167,11 @@ class Measurement:
     """Read from evidence of an earlier run: its bounds carry the E0 factor."""
     fallback: tuple[tuple[str, int], ...] = ()
     """(operator type, nodes) that ran on another execution provider, most nodes first."""
+    ep_device: str = ""
+    """The device that the execution provider took, ``GPU by Intel``; empty: it does not tell."""
+    executed_by_ep: tuple[tuple[str, int], ...] = ()
+    """Short name and number of kernels that ran on it, in a run after those that were timed; nodes
+    that were compiled together are one kernel. Empty: it is the CPU, or it was not looked at."""
     parity: Parity | None = None
     """Its outputs against the CPU's; None: it is the CPU, or they were not compared."""
 

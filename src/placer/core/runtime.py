@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,8 +21,16 @@ EXECUTION_PROVIDERS = {
     "rocm": "ROCMExecutionProvider",
     "xnnpack": "XnnpackExecutionProvider",
     "webgpu": "WebGpuExecutionProvider",
+    "tensorrt_rtx": "NvTensorRTRTXExecutionProvider",
+    "vitisai": "VitisAIExecutionProvider",
 }
 """Short name -> ONNX Runtime's name."""
+
+EP_DEVICES = ("cpu", "gpu", "npu")
+"""Kinds of device; an execution provider with several is named with one: ``openvino:gpu``."""
+
+_SUFFIX = "executionprovider"
+_STEMS = [full.lower().removesuffix(_SUFFIX) for full in EXECUTION_PROVIDERS.values()]
 
 REMOTE_EXECUTION_PROVIDERS = frozenset({"AzureExecutionProvider"})
 """They call a service over the network: never "edge"."""
@@ -31,25 +39,85 @@ REMOTE_EXECUTION_PROVIDERS = frozenset({"AzureExecutionProvider"})
 def parse_ep(text: str) -> str:
     """Return the short name of an execution provider given by short or full name.
 
+    ``:cpu``, ``:gpu`` or ``:npu`` behind it names its device. A full name that is not known here
+    stands for itself: it may be that of a plugin.
+
     Raises
     ------
     UsageError
-        Not a name that ONNX Runtime knows, or a remote one.
+        Not the name of an execution provider, or a remote one; not a kind of device.
     """
-    lowered = text.strip().lower()
+    lowered, separator, device = text.strip().lower().partition(":")
+    if separator and device not in EP_DEVICES:
+        raise UsageError(
+            f"execution provider '{text}': '{device}' is no kind of device"
+            f"{near_match(device, EP_DEVICES)}",
+            hint=f"NAME:DEVICE with one of: {' '.join(EP_DEVICES)}",
+        )
+    if lowered == "cpu" and separator:
+        raise UsageError(f"execution provider '{text}': cpu has one device", hint="write cpu")
     for short, full in EXECUTION_PROVIDERS.items():
         if lowered in (short, full.lower()):
-            return short
+            return short + separator + device
     if lowered in {name.lower() for name in REMOTE_EXECUTION_PROVIDERS} | {"azure"}:
         raise UsageError(
             f"execution provider '{text}' calls a remote service, it does not run here",
             hint="describe the service as a cloud offer: --cloud FILE",
         )
     known = [*EXECUTION_PROVIDERS, *EXECUTION_PROVIDERS.values()]
+    stem = lowered.removesuffix(_SUFFIX)
+    if lowered.isidentifier() and stem not in ("", lowered) and not near_match(stem, _STEMS):
+        return text.strip().partition(":")[0] + separator + device
     raise UsageError(
         f"unknown execution provider '{text}'{near_match(text, known)}",
-        hint=f"known: {' '.join(EXECUTION_PROVIDERS)}, or ONNX Runtime's full names",
+        hint=f"known: {' '.join(EXECUTION_PROVIDERS)}, or ONNX Runtime's full names; "
+        "`placer doctor` shows those that are here",
     )
+
+
+def split_ep(ep: str) -> tuple[str, str | None]:
+    """Return short name and device of ``openvino:gpu``; the device is None if none is named."""
+    name, separator, device = ep.partition(":")
+    return name, device if separator else None
+
+
+def parse_ep_option(text: str) -> tuple[str, str, str]:
+    """Parse ``cuda.use_tf32=0`` into (execution provider, key, value).
+
+    Raises
+    ------
+    UsageError
+        Not of that form, or an execution provider that has no options.
+    """
+    place, separator, value = text.partition("=")
+    name, dot, key = place.partition(".")
+    if not (separator and dot and key.strip() and name.strip()):
+        raise UsageError(
+            f"--ep-option '{text}' is not NAME.KEY=VALUE", hint="for instance cuda.use_tf32=0"
+        )
+    ep = parse_ep(name)
+    if ep == "cpu":
+        raise UsageError(
+            f"--ep-option '{text}': cpu has no options", hint="--threads, --spinning set it"
+        )
+    return ep, key.strip(), value
+
+
+def options_of(
+    ep: str, options: Sequence[tuple[str, str, str]]
+) -> tuple[tuple[str, str], ...]:
+    """Return the (key, value) that hold for an execution provider, those of its device last.
+
+    Parameters
+    ----------
+    options
+        (execution provider, key, value); one named without a device holds for all of its devices.
+    """
+    name, device = split_ep(ep)
+    found = {key: value for given, key, value in options if given == name}
+    if device is not None:
+        found |= {key: value for given, key, value in options if given == ep}
+    return tuple(sorted(found.items()))
 
 
 def short_ep_name(full_name: str) -> str:
@@ -80,6 +148,8 @@ class SessionRequest:
     """.npz with one array per input, first axis the samples, written by placer itself."""
     dtypes: tuple[tuple[str, str], ...]
     """(input name, dtype) where numpy has no such dtype and the bits travel as integers."""
+    trace_prefix: str = ""
+    """Record which kernels run, in a file whose path begins so; empty: do not."""
 
 
 class RuntimeSession(Protocol):
@@ -87,6 +157,8 @@ class RuntimeSession(Protocol):
 
     runtime: str
     """Name and version of the runtime."""
+    device: str
+    """The device that the execution provider took, ``GPU by Intel``; empty: it does not tell."""
 
     def nodes_by_ep(self) -> tuple[tuple[str, int], ...]:
         """Return (short EP name, nodes assigned to it), read back from the runtime."""
@@ -98,6 +170,14 @@ class RuntimeSession(Protocol):
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the model gives for every input sample: name -> array (samples, ...)."""
+        ...
+
+    def executed_by_ep(self) -> tuple[tuple[str, int], ...]:
+        """Return (short EP name, kernels that ran on it) since the session was opened.
+
+        An execution provider that compiles nodes together runs them as one kernel. Empty: the
+        runtime does not tell, or ``trace_prefix`` was empty. Nothing can be run after it.
+        """
         ...
 
     def runs(self) -> tuple[Callable[[], object], ...]:

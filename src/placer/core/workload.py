@@ -101,6 +101,9 @@ class Workload:
     """What the model may take of the device's memory."""
     power_limit_w: float | None = None
     """What the device may draw under load."""
+    max_fallback_ratio: float | None = None
+    """Share of the nodes that may run on another execution provider than the one asked for; None:
+    any, with a warning."""
     objective: Objective | None = None
     """None: cost where a rate is known, else margin."""
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, Self
+from typing import Annotated, Any, Literal, NoReturn, Self
 
 from pydantic import (
     AfterValidator,
@@ -81,6 +81,7 @@ def environment_key(
             "runtime": runtime,
             "ep": ep,
             "provider_options": dict(settings.provider_options) if settings else {},
+            **({"io": settings.io} if settings and settings.io != "host" else {}),
         }
     )
 
@@ -94,6 +95,7 @@ def cache_key(
     input_source: str,
     interval_s: float,
     settings: SessionSettings | None,
+    is_searched: bool = False,
 ) -> str:
     """Return the SHA-256, in hex, over everything that was asked of a measurement.
 
@@ -106,7 +108,9 @@ def cache_key(
     interval_s
         Time between two requests of the workload; 0: back to back.
     settings
-        The settings asked for; None: the best of the screened ones.
+        The settings asked for; None: the best of those that were tried.
+    is_searched
+        They were searched for, not tried briefly.
     """
     return _digest(
         {
@@ -116,7 +120,7 @@ def cache_key(
             "input_shapes": input_shapes,
             "input_source": input_source,
             "interval_s": float(interval_s),
-            "settings": "screened"
+            "settings": ("searched" if is_searched else "screened")
             if settings is None
             else {**asdict(settings), "provider_options": dict(settings.provider_options)},
             "method_version": METHOD_VERSION,
@@ -157,7 +161,9 @@ def to_statement(measurement: Measurement, *, tool: str, site: str | None = None
                 "version": version,
                 "ep": measurement.ep,
                 "nodes_by_ep": dict(measurement.nodes_by_ep),
+                "ep_device": measurement.ep_device,
                 "fallback": dict(measurement.fallback),
+                "executed_by_ep": dict(measurement.executed_by_ep),
                 "parity": measurement.parity,
                 "settings": measurement.settings,
             },
@@ -322,6 +328,7 @@ class _SettingsSpec(_Spec):
     allow_spinning: bool
     graph_optimization: _Word
     provider_options: Annotated[dict[str, str], BeforeValidator(_mapping)]
+    io: Literal["host", "device"] = "host"
 
     def to_core(self) -> SessionSettings:
         return SessionSettings(
@@ -329,6 +336,7 @@ class _SettingsSpec(_Spec):
             self.allow_spinning,
             self.graph_optimization,
             tuple(sorted(self.provider_options.items())),
+            self.io,
         )
 
 
@@ -344,7 +352,9 @@ class _RuntimeSpec(_Spec):
     version: _Line
     ep: _Word
     nodes_by_ep: dict[_Word, _OneOrMore]
+    ep_device: _Line = ""
     fallback: dict[_Line, _OneOrMore] = {}
+    executed_by_ep: dict[_Word, _OneOrMore] = {}
     parity: _ParitySpec | None = None
     settings: _SettingsSpec
 
@@ -373,6 +383,11 @@ class _ScreenedSpec(_Spec):
     settings: _SettingsSpec
     runs: _OneOrMore
     median_s: _Positive
+    cpu_s_per_run: _NotNegative | None = None
+    rounds: _OneOrMore = 1
+    ratio: _Positive = 1.0
+    low_ratio: _Positive | None = None
+    high_ratio: _Positive | None = None
 
 
 class _MethodSpec(_Spec):
@@ -447,18 +462,21 @@ class _StatementSpec(_Spec):
     def to_core(self) -> Measurement:
         predicate = self.predicate
         runtime, workload, method = predicate.runtime, predicate.workload, predicate.method
-        nodes = sorted(runtime.nodes_by_ep.items(), key=lambda item: (-item[1], item[0]))
         return Measurement(
             subjects=tuple((subject.name, subject.digest.sha256) for subject in self.subject),
             machine=Machine(**predicate.device.model_dump()),
             runtime=_runtime_text(runtime),
             ep=runtime.ep,
-            nodes_by_ep=tuple(nodes),
-            fallback=tuple(sorted(runtime.fallback.items(), key=lambda item: (-item[1], item[0]))),
+            nodes_by_ep=_most_first(runtime.nodes_by_ep),
+            fallback=_most_first(runtime.fallback),
+            ep_device=runtime.ep_device,
+            executed_by_ep=_most_first(runtime.executed_by_ep),
             parity=None if runtime.parity is None else Parity(**runtime.parity.model_dump()),
             settings=runtime.settings.to_core(),
             screened=tuple(
-                ScreenedSetting(tried.settings.to_core(), tried.runs, tried.median_s)
+                ScreenedSetting(
+                    **{**tried.model_dump(), "settings": tried.settings.to_core()}
+                )
                 for tried in method.screened
             ),
             input_shapes=tuple((one.name, one.shape) for one in workload.inputs),
@@ -470,6 +488,10 @@ class _StatementSpec(_Spec):
             method_version=method.method_version,
             is_reused=True,
         )
+
+
+def _most_first(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _runtime_text(runtime: _RuntimeSpec) -> str:
@@ -671,7 +693,14 @@ def _rounded_to_ns(measurement: Measurement) -> Measurement:
         measurement,
         gap_s=round(measurement.gap_s, 9),
         screened=tuple(
-            replace(tried, median_s=round(tried.median_s, 9)) for tried in measurement.screened
+            replace(
+                tried,
+                median_s=round(tried.median_s, 9),
+                cpu_s_per_run=None
+                if tried.cpu_s_per_run is None
+                else round(tried.cpu_s_per_run, 9),
+            )
+            for tried in measurement.screened
         ),
         processes=tuple(
             replace(

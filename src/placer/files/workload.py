@@ -156,6 +156,11 @@ class DeviceSpec(specs.Spec):
     power: specs.Power | None = Field(
         default=None, description="What the device may draw under load."
     )
+    max_fallback: specs.Ratio | None = Field(
+        default=None,
+        description="Share of the nodes that may run on another execution provider than the one "
+        "asked for; left out: any, with a warning.",
+    )
 
 
 class MeasuringSpec(specs.Spec):
@@ -172,6 +177,15 @@ class MeasuringSpec(specs.Spec):
     )
     time_limit: Annotated[float, figure(parse_limit_s), shown_as("60 s")] | None = Field(
         default=None, description="Longest time to measure each execution provider."
+    )
+    tune: Annotated[float, figure(parse_limit_s), shown_as("30 s")] | None = Field(
+        default=None,
+        description="Time to search for the best session settings of each execution provider; "
+        "left out: three are tried briefly.",
+    )
+    options: Mapping[specs.Ep, Mapping[specs.Text, specs.Text]] = Field(
+        default={},
+        description="Execution provider -> its options by its own names, as --ep-option.",
     )
 
 
@@ -275,6 +289,7 @@ class WorkloadSpec(specs.ProfileSpec):
             budget_usd_per_month=self.budget,
             memory_limit_bytes=self.device.memory,
             power_limit_w=self.device.power,
+            max_fallback_ratio=self.device.max_fallback,
             objective=self.objective,
         )
 
@@ -304,9 +319,13 @@ class WorkloadFile:
     clouds: tuple[str, ...]
     evidence: tuple[str, ...]
     eps: tuple[str, ...]
+    ep_options: tuple[str, ...]
+    """``NAME.KEY=VALUE`` each."""
     threads: int | None
     spinning: bool | None
     time_limit_s: float | None
+    search_s: float | None
+    """Time to search for the best session settings."""
     document: Document
 
     def stated(self, *key: str) -> str | None:
@@ -347,9 +366,15 @@ def workload_file(spec: WorkloadSpec, document: Document) -> WorkloadFile:
         clouds=tuple(map(site, spec.clouds)),
         evidence=tuple(map(record, spec.evidence)),
         eps=spec.measuring.execution_providers,
+        ep_options=tuple(
+            f"{ep}.{key}={value}"
+            for ep, options in spec.measuring.options.items()
+            for key, value in options.items()
+        ),
         threads=spec.measuring.threads,
         spinning=spec.measuring.spinning,
         time_limit_s=spec.measuring.time_limit,
+        search_s=spec.measuring.tune,
         document=document,
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,51 +33,22 @@ from placer.core.sequential import (
 )
 from placer.core.units import format_duration
 from placer.core.workload import LatencyTarget
-from placer.profiling.child import GRACE_S, Child, ChildError, Spares
+from placer.profiling.child import GRACE_S, ChildError, Spares
 from placer.profiling.counters import Counters
-from placer.profiling.instrument import FREE_CORE_LIMIT_RATIO, judge_instrument
+from placer.profiling.instrument import judge_instrument
+from placer.profiling.plan import MAX_GAP_S, Plan
+from placer.profiling.settings import choose_settings, open_session
 
-PROCESSES = 3
 MIN_RUNS_PER_PROCESS = 20
 SHARE_WIDTH_RATIO = 0.035
 """Width of the interval of one process's median: with three, 0.02 for all (0.02 x sqrt(3))."""
-MAX_GAP_S = 0.05
-"""Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 BLOCK_S = 2.0
 """How long a block of runs lasts between two looks at the series, but for 20 runs at least."""
 SHORTEST_LIMIT_S = 0.2
 """A block that takes longer than this and twice what was expected is cut off."""
 MIN_SAMPLING_S = 0.03
 """A process samples at least this long, unless the target is violated."""
-SCREEN_RUNS = 30
-SCREEN_S = 0.25
-SCREEN_GAIN_RATIO = 0.05
-"""A setting replaces the default one only if its median is better by more than this."""
 MAX_RUNS = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to measure, and when to stop."""
-
-    model_path: str
-    subjects: tuple[tuple[str, str], ...]
-    runtime_module: str
-    eps: tuple[str, ...]
-    targets: tuple[LatencyTarget, ...]
-    inputs_path: str
-    dtypes: tuple[tuple[str, str], ...]
-    input_shapes: tuple[tuple[str, tuple[int, ...]], ...]
-    input_source: str
-    interval_s: float
-    """Time between two requests of the workload; 0: back to back."""
-    settings: SessionSettings | None
-    """None: screen the usual ones and take the best."""
-    time_limit_s: float
-    """For each execution provider."""
-    processes: int = PROCESSES
-    min_runs: int = 0
-    """Take at least this many runs even if the question is answered earlier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +79,7 @@ class _Series:
     lives_s: float = 0.0
     frequencies_hz: list[float] = field(default_factory=list)
     runtime: str = ""
+    ep_device: str = ""
     nodes_by_ep: tuple[tuple[str, int], ...] = ()
     fallback: tuple[tuple[str, int], ...] = ()
     gap_s: float = 0.0
@@ -185,7 +157,10 @@ def measure(
     spares.settle()
     for ep in plan.eps:
         try:
-            active[ep] = _screen(plan, ep, machine.cores, spares, progress)
+            choice = choose_settings(plan, ep, machine.cores, spares, progress)
+            active[ep] = _Series(
+                ep, choice.settings, choice.tried, choice.reasons, spent_s=choice.spent_s
+            )
         except ChildError as error:
             results[ep] = Failure(ep, error.kind, error.message)
     for turn in range(plan.processes):
@@ -210,86 +185,6 @@ def _prepare_judging() -> None:
     judge([np.ones(MIN_RUNS_PER_PROCESS)], LatencyTarget(0.99, 2.0))
 
 
-def default_settings(cores: int) -> SessionSettings:
-    """Return what ONNX Runtime would use on a machine of ``cores`` usable cores."""
-    return SessionSettings(intra_op_threads=cores, allow_spinning=cores > 1)
-
-
-def candidate_settings(cores: int) -> tuple[SessionSettings, ...]:
-    """Return the settings worth a brief trial, the default first."""
-    if cores == 1:
-        return (default_settings(1),)
-    return (
-        default_settings(cores),
-        SessionSettings(intra_op_threads=cores, allow_spinning=False),
-        SessionSettings(intra_op_threads=1, allow_spinning=False),
-    )
-
-
-def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress) -> _Series:
-    if plan.settings is not None:
-        return _Series(ep, plan.settings)
-    candidates = candidate_settings(cores)
-    if len(candidates) == 1:
-        return _Series(ep, candidates[0])
-    start_ns = time.perf_counter_ns()
-    tried: list[ScreenedSetting] = []
-    reasons: list[str] = []
-    for settings in candidates:
-        spent_s = (time.perf_counter_ns() - start_ns) / 1e9
-        if tried and spent_s > 0.2 * plan.time_limit_s:
-            break
-        progress(f"{ep}: trying {settings.label} (at most {plan.time_limit_s:.0f} s in all)")
-        trial, start_cpu_ns = _Series(ep, settings), time.process_time_ns()
-        with spares.take() as child:
-            _open(child, plan, ep, settings, plan.time_limit_s)
-            grace_s = plan.time_limit_s + GRACE_S
-            child.ask("warm_up", gap_s=0.0, limit_s=2 * SCREEN_S, deadline_s=grace_s)
-            answer = child.ask(
-                "sample",
-                runs=SCREEN_RUNS,
-                gap_s=min(plan.interval_s, MAX_GAP_S),
-                limit_s=SCREEN_S,
-                deadline_s=grace_s,
-            )
-        samples_s = np.asarray(answer["samples_ns"]) / 1e9
-        tried.append(ScreenedSetting(settings, len(samples_s), float(np.median(samples_s))))
-        trial.add_life(
-            Counters(**answer["life"]), own_cpu_s=(time.process_time_ns() - start_cpu_ns) / 1e9
-        )
-        others = trial.others_cores or 0.0
-        if (os.cpu_count() or 1) - others < FREE_CORE_LIMIT_RATIO * cores:
-            reasons.append(
-                f"the trial of settings was disturbed: other programs used {others:.1f} of "
-                f"{os.cpu_count()} cores"
-            )
-    default = tried[0]
-    best = min(tried, key=lambda screened: screened.median_s)
-    if best.median_s > (1 - SCREEN_GAIN_RATIO) * default.median_s:
-        best = default
-    return _Series(
-        ep,
-        best.settings,
-        screened=tuple(tried),
-        trial_reasons=tuple(reasons[:1]),
-        spent_s=(time.perf_counter_ns() - start_ns) / 1e9,
-    )
-
-
-def _open(
-    child: Child, plan: Plan, ep: str, settings: SessionSettings, limit_s: float
-) -> dict[str, Any]:
-    return child.ask(
-        "open",
-        model_path=plan.model_path,
-        ep=ep,
-        settings=asdict(settings),
-        inputs_path=plan.inputs_path,
-        dtypes=plan.dtypes,
-        deadline_s=limit_s + GRACE_S,
-    )
-
-
 def _run_process(
     plan: Plan, series: _Series, turn: int, spares: Spares, progress: Progress
 ) -> None:
@@ -303,8 +198,9 @@ def _run_process(
     share_runs = max(MIN_RUNS_PER_PROCESS, -(-_planned(plan) // plan.processes))
     with spares.take() as child:
         progress(_progress_text(plan, series, "creating the session"))
-        opened = _open(child, plan, series.ep, series.settings, plan.time_limit_s)
+        opened = open_session(child, plan, series.ep, series.settings)
         series.runtime = opened["runtime"]
+        series.ep_device = opened["device"]
         series.nodes_by_ep = tuple((name, count) for name, count in opened["nodes_by_ep"])
         series.fallback = tuple((name, count) for name, count in opened["fallback"])
         gap_s = min(MAX_GAP_S, max(0.0, plan.interval_s - opened["first_inference_s"]))
@@ -442,6 +338,7 @@ def _to_measurement(plan: Plan, series: _Series, machine: Machine, today: str) -
         ep=series.ep,
         nodes_by_ep=series.nodes_by_ep,
         fallback=series.fallback,
+        ep_device=series.ep_device,
         settings=series.settings,
         screened=series.screened,
         input_shapes=plan.input_shapes,

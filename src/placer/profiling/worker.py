@@ -67,9 +67,11 @@ class Worker:
                 allow_spinning=settings["allow_spinning"],
                 graph_optimization=settings["graph_optimization"],
                 provider_options=tuple((k, v) for k, v in settings["provider_options"]),
+                io=settings["io"],
             ),
             inputs_path=request["inputs_path"],
             dtypes=tuple((k, v) for k, v in request["dtypes"]),
+            trace_prefix=request.get("trace_prefix", ""),
         )
         self.load()
         runtime_memory_bytes = peak_memory_bytes()
@@ -88,6 +90,7 @@ class Worker:
             "runtime_memory_bytes": runtime_memory_bytes,
             "nodes_by_ep": nodes_by_ep,
             "fallback": self._session.fallback(),
+            "device": self._session.device,
         }
 
     def warm_up(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +163,7 @@ class Worker:
         found = self._session.outputs()
         # numbered: a name of the model may be no name for a file in an archive
         np.savez(request["path"], **{str(place): found[name] for place, name in enumerate(found)})
-        return {"names": list(found)}
+        return {"names": list(found), "executed_by_ep": self._session.executed_by_ep()}
 
     def _timed(self, gap_s: float) -> int:
         run = self._runs[self._next]

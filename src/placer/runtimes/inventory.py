@@ -19,6 +19,8 @@ HOW_TO_GET = {
     "rocm": "AMD GPU: a ROCm build of onnxruntime",
     "xnnpack": "mobile CPU: a build of onnxruntime with XNNPACK",
     "webgpu": "any GPU: pip install onnxruntime-ep-webgpu",
+    "tensorrt_rtx": "NVIDIA RTX GPU: a build of onnxruntime with TensorRT for RTX",
+    "vitisai": "AMD NPU: onnxruntime-vitisai, from the Ryzen AI software",
 }
 """What to install for an execution provider that is not here."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from placer.core.runtime import (
@@ -15,6 +19,7 @@ from placer.core.runtime import (
     UnavailableError,
     UnsupportedModelError,
     short_ep_name,
+    split_ep,
 )
 from placer.runtimes import plugins
 
@@ -31,6 +36,19 @@ _REFUSED = (
     "type inference failed",
 )
 """What ONNX Runtime says when it is the model that it cannot run."""
+
+_ERRORS = 3
+"""Severity of what ONNX Runtime logs: why an execution provider is not there it tells the log."""
+_LOGGED_ERROR = re.compile(r"\[E:onnxruntime:[^\]]*\] ?(?:\S*/\S*:\d+ .*?\[ERROR\] )?(.*)")
+
+_MEMORY = {"cuda": "cuda", "tensorrt": "cuda", "tensorrt_rtx": "cuda", "dml": "dml"}
+"""Short name -> kind of memory in which ONNX Runtime's Python interface binds."""
+
+_PRECISION_HINTS = {
+    "tensorrt": ((("trt_fp16_enable", "1"),),),
+    "coreml": ((("AllowLowPrecisionAccumulationOnGPU", "1"),),),
+}
+"""Short name -> options, each a tuple of (key, value)."""
 
 _BIT_PATTERN_TYPES = {"bfloat16": "BFLOAT16"}
 """dtypes that numpy lacks: their bits travel as unsigned integers of the same size."""
@@ -49,29 +67,66 @@ def available_eps() -> tuple[str, ...]:
     """Return the short names of the local execution providers that have a device here, CPU last.
 
     Plugins first; then those of the installed build in ONNX Runtime's own order, which puts the
-    most specialised first.
+    most specialised first. One with several devices is there once for each: ``openvino:gpu``.
     """
     import onnxruntime
 
     built_in = (
-        short_ep_name(name)
-        for name in onnxruntime.get_available_providers()
-        if name not in REMOTE_EXECUTION_PROVIDERS
+        name
+        for full_name in onnxruntime.get_available_providers()
+        if full_name not in REMOTE_EXECUTION_PROVIDERS
+        for name in _with_devices(short_ep_name(full_name))
     )
     return tuple(dict.fromkeys((*plugins.usable_eps(), *built_in)))
+
+
+def _with_devices(ep: str) -> tuple[str, ...]:
+    """Return ``openvino:cpu``, ``openvino:gpu``, ... where a built-in one has several devices."""
+    devices = _built_in_devices(ep)
+    return tuple(f"{ep}:{device}" for device in devices) if len(devices) > 1 else (ep,)
+
+
+def _built_in_devices(ep: str) -> tuple[str, ...]:
+    """Return the kinds of device of a built-in execution provider; empty: it tells none."""
+    if ep != "openvino":
+        return ()
+    with contextlib.suppress(ImportError, AttributeError, RuntimeError):
+        from onnxruntime.capi._pybind_state import get_available_openvino_device_ids
+
+        kinds = (name.partition(".")[0].lower() for name in get_available_openvino_device_ids())
+        return tuple(dict.fromkeys(kinds))
+    return ()
+
+
+def precision_hints(ep: str) -> tuple[tuple[tuple[str, str], ...], ...]:
+    """Return options by which an execution provider may compute less precisely, and faster.
+
+    Each is a tuple of (key, value); empty: none is known, or it does so unasked. From ONNX
+    Runtime's pages on TensorRT, CoreML and OpenVINO.
+    """
+    name, device = split_ep(ep)
+    if name == "openvino" and device in (None, "cpu"):
+        config = {"CPU": {"INFERENCE_PRECISION_HINT": "bf16"}}
+        return ((("load_config", json.dumps(config, separators=(",", ":"))),),)
+    return _PRECISION_HINTS.get(name, ())
 
 
 def why_unavailable(ep: str) -> str | None:
     """Say why an execution provider cannot be timed here; None: the build or a plugin has it."""
     import onnxruntime
 
-    full_name = EXECUTION_PROVIDERS.get(ep, ep)  # a newer build may have one without a short name
+    name, device = split_ep(ep)
+    full_name = EXECUTION_PROVIDERS.get(name, name)  # a newer build may have one without a short name
     if full_name in onnxruntime.get_available_providers():
-        return None
-    plugin = plugins.find_plugin(ep)
-    if plugin is not None:
-        return plugin.why_unusable
-    return f"the installed onnxruntime {onnxruntime.__version__} was built without {full_name}"
+        devices = _built_in_devices(name)
+        if device is None or device in devices:
+            return None
+        found = f"it finds {', '.join(devices)}" if devices else "its device is set by options"
+        return f"{name} has no device '{device}' to choose here: {found}"
+    plugin = plugins.find_plugin(name)
+    if plugin is None:
+        return f"the installed onnxruntime {onnxruntime.__version__} was built without {full_name}"
+    return plugin.why_unusable or plugin.why_without(device)
 
 
 def runtime_version() -> str:
@@ -88,12 +143,15 @@ class OnnxRuntimeSession:
         import numpy as np
         import onnxruntime
 
-        onnxruntime.set_default_logger_severity(4)
         self.runtime = runtime_version()
+        self.device = ""
         self._ep = request.ep
-        full_name = EXECUTION_PROVIDERS.get(request.ep, request.ep)
+        self._io = request.settings.io
+        self._is_traced = bool(request.trace_prefix)
+        self._name, device = split_ep(request.ep)
+        full_name = EXECUTION_PROVIDERS.get(self._name, self._name)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
+        options.log_severity_level = _ERRORS
         options.intra_op_num_threads = request.settings.intra_op_threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -102,31 +160,45 @@ class OnnxRuntimeSession:
             "session.intra_op.allow_spinning", "1" if request.settings.allow_spinning else "0"
         )
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        if request.trace_prefix:
+            options.enable_profiling = True
+            options.profile_file_prefix = request.trace_prefix
         provider_options = dict(request.settings.provider_options)
         providers: list[Any] | None = None
-        if full_name in onnxruntime.get_available_providers():
-            if request.ep == "openvino":  # it has threads of its own, as many as cores unless told
-                threads = str(request.settings.intra_op_threads)
-                provider_options.setdefault("num_of_threads", threads)
-            providers = [(full_name, provider_options)]
-            if request.ep != "cpu":
-                providers.append("CPUExecutionProvider")
-        else:
-            options.add_provider_for_devices(_plugin_devices(request.ep), provider_options)
+        log = _Log()
+        onnxruntime.set_default_logger_severity(_ERRORS)
         try:
+            if full_name in onnxruntime.get_available_providers():
+                if self._name == "openvino":
+                    # threads of its own, as many as cores unless told
+                    threads = str(request.settings.intra_op_threads)
+                    provider_options.setdefault("num_of_threads", threads)
+                    kind = device or next(iter(_built_in_devices(self._name)), "cpu")
+                    self.device = provider_options.setdefault("device_type", kind.upper())
+                providers = [(full_name, provider_options)]
+                if request.ep != "cpu":
+                    providers.append("CPUExecutionProvider")
+            else:
+                chosen = _plugin_device(self._name, device)
+                self.device = plugins.describe_device(chosen).label
+                options.add_provider_for_devices([chosen], provider_options)
             # enable_fallback=0: without it a provider that fails is replaced by the CPU.
             self._session = onnxruntime.InferenceSession(
                 request.model_path, options, providers=providers, enable_fallback=0
             )
+        except UnavailableError:
+            raise
         except Exception as error:
             message = _reason(str(error))
             if any(phrase in str(error) for phrase in _REFUSED):
                 raise UnsupportedModelError(message) from error
             raise UnavailableError(message) from error
+        finally:
+            onnxruntime.set_default_logger_severity(4)
         if full_name not in self._session.get_providers():
-            raise UnavailableError(
-                f"onnxruntime could not load {full_name} (its libraries or its device are missing)"
-            )
+            why = log.last_error() or "its libraries or its device are missing"
+            raise UnavailableError(f"onnxruntime could not load {full_name}: {why}")
+        self._check_options(full_name, request)
         with np.load(request.inputs_path, allow_pickle=False) as archive:
             self._samples = {name: archive[name] for name in archive.files}
         self._dtypes = dict(request.dtypes)
@@ -135,7 +207,7 @@ class OnnxRuntimeSession:
         """Return (short EP name, nodes assigned to it), most nodes first."""
         counts: Counter[str] = Counter()
         for subgraph in self._session.get_provider_graph_assignment_info():
-            counts[short_ep_name(subgraph.ep_name)] += len(subgraph.get_nodes())
+            counts[self._named(subgraph.ep_name)] += len(subgraph.get_nodes())
         if self._ep != "cpu" and counts and not counts[self._ep]:
             raise UnavailableError(
                 f"none of the {sum(counts.values())} nodes ran on {self._ep}: all fell back to "
@@ -148,7 +220,7 @@ class OnnxRuntimeSession:
         counts = Counter(
             node.op_type
             for subgraph in self._session.get_provider_graph_assignment_info()
-            if short_ep_name(subgraph.ep_name) != self._ep
+            if self._named(subgraph.ep_name) != self._ep
             for node in subgraph.get_nodes()
         )
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
@@ -167,13 +239,62 @@ class OnnxRuntimeSession:
             name: np.stack([given[place] for given in found]) for place, name in enumerate(names)
         }
 
+    def executed_by_ep(self) -> tuple[tuple[str, int], ...]:
+        """Return (short EP name, kernels that ran on it), most kernels first; ends the session.
+
+        Read from ONNX Runtime's own profile of the runs; each kernel counts once.
+        """
+        if not self._is_traced:
+            return ()
+        path = Path(self._session.end_profiling())
+        try:
+            events = json.loads(path.read_text(encoding="utf-8"))
+        finally:
+            path.unlink(missing_ok=True)
+        kernels = {
+            (event["name"], event["args"]["provider"])
+            for event in events
+            if event.get("cat") == "Node" and event.get("args", {}).get("provider")
+        }
+        counts = Counter(self._named(provider) for _, provider in kernels)
+        if counts and not counts[self._ep]:
+            raise UnavailableError(
+                f"no kernel ran on {self._ep} although nodes were assigned to it: all ran on "
+                + ", ".join(counts)
+            )
+        return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def _named(self, full_name: str) -> str:
+        """Return the short name; of the execution provider asked for, with the device asked for."""
+        name = short_ep_name(full_name)
+        return self._ep if name == self._name else name
+
+    def _check_options(self, full_name: str, request: SessionRequest) -> None:
+        """Raise UnavailableError where the execution provider tells its options and lacks one."""
+        taken = self._session.get_provider_options().get(full_name, {})
+        for key, value in request.settings.provider_options:
+            if taken and key not in taken:
+                raise UnavailableError(
+                    f"{request.ep} did not take the option {key}={value}; it has: "
+                    + ", ".join(sorted(taken))
+                )
+        if taken.get("enable_cuda_graph") == "1" and self._io == "host":
+            raise UnavailableError(
+                "CUDA graphs are replayed on fixed addresses: keep inputs and outputs on the "
+                "device with --io device"
+            )
+        self._is_replayed = taken.get("enable_cuda_graph") == "1"
+
     def runs(self) -> tuple[Callable[[], object], ...]:
         """Return one callable per input sample.
 
         On the CPU inputs and outputs are bound once, so that only the model is timed. Elsewhere
-        the call is ``run``, because binding would hide the copies to and from the device.
+        the call is ``run``, because binding would hide the copies to and from the device; with
+        ``io="device"`` they are hidden on purpose.
         """
         n_samples = len(next(iter(self._samples.values()))) if self._samples else 1
+        if self._is_replayed:  # a graph reads from the addresses that it was captured with
+            n_samples = 1
         return tuple(self._run(index) for index in range(n_samples))
 
     def _run(self, index: int) -> Callable[[], object]:
@@ -187,7 +308,8 @@ class OnnxRuntimeSession:
                 name: value.astype(object) if value.dtype.kind == "U" else value
                 for name, value in values.items()
             }
-        if self._ep != "cpu" or has_strings:
+        place = self._memory() if self._io == "device" and not has_strings else ("cpu", 0)
+        if (self._ep != "cpu" and self._io == "host") or has_strings:
             names = [output.name for output in self._session.get_outputs()]
             session = self._session
             return lambda: session.run(names, values)
@@ -196,7 +318,7 @@ class OnnxRuntimeSession:
             array = np.ascontiguousarray(value)
             onnx_type = _BIT_PATTERN_TYPES.get(self._dtypes.get(name, ""))
             if onnx_type is None:
-                ort_value = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+                ort_value = onnxruntime.OrtValue.ortvalue_from_numpy(array, *place)
             else:
                 import onnx
 
@@ -205,20 +327,47 @@ class OnnxRuntimeSession:
                 )
             binding.bind_ortvalue_input(name, ort_value)
         for output in self._session.get_outputs():
-            binding.bind_output(output.name, "cpu")
-        run_bound, session = self._session.run_with_iobinding, binding
-        return lambda: run_bound(session)
+            binding.bind_output(output.name, *place)
+        run_bound, synchronize = self._session.run_with_iobinding, binding.synchronize_outputs
+        if place == ("cpu", 0):
+            return lambda: run_bound(binding)
+
+        def run_and_wait() -> None:
+            run_bound(binding)
+            synchronize()
+
+        return run_and_wait
+
+    def _memory(self) -> tuple[str, int]:
+        """Return (kind, number) of the device's memory, as ONNX Runtime binds it.
+
+        Raises
+        ------
+        UnavailableError
+            Its memory cannot be bound by ONNX Runtime's Python interface.
+        """
+        if self._ep == "cpu":
+            return "cpu", 0
+        kind = _MEMORY.get(self._name)
+        if kind is None:
+            raise UnavailableError(
+                f"inputs and outputs cannot be kept on the device of {self._ep}, only on that of "
+                f"{', '.join(_MEMORY)}"
+            )
+        taken = self._session.get_provider_options()
+        number = taken.get(EXECUTION_PROVIDERS[self._name], {}).get("device_id", "0")
+        return kind, int(number)
 
 
-def _plugin_devices(ep: str) -> list[Any]:
-    """Load the plugin with an execution provider and return the first device of its own.
+def _plugin_device(ep: str, device: str | None) -> Any:
+    """Load the plugin with an execution provider and return its own device, the first of its kind.
 
     This process is there to be lost: nothing was probed before.
 
     Raises
     ------
     UnavailableError
-        There is no such plugin, its library does not load, or all its devices are emulated.
+        There is no such plugin or device, its library does not load, or the device is emulated.
     """
     import onnxruntime
 
@@ -232,12 +381,12 @@ def _plugin_devices(ep: str) -> list[Any]:
             except Exception as error:  # ONNX Runtime's own
                 why = f"{plugin.distribution} does not load: {_reason(str(error))}"
                 continue
-            own = [one for one in devices if not plugins.describe_device(one).is_emulated]
-            if own:
-                return own[:1]
             described = tuple(plugins.describe_device(one) for one in devices)
+            for found, one in zip(described, devices, strict=True):
+                if not found.is_emulated and device in (None, found.kind):
+                    return one
             plugin = replace(plugin, devices=described)
-        why = plugin.why_unusable or why
+        why = plugin.why_unusable or plugin.why_without(device) or why
     raise UnavailableError(why)
 
 
@@ -252,6 +401,25 @@ def open_session(request: SessionRequest) -> OnnxRuntimeSession:
         ONNX Runtime cannot run the model.
     """
     return OnnxRuntimeSession(request)
+
+
+class _Log:
+    """What native code has written to standard error since this was made, where that is a file."""
+
+    def __init__(self) -> None:
+        self._start = self._size()
+
+    def last_error(self) -> str:
+        """Return the last error of ONNX Runtime on one line; empty: there is none."""
+        with contextlib.suppress(OSError):
+            text = os.pread(2, 100_000, self._start).decode(errors="replace")
+            found = _LOGGED_ERROR.findall(re.sub(r"\x1b\[[0-9;]*m", "", text))
+            return _reason(found[-1]) if found else ""
+        return ""
+
+    @staticmethod
+    def _size() -> int:
+        return os.fstat(2).st_size
 
 
 def _reason(text: str) -> str:

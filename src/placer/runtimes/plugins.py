@@ -40,6 +40,16 @@ class EpDevice:
     """Maker of the execution provider."""
 
     @property
+    def kind(self) -> str:
+        """``cpu``, ``gpu`` or ``npu``, as the name of an execution provider ends."""
+        return self.device_type.lower()
+
+    @property
+    def label(self) -> str:
+        """``GPU by Intel``."""
+        return f"{self.device_type} by {self.vendor}"
+
+    @property
     def is_emulated(self) -> bool:
         """Whether the device stands in for one of the execution provider's own maker.
 
@@ -93,6 +103,14 @@ class Plugin:
             f"{name} only emulates its device here (by {first.ep_vendor}, on a {first.device_type} "
             f"by {first.vendor}): its times would say nothing about the real one"
         )
+
+
+    def why_without(self, kind: str | None) -> str | None:
+        """Say why a kind of device cannot be used; None: it can, or none was asked for."""
+        own = tuple(dict.fromkeys(device.kind for device in self.own_devices))
+        if kind is None or kind in own:
+            return None
+        return f"{self.distribution} {self.version} finds no {kind} here, but {', '.join(own)}"
 
 
 def describe_device(device: Any) -> EpDevice:
@@ -230,14 +248,17 @@ def _one_line(error: BaseException) -> str:
 
 
 def usable_eps() -> tuple[str, ...]:
-    """Return the short names of plugin execution providers with a device of their own here."""
-    return tuple(
-        dict.fromkeys(
-            plugin.ep
-            for plugin in probed_plugins()
-            if plugin.why_unusable is None and plugin.full_name not in REMOTE_EXECUTION_PROVIDERS
-        )
-    )
+    """Return the short names of plugin execution providers with a device of their own here.
+
+    One with devices of several kinds is there once for each: ``openvino:npu``.
+    """
+    found: dict[str, None] = {}
+    for plugin in probed_plugins():
+        if plugin.why_unusable is None and plugin.full_name not in REMOTE_EXECUTION_PROVIDERS:
+            kinds = list(dict.fromkeys(device.kind for device in plugin.own_devices))
+            names = [f"{plugin.ep}:{kind}" for kind in kinds] if len(kinds) > 1 else [plugin.ep]
+            found |= dict.fromkeys(names)
+    return tuple(found)
 
 
 if __name__ == "__main__":
