@@ -21,6 +21,7 @@ from placer.core.measurement import (
     Instrument,
     Machine,
     Measurement,
+    Parity,
     ProcessRun,
     SessionSettings,
 )
@@ -107,6 +108,7 @@ def measurement(
         ),
         instrument=quiet(),
         measured_at="2026-11-23",
+        parity=None if ep == "cpu" else Parity(20, 1e-6, 1e-7, 1.0),
     )
     return replace(base, **changes)
 

@@ -19,6 +19,7 @@ class FakeSession:
     """A session whose runs do what the model's name says."""
 
     runtime = "fake 1"
+    device = ""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -13,7 +13,9 @@ from placer.core.runtime import (
     EXECUTION_PROVIDERS,
     REMOTE_EXECUTION_PROVIDERS,
     SessionRequest,
+    options_of,
     parse_ep,
+    parse_ep_option,
     short_ep_name,
 )
 from placer.runtimes.inventory import HOW_TO_GET
@@ -28,6 +30,44 @@ def test_both_names_lead_to_it(short: str, full: str) -> None:
     assert full.endswith("ExecutionProvider")
     assert {parse_ep(name) for name in (short, short.upper(), full, full.lower())} == {short}
     assert short_ep_name(full) == short
+
+
+def test_a_device_is_named_behind_it() -> None:
+    assert parse_ep("OpenVINO:GPU") == "openvino:gpu"
+    assert parse_ep("OpenVINOExecutionProvider:npu") == "openvino:npu"
+    for wrong, words in (
+        ("openvino:tpu", "'tpu' is no kind of device"),
+        ("openvino:", "'' is no kind of device"),
+        ("cpu:cpu", "cpu has one device"),
+        (":gpu", "unknown execution provider"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            parse_ep(wrong)
+
+
+def test_the_full_name_of_a_plugin_that_nobody_knows_stands_for_itself() -> None:
+    assert parse_ep("FrobnicatorExecutionProvider") == "FrobnicatorExecutionProvider"
+    for wrong in (
+        "ExecutionProvider",
+        "CUDDAExecutionProvider",
+        "frobnicator",
+        "A BExecutionProvider",
+    ):
+        with pytest.raises(UsageError, match="unknown execution provider"):
+            parse_ep(wrong)
+
+
+def test_options_are_by_name_and_those_of_a_device_win() -> None:
+    given = [parse_ep_option(text) for text in ("openvino.a=1", "openvino:gpu.a=2", "cuda.b=c=d.e")]
+    assert options_of("openvino", given) == (("a", "1"),)
+    assert options_of("openvino:gpu", given) == (("a", "2"),)
+    assert options_of("openvino:npu", given) == (("a", "1"),)
+    assert options_of("cuda", given) == (("b", "c=d.e"),)
+    for wrong in ("cuda", "cuda.x", "cuda=1", ".x=1", "cuda.=1", "cuda. =1"):
+        with pytest.raises(UsageError, match=r"is not NAME\.KEY=VALUE"):
+            parse_ep_option(wrong)
+    with pytest.raises(UsageError, match="cpu has no options"):
+        parse_ep_option("cpu.x=1")
 
 
 def test_all_but_the_cpu_say_how_to_get_them() -> None:

@@ -16,10 +16,9 @@ import numpy as np
 import psutil
 import pytest
 
-from placer.core.settings import default_settings, usual_settings
 from placer.core.measurement import Measurement, SessionSettings
+from placer.core.settings import default_settings, usual_settings
 from placer.core.workload import LatencyTarget
-from placer.profiling import sampling
 from placer.profiling.child import Child, ChildError, Spares
 from placer.profiling.machine import describe_machine, usable_cores
 from placer.profiling.plan import MAX_GAP_S, Plan

@@ -12,6 +12,7 @@ from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
 from placer.core.finding import Effect
+from placer.core.measurement import Parity
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
@@ -296,6 +297,59 @@ def test_nodes_that_fell_back_are_reported_and_choosing_the_other_provider_is_po
     assert not _fires(without, "edge:cuda", "PLC403")
 
 
+def test_an_execution_provider_that_falls_back_more_than_the_caller_allows_is_not_chosen() -> None:
+    partial = builders.edge(0.001, ep="cuda", nodes_by_ep=(("cuda", 54), ("cpu", 12)))
+    there = builders.environment(edges=(partial, builders.edge(0.01)), clouds=())
+    margin = replace(ASK, objective=Objective.MARGIN)
+    assert recommend(builders.model(), margin, there).decision.candidate == "edge:cuda"
+    for most, candidate in ((0.19, "edge:cuda"), (0.18, EDGE), (0.0, EDGE)):
+        asked = replace(margin, max_fallback_ratio=most)
+        assert recommend(builders.model(), asked, there).decision.candidate == candidate, most
+
+
+def test_a_fallback_limit_is_open_where_nobody_knows_which_nodes_run_there() -> None:
+    npu = EdgeSite("qnn", builders.edge(0.001, ep="qnn", nodes_by_ep=()).time)
+    there = builders.environment(edges=(npu,), clouds=())
+    answer = recommend(builders.model(), replace(ASK, max_fallback_ratio=0.1), there)
+    assert _verdicts(answer)["edge:qnn"] is None
+    assert _fires(answer, "edge:qnn", "PLC403")
+
+
+REAL = "samples:" + "0" * 64
+GPU = "openvino:gpu"
+
+
+@pytest.mark.parametrize(
+    ("parity", "source", "wanted", "feasible", "fires"),
+    [
+        (Parity(500, 1e-6, 1e-6, 1.0), "seed:7", None, True, False),
+        (Parity(500, 1e-2, 3e-3, 1.0), "seed:7", None, True, True),  # float16: told
+        (Parity(500, 1e-2, 3e-3, 1.0), "seed:7", 0.99, None, True),  # on invented input
+        (Parity(500, 1e-2, 3e-3, 1.0), REAL, 0.99, True, True),
+        (Parity(100, 1e-2, 3e-3, 1.0), REAL, 0.99, None, True),  # too few to say
+        (Parity(500, 1e-2, 3e-3, 0.9), REAL, 0.99, False, True),
+        (Parity(500, 9.0, 0.8, 0.3), "seed:7", None, None, True),  # another answer
+        (None, REAL, None, True, True),
+        (None, REAL, 0.99, None, True),
+    ],
+)
+def test_an_execution_provider_is_held_to_the_answers_of_the_cpu(
+    parity: Parity | None, source: str, wanted: float | None, feasible: bool | None, fires: bool
+) -> None:
+    edge = builders.edge(0.01, ep=GPU, parity=parity, input_source=source)
+    there = builders.environment(edges=(edge,), clouds=())
+    answer = recommend(builders.model(), replace(ASK, min_agreement_ratio=wanted), there)
+    assert _verdicts(answer)[f"edge:{GPU}"] is feasible
+    assert _fires(answer, f"edge:{GPU}", "PLC407") is fires
+
+
+def test_a_reduced_precision_is_named() -> None:
+    edge = builders.edge(0.01, ep=GPU, parity=Parity(500, 1e-2, 3e-3, 1.0))
+    answer = recommend(builders.model(), ASK, builders.environment(edges=(edge,), clouds=()))
+    (found,) = (f for f in answer.candidates[0].findings if f.rule == "PLC407")
+    assert "float16" in found.message
+
+
 def test_what_may_leave_overrides_the_class() -> None:
     special = replace(ASK, data_class=DataClass.SPECIAL, regions=("US",))
     by_exception = replace(special, may_leave=Leaves.RAW_INPUT)
@@ -458,7 +512,7 @@ def test_a_faster_variant_is_chosen_only_if_it_agrees(
 
 
 def test_every_rule_has_a_flip_or_a_test_of_its_own() -> None:
-    own = {"PLC103", "PLC403", "PLC406", "PLC601"}
+    own = {"PLC103", "PLC403", "PLC406", "PLC407", "PLC601"}
     assert {rule.id for rule in RULES} == {flip.rule for flip in FLIPS} | own
 
 

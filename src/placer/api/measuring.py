@@ -235,7 +235,6 @@ def _with_parity(
     from placer.core.parity import parity
     from placer.profiling.child import ChildError
     from placer.profiling.outputs import read_outputs, traced_outputs
-
     from placer.profiling.sampling import Failure as NotMeasured
 
     if not isinstance(result, Measurement) or result.ep == "cpu":
@@ -245,7 +244,12 @@ def _with_parity(
     given, limit_s = (inputs_path, plan.dtypes), plan.time_limit_s
     try:
         found, executed = traced_outputs(
-            *where, result.ep, *given, time_limit_s=limit_s, settings=result.settings, is_traced=True
+            *where,
+            result.ep,
+            *given,
+            time_limit_s=limit_s,
+            settings=result.settings,
+            is_traced=True,
         )
     except ChildError as error:
         if error.kind != "hung":  # it is not what was timed, or it fails on some samples
@@ -283,11 +287,14 @@ def time_of(
     """
     from placer.core.compute import level_of_evidence
     from placer.core.placement import SiteTime
+    from placer.core.settings import settings_gain
     from placer.profiling.machine import describe_machine
     from placer.runtimes import onnxruntime as runtime
 
+    gain = settings_gain(measurement)
+    tried = f"; {gain}" if gain and measurement.settings != measurement.screened[0].settings else ""
     if not measurement.is_reused:
-        return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}")
+        return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}{tried}")
     is_own = measurement.machine.machine_id == describe_machine().machine_id
     same_runtime = not is_own or measurement.runtime == runtime.runtime_version()
     level, factor_90 = level_of_evidence(
@@ -299,6 +306,6 @@ def time_of(
         factor_90,
         level.value,
         f"{where}, {measurement.runtime}, {measurement.measured_at}, "
-        f"times ×/÷ {factor_90:.2f} for reuse",
+        f"times ×/÷ {factor_90:.2f} for reuse{tried}",
         evidence_path=None if is_here else source,
     )

@@ -15,6 +15,7 @@ from placer.core.errors import UsageError, near_match
 from placer.core.units import (
     format_percentile,
     parse_bytes,
+    parse_duration_s,
     parse_percentile,
     parse_ratio,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from placer.files.workload import WorkloadFile
 
 DEFAULT_PERCENTILE = 0.99
+MIN_SEARCH_S, MAX_SEARCH_S = 2.0, 3600.0
 
 _Word = TypeVar("_Word", bound=StrEnum)
 _Value = TypeVar("_Value")
@@ -90,6 +92,7 @@ def parse_workload(
     budget: str | None = None,
     objective: str | None = None,
     min_agreement: str | None = None,
+    max_fallback: str | None = None,
 ) -> Workload:
     """Turn the options that describe the question into a Workload; they override the file.
 
@@ -115,6 +118,7 @@ def parse_workload(
         "budget_usd_per_month": _parsed(budget, parse_budget_usd_per_month, "--budget"),
         "objective": parse_word(objective, Objective, what="--objective"),
         "min_agreement_ratio": _parsed(min_agreement, parse_ratio, "--min-agreement"),
+        "max_fallback_ratio": _parsed(max_fallback, parse_ratio, "--max-fallback"),
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     workload = replace(workload, **changes)
@@ -197,6 +201,40 @@ def check_threads(threads: int | None) -> None:
     """Raise UsageError for a number of threads that no session has."""
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"--threads {threads} is no number of threads", hint=f"1 to {MAX_THREADS}")
+
+
+def parse_search_s(tune: str | None, threads: int | None, spinning: bool | None) -> float:
+    """Parse the time to search for the best settings; None is 0: a brief trial.
+
+    Raises
+    ------
+    UsageError
+        Not a duration, one that tries nothing, or settings that are fixed.
+    """
+    if tune is None:
+        return 0.0
+    search_s = parse_duration_s(tune, what="--tune")
+    if not MIN_SEARCH_S <= search_s <= MAX_SEARCH_S:
+        raise UsageError(
+            f"--tune {tune} is no time to search for settings in", hint="between 2s and 1h"
+        )
+    for name, given in (("--threads", threads), ("--spinning/--no-spinning", spinning)):
+        if given is not None:
+            raise UsageError(
+                f"{name} fixes what --tune searches for", hint="leave one of the two out"
+            )
+    return search_s
+
+
+def parse_io(text: str) -> str:
+    """Return ``host`` or ``device``. Raises UsageError for another word."""
+    word = text.strip().lower()
+    if word not in ("host", "device"):
+        raise UsageError(
+            f"--io '{text}' is unknown{near_match(word, ('host', 'device'))}",
+            hint="host: a run copies its inputs and outputs; device: they stay on the device",
+        )
+    return word
 
 
 def parse_outputs(

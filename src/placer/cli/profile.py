@@ -50,6 +50,27 @@ def command(
             "--spinning/--no-spinning", help="Fix whether idle threads spin.", show_default=False
         ),
     ] = None,
+    ep_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME.KEY=VALUE",
+            help="Option of an execution provider, as cuda.use_tf32=0; repeatable.",
+        ),
+    ] = None,
+    io: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE",
+            help="host: a run copies inputs and outputs to and from a GPU; device: they stay there.",
+        ),
+    ] = "host",
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Search for the best threads, spinning and precision for so long.",
+        ),
+    ] = None,
     time_limit: Annotated[
         str, typer.Option(metavar="TIME", help="Longest time for each execution provider.")
     ] = "60s",
@@ -95,6 +116,8 @@ def command(
     outputs = options.parse_outputs(output or (), format_, FORMATS)
     workload = options.parse_workload(sla=sla or (), rate=rate)
     options.check_threads(threads)
+    search_s = options.parse_search_s(tune, threads, spinning)
+    io = options.parse_io(io)
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
     from placer import __version__, api
@@ -113,6 +136,7 @@ def command(
         measuring = {
             "--sla": sla, "--inputs": inputs, "--rate": rate, "--threads": threads,
             "--spinning": spinning, "--fresh": fresh or None, "--site": site, "--save": save,
+            "--ep-option": ep_option, "--io": io if io != "host" else None, "--tune": tune,
         }  # fmt: skip
         if given := [name for name, value in measuring.items() if value is not None]:
             raise UsageError(
@@ -146,6 +170,9 @@ def command(
                 inputs=inputs,
                 threads=threads,
                 spinning=spinning,
+                ep_options=tuple(ep_option or ()),
+                io=io,
+                search_s=search_s,
                 time_limit_s=time_limit_s,
                 fresh=fresh,
                 cache_directory=options.cache_directory(),

@@ -130,6 +130,14 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    max_fallback: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the nodes that may fall back from an execution provider to another.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -197,6 +205,30 @@ def command(
             help="Fix whether idle threads spin.",
             rich_help_panel=_MEASURING,
             show_default=False,
+        ),
+    ] = None,
+    ep_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME.KEY=VALUE",
+            help="Option of an execution provider, as cuda.use_tf32=0; repeatable.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    io: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE",
+            help="host: a run copies inputs and outputs to and from a GPU; device: they stay there.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = "host",
+    tune: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Search for the best threads, spinning and precision for so long.",
+            rich_help_panel=_MEASURING,
         ),
     ] = None,
     time_limit: Annotated[
@@ -272,15 +304,17 @@ def command(
         budget=budget,
         objective=objective,
         min_agreement=min_agreement,
+        max_fallback=max_fallback,
     )
-    if min_agreement is not None and not (variant or (file is not None and file.variants)):
-        raise UsageError("--min-agreement without a variant", hint="add --variant FILE")
     for name, given in (
         ("--ep", bool(ep)),
         ("--inputs", inputs is not None),
         ("--threads", threads is not None),
         ("--spinning/--no-spinning", spinning is not None),
         ("--fresh", fresh),
+        ("--ep-option", bool(ep_option)),
+        ("--io device", io != "host"),
+        ("--tune", tune is not None),
     ):
         if no_measure and given:
             raise UsageError(
@@ -288,6 +322,7 @@ def command(
             )
     time_limit_s = None if time_limit is None else parse_duration_s(time_limit, what="--time-limit")
     options.check_threads(threads)
+    search_s = options.parse_search_s(tune, threads, spinning)
     date = options.parse_date(as_of)
 
     from placer import api
@@ -319,6 +354,9 @@ def command(
         inputs=inputs,
         threads=threads,
         spinning=spinning,
+        ep_options=tuple(ep_option or ()),
+        io=options.parse_io(io),
+        search_s=search_s,
         time_limit_s=time_limit_s,
         fresh=fresh,
         cache_directory=options.cache_directory(),

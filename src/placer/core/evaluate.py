@@ -192,6 +192,11 @@ def _candidate(
         answers_offline=answers_offline,
         availability=_availability(environment, edge, offer, answers_offline),
         nodes_by_ep=() if edge is None else edge.nodes_by_ep,
+        measurements=tuple(
+            site.time.measurement
+            for site in (edge, cloud)
+            if site is not None and site.time.measurement is not None
+        ),
         edge_memory_bytes=_needed_bytes(edge, model),
         cloud_memory_bytes=_needed_bytes(cloud, model),
         variants=variants,

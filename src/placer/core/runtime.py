@@ -103,9 +103,7 @@ def parse_ep_option(text: str) -> tuple[str, str, str]:
     return ep, key.strip(), value
 
 
-def options_of(
-    ep: str, options: Sequence[tuple[str, str, str]]
-) -> tuple[tuple[str, str], ...]:
+def options_of(ep: str, options: Sequence[tuple[str, str, str]]) -> tuple[tuple[str, str], ...]:
     """Return the (key, value) that hold for an execution provider, those of its device last.
 
     Parameters
@@ -118,6 +116,24 @@ def options_of(
     if device is not None:
         found |= {key: value for given, key, value in options if given == ep}
     return tuple(sorted(found.items()))
+
+
+_USUAL_PRECISIONS = {
+    "cuda": "TF32, use_tf32=0 turns it off",
+    "tensorrt": "TF32",
+    "openvino:gpu": "float16",
+    "openvino:npu": "float16",
+    "openvino": "bfloat16 on processors with AMX, float16 on a GPU or NPU",
+    "qnn": "float16",
+    "coreml": "float16 on a GPU or the Neural Engine",
+    "vitisai": "bfloat16",
+}
+"""From the makers' pages on inference precision."""
+
+
+def usual_precision(ep: str) -> str | None:
+    """Return the reduced precision in which an execution provider runs float32 models unasked."""
+    return _USUAL_PRECISIONS.get(ep, _USUAL_PRECISIONS.get(split_ep(ep)[0]))
 
 
 def short_ep_name(full_name: str) -> str:
@@ -134,6 +150,10 @@ class UnsupportedModelError(Exception):
 
 class UnavailableError(Exception):
     """The execution provider cannot be used here; the message says why."""
+
+
+class MisconfiguredError(Exception):
+    """The execution provider refuses its options; the message says which or why."""
 
 
 @dataclass(frozen=True, slots=True)

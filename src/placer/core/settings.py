@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
-from placer.core.measurement import ScreenedSetting, SessionSettings
+from placer.core.measurement import Measurement, ScreenedSetting, SessionSettings
+from placer.core.units import format_duration
 
 Options = tuple[tuple[str, str], ...]
 """(key, value) of an execution provider."""
@@ -15,6 +16,10 @@ GAIN_RATIO = 0.05
 """A setting replaces the default one only if its median latency is better by more than this."""
 CPU_GAIN_RATIO = 0.2
 """One of the same latency replaces it if it takes less CPU time by more than this."""
+IDLE_RATIO = 0.5
+"""A device whose inference takes at most this share of the time between requests is idle mostly."""
+EASY_RATIO = 0.25
+"""A median of at most this share of the limit leaves room for the tail."""
 MIN_BOUND_ROUNDS = 5
 """From so many rounds on the lowest and highest ratio bound their median with 90 % confidence."""
 
@@ -80,29 +85,67 @@ def ratio_bounds(ratios: Sequence[float]) -> tuple[float, float | None, float | 
     return median(ordered), ordered[depth - 1], ordered[count - depth]
 
 
-def best_setting(tried: Sequence[ScreenedSetting], *, saves_cpu: bool) -> ScreenedSetting:
+def best_setting(
+    tried: Sequence[ScreenedSetting],
+    *,
+    saves_cpu: bool = False,
+    interval_s: float = 0.0,
+    limit_s: float | None = None,
+) -> ScreenedSetting:
     """Return the best of the settings that were tried, the default first.
 
     It is the default one unless another is faster by more than ``GAIN_RATIO``, and is not only so
-    by chance.
+    by chance. On a device that is mostly idle it is the one that takes the least CPU time: idle
+    threads that spin keep a core busy for tens of milliseconds after each inference.
 
     Parameters
     ----------
     saves_cpu
         Prefer the one that takes the least CPU time among those that are as fast.
+    interval_s
+        Time between two requests; 0: back to back.
+    limit_s
+        The tightest target of the latency; None: there is none.
     """
     default = tried[0]
     fastest = min(tried, key=lambda one: one.ratio)
     is_gain = fastest.ratio < 1 - GAIN_RATIO
     is_chance = fastest.high_ratio is not None and fastest.high_ratio >= 1
     best = fastest if is_gain and not is_chance else default
-    if not saves_cpu or best.cpu_s_per_run is None:
+    is_idle = best.median_s <= IDLE_RATIO * interval_s
+    if not (saves_cpu or is_idle) or best.cpu_s_per_run is None:
         return best
-    as_fast = [
-        one
-        for one in tried
-        if one.cpu_s_per_run is not None and one.ratio <= best.ratio * (1 + GAIN_RATIO)
-    ]
-    least = min(as_fast, key=lambda one: one.cpu_s_per_run or 0.0)
+    enough_s = best.median_s * (1 + GAIN_RATIO)
+    if is_idle and limit_s is not None:
+        enough_s = max(enough_s, EASY_RATIO * limit_s)
+    least = min(
+        (one for one in tried if one.cpu_s_per_run is not None and one.median_s <= enough_s),
+        key=lambda one: one.cpu_s_per_run or 0.0,
+        default=best,
+    )
     saves = (least.cpu_s_per_run or 0.0) < (1 - CPU_GAIN_RATIO) * best.cpu_s_per_run
     return least if saves else best
+
+
+def settings_gain(measurement: Measurement) -> str:
+    """Say which of the settings that were tried is best, and what it buys; empty: none were."""
+    if not measurement.screened:
+        return ""
+    default = measurement.screened[0]
+    best = next(
+        (one for one in measurement.screened if one.settings == measurement.settings), default
+    )
+    how = f"{best.rounds} rounds in turns" if best.rounds > 1 else "tried briefly"
+    if best is default:
+        return f"best of {len(measurement.screened)} settings: the default ({how})"
+    said = f"best of {len(measurement.screened)} settings: {best.settings.label}; "
+    said += f"median {best.ratio:.2f}×"
+    if best.low_ratio is not None and best.high_ratio is not None:
+        said += f" ({best.low_ratio:.2f} to {best.high_ratio:.2f})"
+    said += f" of the default ({default.settings.label})"
+    if best.cpu_s_per_run is not None and default.cpu_s_per_run is not None:
+        said += (
+            f", {format_duration(best.cpu_s_per_run)} of CPU time for an inference in place of "
+            f"{format_duration(default.cpu_s_per_run)}"
+        )
+    return f"{said} ({how})"

@@ -67,14 +67,26 @@ def agreement(model: Arrays, variant: Arrays) -> Agreement:
     if np.isin(scores, (0.0, 1.0)).all():
         low, high = _binomial_bounds(round(float(scores.sum())), count)
     else:
-        margin = math.sqrt(math.log(1 / (1 - CONFIDENCE)) / (2 * count))
-        low, high = max(0.0, ratio - margin), min(1.0, ratio + margin)
+        low, high = agreement_bounds(ratio, count)
     differences = [
         float(np.max(np.abs(model[name].astype(np.float64) - variant[name].astype(np.float64))))
         for name in model
         if model[name].dtype.kind == "f" and model[name].size
     ]
     return Agreement(ratio, low, high, count, max(differences, default=0.0))
+
+
+def agreement_bounds(ratio: float, samples: int) -> tuple[float, float]:
+    """Return one-sided 95 % bounds of a share of answers, from its mean over samples alone.
+
+    Those of Clopper and Pearson where the share is that of whole samples, else Hoeffding's, which
+    hold for samples that agree in part.
+    """
+    agreeing = ratio * samples
+    if abs(agreeing - round(agreeing)) < 1e-6:
+        return _binomial_bounds(round(agreeing), samples)
+    margin = math.sqrt(math.log(1 / (1 - CONFIDENCE)) / (2 * samples))
+    return max(0.0, ratio - margin), min(1.0, ratio + margin)
 
 
 def _scores(model: npt.NDArray[np.generic], variant: npt.NDArray[np.generic]) -> np.ndarray:

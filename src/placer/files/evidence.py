@@ -474,9 +474,7 @@ class _StatementSpec(_Spec):
             parity=None if runtime.parity is None else Parity(**runtime.parity.model_dump()),
             settings=runtime.settings.to_core(),
             screened=tuple(
-                ScreenedSetting(
-                    **{**tried.model_dump(), "settings": tried.settings.to_core()}
-                )
+                ScreenedSetting(**{**tried.model_dump(), "settings": tried.settings.to_core()})
                 for tried in method.screened
             ),
             input_shapes=tuple((one.name, one.shape) for one in workload.inputs),

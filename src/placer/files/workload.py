@@ -71,19 +71,14 @@ class ModelSpec(specs.Spec):
         default=(), description="Other files of the same model: quantised, pruned, smaller."
     )
     min_agreement: specs.Ratio | None = Field(
-        default=None, description="Share of the answers in which a variant agrees with the model."
+        default=None,
+        description="Share of the answers in which a variant, or an execution provider that "
+        "computes less precisely, agrees with the model on the CPU.",
     )
     shapes: Mapping[str, tuple[specs.Count, ...]] = Field(
         default={}, description="Shapes of inputs with symbolic dimensions."
     )
     inputs: specs.Text | None = Field(default=None, description=".npz file with real samples.")
-
-    @field_validator("min_agreement")
-    @classmethod
-    def _has_variants(cls, ratio: float | None, info: ValidationInfo) -> float | None:
-        if ratio is not None and not info.data.get("variants"):
-            raise problem("min_agreement without variants", "add `variants: [FILE]`")
-        return ratio
 
 
 class DemandSpec(specs.Spec):

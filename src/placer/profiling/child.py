@@ -31,7 +31,7 @@ class ChildError(Exception):
     Parameters
     ----------
     kind
-        ``unavailable``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``.
+        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``.
     message
         What happened, for people.
     """
@@ -44,6 +44,7 @@ class ChildError(Exception):
 
 _KINDS = {
     "UnavailableError": "unavailable",
+    "MisconfiguredError": "misconfigured",
     "UnsupportedModelError": "unsupported",
     "MemoryError": "killed",
 }

@@ -48,9 +48,7 @@ class Choice:
     """Of the time limit."""
 
 
-def choose_settings(
-    plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress
-) -> Choice:
+def choose_settings(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress) -> Choice:
     """Return the best settings for an execution provider.
 
     Raises
@@ -102,7 +100,12 @@ def choose_settings(
             f"{os.cpu_count()} cores",
         )
     judged = [one for one in tried if one.rounds == tried[0].rounds]
-    best = best_setting(judged, saves_cpu=is_search or plan.interval_s > 0)
+    best = best_setting(
+        judged,
+        saves_cpu=is_search,
+        interval_s=plan.interval_s,
+        limit_s=min((target.limit_s for target in plan.targets), default=None),
+    )
     return Choice(best.settings, tuple(tried), reasons, 0.0 if is_search else spent_s())
 
 
@@ -202,9 +205,7 @@ def _block(
     )
 
 
-def open_session(
-    child: Child, plan: Plan, ep: str, settings: SessionSettings
-) -> dict[str, Any]:
+def open_session(child: Child, plan: Plan, ep: str, settings: SessionSettings) -> dict[str, Any]:
     """Let a measuring process create a session of the plan's model."""
     return child.ask(
         "open",

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from placer.core.measurement import SessionSettings
 from placer.core.runtime import (
+    MisconfiguredError,
     RuntimeSession,
     SessionRequest,
     UnavailableError,
@@ -208,7 +209,9 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         request = json.loads(line)
         try:
             answer = operations[request["operation"]](request)
-        except (UnavailableError, UnsupportedModelError, MemoryError) as error:
+        except (
+            UnavailableError, MisconfiguredError, UnsupportedModelError, MemoryError,
+        ) as error:  # fmt: skip
             answer = {"error": type(error).__name__, "message": str(error)}
         except Exception as error:
             answer = {"error": "RuntimeFailure", "message": f"{error}".strip()[:400]}

@@ -12,7 +12,9 @@ from placer.core.graph import ModelSummary
 from placer.core.latency import judge_measured
 from placer.core.measurement import Measurement, Parity
 from placer.core.placement import SiteTime
+from placer.core.runtime import usual_precision
 from placer.core.sequential import quantile
+from placer.core.settings import settings_gain
 from placer.core.units import format_bytes, format_duration, format_percentile
 from placer.core.workload import LatencyTarget
 from placer.reports.plot import Distribution, plot
@@ -122,6 +124,14 @@ def to_text(
             console.print(styled(drawn))
         for line in _facts(measurement):
             console.print(Text(line))
+        if measurement.screened:
+            table = Table(box=None, pad_edge=False, header_style="bold")
+            for heading in ("settings tried", "p50", "relative", "CPU time of one"):
+                table.add_column(heading, justify="left" if "tried" in heading else "right")
+            for tried in _tried(measurement):
+                table.add_row(*tried)
+            console.print(table)
+            console.print(Text(settings_gain(measurement)))
         if measurement.instrument.is_disturbed:
             reasons = "; ".join(measurement.instrument.reasons)
             console.print(Text(f"disturbed: {reasons}", style="yellow"))
@@ -138,7 +148,11 @@ def _headline(time: SiteTime, measurement: Measurement) -> str:
     factor = f"times ×/÷ {time.factor_90:.2f} for reuse"
     reused = f" (measured before, from the cache, {factor})" if measurement.is_reused else ""
     nodes = ", ".join(f"{count} nodes on {ep}" for ep, count in measurement.nodes_by_ep)
-    return f"{measurement.ep}: {measurement.runtime}, {measurement.settings.label}, {nodes}{reused}"
+    device = f" ({measurement.ep_device})" if measurement.ep_device else ""
+    return (
+        f"{measurement.ep}{device}: {measurement.runtime}, {measurement.settings.label}, "
+        f"{nodes}{reused}"
+    )
 
 
 def _rows(
@@ -169,8 +183,11 @@ def _rows(
     return rows
 
 
-def _parity(found: Parity) -> str:
-    precision = "as float32" if found.is_float32 else "less precise than float32"
+def _parity(ep: str, found: Parity) -> str:
+    usual = usual_precision(ep)
+    precision = "less precise than float32" + ("" if usual is None else f" (usual there: {usual})")
+    if found.is_float32:
+        precision = "as float32"
     samples = "1 sample" if found.samples == 1 else f"{found.samples} samples"
     return (
         f"outputs against the CPU's on {samples}: {precision}, largest difference "
@@ -202,10 +219,24 @@ def _facts(measurement: Measurement) -> list[str]:
         others = ", ".join(f"{count} × {op_type}" for op_type, count in measurement.fallback)
         lines.append(f"left to other execution providers: {others}")
     if measurement.parity is not None:
-        lines.append(_parity(measurement.parity))
-    if measurement.screened:
-        tried = "; ".join(
-            f"{one.settings.label} {format_duration(one.median_s)}" for one in measurement.screened
-        )
-        lines.append(f"settings tried briefly (median): {tried}")
+        lines.append(_parity(measurement.ep, measurement.parity))
+    if measurement.executed_by_ep:
+        ran = ", ".join(f"{count} on {ep}" for ep, count in measurement.executed_by_ep)
+        lines.append(f"kernels that ran (nodes compiled together are one): {ran}")
     return lines
+
+
+def _tried(measurement: Measurement) -> list[tuple[str, str, str, str]]:
+    """Return rows of (setting, median, relative to the default, CPU time of an inference)."""
+    rows = []
+    for one in measurement.screened:
+        relative = f"{one.ratio:.2f}×"
+        if one is measurement.screened[0]:
+            relative = "default"
+        elif one.low_ratio is not None and one.high_ratio is not None:
+            relative += f" ({one.low_ratio:.2f} to {one.high_ratio:.2f})"
+        elif one.rounds != measurement.screened[0].rounds:
+            relative += " (tried briefly)"
+        cpu = "unknown" if one.cpu_s_per_run is None else format_duration(one.cpu_s_per_run)
+        rows.append((one.settings.label, format_duration(one.median_s), relative, cpu))
+    return rows

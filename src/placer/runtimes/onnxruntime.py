@@ -15,6 +15,7 @@ from typing import Any
 from placer.core.runtime import (
     EXECUTION_PROVIDERS,
     REMOTE_EXECUTION_PROVIDERS,
+    MisconfiguredError,
     SessionRequest,
     UnavailableError,
     UnsupportedModelError,
@@ -116,7 +117,9 @@ def why_unavailable(ep: str) -> str | None:
     import onnxruntime
 
     name, device = split_ep(ep)
-    full_name = EXECUTION_PROVIDERS.get(name, name)  # a newer build may have one without a short name
+    full_name = EXECUTION_PROVIDERS.get(
+        name, name
+    )  # a newer build may have one without a short name
     if full_name in onnxruntime.get_available_providers():
         devices = _built_in_devices(name)
         if device is None or device in devices:
@@ -147,6 +150,7 @@ class OnnxRuntimeSession:
         self.device = ""
         self._ep = request.ep
         self._io = request.settings.io
+        self._has_options = bool(request.settings.provider_options)
         self._is_traced = bool(request.trace_prefix)
         self._name, device = split_ep(request.ep)
         full_name = EXECUTION_PROVIDERS.get(self._name, self._name)
@@ -192,12 +196,12 @@ class OnnxRuntimeSession:
             message = _reason(str(error))
             if any(phrase in str(error) for phrase in _REFUSED):
                 raise UnsupportedModelError(message) from error
-            raise UnavailableError(message) from error
+            raise self._cannot(message) from error
         finally:
             onnxruntime.set_default_logger_severity(4)
         if full_name not in self._session.get_providers():
             why = log.last_error() or "its libraries or its device are missing"
-            raise UnavailableError(f"onnxruntime could not load {full_name}: {why}")
+            raise self._cannot(f"onnxruntime could not load {full_name}: {why}")
         self._check_options(full_name, request)
         with np.load(request.inputs_path, allow_pickle=False) as archive:
             self._samples = {name: archive[name] for name in archive.files}
@@ -264,6 +268,10 @@ class OnnxRuntimeSession:
             )
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
+    def _cannot(self, why: str) -> Exception:
+        """Return the error of a session that was not created: its options are suspected first."""
+        return MisconfiguredError(why) if self._has_options else UnavailableError(why)
+
     def _named(self, full_name: str) -> str:
         """Return the short name; of the execution provider asked for, with the device asked for."""
         name = short_ep_name(full_name)
@@ -274,12 +282,12 @@ class OnnxRuntimeSession:
         taken = self._session.get_provider_options().get(full_name, {})
         for key, value in request.settings.provider_options:
             if taken and key not in taken:
-                raise UnavailableError(
+                raise MisconfiguredError(
                     f"{request.ep} did not take the option {key}={value}; it has: "
                     + ", ".join(sorted(taken))
                 )
         if taken.get("enable_cuda_graph") == "1" and self._io == "host":
-            raise UnavailableError(
+            raise MisconfiguredError(
                 "CUDA graphs are replayed on fixed addresses: keep inputs and outputs on the "
                 "device with --io device"
             )
@@ -343,14 +351,14 @@ class OnnxRuntimeSession:
 
         Raises
         ------
-        UnavailableError
+        MisconfiguredError
             Its memory cannot be bound by ONNX Runtime's Python interface.
         """
         if self._ep == "cpu":
             return "cpu", 0
         kind = _MEMORY.get(self._name)
         if kind is None:
-            raise UnavailableError(
+            raise MisconfiguredError(
                 f"inputs and outputs cannot be kept on the device of {self._ep}, only on that of "
                 f"{', '.join(_MEMORY)}"
             )
@@ -397,6 +405,8 @@ def open_session(request: SessionRequest) -> OnnxRuntimeSession:
     ------
     UnavailableError
         The execution provider cannot be used here.
+    MisconfiguredError
+        It refuses its options, or to keep inputs and outputs on its device.
     UnsupportedModelError
         ONNX Runtime cannot run the model.
     """
@@ -426,5 +436,6 @@ def _reason(text: str) -> str:
     """Return the first line of what ONNX Runtime says, without what placer says anyway."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0] if lines else "")
+    line = re.sub(r"^/\S+:\d+ [^()]*\([^()]*\) ", "", line)
     line = re.sub(r"^Load model from .*? failed: ?", "", line).removeprefix("Fatal error: ")
     return line.rstrip(". ")[:400] or "no reason given"

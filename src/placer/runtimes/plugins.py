@@ -104,7 +104,6 @@ class Plugin:
             f"by {first.vendor}): its times would say nothing about the real one"
         )
 
-
     def why_without(self, kind: str | None) -> str | None:
         """Say why a kind of device cannot be used; None: it can, or none was asked for."""
         own = tuple(dict.fromkeys(device.kind for device in self.own_devices))

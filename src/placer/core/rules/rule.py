@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from placer.core.environment import CloudOffer, Device, NetworkPath
 from placer.core.estimate import Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
+from placer.core.measurement import Measurement
 from placer.core.variant import Variant
 from placer.core.workload import Leaves, Workload
 
 _REMEDIES = {
     "unavailable": "run `placer doctor` to see what is missing",
+    "misconfigured": "correct or leave out --ep-option and --io: the options have the names that "
+    "the execution provider's own pages give them",
     "unsupported": "export the model for an opset that the runtime has, or replace the operator",
     "failed": "check the model with these inputs: --inputs SAMPLES.npz, --shape INPUT=DIMS",
     "crashed": "try another execution provider or a newer runtime, and report it to its makers",
@@ -26,7 +29,7 @@ class Failure:
     """Why an execution provider could not be measured on a site."""
 
     kind: str
-    """``unavailable``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``."""
+    """``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``."""
     message: str
 
     @property
@@ -66,6 +69,8 @@ class Case:
     """Requests are answered, at the stated rate, while the link is down."""
     availability: Availability
     nodes_by_ep: tuple[tuple[str, int], ...]
+    measurements: tuple[Measurement, ...]
+    """Of the sites that were measured."""
     edge_memory_bytes: int | None
     """Peak memory of the model's process on the device, or the model's size, the least it needs;
     None: the model does not run there."""
