@@ -78,7 +78,7 @@ def test_session_settings_are_tried_when_none_are_given(run: Run, small_model: s
     from placer.profiling.machine import usable_cores
 
     result = run("profile", small_model, "--ep", "cpu", "--sla", "1s")
-    assert ("settings tried briefly" in result.out) == (usable_cores() > 1)
+    assert ("settings tried" in result.out) == (usable_cores() > 1)
 
 
 def test_work_of_unknown_operators_is_listed(run: Run, tmp_path: Path) -> None:

@@ -135,7 +135,6 @@ def test_the_least_file_asks_what_the_bare_command_asks(tmp_path: Path) -> None:
         ("[records/, box=/somewhere/box.json]", "[]", "32:1", "evidence"),
         ("hours_per_day: 12", "hours_per_day: 25", "15:3", "hours_per_day '25'"),
         ("throughput: 200/s", "throughput: 20/s", "17:1", "below the demand of 100/s"),
-        ("  variants: [models/net-int8.onnx]\n", "", "6:3", "min_agreement without variants"),
         ("99.9%", "999%", "18:1", "not a ratio"),
         ("must_work_offline: true", "must_work_offline: yes", "19:1", "neither true nor false"),
         ("throughput: 200/s", "throughput: 1e300/s", "17:1", "more than anyone answers"),

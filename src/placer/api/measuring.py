@@ -76,7 +76,7 @@ class MeasuringOptions:
 
 def _settings(options: MeasuringOptions) -> SessionSettings | None:
     """Return the session settings that the options fix; None: try the usual ones."""
-    if options.threads is None and options.spinning is None:
+    if options.search_s > 0 or (options.threads is None and options.spinning is None):
         return None
     from placer.profiling.machine import usable_cores
 
@@ -162,7 +162,9 @@ def measure_here(
             input_source=inputs.source,
             interval_s=interval_s,
             settings=settings,
-            is_searched=options.search_s > 0,
+            searched=(options.search_s, options.threads, options.spinning)
+            if options.search_s > 0
+            else None,
         )
         for ep in eps
     }
@@ -199,6 +201,8 @@ def measure_here(
                 provider_options=provider_options,
                 io=options.io,
                 search_s=options.search_s,
+                threads=options.threads,
+                spinning=options.spinning,
                 hints={ep: runtime.precision_hints(ep) for ep in missing}
                 if workload.min_agreement_ratio is not None
                 else {},

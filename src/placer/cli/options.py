@@ -15,7 +15,6 @@ from placer.core.errors import UsageError, near_match
 from placer.core.units import (
     format_percentile,
     parse_bytes,
-    parse_duration_s,
     parse_percentile,
     parse_ratio,
 )
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from placer.files.workload import WorkloadFile
 
 DEFAULT_PERCENTILE = 0.99
-MIN_SEARCH_S, MAX_SEARCH_S = 2.0, 3600.0
 
 _Word = TypeVar("_Word", bound=StrEnum)
 _Value = TypeVar("_Value")
@@ -201,29 +199,6 @@ def check_threads(threads: int | None) -> None:
     """Raise UsageError for a number of threads that no session has."""
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"--threads {threads} is no number of threads", hint=f"1 to {MAX_THREADS}")
-
-
-def parse_search_s(tune: str | None, threads: int | None, spinning: bool | None) -> float:
-    """Parse the time to search for the best settings; None is 0: a brief trial.
-
-    Raises
-    ------
-    UsageError
-        Not a duration, one that tries nothing, or settings that are fixed.
-    """
-    if tune is None:
-        return 0.0
-    search_s = parse_duration_s(tune, what="--tune")
-    if not MIN_SEARCH_S <= search_s <= MAX_SEARCH_S:
-        raise UsageError(
-            f"--tune {tune} is no time to search for settings in", hint="between 2s and 1h"
-        )
-    for name, given in (("--threads", threads), ("--spinning/--no-spinning", spinning)):
-        if given is not None:
-            raise UsageError(
-                f"{name} fixes what --tune searches for", hint="leave one of the two out"
-            )
-    return search_s
 
 
 def parse_io(text: str) -> str:

@@ -12,6 +12,7 @@ import typer
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
+from placer.core.workload import parse_search_s
 
 FORMATS = ("text", "json", "markdown")
 
@@ -322,7 +323,7 @@ def command(
             )
     time_limit_s = None if time_limit is None else parse_duration_s(time_limit, what="--time-limit")
     options.check_threads(threads)
-    search_s = options.parse_search_s(tune, threads, spinning)
+    search_s = 0.0 if tune is None else parse_search_s(tune, what="--tune")
     date = options.parse_date(as_of)
 
     from placer import api

@@ -40,7 +40,13 @@ def usual_settings(cores: int) -> tuple[SessionSettings, ...]:
     )
 
 
-def searched_settings(cores: int, hints: Sequence[Options] = ()) -> tuple[SessionSettings, ...]:
+def searched_settings(
+    cores: int,
+    hints: Sequence[Options] = (),
+    *,
+    threads: int | None = None,
+    spinning: bool | None = None,
+) -> tuple[SessionSettings, ...]:
     """Return threads x spinning x precision hints, the default first.
 
     Threads are the powers of two below the usable cores, half of them, and all.
@@ -49,17 +55,19 @@ def searched_settings(cores: int, hints: Sequence[Options] = ()) -> tuple[Sessio
     ----------
     hints
         Options by which the execution provider may compute less precisely; each is tried as well.
+    threads, spinning
+        Fixed, not searched for; None: searched for.
     """
     counts = {1, cores, max(1, cores // 2)}
     counts |= {2**power for power in range(cores.bit_length()) if 2**power <= cores}
-    plain = dict.fromkeys(
-        (
-            *usual_settings(cores),
-            *(
-                SessionSettings(count, spins)
-                for count in sorted(counts, reverse=True)
-                for spins in ((True, False) if count > 1 else (False,))
-            ),
+    if threads is not None:
+        counts = {threads}
+    spins = (True, False) if spinning is None else (spinning,)
+    plain = tuple(
+        dict.fromkeys(
+            SessionSettings(count, spin and count > 1)
+            for count in sorted(counts, reverse=True)
+            for spin in spins
         )
     )
     hinted = (replace(one, provider_options=hint) for hint in hints for one in plain)

@@ -14,6 +14,7 @@ MAX_THROUGHPUT_HZ = 1e9
 MIN_RATE_HZ = 1 / (366 * 86400)
 MAX_THREADS = 1024
 MAX_BUDGET_USD_PER_MONTH = 1e12
+SEARCH_RANGE_S = (2.0, 3600.0)
 LIMIT_RANGE_S = (1e-9, 366 * 86400.0)
 
 
@@ -116,6 +117,16 @@ def parse_limit_s(text: str, *, what: str) -> float:
             f"{what} {text} is no latency that anything has", hint="between 1ns and 366d"
         )
     return limit_s
+
+
+def parse_search_s(text: str, *, what: str) -> float:
+    """Parse the time to search for settings. Raises UsageError where nothing can be tried in it."""
+    search_s = parse_duration_s(text, what=what)
+    if not SEARCH_RANGE_S[0] <= search_s <= SEARCH_RANGE_S[1]:
+        raise UsageError(
+            f"{what} {text} is no time to search for settings in", hint="between 2s and 1h"
+        )
+    return search_s
 
 
 def parse_rate_hz(text: str, *, what: str) -> float:

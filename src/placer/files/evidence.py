@@ -95,7 +95,7 @@ def cache_key(
     input_source: str,
     interval_s: float,
     settings: SessionSettings | None,
-    is_searched: bool = False,
+    searched: tuple[float, int | None, bool | None] | None = None,
 ) -> str:
     """Return the SHA-256, in hex, over everything that was asked of a measurement.
 
@@ -109,8 +109,9 @@ def cache_key(
         Time between two requests of the workload; 0: back to back.
     settings
         The settings asked for; None: the best of those that were tried.
-    is_searched
-        They were searched for, not tried briefly.
+    searched
+        (for how many seconds they were searched for, threads fixed, spinning fixed); None: they
+        were not, but tried briefly.
     """
     return _digest(
         {
@@ -120,7 +121,7 @@ def cache_key(
             "input_shapes": input_shapes,
             "input_source": input_source,
             "interval_s": float(interval_s),
-            "settings": ("searched" if is_searched else "screened")
+            "settings": ("screened" if searched is None else ["searched", *searched])
             if settings is None
             else {**asdict(settings), "provider_options": dict(settings.provider_options)},
             "method_version": METHOD_VERSION,

@@ -32,6 +32,7 @@ from placer.core.workload import (
     parse_budget_usd_per_month,
     parse_limit_s,
     parse_rate_hz,
+    parse_search_s,
     parse_throughput_hz,
 )
 from placer.files import specs
@@ -173,10 +174,10 @@ class MeasuringSpec(specs.Spec):
     time_limit: Annotated[float, figure(parse_limit_s), shown_as("60 s")] | None = Field(
         default=None, description="Longest time to measure each execution provider."
     )
-    tune: Annotated[float, figure(parse_limit_s), shown_as("30 s")] | None = Field(
+    tune: Annotated[float, figure(parse_search_s), shown_as("30 s")] | None = Field(
         default=None,
         description="Time to search for the best session settings of each execution provider; "
-        "left out: three are tried briefly.",
+        "left out: three are tried briefly, if none is fixed.",
     )
     options: Mapping[specs.Ep, Mapping[specs.Text, specs.Text]] = Field(
         default={},

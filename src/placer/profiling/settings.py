@@ -60,7 +60,11 @@ def choose_settings(plan: Plan, ep: str, cores: int, spares: Spares, progress: P
         return Choice(_with_options(plan, ep, plan.settings))
     is_search = plan.search_s > 0
     candidates = (
-        searched_settings(cores, plan.hints.get(ep, ())) if is_search else usual_settings(cores)
+        searched_settings(
+            cores, plan.hints.get(ep, ()), threads=plan.threads, spinning=plan.spinning
+        )
+        if is_search
+        else usual_settings(cores)
     )
     candidates = tuple(_with_options(plan, ep, one) for one in candidates)
     if len(candidates) == 1:
