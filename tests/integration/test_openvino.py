@@ -1,15 +1,9 @@
-"""OpenVINO as a real second execution provider: the build of ONNX Runtime that has it inside.
-
-It takes the place of the onnxruntime package, so it is installed apart and put first on the path.
-The plugin package (onnxruntime-ep-openvino) offers a device on Intel's processors only; this build
-runs on any x86-64 one.
-"""
+"""OpenVINO as a real second execution provider: the build of ONNX Runtime that has it inside."""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -22,34 +16,17 @@ from placer.onnx_files.reader import read_model
 from tests import models
 
 DIGITS = Path(__file__).parents[2] / "examples" / "01_digits"
-BUILD = "onnxruntime-openvino==1.24.1"
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with that build of ONNX Runtime."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        pytest.skip(f"there is no {BUILD} for {sys.platform} on {platform.machine()}")
-    folder = tmp_path_factory.mktemp("openvino")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
-    installed = subprocess.run(
-        [*command, str(folder / "site"), BUILD], capture_output=True, text=True, check=False
-    )
-    if installed.returncode != 0:
-        reason = f"{BUILD} could not be installed: {installed.stderr[-300:]}"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return folder / "site"
-
-
-@pytest.fixture(scope="module")
-def profiled(site: Path) -> dict[str, Any]:
+def profiled(openvino_site: Path) -> dict[str, Any]:
     """The digit classifier, profiled on both execution providers with its real samples."""
     environment = {
         **os.environ,
-        "PYTHONPATH": str(site),
-        "XDG_CACHE_HOME": str(site.parent / "cache"),
+        "PYTHONPATH": str(openvino_site),
+        "XDG_CACHE_HOME": str(openvino_site.parent / "cache"),
     }
     command = [sys.executable, "-m", "placer", "profile", str(DIGITS / "digits.onnx")]
     command += ["--ep", "openvino", "--ep", "cpu", "--inputs", str(DIGITS / "samples.npz")]
@@ -76,7 +53,7 @@ def test_its_outputs_are_those_of_the_cpu(profiled: dict[str, Any]) -> None:
     assert profiled["cpu"]["runtime"]["parity"] is None
 
 
-def test_it_uses_as_many_threads_as_its_settings_say(site: Path, tmp_path: Path) -> None:
+def test_it_uses_as_many_threads_as_its_settings_say(openvino_site: Path, tmp_path: Path) -> None:
     """CPU time per wall time of a model that fills its threads: with one thread at most one."""
     path, inputs = str(tmp_path / "wide.onnx"), str(tmp_path / "inputs.npz")
     models.mlp(path, width=1024, layers=8)
@@ -97,7 +74,7 @@ def test_it_uses_as_many_threads_as_its_settings_say(site: Path, tmp_path: Path)
     )
     done = subprocess.run(
         [sys.executable, "-c", script, path, inputs],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(openvino_site)},
     )  # fmt: skip
     assert float(done.stdout.splitlines()[-1]) < 1.2
 

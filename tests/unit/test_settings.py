@@ -33,11 +33,18 @@ DEFAULT = _tried(SPINNING, 0.010, 0.040)
 @pytest.mark.parametrize("cores", [1, 2, 3, 4, 6, 8, 12, 96])
 def test_the_search_holds_the_usual_settings_and_each_once(cores: int) -> None:
     found = searched_settings(cores)
-    assert found[: len(usual_settings(cores))] == usual_settings(cores)
+    assert found[0] == usual_settings(cores)[0]
+    assert set(found) >= set(usual_settings(cores))
     assert len(set(found)) == len(found)
     assert {one.intra_op_threads for one in found} >= {1, cores, max(1, cores // 2)}
     assert all(1 <= one.intra_op_threads <= cores for one in found)
     assert not any(one.allow_spinning for one in found if one.intra_op_threads == 1)
+
+
+def test_what_is_fixed_is_not_searched_for() -> None:
+    assert searched_settings(8, threads=2) == (SessionSettings(2, True), SessionSettings(2, False))
+    assert {one.allow_spinning for one in searched_settings(8, spinning=False)} == {False}
+    assert searched_settings(8, threads=1, spinning=True) == (SessionSettings(1, False),)
 
 
 def test_each_precision_hint_is_tried_with_each_setting() -> None:

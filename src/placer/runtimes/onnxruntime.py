@@ -83,20 +83,8 @@ def available_eps() -> tuple[str, ...]:
 
 def _with_devices(ep: str) -> tuple[str, ...]:
     """Return ``openvino:cpu``, ``openvino:gpu``, ... where a built-in one has several devices."""
-    devices = _built_in_devices(ep)
+    devices = plugins.built_in_devices(ep)
     return tuple(f"{ep}:{device}" for device in devices) if len(devices) > 1 else (ep,)
-
-
-def _built_in_devices(ep: str) -> tuple[str, ...]:
-    """Return the kinds of device of a built-in execution provider; empty: it tells none."""
-    if ep != "openvino":
-        return ()
-    with contextlib.suppress(ImportError, AttributeError, RuntimeError):
-        from onnxruntime.capi._pybind_state import get_available_openvino_device_ids
-
-        kinds = (name.partition(".")[0].lower() for name in get_available_openvino_device_ids())
-        return tuple(dict.fromkeys(kinds))
-    return ()
 
 
 def precision_hints(ep: str) -> tuple[tuple[tuple[str, str], ...], ...]:
@@ -121,7 +109,7 @@ def why_unavailable(ep: str) -> str | None:
         name, name
     )  # a newer build may have one without a short name
     if full_name in onnxruntime.get_available_providers():
-        devices = _built_in_devices(name)
+        devices = plugins.built_in_devices(name)
         if device is None or device in devices:
             return None
         found = f"it finds {', '.join(devices)}" if devices else "its device is set by options"
@@ -177,7 +165,7 @@ class OnnxRuntimeSession:
                     # threads of its own, as many as cores unless told
                     threads = str(request.settings.intra_op_threads)
                     provider_options.setdefault("num_of_threads", threads)
-                    kind = device or next(iter(_built_in_devices(self._name)), "cpu")
+                    kind = device or next(iter(plugins.devices_of_openvino()), "cpu")
                     self.device = provider_options.setdefault("device_type", kind.upper())
                 providers = [(full_name, provider_options)]
                 if request.ep != "cpu":

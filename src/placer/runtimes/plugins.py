@@ -187,9 +187,37 @@ def find_plugin(ep: str) -> Plugin | None:
 def _probed(plugin: Plugin) -> Plugin:
     if plugin.problem is not None:
         return plugin
+    answer = _asked(plugin.full_name, plugin.library_path)
+    devices = tuple(EpDevice(**device) for device in answer.get("devices", ()))
+    return replace(plugin, devices=devices, problem=answer["problem"])
+
+
+@cache
+def built_in_devices(ep: str) -> tuple[str, ...]:
+    """Return the kinds of device of a built-in execution provider, asked in a child process.
+
+    Empty: it tells none, or its libraries crash or hang when asked.
+    """
+    if ep != "openvino":
+        return ()
+    return tuple(_asked(ep).get("kinds", ()))
+
+
+def devices_of_openvino() -> tuple[str, ...]:
+    """Return the kinds of device that OpenVINO inside ONNX Runtime finds, in this process."""
+    with contextlib.suppress(ImportError, RuntimeError):
+        from onnxruntime.capi._pybind_state import get_available_openvino_device_ids
+
+        kinds = (name.partition(".")[0].lower() for name in get_available_openvino_device_ids())
+        return tuple(dict.fromkeys(kinds))
+    return ()
+
+
+def _asked(*arguments: str) -> dict[str, Any]:
+    """Return what a child process that loads native code says; ``problem`` is None or why not."""
     try:
         child = subprocess.run(
-            [sys.executable, "-m", __name__, plugin.full_name, plugin.library_path],
+            [sys.executable, "-m", __name__, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -197,15 +225,14 @@ def _probed(plugin: Plugin) -> Plugin:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return replace(plugin, problem=f"it did not answer within {PROBE_LIMIT_S:g} s")
+        return {"problem": f"it did not answer within {PROBE_LIMIT_S:g} s"}
     _, mark, text = child.stdout.rpartition(b"\n\x1e")
     if not mark:
         code = child.returncode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return replace(plugin, problem=f"its library ended the process ({how})")
-    answer = json.loads(text)
-    devices = tuple(EpDevice(**device) for device in answer["devices"])
-    return replace(plugin, devices=devices, problem=answer["problem"])
+        return {"problem": f"its library ended the process ({how})"}
+    answer: dict[str, Any] = json.loads(text)
+    return answer
 
 
 def register(full_name: str, library_path: str) -> list[Any]:
@@ -227,17 +254,21 @@ def register(full_name: str, library_path: str) -> list[Any]:
     return [one for one in onnxruntime.get_ep_devices() if one.ep_name == full_name]
 
 
-def _probe(full_name: str, library_path: str) -> None:
+def _probe(full_name: str, library_path: str | None = None) -> None:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
-    problem, devices = None, []
+    answer: dict[str, Any] = {"problem": None}
     try:
-        devices = [asdict(describe_device(one)) for one in register(full_name, library_path)]
+        if library_path is None:
+            answer["kinds"] = devices_of_openvino()
+        else:
+            devices = register(full_name, library_path)
+            answer["devices"] = [asdict(describe_device(one)) for one in devices]
     except Exception as error:  # whatever the library makes ONNX Runtime raise
-        problem = f"its library does not load ({_one_line(error)})"
+        answer["problem"] = f"its library does not load ({_one_line(error)})"
     # libraries print to standard output too: the answer follows a record separator
-    sys.stdout.write("\n\x1e" + json.dumps({"devices": devices, "problem": problem}))
+    sys.stdout.write("\n\x1e" + json.dumps(answer))
     sys.stdout.flush()  # some libraries crash when the process ends
 
 

@@ -33,6 +33,8 @@ _REFUSED = re.compile(
 )
 _NODE = re.compile(r"\tOperator type: (?P<op_type>.*?) Node name: (?P<name>.*?) Node index: ")
 _SENTENCE = re.compile(r"\.(?=[A-Z])")
+_FAILED = re.compile(r"GetCapability\(\) for QNNExecutionProvider failed with error: ([^\n\x1b]*)")
+"""ONNX Runtime goes on without the provider, and says so in the log alone."""
 _SOC = re.compile(r"SoC model name is (?P<soc>\w+)")
 
 
@@ -93,6 +95,8 @@ def cover(request: Mapping[str, Any]) -> dict[str, Any]:
         del session
         log.seek(0)
         text = log.read().decode(errors="replace")
+    if failed := _FAILED.search(text):
+        raise UnavailableError(f"the compiler did not start: {_told(failed[1])}")
     return {
         "runtime": f"onnxruntime {onnxruntime.__version__}, {plugin.distribution} {plugin.version}",
         "soc": _confirmed_soc(text, request["soc"]),
@@ -114,7 +118,7 @@ def _symbolic_sizes(model_path: str, shapes: Mapping[str, Sequence[int]]) -> dic
     }
 
 
-def _told(error: Exception) -> str:
+def _told(error: Exception | str) -> str:
     """Return the first line of what ONNX Runtime says."""
     line = str(error).strip().partition("\n")[0]
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", line)[:400]
