@@ -44,11 +44,12 @@ def _examine() -> dict[str, Any]:
     import importlib.metadata
 
     from placer import __version__
-    from placer.profiling.machine import cpu_quota_cores, describe_machine
+    from placer.core.runtime import split_ep
+    from placer.profiling.machine import cpu_quota_cores, describe_machine, hardware
     from placer.profiling.quietness import probe_quietness
 
     try:
-        from placer.runtimes.inventory import take_inventory
+        from placer.runtimes.inventory import MADE_FOR, last_run, take_inventory
 
         inventory = take_inventory()
     except ImportError as error:
@@ -57,6 +58,7 @@ def _examine() -> dict[str, Any]:
             hint="pip install onnxruntime",
         ) from error
     machine = describe_machine()
+    devices_here = hardware()
     quiet = probe_quietness()
     return {
         "schema": "placer/doctor/v1",
@@ -74,8 +76,11 @@ def _examine() -> dict[str, Any]:
                 "devices": [
                     {"type": device.device_type, "vendor": device.vendor}
                     for device in inventory.devices
-                    if device.ep == name and not device.is_emulated
+                    if device.ep == split_ep(name)[0]
+                    and split_ep(name)[1] in (None, device.kind)
+                    and not device.is_emulated
                 ],
+                "last_run": last_run(name, inventory.device_type_of(name)),
             }
             for name in inventory.available
         ],
@@ -97,7 +102,14 @@ def _examine() -> dict[str, Any]:
             }
             for plugin in inventory.plugins
         ],
-        "missing": [{"name": name, "how_to_get": how} for name, how in inventory.missing],
+        "missing": [
+            {
+                "name": name,
+                "how_to_get": how,
+                "is_made_for_this_machine": bool({*MADE_FOR[name]} & {*devices_here}),
+            }
+            for name, how in inventory.missing
+        ],
         "machine": {
             "cpu": machine.cpu,
             "architecture": machine.architecture,
@@ -106,6 +118,7 @@ def _examine() -> dict[str, Any]:
             "cpu_quota_cores": cpu_quota_cores(),
             "memory_bytes": machine.memory_bytes,
             "accelerators": list(machine.accelerators),
+            "hardware": [{"type": kind.upper(), "vendor": maker} for kind, maker in devices_here],
             "clock_resolution_s": time.get_clock_info("perf_counter").resolution,
         },
         "quietness": {
@@ -132,9 +145,12 @@ def _to_text(facts: dict[str, Any]) -> str:
     ]
     for provider in facts["execution_providers"]:
         devices = ", ".join(
-            f"{device['type']} by {device['vendor']}" for device in provider["devices"]
+            f"{device['type']} by {device['vendor']}" if device["vendor"] else device["type"]
+            for device in provider["devices"]
         )
-        lines.append(f"  {provider['name']:10} {devices or 'device not told by the runtime'}")
+        lines.append(f"  {provider['name']:13} {devices or 'device not told by the runtime'}")
+        if provider["last_run"] is None:
+            lines.append(f"  {'':13} experimental: placer's own tests never ran on such a device")
     lines += [
         f"  {name}: calls a remote service, never the edge"
         for name in facts["remote_execution_providers"]
@@ -142,9 +158,12 @@ def _to_text(facts: dict[str, Any]) -> str:
     unusable = [one for one in facts["plugins"] if one["why_unusable"] is not None]
     if unusable:
         lines += ["", "Installed, but of no use for measuring here"]
-        lines += [f"  {one['name'] or '?':10} {one['why_unusable']}" for one in unusable]
-    lines += ["", "Not here"]
-    lines += [f"  {one['name']:10} {one['how_to_get']}" for one in facts["missing"]]
+        lines += [f"  {one['name'] or '?':13} {one['why_unusable']}" for one in unusable]
+    for title, is_made in (("Not here, and made for this machine", True), ("Not here", False)):
+        missing = [one for one in facts["missing"] if one["is_made_for_this_machine"] is is_made]
+        if missing:
+            lines += ["", title]
+            lines += [f"  {one['name']:13} {one['how_to_get']}" for one in missing]
     lines += [
         "",
         "This machine",

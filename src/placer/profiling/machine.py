@@ -94,6 +94,32 @@ def _accelerators() -> tuple[str, ...]:
     return tuple(names)
 
 
+_MAKERS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x1022": "AMD", "0x8086": "Intel"}
+"""PCI vendor -> maker."""
+_CPU_MAKERS = {"AuthenticAMD": "AMD", "GenuineIntel": "Intel", "0x51": "Qualcomm", "0x61": "Apple"}
+"""What /proc/cpuinfo calls a maker -> maker."""
+
+
+def hardware() -> tuple[tuple[str, str], ...]:
+    """Return (``cpu``, ``gpu`` or ``npu``; maker) of what the operating system shows, each once.
+
+    A runtime may have no execution provider for it; a maker that is not known is left out.
+    """
+    found = []
+    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("vendor_id", "CPU implementer"):
+            found.append(("cpu", _CPU_MAKERS.get(value.strip(), "")))
+    if platform.system() == "Darwin" and platform.machine() == "arm64":
+        found += [("cpu", "Apple"), ("gpu", "Apple"), ("npu", "Apple")]
+    for kind, pattern in (("gpu", "drm/card*"), ("npu", "accel/accel*")):
+        for place in Path("/sys/class").glob(f"{pattern}/device/vendor"):
+            found.append((kind, _MAKERS.get(_read(place) or "", "")))
+    if any(Path("/proc/driver/nvidia/gpus").glob("*")):
+        found.append(("gpu", "NVIDIA"))
+    return tuple(dict.fromkeys(one for one in found if one[1]))
+
+
 def _machine_id() -> str:
     identity = _read(Path("/etc/machine-id")) or platform.node()
     return hashlib.sha256(f"placer machine {identity}".encode()).hexdigest()[:16]

@@ -5,13 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass
 
-from placer.core.runtime import EXECUTION_PROVIDERS, REMOTE_EXECUTION_PROVIDERS, short_ep_name
-from placer.runtimes.plugins import EpDevice, Plugin, describe_device, probed_plugins, usable_eps
+from placer.core.runtime import (
+    EXECUTION_PROVIDERS,
+    REMOTE_EXECUTION_PROVIDERS,
+    split_ep,
+)
+from placer.runtimes.onnxruntime import available_eps
+from placer.runtimes.plugins import (
+    EpDevice,
+    Plugin,
+    built_in_devices,
+    describe_device,
+    probed_plugins,
+)
 
 HOW_TO_GET = {
     "cuda": "NVIDIA GPU: pip uninstall onnxruntime; pip install onnxruntime-gpu (CUDA and cuDNN)",
     "tensorrt": "NVIDIA GPU: onnxruntime-gpu, and TensorRT's libraries",
-    "openvino": "Intel CPU, GPU, NPU: pip install onnxruntime-ep-openvino",
+    "openvino": "Intel CPU, GPU, NPU: pip install onnxruntime-ep-openvino; any x86-64 CPU: "
+    "onnxruntime-openvino in place of onnxruntime",
     "qnn": "Qualcomm NPU: pip install onnxruntime-qnn",
     "coreml": "Apple: part of onnxruntime for macOS",
     "dml": "Windows GPU: pip install onnxruntime-directml in place of onnxruntime",
@@ -23,6 +35,30 @@ HOW_TO_GET = {
     "vitisai": "AMD NPU: onnxruntime-vitisai, from the Ryzen AI software",
 }
 """What to install for an execution provider that is not here."""
+
+_ANY = ("AMD", "Apple", "Intel", "NVIDIA", "Qualcomm")
+MADE_FOR: dict[str, tuple[tuple[str, str], ...]] = {
+    "cuda": (("gpu", "NVIDIA"),),
+    "tensorrt": (("gpu", "NVIDIA"),),
+    "tensorrt_rtx": (("gpu", "NVIDIA"),),
+    "openvino": (("cpu", "Intel"), ("gpu", "Intel"), ("npu", "Intel"), ("cpu", "AMD")),
+    "qnn": (("cpu", "Qualcomm"),),
+    "coreml": (("cpu", "Apple"),),
+    "dml": (),
+    "migraphx": (("gpu", "AMD"),),
+    "rocm": (("gpu", "AMD"),),
+    "xnnpack": (),
+    "webgpu": tuple(("gpu", maker) for maker in _ANY),
+    "vitisai": (("npu", "AMD"),),
+}
+"""(kind, maker) of the devices that show that an execution provider is worth installing."""
+
+LAST_RUN: dict[str, str] = {
+    "cpu": "in every run of the tests",
+    "openvino:cpu": "in every run of the slow tests, with onnxruntime-openvino 1.24.1",
+}
+"""Execution provider and device -> the last commit at which placer's tests ran on real hardware of
+it. All others are experimental: their code was never run on a device."""
 
 _DISTRIBUTIONS = (
     "onnxruntime",
@@ -57,6 +93,20 @@ class Inventory:
     conflict: str | None
     """Two installed packages that overwrite each other; None: there are none."""
 
+    def device_type_of(self, ep: str) -> str | None:
+        """Return ``GPU`` or the like: the kind that is named, else the first; None: not told."""
+        name, kind = split_ep(ep)
+        if kind is not None:
+            return kind.upper()
+        own = [one for one in self.devices if one.ep == name and not one.is_emulated]
+        return own[0].device_type if own else None
+
+
+def last_run(ep: str, device_type: str | None) -> str | None:
+    """Return when the tests last ran on real hardware of it; None: never, it is experimental."""
+    kind = (device_type or "").lower()
+    return LAST_RUN.get(ep, LAST_RUN.get(f"{ep}:{kind}"))
+
 
 def take_inventory() -> Inventory:
     """Ask the installed ONNX Runtime what it has."""
@@ -64,13 +114,16 @@ def take_inventory() -> Inventory:
 
     providers = onnxruntime.get_available_providers()
     plugins = probed_plugins()
-    built_in = tuple(
-        short_ep_name(name) for name in providers if name not in REMOTE_EXECUTION_PROVIDERS
-    )
-    available = tuple(dict.fromkeys((*usable_eps(), *built_in)))
+    available = available_eps()
+    names = {split_ep(ep)[0] for ep in available}
     devices = (
         *(describe_device(device) for device in onnxruntime.get_ep_devices()),
         *(device for plugin in plugins for device in plugin.devices),
+        *(
+            EpDevice(ep, kind.upper(), vendor="", ep_vendor="")
+            for ep in dict.fromkeys(split_ep(one)[0] for one in available)
+            for kind in built_in_devices(ep)
+        ),
     )
     installed = []
     for name in _DISTRIBUTIONS:
@@ -88,7 +141,7 @@ def take_inventory() -> Inventory:
         missing=tuple(
             (name, HOW_TO_GET[name])
             for name in EXECUTION_PROVIDERS
-            if name not in available and name not in {plugin.ep for plugin in plugins}
+            if name not in names and name not in {plugin.ep for plugin in plugins}
         ),
         distributions=tuple(installed),
         conflict=f"{' and '.join(clashing)} overwrite each other: keep one"

@@ -35,7 +35,7 @@ class EpDevice:
     device_type: str
     """``CPU``, ``GPU`` or ``NPU``."""
     vendor: str
-    """Maker of the device."""
+    """Maker of the device; empty: not told."""
     ep_vendor: str
     """Maker of the execution provider."""
 
@@ -47,7 +47,7 @@ class EpDevice:
     @property
     def label(self) -> str:
         """``GPU by Intel``."""
-        return f"{self.device_type} by {self.vendor}"
+        return f"{self.device_type} by {self.vendor}" if self.vendor else self.device_type
 
     @property
     def is_emulated(self) -> bool:
