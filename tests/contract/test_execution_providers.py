@@ -17,8 +17,9 @@ from placer.core.runtime import (
     parse_ep,
     parse_ep_option,
     short_ep_name,
+    split_ep,
 )
-from placer.runtimes.inventory import HOW_TO_GET
+from placer.runtimes.inventory import HOW_TO_GET, LAST_RUN, MADE_FOR
 from placer.runtimes.onnxruntime import available_eps, open_session
 
 DIGITS = Path(__file__).parent.parent.parent / "examples" / "01_digits"
@@ -98,3 +99,23 @@ def test_a_real_model_runs_on_each_one_that_is_here(ep: str, tmp_path: Path) -> 
     for run in session.runs():
         run()
     assert dict(session.nodes_by_ep())[ep] >= 1
+
+
+def test_the_page_lists_every_one_and_when_it_last_ran_on_a_device() -> None:
+    rows = []
+    for short, full in EXECUTION_PROVIDERS.items():
+        devices = [ep for ep in LAST_RUN if split_ep(ep)[0] == short]
+        told = "; ".join(
+            f"{split_ep(ep)[1] or 'cpu'}: {LAST_RUN[ep]}"
+            + ("" if ep == "cpu" else "; other devices: never, experimental")
+            for ep in devices
+        )
+        rows.append(f"| `{short}` | `{full}` | {told or 'never: experimental'} |")
+    page = Path(__file__).parents[2] / "docs" / "execution-providers.md"
+    table = page.read_text().partition("| Last run on a real device |\n|---|---|---|\n")[2]
+    assert table.splitlines() == rows, "the page needs:\n" + "\n".join(rows)
+
+
+def test_each_that_is_not_here_says_for_what_hardware_it_is() -> None:
+    assert set(MADE_FOR) == set(HOW_TO_GET)
+    assert {split_ep(ep)[0] for ep in LAST_RUN} <= set(EXECUTION_PROVIDERS)
