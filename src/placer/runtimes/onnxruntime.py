@@ -162,9 +162,7 @@ class OnnxRuntimeSession:
         try:
             if full_name in onnxruntime.get_available_providers():
                 if self._name == "openvino":
-                    # threads of its own, as many as cores unless told
-                    threads = str(request.settings.intra_op_threads)
-                    provider_options.setdefault("num_of_threads", threads)
+                    provider_options = _with_threads(provider_options, request)
                     kind = device or next(iter(plugins.devices_of_openvino()), "cpu")
                     self.device = provider_options.setdefault("device_type", kind.upper())
                 providers = [(full_name, provider_options)]
@@ -173,6 +171,8 @@ class OnnxRuntimeSession:
             else:
                 chosen = _plugin_device(self._name, device)
                 self.device = plugins.describe_device(chosen).label
+                if self._name == "openvino" and plugins.describe_device(chosen).kind == "cpu":
+                    provider_options = _with_threads(provider_options, request)
                 options.add_provider_for_devices([chosen], provider_options)
             # enable_fallback=0: without it a provider that fails is replaced by the CPU.
             self._session = onnxruntime.InferenceSession(
@@ -353,6 +353,11 @@ class OnnxRuntimeSession:
         taken = self._session.get_provider_options()
         number = taken.get(EXECUTION_PROVIDERS[self._name], {}).get("device_id", "0")
         return kind, int(number)
+
+
+def _with_threads(options: dict[str, str], request: SessionRequest) -> dict[str, str]:
+    """Tell OpenVINO the threads: it has its own, as many as cores unless told."""
+    return {"num_of_threads": str(request.settings.intra_op_threads), **options}
 
 
 def _plugin_device(ep: str, device: str | None) -> Any:
