@@ -86,11 +86,13 @@ def _placer(site: Path, *arguments: str, limit_s: float = 120) -> subprocess.Com
     )  # fmt: skip
 
 
-def _profile(site: Path, model: Path = DIGITS, *more: str) -> tuple[dict[str, Any], str]:
+def _profile(
+    site: Path, model: Path = DIGITS, *more: str, limit: str = "5s"
+) -> tuple[dict[str, Any], str]:
     """Profile on OpenVINO and on the CPU; return what went wrong with OpenVINO, and the errors."""
     done = _placer(
         site, "profile", str(model), "--ep", "openvino", "--ep", "cpu", "--sla", "1s",
-        "--threads", "1", "--time-limit", "5s", "--format", "json", *more,
+        "--threads", "1", "--time-limit", limit, "--format", "json", *more,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     assert done.returncode == 4, done.stderr
@@ -170,10 +172,8 @@ def test_a_device_that_is_not_there(openvino_site: Path) -> None:
 def test_native_code_that_ends_or_stops_the_process(
     openvino: Install, shim: dict[str, Any], kind: str, words: str
 ) -> None:
-    more = (
-        ("--rate", "20/s", "--time-limit", "8s") if "delay_us" in shim else ()
-    )  # then it still runs at that time
-    failure, _ = _profile(openvino(**shim), DIGITS, *more)
+    more = ("--rate", "20/s") if "delay_us" in shim else ()  # then it still runs at that time
+    failure, _ = _profile(openvino(**shim), DIGITS, *more, limit="8s")
     assert (failure["kind"], words in failure["message"]) == (kind, True), failure
 
 
