@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement, SessionSettings
 from placer.core.runtime import parse_ep
@@ -65,26 +66,23 @@ class MeasuringOptions:
         )
 
 
-def _settings(options: MeasuringOptions) -> SessionSettings | None:
+def _settings(summary: ModelSummary, options: MeasuringOptions) -> SessionSettings | None:
     """Return the session settings that the options fix; None: try the usual ones."""
     if options.threads is None and options.spinning is None:
         return None
     from placer.profiling.machine import usable_cores
 
     count = usable_cores() if options.threads is None else options.threads
-    return SessionSettings(
-        intra_op_threads=count,
-        allow_spinning=count > 1 if options.spinning is None else options.spinning,
-    )
+    return formats.settings_of(summary, count, options.spinning)
 
 
-def start_spares(*, is_wanted: bool) -> Spares:
+def start_spares(model: str, *, is_wanted: bool) -> Spares:
     """Start the measuring processes ahead: they import the runtime while we import and read."""
     from placer.profiling.child import Spares
     from placer.profiling.sampling import PROCESSES
-    from placer.runtimes.onnxruntime import MODULE
 
-    return Spares(MODULE, PROCESSES if is_wanted else 0)
+    module = formats.RUNTIME_MODULES[formats.format_of(model)]
+    return Spares(module, PROCESSES if is_wanted else 0)
 
 
 def measure_here(
@@ -99,18 +97,18 @@ def measure_here(
     """Return one result per execution provider, from the cache where it answers the question."""
     from placer.core.rules.rule import Failure
     from placer.files.evidence import Cache, cache_key, environment_key
-    from placer.onnx_files.inputs import generate_inputs, load_inputs
+    from placer.onnx_files.inputs import load_inputs
     from placer.profiling.machine import describe_machine
     from placer.profiling.sampling import Plan, measure
-    from placer.runtimes import onnxruntime as runtime
 
+    runtime = formats.runtime_of(summary.format)
     inputs = (
-        generate_inputs(summary.path, summary.inputs)
+        formats.generate_inputs(summary)
         if options.inputs is None
         else load_inputs(options.inputs, summary.inputs)
     )
     eps = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps)) or runtime.available_eps()
-    settings = _settings(options)
+    settings = _settings(summary, options)
     machine = describe_machine()
     version = runtime.runtime_version()
     interval_s = 0.0 if workload.rate_hz is None else 1 / workload.rate_hz
@@ -158,6 +156,7 @@ def measure_here(
                 interval_s=interval_s,
                 settings=settings,
                 time_limit_s=options.time_limit_s or DEFAULT_TIME_LIMIT_S,
+                candidates=formats.candidates_of(summary, machine.cores),
             )
             measured = measure(
                 plan,
@@ -233,12 +232,11 @@ def time_of(
     from placer.core.compute import level_of_evidence
     from placer.core.placement import SiteTime
     from placer.profiling.machine import describe_machine
-    from placer.runtimes import onnxruntime as runtime
 
     if not measurement.is_reused:
         return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}")
     is_own = measurement.machine.machine_id == describe_machine().machine_id
-    same_runtime = not is_own or measurement.runtime == runtime.runtime_version()
+    same_runtime = not is_own or formats.is_current(measurement.runtime)
     level, factor_90 = level_of_evidence(
         measurement.measured_at, today, same_machine=True, same_runtime=same_runtime
     )

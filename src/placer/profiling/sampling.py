@@ -72,12 +72,14 @@ class Plan:
     interval_s: float
     """Time between two requests of the workload; 0: back to back."""
     settings: SessionSettings | None
-    """None: screen the usual ones and take the best."""
+    """None: screen the candidates and take the best."""
     time_limit_s: float
     """For each execution provider."""
     processes: int = PROCESSES
     min_runs: int = 0
     """Take at least this many runs even if the question is answered earlier."""
+    candidates: tuple[SessionSettings, ...] = ()
+    """Settings worth a brief trial, the default first; empty: those of ``candidate_settings``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def candidate_settings(cores: int) -> tuple[SessionSettings, ...]:
 def _screen(plan: Plan, ep: str, cores: int, spares: Spares, progress: Progress) -> _Series:
     if plan.settings is not None:
         return _Series(ep, plan.settings)
-    candidates = candidate_settings(cores)
+    candidates = plan.candidates or candidate_settings(cores)
     if len(candidates) == 1:
         return _Series(ep, candidates[0])
     start_ns = time.perf_counter_ns()

@@ -167,6 +167,10 @@ class OnnxRuntimeSession:
             name: np.stack([given[place] for given in found]) for place, name in enumerate(names)
         }
 
+    def prepare(self, index: int) -> None:
+        """Do nothing: every sample has inputs of its own."""
+        del index
+
     def runs(self) -> tuple[Callable[[], object], ...]:
         """Return one callable per input sample.
 
