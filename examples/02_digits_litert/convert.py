@@ -1,15 +1,19 @@
 """Convert ../01_digits/digits.onnx to digits.tflite and digits-int8.tflite.
 
-Needs TensorFlow, onnx and scikit-learn: pip install tensorflow-cpu==2.21.0 onnx scikit-learn
-Takes half a minute. Every weight comes from the ONNX file, so that both are the same network;
+Needs: pip install tensorflow-cpu==2.21.0 ai-edge-litert==2.3.0 onnx scikit-learn
+Takes half a minute on one CPU core. Every weight comes from the ONNX file, so that both are the same network;
 only the layout differs: images are (rows, columns, channel) here, as TensorFlow has them.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import evaluate
 import numpy as np
 import onnx
 import tensorflow as tf
@@ -31,9 +35,8 @@ def to_function(model: onnx.ModelProto) -> Callable[[tf.Tensor], dict[str, tf.Te
         for node in model.graph.node:
             first, *rest = node.input
             values[node.output[0]] = apply(
-                node, values[first], [weights[name] if name in weights else values[name]
-                                      for name in rest]
-            )  # fmt: skip
+                node, values[first], [weights.get(name, values.get(name)) for name in rest]
+            )
         return {"probabilities": values["probabilities"]}
 
     return network
@@ -72,7 +75,7 @@ def calibration_images(held_out: np.ndarray) -> Iterator[list[np.ndarray]]:
 
 
 def main() -> None:
-    """Write both models, and the held-out images in their layout."""
+    """Write both models, the held-out images in their layout, and how many are recognised."""
     images = np.load(SOURCE / "samples.npz")["image"]  # (n, 1, 8, 8)
     module = tf.Module()
     module.network = to_function(onnx.load(SOURCE / "digits.onnx"))
@@ -87,9 +90,17 @@ def main() -> None:
     converter.representative_dataset = lambda: calibration_images(images)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     (HERE / "digits-int8.tflite").write_bytes(converter.convert())
-    tf.io.gfile.rmtree(str(saved))
+    shutil.rmtree(saved)
     np.savez_compressed(HERE / "samples.npz", image=np.moveaxis(images, 1, -1))
-    (HERE / "labels.npy").write_bytes((SOURCE / "labels.npy").read_bytes())
+    shutil.copyfile(SOURCE / "labels.npy", HERE / "labels.npy")
+    metrics = {
+        "held_out_images": len(images),
+        "held_out_correct": {name: evaluate.count_correct(name) for name in evaluate.MODELS},
+        "calibration_images": CALIBRATION_IMAGES,
+        "tensorflow": tf.__version__,
+        "litert": importlib.metadata.version("ai-edge-litert"),
+    }
+    (HERE / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
 
 if __name__ == "__main__":

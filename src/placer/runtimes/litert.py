@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from placer.core.graph import UNKNOWN_DIMENSION
 from placer.core.measurement import SessionSettings
 from placer.core.runtime import SessionRequest, UnavailableError, UnsupportedModelError
 
@@ -18,6 +21,8 @@ DISTRIBUTION = "ai-edge-litert"
 HOW_TO_GET = "pip install 'placer[litert]'"
 EPS = ("xnnpack", "cpu")
 """``xnnpack``: the delegate that LiteRT applies to a CPU by default; ``cpu``: its own kernels."""
+PROBE_LIMIT_S = 60.0
+"""Longest time for the package to load, on a slow disk."""
 _DELEGATE = "DELEGATE"
 """What LiteRT calls the node that stands for those a delegate took."""
 
@@ -49,6 +54,28 @@ def why_unavailable(ep: str) -> str | None:
         return f"LiteRT has no execution provider '{ep}'; it has {' and '.join(EPS)}"
     if importlib.util.find_spec("ai_edge_litert") is None:
         return f"{DISTRIBUTION} is not installed: {HOW_TO_GET}"
+    return None
+
+
+def why_unloadable() -> str | None:
+    """Load LiteRT in a process of its own and say why it does not; None: it does."""
+    why = why_unavailable("cpu")
+    if why is not None:
+        return why
+    try:
+        subprocess.run(
+            [sys.executable, "-P", "-c", f"import {MODULE} as runtime; runtime.load()"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_LIMIT_S,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{DISTRIBUTION} did not load within {PROBE_LIMIT_S:g} s"
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.strip().splitlines() or [f"exit status {error.returncode}"]
+        return f"{DISTRIBUTION} is installed, but does not load: {lines[-1][:300]}"
     return None
 
 
@@ -245,13 +272,14 @@ def tensor_shapes(request: Mapping[str, Any]) -> dict[str, Any]:
         _allocated(interpreter, [tuple(shape) for shape in request["shapes"]])
     except (ValueError, RuntimeError) as error:
         raise UnsupportedModelError(_reason(error)) from error
-    count = interpreter._interpreter.NumTensors(0)
-    return {
-        "shapes": [
-            [int(size) for size in interpreter._interpreter.TensorSize(index, 0)]
-            for index in range(count)
-        ]
-    }
+    shapes = []
+    for index in range(interpreter._interpreter.NumTensors(0)):
+        try:
+            sizes = interpreter._interpreter.TensorSize(index, 0)
+        except (ValueError, RuntimeError):  # memory of a kernel has no shape before it runs
+            sizes = (UNKNOWN_DIMENSION,)
+        shapes.append([int(size) for size in sizes])
+    return {"shapes": shapes}
 
 
 def _reason(error: Exception) -> str:

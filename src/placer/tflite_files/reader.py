@@ -228,6 +228,8 @@ def _resized(
     if not is_open:
         return graph.with_tensors(tensors)
     told = resize(input_shapes) if resize is not None else None
+    if told is not None and len(told) < len(tensors):
+        told = None
     known = {index for index, tensor in enumerate(tensors) if tensor.is_constant}
     known.update(graph.inputs)
     for node in graph.nodes:
