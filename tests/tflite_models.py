@@ -150,3 +150,54 @@ def lookup(path: str, *, rows: int = 5) -> str:
     model.tensor("y", (1, 4, 3))
     model.op(Op("GATHER", ("table", "ids"), ("y",), schema.GatherOptionsT()))
     return model.save(path, ["ids"], ["y"])
+
+
+def endless(path: str) -> str:
+    """Write a loop whose condition always holds: it never gives ``y``."""
+    model = schema.ModelT()
+    model.version = 3
+    always = schema.BufferT()
+    always.data = np.array([1], np.uint8)
+    model.buffers = [schema.BufferT(), always]
+    codes = []
+    for kind in (schema.BuiltinOperator.WHILE, schema.BuiltinOperator.ADD):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = kind
+        code.version = 1
+        codes.append(code)
+    model.operatorCodes = codes
+    loop = schema.WhileOptionsT()
+    loop.condSubgraphIndex, loop.bodySubgraphIndex = 1, 2
+    model.subgraphs = [
+        _subgraph([("x", "float32", 0), ("y", "float32", 0)], [0], [1], (0, loop)),
+        _subgraph([("x", "float32", 0), ("go", "bool", 1)], [0], [1], None),
+        _subgraph([("x", "float32", 0), ("y", "float32", 0)], [0], [1], (1, schema.AddOptionsT())),
+    ]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    Path(path).write_bytes(bytes(builder.Output()))
+    return path
+
+
+def _subgraph(
+    tensors: Sequence[tuple[str, str, int]],
+    inputs: list[int],
+    outputs: list[int],
+    node: tuple[int, Any] | None,
+) -> Any:
+    """Return a subgraph of at most one node, from its inputs (twice for ADD) to its outputs."""
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators = [], []
+    for name, dtype, buffer in tensors:
+        tensor = schema.TensorT()
+        tensor.name, tensor.type, tensor.shape, tensor.buffer = name, _TYPES[dtype], [1], buffer
+        graph.tensors.append(tensor)
+    graph.inputs, graph.outputs = inputs, outputs
+    if node is not None:
+        operator = schema.OperatorT()
+        operator.opcodeIndex, operator.builtinOptions = node
+        name = type(node[1]).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+        operator.inputs, operator.outputs = inputs * (2 if name == "AddOptions" else 1), outputs
+        graph.operators.append(operator)
+    return graph

@@ -1,8 +1,8 @@
 """Convert ../01_digits/digits.onnx to digits.tflite and digits-int8.tflite.
 
 Needs: pip install tensorflow-cpu==2.21.0 ai-edge-litert==2.3.0 onnx scikit-learn
-Takes half a minute on one CPU core. Every weight comes from the ONNX file, so that both are the same network;
-only the layout differs: images are (rows, columns, channel) here, as TensorFlow has them.
+Takes half a minute on one CPU core. Every weight comes from the ONNX file, so that both are the
+same network; only the layout differs: images are (rows, columns, channel), as TensorFlow has them.
 """
 
 from __future__ import annotations

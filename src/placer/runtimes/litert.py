@@ -28,10 +28,19 @@ _DELEGATE = "DELEGATE"
 
 
 def load() -> None:
-    """Import the runtime, so that its own cost counts neither as session nor as model."""
-    import numpy as np
-    from ai_edge_litert import interpreter
+    """Import the runtime, so that its own cost counts neither as session nor as model.
 
+    Raises
+    ------
+    UnavailableError
+        LiteRT is not installed, or its libraries do not load.
+    """
+    import numpy as np
+
+    try:
+        from ai_edge_litert import interpreter
+    except Exception as error:  # native libraries fail in many ways
+        raise UnavailableError(f"{DISTRIBUTION} does not load: {_reason(error)}") from error
     del np, interpreter
 
 
@@ -75,7 +84,8 @@ def why_unloadable() -> str | None:
         return f"{DISTRIBUTION} did not load within {PROBE_LIMIT_S:g} s"
     except subprocess.CalledProcessError as error:
         lines = error.stderr.strip().splitlines() or [f"exit status {error.returncode}"]
-        return f"{DISTRIBUTION} is installed, but does not load: {lines[-1][:300]}"
+        reason = lines[-1].rpartition("does not load: ")[2][:300]
+        return f"{DISTRIBUTION} is installed, but does not load: {reason}"
     return None
 
 
@@ -96,15 +106,13 @@ class LiteRtSession:
     """A session whose runs can be timed; see ``placer.core.runtime.RuntimeSession``."""
 
     def __init__(self, request: SessionRequest) -> None:
-        import numpy as np
-
-        try:
-            from ai_edge_litert.interpreter import Interpreter, OpResolverType
-        except Exception as error:  # native libraries fail in many ways
-            raise UnavailableError(f"{DISTRIBUTION} does not load: {_reason(error)}") from error
         why = why_unavailable(request.ep)
         if why is not None:
             raise UnavailableError(why)
+        load()
+        import numpy as np
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
         self.runtime = runtime_version()
         self._ep = request.ep
         with np.load(request.inputs_path, allow_pickle=False) as archive:
