@@ -49,7 +49,7 @@ samples_s = st.integers(1, 10**12).map(lambda time_ns: time_ns / 1e9)
 session_settings = st.builds(
     SessionSettings,
     intra_op_threads=st.integers(0, 256),
-    allow_spinning=st.booleans(),
+    allow_spinning=st.none() | st.booleans(),
     graph_optimization=words,
     provider_options=st.dictionaries(names, lines, max_size=3).map(
         lambda options: tuple(sorted(options.items()))

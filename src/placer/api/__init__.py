@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.api.measuring import (
     MeasuringOptions,
     Say,
@@ -58,7 +59,7 @@ def profile(
     Parameters
     ----------
     model
-        Path of an ONNX file.
+        Path of an ONNX or TensorFlow Lite file.
     workload
         Its targets decide when enough runs were taken, its rate how long to idle between them.
     progress, warn
@@ -71,10 +72,9 @@ def profile(
     """
     options = options or MeasuringOptions()
     workload = workload or Workload()
-    with start_spares(is_wanted=True) as spares:
-        from placer.onnx_files.reader import read_model
-
-        summary = read_model(model, shapes=dict(options.shapes or {}))
+    with start_spares(model, is_wanted=True) as spares:
+        summary = formats.read_model(model, shapes=dict(options.shapes or {}))
+        formats.check_options(summary, options)
         today = as_of or _today()
         results = measure_here(summary, workload, options, today, spares, progress, warn)
     measured = tuple(result for result in results.values() if isinstance(result, Measurement))
@@ -109,7 +109,7 @@ def recommend(
     Parameters
     ----------
     model
-        Path of an ONNX file; None: that of the workload file.
+        Path of an ONNX or TensorFlow Lite file; None: that of the workload file.
     workload
         What is asked. What a workload file says of sites and measuring holds where the other
         parameters leave it open.
@@ -147,7 +147,8 @@ def recommend(
         )
     workload = workload or Workload()
     today = as_of or _today()
-    with start_spares(is_wanted=measure and device is None and not evidence) as spares:
+    is_wanted = measure and device is None and not evidence
+    with start_spares(model, is_wanted=is_wanted) as spares:
         from placer.api.assumptions import (
             ELECTRICITY_SOURCE,
             ELECTRICITY_USD_PER_KWH,
@@ -166,9 +167,9 @@ def recommend(
         from placer.core import advise
         from placer.core.placement import Environment
         from placer.files import catalogue
-        from placer.onnx_files.reader import read_model
 
-        summary = read_model(model, shapes=dict(options.shapes or {}))
+        summary = formats.read_model(model, shapes=dict(options.shapes or {}))
+        formats.check_options(summary, options)
         others = load_variants(
             variants, summary, options, measure=measure, progress=progress, warn=warn
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement, SessionSettings
@@ -74,18 +75,14 @@ class MeasuringOptions:
         )
 
 
-def _settings(options: MeasuringOptions) -> SessionSettings | None:
+def _settings(summary: ModelSummary, options: MeasuringOptions) -> SessionSettings | None:
     """Return the session settings that the options fix; None: try the usual ones."""
     if options.search_s > 0 or (options.threads is None and options.spinning is None):
         return None
     from placer.profiling.machine import usable_cores
 
     count = usable_cores() if options.threads is None else options.threads
-    return SessionSettings(
-        intra_op_threads=count,
-        allow_spinning=count > 1 if options.spinning is None else options.spinning,
-        io=options.io,
-    )
+    return formats.settings_of(summary, count, options)
 
 
 def _provider_options(
@@ -108,13 +105,13 @@ def _provider_options(
     return {ep: options_of(ep, parsed) for ep in eps}
 
 
-def start_spares(*, is_wanted: bool) -> Spares:
+def start_spares(model: str, *, is_wanted: bool) -> Spares:
     """Start the measuring processes ahead: they import the runtime while we import and read."""
     from placer.profiling.child import Spares
     from placer.profiling.plan import PROCESSES
-    from placer.runtimes.onnxruntime import MODULE
 
-    return Spares(MODULE, PROCESSES if is_wanted else 0)
+    module = formats.RUNTIME_MODULES[formats.format_of(model)]
+    return Spares(module, PROCESSES if is_wanted else 0)
 
 
 def measure_here(
@@ -129,20 +126,20 @@ def measure_here(
     """Return one result per execution provider, from the cache where it answers the question."""
     from placer.core.rules.rule import Failure
     from placer.files.evidence import Cache, cache_key, environment_key
-    from placer.onnx_files.inputs import generate_inputs, load_inputs
+    from placer.onnx_files.inputs import load_inputs
     from placer.profiling.machine import describe_machine
     from placer.profiling.plan import Plan
     from placer.profiling.sampling import measure
-    from placer.runtimes import onnxruntime as runtime
 
+    runtime = formats.runtime_of(summary.format)
     inputs = (
-        generate_inputs(summary.path, summary.inputs)
+        formats.generate_inputs(summary)
         if options.inputs is None
         else load_inputs(options.inputs, summary.inputs)
     )
     eps = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps)) or runtime.available_eps()
     provider_options = _provider_options(options, eps)
-    settings = _settings(options)
+    settings = _settings(summary, options)
     machine = describe_machine()
     version = runtime.runtime_version()
     interval_s = 0.0 if workload.rate_hz is None else 1 / workload.rate_hz
@@ -198,13 +195,12 @@ def measure_here(
                 interval_s=interval_s,
                 settings=settings,
                 time_limit_s=options.time_limit_s or DEFAULT_TIME_LIMIT_S,
+                candidates=formats.candidates_of(summary, machine.cores, options),
                 provider_options=provider_options,
                 io=options.io,
                 search_s=options.search_s,
-                threads=options.threads,
-                spinning=options.spinning,
                 hints={ep: runtime.precision_hints(ep) for ep in missing}
-                if workload.min_agreement_ratio is not None
+                if options.search_s > 0 and workload.min_agreement_ratio is not None
                 else {},
             )
             measured = measure(
@@ -293,14 +289,13 @@ def time_of(
     from placer.core.placement import SiteTime
     from placer.core.settings import settings_gain
     from placer.profiling.machine import describe_machine
-    from placer.runtimes import onnxruntime as runtime
 
     gain = settings_gain(measurement)
     tried = f"; {gain}" if gain and measurement.settings != measurement.screened[0].settings else ""
     if not measurement.is_reused:
         return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}{tried}")
     is_own = measurement.machine.machine_id == describe_machine().machine_id
-    same_runtime = not is_own or measurement.runtime == runtime.runtime_version()
+    same_runtime = not is_own or formats.is_current(measurement.runtime)
     level, factor_90 = level_of_evidence(
         measurement.measured_at, today, same_machine=True, same_runtime=same_runtime
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.api.measuring import (
     DEFAULT_TIME_LIMIT_S,
     MeasuringOptions,
@@ -175,7 +176,8 @@ def edge_sites(
                     else EdgeSite(ep, _unknown_time(), result)
                 )
     elif not sites:
-        eps = wanted or device.execution_providers[:1] or ("cpu",)
+        usual = device.execution_providers if summary.format == formats.ONNX else ("xnnpack",)
+        eps = wanted or usual[:1] or ("cpu",)
         sites = {ep: _modelled_site(device, summary, ep, options, measure, progress) for ep in eps}
     return tuple(replace(site, variant=variant) for site in sites.values())
 
@@ -198,7 +200,7 @@ def _modelled_site(
     from placer.core.placement import EdgeSite
 
     coverage = None
-    if measure and ep == "qnn" and device.soc is not None:
+    if measure and ep == "qnn" and device.soc is not None and summary.format == formats.ONNX:
         from placer.api.coverage import cover
 
         limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
@@ -218,6 +220,12 @@ def _modelled_time(
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
+    figures = site.roofline
+    if summary.format != formats.ONNX and figures is not None:
+        return SiteTime(
+            source=f"the compute rate of {site.name} is known for {figures.runtime}, which says "
+            "nothing about LiteRT"
+        )
     estimate = estimate_compute(
         site, summary, dtype=_arithmetic_type(summary), ep=ep, coverage=coverage
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from placer.api.formats import read_model, runtime_of
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
 from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary, TensorSpec
@@ -34,13 +35,17 @@ def load_variants(
     """
     if not paths:
         return ()
-    from placer.onnx_files.reader import read_model
-
     variants: list[Variant] = []
     known = {_digests(model): model.path}
     stems = [Path(path).stem for path in paths]
     for path in paths:
         summary = read_model(path, shapes=dict(options.shapes or {}))
+        if summary.format != model.format:
+            raise UsageError(
+                f"the variant {path} is a {summary.format} file, {model.path} is "
+                f"{model.format}: their inputs are laid out in different ways",
+                hint=f"give a variant in the format of the model, or ask about {path} by itself",
+            )
         digests = _digests(summary)
         if digests in known:
             raise UsageError(
@@ -86,7 +91,6 @@ def _compared(
     from placer.onnx_files.inputs import load_inputs
     from placer.profiling.child import ChildError
     from placer.profiling.outputs import read_outputs
-    from placer.runtimes import onnxruntime as runtime
 
     assert options.inputs is not None
     inputs = load_inputs(options.inputs, model.inputs, most=None)
@@ -98,7 +102,7 @@ def _compared(
         def outputs(summary: ModelSummary) -> Mapping[str, Any]:
             progress(f"answers of {summary.path} on the CPU (at most {limit_s:.0f} s)")
             return read_outputs(
-                runtime.MODULE,
+                runtime_of(summary.format).MODULE,
                 str(Path(summary.path).resolve()),
                 "cpu",
                 path,

@@ -47,6 +47,7 @@ def _examine() -> dict[str, Any]:
     from placer.core.runtime import split_ep
     from placer.profiling.machine import cpu_quota_cores, describe_machine, hardware
     from placer.profiling.quietness import probe_quietness
+    from placer.runtimes import litert
 
     try:
         from placer.runtimes.inventory import MADE_FOR, last_run, take_inventory
@@ -59,6 +60,7 @@ def _examine() -> dict[str, Any]:
         ) from error
     machine = describe_machine()
     devices_here = hardware()
+    litert_problem = litert.why_unloadable()
     quiet = probe_quietness()
     return {
         "schema": "placer/doctor/v1",
@@ -84,6 +86,11 @@ def _examine() -> dict[str, Any]:
             }
             for name in inventory.available
         ],
+        "litert": {
+            "version": litert.installed_version(),
+            "execution_providers": [] if litert_problem else list(litert.EPS),
+            "problem": litert_problem,
+        },
         "remote_execution_providers": list(inventory.remote),
         "plugins": [
             {
@@ -154,6 +161,13 @@ def _to_text(facts: dict[str, Any]) -> str:
     lines += [
         f"  {name}: calls a remote service, never the edge"
         for name in facts["remote_execution_providers"]
+    ]
+    found = facts["litert"]
+    name = f"LiteRT {found['version']}, for .tflite files"
+    lines += [
+        "",
+        name if found["version"] else "LiteRT, for .tflite files",
+        f"  {found['problem'] or ', '.join(found['execution_providers'])}",
     ]
     unusable = [one for one in facts["plugins"] if one["why_unusable"] is not None]
     if unusable:

@@ -17,7 +17,7 @@ FORMATS = ("text", "json")
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX or TensorFlow Lite model.")],
     sla: Annotated[
         list[str] | None,
         typer.Option(
@@ -122,13 +122,13 @@ def command(
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
     from placer import __version__, api
+    from placer.api import formats
     from placer.core.coverage import SOCS
     from placer.core.runtime import parse_ep
     from placer.files.evidence import to_statement
     from placer.files.writing import write_atomically
     from placer.onnx_files.reader import parse_shape_option
     from placer.reports import profile as report
-    from placer.runtimes.onnxruntime import available_eps
 
     named = tuple(dict.fromkeys(parse_ep(name) for name in ep or ()))
     if coverage_only or soc is not None:
@@ -160,7 +160,8 @@ def command(
     )
     is_directory = save is not None and (save.endswith("/") or Path(save).is_dir())
     if save is not None:
-        _check_place(save, is_directory, named or available_eps())
+        here = formats.runtime_of(formats.format_of(model)).available_eps
+        _check_place(save, is_directory, named or here())
     with screen.Progress() as progress:
         found = api.profile(
             model,

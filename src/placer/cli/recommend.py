@@ -25,7 +25,9 @@ _OUTPUT = "Output"
 def command(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="ONNX model; a workload file can name it."),
+        typer.Argument(
+            metavar="MODEL", help="ONNX or TensorFlow Lite model; a workload file can name it."
+        ),
     ] = None,
     workload: Annotated[
         str | None,

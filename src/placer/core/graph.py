@@ -41,7 +41,7 @@ class OperatorWork:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """What reading an ONNX file yields, without running it."""
+    """What reading a model file yields, without running it."""
 
     path: str
     """As typed."""
@@ -50,12 +50,17 @@ class ModelSummary:
     """File and external data."""
     subjects: tuple[tuple[str, str], ...]
     """(file name, sha256) of the model, then of each external data file."""
-    opset: int
+    opset: int | None
+    """Of ONNX's default domain; None: the format has none."""
     parameters: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     operators: tuple[OperatorWork, ...]
     """Sorted by op_type. Constant subgraphs are not counted: the runtime folds them."""
+    format: str = "onnx"
+    """``onnx`` or ``tflite``."""
+    integer_ranges: tuple[tuple[str, int, int], ...] = ()
+    """(input, lowest value, highest + 1) of integer inputs where the file tells them."""
 
     @property
     def flops(self) -> int | None:

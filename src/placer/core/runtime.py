@@ -200,6 +200,10 @@ class RuntimeSession(Protocol):
         """
         ...
 
+    def prepare(self, index: int) -> None:
+        """Put an input sample into its place, before the run that is timed."""
+        ...
+
     def runs(self) -> tuple[Callable[[], object], ...]:
         """Return one callable per input sample; each runs the model once and waits for it."""
         ...

@@ -326,7 +326,7 @@ class _DeviceSpec(_Spec):
 
 class _SettingsSpec(_Spec):
     intra_op_threads: _Count
-    allow_spinning: bool
+    allow_spinning: bool | None
     graph_optimization: _Word
     provider_options: Annotated[dict[str, str], BeforeValidator(_mapping)]
     io: Literal["host", "device"] = "host"

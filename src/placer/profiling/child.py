@@ -54,6 +54,7 @@ _DOING = {
     "open": "creating the session",
     "warm_up": "warming up",
     "cover": "compiling",
+    "tensor_shapes": "reading the model",
 }
 
 

@@ -281,6 +281,10 @@ class OnnxRuntimeSession:
             )
         self._is_replayed = taken.get("enable_cuda_graph") == "1"
 
+    def prepare(self, index: int) -> None:
+        """Do nothing: every sample has inputs of its own."""
+        del index
+
     def runs(self) -> tuple[Callable[[], object], ...]:
         """Return one callable per input sample.
 
