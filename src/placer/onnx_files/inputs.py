@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -41,8 +41,11 @@ class Inputs:
 
     def save(self, path: str) -> None:
         """Write the arrays for a measuring process."""
-        arrays: dict[str, Any] = dict(self.samples)
-        np.savez(path, **arrays)
+        # not by np.savez: an input may be called like one of its own arguments
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, array in self.samples.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def generate_inputs(

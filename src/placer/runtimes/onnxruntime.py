@@ -56,10 +56,19 @@ _BIT_PATTERN_TYPES = {"bfloat16": "BFLOAT16"}
 
 
 def load() -> None:
-    """Import the runtime, so that its own cost counts neither as session nor as model."""
-    import numpy as np
-    import onnxruntime
+    """Import the runtime, so that its own cost counts neither as session nor as model.
 
+    Raises
+    ------
+    UnavailableError
+        It is not installed, or its libraries do not load.
+    """
+    import numpy as np
+
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UnavailableError(f"onnxruntime does not load: {_reason(str(error))}") from error
     onnxruntime.disable_telemetry_events()
     del np
 
