@@ -291,7 +291,11 @@ def time_of(
     from placer.profiling.machine import describe_machine
 
     gain = settings_gain(measurement)
-    tried = f"; {gain}" if gain and measurement.settings != measurement.screened[0].settings else ""
+    is_told = gain and (
+        measurement.settings != measurement.screened[0].settings
+        or measurement.screened[0].rounds > 1
+    )
+    tried = f"; {gain}" if is_told else ""
     if not measurement.is_reused:
         return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}{tried}")
     is_own = measurement.machine.machine_id == describe_machine().machine_id
