@@ -18,6 +18,7 @@ from placer.api.measuring import (
     start_spares,
     time_of,
 )
+from placer.api.variant_plan import VariantOptions
 from placer.core.errors import UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
@@ -96,6 +97,7 @@ def recommend(
     network: str | None = None,
     clouds: Sequence[str] = (),
     variants: Sequence[str] = (),
+    making: VariantOptions | None = None,
     evidence: Sequence[str] = (),
     measure: bool = True,
     options: MeasuringOptions | None = None,
@@ -118,6 +120,8 @@ def recommend(
         cheapest CPU and the cheapest GPU offer.
     variants
         Other files of the model, quantised or smaller: each is a candidate of its own.
+    making
+        Variants to make of the model, which are candidates as well, and the labels of the samples.
     evidence
         Evidence files or directories, each optionally as ``SITE=PATH``.
     measure
@@ -132,9 +136,10 @@ def recommend(
     MeasuringError
         An execution provider named in the options cannot be used, and no other was measured.
     """
-    options = options or MeasuringOptions()
+    options, making = options or MeasuringOptions(), making or VariantOptions()
     if workload is not None and not isinstance(workload, Workload):
         file = workload
+        making = making.over(file)
         workload = file.workload
         options = options.over(file)
         model = model or file.model
@@ -162,16 +167,20 @@ def recommend(
             load_offers,
             load_path,
         )
-        from placer.api.variants import load_variants
+        from placer.api.variants import gather_variants
         from placer.core import advise
         from placer.core.placement import Environment
         from placer.files import catalogue
         from placer.onnx_files.reader import read_model
 
         summary = read_model(model, shapes=dict(options.shapes or {}))
-        others = load_variants(
-            variants, summary, options, measure=measure, progress=progress, warn=warn
+        gathered = gather_variants(
+            *(variants, summary, options, making, _read(model, options, making)),
+            measure=measure,
+            progress=progress,
+            warn=warn,
         )
+        others = gathered.variants
         site_device = device_here() if device is None else catalogue.load_device(device)
         path, fastest, possible = load_path(network)
         catalogue.check_regions(workload.regions)
@@ -214,10 +223,21 @@ def recommend(
                 network is None,
                 why_offers,
             ),
-            findings=(*findings, *measured_here(records, site_device, summary.path)),
+            findings=(
+                *gathered.findings,
+                *findings,
+                *measured_here(records, site_device, summary.path),
+            ),
             question=question,
+            accuracy=gathered.accuracy,
         )
         return advise.recommend(summary, workload, environment)
+
+
+def _read(model: str, options: MeasuringOptions, making: VariantOptions) -> tuple[str, ...]:
+    """Return the files of the question, none of which a variant may be written over."""
+    paths = (model, options.inputs, making.calibration, making.labels)
+    return tuple(path for path in paths if path is not None)
 
 
 def _today() -> datetime.date:
@@ -275,6 +295,7 @@ def this_machine() -> Machine:
 __all__ = [
     "MeasuringOptions",
     "Profile",
+    "VariantOptions",
     "load_workload",
     "measuring_failure",
     "profile",

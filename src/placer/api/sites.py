@@ -19,6 +19,7 @@ from placer.core.environment import Basis, ChipClass, CloudOffer, Device, Networ
 from placer.core.errors import MeasuringError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
+from placer.core.precision import is_quantised
 from placer.core.runtime import parse_ep
 from placer.core.variant import Variant
 from placer.core.workload import Workload
@@ -176,7 +177,10 @@ def edge_sites(
                 )
     elif not sites:
         eps = wanted or device.execution_providers[:1] or ("cpu",)
-        sites = {ep: _modelled_site(device, summary, ep, options, measure, progress) for ep in eps}
+        sites = {
+            ep: _modelled_site(device, summary, ep, options, measure, progress, variant)
+            for ep in eps
+        }
     return tuple(replace(site, variant=variant) for site in sites.values())
 
 
@@ -193,6 +197,7 @@ def _modelled_site(
     options: MeasuringOptions,
     measure: bool,
     progress: Say,
+    variant: Variant | None,
 ) -> EdgeSite:
     """Return a device that is not here; for its NPU, ask the compiler which nodes it runs."""
     from placer.core.placement import EdgeSite
@@ -209,27 +214,32 @@ def _modelled_site(
             return EdgeSite(ep, _unknown_time(), found)
         else:
             progress(f"qnn: {found.message}")
-    return EdgeSite(ep, _modelled_time(device, summary, ep, coverage), coverage=coverage)
+    return EdgeSite(ep, _modelled_time(device, summary, ep, variant, coverage), coverage=coverage)
 
 
 def _modelled_time(
-    site: Device | CloudOffer, summary: ModelSummary, ep: str, coverage: Coverage | None = None
+    site: Device | CloudOffer,
+    summary: ModelSummary,
+    ep: str,
+    variant: Variant | None,
+    coverage: Coverage | None = None,
 ) -> SiteTime:
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
     estimate = estimate_compute(
-        site, summary, dtype=_arithmetic_type(summary), ep=ep, coverage=coverage
+        site, summary, dtype=_arithmetic_type(summary, variant), ep=ep, coverage=coverage
     )
     if isinstance(estimate, ComputeEstimate):
         return SiteTime(estimate=estimate)
     return SiteTime(source=estimate.reason)
 
 
-def _arithmetic_type(summary: ModelSummary) -> str:
-    operators = {work.op_type.rpartition("::")[2] for work in summary.operators}
-    if operators & {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}:
+def _arithmetic_type(summary: ModelSummary, variant: Variant | None) -> str:
+    if any(is_quantised(work.op_type) for work in summary.operators):
         return "int8"
+    if variant is not None and variant.made is not None and variant.made.precision == "fp16":
+        return "float16"
     dtypes = {tensor.dtype for tensor in (*summary.inputs, *summary.outputs)}
     return "float16" if "float16" in dtypes and "float32" not in dtypes else "float32"
 
@@ -259,7 +269,7 @@ def cloud_site(
         ),
         None,
     )
-    return CloudSite(offer, _modelled_time(offer, summary, offer.ep), refusal, variant)
+    return CloudSite(offer, _modelled_time(offer, summary, offer.ep, variant), refusal, variant)
 
 
 def check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> None:

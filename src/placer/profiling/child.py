@@ -53,6 +53,7 @@ _DOING = {
     "open": "creating the session",
     "warm_up": "warming up",
     "cover": "compiling",
+    "make": "making the variant",
 }
 
 
