@@ -67,7 +67,7 @@ def make_variants(
         for recipe in [_recipe(precision, method, plan, summary)]
     ]
     for _, _, _, path in placed:
-        _check_place(path, read)
+        _check_place(path, read, is_cache=asked.directory is None)
     files, findings = [], []
     for precision, method, recipe, path in placed:
         known = quantization.recipe_of(path)
@@ -125,7 +125,7 @@ def _place(
     return str(folder / name)
 
 
-def _check_place(path: str, read: Sequence[str]) -> None:
+def _check_place(path: str, read: Sequence[str], *, is_cache: bool) -> None:
     """Make the folder; raise UsageError where the file must not or cannot be written."""
     from placer.files.writing import check_writable
     from placer.runtimes.quantization import recipe_of
@@ -143,7 +143,7 @@ def _check_place(path: str, read: Sequence[str]) -> None:
             f"cannot make the directory '{folder}': {(error.strerror or str(error)).lower()}",
             hint="name another with --variants-to",
         ) from error
-    if Path(path).exists() and recipe_of(path) is None:
+    if not is_cache and Path(path).exists() and recipe_of(path) is None:
         raise UsageError(
             f"{path} is there and was not made by placer",
             hint="move it away, or name another directory with --variants-to",

@@ -28,6 +28,8 @@ PER_CHANNEL_OPSET = 13
 """The first in which QuantizeLinear takes a scale per channel."""
 DYNAMIC_OPSET = 11
 """The first that has DynamicQuantizeLinear."""
+_WEIGHTS_ALONE_IR = 4
+"""The first IR version in which a weight need not be an input."""
 _VNNI_FLAGS = frozenset({"avx512_vnni", "avx_vnni", "avxvnni"})
 _ARM = frozenset({"arm64", "aarch64"})
 
@@ -131,6 +133,7 @@ def make(request: Mapping[str, Any]) -> dict[str, Any]:
             how = f"{method.value}, {_per_channel(method)}, {integer_types()}"
             if opset < least:
                 how += f", opset {opset} converted to {least} with the same outputs to the bit"
+        _sort(made.graph)
         counts = Counter(node.op_type for node in _nodes(made.graph))
         n_quantised = sum(n for op_type, n in counts.items() if is_quantised(op_type))
         if method is not Method.CONVERTED and not n_quantised:
@@ -144,12 +147,24 @@ def make(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(path: str) -> Any:
-    """Return the model with its external data loaded and its local functions put in place."""
+    """Return the model with its external data loaded and its local functions put in place.
+
+    Weights that are inputs with a default, as before IR version 4, become weights alone: the tools
+    would take them for data.
+    """
     import onnx
     import onnx.inliner
 
     model = onnx.load(path)
-    return onnx.inliner.inline_local_functions(model) if model.functions else model
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    defaults = {tensor.name for tensor in model.graph.initializer}
+    inputs = [one for one in model.graph.input if one.name not in defaults]
+    if len(inputs) < len(model.graph.input):
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
+        model.ir_version = max(model.ir_version, _WEIGHTS_ALONE_IR)
+    return model
 
 
 def _per_channel(method: Method) -> str:
@@ -306,12 +321,15 @@ def _converted(model: Any) -> Any:
         raise UnsupportedModelError(
             f"onnxruntime.transformers.float16: {_reason(error)}"
         ) from error
-    _sort(made.graph)
     return made
 
 
 def _sort(graph: Any) -> None:
-    """Put each node behind those whose outputs it reads; the conversion adds its own at the end."""
+    """Put each node behind those whose outputs it reads.
+
+    The conversion adds its own at the end, and the order of the quantiser overlooks what the graphs
+    inside If and Loop take from outside.
+    """
     made_by = {name: place for place, node in enumerate(graph.node) for name in node.output if name}
     nodes = list(graph.node)
     order: list[int] = []
