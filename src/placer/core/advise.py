@@ -90,7 +90,7 @@ def _variants(
                 path=path or model.path,
                 name=None if variant is None else variant.name,
                 n_bytes=(model if variant is None else variant.model).n_bytes,
-                precision=None if made is None else made.precision.value,
+                precision=None if made is None else made.precision,
                 how=None if made is None else made.how,
                 candidate=None if best is None else best.id,
                 p50_s=None if latency is None else latency.p50_s,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from placer.core.environment import Assumption, Basis
 from placer.core.finding import Finding
 from placer.core.graph import TensorSpec
+from placer.core.precision import Precision
 from placer.core.variant import Accuracy, Agreement
 from placer.core.workload import LatencyTarget, Leaves
 
@@ -250,8 +251,8 @@ class VariantFacts:
     """What tells a variant in ids; None: the model itself."""
     n_bytes: int
     """File and external data."""
-    precision: str | None
-    """``int8`` or ``fp16`` where placer made it; None: the model, or a file of the user."""
+    precision: Precision | None
+    """Where placer made it; None: the model, or a file of the user."""
     how: str | None
     """How placer made it."""
     candidate: str | None

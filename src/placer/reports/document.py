@@ -22,6 +22,7 @@ from pydantic import (
 from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
+from placer.core.precision import Precision
 from placer.core.workload import Leaves
 
 SCHEMA_FAMILY = "placer/recommendation/"
@@ -321,7 +322,7 @@ class VariantPart(_Part):
     """What follows ``~`` in an id; null: the model itself."""
     n_bytes: int = Field(alias="bytes")
     """File and external data."""
-    precision: Literal["int8", "fp16"] | None
+    precision: Precision | None
     """Null: the model itself, or a file of the user."""
     how: str | None
     """The tool that made it, its method and what it was calibrated on; null: placer did not."""

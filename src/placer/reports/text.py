@@ -179,7 +179,7 @@ def _remark(item: RankedRow, dropped: Sequence[str]) -> str:
 
 
 def _variants(answer: Recommendation, width: int) -> list[Line]:
-    """Lay out the variants; where the terminal is narrow, shares wrap before figures do."""
+    """Lay out the variants; where the terminal is narrow, the last columns wrap first."""
     rows = variant_rows(answer)
     if not rows:
         return []
@@ -187,13 +187,13 @@ def _variants(answer: Recommendation, width: int) -> list[Line]:
     table = [[Cell(HEADS[place], Tone.FAINT) for place in kept]]
     table += [[one.cells[place] for place in kept] for one in rows]
     widths = [natural_width([line[number] for line in table]) for number in range(len(kept))]
-    for number in (*range(len(kept) - 1, 0, -1), 0):
-        excess = sum(widths) + GAP * (len(widths) - 1) - (width - 2)
-        if excess > 0:
-            longest = max(
-                display_width(word) for line in table for word in line[number].text.split(" ")
-            )
-            widths[number] = max(widths[number] - excess, min(widths[number], longest), 8)
+    room = width - 2 - GAP * (len(widths) - 1)
+    for number in range(len(kept) - 1, -1, -1):
+        words = [word for line in table for word in line[number].text.split(" ")]
+        longest = max(map(display_width, words))
+        widths[number] = max(widths[number] - max(0, sum(widths) - room), longest)
+    while sum(widths) > room:
+        widths[widths.index(max(widths))] -= 1
     right = frozenset(
         number for number, place in enumerate(kept) if 0 < place < HEADS.index("agrees")
     )
