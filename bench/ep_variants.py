@@ -122,12 +122,15 @@ def eight_bits(folder: Path) -> str:
     from onnxruntime import quantization as tools
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    prepared, output = (str(folder / name) for name in ("prepared.onnx", "eight.onnx"))
+    names = ("prepared.onnx", "eight.onnx", "calibration.npz")
+    prepared, output, calibration = (str(folder / name) for name in names)
+    specs = read_model(str(DIGITS / "digits.onnx")).inputs
+    load_inputs(str(DIGITS / "calibration.npz"), specs, most=None).save(calibration)
     quant_pre_process(str(DIGITS / "digits.onnx"), prepared, skip_symbolic_shape=True)
     tools.quantize_static(
         prepared,
         output,
-        quantization._reader(str(DIGITS / "calibration.npz")),
+        quantization._reader(calibration),
         per_channel=True,
         reduce_range=False,
         activation_type=tools.QuantType.QUInt8,

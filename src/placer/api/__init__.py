@@ -16,6 +16,7 @@ from placer.api.measuring import (
     measure_here,
     say_nothing,
     start_spares,
+    take_turns,
     time_of,
 )
 from placer.api.variant_plan import VariantOptions
@@ -77,7 +78,9 @@ def profile(
 
         summary = read_model(model, shapes=dict(options.shapes or {}))
         today = as_of or _today()
-        results = measure_here(summary, workload, options, today, spares, progress, warn)
+        (results,) = take_turns(
+            [measure_here(summary, workload, options, today, progress, warn)], spares, progress
+        )
     measured = tuple(result for result in results.values() if isinstance(result, Measurement))
     return Profile(
         summary,
@@ -191,12 +194,15 @@ def recommend(
         offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
         edges: tuple[EdgeSite, ...] = ()
         cloud_sites: tuple[CloudSite, ...] = ()
-        for variant, one, own in zip(runnable, models, found, strict=True):
-            here = edge_sites(
-                *(site_device, one, workload, own, options, measure, today),
-                *(spares, progress, warn),
+        asked = [
+            edge_sites(
+                *(site_device, one, workload, own, options, measure, today, progress, warn),
                 variant=variant,
             )
+            for variant, one, own in zip(runnable, models, found, strict=True)
+        ]
+        everywhere = take_turns(asked, spares, progress)
+        for variant, one, own, here in zip(runnable, models, found, everywhere, strict=True):
             edges += here
             cloud_sites += tuple(
                 cloud_site(offer, one, own, here, today, variant=variant) for offer in offers

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from placer.api.measuring import (
     DEFAULT_TIME_LIMIT_S,
+    Measuring,
     MeasuringOptions,
     Say,
     measure_here,
@@ -27,7 +28,6 @@ from placer.core.workload import Workload
 if TYPE_CHECKING:
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.files.evidence import Evidence
-    from placer.profiling.child import Spares
 
 DEFAULT_NETWORK = "fiber_100"
 FASTEST_NETWORK = "dc_same_zone"
@@ -136,13 +136,14 @@ def edge_sites(
     options: MeasuringOptions,
     measure: bool,
     today: datetime.date,
-    spares: Spares,
     progress: Say,
     warn: Say,
     *,
     variant: Variant | None = None,
-) -> tuple[EdgeSite, ...]:
+) -> Measuring[tuple[EdgeSite, ...]]:
     """Return the device with each execution provider: by evidence, measured now, or modelled.
+
+    For ``take_turns``: what is to be measured is yielded as a plan.
 
     Parameters
     ----------
@@ -166,8 +167,8 @@ def edge_sites(
     if device.is_this_machine and measure:
         missing = tuple(ep for ep in wanted if ep not in sites)
         if missing or not (wanted or sites):
-            results = measure_here(
-                summary, workload, replace(options, eps=missing), today, spares, progress, warn
+            results = yield from measure_here(
+                summary, workload, replace(options, eps=missing), today, progress, warn
             )
             for ep, result in results.items():
                 sites[ep] = (
