@@ -98,11 +98,13 @@ def test_a_workload_file_asks_for_variants(run_again: Run, mlp: str, tmp_path: P
     width = onnx.load(mlp).graph.input[0].type.tensor_type.shape.dim[1].dim_value
     rng = np.random.default_rng(1)
     np.savez(tmp_path / "s.npz", x=rng.standard_normal((60, 1, width)).astype(np.float32))
+    np.savez(tmp_path / "none.npz")  # without a convolution nothing is calibrated
     np.save(tmp_path / "l.npy", rng.integers(0, width, 60))
     file = tmp_path / "w.yaml"
     file.write_text(
         "schema: placer/workload/v1\nname: x\nmodel:\n  path: mlp.onnx\n"
         "  make_variants: [int8, FP16]\n  min_agreement: 50%\n  inputs: s.npz\n  labels: l.npy\n"
+        "  calibration: none.npz\n"
     )
     result = run_again("recommend", "--workload", str(file), *QUICK, "--format", "json")
     document = json.loads(result.out)

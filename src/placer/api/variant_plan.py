@@ -40,10 +40,12 @@ class VariantOptions:
 
     def over(self, file: WorkloadFile) -> VariantOptions:
         """Return these options, with what they leave open from a workload file."""
+        make = self.make or file.make_variants
+        own = file.calibration if Precision.INT8 in make else None  # else it has no use
         return replace(
             self,
-            make=self.make or file.make_variants,
-            calibration=self.calibration or file.calibration,
+            make=make,
+            calibration=self.calibration or own,
             labels=self.labels or file.labels,
         )
 
@@ -191,12 +193,18 @@ def _calibration(
             f"{options.inputs} holds one sample, which cannot both calibrate and judge",
             hint="give more, or others with --calibration SAMPLES.npz",
         )
-    aside, rest = set_aside(_count(every))
+    aside = _taken(every, set_aside(_count(every))[0].tolist())
+    left = not_among(every.samples, aside.samples).tolist()
+    if not left:
+        raise UsageError(
+            f"the samples of {options.inputs} are all alike: none is left to judge by",
+            hint="give samples that differ, or others with --calibration SAMPLES.npz",
+        )
     words = (
-        f"calibrated on {len(aside)} of the {_samples(_count(every))} of "
+        f"calibrated on {_count(aside)} of the {_samples(_count(every))} of "
         f"{_name(options.inputs or '')}, which do not judge"
     )
-    return _taken(every, aside.tolist()), rest.tolist(), words, ()
+    return aside, left, words, ()
 
 
 def _taken(inputs: Inputs, places: Sequence[int]) -> Inputs:

@@ -98,36 +98,6 @@ def agreement(model: Arrays, variant: Arrays) -> Agreement:
     return Agreement(ratio, low, high, count, max(differences, default=0.0))
 
 
-def accuracy(outputs: Arrays, labels: Mapping[str, npt.NDArray[np.int64]]) -> Accuracy:
-    """Compare what a model gave with what is right.
-
-    A sample is right if every labelled output is: if the position of its highest number along the
-    last axis is the label or, of an output of integers, if it is the label itself.
-
-    Parameters
-    ----------
-    outputs
-        Output name -> array of shape (samples, *output shape), of one answer for each sample.
-    labels
-        Output name -> array of shape (samples,); at least one.
-
-    Source of the bounds: Clopper and Pearson (1934).
-    """
-    right = np.logical_and.reduce(
-        [_answers(outputs[name]) == expected for name, expected in labels.items()]
-    )
-    n_right, count = int(right.sum()), len(right)
-    low, high = _binomial_bounds(n_right, count)
-    return Accuracy(n_right / count, low, high, count)
-
-
-def _answers(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Return the class that each sample was given, shape (samples,)."""
-    is_score = output.dtype.kind == "f"
-    found = np.argmax(output, axis=-1) if is_score else output
-    return np.asarray(found.reshape(len(output)))
-
-
 def _scores(model: npt.NDArray[np.generic], variant: npt.NDArray[np.generic]) -> np.ndarray:
     """Return, for each sample, the share of its answers that agree."""
     if model.dtype.kind == "f" and model.ndim > 1 and model.shape[-1] > 1:
@@ -162,3 +132,33 @@ def _binomial_bounds(agreeing: int, count: int) -> tuple[float, float]:
         0.0 if agreeing == 0 else found(is_below=True),
         1.0 if agreeing == count else found(is_below=False),
     )
+
+
+def accuracy(outputs: Arrays, labels: Mapping[str, npt.NDArray[np.int64]]) -> Accuracy:
+    """Compare what a model gave with what is right.
+
+    A sample is right if every labelled output is: if the position of its highest number along the
+    last axis is the label or, of an output of integers, if it is the label itself.
+
+    Parameters
+    ----------
+    outputs
+        Output name -> array of shape (samples, *output shape), of one answer for each sample.
+    labels
+        Output name -> array of shape (samples,); at least one.
+
+    Source of the bounds: Clopper and Pearson (1934).
+    """
+    right = np.logical_and.reduce(
+        [_answers(outputs[name]) == expected for name, expected in labels.items()]
+    )
+    n_right, count = int(right.sum()), len(right)
+    low, high = _binomial_bounds(n_right, count)
+    return Accuracy(n_right / count, low, high, count)
+
+
+def _answers(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return the class that each sample was given, shape (samples,)."""
+    is_score = output.dtype.kind == "f"
+    found = np.argmax(output, axis=-1) if is_score else output
+    return np.asarray(found.reshape(len(output)))
