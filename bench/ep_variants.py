@@ -112,7 +112,8 @@ def compared(label: str, path: str, variant: str, judging: Inputs, folder: Path)
     right, right_before = accuracy(found, labels), accuracy(expected, labels)
     return (
         f"agrees in {share.ratio:.1%} ({share.low_ratio:.1%} to {share.high_ratio:.1%}) of "
-        f"{share.samples}; accuracy {right.ratio:.1%} ({right.low_ratio:.1%} to "
+        f"{share.samples}, probabilities differ by {share.worst_difference:.3f} at most; "
+        f"accuracy {right.ratio:.1%} ({right.low_ratio:.1%} to "
         f"{right.high_ratio:.1%}), the model's {right_before.ratio:.1%}"
     )
 

@@ -290,6 +290,40 @@ def test_external_data_goes_into_the_file(tmp_path: Path) -> None:
         assert np.abs(run(file.path, samples)["y"] - expected).max() < 0.5
 
 
+def test_local_functions_are_put_in_place(tmp_path: Path) -> None:
+    path = str(tmp_path / "net.onnx")
+    layer = helper.make_function(
+        "test.layers",
+        "Layer",
+        ["a", "b"],
+        ["c"],
+        [helper.make_node("MatMul", ["a", "b"], ["m"]), helper.make_node("Relu", ["m"], ["c"])],
+        [helper.make_opsetid("", models.OPSET)],
+    )
+    nodes = [
+        helper.make_node("Layer", ["x", "w0"], ["h"], domain="test.layers"),
+        helper.make_node("Layer", ["h", "w1"], ["y"], domain="test.layers"),
+    ]
+    row = (1, 16)
+    model = models.build(
+        nodes,
+        [models.tensor("x", row)],
+        [models.tensor("y", row)],
+        [models.weights(f"w{at}", 16, 16, fan_in=16, seed=at) for at in range(2)],
+        domains=["test.layers"],
+        functions=[layer],
+    )
+    onnx.save(model, path)
+    asked = VariantOptions(("int8", "fp16"), str(tmp_path / "out"))
+    _, files, findings = made(path, MeasuringOptions(), asked)
+    assert findings == ()
+    samples = dict(np.load(saved(tmp_path, row)))
+    expected = run(path, samples)["y"]
+    for file, most in zip(files, (0.3, 0.02), strict=True):
+        assert np.abs(run(file.path, samples)["y"] - expected).max() < most
+    assert operators(files[0].path)["MatMulInteger"] == 2
+
+
 def _half(path: str) -> None:
     model = models.build(
         [helper.make_node("MatMul", ["x", "w"], ["y"])],
