@@ -43,6 +43,7 @@ GOLDEN_CASES = [
     *((name, "text", 60) for name in ("edge_wins", "cloud_unproven")),
     *((name, "text", 120) for name in ("edge_wins", "crowded")),
     *((name, "markdown", 80) for name in ("edge_wins", "cloud_unproven", "crowded")),
+    ("with_variants", "markdown", 80),
     *((name, "json", 80) for name in ("edge_wins", "none_feasible")),
 ]
 SUFFIXES = {"text": "txt", "markdown": "md", "json": "json"}
@@ -165,8 +166,8 @@ def test_sample_answers_survive_json(name: str) -> None:
 
 def test_json_has_every_key_of_the_contract() -> None:
     document = json.loads(to_json(SAMPLES["cloud_unproven"]()))
-    whole = "schema model targets decision candidates flips next_measurement findings assumptions"
-    assert list(document) == whole.split()
+    whole = "schema model targets decision candidates variants flips next_measurement findings"
+    assert list(document) == [*whole.split(), "assumptions"]
     model = "path sha256 bytes parameters flops inputs outputs"
     site = "tier name device ep options region nodes_by_ep"
     target = "percentile limit_s value_s low_s high_s verdict probability"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from placer.api import formats
 from placer.core.errors import UsageError
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 DEFAULT_TIME_LIMIT_S = 60.0
 
 Say = Callable[[str], None]
+Result = TypeVar("Result")
+Measuring = Generator["Plan", "tuple[Measurement | NotMeasured, ...]", Result]
+"""What yields a plan, is sent what was measured, and returns a result of it."""
 
 
 def say_nothing(text: str) -> None:
@@ -114,22 +117,66 @@ def start_spares(model: str, *, is_wanted: bool) -> Spares:
     return Spares(module, PROCESSES if is_wanted else 0)
 
 
+def take_turns(runs: Sequence[Measuring[Result]], spares: Spares, progress: Say) -> list[Result]:
+    """Measure what each of the runs asks for, all of them in turns, and return their results.
+
+    A run is a generator that may yield one plan, and gets what was measured.
+    """
+    results: dict[int, Result] = {}
+    plans: dict[int, Plan] = {}
+    try:
+        for place, run in enumerate(runs):
+            try:
+                plans[place] = next(run)
+            except StopIteration as end:
+                results[place] = end.value
+        for place, found in zip(
+            plans, _measured(tuple(plans.values()), spares, progress), strict=True
+        ):
+            try:
+                runs[place].send(found)
+            except StopIteration as end:
+                results[place] = end.value
+    finally:
+        for run in runs:
+            run.close()  # an interrupt leaves no temporary files
+    return [results[place] for place in range(len(runs))]
+
+
+def _measured(
+    plans: Sequence[Plan], spares: Spares, progress: Say
+) -> tuple[tuple[Measurement | NotMeasured, ...], ...]:
+    if not plans:
+        return ()
+    from placer.profiling.machine import describe_machine
+    from placer.profiling.sampling import measure_in_turns
+
+    return measure_in_turns(
+        plans,
+        machine=describe_machine(),
+        today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        progress=progress,
+        spares=spares,
+    )
+
+
 def measure_here(
     summary: ModelSummary,
     workload: Workload,
     options: MeasuringOptions,
     today: datetime.date,
-    spares: Spares,
     progress: Say,
     warn: Say,
-) -> dict[str, Measurement | Failure]:
-    """Return one result per execution provider, from the cache where it answers the question."""
+) -> Measuring[dict[str, Measurement | Failure]]:
+    """Return one result per execution provider, from the cache where it answers the question.
+
+    For ``take_turns``: what is to be measured is yielded as a plan.
+    """
     from placer.core.rules.rule import Failure
     from placer.files.evidence import Cache, cache_key, environment_key
     from placer.onnx_files.inputs import load_inputs
     from placer.profiling.machine import describe_machine
     from placer.profiling.plan import Plan
-    from placer.profiling.sampling import measure
 
     runtime = formats.runtime_of(summary.format)
     inputs = (
@@ -203,13 +250,7 @@ def measure_here(
                 if options.search_s > 0 and workload.min_agreement_ratio is not None
                 else {},
             )
-            measured = measure(
-                plan,
-                machine=machine,
-                today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-                progress=progress,
-                spares=spares,
-            )
+            measured = yield plan
             measured = tuple(
                 _with_parity(result, plan, inputs_path, progress, warn) for result in measured
             )

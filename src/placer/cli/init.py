@@ -93,6 +93,7 @@ name: {name}
 model:
   path: {path}  # relative to this file
 {shapes}  # variants: [net-int8.onnx]  # other files of the same model
+  # make_variants: [int8, fp16]  # made of it by ONNX Runtime's tools
   # min_agreement: 99%  # share of the answers in which a variant agrees with it
   # inputs: samples.npz  # real samples; without them inputs are generated
 

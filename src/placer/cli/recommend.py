@@ -125,6 +125,14 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="int8,fp16",
+            help="Make these variants of MODEL with ONNX Runtime's tools, and judge them too.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     min_agreement: Annotated[
         str | None,
         typer.Option(
@@ -193,6 +201,22 @@ def command(
         str | None,
         typer.Option(
             metavar="SAMPLES.npz", help="Real samples to run.", rich_help_panel=_MEASURING
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The class of each sample of --inputs, .npy or .npz: accuracy of all variants.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SAMPLES.npz",
+            help="Real samples for the ranges of int8 (default: a fifth of --inputs).",
+            rich_help_panel=_MEASURING,
         ),
     ] = None,
     threads: Annotated[
@@ -278,6 +302,14 @@ def command(
             "--format", metavar="FORMAT", help="Short for --output.", rich_help_panel=_OUTPUT
         ),
     ] = None,
+    variants_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the files of --variants go (default: the cache).",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Keep the answer as JSON.", rich_help_panel=_OUTPUT),
@@ -312,6 +344,10 @@ def command(
     for name, given in (
         ("--ep", bool(ep)),
         ("--inputs", inputs is not None),
+        ("--labels", labels is not None),
+        ("--calibration", calibration is not None),
+        ("--variants", bool(variants)),
+        ("--variants-to", variants_to is not None),
         ("--threads", threads is not None),
         ("--spinning/--no-spinning", spinning is not None),
         ("--fresh", fresh),
@@ -329,18 +365,35 @@ def command(
     date = options.parse_date(as_of)
 
     from placer import api
+    from placer.core.precision import parse_precisions
     from placer.core.runtime import parse_ep
     from placer.onnx_files.reader import parse_shape_option
 
     for name in ep or ():
         parse_ep(name)
-    stated = () if file is None else (file.model, file.inputs, file.device, file.network)
+    making = api.VariantOptions(
+        make=tuple(parse_precisions(variants or (), what="--variants")),
+        directory=variants_to,
+        calibration=calibration,
+        labels=labels,
+    )
+    stated = (
+        ()
+        if file is None
+        else (
+            *(file.model, file.inputs, file.labels, file.calibration, file.device),
+            file.network,
+        )
+    )
     options.check_places(
         [path for path in (save, *(path for _, path in outputs)) if path is not None],
         [
             *(
                 one
-                for one in (model, workload, device, network, inputs, *stated)
+                for one in (
+                    *(model, workload, device, network, inputs, labels, calibration),
+                    *stated,
+                )
                 if one is not None
             ),
             *(cloud or (() if file is None else file.clouds)),
@@ -372,6 +425,7 @@ def command(
             network=network,
             clouds=cloud or (),
             variants=variant or (),
+            making=making,
             evidence=evidence or (),
             measure=not no_measure,
             options=measuring,

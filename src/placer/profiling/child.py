@@ -55,6 +55,7 @@ _DOING = {
     "warm_up": "warming up",
     "cover": "compiling",
     "tensor_shapes": "reading the model",
+    "make": "making the variant",
 }
 
 

@@ -162,6 +162,11 @@ class Worker:
         answer: dict[str, Any] = self._runtime.tensor_shapes(request)
         return answer
 
+    def make(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Write a variant of a model; see ``placer.runtimes.quantization``."""
+        answer: dict[str, Any] = self._runtime.make(request)
+        return answer
+
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run every input sample once and write what the model gives to an .npz file."""
         import numpy as np
@@ -213,6 +218,7 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         "outputs": worker.outputs,
         "cover": worker.cover,
         "tensor_shapes": worker.tensor_shapes,
+        "make": worker.make,
     }
     for line in requests:
         request = json.loads(line)

@@ -64,7 +64,8 @@ RULE = Rule(
     title="variant answers differently",
     severity=Severity.ERROR,
     what="How often a variant of the model (`--variant`) gives the answer of the model, on the "
-    "same real samples, against --min-agreement with 95 % confidence; unproven without either.",
+    "same real samples, against --min-agreement with 95 % confidence; unproven without either. A "
+    "variant that `--variants` could not make is told under this rule as well.",
     why="A quantised model is fast, small, and sometimes wrong where the original is right.",
     example="--min-agreement 99% and 290 of 300 samples agree: the variant is violated.",
     fix="A better quantisation (calibrated, per channel), or the model itself.",
