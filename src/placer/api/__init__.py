@@ -209,9 +209,9 @@ def recommend(
                 cloud_site(offer, one, own, here, today, variant=variant) for offer in offers
             )
         check_named_eps(options, edges)
-        sites = (*edges, *cloud_sites)
-        measured = [site.ep for site in sites if site.time.measurement is not None]
-        if workload.min_agreement_ratio is not None and not others and {*measured} <= {"cpu"}:
+        measured = {site.ep for site in edges if site.time.measurement is not None}
+        measured |= {site.ep for site in cloud_sites if site.time.measurement is not None}
+        if workload.min_agreement_ratio is not None and not others and measured <= {"cpu"}:
             warn("min_agreement judges nothing: there is no variant, and only the CPU was measured")
         check_all_used(records, site_device, offers)
         environment = Environment(
