@@ -351,6 +351,7 @@ def command(
         ("--threads", threads is not None),
         ("--spinning/--no-spinning", spinning is not None),
         ("--fresh", fresh),
+        ("--time-limit", time_limit is not None),
         ("--ep-option", bool(ep_option)),
         ("--io device", io != "host"),
         ("--tune", tune is not None),

@@ -148,7 +148,7 @@ class Child:
             line = self._lines.get(timeout=deadline_s)
         except queue.Empty:
             self._end()
-            what = f"no answer to '{operation}' within {deadline_s:.0f} s"
+            what = f"no answer to '{operation}' within {deadline_s:.3g} s"
             if operation == "start":
                 what = f"the measuring process did not start within {START_LIMIT_S:.0f} s"
             raise ChildError("hung", f"{what}; it was ended") from None
