@@ -24,15 +24,14 @@ from placer.core.measurement import (
     ScreenedSetting,
     SessionSettings,
 )
+from placer.files.cache import Cache
 from placer.files.evidence import (
     MAX_FILE_BYTES,
-    Cache,
-    cache_key,
-    environment_key,
     from_statement,
     read_evidence,
     to_statement,
 )
+from placer.files.keys import cache_key, environment_key
 from tests import builders
 
 MEASUREMENT = builders.measurement(0.01, runs=9)

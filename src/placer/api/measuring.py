@@ -173,7 +173,8 @@ def measure_here(
     For ``take_turns``: what is to be measured is yielded as a plan.
     """
     from placer.core.rules.rule import Failure
-    from placer.files.evidence import Cache, cache_key, environment_key
+    from placer.files.cache import Cache
+    from placer.files.keys import cache_key, environment_key
     from placer.onnx_files.inputs import load_inputs
     from placer.profiling.machine import describe_machine
     from placer.profiling.plan import Plan

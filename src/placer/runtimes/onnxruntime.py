@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -23,6 +20,7 @@ from placer.core.runtime import (
     split_ep,
 )
 from placer.runtimes import plugins
+from placer.runtimes.onnxruntime_log import ERRORS, ErrorLog, reason_of
 
 MODULE = __name__
 """The name under which a measuring process loads this runtime."""
@@ -37,10 +35,6 @@ _REFUSED = (
     "type inference failed",
 )
 """What ONNX Runtime says when it is the model that it cannot run."""
-
-_ERRORS = 3
-"""Severity of what ONNX Runtime logs: why an execution provider is not there it tells the log."""
-_LOGGED_ERROR = re.compile(r"\[E:onnxruntime:[^\]]*\] ?(?:\S*/\S*:\d+ .*?\[ERROR\] )?(.*)")
 
 _MEMORY = {"cuda": "cuda", "tensorrt": "cuda", "tensorrt_rtx": "cuda", "dml": "dml"}
 """Short name -> kind of memory in which ONNX Runtime's Python interface binds."""
@@ -68,7 +62,7 @@ def load() -> None:
     try:
         import onnxruntime
     except ImportError as error:
-        raise UnavailableError(f"onnxruntime does not load: {_reason(str(error))}") from error
+        raise UnavailableError(f"onnxruntime does not load: {reason_of(str(error))}") from error
     onnxruntime.disable_telemetry_events()
     del np
 
@@ -152,7 +146,7 @@ class OnnxRuntimeSession:
         self._name, device = split_ep(request.ep)
         full_name = EXECUTION_PROVIDERS.get(self._name, self._name)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS
+        options.log_severity_level = ERRORS
         options.intra_op_num_threads = request.settings.intra_op_threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -166,8 +160,8 @@ class OnnxRuntimeSession:
             options.profile_file_prefix = request.trace_prefix
         provider_options = dict(request.settings.provider_options)
         providers: list[Any] | None = None
-        log = _Log()
-        onnxruntime.set_default_logger_severity(_ERRORS)
+        log = ErrorLog()
+        onnxruntime.set_default_logger_severity(ERRORS)
         try:
             if full_name in onnxruntime.get_available_providers():
                 if self._name == "openvino":
@@ -190,7 +184,7 @@ class OnnxRuntimeSession:
         except UnavailableError:
             raise
         except Exception as error:
-            message = _reason(str(error))
+            message = reason_of(str(error))
             if any(phrase in str(error) for phrase in _REFUSED):
                 raise UnsupportedModelError(message) from error
             raise self._cannot(message) from error
@@ -393,7 +387,7 @@ def _plugin_device(ep: str, device: str | None) -> Any:
             try:
                 devices = plugins.register(plugin.full_name, plugin.library_path)
             except Exception as error:  # ONNX Runtime's own
-                why = f"{plugin.distribution} does not load: {_reason(str(error))}"
+                why = f"{plugin.distribution} does not load: {reason_of(str(error))}"
                 continue
             described = tuple(plugins.describe_device(one) for one in devices)
             for found, one in zip(described, devices, strict=True):
@@ -417,31 +411,3 @@ def open_session(request: SessionRequest) -> OnnxRuntimeSession:
         ONNX Runtime cannot run the model.
     """
     return OnnxRuntimeSession(request)
-
-
-class _Log:
-    """What native code has written to standard error since this was made, where that is a file."""
-
-    def __init__(self) -> None:
-        self._start = self._size()
-
-    def last_error(self) -> str:
-        """Return the last error of ONNX Runtime on one line; empty: there is none."""
-        with contextlib.suppress(OSError):
-            text = os.pread(2, 100_000, self._start).decode(errors="replace")
-            found = _LOGGED_ERROR.findall(re.sub(r"\x1b\[[0-9;]*m", "", text))
-            return _reason(found[-1]) if found else ""
-        return ""
-
-    @staticmethod
-    def _size() -> int:
-        return os.fstat(2).st_size
-
-
-def _reason(text: str) -> str:
-    """Return the first line of what ONNX Runtime says, without what placer says anyway."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0] if lines else "")
-    line = re.sub(r"^/\S+:\d+ [^()]*\([^()]*\) ", "", line)
-    line = re.sub(r"^Load model from .*? failed: ?", "", line).removeprefix("Fatal error: ")
-    return line.rstrip(". ")[:400] or "no reason given"
