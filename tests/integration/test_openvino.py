@@ -74,7 +74,8 @@ def test_it_uses_as_many_threads_as_its_settings_say(openvino_site: Path, tmp_pa
     )
     done = subprocess.run(
         [sys.executable, "-c", script, path, inputs],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(openvino_site)},
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(openvino_site)},
     )  # fmt: skip
     assert float(done.stdout.splitlines()[-1]) < 1.2
 

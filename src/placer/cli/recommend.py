@@ -246,7 +246,7 @@ def command(
         str,
         typer.Option(
             metavar="WHERE",
-            help="host: a run copies inputs and outputs to and from a GPU; device: they stay there.",
+            help="host: each run copies inputs and outputs to and from a GPU; device: none.",
             rich_help_panel=_MEASURING,
         ),
     ] = "host",

@@ -210,6 +210,8 @@ class _PredicateSpec(_Spec):
 
 
 class StatementSpec(_Spec):
+    """A whole file of evidence."""
+
     statement_type: Annotated[str, Field(alias="_type")]
     subject: Annotated[tuple[_SubjectSpec, ...], Field(min_length=1)]
     predicate_type: Annotated[str, Field(alias="predicateType")]
@@ -223,6 +225,7 @@ class StatementSpec(_Spec):
         return self
 
     def to_core(self) -> Measurement:
+        """Return the measurement, marked as reused."""
         predicate = self.predicate
         runtime, workload, method = predicate.runtime, predicate.workload, predicate.method
         return Measurement(

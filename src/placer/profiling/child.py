@@ -31,7 +31,8 @@ class ChildError(Exception):
     Parameters
     ----------
     kind
-        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``.
+        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or
+        ``hung``.
     message
         What happened, for people.
     """

@@ -29,7 +29,8 @@ class Failure:
     """Why an execution provider could not be measured on a site."""
 
     kind: str
-    """``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``."""
+    """``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or
+    ``hung``."""
     message: str
 
     @property
