@@ -184,6 +184,22 @@ def test_a_model_that_falls_back_whole(openvino_site: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_a_model_of_which_nothing_is_left_ran_nowhere(openvino_site: Path, tmp_path: Path) -> None:
+    tensor = helper.make_tensor("c", TensorProto.FLOAT, [2], [1.0, 2.0])
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["c", "c"], ["y"])], "g", [],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])], [tensor],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    path = tmp_path / "const.onnx"
+    onnx.save(model, path)
+    done = _placer(openvino_site, "recommend", str(path), "--sla", "1s", "--ep", "openvino")
+    assert done.returncode == 4
+    assert "nothing ran on openvino" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_model_that_falls_back_in_part(openvino_site: Path, tmp_path: Path) -> None:
     """The time is told, with what it is made of, and a limit of the caller refuses it."""
     path = str(_model(tmp_path / "mixed.onnx", "Relu", "Det", "Exp"))

@@ -114,9 +114,11 @@ def _scores(model: npt.NDArray[np.generic], variant: npt.NDArray[np.generic]) ->
     """Return, for each sample, the share of its answers that agree."""
     if model.dtype.kind == "f" and model.ndim > 1 and model.shape[-1] > 1:
         same = np.argmax(model, axis=-1) == np.argmax(variant, axis=-1)
+        same &= ~(np.isnan(model) | np.isnan(variant)).any(axis=-1)  # NaN is no answer
     elif model.dtype.kind == "f":
         expected = model.astype(np.float64)
-        allowed = SCALAR_TOLERANCE_RATIO * np.max(np.abs(expected), initial=0.0)
+        largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+        allowed = SCALAR_TOLERANCE_RATIO * largest
         same = np.abs(expected - variant.astype(np.float64)) <= allowed
     else:
         same = model == variant
@@ -170,7 +172,8 @@ def accuracy(outputs: Arrays, labels: Mapping[str, npt.NDArray[np.int64]]) -> Ac
 
 
 def _answers(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Return the class that each sample was given, shape (samples,)."""
-    is_score = output.dtype.kind == "f"
-    found = np.argmax(output, axis=-1) if is_score else output
+    """Return the class that each sample was given, shape (samples,); -1: NaN, which is none."""
+    found = output
+    if output.dtype.kind == "f":
+        found = np.where(np.isnan(output).any(axis=-1), -1, np.argmax(output, axis=-1))
     return np.asarray(found.reshape(len(output)))

@@ -203,7 +203,11 @@ class OnnxRuntimeSession:
         counts: Counter[str] = Counter()
         for subgraph in self._session.get_provider_graph_assignment_info():
             counts[self._named(subgraph.ep_name)] += len(subgraph.get_nodes())
-        if self._ep != "cpu" and counts and not counts[self._ep]:
+        if self._ep != "cpu" and not counts:
+            raise UnavailableError(
+                f"nothing ran on {self._ep}: no node is left of the model after optimisation"
+            )
+        if self._ep != "cpu" and not counts[self._ep]:
             raise UnavailableError(
                 f"none of the {sum(counts.values())} nodes ran on {self._ep}: all fell back to "
                 + ", ".join(counts)
