@@ -294,7 +294,7 @@ def test_without_litert_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     with pytest.raises(InputError, match="ai-edge-litert is not installed") as caught:
         read_model(str(DIGITS / "digits.tflite"))
-    assert caught.value.hint == "pip install 'placer[litert]'"
+    assert caught.value.hint == "pip install ai-edge-litert"
 
 
 def test_reading_loads_no_native_code() -> None:

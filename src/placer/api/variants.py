@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from placer.api.formats import read_model, runtime_of
+from placer.api.formats import ONNX, read_model, runtime_of
 from placer.api.making import MadeFile, make_variants
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
 from placer.api.variant_plan import Judging, VariantOptions, not_made, plan_variants
@@ -186,7 +186,7 @@ def _judged(
 
         def outputs(summary: ModelSummary) -> Mapping[str, Any]:
             progress(f"answers of {summary.path} on the CPU (at most {limit_s:.0f} s)")
-            return read_outputs(
+            found = read_outputs(
                 runtime_of(summary.format).MODULE,
                 str(Path(summary.path).resolve()),
                 "cpu",
@@ -194,6 +194,10 @@ def _judged(
                 judging.inputs.dtypes,
                 time_limit_s=limit_s,
             )
+            if summary.format == ONNX:
+                return found
+            # LiteRT gives outputs by place: its files may call two of them the same
+            return {one.name: found[str(place)] for place, one in enumerate(summary.outputs)}
 
         def right(given: Mapping[str, Any], whose: str) -> Accuracy | None:
             if judging.labels is None:

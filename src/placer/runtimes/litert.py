@@ -17,7 +17,7 @@ MODULE = __name__
 """The name under which a measuring process loads this runtime."""
 NAME = "litert"
 DISTRIBUTION = "ai-edge-litert"
-HOW_TO_GET = "pip install 'placer[litert]'"
+HOW_TO_GET = "pip install ai-edge-litert"
 EPS = ("xnnpack", "cpu")
 """``xnnpack``: the delegate that LiteRT applies to a CPU by default; ``cpu``: its own kernels."""
 PROBE_LIMIT_S = 60.0

@@ -104,7 +104,7 @@ def read_model(
         ) from error
     except MissingSchemaError as error:
         raise InputError(
-            f"{path} is a TensorFlow Lite model, and {error}", hint="pip install 'placer[litert]'"
+            f"{path} is a TensorFlow Lite model, and {error}", hint="pip install ai-edge-litert"
         ) from error
     input_shapes = _bind(path, graph, dict(shapes or {}))
     graph = _resized(graph, input_shapes, resize)
