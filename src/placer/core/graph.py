@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 UNKNOWN_DIMENSION = -1
@@ -95,6 +96,30 @@ class ModelSummary:
     def output_bytes(self) -> int | None:
         """Raw bytes of one answer; None if an output has no fixed element size."""
         return _total(self.outputs)
+
+
+def known_sum(values: Iterable[int | None]) -> int | None:
+    """Return the sum; None if any of the values is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def by_operator(works: Mapping[str, Sequence[OperatorWork]]) -> tuple[OperatorWork, ...]:
+    """Add up the work of nodes: operator type -> one for each of its nodes; sorted."""
+    return tuple(
+        OperatorWork(
+            op_type=name,
+            n_nodes=len(nodes),
+            flops=known_sum(work.flops for work in nodes),
+            bytes_moved=known_sum(work.bytes_moved for work in nodes),
+            source=next((work.source for work in nodes if work.flops is None), nodes[0].source),
+        )
+        for name, nodes in sorted(works.items())
+    )
 
 
 def _total(tensors: tuple[TensorSpec, ...]) -> int | None:

@@ -8,10 +8,10 @@ of quantised operators counts the same, plus what requantises; what only moves d
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from placer.core.graph import OperatorWork
+from placer.core.graph import OperatorWork, by_operator, known_sum
 from placer.tflite_files.graph import Graph, Node, Tensor, UnknownShapeError
 
 _VIEWS = frozenset(("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE", "RANK"))
@@ -91,16 +91,7 @@ def count_operators(graph: Graph) -> tuple[OperatorWork, ...]:
             folded.update(node.outputs)
         elif node.op_type not in _VIEWS:
             found.setdefault(node.op_type, []).append(_work(_step(graph, node)))
-    return tuple(
-        OperatorWork(
-            op_type=name,
-            n_nodes=len(works),
-            flops=_sum(work.flops for work in works),
-            bytes_moved=_sum(work.bytes_moved for work in works),
-            source=next((w.source for w in works if w.flops is None), works[0].source),
-        )
-        for name, works in sorted(found.items())
-    )
+    return by_operator(found)
 
 
 def _step(graph: Graph, node: Node) -> Step:
@@ -112,15 +103,6 @@ def _step(graph: Graph, node: Node) -> Step:
         tuple(graph.tensors[index] for index in node.outputs),
         graph.activations.get(number, f"activation {number}"),
     )
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
-    total = 0
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total
 
 
 def _work(step: Step) -> OperatorWork:
@@ -144,7 +126,7 @@ def _bytes_moved(step: Step) -> int | None:
     if partial is not None and step.has(partial) and step.outputs:
         sizes = [tensor.n_bytes for i, tensor in enumerate(step.inputs) if tensor and i != partial]
         sizes.append(step.output.n_bytes)
-    return _sum([*sizes, *(tensor.n_bytes for tensor in step.outputs)])
+    return known_sum([*sizes, *(tensor.n_bytes for tensor in step.outputs)])
 
 
 # --- counting -------------------------------------------------------------------------------
