@@ -161,7 +161,7 @@ def test_profile_measures_both_and_holds_them_against_each_other(profiled: Path)
         assert runtime["settings"]["allow_spinning"] is None
     assert runtimes["cpu"]["parity"] is None
     parity = runtimes["xnnpack"]["parity"]
-    assert parity["samples"] == 64
+    assert parity["samples"] == 500  # all of them: the 64 that are timed prove too little
     assert 0 < parity["relative_difference"] < 1e-5
     assert parity["agreement_ratio"] == 1.0
     for one in document["measurements"]:

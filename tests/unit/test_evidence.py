@@ -270,6 +270,40 @@ Change = Callable[[dict[str, Any]], object]
             "or equal to 0.000000001, found 1e-300",
         ),
         (
+            lambda d: d["predicate"]["runtime"].update(executed_by_ep={"cuda": 3}),
+            "predicate.runtime: no kernel ran on 'cpu', all ran on cuda",
+        ),
+        (
+            lambda d: d["predicate"]["runtime"].update(fallback={"Conv": 500}),
+            "predicate.runtime: fallback has 500 nodes, nodes_by_ep 0",
+        ),
+        (
+            lambda d: d["predicate"]["runtime"].update(
+                parity={
+                    "samples": 5,
+                    "max_difference": 1e9,
+                    "relative_difference": 0.0,
+                    "agreement_ratio": 1.0,
+                }
+            ),
+            "predicate.runtime.parity: of max_difference and relative_difference one is 0",
+        ),
+        (
+            lambda d: d["predicate"]["method"].update(
+                screened=[
+                    {
+                        "settings": d["predicate"]["runtime"]["settings"],
+                        "runs": 9,
+                        "median_s": 0.01,
+                        "ratio": 1e-4,
+                        "low_ratio": 5.0,
+                        "high_ratio": 0.1,
+                    }
+                ]
+            ),
+            "predicate.method.screened[0]: ratio is not between",
+        ),
+        (
             lambda d: d["predicate"]["runtime"].update(ep="cuda", nodes_by_ep={}),
             "it does not say that a node ran on 'cuda'",
         ),

@@ -63,6 +63,11 @@ def gather_variants(
         if asked.make:
             warn("no variants are made without measuring")
         return Variants(own)
+    if asked.make and model.format != ONNX:
+        raise UsageError(
+            f"{model.path} is no ONNX model, and variants are made of those alone",
+            hint="convert it with the tools of its own format, and give it: --variant FILE",
+        )
     plan = plan_variants(model, options, asked, has_variants=bool(paths))
     made, findings = make_variants(plan, model, options, asked, (*read, *paths), progress)
     ours, unread = _load_made(made, model, options, own)

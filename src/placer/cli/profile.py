@@ -11,7 +11,6 @@ import typer
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
-from placer.core.workload import parse_search_s
 
 FORMATS = ("text", "json")
 
@@ -117,7 +116,7 @@ def command(
     outputs = options.parse_outputs(output or (), format_, FORMATS)
     workload = options.parse_workload(sla=sla or (), rate=rate)
     options.check_threads(threads)
-    search_s = 0.0 if tune is None else parse_search_s(tune, what="--tune")
+    search_s = options.parse_tune(tune, threads, spinning)
     io = options.parse_io(io)
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 

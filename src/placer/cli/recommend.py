@@ -12,7 +12,6 @@ import typer
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
-from placer.core.workload import parse_search_s
 
 FORMATS = ("text", "json", "markdown")
 
@@ -360,9 +359,24 @@ def command(
             raise UsageError(
                 f"{name} has no effect with --no-measure", hint="leave one of the two out"
             )
+    if variants_to is not None and not variants_to.strip():
+        raise UsageError("--variants-to is empty", hint="name a directory")
+    at_device = device or (None if file is None else file.device)
+    for name, given in (
+        ("--threads", threads is not None),
+        ("--spinning/--no-spinning", spinning is not None),
+        ("--ep-option", bool(ep_option)),
+        ("--io device", io != "host"),
+        ("--tune", tune is not None),
+    ):
+        if at_device is not None and given:
+            raise UsageError(
+                f"{name} has no effect with the device {at_device}: nothing is measured here",
+                hint="leave one of the two out",
+            )
     time_limit_s = None if time_limit is None else parse_duration_s(time_limit, what="--time-limit")
     options.check_threads(threads)
-    search_s = 0.0 if tune is None else parse_search_s(tune, what="--tune")
+    search_s = options.parse_tune(tune, threads, spinning)
     date = options.parse_date(as_of)
 
     from placer import api

@@ -191,6 +191,7 @@ def _candidate(
         workload=workload,
         device=device,
         edge_ep=None if edge is None else edge.ep,
+        eps=tuple(site.ep for site in (edge, cloud) if site is not None),
         offer=offer,
         path=environment.path,
         targets=leg.targets,

@@ -109,6 +109,12 @@ class _ParitySpec(_Spec):
     relative_difference: _NotNegative
     agreement_ratio: Annotated[float, Field(ge=0, le=1)]
 
+    @model_validator(mode="after")
+    def _both_differ_or_none(self) -> Self:
+        if (self.max_difference > 0) != (self.relative_difference > 0):
+            raise ValueError("of max_difference and relative_difference one is 0, the other not")
+        return self
+
 
 class _RuntimeSpec(_Spec):
     name: _Word
@@ -128,6 +134,15 @@ class _RuntimeSpec(_Spec):
         if self.nodes_by_ep and self.ep not in self.nodes_by_ep:
             others = ", ".join(sorted(self.nodes_by_ep))
             raise ValueError(f"no node ran on '{self.ep}', all ran on {others}")
+        if self.executed_by_ep and self.ep not in self.executed_by_ep:
+            others = ", ".join(sorted(self.executed_by_ep))
+            raise ValueError(f"no kernel ran on '{self.ep}', all ran on {others}")
+        elsewhere = sum(count for ep, count in self.nodes_by_ep.items() if ep != self.ep)
+        if self.fallback and sum(self.fallback.values()) != elsewhere:
+            raise ValueError(
+                f"fallback has {sum(self.fallback.values())} nodes, nodes_by_ep {elsewhere} that "
+                f"did not run on '{self.ep}'"
+            )
         return self
 
 
@@ -151,6 +166,15 @@ class _ScreenedSpec(_Spec):
     ratio: _Positive = 1.0
     low_ratio: _Positive | None = None
     high_ratio: _Positive | None = None
+
+    @model_validator(mode="after")
+    def _bounds_enclose(self) -> Self:
+        low, high = self.low_ratio, self.high_ratio
+        if (low is None) != (high is None):
+            raise ValueError("low_ratio and high_ratio are both null or both not")
+        if low is not None and high is not None and not low <= self.ratio <= high:
+            raise ValueError("ratio is not between low_ratio and high_ratio")
+        return self
 
 
 class _MethodSpec(_Spec):

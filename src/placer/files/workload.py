@@ -223,7 +223,7 @@ class MeasuringSpec(specs.Spec):
         description="Time to search for the best session settings of each execution provider; "
         "left out: three are tried briefly, if none is fixed.",
     )
-    options: Mapping[specs.Ep, Mapping[specs.Text, specs.Text]] = Field(
+    options: Mapping[specs.Ep, Mapping[specs.Text, specs.OptionValue]] = Field(
         default={},
         description="Execution provider -> its options by its own names, as --ep-option.",
     )

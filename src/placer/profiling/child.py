@@ -31,8 +31,8 @@ class ChildError(Exception):
     Parameters
     ----------
     kind
-        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or
-        ``hung``.
+        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed``,
+        ``hung`` or, of outputs, ``uneven``.
     message
         What happened, for people.
     """
@@ -47,6 +47,7 @@ _KINDS = {
     "UnavailableError": "unavailable",
     "MisconfiguredError": "misconfigured",
     "UnsupportedModelError": "unsupported",
+    "UnevenOutputsError": "uneven",
     "MemoryError": "killed",
 }
 

@@ -25,6 +25,7 @@ from placer.core.runtime import (
     RuntimeSession,
     SessionRequest,
     UnavailableError,
+    UnevenOutputsError,
     UnsupportedModelError,
 )
 from placer.profiling.counters import cpu_frequency_hz, peak_memory_bytes, read_counters
@@ -225,7 +226,8 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         try:
             answer = operations[request["operation"]](request)
         except (
-            UnavailableError, MisconfiguredError, UnsupportedModelError, MemoryError,
+            UnavailableError, MisconfiguredError, UnsupportedModelError, UnevenOutputsError,
+            MemoryError,
         ) as error:  # fmt: skip
             answer = {"error": type(error).__name__, "message": str(error)}
         except Exception as error:

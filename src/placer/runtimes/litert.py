@@ -11,7 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from placer.core.graph import UNKNOWN_DIMENSION
-from placer.core.runtime import SessionRequest, UnavailableError, UnsupportedModelError
+from placer.core.runtime import (
+    SessionRequest,
+    UnavailableError,
+    UnsupportedModelError,
+    stacked,
+)
 
 MODULE = __name__
 """The name under which a measuring process loads this runtime."""
@@ -196,8 +201,6 @@ class LiteRtSession:
 
         Quantised outputs are told as the real numbers that they stand for, in float32.
         """
-        import numpy as np
-
         details = self._interpreter.get_output_details()
         found: list[list[Any]] = [[] for _ in details]
         for index, run in enumerate(self.runs()):
@@ -205,7 +208,7 @@ class LiteRtSession:
             run()
             for given, detail in zip(found, details, strict=True):
                 given.append(_real(self._interpreter.get_tensor(detail["index"]), detail))
-        return {str(place): np.stack(given) for place, given in enumerate(found)}
+        return {str(place): stacked(given) for place, given in enumerate(found)}
 
     def executed_by_ep(self) -> tuple[tuple[str, int], ...]:
         """Return nothing: LiteRT's Python interface does not tell which kernels ran."""

@@ -18,6 +18,7 @@ from placer.core.runtime import (
     UnsupportedModelError,
     short_ep_name,
     split_ep,
+    stacked,
 )
 from placer.runtimes import plugins
 from placer.runtimes.onnxruntime_log import ERRORS, ErrorLog, reason_of
@@ -226,8 +227,6 @@ class OnnxRuntimeSession:
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the model gives for every input sample: name -> array (samples, ...)."""
-        import numpy as np
-
         names = [output.name for output in self._session.get_outputs()]
         n_samples = len(next(iter(self._samples.values()))) if self._samples else 1
         found = [
@@ -235,7 +234,7 @@ class OnnxRuntimeSession:
             for index in range(n_samples)
         ]
         return {
-            name: np.stack([given[place] for given in found]) for place, name in enumerate(names)
+            name: stacked([given[place] for given in found]) for place, name in enumerate(names)
         }
 
     def executed_by_ep(self) -> tuple[tuple[str, int], ...]:
