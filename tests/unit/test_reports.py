@@ -35,7 +35,17 @@ from placer.core.graph import TensorSpec
 from placer.core.workload import LatencyTarget
 from placer.reports import FORMATS, layout, render
 from placer.reports.json import from_json, recommendation_schema, to_json
-from tests.answers import EDGE_SITE, MODEL, P99_20MS, SAMPLES, candidate, judged, spread
+from placer.reports.variants import variant_rows
+from tests.answers import (
+    EDGE_SITE,
+    MODEL,
+    P99_20MS,
+    SAMPLES,
+    candidate,
+    judged,
+    spread,
+    with_variants,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reports"
 GOLDEN_CASES = [
@@ -620,3 +630,22 @@ def test_tensors_of_unknown_size_stay_unknown_in_json() -> None:
     assert document["model"]["inputs"] == [
         {"name": "text", "dtype": "string", "shape": [1], "bytes": None}
     ]
+
+
+def test_a_variant_that_was_measured_on_another_occasion_is_marked() -> None:
+    answer = with_variants()
+    assert not any("measured before" in " ".join(row.remarks) for row in variant_rows(answer))
+    ids = [one.candidate for one in answer.variants]
+    first = next(one for one in answer.candidates if one.id == ids[0])
+    before = replace(
+        first,
+        stages=tuple(
+            replace(stage, source="measured here before, onnxruntime 1") for stage in first.stages
+        ),
+    )
+    mixed = replace(
+        answer, candidates=tuple(before if one is first else one for one in answer.candidates)
+    )
+    marked = [one.candidate in ids and "before" in " ".join(row.remarks)
+              for one, row in zip(mixed.variants, variant_rows(mixed), strict=True)]  # fmt: skip
+    assert marked == [one == ids[0] for one in ids]

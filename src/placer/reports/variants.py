@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from placer.core.estimate import Recommendation, VariantFacts
+from placer.core.estimate import Candidate, Recommendation, StageKind, VariantFacts
 from placer.core.units import format_bytes
 from placer.core.variant import Accuracy, Agreement
 from placer.reports import facts
@@ -27,15 +27,41 @@ class VariantRow:
 
 def variant_rows(answer: Recommendation) -> tuple[VariantRow, ...]:
     """Return the model and its variants; empty: it has none."""
-    return tuple(_row(one) for one in answer.variants)
+    candidates = {candidate.id: candidate for candidate in answer.candidates}
+    runs = [candidates.get(one.candidate or "") for one in answer.variants]
+    before = [run is not None and _is_of_before(run) for run in runs]
+    is_mixed = any(before) and not all(before)
+    return tuple(
+        _row(one, _caveats(run, is_apart=is_mixed and was))
+        for one, run, was in zip(answer.variants, runs, before, strict=True)
+    )
 
 
-def _row(one: VariantFacts) -> VariantRow:
+def _is_of_before(run: Candidate) -> bool:
+    """Tell whether the device was measured on another occasion."""
+    return any(
+        stage.kind is StageKind.COMPUTE and stage.source.startswith("measured here before")
+        for stage in run.stages
+    )
+
+
+def _caveats(run: Candidate | None, *, is_apart: bool) -> list[str]:
+    """Say what keeps the times of a row from being compared with those of the others."""
+    caveats = []
+    if is_apart:
+        caveats.append("measured before, not in turns with the others: --fresh measures all anew")
+    if run is not None and run.quality is not None and run.quality.is_disturbed:
+        caveats.append("the measurement was disturbed")
+    return caveats
+
+
+def _row(one: VariantFacts, caveats: list[str]) -> VariantRow:
     memory = one.peak_memory_bytes
     name = THE_MODEL if one.name is None else facts.clean(one.name)
     remarks = [] if one.name is None else [facts.clean(one.path)]
     if one.how is not None:
         remarks.append(facts.clean(one.how))
+    remarks += caveats
     return VariantRow(
         cells=(
             Cell(name, Tone.STRONG),
