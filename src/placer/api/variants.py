@@ -135,7 +135,7 @@ def load_variants(
         summary = read_model(path, shapes=dict(options.shapes or {}))
         if summary.format != model.format:
             raise UsageError(
-                f"the variant {path} is a {summary.format} file, {model.path} is "
+                f"the variant {path} has the format {summary.format}, {model.path} has "
                 f"{model.format}: their inputs are laid out in different ways",
                 hint=f"give a variant in the format of the model, or ask about {path} by itself",
             )

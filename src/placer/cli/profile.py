@@ -68,7 +68,7 @@ def command(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Search for the best threads, spinning and precision for so long.",
+            help="Search for the best threads and spinning for so long.",
         ),
     ] = None,
     time_limit: Annotated[

@@ -62,7 +62,7 @@ def load() -> None:
 
     try:
         import onnxruntime
-    except ImportError as error:
+    except Exception as error:  # half an installation raises what it likes
         raise UnavailableError(f"onnxruntime does not load: {reason_of(str(error))}") from error
     onnxruntime.disable_telemetry_events()
     del np

@@ -31,7 +31,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
         "PLC403",
         case,
         f"not everything runs on {case.edge_ep}: {listed}"
-        + (f", at most {100 * most:.4g} % may" if is_too_much and most is not None else ""),
+        + (f", at most {100 * most:.4g} % may" if most is not None else ""),
         "replace the operators that fell back, or choose the other execution provider",
         effect=Effect.VIOLATED if is_too_much else Effect.NONE,
         severity=Severity.ERROR if is_too_much else Severity.WARNING,
