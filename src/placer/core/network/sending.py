@@ -1,0 +1,114 @@
+"""Putting packets on the link."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from placer.core.network import bbr
+from placer.core.network.connection import OPEN, RECOVERY, Bools, Floats, Ints, rto_s
+from placer.core.network.flow import PROBE, RETRANSMIT, Flow
+from placer.core.network.wire import MIN_RTO_S, TICK_S
+
+
+def send(f: Flow, active: Bools) -> None:
+    """Send one packet over each connection that may."""
+    c, m, rows = f.c, f.m, f.rows
+    has_again = m.repaired < m.found
+    wants = active & (has_again | (m.next < f.packets))
+    sends = wants & (m.in_flight < c.cwnd)
+    if f.is_bbr:
+        sends &= c.pace_s <= m.now_s
+    if not sends.any():
+        return
+    again = sends & has_again
+    new = sends & ~has_again
+    packet = m.next.astype(np.int64)
+    if again.any():
+        holes = np.where(again, m.repaired, 0)
+        packet = np.where(again, m.lost[rows, holes], packet)
+        m.repaired += again
+    _put(f, sends, new, packet, again)
+    if f.is_bbr:
+        return
+    is_blocked = sends & (m.next < f.packets) & (m.in_flight >= c.cwnd)
+    c.is_limited |= is_blocked
+    m.limit_mark = np.where(is_blocked, m.next, m.limit_mark)
+
+
+def probe(f: Flow, where: Bools) -> None:
+    """Send one packet beyond the window: a new one, else the last one again."""
+    m, rows = f.m, f.rows
+    new = where & (m.next < f.packets)
+    if new.any():
+        _put(f, new, new, m.next.astype(np.int64), np.zeros(len(rows), dtype=np.bool_))
+    old = where & ~new & (m.holes > m.found)
+    if old.any():
+        m.holes -= old
+        packet = np.where(old, m.lost[rows, np.where(old, m.holes, 0)], 0)
+        m.probe_packet = np.where(old, packet, m.probe_packet)
+        m.in_flight -= old
+        _put(f, old, np.zeros(len(rows), dtype=np.bool_), packet, old)
+
+
+def probe_s(f: Flow) -> Floats:
+    """Return after which silence a tail loss probe goes out (tcp_schedule_loss_probe)."""
+    extra_s = np.where(f.m.in_flight == 1, MIN_RTO_S, 2 * TICK_S)
+    return np.asarray(2 * f.c.srtt_s + extra_s)
+
+
+def _put(f: Flow, where: Bools, new: Bools, packet: Ints, again: Bools) -> None:
+    """Put one packet of each connection in `where` on the link."""
+    c, m, rows = f.c, f.m, f.rows
+    now_s = m.now_s
+    if f.is_bbr:
+        fresh = where & (m.in_flight <= 0) & (m.acked >= m.next)
+        c.first_sent_s = np.where(fresh, now_s, c.first_sent_s)
+        c.delivered_s = np.where(fresh, now_s, c.delivered_s)
+        bbr.paced(c, where, now_s)
+    else:
+        m.prr_out += where & (c.state == RECOVERY)
+    m.next += new
+    m.in_flight += where
+    c.segments_out += where
+    c.last_sent_s = np.where(where, now_s, c.last_sent_s)
+    starts_s = np.maximum(c.link_free_s, now_s)
+    drawn = f.losses()
+    if f.loss.burst_packets > 1:
+        c.is_bad = np.where(where, drawn, c.is_bad)
+    lost = where & (drawn | (starts_s - now_s > c.buffer_s))
+    goes = where & ~lost
+    takes_s = np.where(packet == f.packets - 1, c.packet_s * f.last_ratio, c.packet_s)
+    free_s = starts_s + takes_s
+    c.link_free_s = np.where(goes, free_s, c.link_free_s)
+    ack_free_s = np.maximum(free_s + c.rtt_s / 2, c.ack_free_s) + c.ack_s
+    c.ack_free_s = np.where(goes, ack_free_s, c.ack_free_s)
+    m.arrived += goes
+    last = goes & (m.arrived >= f.packets)
+    m.done_s = np.where(last, free_s + c.rtt_s / 2, m.done_s)
+    to = rows[goes], m.written[goes]
+    m.ack_s[to] = (ack_free_s + c.rtt_s / 2)[goes]
+    m.sent_s[to] = now_s[goes]
+    m.packet[to] = packet[goes]
+    m.holes_before[to] = m.holes[goes]
+    m.is_again[to] = again[goes]
+    if f.is_bbr:
+        m.rate_first_s[to] = c.first_sent_s[goes]
+        m.rate_delivered_s[to] = c.delivered_s[goes]
+        m.rate_delivered[to] = c.delivered[goes]
+        m.rate_limited[to] = (c.limited_until > 0)[goes]
+    m.written += goes
+    if lost.any():
+        if m.holes.max() >= m.lost.shape[1]:
+            m.lost = np.pad(m.lost, ((0, 0), (0, m.lost.shape[1])))
+        m.lost[rows[lost], m.holes[lost]] = packet[lost]
+        m.holes += lost
+    arms = where & (c.state == OPEN) & (m.duplicates == 0) & ~m.has_probed
+    first = where & np.isinf(m.armed_s)
+    m.armed_s = np.where(arms | first, now_s, m.armed_s)
+    m.timer = np.where(arms, PROBE, np.where(first, RETRANSMIT, m.timer))
+    timeout_s = rto_s(c)
+    timeout_s = np.where(arms, np.minimum(timeout_s, probe_s(f)), timeout_s)
+    m.timeout_s = np.where(arms | first, timeout_s, m.timeout_s)
+    rises = where & ((m.acked >= m.out_mark) | (m.in_flight > c.max_out))
+    c.max_out = np.where(rises, m.in_flight, c.max_out)
+    m.out_mark = np.where(rises, m.next, m.out_mark)
