@@ -136,7 +136,9 @@ def main() -> int:
     if options.cells:
         for cell in sorted(cells, key=lambda cell: -cell.error):
             where = ",".join(list(cell.row.values())[:-1])
-            figures = f"{1e3 * np.median(cell.measured_s):9.1f} {1e3 * np.median(cell.modelled_s):9.1f}"
+            figures = (
+                f"{1e3 * np.median(cell.measured_s):9.1f} {1e3 * np.median(cell.modelled_s):9.1f}"
+            )
             print(f"{cell.error:8.2%} {figures} ms  {where}")
     print(
         "fitted: "
@@ -173,7 +175,9 @@ def main() -> int:
     for control, limits in COVERED.items():
         for split, belongs in splits:
             some = [c for c in base if c.row["cc"] == control and c.is_lossy and belongs(c)]
-            shares = [float(np.concatenate([c.covered(p) for c in some]).mean()) for p in (0.9, 0.99)]
+            shares = [
+                float(np.concatenate([c.covered(p) for c in some]).mean()) for p in (0.9, 0.99)
+            ]
             near = np.concatenate(
                 [c.measured_s <= np.quantile(c.modelled_s, 0.9) * 1.002 + 5e-5 for c in some]
             )

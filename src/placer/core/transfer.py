@@ -73,8 +73,7 @@ def request_s(
     UsageError
         The path has an unknown connection state or congestion control.
     """
-    _known(path, "connection state", path.connection, ("new", "warm", "idle"))
-    _known(path, "congestion control", path.congestion_control, ("cubic", "bbr"))
+    check_words(path)
     exchange = Exchange(
         up_bytes,
         down_bytes,
@@ -99,6 +98,12 @@ def _loss(path: NetworkPath) -> Loss:
     if path.loss_ratio is None or path.loss_burst_packets is None:
         return Loss(0.0)
     return Loss(path.loss_ratio, path.loss_burst_packets)
+
+
+def check_words(path: NetworkPath) -> None:
+    """Raise UsageError for an unknown connection state or congestion control."""
+    _known(path, "connection state", path.connection, ("new", "warm", "idle"))
+    _known(path, "congestion control", path.congestion_control, ("cubic", "bbr"))
 
 
 def _known(path: NetworkPath, what: str, value: str, known: tuple[str, ...]) -> None:
