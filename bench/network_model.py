@@ -81,12 +81,13 @@ def modelled(row: dict[str, str], samples: int) -> np.ndarray:
     """Return modelled times of the requests of a cell, in seconds."""
     rtt_s = float(row["rtt_ms"]) / 1e3
     rate = float(row["up_mbps"]) * 1e6 / 8
-    held = int(float(row["limit_pkts"]) * PACKET_BYTES - rtt_s / 2 * rate)  # less the delay line
     path = NetworkPath(
         "measured",
         "",
         loss_ratio=float(row["loss_pct"]) / 100,
-        buffer_bytes=max(PACKET_BYTES, held) if row["variant"].startswith("q_") else None,
+        buffer_bytes=int(row["limit_pkts"]) * PACKET_BYTES
+        if row["variant"].startswith("q_")
+        else None,
         congestion_control=row["cc"],
         connection=row["connection"],
         is_encrypted=False,
@@ -119,8 +120,8 @@ def read(samples: int, max_bytes: int) -> list[Cell]:
 def told(cells: list[Cell]) -> str:
     """Return the errors of some cells: of the model, then the usual estimate."""
     parts = []
-    for error in (lambda cell: cell.error, lambda cell: cell.usual_error):
-        found = np.array([error(cell) for cell in cells])
+    for errors in ([cell.error for cell in cells], [cell.usual_error for cell in cells]):
+        found = np.array(errors)
         parts.append(f"{np.median(found):8.2%} {np.quantile(found, 0.9):8.2%} {found.max():8.1%}")
     return " ".join(parts)
 
@@ -141,9 +142,8 @@ def main() -> int:
             )
             print(f"{cell.error:8.2%} {figures} ms  {where}")
     print(
-        "fitted: "
-        f"{1e6 * REQUEST_HOST_S:.0f} µs for each request, {1e6 * CONNECT_HOST_S:.0f} µs for each new"
-        " connection"
+        f"fitted: {1e6 * REQUEST_HOST_S:.0f} µs for each request, "
+        f"{1e6 * CONNECT_HOST_S:.0f} µs for each new connection"
     )
     print(f"{'':34} {'cells':>5} {'model: median, 9 in 10, worst':>26} {'RTT + bytes / rate':>26}")
     passed = True
@@ -182,9 +182,8 @@ def main() -> int:
                 [c.measured_s <= np.quantile(c.modelled_s, 0.9) * 1.002 + 5e-5 for c in some]
             )
             count = sum(len(cell.measured_s) for cell in some)
-            print(
-                f"{control:16} {split:17} {count:8} {shares[0]:7.1%} {shares[1]:7.1%} {near.mean():7.1%}"
-            )
+            told_shares = " ".join(f"{share:7.1%}" for share in (*shares, near.mean()))
+            print(f"{control:16} {split:17} {count:8} {told_shares}")
             if split == "all":
                 passed &= all(
                     low <= share <= high for share, (low, high) in zip(shares, limits, strict=True)

@@ -94,7 +94,7 @@ class NetworkPath:
     loss_burst_packets: float | None = 1.0
     """Mean length of a burst of losses; 1: each packet is lost by itself; None: unknown."""
     buffer_bytes: int | None = None
-    """Queue before the link; None: one bandwidth-delay product and at least 1,000 packets."""
+    """Queue of the sending host; None: one bandwidth-delay product and at least 1,000 packets."""
     congestion_control: str = "cubic"
     """``cubic`` or ``bbr``."""
     connection: str = "warm"

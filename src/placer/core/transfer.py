@@ -88,7 +88,7 @@ def request_s(
     )
     rates = (uplink_bytes_per_s, downlink_bytes_per_s)
     is_known = all(np.isfinite(rate).all() for rate in rates) and bool(np.all(rtt_s > 0))
-    if not is_known or not needs_simulation(exchange, rtt_s, *rates):
+    if not is_known or not needs_simulation(exchange):
         return lossfree_s(exchange, rtt_s, *rates)
     rng = np.random.default_rng(SEED)
     return simulated_s(exchange, rtt_s, *rates, rng=rng, samples=samples)
@@ -213,6 +213,8 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
         found.append(
             f"requests with a packet loss of {100 * path.loss_ratio:.2g} % were not measured"
         )
+    if path.buffer_bytes is not None:
+        found.append("a short queue beyond the sending host may lose packets: that is not modelled")
     if not (path.rtt_samples_s or path.rtt_quantiles_s):
         found.append("its round-trip time is unknown")
     elif known_percentile(path) < percentile - 1e-12:

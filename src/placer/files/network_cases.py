@@ -193,11 +193,14 @@ class _Line:
         rtt_ms = self._figure("rtt_ms", most=1e6, above=True)
         if rtt_ms is not None:
             path = replace(path, rtt_quantiles_s=((0.5, rtt_ms / 1e3),), rtt_samples_s=())
-        for column, name in (("up_mbps", "uplink"), ("down_mbps", "downlink")):
-            rate = self._figure(column, most=1e6, above=True)
-            if rate is not None:
-                changes = {f"{name}_bytes_per_s": rate * 1e6 / 8, f"{name}_p5_bytes_per_s": None}
-                path = replace(path, **changes)
+        up_mbps = self._figure("up_mbps", most=1e6, above=True)
+        if up_mbps is not None:
+            rate = up_mbps * 1e6 / 8
+            path = replace(path, uplink_bytes_per_s=rate, uplink_p5_bytes_per_s=None)
+        down_mbps = self._figure("down_mbps", most=1e6, above=True)
+        if down_mbps is not None:
+            rate = down_mbps * 1e6 / 8
+            path = replace(path, downlink_bytes_per_s=rate, downlink_p5_bytes_per_s=None)
         loss_pct = self._figure("loss_pct", most=50)
         if loss_pct is not None:
             path = replace(path, loss_ratio=loss_pct / 100)

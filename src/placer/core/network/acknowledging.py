@@ -20,7 +20,7 @@ from placer.core.network.connection import (
     rto_s,
 )
 from placer.core.network.flow import PROBE, REORDER, RETRANSMIT, Flow
-from placer.core.network.sending import probe, probe_s
+from placer.core.network.sending import probe, probe_s, recover
 from placer.core.network.wire import DUPLICATE_ACKS, MAX_RTO_S, REORDER_RATIO
 
 SLOT_STEP = 0.6180339887498949
@@ -38,6 +38,7 @@ def acknowledge(f: Flow, where: Bools) -> None:
     m.read += where
     m.acked += where
     m.in_flight -= where
+    m.is_refused &= ~where
     c.delivered += where
     c.delivered_s = np.where(where, now_s, c.delivered_s)
     rtt_s = np.where(where & ~again, now_s - m.sent_s[rows, at], np.nan)
@@ -55,7 +56,7 @@ def acknowledge(f: Flow, where: Bools) -> None:
         m.last_holes = np.where(open_hole, before, m.last_holes)
     begins = (losses > 0) & (c.state == OPEN)
     if begins.any():
-        _recover(f, begins)
+        recover(f, begins)
     recovering = where & (c.state != OPEN)
     ends = np.zeros(len(rows), dtype=np.bool_)
     if recovering.any():
@@ -93,21 +94,6 @@ def _follow_rtt(f: Flow, where: Bools, rtt_s: Floats) -> None:
     c.rttvar_s = np.where(rounds | wide, spread_s, c.rttvar_s)
     m.rtt_mark = np.where(rounds, m.acked + m.in_flight, m.rtt_mark)
     c.min_rtt_s = np.where(where, np.minimum(c.min_rtt_s, rtt_s), c.min_rtt_s)
-
-
-def _recover(f: Flow, where: Bools) -> None:
-    """Begin a fast recovery."""
-    c, m = f.c, f.m
-    m.prior_cwnd = np.where(where, c.cwnd, m.prior_cwnd)
-    if f.is_bbr:
-        bbr.saved(c, where)
-    else:
-        cubic.reduced(c, where)
-    c.state[where] = RECOVERY
-    m.high = np.where(where, m.next, m.high)
-    m.missing = np.where(where, m.next - m.acked, m.missing)
-    m.prr_delivered[where] = 0.0
-    m.prr_out[where] = 0.0
 
 
 def _reduce(f: Flow, where: Bools, again: Bools, losses: Floats) -> None:
@@ -177,7 +163,7 @@ def expire(f: Flow, where: Bools) -> None:
         m.in_flight -= losses
         m.found = np.where(reorders, m.last_holes, m.found)
         m.duplicates[reorders] = 0.0
-        _recover(f, reorders)
+        recover(f, reorders)
         if not f.is_bbr:
             _reduce(f, reorders, np.zeros(len(rows), dtype=np.bool_), losses.astype(np.float64))
     probes = where & (m.timer == PROBE)

@@ -60,7 +60,7 @@ class Envelope:
 
 
 def sizes_to(max_bytes: int, head_bytes: int = 0) -> tuple[int, ...]:
-    """Return the bodies at which the time of a message must be known: around its jumps, and between.
+    """Return the bodies at which the time must be known: around its jumps, and between.
 
     Parameters
     ----------

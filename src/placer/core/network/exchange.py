@@ -44,7 +44,7 @@ class Exchange:
     """BBR instead of CUBIC."""
     loss: Loss = NO_LOSS
     buffer_bytes: int | None = None
-    """Queue before the link; None: one bandwidth-delay product and at least 1,000 packets."""
+    """Queue of the sending host; None: one bandwidth-delay product and at least 1,000 packets."""
     protocol: Protocol = Protocol.HTTP1
     server_s: float = 0.0
     """Time between the last byte of the request and the first of the answer."""

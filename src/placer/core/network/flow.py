@@ -70,6 +70,8 @@ class Message:
     prr_delivered: Floats
     prr_out: Floats
     prior_cwnd: Floats
+    is_refused: Bools
+    """The queue was full: nothing new is sent before the next acknowledgement."""
     has_probed: Bools
     probe_packet: Ints
     """Packet that a tail loss probe sent again; -1: none."""
@@ -196,6 +198,7 @@ def _message(start_s: Floats, packets: int, *, is_bbr: bool, slot: Floats) -> Me
         prr_delivered=zero(),
         prr_out=zero(),
         prior_cwnd=zero(),
+        is_refused=no(),
         has_probed=no(),
         probe_packet=np.full(n, -1, dtype=np.int64),
         timer=none(),

@@ -39,19 +39,12 @@ NEIGHBOURS = 2
 """Requests on connections this near in rank stand for each other."""
 
 
-def needs_simulation(
-    exchange: Exchange,
-    rtt_s: Floats,
-    uplink_bytes_per_s: Floats | float,
-    downlink_bytes_per_s: Floats | float,
-) -> bool:
+def needs_simulation(exchange: Exchange) -> bool:
     """Tell whether the closed form does not hold: loss, BBR, or a queue that may run over."""
     if exchange.is_bbr or exchange.loss.ratio > 0:
         return True
-    if exchange.buffer_bytes is None or exchange.packets * PACKET_BYTES <= exchange.buffer_bytes:
-        return False
-    least = np.minimum(uplink_bytes_per_s, downlink_bytes_per_s) * rtt_s
-    return bool(np.any(exchange.packets * PACKET_BYTES > exchange.buffer_bytes + least))
+    buffer_bytes = exchange.buffer_bytes
+    return buffer_bytes is not None and exchange.packets * PACKET_BYTES > buffer_bytes
 
 
 def simulated_s(

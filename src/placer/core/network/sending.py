@@ -1,10 +1,14 @@
-"""Putting packets on the link."""
+"""Putting packets on the link, through the queue of the sending host.
+
+What that queue refuses Linux sends again by itself after the next acknowledgement, with a smaller
+window, and nothing is lost (tcp_transmit_skb, tcp_enter_cwr); measured so behind netem.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from placer.core.network import bbr
+from placer.core.network import bbr, cubic
 from placer.core.network.connection import OPEN, RECOVERY, Bools, Floats, Ints, rto_s
 from placer.core.network.flow import PROBE, RETRANSMIT, Flow
 from placer.core.network.wire import MIN_RTO_S, TICK_S
@@ -15,13 +19,21 @@ def send(f: Flow, active: Bools) -> None:
     c, m, rows = f.c, f.m, f.rows
     has_again = m.repaired < m.found
     wants = active & (has_again | (m.next < f.packets))
-    sends = wants & (m.in_flight < c.cwnd)
+    sends = wants & (m.in_flight < c.cwnd) & (has_again | ~m.is_refused)
     if f.is_bbr:
         sends &= c.pace_s <= m.now_s
     if not sends.any():
         return
     again = sends & has_again
     new = sends & ~has_again
+    refused = new & (m.in_flight > 0) & (c.link_free_s - m.now_s > c.buffer_s)
+    if refused.any():
+        m.is_refused |= refused
+        calm = refused & (c.state == OPEN)
+        if calm.any():
+            recover(f, calm)
+        sends &= ~refused
+        new &= ~refused
     packet = m.next.astype(np.int64)
     if again.any():
         holes = np.where(again, m.repaired, 0)
@@ -30,9 +42,24 @@ def send(f: Flow, active: Bools) -> None:
     _put(f, sends, new, packet, again)
     if f.is_bbr:
         return
-    is_blocked = sends & (m.next < f.packets) & (m.in_flight >= c.cwnd)
+    is_blocked = (sends | refused) & (m.next < f.packets) & (m.in_flight >= c.cwnd)
     c.is_limited |= is_blocked
     m.limit_mark = np.where(is_blocked, m.next, m.limit_mark)
+
+
+def recover(f: Flow, where: Bools) -> None:
+    """Begin a fast recovery, or the same reduction because the own queue is full (CWR)."""
+    c, m = f.c, f.m
+    m.prior_cwnd = np.where(where, c.cwnd, m.prior_cwnd)
+    if f.is_bbr:
+        bbr.saved(c, where)
+    else:
+        cubic.reduced(c, where)
+    c.state[where] = RECOVERY
+    m.high = np.where(where, m.next, m.high)
+    m.missing = np.where(where, m.next - m.acked, m.missing)
+    m.prr_delivered[where] = 0.0
+    m.prr_out[where] = 0.0
 
 
 def probe(f: Flow, where: Bools) -> None:
@@ -75,7 +102,7 @@ def _put(f: Flow, where: Bools, new: Bools, packet: Ints, again: Bools) -> None:
     drawn = f.losses()
     if f.loss.burst_packets > 1:
         c.is_bad = np.where(where, drawn, c.is_bad)
-    lost = where & (drawn | (starts_s - now_s > c.buffer_s))
+    lost = where & drawn
     goes = where & ~lost
     takes_s = np.where(packet == f.packets - 1, c.packet_s * f.last_ratio, c.packet_s)
     free_s = starts_s + takes_s

@@ -80,7 +80,11 @@ def _begin(f: Flow) -> None:
 
 def _step(f: Flow, active: Bools) -> None:
     c, m, rows = f.c, f.m, f.rows
-    wants = active & (m.in_flight < c.cwnd) & ((m.repaired < m.found) | (m.next < f.packets))
+    wants = (
+        active
+        & (m.in_flight < c.cwnd)
+        & ((m.repaired < m.found) | ((m.next < f.packets) & ~m.is_refused))
+    )
     ready = wants & (c.pace_s <= m.now_s) if f.is_bbr else wants
     waits = active & ~ready
     if waits.any():
