@@ -24,6 +24,7 @@ import numpy as np
 
 from placer.core.environment import NetworkPath
 from placer.core.network.exchange import CONNECT_HOST_S, REQUEST_HOST_S
+from placer.core.network.requests import Effort
 from placer.core.network.wire import PACKET_BYTES
 from placer.core.transfer import request_s
 
@@ -99,7 +100,7 @@ def modelled(row: dict[str, str], samples: int) -> np.ndarray:
         rtt_s=np.full(samples, rtt_s),
         uplink_bytes_per_s=rate,
         downlink_bytes_per_s=float(row["down_mbps"]) * 1e6 / 8,
-        samples=samples,
+        effort=Effort(samples),
     )
 
 

@@ -10,6 +10,7 @@ from placer.core.environment import NetworkPath
 from placer.core.errors import UsageError
 from placer.core.network.envelope import Envelope, envelope_of
 from placer.core.network.framing import Protocol, framed_bytes
+from placer.core.network.requests import Effort
 from placer.core.network.wire import MSS_BYTES
 from placer.core.sequential import quantile
 from placer.core.transfer import SEED, draw_rates, draw_rtt_s, known_percentile, request_s
@@ -80,7 +81,7 @@ def estimate(path: NetworkPath, request: Request) -> NetworkEstimate:
         protocol=request.protocol,
         server_s=request.server_s + request.serialisation_s,
         in_flight=request.in_flight,
-        samples=samples,
+        effort=Effort(samples),
     )
     p50_s, p90_s, p95_s, p99_s = (quantile(times_s, p) for p in (0.5, 0.9, 0.95, 0.99))
     return NetworkEstimate(
@@ -126,7 +127,7 @@ def upload_envelope(path: NetworkPath, request: Request, *, max_bytes: int) -> E
             protocol=request.protocol,
             server_s=request.server_s,
             in_flight=request.in_flight,
-            samples=LEAST_SAMPLES,
+            effort=Effort(LEAST_SAMPLES),
         )
         return float(np.median(times_s))
 

@@ -19,7 +19,7 @@ from placer.core.errors import UsageError, near_match
 from placer.core.network.exchange import Exchange, lossfree_s
 from placer.core.network.flow import Loss
 from placer.core.network.framing import Protocol
-from placer.core.network.requests import SAMPLES, needs_simulation, simulated_s
+from placer.core.network.requests import FULL, Effort, needs_simulation, simulated_s
 from placer.core.units import format_percentile
 
 FloatArray = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def request_s(
     protocol: Protocol = Protocol.HTTP1,
     server_s: float = 0.0,
     in_flight: int = 1,
-    samples: int = SAMPLES,
+    effort: Effort = FULL,
 ) -> FloatArray:
     """Return the time of one request for each draw of the path, of the shape of `rtt_s`.
 
@@ -65,16 +65,34 @@ def request_s(
         Time of the server between the request and its answer.
     in_flight
         Requests at a time that share the link.
-    samples
-        Requests that are simulated at most where the closed form does not hold.
+    effort
+        How much is simulated where the closed form does not hold.
 
     Raises
     ------
     UsageError
         The path has an unknown connection state or congestion control.
     """
+    exchange = exchange_over(path, up_bytes, down_bytes, protocol, server_s, in_flight)
+    rates = (uplink_bytes_per_s, downlink_bytes_per_s)
+    is_known = all(np.isfinite(rate).all() for rate in rates) and bool(np.all(rtt_s > 0))
+    if not is_known or not needs_simulation(exchange):
+        return lossfree_s(exchange, rtt_s, *rates)
+    rng = np.random.default_rng(SEED)
+    return simulated_s(exchange, rtt_s, *rates, rng=rng, effort=effort)
+
+
+def exchange_over(
+    path: NetworkPath,
+    up_bytes: int,
+    down_bytes: int,
+    protocol: Protocol = Protocol.HTTP1,
+    server_s: float = 0.0,
+    in_flight: int = 1,
+) -> Exchange:
+    """Return a request and its answer over a path. Raises as `request_s`."""
     check_words(path)
-    exchange = Exchange(
+    return Exchange(
         up_bytes,
         down_bytes,
         path.connection,
@@ -86,12 +104,6 @@ def request_s(
         server_s=server_s,
         in_flight=in_flight,
     )
-    rates = (uplink_bytes_per_s, downlink_bytes_per_s)
-    is_known = all(np.isfinite(rate).all() for rate in rates) and bool(np.all(rtt_s > 0))
-    if not is_known or not needs_simulation(exchange):
-        return lossfree_s(exchange, rtt_s, *rates)
-    rng = np.random.default_rng(SEED)
-    return simulated_s(exchange, rtt_s, *rates, rng=rng, samples=samples)
 
 
 def _loss(path: NetworkPath) -> Loss:

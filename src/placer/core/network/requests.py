@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,18 +25,29 @@ WARM_UP = 4
 REQUESTS = 20
 """Requests of a kept connection that count: with loss its window shrinks from one to the next."""
 LOSSFREE_REQUESTS = 4
-HISTORY_PACKETS = 1500
-"""Packets over which a connection is followed; large messages fill it alone."""
 IDLE_S = 5.0
 """Pause before a request on an idle connection: longer than any retransmission timeout."""
-MAX_PACKETS = 4000
-"""Longer messages are simulated up to here and stretched: the rate of a long flow is steady."""
 MAX_CELLS = 2_000_000
 """Connections by packets that are simulated at once: about 100 MB."""
-SAMPLES = 2000
-"""Requests that are simulated where nothing else is asked for."""
 NEIGHBOURS = 2
 """Requests on connections this near in rank stand for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is simulated."""
+
+    samples: int = 2000
+    """Requests at most."""
+    history_packets: int = 1500
+    """Packets over which a kept connection is followed; large messages fill it alone."""
+    max_packets: int = 4000
+    """Longer messages are simulated up to here and stretched: the rate of a long flow is steady."""
+
+
+FULL = Effort()
+QUICK = Effort(samples=1000, history_packets=500, max_packets=1000)
+"""For questions about many paths."""
 
 
 def needs_simulation(exchange: Exchange) -> bool:
@@ -54,12 +65,12 @@ def simulated_s(
     downlink_bytes_per_s: Floats | float,
     *,
     rng: np.random.Generator,
-    samples: int = SAMPLES,
+    effort: Effort = FULL,
 ) -> Floats:
     """Return times of requests, one for each draw of the path, of its shape.
 
-    At most about `samples` requests are simulated, at draws that lie evenly in the order of their
-    loss-free times; each draw takes the time of a random one near to it in that order, in
+    At most about `effort.samples` requests are simulated, at draws that lie evenly in the order of
+    their loss-free times; each draw takes the time of a random one near to it in that order, in
     proportion to its own loss-free time.
 
     Parameters
@@ -74,12 +85,12 @@ def simulated_s(
         np.broadcast_to(np.asarray(one, dtype=np.float64), shape).ravel()
         for one in (rtt_s, uplink_bytes_per_s, downlink_bytes_per_s)
     )
-    short, stretch = _shortened(exchange)
+    short, stretch = _shortened(exchange, effort.max_packets)
     lossfree = lossfree_s(short, rtt, up, down)
     order = rng.permutation(len(rtt))
     order = order[np.argsort(lossfree[order], kind="stable")]
-    wanted = min(samples, len(rtt))
-    warm_up, requests = _history(short)
+    wanted = min(effort.samples, len(rtt))
+    warm_up, requests = _history(short, effort.history_packets)
     held = -(-wanted // requests)
     held = max(1, min(held, MAX_CELLS // max(1, short.packets)))
     places = ((np.arange(held) + 0.5) * len(rtt) / held).astype(np.int64)
@@ -102,9 +113,9 @@ def simulated_s(
     return np.asarray(lossfree * picked * stretch).reshape(shape)
 
 
-def _shortened(exchange: Exchange) -> tuple[Exchange, float]:
-    """Return the exchange with messages of at most MAX_PACKETS, and by what to stretch its time."""
-    most = MAX_PACKETS * MSS_BYTES
+def _shortened(exchange: Exchange, max_packets: int) -> tuple[Exchange, float]:
+    """Return the exchange with so many packets at most, and by what to stretch its time."""
+    most = max_packets * MSS_BYTES
     larger = max(exchange.sent_bytes)
     if larger <= most:
         return exchange, 1.0
@@ -119,12 +130,12 @@ def _shortened(exchange: Exchange) -> tuple[Exchange, float]:
     )
 
 
-def _history(exchange: Exchange) -> tuple[int, int]:
+def _history(exchange: Exchange, packets: int) -> tuple[int, int]:
     """Return how many requests of a connection go before, and how many count."""
     if exchange.is_new:
         return 0, 1
     most = REQUESTS if exchange.loss.ratio > 0 else LOSSFREE_REQUESTS
-    room = HISTORY_PACKETS // max(1, exchange.packets)
+    room = packets // max(1, exchange.packets)
     return min(WARM_UP, max(1, room)), min(most, max(1, room))
 
 
