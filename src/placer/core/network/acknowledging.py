@@ -20,8 +20,8 @@ from placer.core.network.connection import (
     rto_s,
 )
 from placer.core.network.flow import PROBE, REORDER, RETRANSMIT, Flow
-from placer.core.network.sending import probe, probe_s, recover
-from placer.core.network.wire import DUPLICATE_ACKS, MAX_RTO_S, REORDER_RATIO
+from placer.core.network.sending import probe, recover
+from placer.core.network.wire import DUPLICATE_ACKS, MAX_RTO_S, MIN_RTO_S, REORDER_RATIO, TICK_S
 
 SLOT_STEP = 0.6180339887498949
 """Golden ratio less 1: moves a connection to another place between two slots of the wheel."""
@@ -40,7 +40,6 @@ def acknowledge(f: Flow, where: Bools) -> None:
     m.in_flight -= where
     m.is_refused &= ~where
     c.delivered += where
-    c.delivered_s = np.where(where, now_s, c.delivered_s)
     rtt_s = np.where(where & ~again, now_s - m.sent_s[rows, at], np.nan)
     _follow_rtt(f, where & ~again, rtt_s)
     # what was lost before the packet
@@ -118,6 +117,7 @@ def _sample(f: Flow, where: Bools, at: Ints, rtt_s: Floats, losses: Floats) -> N
     ack_s = m.now_s - m.rate_delivered_s[rows, at]
     interval_s = np.maximum(send_s, ack_s)
     c.first_sent_s = np.where(where, sent_s, c.first_sent_s)
+    c.delivered_s = np.where(where, m.now_s, c.delivered_s)
     c.limited_until = np.where(where & (c.delivered > c.limited_until), 0.0, c.limited_until)
     is_known = where & (interval_s >= c.min_rtt_s)
     rate = np.where(
@@ -146,11 +146,16 @@ def _arm(f: Flow, where: Bools, begins: Bools, ends: Bools, again: Bools) -> Non
     m.timer = np.where(
         moves, np.where(waits, REORDER, np.where(is_open, PROBE, RETRANSMIT)), m.timer
     )
-    timeout_s = rto_s(c)
-    timeout_s = np.where(is_open, np.minimum(timeout_s, probe_s(f)), timeout_s)
-    timeout_s = np.where(waits, REORDER_RATIO * c.min_rtt_s, timeout_s)
-    m.timeout_s = np.where(moves, timeout_s, m.timeout_s)
     m.armed_s = np.where(where & (m.acked >= m.next), NEVER, m.armed_s)
+
+
+def timeouts_s(f: Flow) -> Floats:
+    """Return after which silence the timer of each connection would fire, without its lateness."""
+    c, m = f.c, f.m
+    silent_s = np.minimum(rto_s(c) * m.backoff, MAX_RTO_S)
+    extra_s = np.where(m.in_flight == 1, MIN_RTO_S, 2 * TICK_S)  # tcp_schedule_loss_probe
+    silent_s = np.where(m.timer == PROBE, np.minimum(silent_s, 2 * c.srtt_s + extra_s), silent_s)
+    return np.where(m.timer == REORDER, REORDER_RATIO * c.min_rtt_s, silent_s)
 
 
 def expire(f: Flow, where: Bools) -> None:
@@ -189,5 +194,4 @@ def expire(f: Flow, where: Bools) -> None:
     m.backoff = np.where(fails, 2 * m.backoff, m.backoff)
     m.armed_s = np.where(where, m.now_s, m.armed_s)
     m.timer = np.where(where, RETRANSMIT, m.timer)
-    m.timeout_s = np.where(where, np.minimum(rto_s(c) * m.backoff, MAX_RTO_S), m.timeout_s)
     m.slot = np.where(where, (m.slot + 0.6180339887498949) % 1.0, m.slot)

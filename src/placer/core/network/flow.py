@@ -77,7 +77,6 @@ class Message:
     """Packet that a tail loss probe sent again; -1: none."""
     timer: Ints
     armed_s: Floats
-    timeout_s: Floats
     backoff: Floats
     slot: Floats
     """Where between two slots of the timer wheel the connection is, [0, 1)."""
@@ -203,7 +202,6 @@ def _message(start_s: Floats, packets: int, *, is_bbr: bool, slot: Floats) -> Me
         probe_packet=np.full(n, -1, dtype=np.int64),
         timer=none(),
         armed_s=np.full(n, NEVER),
-        timeout_s=zero(),
         backoff=np.ones(n),
         slot=slot,
         limit_mark=zero(),

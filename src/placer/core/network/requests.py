@@ -46,7 +46,7 @@ class Effort:
 
 
 FULL = Effort()
-QUICK = Effort(samples=1000, history_packets=500, max_packets=1000)
+QUICK = Effort(samples=1000, history_packets=300, max_packets=1000)
 """For questions about many paths."""
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from placer.core.network import bbr, cubic
-from placer.core.network.connection import OPEN, RECOVERY, Bools, Floats, Ints, rto_s
+from placer.core.network.connection import OPEN, RECOVERY, Bools, Ints
 from placer.core.network.flow import PROBE, RETRANSMIT, Flow
-from placer.core.network.wire import MIN_RTO_S, TICK_S
 
 
 def send(f: Flow, active: Bools) -> None:
@@ -77,12 +76,6 @@ def probe(f: Flow, where: Bools) -> None:
         _put(f, old, np.zeros(len(rows), dtype=np.bool_), packet, old)
 
 
-def probe_s(f: Flow) -> Floats:
-    """Return after which silence a tail loss probe goes out (tcp_schedule_loss_probe)."""
-    extra_s = np.where(f.m.in_flight == 1, MIN_RTO_S, 2 * TICK_S)
-    return np.asarray(2 * f.c.srtt_s + extra_s)
-
-
 def _put(f: Flow, where: Bools, new: Bools, packet: Ints, again: Bools) -> None:
     """Put one packet of each connection in `where` on the link."""
     c, m, rows = f.c, f.m, f.rows
@@ -133,9 +126,6 @@ def _put(f: Flow, where: Bools, new: Bools, packet: Ints, again: Bools) -> None:
     first = where & np.isinf(m.armed_s)
     m.armed_s = np.where(arms | first, now_s, m.armed_s)
     m.timer = np.where(arms, PROBE, np.where(first, RETRANSMIT, m.timer))
-    timeout_s = rto_s(c)
-    timeout_s = np.where(arms, np.minimum(timeout_s, probe_s(f)), timeout_s)
-    m.timeout_s = np.where(arms | first, timeout_s, m.timeout_s)
     rises = where & ((m.acked >= m.out_mark) | (m.in_flight > c.max_out))
     c.max_out = np.where(rises, m.in_flight, c.max_out)
     m.out_mark = np.where(rises, m.next, m.out_mark)

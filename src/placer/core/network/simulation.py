@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from placer.core.network import bbr, cubic
-from placer.core.network.acknowledging import acknowledge, expire
-from placer.core.network.connection import NEVER, OPEN, Bools, Connections, Floats, late_s, rto_s
-from placer.core.network.flow import Flow, Loss
+from placer.core.network.acknowledging import acknowledge, expire, timeouts_s
+from placer.core.network.connection import OPEN, Bools, Connections, Floats, late_s, rto_s
+from placer.core.network.flow import REORDER, Flow, Loss
 from placer.core.network.sending import send
 
 
@@ -89,16 +89,14 @@ def _step(f: Flow, active: Bools) -> None:
     waits = active & ~ready
     if waits.any():
         ack_s = m.ack_s[rows, m.read]
-        due_s = m.armed_s + m.timeout_s
         next_s = ack_s
         if f.is_bbr:
             next_s = np.where(wants, np.minimum(ack_s, c.pace_s), ack_s)
-        expires = waits & (due_s < next_s)
+        # no timer but that of reordering fires within a round trip
+        expires = waits & ((next_s > m.armed_s + c.srtt_s) | (m.timer == REORDER))
         if expires.any():
             slot = np.where(expires, m.slot, 0.0)
-            late = np.where(
-                expires, m.armed_s + late_s(np.where(expires, m.timeout_s, 0.0), slot), NEVER
-            )
+            late = m.armed_s + late_s(timeouts_s(f), slot)
             expires &= late < next_s
             next_s = np.where(expires, late, next_s)
         m.now_s = np.where(waits, next_s, m.now_s)
