@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -37,30 +38,29 @@ def request(path: NetworkPath, n: int, up_bytes: int, samples: int = 2000) -> No
     )
 
 
+def all_sizes() -> None:
+    """Ask for one path and many sizes."""
+    for size in np.geomspace(1, 1e7, 1000):
+        request(PATH, 1, int(size))
+
+
 def main() -> int:
     """Print one line for each."""
     lossy = replace(PATH, loss_ratio=0.01)
     bbr = replace(PATH, congestion_control="bbr")
+    new = replace(PATH, connection="new")
     work: dict[str, Callable[[], object]] = {
-        "1,000,000 loss-free, warm": lambda: request(PATH, 10**6, 100_000),
-        "1,000,000 loss-free, new": lambda: request(
-            replace(PATH, connection="new"), 10**6, 100_000
-        ),
-        "1,000,000 loss-free, warm, BBR": lambda: request(bbr, 10**6, 100_000),
-        **{
-            f"10,000 with loss, {state}, {control}": lambda state=state, control=control: request(
-                replace(lossy, connection=state, congestion_control=control),
-                10_000,
-                100_000,
-                10_000,
-            )
-            for state in ("new", "warm", "idle")
-            for control in ("cubic", "bbr")
-        },
-        "1,000 sizes up to 10 MB": lambda: [
-            request(PATH, 1, int(size)) for size in np.geomspace(1, 1e7, 1000)
-        ],
+        "1,000,000 loss-free, warm": partial(request, PATH, 10**6, 100_000),
+        "1,000,000 loss-free, new": partial(request, new, 10**6, 100_000),
+        "1,000,000 loss-free, warm, BBR": partial(request, bbr, 10**6, 100_000),
     }
+    for state in ("new", "warm", "idle"):
+        for control in ("cubic", "bbr"):
+            path = replace(lossy, connection=state, congestion_control=control)
+            work[f"10,000 with loss, {state}, {control}"] = partial(
+                request, path, 10_000, 100_000, 10_000
+            )
+    work["1,000 sizes up to 10 MB"] = all_sizes
     passed = True
     for name, run in work.items():
         times = []

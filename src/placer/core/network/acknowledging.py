@@ -31,16 +31,16 @@ def acknowledge(f: Flow, where: Bools) -> None:
     """Handle one acknowledgement of each connection in `where`."""
     c, m, rows = f.c, f.m, f.rows
     now_s = m.now_s
-    at = np.where(where, m.read, 0)
-    packet = m.packet[rows, at]
-    again = m.is_again[rows, at]
-    before = m.holes_before[rows, at]
+    at = rows * (f.packets + 1) + m.read
+    packet = m.packet.reshape(-1)[at]
+    again = m.is_again.reshape(-1)[at]
+    before = m.holes_before.reshape(-1)[at]
     m.read += where
     m.acked += where
     m.in_flight -= where
     m.is_refused &= ~where
     c.delivered += where
-    rtt_s = np.where(where & ~again, now_s - m.sent_s[rows, at], np.nan)
+    rtt_s = np.where(where & ~again, now_s - m.sent_s.reshape(-1)[at], np.nan)
     _follow_rtt(f, where & ~again, rtt_s)
     # what was lost before the packet
     open_hole = where & (before > m.found)
@@ -79,7 +79,8 @@ def acknowledge(f: Flow, where: Bools) -> None:
         grows = where & (c.state != RECOVERY)
         cubic.acknowledged(c, grows, now_s, rtt_s, m.in_flight)
         c.is_limited &= ~(where & (m.acked > m.limit_mark))
-    m.backoff[where] = 1.0
+    if (m.backoff > 1).any():
+        m.backoff[where] = 1.0
     _arm(f, where, begins, ends, again)
 
 
@@ -110,11 +111,11 @@ def _reduce(f: Flow, where: Bools, again: Bools, losses: Floats) -> None:
 
 def _sample(f: Flow, where: Bools, at: Ints, rtt_s: Floats, losses: Floats) -> None:
     """Take a sample of the rate of delivery (tcp_rate.c) and let BBR use it."""
-    c, m, rows = f.c, f.m, f.rows
-    sent_s = m.sent_s[rows, at]
-    delivered_before = m.rate_delivered[rows, at]
-    send_s = sent_s - m.rate_first_s[rows, at]
-    ack_s = m.now_s - m.rate_delivered_s[rows, at]
+    c, m = f.c, f.m
+    sent_s = m.sent_s.reshape(-1)[at]
+    delivered_before = m.rate_delivered.reshape(-1)[at]
+    send_s = sent_s - m.rate_first_s.reshape(-1)[at]
+    ack_s = m.now_s - m.rate_delivered_s.reshape(-1)[at]
     interval_s = np.maximum(send_s, ack_s)
     c.first_sent_s = np.where(where, sent_s, c.first_sent_s)
     c.delivered_s = np.where(where, m.now_s, c.delivered_s)
@@ -128,7 +129,7 @@ def _sample(f: Flow, where: Bools, at: Ints, rtt_s: Floats, losses: Floats) -> N
         where,
         m.now_s,
         rate=rate,
-        is_app_limited=m.rate_limited[rows, at],
+        is_app_limited=m.rate_limited.reshape(-1)[at],
         sent_delivered=delivered_before,
         rtt_s=rtt_s,
         losses=losses,

@@ -167,7 +167,7 @@ def _message(start_s: Floats, packets: int, *, is_bbr: bool, slot: Floats) -> Me
         return np.zeros(n, dtype=np.bool_)
 
     w = packets
-    w_rate = w if is_bbr else 1
+    w_rate = w + 1 if is_bbr else 1
     return Message(
         now_s=start_s.astype(np.float64),
         next=zero(),
@@ -178,10 +178,10 @@ def _message(start_s: Floats, packets: int, *, is_bbr: bool, slot: Floats) -> Me
         read=none(),
         written=none(),
         ack_s=np.full((n, w + 1), NEVER),
-        sent_s=np.zeros((n, w)),
-        packet=np.zeros((n, w), dtype=np.int64),
-        holes_before=np.zeros((n, w), dtype=np.int64),
-        is_again=np.zeros((n, w), dtype=np.bool_),
+        sent_s=np.zeros((n, w + 1)),
+        packet=np.zeros((n, w + 1), dtype=np.int64),
+        holes_before=np.zeros((n, w + 1), dtype=np.int64),
+        is_again=np.zeros((n, w + 1), dtype=np.bool_),
         rate_first_s=np.zeros((n, w_rate)),
         rate_delivered_s=np.zeros((n, w_rate)),
         rate_delivered=np.zeros((n, w_rate)),

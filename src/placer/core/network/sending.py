@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from placer.core.network import bbr, cubic
-from placer.core.network.connection import OPEN, RECOVERY, Bools, Ints
+from placer.core.network.connection import NEVER, OPEN, RECOVERY, Bools, Ints
 from placer.core.network.flow import PROBE, RETRANSMIT, Flow
 
 
@@ -105,17 +105,18 @@ def _put(f: Flow, where: Bools, new: Bools, packet: Ints, again: Bools) -> None:
     m.arrived += goes
     last = goes & (m.arrived >= f.packets)
     m.done_s = np.where(last, free_s + c.rtt_s / 2, m.done_s)
-    to = rows[goes], m.written[goes]
-    m.ack_s[to] = (ack_free_s + c.rtt_s / 2)[goes]
-    m.sent_s[to] = now_s[goes]
-    m.packet[to] = packet[goes]
-    m.holes_before[to] = m.holes[goes]
-    m.is_again[to] = again[goes]
+    # written for all; where nothing goes the place is written again by the next packet
+    to = rows * (f.packets + 1) + m.written
+    m.ack_s.reshape(-1)[to] = np.where(goes, ack_free_s + c.rtt_s / 2, NEVER)
+    m.sent_s.reshape(-1)[to] = now_s
+    m.packet.reshape(-1)[to] = packet
+    m.holes_before.reshape(-1)[to] = m.holes
+    m.is_again.reshape(-1)[to] = again
     if f.is_bbr:
-        m.rate_first_s[to] = c.first_sent_s[goes]
-        m.rate_delivered_s[to] = c.delivered_s[goes]
-        m.rate_delivered[to] = c.delivered[goes]
-        m.rate_limited[to] = (c.limited_until > 0)[goes]
+        m.rate_first_s.reshape(-1)[to] = c.first_sent_s
+        m.rate_delivered_s.reshape(-1)[to] = c.delivered_s
+        m.rate_delivered.reshape(-1)[to] = c.delivered
+        m.rate_limited.reshape(-1)[to] = c.limited_until > 0
     m.written += goes
     if lost.any():
         if m.holes.max() >= m.lost.shape[1]:

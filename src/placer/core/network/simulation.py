@@ -88,7 +88,7 @@ def _step(f: Flow, active: Bools) -> None:
     ready = wants & (c.pace_s <= m.now_s) if f.is_bbr else wants
     waits = active & ~ready
     if waits.any():
-        ack_s = m.ack_s[rows, m.read]
+        ack_s = m.ack_s.reshape(-1)[rows * (f.packets + 1) + m.read]
         next_s = ack_s
         if f.is_bbr:
             next_s = np.where(wants, np.minimum(ack_s, c.pace_s), ack_s)
