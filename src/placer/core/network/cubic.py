@@ -128,6 +128,19 @@ def _avoid(c: Connections, where: Bools, now_s: Floats) -> None:
     c.credit = np.where(full, 0.0, c.credit)
 
 
+def settle(c: Connections, loss_ratio: float) -> None:
+    """Set the window that so much loss leaves in the long run.
+
+    Source: RFC 9438, equations 5 (window of CUBIC) and, for its Reno-friendly region, the response
+    function of Reno, ``sqrt(3 / 2 / p)``; the larger one holds.
+    """
+    of_cubic = 1.054 * (c.rtt_s / loss_ratio) ** 0.75
+    window = np.maximum(of_cubic, np.sqrt(1.5 / loss_ratio))
+    c.cwnd = np.clip(window, 2.0, MAX_WINDOW_SEGMENTS)
+    c.ssthresh = c.cwnd.copy()
+    c.w_max = c.cwnd * 2 / (1 + BETA)  # that mean lies between the window and what a loss leaves
+
+
 def restarted(c: Connections, where: Bools, idle_s: Floats, rto_s: Floats) -> None:
     """Begin to send after a pause: longer than the timeout, with a small window (RFC 5681 4.1)."""
     c.epoch_s = np.where(where, c.epoch_s + np.maximum(0.0, idle_s), c.epoch_s)

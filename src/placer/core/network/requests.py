@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placer.core.network import bbr
+from placer.core.network import bbr, cubic
 from placer.core.network.connection import Connections, Floats, connections, late_s
 from placer.core.network.exchange import (
     DEFAULT_BUFFER_PACKETS,
@@ -43,10 +43,13 @@ class Effort:
     """Packets over which a kept connection is followed; large messages fill it alone."""
     max_packets: int = 4000
     """Longer messages are simulated up to here and stretched: the rate of a long flow is steady."""
+    is_steady: bool = False
+    """A kept connection under CUBIC begins with the window that loss leaves it in the long run,
+    instead of the one that it was opened with."""
 
 
 FULL = Effort()
-QUICK = Effort(samples=1000, history_packets=300, max_packets=1000)
+QUICK = Effort(samples=1000, history_packets=300, max_packets=1000, is_steady=True)
 """For questions about many paths."""
 
 
@@ -96,7 +99,14 @@ def simulated_s(
     places = ((np.arange(held) + 0.5) * len(rtt) / held).astype(np.int64)
     chosen = order[places]
     found_s = simulate(
-        short, rtt[chosen], up[chosen], down[chosen], rng=rng, warm_up=warm_up, requests=requests
+        short,
+        rtt[chosen],
+        up[chosen],
+        down[chosen],
+        rng=rng,
+        warm_up=warm_up,
+        requests=requests,
+        is_steady=effort.is_steady,
     )
     if len(rtt) == 1:
         return np.full(shape, float(np.median(found_s)) * stretch)
@@ -148,6 +158,7 @@ def simulate(
     rng: np.random.Generator,
     warm_up: int,
     requests: int,
+    is_steady: bool = False,
 ) -> Floats:
     """Return the times of requests one after another on each connection, (connections, requests).
 
@@ -157,6 +168,8 @@ def simulate(
         Shape (connections,).
     warm_up
         Requests before those that count; a new connection has none.
+    is_steady
+        As `Effort.is_steady`.
     """
     n = len(rtt_s)
     up_rate = uplink_bytes_per_s / exchange.sharing
@@ -167,6 +180,8 @@ def simulate(
         side.is_bad = rng.random(n) < (
             exchange.loss.ratio if exchange.loss.burst_packets > 1 else 0.0
         )
+        if is_steady and not exchange.is_new and not exchange.is_bbr and exchange.loss.ratio > 0:
+            cubic.settle(side, exchange.loss.ratio)
 
     def send(side: Connections, start_s: Floats, n_bytes: int, *, is_last: bool) -> Floats:
         return send_message(
