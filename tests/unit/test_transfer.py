@@ -275,6 +275,13 @@ def test_independent_losses_and_bbr_are_no_weakness() -> None:
     assert weaknesses(path, 0.95) == ()
 
 
+def test_tails_of_loss_beyond_p99_are_a_weakness() -> None:
+    path = replace(PATH, loss_ratio=0.01, rtt_quantiles_s=((0.5, 0.01), (0.999, 0.02)))
+    (reason,) = weaknesses(path, 0.999)
+    assert "up to p99, not p99.9" in reason
+    assert weaknesses(path, 0.99) == weaknesses(replace(path, loss_ratio=0.0), 0.999) == ()
+
+
 def test_a_thousand_samples_support_p99() -> None:
     assert weaknesses(replace(PATH, rtt_samples_s=(0.01,) * 1000), 0.99) == ()
 

@@ -80,7 +80,7 @@ def estimate(
         str | None,
         typer.Option(
             metavar="SIZE",
-            help="Queue before the link: 64KB; one bandwidth-delay product and at least 1,000 "
+            help="Queue of the sending host: 64KB; one bandwidth-delay product and at least 1,000 "
             "packets if left out.",
             rich_help_panel=_PATH,
         ),

@@ -27,6 +27,8 @@ FloatArray = npt.NDArray[np.float64]
 SEED = 20261126
 MAX_PROVEN_LOSS = 0.03
 """Requests were measured up to a loss of 2 %, the model was developed up to 3 %."""
+MAX_PROVEN_PERCENTILE = 0.99
+"""Cells have 20 requests with loss each: what lies beyond was not compared."""
 
 _Z95 = 1.6448536269514722
 _SAMPLES_BEYOND = 10
@@ -224,6 +226,12 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
     elif path.loss_ratio > MAX_PROVEN_LOSS:
         found.append(
             f"requests with a packet loss of {100 * path.loss_ratio:.2g} % were not measured"
+        )
+    is_simulated = bool(path.loss_ratio) or path.congestion_control == "bbr"
+    if is_simulated and percentile > MAX_PROVEN_PERCENTILE:
+        found.append(
+            f"loss and BBR were compared with measured requests up to "
+            f"{format_percentile(MAX_PROVEN_PERCENTILE)}, not {format_percentile(percentile)}"
         )
     if path.buffer_bytes is not None:
         found.append("a short queue beyond the sending host may lose packets: that is not modelled")
