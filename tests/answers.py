@@ -23,10 +23,13 @@ from placer.core.estimate import (
     Stage,
     StageKind,
     TargetVerdict,
+    VariantFacts,
     Verdict,
 )
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import TensorSpec
+from placer.core.precision import Precision
+from placer.core.variant import Accuracy, Agreement
 from placer.core.workload import LatencyTarget, Leaves
 
 MODEL = ModelFacts(
@@ -749,10 +752,57 @@ def crowded() -> Recommendation:
     )
 
 
+def with_variants() -> Recommendation:
+    """One file that placer made, one of the user that was not compared."""
+    model = VariantFacts(
+        path=MODEL.path,
+        name=None,
+        n_bytes=MODEL.n_bytes,
+        precision=None,
+        how=None,
+        candidate="edge:cpu",
+        p50_s=0.0085,
+        p99_s=0.0112,
+        peak_memory_bytes=81_400_000,
+        agreement=None,
+        accuracy=Accuracy(0.7184, 0.7109, 0.7258, 10_000),
+    )
+    made = replace(
+        model,
+        path="out/mobilenetv2-int8.onnx",
+        name="mobilenetv2-int8",
+        n_bytes=3_655_104,
+        precision=Precision.INT8,
+        how="onnxruntime 1.32.0, onnx 1.23.2: static, QDQ per channel, uint8 activations, int8 "
+        "weights, calibrated on 128 of the 10,128 samples of images.npz, which do not judge",
+        candidate="edge:cpu~mobilenetv2-int8",
+        p50_s=0.0041,
+        p99_s=0.0058,
+        peak_memory_bytes=61_200_000,
+        agreement=Agreement(0.9412, 0.9372, 0.9450, 10_000, 3.2),
+        accuracy=Accuracy(0.7099, 0.7023, 0.7173, 10_000),
+    )
+    own = replace(
+        made,
+        path="models/pruned.onnx",
+        name="pruned",
+        precision=None,
+        how=None,
+        candidate=None,
+        p50_s=None,
+        p99_s=None,
+        peak_memory_bytes=None,
+        agreement=None,
+        accuracy=None,
+    )
+    return replace(edge_wins(), variants=(model, made, own))
+
+
 SAMPLES: dict[str, Callable[[], Recommendation]] = {
     "edge_wins": edge_wins,
     "cloud_unproven": cloud_unproven,
     "none_feasible": none_feasible,
     "fallback_wins": fallback_wins,
     "crowded": crowded,
+    "with_variants": with_variants,
 }

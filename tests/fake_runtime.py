@@ -30,6 +30,9 @@ class FakeSession:
     def nodes_by_ep(self) -> tuple[tuple[str, int], ...]:
         return (("cpu", 1),)
 
+    def prepare(self, index: int) -> None:
+        """Nothing to put anywhere."""
+
     def runs(self) -> tuple[Callable[[], object], ...]:
         if self._name.startswith("sleep:"):
             seconds = float(self._name.partition(":")[2])

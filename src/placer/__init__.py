@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from placer.api import MeasuringOptions, load_workload, profile, recommend
+    from placer.api import MeasuringOptions, VariantOptions, load_workload, profile, recommend
     from placer.core.errors import PlacerError
     from placer.core.workload import LatencyTarget, Workload
 
@@ -18,6 +18,7 @@ _MODULES = {
     "LatencyTarget": "placer.core.workload",
     "MeasuringOptions": "placer.api",
     "PlacerError": "placer.core.errors",
+    "VariantOptions": "placer.api",
     "Workload": "placer.core.workload",
     "load_workload": "placer.api",
     "profile": "placer.api",
@@ -28,6 +29,7 @@ __all__ = [
     "LatencyTarget",
     "MeasuringOptions",
     "PlacerError",
+    "VariantOptions",
     "Workload",
     "__version__",
     "load_workload",

@@ -31,13 +31,24 @@ def test_doctor_in_json_has_every_figure(run: Run) -> None:
     )
 
 
-def test_two_builds_of_the_runtime_are_a_conflict(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+def _put(folder: Path, name: str) -> None:
+    """Put the metadata of an installed package into a folder."""
+    place = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+
+
+def test_two_builds_of_the_runtime_in_one_place_are_a_conflict(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.32.0")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _put(tmp_path, "onnxruntime-gpu")
+    apart = run("doctor")  # the other one is elsewhere: they do not touch each other
+    assert apart.code == 0
+    _put(tmp_path, "onnxruntime-directml")
     result = run("doctor")
     assert result.code == 4
-    assert "overwrite each other" in result.err
+    assert "onnxruntime-gpu and onnxruntime-directml overwrite each other" in result.err
 
 
 def test_every_provider_has_a_way_to_get_it() -> None:

@@ -69,6 +69,15 @@ def test_options_are_by_name_and_those_of_a_device_win() -> None:
             parse_ep_option(wrong)
     with pytest.raises(UsageError, match="cpu has no options"):
         parse_ep_option("cpu.x=1")
+    with pytest.raises(UsageError, match="placer sets it"):
+        parse_ep_option("openvino.num_of_threads=1")
+    twice = [parse_ep_option(text) for text in ("cuda.a=1", "cuda.a=2")]
+    with pytest.raises(UsageError, match=r"cuda\.a is given twice"):
+        options_of("cuda", twice)
+    device = [parse_ep_option("openvino.device_type=CPU")]
+    assert options_of("openvino", device) == (("device_type", "CPU"),)
+    with pytest.raises(UsageError, match="both choose the device"):
+        options_of("openvino:gpu", device)
 
 
 def test_all_but_the_cpu_say_how_to_get_them() -> None:

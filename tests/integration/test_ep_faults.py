@@ -86,11 +86,13 @@ def _placer(site: Path, *arguments: str, limit_s: float = 120) -> subprocess.Com
     )  # fmt: skip
 
 
-def _profile(site: Path, model: Path = DIGITS, *more: str) -> tuple[dict[str, Any], str]:
+def _profile(
+    site: Path, model: Path = DIGITS, *more: str, limit: str = "5s"
+) -> tuple[dict[str, Any], str]:
     """Profile on OpenVINO and on the CPU; return what went wrong with OpenVINO, and the errors."""
     done = _placer(
         site, "profile", str(model), "--ep", "openvino", "--ep", "cpu", "--sla", "1s",
-        "--threads", "1", "--time-limit", "5s", "--format", "json", *more,
+        "--threads", "1", "--time-limit", limit, "--format", "json", *more,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     assert done.returncode == 4, done.stderr
@@ -170,7 +172,8 @@ def test_a_device_that_is_not_there(openvino_site: Path) -> None:
 def test_native_code_that_ends_or_stops_the_process(
     openvino: Install, shim: dict[str, Any], kind: str, words: str
 ) -> None:
-    failure, _ = _profile(openvino(**shim), DIGITS, "--rate", "20/s")  # long enough
+    more = ("--rate", "20/s") if "delay_us" in shim else ()  # then it still runs at that time
+    failure, _ = _profile(openvino(**shim), DIGITS, *more, limit="9s")
     assert (failure["kind"], words in failure["message"]) == (kind, True), failure
 
 
@@ -178,6 +181,22 @@ def test_native_code_that_ends_or_stops_the_process(
 def test_a_model_that_falls_back_whole(openvino_site: Path, tmp_path: Path) -> None:
     failure, _ = _profile(openvino_site, _model(tmp_path / "det.onnx", "Det"))
     assert "none of the 1 nodes ran on openvino: all fell back to cpu" in failure["message"]
+
+
+@pytest.mark.slow
+def test_a_model_of_which_nothing_is_left_ran_nowhere(openvino_site: Path, tmp_path: Path) -> None:
+    tensor = helper.make_tensor("c", TensorProto.FLOAT, [2], [1.0, 2.0])
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["c", "c"], ["y"])], "g", [],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])], [tensor],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    path = tmp_path / "const.onnx"
+    onnx.save(model, path)
+    done = _placer(openvino_site, "recommend", str(path), "--sla", "1s", "--ep", "openvino")
+    assert done.returncode == 4
+    assert "nothing ran on openvino" in done.stderr
 
 
 @pytest.mark.slow

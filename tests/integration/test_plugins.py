@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -100,8 +101,8 @@ def test_a_file_that_is_no_library_is_told(install: Install, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("abort();", "ended the process (signal 6)"),
-        ("write(1, \"{}\", 2); _exit(3);", "ended the process (exit code 3)"),
+        ("abort();", "ended the process that loaded it (signal 6)"),
+        ("write(1, \"{}\", 2); _exit(3);", "ended the process that loaded it (exit code 3)"),
     ],
 )  # fmt: skip
 def test_a_library_that_crashes_is_a_finding_and_not_the_end(
@@ -114,13 +115,46 @@ def test_a_library_that_crashes_is_a_finding_and_not_the_end(
     assert words in (runtime.why_unavailable(NAME) or "")
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import os; os._exit(0)", "ended the process that loaded it (exit code 0)"),
+        ("import sys; sys.exit('bye')", "ended the process that loaded it (exit code 1)"),
+        ("import os; os.kill(os.getpid(), 11)", "ended the process that loaded it (signal 11)"),
+        ("import os; os.close(1); os.close(2)", "does not load"),
+        ("import time; time.sleep(600)", "did not answer within 10 s"),
+        ("raise RuntimeError('no')", "its library is missing (no)"),
+    ],
+    ids=["exits", "leaves", "crashes", "closes", "hangs", "raises"],
+)
+def test_a_package_that_misbehaves_when_imported_does_not_take_the_command_along(
+    tmp_path: Path, code: str, words: str
+) -> None:
+    folder = tmp_path / "onnxruntime_ep_faulty"
+    folder.mkdir()
+    body = PACKAGE.format(name=NAME, library="'/nowhere/lib.so'")
+    (folder / "__init__.py").write_text(f"{body}\n{code}\n")
+    script = (
+        "import sys\nfrom placer.runtimes import plugins, onnxruntime as runtime\n"
+        "plugins.PROBE_LIMIT_S = float(sys.argv[1])\n"
+        "print([one.problem for one in plugins.probed_plugins() if 'faulty' in one.distribution])\n"
+        "print(runtime.available_eps())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "10" if "sleep" in code else "60"],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert words in done.stdout
+    assert "'cpu'" in done.stdout
+
+
 def test_a_library_that_hangs_is_ended(
     install: Install, compiled: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plugins, "PROBE_LIMIT_S", 1.0)
+    monkeypatch.setattr(plugins, "PROBE_LIMIT_S", 10.0)  # it must get as far as the library
     plugin = install(compiled("sleep(600);"))
     assert plugin.why_unusable is not None
-    assert "did not answer within 1 s" in plugin.why_unusable
+    assert "did not answer within 10 s" in plugin.why_unusable
 
 
 def test_the_maker_of_the_device_tells_an_emulation() -> None:
@@ -223,4 +257,4 @@ def test_doctor_in_json_lists_every_package() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     listed = {one["distribution"] for one in json.loads(done.stdout)["plugins"]}
-    assert listed == {plugin.distribution for plugin in plugins.installed_plugins()}
+    assert listed == {plugin.distribution for plugin in plugins.probed_plugins()}

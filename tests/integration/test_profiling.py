@@ -22,7 +22,7 @@ from placer.core.workload import LatencyTarget
 from placer.profiling.child import Child, ChildError, Spares
 from placer.profiling.machine import describe_machine, usable_cores
 from placer.profiling.plan import MAX_GAP_S, Plan
-from placer.profiling.sampling import Failure, measure
+from placer.profiling.sampling import Failure, measure, measure_in_turns
 from tests import models
 
 ONE_THREAD = SessionSettings(1, False)
@@ -84,6 +84,31 @@ def _opening(mlp: tuple[str, str], **changes: Any) -> dict[str, Any]:
         "dtypes": [],
         **changes,
     }
+
+
+def test_a_model_and_its_variants_take_turns_and_one_that_fails_stops_no_other(
+    mlp: tuple[str, str], tmp_path: Path
+) -> None:
+    other, broken = str(tmp_path / "other.onnx"), str(tmp_path / "broken.onnx")
+    models.mlp(other, width=64, layers=1)
+    models.custom_op(broken)
+    told: list[str] = []
+    first, second, third = measure_in_turns(
+        [_plan(mlp), _plan((broken, mlp[1])), _plan((other, mlp[1]))],
+        machine=describe_machine(),
+        today="2026-01-01",
+        progress=told.append,
+    )
+    assert isinstance(first[0], Measurement)
+    assert isinstance(third[0], Measurement)
+    assert isinstance(second[0], Failure)
+    assert second[0].kind == "unsupported"
+    starts = [
+        text.partition(",")[0]
+        for text in told
+        if "creating the session" in text and not text.startswith("broken")
+    ]
+    assert starts[:6] == ["mlp", "other"] * 3
 
 
 def test_three_fresh_processes_share_the_runs(mlp: tuple[str, str]) -> None:

@@ -24,15 +24,14 @@ from placer.core.measurement import (
     ScreenedSetting,
     SessionSettings,
 )
+from placer.files.cache import Cache
 from placer.files.evidence import (
     MAX_FILE_BYTES,
-    Cache,
-    cache_key,
-    environment_key,
     from_statement,
     read_evidence,
     to_statement,
 )
+from placer.files.keys import cache_key, environment_key
 from tests import builders
 
 MEASUREMENT = builders.measurement(0.01, runs=9)
@@ -49,7 +48,7 @@ samples_s = st.integers(1, 10**12).map(lambda time_ns: time_ns / 1e9)
 session_settings = st.builds(
     SessionSettings,
     intra_op_threads=st.integers(0, 256),
-    allow_spinning=st.booleans(),
+    allow_spinning=st.none() | st.booleans(),
     graph_optimization=words,
     provider_options=st.dictionaries(names, lines, max_size=3).map(
         lambda options: tuple(sorted(options.items()))
@@ -269,6 +268,40 @@ Change = Callable[[dict[str, Any]], object]
         (
             lambda d: d["predicate"]["results"]["processes"][0].update(samples_s=[1e-300] * 9),
             "or equal to 0.000000001, found 1e-300",
+        ),
+        (
+            lambda d: d["predicate"]["runtime"].update(executed_by_ep={"cuda": 3}),
+            "predicate.runtime: no kernel ran on 'cpu', all ran on cuda",
+        ),
+        (
+            lambda d: d["predicate"]["runtime"].update(fallback={"Conv": 500}),
+            "predicate.runtime: fallback has 500 nodes, nodes_by_ep 0",
+        ),
+        (
+            lambda d: d["predicate"]["runtime"].update(
+                parity={
+                    "samples": 5,
+                    "max_difference": 1e9,
+                    "relative_difference": 0.0,
+                    "agreement_ratio": 1.0,
+                }
+            ),
+            "predicate.runtime.parity: of max_difference and relative_difference one is 0",
+        ),
+        (
+            lambda d: d["predicate"]["method"].update(
+                screened=[
+                    {
+                        "settings": d["predicate"]["runtime"]["settings"],
+                        "runs": 9,
+                        "median_s": 0.01,
+                        "ratio": 1e-4,
+                        "low_ratio": 5.0,
+                        "high_ratio": 0.1,
+                    }
+                ]
+            ),
+            "predicate.method.screened[0]: ratio is not between",
         ),
         (
             lambda d: d["predicate"]["runtime"].update(ep="cuda", nodes_by_ep={}),

@@ -22,6 +22,15 @@ def _save(path: Path, **arrays: Any) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("name", ["file", "args", "a/b", "x.npy", "ä"])
+def test_an_input_may_have_any_name(tmp_path: Path, name: str) -> None:
+    inputs = generate_inputs(None, (TensorSpec(name, "float32", (1, 4), 16),))
+    inputs.save(str(tmp_path / "inputs.npz"))
+    with np.load(tmp_path / "inputs.npz") as archive:
+        assert archive.files == [name]
+        assert np.array_equal(archive[name], inputs.samples[name])
+
+
 def test_what_no_memory_holds_is_told(tmp_path: Path) -> None:
     path = str(tmp_path / "m.onnx")
     models.mlp(path, width=8, layers=1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from placer.core.parity import parity
+from placer.core.variant import accuracy, agreement
 
 
 def test_the_same_outputs_are_float32_and_agree() -> None:
@@ -51,3 +52,19 @@ def test_what_the_cpu_gives_for_all_zeros_has_no_scale() -> None:
 def test_outputs_that_cannot_be_compared_are_refused(other: np.ndarray) -> None:
     with pytest.raises(ValueError, match="output y"):
         parity({"y": np.zeros((1, 3))}, {"y": other})
+
+
+def test_other_integers_are_another_answer() -> None:
+    cpu, other = {"y": np.array([[3], [7]])}, {"y": np.array([[5], [7]])}
+    found = parity(cpu, other)
+    assert not found.is_float32
+    assert found.agreement_ratio == 0.5
+    assert parity(cpu, cpu).is_float32
+
+
+def test_nan_is_no_answer() -> None:
+    scores, nan = np.array([[0.9, 0.1], [0.2, 0.8]]), np.full((2, 2), np.nan)
+    assert agreement({"y": scores}, {"y": nan}).ratio == 0.0
+    assert agreement({"y": nan}, {"y": nan}).ratio == 0.0
+    assert agreement({"y": scores[:, :1]}, {"y": nan[:, :1]}).ratio == 0.0
+    assert accuracy({"y": nan}, {"y": np.zeros(2, dtype=np.int64)}).ratio == 0.0

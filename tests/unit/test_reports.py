@@ -35,7 +35,17 @@ from placer.core.graph import TensorSpec
 from placer.core.workload import LatencyTarget
 from placer.reports import FORMATS, layout, render
 from placer.reports.json import from_json, recommendation_schema, to_json
-from tests.answers import EDGE_SITE, MODEL, P99_20MS, SAMPLES, candidate, judged, spread
+from placer.reports.variants import variant_rows
+from tests.answers import (
+    EDGE_SITE,
+    MODEL,
+    P99_20MS,
+    SAMPLES,
+    candidate,
+    judged,
+    spread,
+    with_variants,
+)
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "reports"
 GOLDEN_CASES = [
@@ -43,6 +53,7 @@ GOLDEN_CASES = [
     *((name, "text", 60) for name in ("edge_wins", "cloud_unproven")),
     *((name, "text", 120) for name in ("edge_wins", "crowded")),
     *((name, "markdown", 80) for name in ("edge_wins", "cloud_unproven", "crowded")),
+    ("with_variants", "markdown", 80),
     *((name, "json", 80) for name in ("edge_wins", "none_feasible")),
 ]
 SUFFIXES = {"text": "txt", "markdown": "md", "json": "json"}
@@ -165,8 +176,8 @@ def test_sample_answers_survive_json(name: str) -> None:
 
 def test_json_has_every_key_of_the_contract() -> None:
     document = json.loads(to_json(SAMPLES["cloud_unproven"]()))
-    whole = "schema model targets decision candidates flips next_measurement findings assumptions"
-    assert list(document) == whole.split()
+    whole = "schema model targets decision candidates variants flips next_measurement findings"
+    assert list(document) == [*whole.split(), "assumptions"]
     model = "path sha256 bytes parameters flops inputs outputs"
     site = "tier name device ep options region nodes_by_ep"
     target = "percentile limit_s value_s low_s high_s verdict probability"
@@ -619,3 +630,22 @@ def test_tensors_of_unknown_size_stay_unknown_in_json() -> None:
     assert document["model"]["inputs"] == [
         {"name": "text", "dtype": "string", "shape": [1], "bytes": None}
     ]
+
+
+def test_a_variant_that_was_measured_on_another_occasion_is_marked() -> None:
+    answer = with_variants()
+    assert not any("measured before" in " ".join(row.remarks) for row in variant_rows(answer))
+    ids = [one.candidate for one in answer.variants]
+    first = next(one for one in answer.candidates if one.id == ids[0])
+    before = replace(
+        first,
+        stages=tuple(
+            replace(stage, source="measured here before, onnxruntime 1") for stage in first.stages
+        ),
+    )
+    mixed = replace(
+        answer, candidates=tuple(before if one is first else one for one in answer.candidates)
+    )
+    marked = [one.candidate in ids and "before" in " ".join(row.remarks)
+              for one, row in zip(mixed.variants, variant_rows(mixed), strict=True)]  # fmt: skip
+    assert marked == [one == ids[0] for one in ids]

@@ -14,6 +14,7 @@ from placer.core.estimate import Recommendation
 from placer.core.finding import Effect
 from placer.core.measurement import Parity
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
+from placer.core.precision import Made, Precision
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
 from placer.core.variant import Agreement, Variant
@@ -341,6 +342,28 @@ def test_an_execution_provider_is_held_to_the_answers_of_the_cpu(
     answer = recommend(builders.model(), replace(ASK, min_agreement_ratio=wanted), there)
     assert _verdicts(answer)[f"edge:{GPU}"] is feasible
     assert _fires(answer, f"edge:{GPU}", "PLC407") is fires
+
+
+def test_float16_that_the_cpu_judged_proves_nothing_of_a_gpu_in_the_cloud() -> None:
+    agreement = Agreement(1.0, 0.995, 1.0, 600, 0.001)
+    fp16 = Variant("m-fp16.onnx", "m-fp16", builders.model(), agreement)
+    made = replace(fp16, made=Made(Precision.FP16, "float16 inside"))
+    asked = replace(ASK, min_agreement_ratio=0.99)
+    held = builders.cloud()
+    measurement = builders.measurement(0.002, ep="cuda", parity=None)
+    unheld = replace(held, time=SiteTime(measurement))
+    for variant, cloud, fires in ((fp16, unheld, False), (made, unheld, True), (made, held, False)):
+        there = builders.environment(clouds=(replace(cloud, variant=variant),))
+        answer = recommend(builders.model(), asked, there)
+        assert _fires(answer, f"{CLOUD}~m-fp16", "PLC406") is fires
+        assert _verdicts(answer)[f"{CLOUD}~m-fp16"] is (True if cloud is held else None)
+
+
+def test_other_text_is_another_answer() -> None:
+    edge = builders.edge(0.01, ep=GPU, parity=Parity(500, 0.0, 0.0, 0.5), input_source=REAL)
+    there = builders.environment(edges=(edge,), clouds=())
+    answer = recommend(builders.model(), replace(ASK, min_agreement_ratio=0.99), there)
+    assert _verdicts(answer)[f"edge:{GPU}"] is False
 
 
 def test_a_reduced_precision_is_named() -> None:

@@ -15,6 +15,7 @@ from placer.core.settings import (
     searched_settings,
     settings_gain,
     usual_settings,
+    with_hints,
 )
 from tests import builders
 
@@ -49,7 +50,7 @@ def test_what_is_fixed_is_not_searched_for() -> None:
 
 def test_each_precision_hint_is_tried_with_each_setting() -> None:
     plain, hint = searched_settings(4), (("precision", "FP16"),)
-    found = searched_settings(4, [hint])
+    found = with_hints(plain, [hint])
     assert found[: len(plain)] == plain
     assert found[len(plain) :] == tuple(replace(one, provider_options=hint) for one in plain)
 

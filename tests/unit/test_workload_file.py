@@ -243,3 +243,25 @@ def test_every_key_of_the_schema_is_explained_or_speaks_for_itself() -> None:
     for name, part in schema["$defs"].items():
         if part.get("type") == "object":
             assert part["additionalProperties"] is False, name
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("1", None), ('"1"', None), ("FP16", None), ("true", "in quotes"), ("1.50", "in quotes")],
+)
+def test_options_of_execution_providers_are_text_or_whole_numbers(
+    tmp_path: Path, value: str, words: str | None
+) -> None:
+    file = tmp_path / "w.yaml"
+    file.write_text(
+        "schema: placer/workload/v1\nname: w\nmeasuring:\n"
+        f"  options: {{openvino: {{precision: {value}}}}}\n"
+    )
+    if words is None:
+        assert load_workload(str(file)).ep_options == (
+            f"openvino.precision={value.strip(chr(34))}",
+        )
+        return
+    with pytest.raises(PlacerError) as raised:
+        load_workload(str(file))
+    assert words in f"{raised.value.message} {raised.value.hint}"

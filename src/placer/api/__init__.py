@@ -10,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.api.measuring import (
     MeasuringOptions,
     Say,
     measure_here,
     say_nothing,
     start_spares,
+    take_turns,
     time_of,
 )
+from placer.api.variant_plan import VariantOptions
 from placer.core.errors import UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
@@ -58,7 +61,7 @@ def profile(
     Parameters
     ----------
     model
-        Path of an ONNX file.
+        Path of an ONNX or TensorFlow Lite file.
     workload
         Its targets decide when enough runs were taken, its rate how long to idle between them.
     progress, warn
@@ -71,12 +74,13 @@ def profile(
     """
     options = options or MeasuringOptions()
     workload = workload or Workload()
-    with start_spares(is_wanted=True) as spares:
-        from placer.onnx_files.reader import read_model
-
-        summary = read_model(model, shapes=dict(options.shapes or {}))
+    with start_spares(model, is_wanted=True) as spares:
+        summary = formats.read_model(model, shapes=dict(options.shapes or {}))
+        formats.check_options(summary, options)
         today = as_of or _today()
-        results = measure_here(summary, workload, options, today, spares, progress, warn)
+        (results,) = take_turns(
+            [measure_here(summary, workload, options, today, progress, warn)], spares, progress
+        )
     measured = tuple(result for result in results.values() if isinstance(result, Measurement))
     return Profile(
         summary,
@@ -96,6 +100,7 @@ def recommend(
     network: str | None = None,
     clouds: Sequence[str] = (),
     variants: Sequence[str] = (),
+    making: VariantOptions | None = None,
     evidence: Sequence[str] = (),
     measure: bool = True,
     options: MeasuringOptions | None = None,
@@ -109,7 +114,7 @@ def recommend(
     Parameters
     ----------
     model
-        Path of an ONNX file; None: that of the workload file.
+        Path of an ONNX or TensorFlow Lite file; None: that of the workload file.
     workload
         What is asked. What a workload file says of sites and measuring holds where the other
         parameters leave it open.
@@ -118,6 +123,8 @@ def recommend(
         cheapest CPU and the cheapest GPU offer.
     variants
         Other files of the model, quantised or smaller: each is a candidate of its own.
+    making
+        Variants to make of the model, which are candidates as well, and the labels of the samples.
     evidence
         Evidence files or directories, each optionally as ``SITE=PATH``.
     measure
@@ -132,9 +139,10 @@ def recommend(
     MeasuringError
         An execution provider named in the options cannot be used, and no other was measured.
     """
-    options = options or MeasuringOptions()
+    options, making = options or MeasuringOptions(), making or VariantOptions()
     if workload is not None and not isinstance(workload, Workload):
         file = workload
+        making = making.over(file)
         workload = file.workload
         options = options.over(file)
         model = model or file.model
@@ -147,7 +155,8 @@ def recommend(
         )
     workload = workload or Workload()
     today = as_of or _today()
-    with start_spares(is_wanted=measure and device is None and not evidence) as spares:
+    is_wanted = measure and device is None and not evidence
+    with start_spares(model, is_wanted=is_wanted) as spares:
         from placer.api.assumptions import (
             ELECTRICITY_SOURCE,
             ELECTRICITY_USD_PER_KWH,
@@ -162,16 +171,20 @@ def recommend(
             load_offers,
             load_path,
         )
-        from placer.api.variants import load_variants
+        from placer.api.variants import gather_variants
         from placer.core import advise
         from placer.core.placement import Environment
         from placer.files import catalogue
-        from placer.onnx_files.reader import read_model
 
-        summary = read_model(model, shapes=dict(options.shapes or {}))
-        others = load_variants(
-            variants, summary, options, measure=measure, progress=progress, warn=warn
+        summary = formats.read_model(model, shapes=dict(options.shapes or {}))
+        formats.check_options(summary, options)
+        gathered = gather_variants(
+            *(variants, summary, options, making, _read(model, options, making)),
+            measure=measure,
+            progress=progress,
+            warn=warn,
         )
+        others = gathered.variants
         site_device = device_here() if device is None else catalogue.load_device(device)
         path, fastest, possible = load_path(network)
         catalogue.check_regions(workload.regions)
@@ -182,17 +195,24 @@ def recommend(
         offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
         edges: tuple[EdgeSite, ...] = ()
         cloud_sites: tuple[CloudSite, ...] = ()
-        for variant, one, own in zip(runnable, models, found, strict=True):
-            here = edge_sites(
-                *(site_device, one, workload, own, options, measure, today),
-                *(spares, progress, warn),
+        asked = [
+            edge_sites(
+                *(site_device, one, workload, own, options, measure, today, progress, warn),
                 variant=variant,
             )
+            for variant, one, own in zip(runnable, models, found, strict=True)
+        ]
+        everywhere = take_turns(asked, spares, progress)
+        for variant, one, own, here in zip(runnable, models, found, everywhere, strict=True):
             edges += here
             cloud_sites += tuple(
                 cloud_site(offer, one, own, here, today, variant=variant) for offer in offers
             )
         check_named_eps(options, edges)
+        measured = {site.ep for site in edges if site.time.measurement is not None}
+        measured |= {site.ep for site in cloud_sites if site.time.measurement is not None}
+        if workload.min_agreement_ratio is not None and not others and measured <= {"cpu"}:
+            warn("min_agreement judges nothing: there is no variant, and only the CPU was measured")
         check_all_used(records, site_device, offers)
         environment = Environment(
             device=site_device,
@@ -214,10 +234,21 @@ def recommend(
                 network is None,
                 why_offers,
             ),
-            findings=(*findings, *measured_here(records, site_device, summary.path)),
+            findings=(
+                *gathered.findings,
+                *findings,
+                *measured_here(records, site_device, summary.path),
+            ),
             question=question,
+            accuracy=gathered.accuracy,
         )
         return advise.recommend(summary, workload, environment)
+
+
+def _read(model: str, options: MeasuringOptions, making: VariantOptions) -> tuple[str, ...]:
+    """Return the files of the question, none of which a variant may be written over."""
+    paths = (model, options.inputs, making.calibration, making.labels)
+    return tuple(path for path in paths if path is not None)
 
 
 def _today() -> datetime.date:
@@ -275,6 +306,7 @@ def this_machine() -> Machine:
 __all__ = [
     "MeasuringOptions",
     "Profile",
+    "VariantOptions",
     "load_workload",
     "measuring_failure",
     "profile",

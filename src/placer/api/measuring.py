@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, TypeVar
 
+from placer.api import formats
 from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement, SessionSettings
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 DEFAULT_TIME_LIMIT_S = 60.0
 
 Say = Callable[[str], None]
+Result = TypeVar("Result")
+Measuring = Generator["Plan", "tuple[Measurement | NotMeasured, ...]", Result]
+"""What yields a plan, is sent what was measured, and returns a result of it."""
 
 
 def say_nothing(text: str) -> None:
@@ -74,18 +79,14 @@ class MeasuringOptions:
         )
 
 
-def _settings(options: MeasuringOptions) -> SessionSettings | None:
+def _settings(summary: ModelSummary, options: MeasuringOptions) -> SessionSettings | None:
     """Return the session settings that the options fix; None: try the usual ones."""
     if options.search_s > 0 or (options.threads is None and options.spinning is None):
         return None
     from placer.profiling.machine import usable_cores
 
     count = usable_cores() if options.threads is None else options.threads
-    return SessionSettings(
-        intra_op_threads=count,
-        allow_spinning=count > 1 if options.spinning is None else options.spinning,
-        io=options.io,
-    )
+    return formats.settings_of(summary, count, options)
 
 
 def _provider_options(
@@ -108,13 +109,56 @@ def _provider_options(
     return {ep: options_of(ep, parsed) for ep in eps}
 
 
-def start_spares(*, is_wanted: bool) -> Spares:
+def start_spares(model: str, *, is_wanted: bool) -> Spares:
     """Start the measuring processes ahead: they import the runtime while we import and read."""
     from placer.profiling.child import Spares
     from placer.profiling.plan import PROCESSES
-    from placer.runtimes.onnxruntime import MODULE
 
-    return Spares(MODULE, PROCESSES if is_wanted else 0)
+    module = formats.RUNTIME_MODULES[formats.format_of(model)]
+    return Spares(module, PROCESSES if is_wanted else 0)
+
+
+def take_turns(runs: Sequence[Measuring[Result]], spares: Spares, progress: Say) -> list[Result]:
+    """Measure what each of the runs asks for, all of them in turns, and return their results.
+
+    A run is a generator that may yield one plan, and gets what was measured.
+    """
+    results: dict[int, Result] = {}
+    plans: dict[int, Plan] = {}
+    try:
+        for place, run in enumerate(runs):
+            try:
+                plans[place] = next(run)
+            except StopIteration as end:
+                results[place] = end.value
+        for place, found in zip(
+            plans, _measured(tuple(plans.values()), spares, progress), strict=True
+        ):
+            try:
+                runs[place].send(found)
+            except StopIteration as end:
+                results[place] = end.value
+    finally:
+        for run in runs:
+            run.close()  # an interrupt leaves no temporary files
+    return [results[place] for place in range(len(runs))]
+
+
+def _measured(
+    plans: Sequence[Plan], spares: Spares, progress: Say
+) -> tuple[tuple[Measurement | NotMeasured, ...], ...]:
+    if not plans:
+        return ()
+    from placer.profiling.machine import describe_machine
+    from placer.profiling.sampling import measure_in_turns
+
+    return measure_in_turns(
+        plans,
+        machine=describe_machine(),
+        today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        progress=progress,
+        spares=spares,
+    )
 
 
 def measure_here(
@@ -122,27 +166,29 @@ def measure_here(
     workload: Workload,
     options: MeasuringOptions,
     today: datetime.date,
-    spares: Spares,
     progress: Say,
     warn: Say,
-) -> dict[str, Measurement | Failure]:
-    """Return one result per execution provider, from the cache where it answers the question."""
+) -> Measuring[dict[str, Measurement | Failure]]:
+    """Return one result per execution provider, from the cache where it answers the question.
+
+    For ``take_turns``: what is to be measured is yielded as a plan.
+    """
     from placer.core.rules.rule import Failure
-    from placer.files.evidence import Cache, cache_key, environment_key
-    from placer.onnx_files.inputs import generate_inputs, load_inputs
+    from placer.files.cache import Cache
+    from placer.files.keys import cache_key, environment_key
+    from placer.onnx_files.inputs import load_inputs
     from placer.profiling.machine import describe_machine
     from placer.profiling.plan import Plan
-    from placer.profiling.sampling import measure
-    from placer.runtimes import onnxruntime as runtime
 
+    runtime = formats.runtime_of(summary.format)
     inputs = (
-        generate_inputs(summary.path, summary.inputs)
+        formats.generate_inputs(summary)
         if options.inputs is None
         else load_inputs(options.inputs, summary.inputs)
     )
     eps = tuple(dict.fromkeys(parse_ep(ep) for ep in options.eps)) or runtime.available_eps()
     provider_options = _provider_options(options, eps)
-    settings = _settings(options)
+    settings = _settings(summary, options)
     machine = describe_machine()
     version = runtime.runtime_version()
     interval_s = 0.0 if workload.rate_hz is None else 1 / workload.rate_hz
@@ -198,24 +244,20 @@ def measure_here(
                 interval_s=interval_s,
                 settings=settings,
                 time_limit_s=options.time_limit_s or DEFAULT_TIME_LIMIT_S,
+                candidates=formats.candidates_of(summary, machine.cores, options),
                 provider_options=provider_options,
                 io=options.io,
                 search_s=options.search_s,
-                threads=options.threads,
-                spinning=options.spinning,
                 hints={ep: runtime.precision_hints(ep) for ep in missing}
-                if workload.min_agreement_ratio is not None
+                if options.search_s > 0 and workload.min_agreement_ratio is not None
                 else {},
             )
-            measured = measure(
-                plan,
-                machine=machine,
-                today=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-                progress=progress,
-                spares=spares,
-            )
+            measured = yield plan
             measured = tuple(
-                _with_parity(result, plan, inputs_path, progress, warn) for result in measured
+                _with_parity(
+                    result, plan, _compared_on(result, summary, options, plan), progress, warn
+                )
+                for result in measured
             )
         for ep, result in zip(missing, measured, strict=True):
             if isinstance(result, Measurement):
@@ -227,6 +269,23 @@ def measure_here(
             else:
                 results[ep] = Failure(result.kind, result.message)
     return {ep: results[ep] for ep in eps}
+
+
+def _compared_on(
+    result: Measurement | NotMeasured, summary: ModelSummary, options: MeasuringOptions, plan: Plan
+) -> str:
+    """Return the file of samples for parity: of real ones as many as time allows, 64 at least.
+
+    The few that are timed prove little: 99 % of agreement take 299 samples.
+    """
+    from placer.onnx_files.inputs import MAX_SAMPLES, load_inputs
+
+    if options.inputs is None or not isinstance(result, Measurement) or result.ep == "cpu":
+        return plan.inputs_path
+    most = max(MAX_SAMPLES, int(plan.time_limit_s / 4 / median(result.samples_s)))
+    path = str(Path(plan.inputs_path).with_name("compared.npz"))
+    load_inputs(options.inputs, summary.inputs, most=most).save(path)
+    return path
 
 
 def _with_parity(
@@ -256,7 +315,10 @@ def _with_parity(
             is_traced=True,
         )
     except ChildError as error:
-        if error.kind != "hung":  # it is not what was timed, or it fails on some samples
+        if error.kind not in (
+            "hung",
+            "uneven",
+        ):  # it is not what was timed, or it fails on some samples
             return NotMeasured(result.ep, error.kind, error.message)
         warn(f"{result.ep}: its outputs cannot be compared with the CPU's: {error}")
         return result
@@ -293,14 +355,17 @@ def time_of(
     from placer.core.placement import SiteTime
     from placer.core.settings import settings_gain
     from placer.profiling.machine import describe_machine
-    from placer.runtimes import onnxruntime as runtime
 
     gain = settings_gain(measurement)
-    tried = f"; {gain}" if gain and measurement.settings != measurement.screened[0].settings else ""
+    is_told = gain and (
+        measurement.settings != measurement.screened[0].settings
+        or measurement.screened[0].rounds > 1
+    )
+    tried = f"; {gain}" if is_told else ""
     if not measurement.is_reused:
         return SiteTime(measurement, 1.0, "E0", f"measured here, {measurement.runtime}{tried}")
     is_own = measurement.machine.machine_id == describe_machine().machine_id
-    same_runtime = not is_own or measurement.runtime == runtime.runtime_version()
+    same_runtime = not is_own or formats.is_current(measurement.runtime)
     level, factor_90 = level_of_evidence(
         measurement.measured_at, today, same_machine=True, same_runtime=same_runtime
     )

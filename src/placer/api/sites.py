@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.api.measuring import (
     DEFAULT_TIME_LIMIT_S,
+    Measuring,
     MeasuringOptions,
     Say,
     measure_here,
@@ -19,6 +21,7 @@ from placer.core.environment import Basis, ChipClass, CloudOffer, Device, Networ
 from placer.core.errors import MeasuringError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
+from placer.core.precision import is_quantised
 from placer.core.runtime import parse_ep
 from placer.core.variant import Variant
 from placer.core.workload import Workload
@@ -26,7 +29,6 @@ from placer.core.workload import Workload
 if TYPE_CHECKING:
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.files.evidence import Evidence
-    from placer.profiling.child import Spares
 
 DEFAULT_NETWORK = "fiber_100"
 FASTEST_NETWORK = "dc_same_zone"
@@ -135,13 +137,14 @@ def edge_sites(
     options: MeasuringOptions,
     measure: bool,
     today: datetime.date,
-    spares: Spares,
     progress: Say,
     warn: Say,
     *,
     variant: Variant | None = None,
-) -> tuple[EdgeSite, ...]:
+) -> Measuring[tuple[EdgeSite, ...]]:
     """Return the device with each execution provider: by evidence, measured now, or modelled.
+
+    For ``take_turns``: what is to be measured is yielded as a plan.
 
     Parameters
     ----------
@@ -165,8 +168,8 @@ def edge_sites(
     if device.is_this_machine and measure:
         missing = tuple(ep for ep in wanted if ep not in sites)
         if missing or not (wanted or sites):
-            results = measure_here(
-                summary, workload, replace(options, eps=missing), today, spares, progress, warn
+            results = yield from measure_here(
+                summary, workload, replace(options, eps=missing), today, progress, warn
             )
             for ep, result in results.items():
                 sites[ep] = (
@@ -175,8 +178,12 @@ def edge_sites(
                     else EdgeSite(ep, _unknown_time(), result)
                 )
     elif not sites:
-        eps = wanted or device.execution_providers[:1] or ("cpu",)
-        sites = {ep: _modelled_site(device, summary, ep, options, measure, progress) for ep in eps}
+        usual = device.execution_providers if summary.format == formats.ONNX else ("xnnpack",)
+        eps = wanted or usual[:1] or ("cpu",)
+        sites = {
+            ep: _modelled_site(device, summary, ep, options, measure, progress, variant)
+            for ep in eps
+        }
     return tuple(replace(site, variant=variant) for site in sites.values())
 
 
@@ -193,12 +200,13 @@ def _modelled_site(
     options: MeasuringOptions,
     measure: bool,
     progress: Say,
+    variant: Variant | None,
 ) -> EdgeSite:
     """Return a device that is not here; for its NPU, ask the compiler which nodes it runs."""
     from placer.core.placement import EdgeSite
 
     coverage = None
-    if measure and ep == "qnn" and device.soc is not None:
+    if measure and ep == "qnn" and device.soc is not None and summary.format == formats.ONNX:
         from placer.api.coverage import cover
 
         limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
@@ -209,27 +217,38 @@ def _modelled_site(
             return EdgeSite(ep, _unknown_time(), found)
         else:
             progress(f"qnn: {found.message}")
-    return EdgeSite(ep, _modelled_time(device, summary, ep, coverage), coverage=coverage)
+    return EdgeSite(ep, _modelled_time(device, summary, ep, variant, coverage), coverage=coverage)
 
 
 def _modelled_time(
-    site: Device | CloudOffer, summary: ModelSummary, ep: str, coverage: Coverage | None = None
+    site: Device | CloudOffer,
+    summary: ModelSummary,
+    ep: str,
+    variant: Variant | None,
+    coverage: Coverage | None = None,
 ) -> SiteTime:
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
+    figures = site.roofline
+    if summary.format != formats.ONNX and figures is not None:
+        return SiteTime(
+            source=f"the compute rate of {site.name} is known for {figures.runtime}, which says "
+            "nothing about LiteRT"
+        )
     estimate = estimate_compute(
-        site, summary, dtype=_arithmetic_type(summary), ep=ep, coverage=coverage
+        site, summary, dtype=_arithmetic_type(summary, variant), ep=ep, coverage=coverage
     )
     if isinstance(estimate, ComputeEstimate):
         return SiteTime(estimate=estimate)
     return SiteTime(source=estimate.reason)
 
 
-def _arithmetic_type(summary: ModelSummary) -> str:
-    operators = {work.op_type.rpartition("::")[2] for work in summary.operators}
-    if operators & {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}:
+def _arithmetic_type(summary: ModelSummary, variant: Variant | None) -> str:
+    if any(is_quantised(work.op_type) for work in summary.operators):
         return "int8"
+    if variant is not None and variant.made is not None and variant.made.precision == "fp16":
+        return "float16"
     dtypes = {tensor.dtype for tensor in (*summary.inputs, *summary.outputs)}
     return "float16" if "float16" in dtypes and "float32" not in dtypes else "float32"
 
@@ -259,7 +278,7 @@ def cloud_site(
         ),
         None,
     )
-    return CloudSite(offer, _modelled_time(offer, summary, offer.ep), refusal, variant)
+    return CloudSite(offer, _modelled_time(offer, summary, offer.ep, variant), refusal, variant)
 
 
 def check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> None:

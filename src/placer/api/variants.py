@@ -1,29 +1,123 @@
-"""Variants of a model: read beside it, and compared with it on real samples."""
+"""Variants of a model: read beside it, and judged on real samples."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from placer.api.formats import ONNX, read_model, runtime_of
+from placer.api.making import MadeFile, make_variants
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
-from placer.core.errors import UsageError
+from placer.api.variant_plan import Judging, VariantOptions, not_made, plan_variants
+from placer.core.errors import InputError, UsageError
+from placer.core.finding import Finding
 from placer.core.graph import ModelSummary, TensorSpec
-from placer.core.variant import Agreement, Variant, agreement
+from placer.core.variant import Accuracy, Agreement, Variant, accuracy, agreement
 
 
-def load_variants(
+@dataclass(frozen=True, slots=True)
+class Variants:
+    """The variants of a model, judged by the same samples as the model itself."""
+
+    variants: tuple[Variant, ...] = ()
+    accuracy: Accuracy | None = None
+    """Of the model itself; None: no labels, or not measured."""
+    findings: tuple[Finding, ...] = ()
+    """On the variants that were asked for and could not be made, and on samples."""
+
+
+def gather_variants(
     paths: Sequence[str],
     model: ModelSummary,
     options: MeasuringOptions,
+    asked: VariantOptions,
+    read: Sequence[str],
     *,
     measure: bool,
     progress: Say,
     warn: Say,
+) -> Variants:
+    """Make the variants that are asked for, read those of the user, and judge them all.
+
+    Parameters
+    ----------
+    paths
+        Variants of the user.
+    read
+        Files that are inputs of the question: none is written over.
+    measure
+        False: nothing runs here, so that none is made or judged.
+
+    Raises
+    ------
+    UsageError, MeasuringError
+        As ``plan_variants``, ``make_variants`` and ``load_variants`` do.
+    InputError
+        A file cannot be read.
+    """
+    own = load_variants(paths, model, options)
+    if not measure:
+        if asked.make:
+            warn("no variants are made without measuring")
+        return Variants(own)
+    if asked.make and model.format != ONNX:
+        raise UsageError(
+            f"{model.path} is no ONNX model, and variants are made of those alone",
+            hint="convert it with the tools of its own format, and give it: --variant FILE",
+        )
+    plan = plan_variants(model, options, asked, has_variants=bool(paths))
+    made, findings = make_variants(plan, model, options, asked, (*read, *paths), progress)
+    ours, unread = _load_made(made, model, options, own)
+    every, model_accuracy = (*own, *ours), None
+    if every and plan.judging is not None:
+        every, model_accuracy = _judged(every, model, options, plan.judging, progress, warn)
+    return Variants(every, model_accuracy, (*plan.findings, *findings, *unread))
+
+
+def _load_made(
+    files: Sequence[MadeFile],
+    model: ModelSummary,
+    options: MeasuringOptions,
+    own: Sequence[Variant],
+) -> tuple[tuple[Variant, ...], tuple[Finding, ...]]:
+    """Read the variants that were made; one that is no variant after all is a finding."""
+    from placer.onnx_files.reader import read_model
+
+    variants, findings = [], []
+    taken = {one.name for one in own} | {Path(model.path).stem}
+    known = {_digests(one.model): one.path for one in own}
+    for file in files:
+        try:
+            summary = read_model(file.path, shapes=dict(options.shapes or {}))
+        except (InputError, UsageError) as error:
+            findings.append(not_made(file.made.precision, error.message))
+            continue
+        if _digests(summary) in known:
+            raise UsageError(
+                f"the variant {known[_digests(summary)]} is the {file.made.precision} variant that "
+                "placer makes",
+                hint="name it once: leave --variant out, or --variants",
+            )
+        if any(
+            [(one.name, one.dtype) for one in wanted] != [(one.name, one.dtype) for one in given]
+            for wanted, given in ((model.inputs, summary.inputs), (model.outputs, summary.outputs))
+        ):
+            reason = "the tool changed its inputs or outputs"
+            findings.append(not_made(file.made.precision, reason))
+            continue
+        stem = Path(file.path).stem
+        name = file.path if stem in taken else stem
+        variants.append(Variant(file.path, name, summary, made=file.made))
+    return tuple(variants), tuple(findings)
+
+
+def load_variants(
+    paths: Sequence[str], model: ModelSummary, options: MeasuringOptions
 ) -> tuple[Variant, ...]:
-    """Read the variants, and measure their agreement where there are real samples.
+    """Read the variants of the user.
 
     Raises
     ------
@@ -34,13 +128,17 @@ def load_variants(
     """
     if not paths:
         return ()
-    from placer.onnx_files.reader import read_model
-
     variants: list[Variant] = []
     known = {_digests(model): model.path}
     stems = [Path(path).stem for path in paths]
     for path in paths:
         summary = read_model(path, shapes=dict(options.shapes or {}))
+        if summary.format != model.format:
+            raise UsageError(
+                f"the variant {path} is a {summary.format} file, {model.path} is "
+                f"{model.format}: their inputs are laid out in different ways",
+                hint=f"give a variant in the format of the model, or ask about {path} by itself",
+            )
         digests = _digests(summary)
         if digests in known:
             raise UsageError(
@@ -61,9 +159,7 @@ def load_variants(
         stem = Path(path).stem
         name = stem if stems.count(stem) == 1 and stem != Path(model.path).stem else path
         variants.append(Variant(path, name, summary))
-    if not measure or options.inputs is None:
-        return tuple(variants)
-    return _compared(variants, model, options, progress, warn)
+    return tuple(variants)
 
 
 def _digests(model: ModelSummary) -> tuple[str, ...]:
@@ -76,47 +172,60 @@ def _told(tensors: tuple[TensorSpec, ...]) -> str:
     )
 
 
-def _compared(
+def _judged(
     variants: Sequence[Variant],
     model: ModelSummary,
     options: MeasuringOptions,
+    judging: Judging,
     progress: Say,
     warn: Say,
-) -> tuple[Variant, ...]:
-    from placer.onnx_files.inputs import load_inputs
+) -> tuple[tuple[Variant, ...], Accuracy | None]:
+    """Return the variants with their agreement and accuracy, and the accuracy of the model."""
     from placer.profiling.child import ChildError
     from placer.profiling.outputs import read_outputs
-    from placer.runtimes import onnxruntime as runtime
 
-    assert options.inputs is not None
-    inputs = load_inputs(options.inputs, model.inputs, most=None)
     limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
         path = str(Path(folder) / "inputs.npz")
-        inputs.save(path)
+        judging.inputs.save(path)
 
         def outputs(summary: ModelSummary) -> Mapping[str, Any]:
             progress(f"answers of {summary.path} on the CPU (at most {limit_s:.0f} s)")
-            return read_outputs(
-                runtime.MODULE,
+            found = read_outputs(
+                runtime_of(summary.format).MODULE,
                 str(Path(summary.path).resolve()),
                 "cpu",
                 path,
-                inputs.dtypes,
+                judging.inputs.dtypes,
                 time_limit_s=limit_s,
             )
+            if summary.format == ONNX:
+                return found
+            # LiteRT gives outputs by place: its files may call two of them the same
+            return {one.name: found[str(place)] for place, one in enumerate(summary.outputs)}
+
+        def right(given: Mapping[str, Any], whose: str) -> Accuracy | None:
+            if judging.labels is None:
+                return None
+            try:
+                return accuracy(given, judging.labels)
+            except ValueError:  # the shape of an output depends on the data
+                warn(f"{whose}: a labelled output gives more than one answer for a sample")
+                return None
 
         try:
             expected = outputs(model)
         except ChildError as error:
             warn(f"{model.path}: its answers cannot be compared: {error.message}")
-            return tuple(variants)
-        compared = []
+            return tuple(variants), None
+        judged = []
         for variant in variants:
             found: Agreement | None = None
+            share: Accuracy | None = None
             try:
-                found = agreement(expected, outputs(variant.model))
+                given = outputs(variant.model)
+                found, share = agreement(expected, given), right(given, variant.path)
             except ChildError as error:
                 warn(f"{variant.path}: its answers cannot be compared: {error.message}")
-            compared.append(replace(variant, agreement=found))
-    return tuple(compared)
+            judged.append(replace(variant, agreement=found, accuracy=share))
+    return tuple(judged), right(expected, model.path)

@@ -47,18 +47,20 @@ def _examine() -> dict[str, Any]:
     from placer.core.runtime import split_ep
     from placer.profiling.machine import cpu_quota_cores, describe_machine, hardware
     from placer.profiling.quietness import probe_quietness
+    from placer.runtimes import litert
 
     try:
-        from placer.runtimes.inventory import MADE_FOR, last_run, take_inventory
+        from placer.runtimes.inventory import HOW_TO_GET, MADE_FOR, last_run, take_inventory
 
         inventory = take_inventory()
-    except ImportError as error:
+    except Exception as error:  # a broken installation raises what it likes
         raise MeasuringError(
             f"onnxruntime cannot be loaded: {options.one_line(str(error))}",
             hint="pip install onnxruntime",
         ) from error
     machine = describe_machine()
     devices_here = hardware()
+    litert_problem = litert.why_unloadable()
     quiet = probe_quietness()
     return {
         "schema": "placer/doctor/v1",
@@ -84,6 +86,11 @@ def _examine() -> dict[str, Any]:
             }
             for name in inventory.available
         ],
+        "litert": {
+            "version": litert.installed_version(),
+            "execution_providers": [] if litert_problem else list(litert.EPS),
+            "problem": litert_problem,
+        },
         "remote_execution_providers": list(inventory.remote),
         "plugins": [
             {
@@ -91,6 +98,10 @@ def _examine() -> dict[str, Any]:
                 "distribution": plugin.distribution,
                 "version": plugin.version,
                 "why_unusable": plugin.why_unusable,
+                "other_way": HOW_TO_GET.get(plugin.ep)
+                if plugin.why_unusable is not None
+                and {*MADE_FOR.get(plugin.ep, ())} & {*devices_here}
+                else None,
                 "devices": [
                     {
                         "type": device.device_type,
@@ -107,6 +118,7 @@ def _examine() -> dict[str, Any]:
                 "name": name,
                 "how_to_get": how,
                 "is_made_for_this_machine": bool({*MADE_FOR[name]} & {*devices_here}),
+                "last_run": last_run(name, None),
             }
             for name, how in inventory.missing
         ],
@@ -155,11 +167,25 @@ def _to_text(facts: dict[str, Any]) -> str:
         f"  {name}: calls a remote service, never the edge"
         for name in facts["remote_execution_providers"]
     ]
+    found = facts["litert"]
+    name = f"LiteRT {found['version']}, for .tflite files"
+    lines += [
+        "",
+        name if found["version"] else "LiteRT, for .tflite files",
+        f"  {found['problem'] or ', '.join(found['execution_providers'])}",
+    ]
     unusable = [one for one in facts["plugins"] if one["why_unusable"] is not None]
     if unusable:
         lines += ["", "Installed, but of no use for measuring here"]
-        lines += [f"  {one['name'] or '?':13} {one['why_unusable']}" for one in unusable]
-    for title, is_made in (("Not here, and made for this machine", True), ("Not here", False)):
+        for one in unusable:
+            lines.append(f"  {one['name'] or '?':13} {one['why_unusable']}")
+            if one["other_way"] is not None:
+                lines.append(f"  {'':13} {one['other_way']}")
+    experimental = " (experimental, as placer's own tests never ran on them)"
+    for title, is_made in (
+        ("Not here, and made for this machine" + experimental, True),
+        ("Not here" + experimental, False),
+    ):
         missing = [one for one in facts["missing"] if one["is_made_for_this_machine"] is is_made]
         if missing:
             lines += ["", title]

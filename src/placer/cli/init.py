@@ -19,7 +19,7 @@ DEFAULT_FILE = "placer.yaml"
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX or TensorFlow Lite model.")],
     shape: Annotated[
         list[str] | None,
         typer.Option(
@@ -33,9 +33,10 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:
     """Write a commented workload file for MODEL: it is valid as it is, and yours to fill in."""
+    from placer.api.formats import read_model
     from placer.cli.options import check_places
     from placer.files.writing import write_atomically
-    from placer.onnx_files.reader import parse_shape_option, read_model
+    from placer.onnx_files.reader import parse_shape_option
 
     if not save.endswith((".yaml", ".yml")):
         raise UsageError(
@@ -92,6 +93,7 @@ name: {name}
 model:
   path: {path}  # relative to this file
 {shapes}  # variants: [net-int8.onnx]  # other files of the same model
+  # make_variants: [int8, fp16]  # made of it by ONNX Runtime's tools
   # min_agreement: 99%  # share of the answers in which a variant agrees with it
   # inputs: samples.npz  # real samples; without them inputs are generated
 

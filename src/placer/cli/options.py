@@ -29,6 +29,7 @@ from placer.core.workload import (
     parse_budget_usd_per_month,
     parse_limit_s,
     parse_rate_hz,
+    parse_search_s,
 )
 
 if TYPE_CHECKING:
@@ -199,6 +200,24 @@ def check_threads(threads: int | None) -> None:
     """Raise UsageError for a number of threads that no session has."""
     if threads is not None and not 1 <= threads <= MAX_THREADS:
         raise UsageError(f"--threads {threads} is no number of threads", hint=f"1 to {MAX_THREADS}")
+
+
+def parse_tune(text: str | None, threads: int | None, spinning: bool | None) -> float:
+    """Parse the seconds of ``--tune``; 0 without it.
+
+    Raises
+    ------
+    UsageError
+        Not a time in which anything can be tried, or nothing is left open to search.
+    """
+    if text is None:
+        return 0.0
+    if threads == 1 or (threads is not None and spinning is not None):
+        raise UsageError(
+            "--tune has nothing to search: threads and spinning are fixed",
+            hint="leave out --threads or --spinning",
+        )
+    return parse_search_s(text, what="--tune")
 
 
 def parse_io(text: str) -> str:

@@ -11,13 +11,12 @@ import typer
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
-from placer.core.workload import parse_search_s
 
 FORMATS = ("text", "json")
 
 
 def command(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX or TensorFlow Lite model.")],
     sla: Annotated[
         list[str] | None,
         typer.Option(
@@ -62,7 +61,7 @@ def command(
         str,
         typer.Option(
             metavar="WHERE",
-            help="host: a run copies inputs and outputs to and from a GPU; device: they stay there.",
+            help="host: each run copies inputs and outputs to and from a GPU; device: none.",
         ),
     ] = "host",
     tune: Annotated[
@@ -117,18 +116,18 @@ def command(
     outputs = options.parse_outputs(output or (), format_, FORMATS)
     workload = options.parse_workload(sla=sla or (), rate=rate)
     options.check_threads(threads)
-    search_s = 0.0 if tune is None else parse_search_s(tune, what="--tune")
+    search_s = options.parse_tune(tune, threads, spinning)
     io = options.parse_io(io)
     time_limit_s = parse_duration_s(time_limit, what="--time-limit")
 
     from placer import __version__, api
+    from placer.api import formats
     from placer.core.coverage import SOCS
     from placer.core.runtime import parse_ep
     from placer.files.evidence import to_statement
     from placer.files.writing import write_atomically
     from placer.onnx_files.reader import parse_shape_option
     from placer.reports import profile as report
-    from placer.runtimes.onnxruntime import available_eps
 
     named = tuple(dict.fromkeys(parse_ep(name) for name in ep or ()))
     if coverage_only or soc is not None:
@@ -160,7 +159,8 @@ def command(
     )
     is_directory = save is not None and (save.endswith("/") or Path(save).is_dir())
     if save is not None:
-        _check_place(save, is_directory, named or available_eps())
+        here = formats.runtime_of(formats.format_of(model)).available_eps
+        _check_place(save, is_directory, named or here())
     with screen.Progress() as progress:
         found = api.profile(
             model,

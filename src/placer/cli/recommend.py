@@ -12,7 +12,6 @@ import typer
 from placer.cli import options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
-from placer.core.workload import parse_search_s
 
 FORMATS = ("text", "json", "markdown")
 
@@ -25,7 +24,9 @@ _OUTPUT = "Output"
 def command(
     model: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="ONNX model; a workload file can name it."),
+        typer.Argument(
+            metavar="MODEL", help="ONNX or TensorFlow Lite model; a workload file can name it."
+        ),
     ] = None,
     workload: Annotated[
         str | None,
@@ -123,6 +124,14 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="int8,fp16",
+            help="Make these variants of MODEL with ONNX Runtime's tools, and judge them too.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     min_agreement: Annotated[
         str | None,
         typer.Option(
@@ -193,6 +202,22 @@ def command(
             metavar="SAMPLES.npz", help="Real samples to run.", rich_help_panel=_MEASURING
         ),
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The class of each sample of --inputs, .npy or .npz: accuracy of all variants.",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SAMPLES.npz",
+            help="Real samples for the ranges of int8 (default: a fifth of --inputs).",
+            rich_help_panel=_MEASURING,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -220,7 +245,7 @@ def command(
         str,
         typer.Option(
             metavar="WHERE",
-            help="host: a run copies inputs and outputs to and from a GPU; device: they stay there.",
+            help="host: each run copies inputs and outputs to and from a GPU; device: none.",
             rich_help_panel=_MEASURING,
         ),
     ] = "host",
@@ -276,6 +301,14 @@ def command(
             "--format", metavar="FORMAT", help="Short for --output.", rich_help_panel=_OUTPUT
         ),
     ] = None,
+    variants_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the files of --variants go (default: the cache).",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     save: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Keep the answer as JSON.", rich_help_panel=_OUTPUT),
@@ -310,9 +343,14 @@ def command(
     for name, given in (
         ("--ep", bool(ep)),
         ("--inputs", inputs is not None),
+        ("--labels", labels is not None),
+        ("--calibration", calibration is not None),
+        ("--variants", bool(variants)),
+        ("--variants-to", variants_to is not None),
         ("--threads", threads is not None),
         ("--spinning/--no-spinning", spinning is not None),
         ("--fresh", fresh),
+        ("--time-limit", time_limit is not None),
         ("--ep-option", bool(ep_option)),
         ("--io device", io != "host"),
         ("--tune", tune is not None),
@@ -321,24 +359,56 @@ def command(
             raise UsageError(
                 f"{name} has no effect with --no-measure", hint="leave one of the two out"
             )
+    if variants_to is not None and not variants_to.strip():
+        raise UsageError("--variants-to is empty", hint="name a directory")
+    at_device = device or (None if file is None else file.device)
+    for name, given in (
+        ("--threads", threads is not None),
+        ("--spinning/--no-spinning", spinning is not None),
+        ("--ep-option", bool(ep_option)),
+        ("--io device", io != "host"),
+        ("--tune", tune is not None),
+    ):
+        if at_device is not None and given:
+            raise UsageError(
+                f"{name} has no effect with the device {at_device}: nothing is measured here",
+                hint="leave one of the two out",
+            )
     time_limit_s = None if time_limit is None else parse_duration_s(time_limit, what="--time-limit")
     options.check_threads(threads)
-    search_s = 0.0 if tune is None else parse_search_s(tune, what="--tune")
+    search_s = options.parse_tune(tune, threads, spinning)
     date = options.parse_date(as_of)
 
     from placer import api
+    from placer.core.precision import parse_precisions
     from placer.core.runtime import parse_ep
     from placer.onnx_files.reader import parse_shape_option
 
     for name in ep or ():
         parse_ep(name)
-    stated = () if file is None else (file.model, file.inputs, file.device, file.network)
+    making = api.VariantOptions(
+        make=tuple(parse_precisions(variants or (), what="--variants")),
+        directory=variants_to,
+        calibration=calibration,
+        labels=labels,
+    )
+    stated = (
+        ()
+        if file is None
+        else (
+            *(file.model, file.inputs, file.labels, file.calibration, file.device),
+            file.network,
+        )
+    )
     options.check_places(
         [path for path in (save, *(path for _, path in outputs)) if path is not None],
         [
             *(
                 one
-                for one in (model, workload, device, network, inputs, *stated)
+                for one in (
+                    *(model, workload, device, network, inputs, labels, calibration),
+                    *stated,
+                )
                 if one is not None
             ),
             *(cloud or (() if file is None else file.clouds)),
@@ -370,6 +440,7 @@ def command(
             network=network,
             clouds=cloud or (),
             variants=variant or (),
+            making=making,
             evidence=evidence or (),
             measure=not no_measure,
             options=measuring,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from placer.core.estimate import Candidate, Flip, ModelFacts, Recommendation
+from placer.core.estimate import (
+    Candidate,
+    Flip,
+    ModelFacts,
+    Placement,
+    Recommendation,
+    VariantFacts,
+)
 from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.flips import find_flips
@@ -56,7 +63,44 @@ def recommend(
         next_measurement=following,
         findings=(*environment.findings, *_cost_is_left_out(workload, objective, ranked)),
         assumptions=environment.assumptions,
+        variants=_variants(model, environment, candidates),
     )
+
+
+def _variants(
+    model: ModelSummary, environment: Environment, candidates: Sequence[Candidate]
+) -> tuple[VariantFacts, ...]:
+    """Return the model and its variants, each with what its best candidate on the device takes."""
+    runs = [site.variant for site in environment.edges]
+    runs += [site.variant for site in environment.clouds]
+    variants = dict.fromkeys(variant for variant in runs if variant is not None)
+    if not variants:
+        return ()
+    facts = []
+    for variant in (None, *variants):
+        path = None if variant is None else variant.path
+        best = next(
+            (one for one in candidates if one.placement is Placement.EDGE and one.variant == path),
+            None,
+        )
+        latency = None if best is None else best.latency
+        made = None if variant is None else variant.made
+        facts.append(
+            VariantFacts(
+                path=path or model.path,
+                name=None if variant is None else variant.name,
+                n_bytes=(model if variant is None else variant.model).n_bytes,
+                precision=None if made is None else made.precision,
+                how=None if made is None else made.how,
+                candidate=None if best is None else best.id,
+                p50_s=None if latency is None else latency.p50_s,
+                p99_s=None if latency is None else latency.p99_s,
+                peak_memory_bytes=None if best is None else best.peak_memory_bytes,
+                agreement=None if variant is None else variant.agreement,
+                accuracy=environment.accuracy if variant is None else variant.accuracy,
+            )
+        )
+    return tuple(facts)
 
 
 def _cost_is_left_out(

@@ -318,7 +318,7 @@ def _measured_differences(
             "execution provider": one.ep,
             "nodes": _counts(one.nodes_by_ep),
             "threads": str(settings.intra_op_threads),
-            "spinning": "yes" if settings.allow_spinning else "no",
+            "spinning": {True: "yes", False: "no", None: "no setting"}[settings.allow_spinning],
             "graph optimisation": settings.graph_optimization,
             "provider options": ", ".join(
                 f"{key}={value}" for key, value in settings.provider_options

@@ -8,6 +8,8 @@ from enum import StrEnum
 from placer.core.environment import Assumption, Basis
 from placer.core.finding import Finding
 from placer.core.graph import TensorSpec
+from placer.core.precision import Precision
+from placer.core.variant import Accuracy, Agreement
 from placer.core.workload import LatencyTarget, Leaves
 
 
@@ -184,6 +186,10 @@ class Candidate:
     quality: Quality | None
     findings: tuple[Finding, ...]
     variant: str | None = None
+    accuracy_ratio: float | None = None
+    """Share of the labelled samples that are answered rightly; the least where two files run."""
+    variant_label: str | None = field(default=None, compare=False)
+    """How sentences call the variant; not in the JSON."""
     spread: Spread | None = field(default=None, compare=False)
     """For the plot of the text report, not in the JSON; None: unknown, or not asked for."""
 
@@ -237,6 +243,31 @@ class NextMeasurement:
 
 
 @dataclass(frozen=True, slots=True)
+class VariantFacts:
+    """The model itself or a variant of it, side by side."""
+
+    path: str
+    name: str | None
+    """What tells a variant in ids; None: the model itself."""
+    n_bytes: int
+    """File and external data."""
+    precision: Precision | None
+    """Where placer made it; None: the model, or a file of the user."""
+    how: str | None
+    """How placer made it."""
+    candidate: str | None
+    """Id of the best candidate that runs it on the device; None: there is none."""
+    p50_s: float | None
+    """Of that candidate; None: not known."""
+    p99_s: float | None
+    peak_memory_bytes: int | None
+    agreement: Agreement | None
+    """With the model; None: the model itself, or not compared."""
+    accuracy: Accuracy | None
+    """None: no labels, or not measured."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """The whole answer."""
 
@@ -250,3 +281,5 @@ class Recommendation:
     findings: tuple[Finding, ...]
     """Findings on the whole answer; those of one candidate stay with it."""
     assumptions: tuple[Assumption, ...]
+    variants: tuple[VariantFacts, ...] = ()
+    """The model itself, then its variants; empty: it has none."""

@@ -175,6 +175,12 @@ def _candidate(
         )
     )
     agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
+    accuracies = [
+        environment.accuracy if site.variant is None else site.variant.accuracy
+        for site in (edge, cloud)
+        if site is not None
+    ]
+    known = [one.ratio for one in accuracies if one is not None]
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
@@ -185,6 +191,7 @@ def _candidate(
         workload=workload,
         device=device,
         edge_ep=None if edge is None else edge.ep,
+        eps=tuple(site.ep for site in (edge, cloud) if site is not None),
         offer=offer,
         path=environment.path,
         targets=leg.targets,
@@ -244,10 +251,12 @@ def _candidate(
         joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - share),
         peak_memory_bytes=edge_memory,
         agreement_ratio=min(agreements) if len(agreements) == len(variants) > 0 else None,
+        accuracy_ratio=min(known) if len(known) == len(accuracies) else None,
         leaves_device=leaving,
         quality=quality,
         findings=findings,
         variant=" + ".join(one.path for one in variants) or None,
+        variant_label=" + ".join(one.label for one in variants) or None,
         spread=leg.spread,
     )
 

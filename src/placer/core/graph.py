@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 UNKNOWN_DIMENSION = -1
@@ -41,7 +42,7 @@ class OperatorWork:
 
 @dataclass(frozen=True, slots=True)
 class ModelSummary:
-    """What reading an ONNX file yields, without running it."""
+    """What reading a model file yields, without running it."""
 
     path: str
     """As typed."""
@@ -50,12 +51,17 @@ class ModelSummary:
     """File and external data."""
     subjects: tuple[tuple[str, str], ...]
     """(file name, sha256) of the model, then of each external data file."""
-    opset: int
+    opset: int | None
+    """Of ONNX's default domain; None: the format has none."""
     parameters: int
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     operators: tuple[OperatorWork, ...]
     """Sorted by op_type. Constant subgraphs are not counted: the runtime folds them."""
+    format: str = "onnx"
+    """``onnx`` or ``tflite``."""
+    integer_ranges: tuple[tuple[str, int, int], ...] = ()
+    """(input, lowest value, highest + 1) of integer inputs where the file tells them."""
 
     @property
     def flops(self) -> int | None:
@@ -90,6 +96,30 @@ class ModelSummary:
     def output_bytes(self) -> int | None:
         """Raw bytes of one answer; None if an output has no fixed element size."""
         return _total(self.outputs)
+
+
+def known_sum(values: Iterable[int | None]) -> int | None:
+    """Return the sum; None if any of the values is unknown."""
+    total = 0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def by_operator(works: Mapping[str, Sequence[OperatorWork]]) -> tuple[OperatorWork, ...]:
+    """Add up the work of nodes: operator type -> one for each of its nodes; sorted."""
+    return tuple(
+        OperatorWork(
+            op_type=name,
+            n_nodes=len(nodes),
+            flops=known_sum(work.flops for work in nodes),
+            bytes_moved=known_sum(work.bytes_moved for work in nodes),
+            source=next((work.source for work in nodes if work.flops is None), nodes[0].source),
+        )
+        for name, nodes in sorted(works.items())
+    )
 
 
 def _total(tensors: tuple[TensorSpec, ...]) -> int | None:

@@ -16,7 +16,8 @@ class SessionSettings:
     """The session options that a time belongs to."""
 
     intra_op_threads: int
-    allow_spinning: bool
+    allow_spinning: bool | None
+    """None: the runtime has no such setting."""
     graph_optimization: str = "all"
     provider_options: tuple[tuple[str, str], ...] = ()
     io: str = "host"
@@ -27,11 +28,13 @@ class SessionSettings:
     def label(self) -> str:
         """``2 threads, spinning``."""
         threads = "1 thread" if self.intra_op_threads == 1 else f"{self.intra_op_threads} threads"
-        spin = "spinning" if self.allow_spinning else "no spinning"
-        options = [f"{key}={value}" for key, value in self.provider_options]
+        parts = [threads]
+        if self.intra_op_threads != 1 and self.allow_spinning is not None:
+            parts.append("spinning" if self.allow_spinning else "no spinning")
+        parts += [f"{key}={value}" for key, value in self.provider_options]
         if self.io == "device":
-            options.append("inputs and outputs on the device")
-        return ", ".join([threads, *([spin] if self.intra_op_threads != 1 else []), *options])
+            parts.append("inputs and outputs on the device")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ bfloat16 (2^-8) lose more in a network of any depth."""
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Outputs of an execution provider held against those of ONNX Runtime's CPU one."""
+    """Outputs of an execution provider held against those of the runtime's CPU one."""
 
     samples: int
     max_difference: float
@@ -146,7 +149,7 @@ class Measurement:
     """(file name, sha256) of the model and its external data."""
     machine: Machine
     runtime: str
-    """``onnxruntime 1.32.0``."""
+    """``onnxruntime 1.32.0`` or ``litert 2.3.0``."""
     ep: str
     """Short name of the execution provider that ran the nodes: ``cpu``, ``cuda``, ..."""
     nodes_by_ep: tuple[tuple[str, int], ...]

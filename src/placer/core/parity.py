@@ -26,7 +26,7 @@ def parity(cpu: Arrays, other: Arrays) -> Parity:
         found = other[name]
         if found.shape != expected.shape:
             raise ValueError(f"output {name} has the shape {found.shape}, not {expected.shape}")
-        if expected.dtype.kind != "f" or not expected.size:
+        if expected.dtype.kind not in "fiub" or not expected.size:
             continue
         wanted, given = expected.astype(np.float64), found.astype(np.float64)
         if not np.array_equal(np.isfinite(wanted), np.isfinite(given)):

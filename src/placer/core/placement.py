@@ -13,7 +13,7 @@ from placer.core.finding import Finding
 from placer.core.measurement import Measurement
 from placer.core.queueing import FloatArray
 from placer.core.rules.rule import Failure
-from placer.core.variant import Variant
+from placer.core.variant import Accuracy, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,5 +152,7 @@ class Environment:
     assumptions: tuple[Assumption, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Findings on the inputs, made while they were gathered."""
+    accuracy: Accuracy | None = None
+    """Of the model itself, on labelled samples; None: not measured."""
     question: str = ""
     """The command that was typed, for advice that repeats it; empty: not known."""

@@ -100,6 +100,8 @@ def parse_ep_option(text: str) -> tuple[str, str, str]:
         raise UsageError(
             f"--ep-option '{text}': cpu has no options", hint="--threads, --spinning set it"
         )
+    if (split_ep(ep)[0], key.strip()) == ("openvino", "num_of_threads"):
+        raise UsageError(f"--ep-option '{text}': placer sets it", hint="--threads N")
     return ep, key.strip(), value
 
 
@@ -110,11 +112,28 @@ def options_of(ep: str, options: Sequence[tuple[str, str, str]]) -> tuple[tuple[
     ----------
     options
         (execution provider, key, value); one named without a device holds for all of its devices.
+
+    Raises
+    ------
+    UsageError
+        An option chooses another device than the name, or stands there twice.
     """
+    keys = [(given, key) for given, key, _ in options]
+    for given, key in keys:
+        if keys.count((given, key)) > 1:
+            raise UsageError(
+                f"--ep-option {given}.{key} is given twice", hint="give the one that counts"
+            )
     name, device = split_ep(ep)
     found = {key: value for given, key, value in options if given == name}
     if device is not None:
         found |= {key: value for given, key, value in options if given == ep}
+        if "device_type" in found:
+            raise UsageError(
+                f"--ep-option: device_type={found['device_type']} and the name {ep} both choose "
+                "the device",
+                hint=f"leave the option out, or name {name} alone",
+            )
     return tuple(sorted(found.items()))
 
 
@@ -150,6 +169,27 @@ class UnsupportedModelError(Exception):
 
 class UnavailableError(Exception):
     """The execution provider cannot be used here; the message says why."""
+
+
+class UnevenOutputsError(Exception):
+    """The shape of an output depends on the sample: the samples make no one array."""
+
+
+def stacked(outputs: Sequence[Any]) -> Any:
+    """Return the outputs of all samples, arrays each, as one array of shape (samples, ...).
+
+    Raises
+    ------
+    UnevenOutputsError
+        Their shapes differ.
+    """
+    import numpy as np
+
+    if len({np.shape(array) for array in outputs}) > 1:
+        raise UnevenOutputsError(
+            "the shape of an output depends on the sample, so the answers are not compared"
+        )
+    return np.stack(outputs)
 
 
 class MisconfiguredError(Exception):
@@ -198,6 +238,10 @@ class RuntimeSession(Protocol):
         An execution provider that compiles nodes together runs them as one kernel. Empty: the
         runtime does not tell, or ``trace_prefix`` was empty. Nothing can be run after it.
         """
+        ...
+
+    def prepare(self, index: int) -> None:
+        """Put an input sample into its place, before the run that is timed."""
         ...
 
     def runs(self) -> tuple[Callable[[], object], ...]:

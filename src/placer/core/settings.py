@@ -42,19 +42,16 @@ def usual_settings(cores: int) -> tuple[SessionSettings, ...]:
 
 def searched_settings(
     cores: int,
-    hints: Sequence[Options] = (),
     *,
     threads: int | None = None,
     spinning: bool | None = None,
 ) -> tuple[SessionSettings, ...]:
-    """Return threads x spinning x precision hints, the default first.
+    """Return threads x spinning, the default first.
 
     Threads are the powers of two below the usable cores, half of them, and all.
 
     Parameters
     ----------
-    hints
-        Options by which the execution provider may compute less precisely; each is tried as well.
     threads, spinning
         Fixed, not searched for; None: searched for.
     """
@@ -63,15 +60,21 @@ def searched_settings(
     if threads is not None:
         counts = {threads}
     spins = (True, False) if spinning is None else (spinning,)
-    plain = tuple(
+    return tuple(
         dict.fromkeys(
             SessionSettings(count, spin and count > 1)
             for count in sorted(counts, reverse=True)
             for spin in spins
         )
     )
-    hinted = (replace(one, provider_options=hint) for hint in hints for one in plain)
-    return (*plain, *hinted)
+
+
+def with_hints(
+    settings: Sequence[SessionSettings], hints: Sequence[Options]
+) -> tuple[SessionSettings, ...]:
+    """Return the settings, and each once more with each of the hints to compute less precisely."""
+    hinted = (replace(one, provider_options=hint) for hint in hints for one in settings)
+    return (*settings, *hinted)
 
 
 def ratio_bounds(ratios: Sequence[float]) -> tuple[float, float | None, float | None]:

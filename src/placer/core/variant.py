@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from placer.core.beta import binomial_cdf
 from placer.core.graph import ModelSummary
+from placer.core.precision import Made
 
 SCALAR_TOLERANCE_RATIO = 0.01
 """A single number agrees within this share of the largest one that the model gave."""
@@ -33,6 +34,17 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Accuracy:
+    """The share of labelled samples that a model answers rightly."""
+
+    ratio: float
+    low_ratio: float
+    """One-sided 95 % bound, as ``high_ratio``."""
+    high_ratio: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """Another file of the same model: quantised, pruned, smaller."""
 
@@ -43,6 +55,15 @@ class Variant:
     model: ModelSummary
     agreement: Agreement | None = None
     """With the model itself; None: not measured."""
+    accuracy: Accuracy | None = None
+    """None: no labels, or not measured."""
+    made: Made | None = None
+    """How placer made it; None: the user did."""
+
+    @property
+    def label(self) -> str:
+        """How sentences call it: by the path as typed, or by its name where placer made it."""
+        return self.path if self.made is None else self.name
 
 
 def agreement(model: Arrays, variant: Arrays) -> Agreement:
@@ -93,9 +114,11 @@ def _scores(model: npt.NDArray[np.generic], variant: npt.NDArray[np.generic]) ->
     """Return, for each sample, the share of its answers that agree."""
     if model.dtype.kind == "f" and model.ndim > 1 and model.shape[-1] > 1:
         same = np.argmax(model, axis=-1) == np.argmax(variant, axis=-1)
+        same &= ~(np.isnan(model) | np.isnan(variant)).any(axis=-1)  # NaN is no answer
     elif model.dtype.kind == "f":
         expected = model.astype(np.float64)
-        allowed = SCALAR_TOLERANCE_RATIO * np.max(np.abs(expected), initial=0.0)
+        largest = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+        allowed = SCALAR_TOLERANCE_RATIO * largest
         same = np.abs(expected - variant.astype(np.float64)) <= allowed
     else:
         same = model == variant
@@ -123,3 +146,34 @@ def _binomial_bounds(agreeing: int, count: int) -> tuple[float, float]:
         0.0 if agreeing == 0 else found(is_below=True),
         1.0 if agreeing == count else found(is_below=False),
     )
+
+
+def accuracy(outputs: Arrays, labels: Mapping[str, npt.NDArray[np.int64]]) -> Accuracy:
+    """Compare what a model gave with what is right.
+
+    A sample is right if every labelled output is: if the position of its highest number along the
+    last axis is the label or, of an output of integers, if it is the label itself.
+
+    Parameters
+    ----------
+    outputs
+        Output name -> array of shape (samples, *output shape), of one answer for each sample.
+    labels
+        Output name -> array of shape (samples,); at least one.
+
+    Source of the bounds: Clopper and Pearson (1934).
+    """
+    right = np.logical_and.reduce(
+        [_answers(outputs[name]) == expected for name, expected in labels.items()]
+    )
+    n_right, count = int(right.sum()), len(right)
+    low, high = _binomial_bounds(n_right, count)
+    return Accuracy(n_right / count, low, high, count)
+
+
+def _answers(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    """Return the class that each sample was given, shape (samples,); -1: NaN, which is none."""
+    found = output
+    if output.dtype.kind == "f":
+        found = np.where(np.isnan(output).any(axis=-1), -1, np.argmax(output, axis=-1))
+    return np.asarray(found.reshape(len(output)))

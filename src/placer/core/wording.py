@@ -157,18 +157,18 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
 def _where(candidate: Candidate) -> str:
     first = candidate.sites[0]
     setting = f", {first.options}" if first.options else ""
-    if candidate.variant is not None:
-        setting += f", {candidate.variant}"
+    if candidate.variant_label is not None:
+        setting += f", {candidate.variant_label}"
     match candidate.placement:
         case Placement.EDGE:
             return f"on the device ({first.ep}{setting})"
         case Placement.CLOUD:
             region = f" in {first.region}" if first.region else ""
-            variant = "" if candidate.variant is None else f", {candidate.variant}"
+            variant = "" if candidate.variant_label is None else f", {candidate.variant_label}"
             return f"in the cloud ({first.name}{region}{variant})"
         case _:
             last = candidate.sites[-1]
             if ":prefer_device:" in candidate.id:
                 return f"on the device ({first.ep}{setting}) with {last.name} as fallback"
-            variant = "" if candidate.variant is None else f", {candidate.variant}"
+            variant = "" if candidate.variant_label is None else f", {candidate.variant_label}"
             return f"in the cloud ({last.name}) with the device ({first.ep}{variant}) as fallback"

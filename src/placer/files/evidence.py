@@ -12,36 +12,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Any, NoReturn
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
-from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
+from placer.core.errors import InputError, MeasuringError, UsageError
 from placer.core.measurement import (
     METHOD_VERSION,
-    Instrument,
-    Machine,
     Measurement,
-    Parity,
-    ProcessRun,
-    ScreenedSetting,
-    SessionSettings,
 )
-from placer.files.writing import write_atomically
+from placer.files.evidence_spec import PREDICATE_TYPE, STATEMENT_TYPE, StatementSpec
+from placer.files.keys import environment_key
 
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "urn:placer:evidence:profile:v1"
 MAX_FILE_BYTES = 64 * 2**20
 """No evidence is larger: half a million samples take 6 MB."""
 
@@ -60,73 +45,6 @@ class Evidence:
     """SHA-256 of the file's bytes, in hex."""
     path: str
     """As given, for messages."""
-
-
-def environment_key(
-    machine: Machine, runtime: str, ep: str, settings: SessionSettings | None = None
-) -> str:
-    """Return the SHA-256, in hex, over what must be equal for a time to be reused.
-
-    That is the machine, its processor, the cores that placer may use, accelerators, operating
-    system, runtime version, execution provider and provider options. Memory limits are left out.
-    """
-    return _digest(
-        {
-            "machine_id": machine.machine_id,
-            "cpu": machine.cpu,
-            "architecture": machine.architecture,
-            "cores": machine.cores,
-            "os": machine.os,
-            "accelerators": machine.accelerators,
-            "runtime": runtime,
-            "ep": ep,
-            "provider_options": dict(settings.provider_options) if settings else {},
-            **({"io": settings.io} if settings and settings.io != "host" else {}),
-        }
-    )
-
-
-def cache_key(
-    *,
-    model_sha256: str,
-    external_data: Sequence[tuple[str, str]],
-    environment_key: str,
-    input_shapes: Sequence[tuple[str, tuple[int, ...]]],
-    input_source: str,
-    interval_s: float,
-    settings: SessionSettings | None,
-    searched: tuple[float, int | None, bool | None] | None = None,
-) -> str:
-    """Return the SHA-256, in hex, over everything that was asked of a measurement.
-
-    The name of the model's file is none of it: a copy is the same model.
-
-    Parameters
-    ----------
-    external_data
-        (location within the model, sha256) of each file of external data.
-    interval_s
-        Time between two requests of the workload; 0: back to back.
-    settings
-        The settings asked for; None: the best of those that were tried.
-    searched
-        (for how many seconds they were searched for, threads fixed, spinning fixed); None: they
-        were not, but tried briefly.
-    """
-    return _digest(
-        {
-            "model_sha256": model_sha256,
-            "external_data": sorted(external_data),
-            "environment_key": environment_key,
-            "input_shapes": input_shapes,
-            "input_source": input_source,
-            "interval_s": float(interval_s),
-            "settings": ("screened" if searched is None else ["searched", *searched])
-            if settings is None
-            else {**asdict(settings), "provider_options": dict(settings.provider_options)},
-            "method_version": METHOD_VERSION,
-        }
-    )
 
 
 def to_statement(measurement: Measurement, *, tool: str, site: str | None = None) -> bytes:
@@ -189,7 +107,7 @@ def to_statement(measurement: Measurement, *, tool: str, site: str | None = None
         },
     }
     try:
-        spec = _StatementSpec.model_validate(document)
+        spec = StatementSpec.model_validate(document)
     except ValidationError as error:
         if error.errors()[0]["loc"] == ("predicate", "site"):
             raise UsageError(
@@ -231,270 +149,6 @@ def read_evidence(paths: Sequence[str]) -> tuple[Evidence, ...]:
         directory has none.
     """
     return tuple(evidence for path in paths for evidence in _read_path(path))
-
-
-class Cache:
-    """Measurements of this machine, one file per key; its failures are warnings, never errors.
-
-    Parameters
-    ----------
-    directory
-        Created when the first entry is written.
-    """
-
-    def __init__(self, directory: str) -> None:
-        self._directory = Path(directory)
-
-    def get(self, key: str) -> tuple[Measurement | None, str | None]:
-        """Return (measurement or None, warning or None); a corrupt entry is a miss."""
-        path = self._entry(key)
-        try:
-            if not path.exists():
-                return None, None
-            text = read_text(str(path))
-            return from_statement(text, path=str(path)), None
-        except (PlacerError, OSError) as error:
-            return None, f"the cache was not read, measuring again: {error}"
-
-    def put(self, key: str, measurement: Measurement) -> str | None:
-        """Keep a measurement; return a warning if that was not possible."""
-        try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            write_atomically(str(self._entry(key)), to_statement(measurement, tool="placer"))
-        except (PlacerError, OSError) as error:
-            return f"the measurement was not kept for the next time: {error}"
-        return None
-
-    def _entry(self, key: str) -> Path:
-        return self._directory / f"{key}.json"
-
-
-def _one_line(text: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        raise ValueError("should hold no control characters")
-    return text
-
-
-def _date(text: str) -> str:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("should be a date like 2026-11-23") from None
-    return text
-
-
-def _mapping(value: object) -> object:
-    return dict(value) if isinstance(value, tuple) else value
-
-
-_Line = Annotated[str, AfterValidator(_one_line)]
-_Word = Annotated[str, Field(pattern=r"^[!-~]+$")]
-_Name = Annotated[str, Field(min_length=1)]
-_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Positive = Annotated[float, Field(gt=0)]
-_Time = Annotated[float, Field(ge=1e-9)]
-"""No clock tells less than a nanosecond."""
-_NotNegative = Annotated[float, Field(ge=0)]
-_Count = Annotated[int, Field(ge=0)]
-_OneOrMore = Annotated[int, Field(ge=1)]
-
-
-class _Spec(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, from_attributes=True
-    )
-
-
-class _DigestSpec(_Spec):
-    sha256: _Sha256
-
-
-class _SubjectSpec(_Spec):
-    name: _Name
-    digest: _DigestSpec
-
-
-class _DeviceSpec(_Spec):
-    cpu: _Line
-    architecture: _Line
-    cores: _OneOrMore
-    memory_bytes: _Count | None
-    os: _Line
-    accelerators: tuple[_Line, ...]
-    machine_id: _Line
-
-
-class _SettingsSpec(_Spec):
-    intra_op_threads: _Count
-    allow_spinning: bool
-    graph_optimization: _Word
-    provider_options: Annotated[dict[str, str], BeforeValidator(_mapping)]
-    io: Literal["host", "device"] = "host"
-
-    def to_core(self) -> SessionSettings:
-        return SessionSettings(
-            self.intra_op_threads,
-            self.allow_spinning,
-            self.graph_optimization,
-            tuple(sorted(self.provider_options.items())),
-            self.io,
-        )
-
-
-class _ParitySpec(_Spec):
-    samples: _OneOrMore
-    max_difference: _NotNegative
-    relative_difference: _NotNegative
-    agreement_ratio: Annotated[float, Field(ge=0, le=1)]
-
-
-class _RuntimeSpec(_Spec):
-    name: _Word
-    version: _Line
-    ep: _Word
-    nodes_by_ep: dict[_Word, _OneOrMore]
-    ep_device: _Line = ""
-    fallback: dict[_Line, _OneOrMore] = {}
-    executed_by_ep: dict[_Word, _OneOrMore] = {}
-    parity: _ParitySpec | None = None
-    settings: _SettingsSpec
-
-    @model_validator(mode="after")
-    def _ran_where_it_says(self) -> Self:
-        if not self.nodes_by_ep and self.ep != "cpu":  # the CPU runs what has no nodes as well
-            raise ValueError(f"it does not say that a node ran on '{self.ep}'")
-        if self.nodes_by_ep and self.ep not in self.nodes_by_ep:
-            others = ", ".join(sorted(self.nodes_by_ep))
-            raise ValueError(f"no node ran on '{self.ep}', all ran on {others}")
-        return self
-
-
-class _InputSpec(_Spec):
-    name: _Name
-    shape: tuple[_Count, ...]
-
-
-class _WorkloadSpec(_Spec):
-    inputs: tuple[_InputSpec, ...]
-    input_source: Annotated[str, Field(pattern=r"^(seed:\d+|samples:[0-9a-f]{64})$")]
-    gap_s: _NotNegative
-
-
-class _ScreenedSpec(_Spec):
-    settings: _SettingsSpec
-    runs: _OneOrMore
-    median_s: _Positive
-    cpu_s_per_run: _NotNegative | None = None
-    rounds: _OneOrMore = 1
-    ratio: _Positive = 1.0
-    low_ratio: _Positive | None = None
-    high_ratio: _Positive | None = None
-
-
-class _MethodSpec(_Spec):
-    tool: _Line
-    method_version: Annotated[int, Field(ge=1, le=METHOD_VERSION)]
-    screened: tuple[_ScreenedSpec, ...]
-
-
-class _ProcessSpec(_Spec):
-    samples_s: Annotated[tuple[_Time, ...], Field(min_length=1)]
-    session_creation_s: _NotNegative
-    first_inference_s: _NotNegative
-    warmup_runs: _Count
-    is_steady: bool
-    peak_memory_bytes: _Count | None
-    runtime_memory_bytes: _Count | None
-
-
-class _ResultsSpec(_Spec):
-    processes: Annotated[tuple[_ProcessSpec, ...], Field(min_length=1)]
-
-
-class _QualitySpec(_Spec):
-    run_delay_ratio: _NotNegative | None
-    cpu_pressure_ratio: _NotNegative | None
-    steal_ratio: _NotNegative | None
-    throttled_ratio: _NotNegative | None
-    involuntary_switches_per_s: _NotNegative | None
-    frequency_ratio: _NotNegative | None
-    drift_ratio: float
-    correlation_runs: _NotNegative
-    clock_resolution_s: _NotNegative
-    reasons: tuple[_Line, ...]
-
-
-class _PredicateSpec(_Spec):
-    site: Annotated[_Line, Field(min_length=1)] | None
-    device: _DeviceSpec
-    runtime: _RuntimeSpec
-    workload: _WorkloadSpec
-    method: _MethodSpec
-    results: _ResultsSpec
-    quality: _QualitySpec
-    environment_key: _Sha256
-    measured_at: Annotated[str, AfterValidator(_date)]
-
-    @model_validator(mode="after")
-    def _key_fits(self) -> Self:
-        runtime = self.runtime
-        machine = Machine(**self.device.model_dump())
-        settings = runtime.settings.to_core()
-        if self.environment_key != environment_key(
-            machine, _runtime_text(runtime), runtime.ep, settings
-        ):
-            raise ValueError("environment_key does not fit device and runtime: they were edited")
-        return self
-
-
-class _StatementSpec(_Spec):
-    statement_type: Annotated[str, Field(alias="_type")]
-    subject: Annotated[tuple[_SubjectSpec, ...], Field(min_length=1)]
-    predicate_type: Annotated[str, Field(alias="predicateType")]
-    predicate: _PredicateSpec
-
-    @model_validator(mode="after")
-    def _subjects_differ(self) -> Self:
-        names = [subject.name for subject in self.subject]
-        if len(set(names)) < len(names):
-            raise ValueError("two subjects have the same name")
-        return self
-
-    def to_core(self) -> Measurement:
-        predicate = self.predicate
-        runtime, workload, method = predicate.runtime, predicate.workload, predicate.method
-        return Measurement(
-            subjects=tuple((subject.name, subject.digest.sha256) for subject in self.subject),
-            machine=Machine(**predicate.device.model_dump()),
-            runtime=_runtime_text(runtime),
-            ep=runtime.ep,
-            nodes_by_ep=_most_first(runtime.nodes_by_ep),
-            fallback=_most_first(runtime.fallback),
-            ep_device=runtime.ep_device,
-            executed_by_ep=_most_first(runtime.executed_by_ep),
-            parity=None if runtime.parity is None else Parity(**runtime.parity.model_dump()),
-            settings=runtime.settings.to_core(),
-            screened=tuple(
-                ScreenedSetting(**{**tried.model_dump(), "settings": tried.settings.to_core()})
-                for tried in method.screened
-            ),
-            input_shapes=tuple((one.name, one.shape) for one in workload.inputs),
-            input_source=workload.input_source,
-            gap_s=workload.gap_s,
-            processes=tuple(ProcessRun(**run.model_dump()) for run in predicate.results.processes),
-            instrument=Instrument(**predicate.quality.model_dump()),
-            measured_at=predicate.measured_at,
-            method_version=method.method_version,
-            is_reused=True,
-        )
-
-
-def _most_first(counts: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _runtime_text(runtime: _RuntimeSpec) -> str:
-    return f"{runtime.name} {runtime.version}".strip()
 
 
 def _read_path(path: str) -> tuple[Evidence, ...]:
@@ -642,7 +296,7 @@ def _parsed(text: str, path: str) -> Evidence:
             )
     _check_method_version(document, path)
     try:
-        spec = _StatementSpec.model_validate_json(text.removeprefix("\ufeff"))
+        spec = StatementSpec.model_validate_json(text.removeprefix("\ufeff"))
     except ValidationError as error:
         raise InputError(f"{path}: {_first_problem(error)}", hint=_WRITE_AGAIN) from error
     sha256 = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -718,8 +372,3 @@ def _canonical(document: object) -> bytes:
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode("utf-8")
-
-
-def _digest(document: object) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()

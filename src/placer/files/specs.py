@@ -110,6 +110,19 @@ Soc = Annotated[str, figure(_soc_name)]
 Count = Annotated[int, Field(strict=True, gt=0)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _option_text(value: object) -> object:
+    """Return a whole number as text; what true or 1.50 should be there YAML does not tell."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise problem("is no text", 'write it in quotes, as the execution provider has it: "1"')
+    return value
+
+
+OptionValue = Annotated[str, BeforeValidator(_option_text)]
+""": 1 and "1" mean the same."""
 _Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
 _Basis = Literal["measured", "catalogue", "assumed"]
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
 from placer.core.errors import UsageError
+from placer.core.precision import parse_precisions
 from placer.core.units import (
     format_duration,
     format_frequency,
@@ -71,6 +72,7 @@ class ModelSpec(specs.Spec):
     variants: Listed = Field(
         default=(), description="Other files of the same model: quantised, pruned, smaller."
     )
+    make_variants: Listed = Field(default=(), description="Variants to make of it: int8 and fp16.")
     min_agreement: specs.Ratio | None = Field(
         default=None,
         description="Share of the answers in which a variant, or an execution provider that "
@@ -80,6 +82,48 @@ class ModelSpec(specs.Spec):
         default={}, description="Shapes of inputs with symbolic dimensions."
     )
     inputs: specs.Text | None = Field(default=None, description=".npz file with real samples.")
+    labels: specs.Text | None = Field(
+        default=None,
+        description=".npy or .npz file with the class that each sample of `inputs` shows.",
+    )
+    calibration: specs.Text | None = Field(
+        default=None,
+        description=".npz file with real samples for the ranges of int8; left out: a part of "
+        "`inputs`.",
+    )
+
+    @field_validator("make_variants")
+    @classmethod
+    def _are_known(cls, words: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(one.value for one in parse_precisions(words, what="variant"))
+        except UsageError as error:
+            raise problem(f"make_variants: {error.message}", error.hint) from error
+
+    @field_validator("labels")
+    @classmethod
+    def _label_samples(cls, labels: str | None, info: ValidationInfo) -> str | None:
+        if labels is not None and info.data.get("inputs") is None:
+            raise problem("labels without samples", "add `inputs: SAMPLES.npz`")
+        if labels is not None and not _any_variant(info):
+            raise problem(
+                "labels without variants",
+                "add `variants: [FILE]` or `make_variants: [int8, fp16]`",
+            )
+        return labels
+
+    @field_validator("calibration")
+    @classmethod
+    def _calibrates(cls, calibration: str | None, info: ValidationInfo) -> str | None:
+        if calibration is not None and "int8" not in info.data.get("make_variants", ()):
+            raise problem("calibration without an int8 variant", "add `make_variants: [int8]`")
+        return calibration
+
+
+def _any_variant(info: ValidationInfo) -> bool:
+    """Tell whether there are variants; a list that is wrong was told already."""
+    keys = ("variants", "make_variants")
+    return any(key not in info.data or info.data[key] for key in keys)
 
 
 class DemandSpec(specs.Spec):
@@ -179,7 +223,7 @@ class MeasuringSpec(specs.Spec):
         description="Time to search for the best session settings of each execution provider; "
         "left out: three are tried briefly, if none is fixed.",
     )
-    options: Mapping[specs.Ep, Mapping[specs.Text, specs.Text]] = Field(
+    options: Mapping[specs.Ep, Mapping[specs.Text, specs.OptionValue]] = Field(
         default={},
         description="Execution provider -> its options by its own names, as --ep-option.",
     )
@@ -308,6 +352,9 @@ class WorkloadFile:
     workload: Workload
     model: str | None
     variants: tuple[str, ...]
+    make_variants: tuple[str, ...]
+    labels: str | None
+    calibration: str | None
     shapes: Mapping[str, tuple[int, ...]]
     inputs: str | None
     device: str | None
@@ -355,6 +402,9 @@ def workload_file(spec: WorkloadSpec, document: Document) -> WorkloadFile:
         workload=spec.to_core(),
         model=None if spec.model.path is None else near(spec.model.path),
         variants=tuple(map(near, spec.model.variants)),
+        make_variants=spec.model.make_variants,
+        labels=None if spec.model.labels is None else near(spec.model.labels),
+        calibration=None if spec.model.calibration is None else near(spec.model.calibration),
         shapes=dict(spec.model.shapes),
         inputs=None if spec.model.inputs is None else near(spec.model.inputs),
         device=None if spec.device.name is None else site(spec.device.name),

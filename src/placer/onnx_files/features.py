@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from placer.core.graph import OperatorWork
+from placer.core.graph import OperatorWork, by_operator, known_sum
 from placer.onnx_files.shapes import (
     EQUATION,
     MICROSOFT,
@@ -75,25 +75,7 @@ def _count(steps: Iterable[Step]) -> tuple[OperatorWork, ...]:
         if not step.folded and not (step.domain == "" and step.op_type in _VIEWS):
             name = f"{step.domain}::{step.op_type}" if step.domain else step.op_type
             found.setdefault(name, []).append(_work(name, step))
-    return tuple(
-        OperatorWork(
-            op_type=name,
-            n_nodes=len(works),
-            flops=_sum(work.flops for work in works),
-            bytes_moved=_sum(work.bytes_moved for work in works),
-            source=next((w.source for w in works if w.flops is None), works[0].source),
-        )
-        for name, works in sorted(found.items())
-    )
-
-
-def _sum(values: Iterable[int | None]) -> int | None:
-    total = 0
-    for value in values:
-        if value is None:
-            return None
-        total += value
-    return total
+    return by_operator(found)
 
 
 def _work(name: str, step: Step) -> OperatorWork:
@@ -126,8 +108,8 @@ def _specification(step: Step) -> str:
 
 def _control_flow(step: Step) -> OperatorWork:
     bodies = [_count(body.steps) for body in step.bodies]
-    flops = [_sum(work.flops for work in body) for body in bodies]
-    moved = [_sum(work.bytes_moved for work in body) for body in bodies]
+    flops = [known_sum(work.flops for work in body) for body in bodies]
+    moved = [known_sum(work.bytes_moved for work in body) for body in bodies]
     unknown = sorted({work.op_type for body in bodies for work in body if work.flops is None})
     if step.op_type == "If":
         times: int | None = 1
@@ -159,7 +141,7 @@ def _bytes_moved(step: Step) -> int | None:
     }
     if step.op_type in _PARTIAL_READS and step.domain == "":
         sizes[step.input_names[0]] = step.output().n_bytes
-    return _sum([*sizes.values(), *(t.n_bytes for t in step.outputs if t is not None)])
+    return known_sum([*sizes.values(), *(t.n_bytes for t in step.outputs if t is not None)])
 
 
 # --- counting -------------------------------------------------------------------------------

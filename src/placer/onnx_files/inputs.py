@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -41,15 +41,31 @@ class Inputs:
 
     def save(self, path: str) -> None:
         """Write the arrays for a measuring process."""
-        arrays: dict[str, Any] = dict(self.samples)
-        np.savez(path, **arrays)
+        # not by np.savez: an input may be called like one of its own arguments
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, array in self.samples.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
-def generate_inputs(model_path: str, inputs: Sequence[TensorSpec], *, seed: int = SEED) -> Inputs:
+def generate_inputs(
+    model_path: str | None,
+    inputs: Sequence[TensorSpec],
+    *,
+    seed: int = SEED,
+    ranges: Mapping[str, tuple[int, int]] | None = None,
+) -> Inputs:
     """Draw one realistic sample per input.
 
     Floats are standard normal; integers that index an embedding are valid rows of it; inputs
     called a mask are ones; other integers are 0 or 1; booleans are true.
+
+    Parameters
+    ----------
+    model_path
+        An ONNX file, which tells which inputs index an embedding; None: ``ranges`` does.
+    ranges
+        Integer input -> (lowest value, highest + 1), where they are known.
 
     Raises
     ------
@@ -57,7 +73,7 @@ def generate_inputs(model_path: str, inputs: Sequence[TensorSpec], *, seed: int 
         An input has a type that no value can be invented for.
     """
     try:
-        return _generated(model_path, inputs, seed)
+        return _generated(model_path, inputs, seed, ranges or {})
     except MemoryError as error:
         raise UsageError(
             "the inputs do not fit into memory: "
@@ -66,9 +82,16 @@ def generate_inputs(model_path: str, inputs: Sequence[TensorSpec], *, seed: int 
         ) from error
 
 
-def _generated(model_path: str, inputs: Sequence[TensorSpec], seed: int) -> Inputs:
+def _generated(
+    model_path: str | None,
+    inputs: Sequence[TensorSpec],
+    seed: int,
+    ranges: Mapping[str, tuple[int, int]],
+) -> Inputs:
     rng = np.random.default_rng(seed)
-    limits = _index_limits(model_path) if any("int" in spec.dtype for spec in inputs) else {}
+    limits = {}
+    if model_path is not None and any("int" in spec.dtype for spec in inputs):
+        limits = _index_limits(model_path)
     samples, dtypes = {}, []
     for spec in inputs:
         shape = (1, *spec.shape)
@@ -93,7 +116,9 @@ def _generated(model_path: str, inputs: Sequence[TensorSpec], seed: int) -> Inpu
             "uint64",
         ):
             dtype = np.dtype(spec.dtype)
-            if "mask" in spec.name.lower():
+            if spec.name in ranges:
+                samples[spec.name] = rng.integers(*ranges[spec.name], shape, dtype=dtype)
+            elif "mask" in spec.name.lower():
                 samples[spec.name] = np.ones(shape, dtype=dtype)
             elif dtype == np.uint8:
                 samples[spec.name] = rng.integers(0, 256, shape, dtype=dtype)

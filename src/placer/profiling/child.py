@@ -31,7 +31,8 @@ class ChildError(Exception):
     Parameters
     ----------
     kind
-        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``.
+        ``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed``,
+        ``hung`` or, of outputs, ``uneven``.
     message
         What happened, for people.
     """
@@ -46,6 +47,7 @@ _KINDS = {
     "UnavailableError": "unavailable",
     "MisconfiguredError": "misconfigured",
     "UnsupportedModelError": "unsupported",
+    "UnevenOutputsError": "uneven",
     "MemoryError": "killed",
 }
 
@@ -54,6 +56,8 @@ _DOING = {
     "open": "creating the session",
     "warm_up": "warming up",
     "cover": "compiling",
+    "tensor_shapes": "reading the model",
+    "make": "making the variant",
 }
 
 
@@ -146,7 +150,7 @@ class Child:
             line = self._lines.get(timeout=deadline_s)
         except queue.Empty:
             self._end()
-            what = f"no answer to '{operation}' within {deadline_s:.0f} s"
+            what = f"no answer to '{operation}' within {deadline_s:.3g} s"
             if operation == "start":
                 what = f"the measuring process did not start within {START_LIMIT_S:.0f} s"
             raise ChildError("hung", f"{what}; it was ended") from None

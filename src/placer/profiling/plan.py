@@ -41,8 +41,7 @@ class Plan:
     """As ``SessionSettings.io``."""
     search_s: float = 0.0
     """Time to search for the best settings of each execution provider; 0: a brief trial."""
-    threads: int | None = None
-    """Of the search: not searched for; None: searched for, as ``spinning``."""
-    spinning: bool | None = None
+    candidates: tuple[SessionSettings, ...] = ()
+    """Settings to try, the default first; empty: the usual ones."""
     hints: Mapping[str, Sequence[tuple[tuple[str, str], ...]]] = field(default_factory=dict)
     """Execution provider -> options, each by which it may compute less precisely."""

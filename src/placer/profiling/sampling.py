@@ -1,7 +1,8 @@
 """Measuring execution providers of this machine until the question is answered.
 
 Three or more fresh processes share the runs of each execution provider; several execution
-providers take turns, process by process, so that drift hits all alike; one child is alive at a
+providers, and variants of a model, take turns, process by process, so that drift hits all alike;
+one child is alive at a
 time, because spinning sessions disturb each other.
 """
 
@@ -9,8 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,46 +140,76 @@ def measure(
     progress: Progress = lambda text: None,
     spares: Spares | None = None,
 ) -> tuple[Measurement | Failure, ...]:
-    """Measure each execution provider of the plan; a failing one does not stop the others.
+    """Measure each execution provider of one plan: see ``measure_in_turns``."""
+    (results,) = measure_in_turns(
+        (plan,), machine=machine, today=today, progress=progress, spares=spares
+    )
+    return results
+
+
+def measure_in_turns(
+    plans: Sequence[Plan],
+    *,
+    machine: Machine,
+    today: str,
+    progress: Progress = lambda text: None,
+    spares: Spares | None = None,
+) -> tuple[tuple[Measurement | Failure, ...], ...]:
+    """Measure each execution provider of each plan; a failing one does not stop the others.
+
+    All take turns, process by process, so that a machine that drifts drifts for all alike: the
+    plans of a model and its variants, for instance.
 
     Parameters
     ----------
+    plans
+        Of one runtime.
     spares
         Processes that were started ahead; None: none were.
 
     Returns
     -------
-    One result per execution provider, in the order of the plan. Runs end when every target is
+    For each plan one result per execution provider, in its order. Runs end when every target is
     settled, the median is known within 2 % (no target), or the time limit is reached.
     """
-    results: dict[str, Measurement | Failure] = {}
-    active: dict[str, _Series] = {}
-    spares = spares or Spares(plan.runtime_module, 0)
+    results: dict[tuple[int, str], Measurement | Failure] = {}
+    active: dict[tuple[int, str], _Series] = {}
+    spares = spares or Spares(plans[0].runtime_module, 0)
+    told = [progress] if len(plans) == 1 else [_prefixed(plan, progress) for plan in plans]
     _prepare_judging()
     spares.settle()
-    for ep in plan.eps:
-        try:
-            choice = choose_settings(plan, ep, machine.cores, spares, progress)
-            active[ep] = _Series(
-                ep, choice.settings, choice.tried, choice.reasons, spent_s=choice.spent_s
-            )
-        except ChildError as error:
-            results[ep] = Failure(ep, error.kind, error.message)
-    for turn in range(plan.processes):
-        for ep in list(active):
+    for place, plan in enumerate(plans):
+        for ep in plan.eps:
             try:
-                _run_process(plan, active[ep], turn, spares, progress)
+                choice = choose_settings(plan, ep, machine.cores, spares, told[place])
+                active[place, ep] = _Series(
+                    ep, choice.settings, choice.tried, choice.reasons, spent_s=choice.spent_s
+                )
             except ChildError as error:
-                results[ep] = Failure(ep, error.kind, error.message)
-                del active[ep]
-    for ep, series in active.items():
+                results[place, ep] = Failure(ep, error.kind, error.message)
+    for turn in range(max(plan.processes for plan in plans)):
+        for place, ep in list(active):
+            if turn >= plans[place].processes:
+                continue
+            try:
+                _run_process(plans[place], active[place, ep], turn, spares, told[place])
+            except ChildError as error:
+                results[place, ep] = Failure(ep, error.kind, error.message)
+                del active[place, ep]
+    for (place, ep), series in active.items():
         try:
-            kept = _retry_if_disturbed(plan, series, spares, progress)
+            kept = _retry_if_disturbed(plans[place], series, spares, told[place])
         except ChildError as error:
-            results[ep] = Failure(ep, error.kind, error.message)
+            results[place, ep] = Failure(ep, error.kind, error.message)
             continue
-        results[ep] = _to_measurement(plan, kept, machine, today)
-    return tuple(results[ep] for ep in plan.eps)
+        results[place, ep] = _to_measurement(plans[place], kept, machine, today)
+    return tuple(tuple(results[place, ep] for ep in plan.eps) for place, plan in enumerate(plans))
+
+
+def _prefixed(plan: Plan, progress: Progress) -> Progress:
+    """Return a progress that names the model, where several are measured."""
+    name = Path(plan.model_path).stem
+    return lambda text: progress(f"{name}, {text}")
 
 
 def _prepare_judging() -> None:

@@ -14,8 +14,8 @@ from placer.core.measurement import ScreenedSetting, SessionSettings
 from placer.core.settings import (
     best_setting,
     ratio_bounds,
-    searched_settings,
     usual_settings,
+    with_hints,
 )
 from placer.profiling.child import GRACE_S, Child, ChildError, Spares
 from placer.profiling.counters import Counters
@@ -59,13 +59,7 @@ def choose_settings(plan: Plan, ep: str, cores: int, spares: Spares, progress: P
     if plan.settings is not None:
         return Choice(_with_options(plan, ep, plan.settings))
     is_search = plan.search_s > 0
-    candidates = (
-        searched_settings(
-            cores, plan.hints.get(ep, ()), threads=plan.threads, spinning=plan.spinning
-        )
-        if is_search
-        else usual_settings(cores)
-    )
+    candidates = with_hints(plan.candidates or usual_settings(cores), plan.hints.get(ep, ()))
     candidates = tuple(_with_options(plan, ep, one) for one in candidates)
     if len(candidates) == 1:
         return Choice(candidates[0])

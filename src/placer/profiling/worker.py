@@ -25,6 +25,7 @@ from placer.core.runtime import (
     RuntimeSession,
     SessionRequest,
     UnavailableError,
+    UnevenOutputsError,
     UnsupportedModelError,
 )
 from placer.profiling.counters import cpu_frequency_hz, peak_memory_bytes, read_counters
@@ -81,6 +82,7 @@ class Worker:
         created_ns = time.perf_counter_ns()
         nodes_by_ep = self._session.nodes_by_ep()
         self._runs = self._session.runs()
+        self._session.prepare(0)
         first_start_ns = time.perf_counter_ns()
         self._runs[0]()
         first_ns = time.perf_counter_ns()
@@ -156,6 +158,16 @@ class Worker:
         answer: dict[str, Any] = self._runtime.cover(request)
         return answer
 
+    def tensor_shapes(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Tell the shapes inside of a model; see ``placer.runtimes.litert``."""
+        answer: dict[str, Any] = self._runtime.tensor_shapes(request)
+        return answer
+
+    def make(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Write a variant of a model; see ``placer.runtimes.quantization``."""
+        answer: dict[str, Any] = self._runtime.make(request)
+        return answer
+
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run every input sample once and write what the model gives to an .npz file."""
         import numpy as np
@@ -167,7 +179,9 @@ class Worker:
         return {"names": list(found), "executed_by_ep": self._session.executed_by_ep()}
 
     def _timed(self, gap_s: float) -> int:
+        assert self._session is not None
         run = self._runs[self._next]
+        self._session.prepare(self._next)
         self._next = (self._next + 1) % len(self._runs)
         if gap_s > 0:
             time.sleep(gap_s)
@@ -204,13 +218,16 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         "sample": worker.sample,
         "outputs": worker.outputs,
         "cover": worker.cover,
+        "tensor_shapes": worker.tensor_shapes,
+        "make": worker.make,
     }
     for line in requests:
         request = json.loads(line)
         try:
             answer = operations[request["operation"]](request)
         except (
-            UnavailableError, MisconfiguredError, UnsupportedModelError, MemoryError,
+            UnavailableError, MisconfiguredError, UnsupportedModelError, UnevenOutputsError,
+            MemoryError,
         ) as error:  # fmt: skip
             answer = {"error": type(error).__name__, "message": str(error)}
         except Exception as error:

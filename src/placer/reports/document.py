@@ -22,6 +22,7 @@ from pydantic import (
 from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
+from placer.core.precision import Precision
 from placer.core.workload import Leaves
 
 SCHEMA_FAMILY = "placer/recommendation/"
@@ -284,6 +285,61 @@ class CostPart(_Part):
     """Of the price; empty: not known."""
 
 
+class AgreementPart(_Part):
+    """How often a variant answers as the model does, on the same real samples."""
+
+    ratio: float
+    """Share of the samples; one counts by the share of its answers that agree."""
+    low_ratio: float
+    """Lower confidence bound (one-sided 95 %)."""
+    high_ratio: float
+    """Upper confidence bound (one-sided 95 %)."""
+    samples: int
+    """That judged: none of them calibrated."""
+    worst_difference: OptionalNumber
+    """The largest difference of any number that the two gave."""
+
+
+class AccuracyPart(_Part):
+    """How often a model gives the class that the label says."""
+
+    ratio: float
+    """Share of the labelled samples."""
+    low_ratio: float
+    """Lower confidence bound (one-sided 95 %)."""
+    high_ratio: float
+    """Upper confidence bound (one-sided 95 %)."""
+    samples: int
+    """That judged: none of them calibrated."""
+
+
+class VariantPart(_Part):
+    """The model itself or a variant of it, side by side."""
+
+    path: str
+    """The model and files of the user as typed; a variant that placer made: where it is."""
+    name: str | None
+    """What follows ``~`` in an id; null: the model itself."""
+    n_bytes: int = Field(alias="bytes")
+    """File and external data."""
+    precision: Precision | None
+    """Null: the model itself, or a file of the user."""
+    how: str | None
+    """The tool that made it, its method and what it was calibrated on; null: placer did not."""
+    candidate: str | None
+    """Id of the best candidate that runs it on the device; null: there is none."""
+    p50_s: OptionalNumber
+    """Median request latency of that candidate; null: unknown."""
+    p99_s: OptionalNumber
+    """99th percentile of its request latency; null: unknown."""
+    peak_memory_bytes: int | None
+    """Of its process on the device; null: not measured."""
+    agreement: AgreementPart | None
+    """With the model; null: the model itself, or not compared."""
+    accuracy: AccuracyPart | None
+    """Null: no labels, or not measured."""
+
+
 class CandidatePart(_Part):
     """One placement with everything that is known about it."""
 
@@ -343,6 +399,9 @@ class CandidatePart(_Part):
     agreement_ratio: OptionalNumber
     """Share of the answers in which the variant agrees with the model; null: no variant, or not
     compared."""
+    accuracy_ratio: OptionalNumber = None
+    """Share of the labelled samples that it answers rightly, the least where two files run; null:
+    no labels, or not measured."""
     leaves_device: Leaves
     """The most revealing thing that leaves the device."""
     cut: CutPart | None = None
@@ -408,6 +467,8 @@ class RecommendationDocument(_Part):
     decision: DecisionPart
     candidates: tuple[CandidatePart, ...]
     """Ascending by rank."""
+    variants: tuple[VariantPart, ...] = ()
+    """The model itself, then each variant; empty: it has none."""
     flips: tuple[FlipPart, ...]
     """The nearest values at which the decision changes; empty: none was found."""
     next_measurement: NextMeasurementPart | None

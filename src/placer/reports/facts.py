@@ -368,7 +368,8 @@ def _runs_on(candidate: Candidate) -> str:
         ep = f" ({clean(site.ep)})" if site.ep else ""
         region = f" in {glued(clean(site.region))}" if site.region else ""
         names.append(f"{clean(site.name)}{region}{ep}")
-    variant = "" if candidate.variant is None else f", {clean(candidate.variant)}"
+    label = candidate.variant_label or candidate.variant
+    variant = "" if label is None else f", {clean(label)}"
     return (" + ".join(names) or UNKNOWN) + variant
 
 

@@ -23,7 +23,7 @@ _ASCII = str.maketrans(
         **dict.fromkeys("▏▎▍▌", "."),
         **dict.fromkeys("▋▊▉", "#"),
         **dict(zip("▴▵│◂▸└┘", "^'|<>||", strict=True)),
-        **dict(zip("✔✖·−×µ÷↑↓", "vx.-xu/^v", strict=True)),
+        **dict(zip("✔✖·−–×µ÷↑↓", "vx.--xu/^v", strict=True)),
         **{"≤": "<=", "≥": ">=", "→": "->", "⇄": "<>"},
     }
 )

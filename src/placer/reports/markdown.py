@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from placer.core.estimate import Recommendation
 from placer.reports import facts
+from placer.reports.variants import HEADS, judged_on, variant_rows
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>~#$])|(?<![A-Za-z0-9])(_)|(_)(?![A-Za-z0-9])")
 _SPAN = re.compile(r"(`[^`]+`)")
@@ -20,6 +21,7 @@ def render(recommendation: Recommendation) -> str:
         _asked(recommendation),
         _comparison(recommendation),
         _candidates(recommendation),
+        _variants(recommendation),
         _stages(recommendation),
         _costs(recommendation),
         _flips(recommendation),
@@ -64,6 +66,20 @@ def _candidates(answer: Recommendation) -> str:
     ]
     title = facts.counted(len(rows), "candidate")
     return _details(title, to_table([prose(head) for head in heads], body, right=right))
+
+
+def _variants(answer: Recommendation) -> str:
+    rows = variant_rows(answer)
+    if not rows:
+        return ""
+    body = [
+        [*(prose(cell.text) for cell in row.cells), prose("; ".join(row.remarks))] for row in rows
+    ]
+    heads = [*HEADS, "file, and how it was made"]
+    right = [0 < number < HEADS.index("agrees") for number in range(len(heads))]
+    table = f"**Variants of the model**\n\n{to_table(heads, body, right=right)}"
+    note = judged_on(answer)
+    return f"{table}\n\n{_capital(note)}." if note else table
 
 
 def _stages(answer: Recommendation) -> str:

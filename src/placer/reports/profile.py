@@ -41,6 +41,7 @@ def to_json(
         "schema": "placer/profile/v1",
         "model": {
             "path": model.path,
+            "format": model.format,
             "sha256": model.sha256,
             "bytes": model.n_bytes,
             "parameters": model.parameters,

@@ -12,6 +12,7 @@ from placer.reports.facts import Cell, RankedRow, Tone
 from placer.reports.layout import (
     GAP,
     Line,
+    display_width,
     natural_width,
     paragraph,
     row,
@@ -19,6 +20,7 @@ from placer.reports.layout import (
     wrap_command,
 )
 from placer.reports.plot import Distribution, plot
+from placer.reports.variants import HEADS, judged_on, variant_rows
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -59,6 +61,7 @@ def render(recommendation: Recommendation, *, width: int = 80, color: bool = Fal
         _comparison(recommendation, width),
         _distributions(recommendation, width),
         _candidates(recommendation, width),
+        _variants(recommendation, width),
         _stages(recommendation, width),
         _costs(recommendation, width),
         _flips(recommendation, width),
@@ -173,6 +176,35 @@ def _remark(item: RankedRow, dropped: Sequence[str]) -> str:
             words = {"p50": f"p50 {text}", "$/month": f"{text} per month"}
             said.append(facts.glued(words.get(head, text)))
     return " · ".join(part for part in (", ".join(said), item.remark) if part)
+
+
+def _variants(answer: Recommendation, width: int) -> list[Line]:
+    """Lay out the variants; where the terminal is narrow, the last columns wrap first."""
+    rows = variant_rows(answer)
+    if not rows:
+        return []
+    kept = [place for place, head in enumerate(HEADS) if any(one.cells[place].text for one in rows)]
+    table = [[Cell(HEADS[place], Tone.FAINT) for place in kept]]
+    table += [[one.cells[place] for place in kept] for one in rows]
+    widths = [natural_width([line[number] for line in table]) for number in range(len(kept))]
+    room = width - 2 - GAP * (len(widths) - 1)
+    for number in range(len(kept) - 1, -1, -1):
+        words = [word for line in table for word in line[number].text.split(" ")]
+        longest = max(map(display_width, words))
+        widths[number] = max(widths[number] - max(0, sum(widths) - room), longest)
+    while sum(widths) > room:
+        widths[widths.index(max(widths))] -= 1
+    right = frozenset(
+        number for number, place in enumerate(kept) if 0 < place < HEADS.index("agrees")
+    )
+    lines: list[Line] = [[Cell("Variants of the model", Tone.STRONG)]]
+    for number, cells in enumerate(table):
+        lines += _indented(row(cells, widths, right=right))
+        for remark in rows[number - 1].remarks if number else ():
+            lines += paragraph(remark, width, indent=4, tone=Tone.FAINT)
+    if note := judged_on(answer):
+        lines += paragraph(f"({note})", width, indent=2, tone=Tone.FAINT)
+    return lines
 
 
 def _stages(answer: Recommendation, width: int) -> list[Line]:

@@ -131,7 +131,12 @@ def take_inventory() -> Inventory:
             installed.append((name, importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
             continue
-    clashing = [name for name, _ in installed if name in _SAME_FILES]
+    places: dict[str, list[str]] = {}
+    for name, _ in installed:
+        if name in _SAME_FILES:
+            place = str(importlib.metadata.distribution(name).locate_file(""))
+            places.setdefault(place, []).append(name)
+    clashing = max(places.values(), key=len, default=[])
     return Inventory(
         runtime=f"onnxruntime {onnxruntime.__version__}",
         available=available,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,8 +18,10 @@ from placer.core.runtime import (
     UnsupportedModelError,
     short_ep_name,
     split_ep,
+    stacked,
 )
 from placer.runtimes import plugins
+from placer.runtimes.onnxruntime_log import ERRORS, ErrorLog, reason_of
 
 MODULE = __name__
 """The name under which a measuring process loads this runtime."""
@@ -38,10 +37,6 @@ _REFUSED = (
 )
 """What ONNX Runtime says when it is the model that it cannot run."""
 
-_ERRORS = 3
-"""Severity of what ONNX Runtime logs: why an execution provider is not there it tells the log."""
-_LOGGED_ERROR = re.compile(r"\[E:onnxruntime:[^\]]*\] ?(?:\S*/\S*:\d+ .*?\[ERROR\] )?(.*)")
-
 _MEMORY = {"cuda": "cuda", "tensorrt": "cuda", "tensorrt_rtx": "cuda", "dml": "dml"}
 """Short name -> kind of memory in which ONNX Runtime's Python interface binds."""
 
@@ -56,10 +51,19 @@ _BIT_PATTERN_TYPES = {"bfloat16": "BFLOAT16"}
 
 
 def load() -> None:
-    """Import the runtime, so that its own cost counts neither as session nor as model."""
-    import numpy as np
-    import onnxruntime
+    """Import the runtime, so that its own cost counts neither as session nor as model.
 
+    Raises
+    ------
+    UnavailableError
+        It is not installed, or its libraries do not load.
+    """
+    import numpy as np
+
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UnavailableError(f"onnxruntime does not load: {reason_of(str(error))}") from error
     onnxruntime.disable_telemetry_events()
     del np
 
@@ -143,7 +147,7 @@ class OnnxRuntimeSession:
         self._name, device = split_ep(request.ep)
         full_name = EXECUTION_PROVIDERS.get(self._name, self._name)
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS
+        options.log_severity_level = ERRORS
         options.intra_op_num_threads = request.settings.intra_op_threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -157,14 +161,12 @@ class OnnxRuntimeSession:
             options.profile_file_prefix = request.trace_prefix
         provider_options = dict(request.settings.provider_options)
         providers: list[Any] | None = None
-        log = _Log()
-        onnxruntime.set_default_logger_severity(_ERRORS)
+        log = ErrorLog()
+        onnxruntime.set_default_logger_severity(ERRORS)
         try:
             if full_name in onnxruntime.get_available_providers():
                 if self._name == "openvino":
-                    # threads of its own, as many as cores unless told
-                    threads = str(request.settings.intra_op_threads)
-                    provider_options.setdefault("num_of_threads", threads)
+                    provider_options = _with_threads(provider_options, request)
                     kind = device or next(iter(plugins.devices_of_openvino()), "cpu")
                     self.device = provider_options.setdefault("device_type", kind.upper())
                 providers = [(full_name, provider_options)]
@@ -173,6 +175,8 @@ class OnnxRuntimeSession:
             else:
                 chosen = _plugin_device(self._name, device)
                 self.device = plugins.describe_device(chosen).label
+                if self._name == "openvino" and plugins.describe_device(chosen).kind == "cpu":
+                    provider_options = _with_threads(provider_options, request)
                 options.add_provider_for_devices([chosen], provider_options)
             # enable_fallback=0: without it a provider that fails is replaced by the CPU.
             self._session = onnxruntime.InferenceSession(
@@ -181,7 +185,7 @@ class OnnxRuntimeSession:
         except UnavailableError:
             raise
         except Exception as error:
-            message = _reason(str(error))
+            message = reason_of(str(error))
             if any(phrase in str(error) for phrase in _REFUSED):
                 raise UnsupportedModelError(message) from error
             raise self._cannot(message) from error
@@ -200,7 +204,11 @@ class OnnxRuntimeSession:
         counts: Counter[str] = Counter()
         for subgraph in self._session.get_provider_graph_assignment_info():
             counts[self._named(subgraph.ep_name)] += len(subgraph.get_nodes())
-        if self._ep != "cpu" and counts and not counts[self._ep]:
+        if self._ep != "cpu" and not counts:
+            raise UnavailableError(
+                f"nothing ran on {self._ep}: no node is left of the model after optimisation"
+            )
+        if self._ep != "cpu" and not counts[self._ep]:
             raise UnavailableError(
                 f"none of the {sum(counts.values())} nodes ran on {self._ep}: all fell back to "
                 + ", ".join(counts)
@@ -219,8 +227,6 @@ class OnnxRuntimeSession:
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the model gives for every input sample: name -> array (samples, ...)."""
-        import numpy as np
-
         names = [output.name for output in self._session.get_outputs()]
         n_samples = len(next(iter(self._samples.values()))) if self._samples else 1
         found = [
@@ -228,7 +234,7 @@ class OnnxRuntimeSession:
             for index in range(n_samples)
         ]
         return {
-            name: np.stack([given[place] for given in found]) for place, name in enumerate(names)
+            name: stacked([given[place] for given in found]) for place, name in enumerate(names)
         }
 
     def executed_by_ep(self) -> tuple[tuple[str, int], ...]:
@@ -280,6 +286,10 @@ class OnnxRuntimeSession:
                 "device with --io device"
             )
         self._is_replayed = taken.get("enable_cuda_graph") == "1"
+
+    def prepare(self, index: int) -> None:
+        """Do nothing: every sample has inputs of its own."""
+        del index
 
     def runs(self) -> tuple[Callable[[], object], ...]:
         """Return one callable per input sample.
@@ -355,6 +365,11 @@ class OnnxRuntimeSession:
         return kind, int(number)
 
 
+def _with_threads(options: dict[str, str], request: SessionRequest) -> dict[str, str]:
+    """Tell OpenVINO the threads: it has its own, as many as cores unless told."""
+    return {"num_of_threads": str(request.settings.intra_op_threads), **options}
+
+
 def _plugin_device(ep: str, device: str | None) -> Any:
     """Load the plugin with an execution provider and return its own device, the first of its kind.
 
@@ -375,7 +390,7 @@ def _plugin_device(ep: str, device: str | None) -> Any:
             try:
                 devices = plugins.register(plugin.full_name, plugin.library_path)
             except Exception as error:  # ONNX Runtime's own
-                why = f"{plugin.distribution} does not load: {_reason(str(error))}"
+                why = f"{plugin.distribution} does not load: {reason_of(str(error))}"
                 continue
             described = tuple(plugins.describe_device(one) for one in devices)
             for found, one in zip(described, devices, strict=True):
@@ -399,31 +414,3 @@ def open_session(request: SessionRequest) -> OnnxRuntimeSession:
         ONNX Runtime cannot run the model.
     """
     return OnnxRuntimeSession(request)
-
-
-class _Log:
-    """What native code has written to standard error since this was made, where that is a file."""
-
-    def __init__(self) -> None:
-        self._start = self._size()
-
-    def last_error(self) -> str:
-        """Return the last error of ONNX Runtime on one line; empty: there is none."""
-        with contextlib.suppress(OSError):
-            text = os.pread(2, 100_000, self._start).decode(errors="replace")
-            found = _LOGGED_ERROR.findall(re.sub(r"\x1b\[[0-9;]*m", "", text))
-            return _reason(found[-1]) if found else ""
-        return ""
-
-    @staticmethod
-    def _size() -> int:
-        return os.fstat(2).st_size
-
-
-def _reason(text: str) -> str:
-    """Return the first line of what ONNX Runtime says, without what placer says anyway."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", lines[0] if lines else "")
-    line = re.sub(r"^/\S+:\d+ [^()]*\([^()]*\) ", "", line)
-    line = re.sub(r"^Load model from .*? failed: ?", "", line).removeprefix("Fatal error: ")
-    return line.rstrip(". ")[:400] or "no reason given"

@@ -10,9 +10,9 @@ import contextlib
 import importlib
 import io
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,8 @@ from placer.core.runtime import REMOTE_EXECUTION_PROVIDERS, short_ep_name
 
 PROBE_LIMIT_S = 60.0
 """A library that has not listed its devices by then hangs."""
+_RECORD = b"\n\x1e"
+"""Before each record of a child's answer: libraries print to standard output too."""
 SOFTWARE_MAKERS = frozenset({"Microsoft"})
 """Makers of execution providers that are meant for other makers' devices."""
 
@@ -124,15 +126,16 @@ def describe_device(device: Any) -> EpDevice:
 
 @cache
 def installed_plugins() -> tuple[Plugin, ...]:
-    """Find the packages without loading their native code."""
-    return tuple(_described(name) for name in sorted(set(_modules())))
+    """Import the packages, in a process that is there to be lost, without their native code."""
+    return tuple(_described(name) for name, _ in _modules())
 
 
-def _modules() -> Iterator[str]:
-    """Yield top-level packages on the path that tell the place of such a library.
+def _modules() -> list[tuple[str, str]]:
+    """Return (package, its folder) of those on the path that tell the place of such a library.
 
     Read as text: importing, or parsing the metadata of, everything that is installed is slow.
     """
+    found: dict[str, str] = {}
     for folder in sys.path:
         for file in Path(folder or ".").glob("*/__init__.py"):
             try:
@@ -140,7 +143,8 @@ def _modules() -> Iterator[str]:
             except OSError:
                 continue
             if b"def get_library_path(" in text and b"def get_ep_name" in text:
-                yield file.parent.name
+                found.setdefault(file.parent.name, str(file.parent.parent.resolve()))
+    return sorted(found.items())
 
 
 def _distribution(module_name: str) -> tuple[str, str]:
@@ -170,11 +174,14 @@ def _described(module_name: str) -> Plugin:
 
 @cache
 def probed_plugins() -> tuple[Plugin, ...]:
-    """Load every installed plugin in a child process of its own and return what it found."""
+    """Import and load every installed plugin in a child process of its own, return what it found.
+
+    Not even its Python code runs in this process: it may exit, crash or hang as well.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor() as pool:
-        return tuple(pool.map(_probed, installed_plugins()))
+        return tuple(pool.map(_probed, _modules()))
 
 
 def find_plugin(ep: str) -> Plugin | None:
@@ -184,12 +191,15 @@ def find_plugin(ep: str) -> Plugin | None:
     return found[0] if found else None
 
 
-def _probed(plugin: Plugin) -> Plugin:
-    if plugin.problem is not None:
-        return plugin
-    answer = _asked(plugin.full_name, plugin.library_path)
-    devices = tuple(EpDevice(**device) for device in answer.get("devices", ()))
-    return replace(plugin, devices=devices, problem=answer["problem"])
+def _probed(module: tuple[str, str]) -> Plugin:
+    module_name, folder = module
+    answer = _asked(module_name, folder)
+    return replace(
+        Plugin(*_distribution(module_name), answer.get("full_name", ""), ""),
+        library_path=answer.get("library_path", ""),
+        devices=tuple(EpDevice(**device) for device in answer.get("devices", ())),
+        problem=answer["problem"],
+    )
 
 
 @cache
@@ -200,7 +210,7 @@ def built_in_devices(ep: str) -> tuple[str, ...]:
     """
     if ep != "openvino":
         return ()
-    return tuple(_asked(ep).get("kinds", ()))
+    return tuple(_asked().get("kinds", ()))
 
 
 def devices_of_openvino() -> tuple[str, ...]:
@@ -217,21 +227,23 @@ def _asked(*arguments: str) -> dict[str, Any]:
     """Return what a child process that loads native code says; ``problem`` is None or why not."""
     try:
         child = subprocess.run(
-            [sys.executable, "-m", __name__, *arguments],
+            # -P: a file called json.py in the user's directory is not what we mean by json
+            [sys.executable, "-P", "-m", __name__, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=PROBE_LIMIT_S,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        return {"problem": f"it did not answer within {PROBE_LIMIT_S:g} s"}
-    _, mark, text = child.stdout.rpartition(b"\n\x1e")
-    if not mark:
-        code = child.returncode
+        output, code = child.stdout, child.returncode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return {"problem": f"its library ended the process ({how})"}
-    answer: dict[str, Any] = json.loads(text)
+        problem = f"it ended the process that loaded it ({how})"
+    except subprocess.TimeoutExpired as error:
+        output, problem = error.stdout or b"", f"it did not answer within {PROBE_LIMIT_S:g} s"
+    answer: dict[str, Any] = {}
+    for text in output.split(_RECORD)[1:]:
+        answer |= json.loads(text.partition(b"\n")[0])
+    answer.setdefault("problem", problem)
     return answer
 
 
@@ -254,22 +266,36 @@ def register(full_name: str, library_path: str) -> list[Any]:
     return [one for one in onnxruntime.get_ep_devices() if one.ep_name == full_name]
 
 
-def _probe(full_name: str, library_path: str | None = None) -> None:
+def _probe(module_name: str | None = None, folder: str = "") -> None:
+    """Write what a package's provider finds; None: what OpenVINO inside ONNX Runtime finds.
+
+    What is known is written at once: the next step may end the process.
+    """
+    channel = os.dup(1)  # packages print, and close what is not theirs
+
+    def tell(**facts: Any) -> None:
+        os.write(channel, _RECORD + json.dumps(facts).encode() + b"\n")
+
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
-    answer: dict[str, Any] = {"problem": None}
-    try:
-        if library_path is None:
-            answer["kinds"] = devices_of_openvino()
-        else:
-            devices = register(full_name, library_path)
-            answer["devices"] = [asdict(describe_device(one)) for one in devices]
-    except Exception as error:  # whatever the library makes ONNX Runtime raise
-        answer["problem"] = f"its library does not load ({_one_line(error)})"
-    # libraries print to standard output too: the answer follows a record separator
-    sys.stdout.write("\n\x1e" + json.dumps(answer))
-    sys.stdout.flush()  # some libraries crash when the process ends
+    if module_name is None:
+        tell(kinds=devices_of_openvino(), problem=None)
+    else:
+        sys.path.insert(0, folder)
+        plugin = _described(module_name)
+        tell(full_name=plugin.full_name, library_path=plugin.library_path)
+        devices, problem = [], plugin.problem
+        if problem is None:
+            try:
+                devices = [
+                    asdict(describe_device(one))
+                    for one in register(plugin.full_name, plugin.library_path)
+                ]
+            except Exception as error:  # whatever the library makes ONNX Runtime raise
+                problem = f"its library does not load ({_one_line(error)})"
+        tell(devices=devices, problem=problem)
+    os._exit(0)  # some libraries crash when the process ends
 
 
 def _one_line(error: BaseException) -> str:

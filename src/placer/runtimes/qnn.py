@@ -130,7 +130,7 @@ def _plugin() -> plugins.Plugin:
             if plugin.problem is not None:
                 raise UnavailableError(f"{plugin.distribution} is installed, but {plugin.problem}")
             return plugin
-    raise UnavailableError("onnxruntime-qnn is not installed: pip install 'placer[qnn]'")
+    raise UnavailableError("onnxruntime-qnn is not installed: pip install onnxruntime-qnn")
 
 
 @contextmanager

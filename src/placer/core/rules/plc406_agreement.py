@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from placer.core.finding import Effect, Finding, Severity
+from placer.core.precision import Precision
 from placer.core.rules.rule import Case, Rule, finding
 from placer.core.variant import Variant
 
@@ -35,6 +36,17 @@ def _judged(case: Case, variant: Variant) -> tuple[Finding, ...]:
             "state it: --min-agreement 99%, or `model: min_agreement:` in the workload",
             effect=Effect.UNPROVEN,
         )
+    held = {one.ep for one in case.measurements if one.parity is not None}
+    others = [ep for ep in case.eps if ep != "cpu" and ep not in held]
+    if variant.made is not None and variant.made.precision is Precision.FP16 and others:
+        return finding(
+            "PLC406",
+            case,
+            f"{said} on the CPU, which computes float16 in float32; on {', '.join(others)} it "
+            "was not compared",
+            f"measure it there: placer profile {variant.path} --inputs SAMPLES.npz --save FILE",
+            effect=Effect.UNPROVEN,
+        )
     if agreement.low_ratio >= wanted:
         return ()
     if agreement.high_ratio < wanted:
@@ -64,7 +76,8 @@ RULE = Rule(
     title="variant answers differently",
     severity=Severity.ERROR,
     what="How often a variant of the model (`--variant`) gives the answer of the model, on the "
-    "same real samples, against --min-agreement with 95 % confidence; unproven without either.",
+    "same real samples, against --min-agreement with 95 % confidence; unproven without either. A "
+    "variant that `--variants` could not make is told under this rule as well.",
     why="A quantised model is fast, small, and sometimes wrong where the original is right.",
     example="--min-agreement 99% and 290 of 300 samples agree: the variant is violated.",
     fix="A better quantisation (calibrated, per channel), or the model itself.",

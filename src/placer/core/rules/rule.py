@@ -29,7 +29,8 @@ class Failure:
     """Why an execution provider could not be measured on a site."""
 
     kind: str
-    """``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or ``hung``."""
+    """``unavailable``, ``misconfigured``, ``unsupported``, ``failed``, ``crashed``, ``killed`` or
+    ``hung``."""
     message: str
 
     @property
@@ -60,6 +61,8 @@ class Case:
     device: Device
     edge_ep: str | None
     """Execution provider on the device; None: the model does not run there."""
+    eps: tuple[str, ...]
+    """Execution providers that run the model or a variant in this placement."""
     offer: CloudOffer | None
     """None: the model does not run in the cloud."""
     path: NetworkPath

@@ -1,0 +1,1 @@
+"""Reading TensorFlow Lite files (LiteRT's format): tensors, parameters, work."""
