@@ -11,17 +11,14 @@ import numpy as np
 from placer.api.sites import DEFAULT_NETWORK, FASTEST_NETWORK, POSSIBLE_NETWORKS
 from placer.core.doubts import MAX_LINK_LOAD, MAX_REGULAR_LINK_LOAD
 from placer.core.environment import NetworkPath
-from placer.core.transfer import (
+from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
+from placer.core.network.wire import (
     INITIAL_WINDOW_SEGMENTS,
     MAX_WINDOW_SEGMENTS,
     MSS_BYTES,
     PACKET_OVERHEAD_BYTES,
-    REQUEST_HEAD_BYTES,
-    RESPONSE_HEAD_BYTES,
-    known_percentile,
-    request_s,
-    weaknesses,
 )
+from placer.core.transfer import known_percentile, request_s, weaknesses
 from placer.core.units import format_percentile
 from placer.files import catalogue
 from placer.files.positions import parse_yaml, validate

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from placer.api.measuring import MeasuringOptions
 from placer.core.environment import Assumption, Basis, ChipClass, CloudOffer, Device, NetworkPath
 from placer.core.graph import ModelSummary
+from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
+from placer.core.network.wire import PACKET_OVERHEAD_BYTES
 from placer.core.placement import EdgeSite
-from placer.core.transfer import (
-    PACKET_OVERHEAD_BYTES,
-    REQUEST_HEAD_BYTES,
-    RESPONSE_HEAD_BYTES,
-)
 from placer.core.units import format_bytes, format_duration
 from placer.core.workload import Workload
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "profile": "Measure a model on this machine.",
     "init": "Write a workload file for a model.",
     "compare": "Say what changed between two measurements or two answers.",
+    "network": "Tell how long a request takes over a network.",
     "catalog": "List and show devices, networks, clouds, regions and workloads.",
     "rules": "List and explain the rules.",
     "schema": "Print the JSON Schema of what placer writes and reads.",

@@ -13,11 +13,13 @@ from placer.core.latency import (
     Composed,
     ServiceDraws,
 )
+from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
+from placer.core.network.wire import wire_bytes
 from placer.core.placement import (
     Environment,
     SiteTime,
 )
-from placer.core.transfer import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES, weaknesses, wire_bytes
+from placer.core.transfer import weaknesses
 from placer.core.units import (
     format_duration,
     format_percentile,

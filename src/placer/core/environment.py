@@ -91,6 +91,10 @@ class NetworkPath:
     downlink_p5_bytes_per_s: float | None = None
     loss_ratio: float | None = None
     """Share of packets lost; None: unknown."""
+    loss_burst_packets: float | None = 1.0
+    """Mean length of a burst of losses; 1: each packet is lost by itself; None: unknown."""
+    buffer_bytes: int | None = None
+    """Queue of the sending host; None: one bandwidth-delay product and at least 1,000 packets."""
     congestion_control: str = "cubic"
     """``cubic`` or ``bbr``."""
     connection: str = "warm"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -34,15 +34,11 @@ from placer.core.sequential import (
     quantile,
     quantile_bounds,
 )
-from placer.core.transfer import draw_rates, draw_rtt_s, lower_bound_known, request_s
+from placer.core.transfer import lower_bound_known
+from placer.core.transfer_draws import DRAWS, FAR_TAIL_DRAWS, REPLICATES, SEED, transfer_draws_s
 from placer.core.units import format_duration, format_percentile
 from placer.core.workload import Arrival, LatencyTarget, Workload
 
-SEED = 20261123
-REPLICATES = 200
-DRAWS = 1000
-FAR_TAIL_DRAWS = 10_000
-"""Draws where a percentile above p99 is asked for: p99.9 needs ten draws beyond it."""
 SPREAD_POINTS = 1000
 QUEUED_REQUESTS = 5000
 """Requests of a simulated queue at least; more where it is busy."""
@@ -530,32 +526,6 @@ def overflow_share(
     return float(overflow(arrivals_s, slower_ratio * service.typical(len(arrivals_s))).mean())
 
 
-@lru_cache(maxsize=16)
-def transfer_draws_s(path: NetworkPath, up_bytes: int, down_bytes: int, n: int) -> FloatArray:
-    """Return network times of a request and its answer for each replicate, (REPLICATES, n)."""
-    uniform = _stratified(n)
-    if path.rtt_samples_s:
-        samples_s = np.asarray(path.rtt_samples_s)
-        count = len(samples_s)
-        picked = np.random.default_rng((SEED, 6)).integers(0, count, (REPLICATES, count))
-        resampled_s = np.sort(samples_s[picked], axis=1)
-        rtt_s = np.take_along_axis(resampled_s, (uniform * count).astype(np.int64), axis=1)
-    elif any(percentile <= 0.5 for percentile, _ in path.rtt_quantiles_s):
-        rtt_s = _rtt_of_quantiles_s(path.rtt_quantiles_s, n)
-    else:
-        rtt_s = np.zeros((REPLICATES, n))
-    rates = draw_rates(path, partial(_lognormal, n))
-    uplink, downlink = (np.inf if rate is None else rate for rate in rates)
-    return request_s(
-        path,
-        up_bytes=up_bytes,
-        down_bytes=down_bytes,
-        rtt_s=rtt_s,
-        uplink_bytes_per_s=uplink,
-        downlink_bytes_per_s=downlink,
-    )
-
-
 def probability_of(time: SiteTime, service: ServiceDraws, target: LatencyTarget) -> float | None:
     """Return the share of bootstrap replicates whose quantile keeps the limit.
 
@@ -569,19 +539,6 @@ def probability_of(time: SiteTime, service: ServiceDraws, target: LatencyTarget)
     return float(np.mean(np.sum(service.draw(n) <= target.limit_s, axis=1) >= rank))
 
 
-def _rtt_of_quantiles_s(quantiles_s: tuple[tuple[float, float], ...], n: int) -> FloatArray:
-    # drawn once for all paths that differ by a factor, as those of a flip do
-    scale_s = quantiles_s[-1][1]
-    if scale_s <= 0:
-        return np.zeros((REPLICATES, n))
-    return scale_s * _rtt_shape(tuple((p, round(x / scale_s, 12)) for p, x in quantiles_s), n)
-
-
-@lru_cache(maxsize=8)
-def _rtt_shape(quantiles: tuple[tuple[float, float], ...], n: int) -> FloatArray:
-    return draw_rtt_s(NetworkPath("", "", rtt_quantiles_s=quantiles), _stratified(n))
-
-
 @cache
 def _uniform(part: int, n: int) -> FloatArray:
     """Uniform random numbers of one part of a latency, (REPLICATES, n)."""
@@ -592,25 +549,6 @@ def _uniform(part: int, n: int) -> FloatArray:
 def _picks(n: int, count: int) -> npt.NDArray[np.int64]:
     """Return random places in a series of ``count``, (REPLICATES, n)."""
     return (_uniform(2, n) * count).astype(np.int64)
-
-
-@cache
-def _stratified(n: int) -> FloatArray:
-    """One uniform in each of n equal strata, in random order, for each replicate."""
-    rng = np.random.default_rng((SEED, 3))
-    strata = rng.permuted(np.tile(np.arange(n), (REPLICATES, 1)), axis=1)
-    return np.asarray((strata + rng.random((REPLICATES, n))) / n)
-
-
-@lru_cache(maxsize=8)
-def _lognormal(n: int, sigma: float) -> FloatArray:
-    """Return factors of median 1, (REPLICATES, n)."""
-    return np.exp(sigma * _normal(n))
-
-
-@cache
-def _normal(n: int) -> FloatArray:
-    return np.random.default_rng((SEED, 7)).standard_normal((REPLICATES, n))
 
 
 @cache

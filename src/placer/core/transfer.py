@@ -1,9 +1,9 @@
 """Time to move a request and its answer over a network path.
 
 Inference requests are short flows: whether the connection is new, idle or warm decides more
-than bandwidth does. The closed form below was compared with loss-free CUBIC requests measured on
-Linux 6.1 behind netem: docs/network.md has the errors. Loss and BBR pacing are not modelled: see
-`weaknesses`.
+than bandwidth does. Without loss and BBR a closed form holds (`core.network.exchange`); else the
+packets of many requests are simulated (`core.network.requests`). Both were compared with requests
+measured on Linux 6.1 behind netem: docs/network.md has the errors.
 """
 
 from __future__ import annotations
@@ -16,88 +16,23 @@ import numpy.typing as npt
 
 from placer.core.environment import NetworkPath
 from placer.core.errors import UsageError, near_match
+from placer.core.network.exchange import Exchange, lossfree_s
+from placer.core.network.flow import Loss
+from placer.core.network.framing import Protocol
+from placer.core.network.requests import FULL, Effort, needs_simulation, simulated_s
 from placer.core.units import format_percentile
 
 FloatArray = npt.NDArray[np.float64]
 
-MSS_BYTES = 1448
-"""TCP payload of a packet: MTU 1500 less IPv4 (20) and TCP with timestamps (RFC 7323; 32)."""
-PACKET_OVERHEAD_BYTES = 66
-"""Ethernet (14), IPv4 (20) and TCP with timestamps (32); also the size of a bare ACK."""
-SYN_BYTES = 74
-"""A SYN or SYN-ACK as Linux sends it: its options take 8 bytes more than those of an ACK."""
-REQUEST_HEAD_BYTES = 165
-"""HTTP/1.1 request line and headers of a KServe v2 inference call (measured, rounded)."""
-RESPONSE_HEAD_BYTES = 105
-"""HTTP/1.1 status line and headers of its answer (measured, rounded)."""
-TLS_CLIENT_BYTES = 517
-"""ClientHello as OpenSSL 3 pads it."""
-TLS_SERVER_BYTES = 823
-"""ServerHello to Finished with a self-signed certificate: what a TLS 1.3 handshake added on a
-10 Mbit/s link, less the ClientHello. A public certificate chain is one to three kB longer."""
-INITIAL_WINDOW_SEGMENTS = 10
-"""RFC 6928; Linux also restarts there after an idle time (RFC 5681 section 4.1)."""
-TCP_RMEM_BYTES = 6 * 2**20
-"""Linux default of net.ipv4.tcp_rmem[2]."""
-TCP_WMEM_BYTES = 4 * 2**20
-"""Linux default of net.ipv4.tcp_wmem[2]."""
-MAX_WINDOW_SEGMENTS = int(min(0.5 * TCP_RMEM_BYTES, 0.4 * TCP_WMEM_BYTES) / MSS_BYTES)
-"""What the default buffers let be in flight; held within 1 % over 15 measured capped cells."""
+SEED = 20261126
+MAX_PROVEN_LOSS = 0.03
+"""Requests were measured up to a loss of 2 %, the model was developed up to 3 %."""
+MAX_PROVEN_PERCENTILE = 0.99
+"""Cells have 20 requests with loss each: what lies beyond was not compared."""
 
 _Z95 = 1.6448536269514722
 _SAMPLES_BEYOND = 10
 """Samples wanted beyond a percentile before it counts as known."""
-
-
-def one_way_s(
-    n_bytes: int,
-    rtt_s: FloatArray,
-    rate_bytes_per_s: FloatArray | float,
-    *,
-    initial_window_segments: int | None,
-    reverse_bytes_per_s: FloatArray | float,
-) -> FloatArray:
-    """Return the time from the first byte sent to the last byte received, without loss.
-
-    Half a round trip, the serialisation of all packets, and one stall per congestion window
-    that is sent before its first ACK returns; windows double up to MAX_WINDOW_SEGMENTS.
-
-    Parameters
-    ----------
-    n_bytes
-        Body and HTTP head.
-    rtt_s
-        Round-trip time in seconds, shape (n,).
-    rate_bytes_per_s
-        Bottleneck rate in the direction of the data, shape (n,) or scalar.
-    initial_window_segments
-        Congestion window at the first byte; None: as wide as it gets (a warm connection).
-    reverse_bytes_per_s
-        Rate of the link that carries the ACKs, shape (n,) or scalar.
-
-    Source: RFC 5681 slow start; constants and validation as the module says.
-    """
-    packets = math.ceil(n_bytes / MSS_BYTES)
-    time_s = rtt_s / 2 + (n_bytes + packets * PACKET_OVERHEAD_BYTES) / rate_bytes_per_s
-    window = min(initial_window_segments or MAX_WINDOW_SEGMENTS, MAX_WINDOW_SEGMENTS)
-    left = packets - window
-    if left <= 0:
-        return np.asarray(time_s, dtype=np.float64)
-    packet_s = (MSS_BYTES + PACKET_OVERHEAD_BYTES) / rate_bytes_per_s
-    ack_after_s = rtt_s + packet_s + PACKET_OVERHEAD_BYTES / reverse_bytes_per_s
-    while left > 0:
-        is_capped = window == MAX_WINDOW_SEGMENTS
-        stalls = math.ceil(left / window) if is_capped else 1
-        time_s = time_s + stalls * np.maximum(0.0, ack_after_s - window * packet_s)
-        window = min(2 * window, MAX_WINDOW_SEGMENTS)
-        left -= stalls * window
-    return np.asarray(time_s, dtype=np.float64)
-
-
-def wire_bytes(n_bytes: int, head_bytes: int) -> int:
-    """Return what a body takes of a link: with its HTTP head and what every packet adds."""
-    whole = n_bytes + head_bytes
-    return whole + math.ceil(whole / MSS_BYTES) * PACKET_OVERHEAD_BYTES
 
 
 def request_s(
@@ -108,62 +43,81 @@ def request_s(
     rtt_s: FloatArray,
     uplink_bytes_per_s: FloatArray | float,
     downlink_bytes_per_s: FloatArray | float,
+    protocol: Protocol = Protocol.HTTP1,
+    server_s: float = 0.0,
+    in_flight: int = 1,
+    effort: Effort = FULL,
 ) -> FloatArray:
-    """Return the network time of one request, shape (n,); the server's time is not in it.
+    """Return the time of one request for each draw of the path, of the shape of `rtt_s`.
 
     A new connection pays a TCP and, if encrypted, a TLS 1.3 handshake, and starts with a small
-    window; an idle one restarts with that window (not under BBR); a warm one does neither.
+    window; an idle one restarts with that window (not under BBR); a warm one does neither. Where
+    the loss of the path is unknown, or whether it comes in bursts, it counts nothing; so it does
+    where a rate or the round trip is unknown.
 
     Parameters
     ----------
     up_bytes, down_bytes
         Bodies of the request and the answer.
     rtt_s
-        Round-trip time in seconds, shape (n,).
+        Two propagation delays in seconds.
     uplink_bytes_per_s, downlink_bytes_per_s
-        Shape (n,) or scalar; ``inf`` counts serialisation as nothing.
+        Of the shape of `rtt_s` or scalar; ``inf`` counts serialisation as nothing.
+    server_s
+        Time of the server between the request and its answer.
+    in_flight
+        Requests at a time that share the link.
+    effort
+        How much is simulated where the closed form does not hold.
 
     Raises
     ------
     UsageError
         The path has an unknown connection state or congestion control.
     """
+    exchange = exchange_over(path, up_bytes, down_bytes, protocol, server_s, in_flight)
+    rates = (uplink_bytes_per_s, downlink_bytes_per_s)
+    is_known = all(np.isfinite(rate).all() for rate in rates) and bool(np.all(rtt_s > 0))
+    if not is_known or not needs_simulation(exchange):
+        return lossfree_s(exchange, rtt_s, *rates)
+    rng = np.random.default_rng(SEED)
+    return simulated_s(exchange, rtt_s, *rates, rng=rng, effort=effort)
+
+
+def exchange_over(
+    path: NetworkPath,
+    up_bytes: int,
+    down_bytes: int,
+    protocol: Protocol = Protocol.HTTP1,
+    server_s: float = 0.0,
+    in_flight: int = 1,
+) -> Exchange:
+    """Return a request and its answer over a path. Raises as `request_s`."""
+    check_words(path)
+    return Exchange(
+        up_bytes,
+        down_bytes,
+        path.connection,
+        is_encrypted=path.is_encrypted,
+        is_bbr=path.congestion_control == "bbr",
+        loss=_loss(path),
+        buffer_bytes=path.buffer_bytes,
+        protocol=protocol,
+        server_s=server_s,
+        in_flight=in_flight,
+    )
+
+
+def _loss(path: NetworkPath) -> Loss:
+    if path.loss_ratio is None or path.loss_burst_packets is None:
+        return Loss(0.0)
+    return Loss(path.loss_ratio, path.loss_burst_packets)
+
+
+def check_words(path: NetworkPath) -> None:
+    """Raise UsageError for an unknown connection state or congestion control."""
     _known(path, "connection state", path.connection, ("new", "warm", "idle"))
     _known(path, "congestion control", path.congestion_control, ("cubic", "bbr"))
-    restarts = path.connection == "idle" and path.congestion_control != "bbr"
-    is_new = path.connection == "new"
-    window = INITIAL_WINDOW_SEGMENTS if is_new or restarts else None
-    up_s = one_way_s(
-        up_bytes + REQUEST_HEAD_BYTES,
-        rtt_s,
-        uplink_bytes_per_s,
-        initial_window_segments=window,
-        reverse_bytes_per_s=downlink_bytes_per_s,
-    )
-    down_s = one_way_s(
-        down_bytes + RESPONSE_HEAD_BYTES,
-        rtt_s,
-        downlink_bytes_per_s,
-        initial_window_segments=window,
-        reverse_bytes_per_s=uplink_bytes_per_s,
-    )
-    if not is_new:
-        return up_s + down_s
-    return up_s + down_s + _handshake_s(path, rtt_s, uplink_bytes_per_s, downlink_bytes_per_s)
-
-
-def _handshake_s(
-    path: NetworkPath,
-    rtt_s: FloatArray,
-    uplink: FloatArray | float,
-    downlink: FloatArray | float,
-) -> FloatArray:
-    up_bytes, down_bytes, round_trips = SYN_BYTES + PACKET_OVERHEAD_BYTES, SYN_BYTES, 1
-    if path.is_encrypted:  # TLS 1.3 (RFC 8446): one round trip before the request
-        up_bytes += TLS_CLIENT_BYTES + PACKET_OVERHEAD_BYTES
-        down_bytes += TLS_SERVER_BYTES + PACKET_OVERHEAD_BYTES
-        round_trips = 2
-    return round_trips * rtt_s + up_bytes / uplink + down_bytes / downlink
 
 
 def _known(path: NetworkPath, what: str, value: str, known: tuple[str, ...]) -> None:
@@ -263,12 +217,24 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
     found: list[str] = []
     if path.loss_ratio is None:
         found.append("its packet loss is unknown")
-    elif path.loss_ratio > 0:
+    elif path.loss_ratio > 0 and path.loss_burst_packets is None:
         found.append(
-            f"its packet loss of {100 * path.loss_ratio:.2g} % is not modelled and adds time"
+            f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown"
         )
-    if path.congestion_control != "cubic":
-        found.append(f"the pacing of {path.congestion_control} is not modelled and adds time")
+    elif path.loss_ratio > 0 and path.loss_burst_packets != 1:
+        found.append("how bursts of losses are modelled was not compared with measured requests")
+    elif path.loss_ratio > MAX_PROVEN_LOSS:
+        found.append(
+            f"requests with a packet loss of {100 * path.loss_ratio:.2g} % were not measured"
+        )
+    is_simulated = bool(path.loss_ratio) or path.congestion_control == "bbr"
+    if is_simulated and percentile > MAX_PROVEN_PERCENTILE:
+        found.append(
+            f"loss and BBR were compared with measured requests up to "
+            f"{format_percentile(MAX_PROVEN_PERCENTILE)}, not {format_percentile(percentile)}"
+        )
+    if path.buffer_bytes is not None:
+        found.append("a short queue beyond the sending host may lose packets: that is not modelled")
     if not (path.rtt_samples_s or path.rtt_quantiles_s):
         found.append("its round-trip time is unknown")
     elif known_percentile(path) < percentile - 1e-12:
@@ -284,11 +250,11 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
 
 
 def lower_bound_known(path: NetworkPath) -> bool:
-    """Return whether the loss-free time bounds the true one from below.
+    """Return whether the time without what is unknown bounds the true one from below.
 
-    Then `violated` can be claimed even where loss or pacing, which only add time, are not
-    modelled. Both rates must be known, and the RTT at its median or below: held from a higher
-    quantile down, it would bound from above.
+    Then `violated` can be claimed even where loss, which only adds time, is not known. Both rates
+    must be known, and the RTT at its median or below: held from a higher quantile down, it would
+    bound from above.
     """
     has_rtt = bool(path.rtt_samples_s) or any(p <= 0.5 for p, _ in path.rtt_quantiles_s)
     return has_rtt and None not in (path.uplink_bytes_per_s, path.downlink_bytes_per_s)

@@ -290,6 +290,9 @@ class NetworkSpec(ProfileSpec):
     downlink: _LinkRate | None = None
     downlink_p5: _LinkRate | None = None
     loss: Ratio | None = None
+    loss_burst: Annotated[float, Field(ge=1, le=1000)] | None = 1.0
+    """Mean length of a burst of losses in packets; 1: each by itself; null: unknown."""
+    buffer: Bytes | None = None
     congestion_control: Literal["cubic", "bbr"] = "cubic"
     connection: Literal["new", "warm", "idle"] = "warm"
     tls: Flag = True
@@ -355,6 +358,8 @@ class NetworkSpec(ProfileSpec):
             downlink_bytes_per_s=self.downlink,
             downlink_p5_bytes_per_s=self.downlink_p5,
             loss_ratio=self.loss,
+            loss_burst_packets=self.loss_burst,
+            buffer_bytes=self.buffer,
             congestion_control=self.congestion_control,
             connection=self.connection,
             is_encrypted=self.tls,

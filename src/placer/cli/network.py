@@ -1,0 +1,329 @@
+"""``placer network``: how long a request takes over a network path."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from placer.cli import options, screen
+from placer.core.errors import UsageError
+from placer.core.units import (
+    format_bytes,
+    format_duration,
+    parse_bytes,
+    parse_duration_s,
+    parse_rate_bytes_per_s,
+    parse_ratio,
+)
+
+if TYPE_CHECKING:
+    from placer.core.environment import NetworkPath
+    from placer.core.network_estimate import NetworkEstimate, Request
+    from placer.files.network_cases import Case
+
+app = typer.Typer(no_args_is_help=True, help="Tell how long a request takes over a network.")
+
+
+@app.callback()
+def _group() -> None:
+    """Tell how long a request takes over a network."""
+
+
+FORMATS = ("text", "json")
+_PATH = "Path"
+_REQUEST = "Request"
+
+
+@app.command("estimate")
+def estimate(
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="From the catalogue or a file.", rich_help_panel=_PATH
+        ),
+    ] = None,
+    rtt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Two propagation delays, without serialisation: 20ms.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    uplink: Annotated[
+        str | None, typer.Option(metavar="RATE", help="10Mbit/s.", rich_help_panel=_PATH)
+    ] = None,
+    downlink: Annotated[
+        str | None, typer.Option(metavar="RATE", help="50Mbit/s.", rich_help_panel=_PATH)
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATIO",
+            help="Share of packets lost, in both directions: 0.5%.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    loss_burst: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PACKETS",
+            help="Mean length of a burst of losses; 1: each by itself.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    buffer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Queue of the sending host: 64KB; one bandwidth-delay product and at least 1,000 "
+            "packets if left out.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    cc: Annotated[
+        str | None,
+        typer.Option(
+            "--cc",
+            metavar="NAME",
+            help="Congestion control: cubic or bbr; cubic if left out.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    connection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STATE",
+            help="new, warm or idle when a request starts; warm if left out.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    tls: Annotated[
+        bool | None,
+        typer.Option("--tls/--no-tls", help="TLS 1.3; on if left out.", rich_help_panel=_PATH),
+    ] = None,
+    up: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|TENSOR",
+            help="Body of the request: 150KB, or float32[1,3,224,224].",
+            rich_help_panel=_REQUEST,
+        ),
+    ] = None,
+    down: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE|TENSOR", help="Body of the answer, likewise.", rich_help_panel=_REQUEST
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of tensors: binary, json, json-short (Open Inference Protocol) or raw; binary if "
+            "left out.",
+            rich_help_panel=_REQUEST,
+        ),
+    ] = None,
+    protocol: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="http1, http2, grpc or raw.", rich_help_panel=_REQUEST),
+    ] = "http1",
+    server_time: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Between the last byte of the request and the first of the answer.",
+            rich_help_panel=_REQUEST,
+        ),
+    ] = "0s",
+    in_flight: Annotated[
+        int,
+        typer.Option(
+            metavar="N", help="Requests at a time that share the link.", rich_help_panel=_REQUEST
+        ),
+    ] = 1,
+    cases: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="One request a line: JSON Lines. Columns: rtt_ms up_mbps down_mbps loss_pct cc "
+            "connection up_bytes down_bytes tls buffer_pkts protocol server_time_ms in_flight; "
+            "what is left out is as the options say.",
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
+    ] = None,
+) -> None:
+    """Tell how long a request and its answer take over a network path, as a distribution.
+
+    The path is --network, or stated in options, which override the file.
+    """
+    from placer.core.network.framing import Protocol
+    from placer.core.network_estimate import MAX_IN_FLIGHT, Request
+    from placer.core.network_estimate import estimate as estimated
+
+    outputs = options.parse_outputs(output or (), format_, FORMATS if cases is None else ("json",))
+    reads = [one for one in (network, cases) if one is not None]
+    options.check_places([path for _, path in outputs if path is not None], reads)
+    path = _path(network)
+    path = _stated(path, rtt, uplink, downlink, loss, loss_burst, buffer, cc, connection, tls)
+    coding = _encoding(encoding, up, down)
+    up_bytes, up_s = _body(up, coding, "--up")
+    down_bytes, down_s = _body(down, coding, "--down")
+    word = options.parse_word(protocol, Protocol, what="--protocol")
+    assert word is not None
+    if not 1 <= in_flight <= MAX_IN_FLIGHT:
+        raise UsageError(f"--in-flight {in_flight} is out of range", hint=f"1 to {MAX_IN_FLIGHT}")
+    request = Request(
+        up_bytes or 1,
+        down_bytes or 1,
+        word,
+        parse_duration_s(server_time, what="--server-time", allow_zero=True),
+        in_flight,
+        up_s + down_s,
+    )
+    if cases is not None:
+        from placer.files.network_cases import read_cases
+
+        _emit_cases(read_cases(cases, path, request, (up_bytes, down_bytes)), outputs)
+        return
+    if up_bytes is None or down_bytes is None:
+        option = "--up" if up_bytes is None else "--down"
+        raise UsageError(f"{option} is missing", hint=f"the body's size: {option} 150KB")
+    found = estimated(path, request)
+    screen.emit(
+        outputs,
+        lambda name: _text(path, request, found) if name == "text" else _json(found) + "\n",
+    )
+
+
+def _path(network: str | None) -> NetworkPath:
+    from placer.core.environment import Basis, NetworkPath
+    from placer.files import catalogue
+
+    if network is not None:
+        return catalogue.load_network(network)
+    return NetworkPath("stated", "as the options say", loss_ratio=0.0, basis=Basis.ASSUMED)
+
+
+def _stated(
+    path: NetworkPath,
+    rtt: str | None,
+    uplink: str | None,
+    downlink: str | None,
+    loss: str | None,
+    loss_burst: float | None,
+    buffer: str | None,
+    cc: str | None,
+    connection: str | None,
+    tls: bool | None,
+) -> NetworkPath:
+    """Return the path with what the options say."""
+    from placer.core.transfer import check_words
+
+    if rtt is not None:
+        quantiles = ((0.5, parse_duration_s(rtt, what="--rtt")),)
+        path = replace(path, rtt_quantiles_s=quantiles, rtt_samples_s=())
+    if uplink is not None:
+        rate = parse_rate_bytes_per_s(uplink, what="--uplink")
+        path = replace(path, uplink_bytes_per_s=rate, uplink_p5_bytes_per_s=None)
+    if downlink is not None:
+        rate = parse_rate_bytes_per_s(downlink, what="--downlink")
+        path = replace(path, downlink_bytes_per_s=rate, downlink_p5_bytes_per_s=None)
+    if loss is not None:
+        ratio = parse_ratio(loss, what="--loss")
+        if ratio > 0.5:
+            raise UsageError(f"--loss '{loss}' leaves no connection", hint="at most 50%")
+        path = replace(path, loss_ratio=ratio, loss_burst_packets=1.0)
+    if loss_burst is not None:
+        if not 1 <= loss_burst <= 1000:
+            raise UsageError(
+                f"--loss-burst {loss_burst:g} is out of range", hint="1 to 1000 packets"
+            )
+        path = replace(path, loss_burst_packets=loss_burst)
+    if buffer is not None:
+        path = replace(path, buffer_bytes=parse_bytes(buffer, what="--buffer"))
+    path = replace(
+        path,
+        congestion_control=cc or path.congestion_control,
+        connection=connection or path.connection,
+        is_encrypted=path.is_encrypted if tls is None else tls,
+    )
+    check_words(path)
+    return path
+
+
+def _encoding(text: str | None, up: str | None, down: str | None) -> Any:
+    """Return the encoding of tensors."""
+    from placer.core.network.tensors import Encoding
+
+    if text is not None and not any("[" in (size or "") for size in (up, down)):
+        raise UsageError(
+            "--encoding is given, but neither --up nor --down is a tensor",
+            hint="write a tensor like --up float32[1,3,224,224]",
+        )
+    return options.parse_word(text, Encoding, what="--encoding") or Encoding.BINARY
+
+
+def _body(text: str | None, encoding: Any, what: str) -> tuple[int | None, float]:
+    """Return the bytes of a body, and what encoding and decoding it take."""
+    from placer.core.network.tensors import encoded_bytes, encoding_s, parse_tensor
+
+    if text is None:
+        return None, 0.0
+    if "[" not in text:
+        return parse_bytes(text, what=what), 0.0
+    tensor = parse_tensor(text, what=what)
+    return encoded_bytes(tensor, encoding), encoding_s(tensor, encoding)
+
+
+def _json(found: NetworkEstimate, **extra: str) -> str:
+    return json.dumps({**extra, **asdict(found)}, ensure_ascii=False)
+
+
+def _emit_cases(cases: tuple[Case, ...], outputs: tuple[tuple[str, str | None], ...]) -> None:
+    """Write one line for each case; on standard output each as soon as it is known."""
+    from placer.core.network_estimate import estimate as estimated
+    from placer.files.writing import write_atomically
+
+    lines = []
+    is_shown = any(path is None for _, path in outputs)
+    with screen.Progress() as say:
+        for number, case in enumerate(cases, 1):
+            if not is_shown or not sys.stdout.isatty():
+                say(f"{number} of {len(cases)} cases")
+            lines.append(_json(estimated(case.path, case.request), **case.extra))
+            if is_shown:
+                typer.echo(lines[-1])
+    for _, path in outputs:
+        if path is not None:
+            write_atomically(path, "\n".join(lines) + "\n")
+
+
+def _text(path: NetworkPath, request: Request, found: NetworkEstimate) -> str:
+    way = f"{path.connection} connection, {'TLS' if path.is_encrypted else 'no TLS'}"
+    figures = {
+        "p50": found.p50_s,
+        "p90": found.p90_s,
+        "p95": found.p95_s,
+        "p99": found.p99_s,
+        "mean": found.mean_s,
+    }
+    lines = [
+        f"{format_bytes(request.up_bytes)} up, {format_bytes(request.down_bytes)} down over "
+        f"{path.name} ({request.protocol.value}, {way}, {path.congestion_control})",
+        *(f"  {name:5} {format_duration(value_s)}" for name, value_s in figures.items()),
+    ]
+    if found.serialisation_s:
+        lines.append(f"  of it encoding and decoding: {format_duration(found.serialisation_s)}")
+    lines += [f"assumed: {text}" for text in found.assumptions]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,153 @@
+"""CUBIC with HyStart on many connections at once.
+
+Source: RFC 9438; net/ipv4/tcp_cubic.c of Linux 6.1, whose constants these are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from placer.core.network.connection import LOSS, Bools, Connections, Floats
+from placer.core.network.wire import INITIAL_WINDOW_SEGMENTS, MAX_WINDOW_SEGMENTS
+
+BETA = 717 / 1024
+"""What is left of the window after a loss."""
+SCALE = 0.4
+"""C of RFC 9438, packets per cubic second (bic_scale 41 gives 0.41)."""
+RENO_ACKS = 8 * (1024 + 717) / 3 / (1024 - 717) / 8
+"""Acknowledged windows for each packet that a Reno flow of the same loss would gain: 1.89."""
+HYSTART_LOW_WINDOW = 16
+HYSTART_SAMPLES = 8
+HYSTART_MIN_S, HYSTART_MAX_S = 0.004, 0.016
+HYSTART_TRAIN_S = 0.002
+"""Acknowledgements closer than this belong to one train."""
+IDLE_RATIO = 0.75
+"""Share of the window below which slow start goes on after an idle time."""
+
+
+def reduced(c: Connections, where: Bools) -> None:
+    """Set the slow start threshold after a loss, and remember the window."""
+    w_max = np.where(c.cwnd < c.w_max, c.cwnd * (1 + BETA) / 2, c.cwnd)
+    c.w_max = np.where(where, w_max, c.w_max)
+    c.ssthresh = np.where(where, np.maximum(np.floor(c.cwnd * BETA), 2.0), c.ssthresh)
+    c.epoch_s = np.where(where, np.nan, c.epoch_s)
+
+
+def forget(c: Connections, where: Bools) -> None:
+    """Begin anew after a retransmission timeout."""
+    c.w_max = np.where(where, 0.0, c.w_max)
+    c.delay_min_s = np.where(where, np.inf, c.delay_min_s)
+
+
+def acknowledged(
+    c: Connections, where: Bools, now_s: Floats, rtt_s: Floats, in_flight: Floats
+) -> None:
+    """Grow the window by one acknowledged packet.
+
+    Parameters
+    ----------
+    where
+        Connections that had an acknowledgement, outside of fast recovery.
+    rtt_s
+        Round trip of the packet; NaN where it had been sent twice.
+    """
+    is_fresh = where & (rtt_s > 0) & ~(now_s - c.epoch_s < 1.0)  # no samples right after a recovery
+    c.delay_min_s = np.where(is_fresh, np.fmin(c.delay_min_s, rtt_s), c.delay_min_s)
+    is_slow = c.cwnd < c.ssthresh
+    if (is_fresh & is_slow).any():
+        _hystart(
+            c,
+            is_fresh & is_slow & (c.cwnd >= HYSTART_LOW_WINDOW),
+            where & is_slow,
+            now_s,
+            rtt_s,
+            in_flight,
+        )
+        is_slow = c.cwnd < c.ssthresh
+    grows = where & (c.is_limited | (is_slow & (c.cwnd < 2 * c.max_out)))
+    slow = grows & is_slow
+    c.cwnd += slow
+    avoiding = grows & ~is_slow
+    if avoiding.any():
+        _avoid(c, avoiding, now_s)
+    np.minimum(c.cwnd, MAX_WINDOW_SEGMENTS, out=c.cwnd)
+
+
+def _hystart(
+    c: Connections,
+    counts: Bools,
+    where: Bools,
+    now_s: Floats,
+    rtt_s: Floats,
+    in_flight: Floats,
+) -> None:
+    """End slow start where the round trip grows, or a train of acknowledgements is long."""
+    begins = where & (c.delivered > c.round_end)
+    if begins.any():
+        c.round_end = np.where(begins, c.delivered + in_flight, c.round_end)
+        c.round_start_s = np.where(begins, now_s, c.round_start_s)
+        c.round_last_s = np.where(begins, now_s, c.round_last_s)
+        c.round_rtt_s = np.where(begins, np.inf, c.round_rtt_s)
+        c.round_samples = np.where(begins, 0.0, c.round_samples)
+    is_train = counts & (now_s - c.round_last_s <= HYSTART_TRAIN_S)
+    c.round_last_s = np.where(is_train, now_s, c.round_last_s)
+    ends = is_train & (now_s - c.round_start_s > c.delay_min_s / 2)
+    c.round_rtt_s = np.where(counts, np.fmin(c.round_rtt_s, rtt_s), c.round_rtt_s)
+    is_enough = counts & (c.round_samples >= HYSTART_SAMPLES)
+    c.round_samples += counts
+    slack_s = np.clip(c.delay_min_s / 8, HYSTART_MIN_S, HYSTART_MAX_S)
+    ends |= is_enough & (c.round_rtt_s > c.delay_min_s + slack_s)
+    c.ssthresh = np.where(ends, c.cwnd, c.ssthresh)
+
+
+def _avoid(c: Connections, where: Bools, now_s: Floats) -> None:
+    begins = where & np.isnan(c.epoch_s)
+    if begins.any():
+        c.epoch_s = np.where(begins, now_s, c.epoch_s)
+        c.reno_cwnd = np.where(begins, c.cwnd, c.reno_cwnd)
+        c.reno_acks = np.where(begins, 0.0, c.reno_acks)
+        k_s = np.cbrt(np.maximum(0.0, c.w_max - c.cwnd) / SCALE)
+        c.k_s = np.where(begins, k_s, c.k_s)
+        c.origin = np.where(begins, np.maximum(c.w_max, c.cwnd), c.origin)
+    least_s = np.where(np.isinf(c.delay_min_s), 0.0, c.delay_min_s)
+    target = c.origin + SCALE * (now_s - c.epoch_s + least_s - c.k_s) ** 3
+    count = np.where(target > c.cwnd, c.cwnd / np.maximum(target - c.cwnd, 1e-9), 100 * c.cwnd)
+    count = np.where(c.w_max == 0, np.minimum(count, 20.0), count)
+    # as a Reno flow would grow
+    c.reno_acks += where
+    step = c.cwnd * RENO_ACKS
+    gains = where & (c.reno_acks > step)
+    c.reno_acks -= np.where(gains, step, 0.0)
+    c.reno_cwnd += gains
+    ahead = c.reno_cwnd - c.cwnd
+    count = np.where(ahead > 0, np.minimum(count, c.cwnd / np.maximum(ahead, 1e-9)), count)
+    count = np.maximum(count, 2.0)
+    c.credit += np.where(where, 1.0, 0.0)
+    full = where & (c.credit >= count)
+    c.cwnd += full
+    c.credit = np.where(full, 0.0, c.credit)
+
+
+def settle(c: Connections, loss_ratio: float) -> None:
+    """Set the window that so much loss leaves in the long run.
+
+    Source: RFC 9438, equations 5 (window of CUBIC) and, for its Reno-friendly region, the response
+    function of Reno, ``sqrt(3 / 2 / p)``; the larger one holds.
+    """
+    of_cubic = 1.054 * (c.rtt_s / loss_ratio) ** 0.75
+    window = np.maximum(of_cubic, np.sqrt(1.5 / loss_ratio))
+    c.cwnd = np.clip(window, 2.0, MAX_WINDOW_SEGMENTS)
+    c.ssthresh = c.cwnd.copy()
+    c.w_max = c.cwnd * 2 / (1 + BETA)  # that mean lies between the window and what a loss leaves
+
+
+def restarted(c: Connections, where: Bools, idle_s: Floats, rto_s: Floats) -> None:
+    """Begin to send after a pause: longer than the timeout, with a small window (RFC 5681 4.1)."""
+    c.epoch_s = np.where(where, c.epoch_s + np.maximum(0.0, idle_s), c.epoch_s)
+    long = where & (idle_s > rto_s) & (c.state != LOSS)
+    c.ssthresh = np.where(
+        long & np.isfinite(c.ssthresh), np.maximum(c.ssthresh, IDLE_RATIO * c.cwnd), c.ssthresh
+    )
+    halvings = np.floor(np.minimum(idle_s / rto_s, 60.0))
+    least = np.minimum(float(INITIAL_WINDOW_SEGMENTS), c.cwnd)
+    c.cwnd = np.where(long, np.maximum(least, np.floor(c.cwnd / 2**halvings)), c.cwnd)

@@ -1,0 +1,179 @@
+"""The time of a request over a network path, as the distribution that people ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from placer.core.environment import NetworkPath
+from placer.core.errors import UsageError
+from placer.core.network.envelope import Envelope, envelope_of
+from placer.core.network.framing import Protocol, framed_bytes
+from placer.core.network.requests import Effort
+from placer.core.network.wire import MSS_BYTES
+from placer.core.sequential import quantile
+from placer.core.transfer import SEED, draw_rates, draw_rtt_s, known_percentile, request_s
+from placer.core.units import format_percentile
+
+DRAWS = 20_000
+"""Draws of round trip and rates."""
+SAMPLES = 10_000
+"""Requests that are simulated, fewer where messages are large."""
+LEAST_SAMPLES = 500
+MAX_WORK = 1_000_000
+"""Packets that all of them have together."""
+MAX_IN_FLIGHT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent over the path and answered."""
+
+    up_bytes: int
+    """Body of the request."""
+    down_bytes: int
+    """Body of the answer."""
+    protocol: Protocol = Protocol.HTTP1
+    server_s: float = 0.0
+    """Time of the server between the request and its answer."""
+    in_flight: int = 1
+    """Requests at a time that share the link."""
+    serialisation_s: float = 0.0
+    """Encoding and decoding of tensors, on both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkEstimate:
+    """Quantiles and mean of the time of a request, in seconds."""
+
+    p50_s: float
+    p90_s: float
+    p95_s: float
+    p99_s: float
+    mean_s: float
+    serialisation_s: float
+    """Part of each of them."""
+    assumptions: tuple[str, ...]
+    """What nobody stated, and what was taken instead."""
+
+
+def estimate(path: NetworkPath, request: Request) -> NetworkEstimate:
+    """Return how long a request takes over a path.
+
+    Raises
+    ------
+    UsageError
+        The round trip or a rate of the path is unknown, or a word of it.
+    """
+    path, assumptions = _completed(path)
+    rtt_s, uplink, downlink = _draws(path, DRAWS)
+    n = max(len(rtt_s), np.size(uplink), np.size(downlink))
+    packets = max(framed_bytes(request.up_bytes, request.down_bytes, request.protocol, is_new=True))
+    samples = int(np.clip(MAX_WORK * MSS_BYTES / packets, LEAST_SAMPLES, SAMPLES))
+    times_s = request_s(
+        path,
+        up_bytes=request.up_bytes,
+        down_bytes=request.down_bytes,
+        rtt_s=np.broadcast_to(rtt_s, (n,)),
+        uplink_bytes_per_s=uplink,
+        downlink_bytes_per_s=downlink,
+        protocol=request.protocol,
+        server_s=request.server_s + request.serialisation_s,
+        in_flight=request.in_flight,
+        effort=Effort(samples),
+    )
+    p50_s, p90_s, p95_s, p99_s = (quantile(times_s, p) for p in (0.5, 0.9, 0.95, 0.99))
+    return NetworkEstimate(
+        p50_s,
+        p90_s,
+        p95_s,
+        p99_s,
+        float(np.mean(times_s)),
+        request.serialisation_s,
+        assumptions,
+    )
+
+
+def upload_envelope(path: NetworkPath, request: Request, *, max_bytes: int) -> Envelope:
+    """Return the concave envelope of the median time against the body of the request.
+
+    At the median of the path's round trip and rates.
+
+    Parameters
+    ----------
+    request
+        Its `up_bytes` do not count.
+    max_bytes
+        Largest body.
+
+    Raises
+    ------
+    UsageError
+        As `estimate`.
+    """
+    path, _ = _completed(path)
+    rtt_s = draw_rtt_s(path, np.array([0.5]))
+    draws = 1 if path.loss_ratio == 0 and path.congestion_control == "cubic" else LEAST_SAMPLES
+
+    def median_s(up_bytes: int) -> float:
+        times_s = request_s(
+            path,
+            up_bytes=up_bytes,
+            down_bytes=request.down_bytes,
+            rtt_s=np.repeat(rtt_s, draws),
+            uplink_bytes_per_s=path.uplink_bytes_per_s or np.inf,
+            downlink_bytes_per_s=path.downlink_bytes_per_s or np.inf,
+            protocol=request.protocol,
+            server_s=request.server_s,
+            in_flight=request.in_flight,
+            effort=Effort(LEAST_SAMPLES),
+        )
+        return float(np.median(times_s))
+
+    head, _ = framed_bytes(1, 1, request.protocol, is_new=path.connection == "new")
+    return envelope_of(median_s, max_bytes, head - 1)
+
+
+def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
+    """Return the path with what it leaves open assumed, and what that is."""
+    missing = [
+        name
+        for name, is_known in (
+            ("round-trip time", bool(path.rtt_samples_s or path.rtt_quantiles_s)),
+            ("uplink", path.uplink_bytes_per_s is not None),
+            ("downlink", path.downlink_bytes_per_s is not None),
+        )
+        if not is_known
+    ]
+    if missing:
+        raise UsageError(
+            f"the {' and the '.join(missing)} of network '{path.name}' {_verb(missing)} unknown",
+            hint="state them: --rtt, --uplink and --downlink, or in a network file",
+        )
+    found = []
+    if path.loss_ratio is None:
+        path = replace(path, loss_ratio=0.0)
+        found.append("packet loss is unknown: none is taken")
+    elif path.loss_ratio > 0 and path.loss_burst_packets is None:
+        path = replace(path, loss_burst_packets=1.0)
+        found.append("losses may come in bursts: each packet is taken to be lost by itself")
+    known = known_percentile(path)
+    if known < 0.99 and len({x for _, x in path.rtt_quantiles_s} | set(path.rtt_samples_s)) > 1:
+        found.append(f"the round-trip time beyond {format_percentile(known)} is extrapolated")
+    return path, tuple(found)
+
+
+def _verb(missing: list[str]) -> str:
+    return "are" if len(missing) > 1 else "is"
+
+
+def _draws(path: NetworkPath, n: int) -> tuple[np.ndarray, np.ndarray | float, np.ndarray | float]:
+    """Return draws of round trip (n,) and rates."""
+    rng = np.random.default_rng(SEED)
+    uniform = rng.permutation((np.arange(n) + rng.random(n)) / n)
+    normal = rng.standard_normal(n)
+    uplink, downlink = draw_rates(path, lambda sigma: np.exp(sigma * normal))
+    assert uplink is not None
+    assert downlink is not None
+    return draw_rtt_s(path, uniform), uplink, downlink

@@ -1,0 +1,189 @@
+"""``placer network``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+
+PATH = ["--rtt", "50ms", "--uplink", "100Mbit/s", "--downlink", "100Mbit/s"]
+KEYS = ["p50_s", "p90_s", "p95_s", "p99_s", "mean_s", "serialisation_s", "assumptions"]
+HEADER = "rtt_ms,up_mbps,down_mbps,loss_pct,cc,connection,up_bytes,down_bytes,tls,buffer_pkts"
+
+
+def test_tells_the_distribution_in_json(run: Run) -> None:
+    result = run(
+        "network", "estimate", *PATH, "--up", "150528B", "--down", "1000B", "--no-tls",
+        "--connection", "idle", "--cc", "cubic", "--server-time", "5ms", "--format", "json",
+    )  # fmt: skip
+    assert result.code == 0
+    found = json.loads(result.out)
+    assert list(found) == KEYS
+    assert found["p50_s"] == pytest.approx(0.2051 + 0.005, rel=0.01)  # measured: 205.1 ms
+    assert found["p50_s"] == found["p99_s"] == pytest.approx(found["mean_s"])
+
+
+def test_tells_it_in_words(run: Run) -> None:
+    result = run(
+        "network", "estimate", "--network", "starlink_us", "--up", "150KB", "--down", "4KB"
+    )
+    assert result.code == 0
+    assert "150 kB up, 4.00 kB down over starlink_us (http1, warm connection, TLS, cubic)" in (
+        result.out
+    )
+    assert "assumed: losses may come in bursts" in result.out
+
+
+def test_options_override_the_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        "name: site\nrtt: {p50: 20 ms}\nuplink: 10 Mbit/s\ndownlink: 50 Mbit/s\nloss: 1%\n"
+        "loss_burst: 2\nbuffer: 300 kB\nconnection: new\ntls: false\n"
+    )
+    ask = ["network", "estimate", "--network", str(file), "--up", "20KB", "--down", "1KB"]
+    lossy = json.loads(run(*ask, "--format", "json").out)
+    assert lossy["p99_s"] > 1.5 * lossy["p50_s"]
+    clean = json.loads(run(*ask, "--loss", "0%", "--connection", "warm", "--format", "json").out)
+    assert clean["p99_s"] == clean["p50_s"] < lossy["p50_s"]
+
+
+def test_a_tensor_takes_its_encoding(run: Run) -> None:
+    ask = ["network", "estimate", *PATH, "--down", "float32[1,1000]", "--format", "json"]
+    ask += ["--up", "float32[1,3,224,224]"]
+    binary = json.loads(run(*ask).out)
+    text = json.loads(run(*ask, "--encoding", "json").out)
+    assert text["serialisation_s"] > 100 * binary["serialisation_s"] > 0
+    assert text["p50_s"] > 3 * binary["p50_s"]
+
+
+def test_every_protocol_and_state_has_a_time(run: Run) -> None:
+    times = {}
+    for protocol in ("http1", "http2", "grpc", "raw"):
+        result = run(
+            "network", "estimate", *PATH, "--up", "1KB", "--down", "1KB", "--connection", "new",
+            "--protocol", protocol, "--format", "json",
+        )  # fmt: skip
+        times[protocol] = json.loads(result.out)["p50_s"]
+    assert times["raw"] < times["http1"] < 0.155
+    assert times["grpc"] > times["http2"] + 0.045
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--up", "1KB"], "--down is missing"),
+        (["--up", "1", "--down", "1KB"], "--up '1' has no unit"),
+        (["--up", "1KB", "--down", "1KB", "--connection", "worm"], "'worm' (did you mean 'warm'?)"),
+        (["--up", "1KB", "--down", "1KB", "--cc", "reno"], "congestion control 'reno'"),
+        (["--up", "1KB", "--down", "1KB", "--protocol", "http3"], "--protocol 'http3' is unknown"),
+        (["--up", "1KB", "--down", "1KB", "--loss", "60%"], "leaves no connection"),
+        (["--up", "1KB", "--down", "1KB", "--loss-burst", "0.5"], "--loss-burst 0.5"),
+        (["--up", "1KB", "--down", "1KB", "--in-flight", "0"], "--in-flight 0"),
+        (["--up", "1KB", "--down", "1KB", "--encoding", "json"], "neither --up nor --down"),
+        (["--up", "float99[1]", "--down", "1KB"], "unknown type 'float99'"),
+        (["--up", "1KB", "--down", "1KB", "--rtt", "20"], "--rtt '20' has no unit"),
+    ],
+)
+def test_a_bad_option_is_told(run: Run, options: list[str], words: str) -> None:
+    path = PATH if "--rtt" not in options else PATH[2:]
+    result = run("network", "estimate", *path, *options)
+    assert result.code == 2
+    assert words in result.err
+    assert result.out == ""
+
+
+def test_a_path_without_a_rate_is_told(run: Run) -> None:
+    result = run("network", "estimate", "--rtt", "20ms", "--up", "1KB", "--down", "1KB")
+    assert result.code == 2
+    assert "the uplink and the downlink of network 'stated' are unknown" in result.err
+
+
+def test_each_line_of_a_file_is_one_object(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    file.write_text(
+        f"id,{HEADER}\n"
+        "a,50,100,100,0,cubic,idle,150528,1000,false,1000\n"
+        "b,50,10,10,1,bbr,new,20000,1000,0,\n"
+        "\n"
+        "c,20,10,,,,,1000,,,\n"
+    )
+    result = run(
+        "network", "estimate", "--cases", str(file), "--downlink", "10Mbit/s", "--down", "1KB"
+    )
+    assert result.code == 0
+    a, b, c = map(json.loads, result.out.splitlines())
+    assert list(a) == ["id", *KEYS]
+    assert [one["id"] for one in (a, b, c)] == ["a", "b", "c"]
+    assert a["p50_s"] == pytest.approx(0.2051, rel=0.01)
+    assert b["p99_s"] > 1.0  # a lost SYN
+    assert c["p50_s"] == pytest.approx(0.0220, rel=0.02)
+
+
+def test_the_objects_go_to_a_file(run: Run, tmp_path: Path) -> None:
+    file, target = tmp_path / "cases.csv", tmp_path / "found.jsonl"
+    file.write_text(f"{HEADER}\n50,100,100,0,cubic,idle,1000,1000,false,\n")
+    result = run("network", "estimate", "--cases", str(file), "--output", f"json={target}")
+    assert result.code == 0
+    assert result.out == ""
+    (line,) = target.read_text().splitlines()
+    assert list(json.loads(line)) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "words"),
+    [
+        (HEADER, "x,10,10,0,cubic,warm,1,1,,", ":3: rtt_ms 'x' is not a number"),
+        (HEADER, "50,0,10,0,cubic,warm,1,1,,", ":3: up_mbps '0' is out of range"),
+        (HEADER, "50,10,10,80,cubic,warm,1,1,,", ":3: loss_pct '80' is out of range"),
+        (
+            HEADER,
+            "50,10,10,0,cubik,warm,1,1,,",
+            ":3: cc 'cubik' is unknown (did you mean 'cubic'?)",
+        ),
+        (HEADER, "50,10,10,0,cubic,hot,1,1,,", ":3: connection 'hot' is unknown"),
+        (HEADER, "50,10,10,0,cubic,warm,1.5,1,,", ":3: up_bytes '1.5' is not a whole number"),
+        (HEADER, "50,10,10,0,cubic,warm,0,1,,", ":3: up_bytes '0' is out of range"),
+        (HEADER, "50,10,10,0,cubic,warm,,1,,", ":3: up_bytes is missing"),
+        (HEADER, ",10,10,0,cubic,warm,1,1,,", ":3: rtt_ms is missing"),
+        (HEADER, "50,10,10,0,cubic,warm,1,1,maybe,", ":3: tls 'maybe' is neither true nor false"),
+        (HEADER, "50,10,10", ":3: 3 cells under 10 columns"),
+        (HEADER, '50,10,"10', "not CSV"),
+        (HEADER.replace("rtt_ms", "rtt"), "50,10,10,0,cubic,warm,1,1,,", "'rtt' (did you mean"),
+        (HEADER.replace("cc", "rtt_ms"), "50,10,10,0,5,warm,1,1,,", "'rtt_ms' is there twice"),
+        (HEADER.replace("cc", "p50_s"), "50,10,10,0,5,warm,1,1,,", "'p50_s' is one of the result"),
+        ("a,b", "1,2", "no known column"),
+    ],
+)
+def test_a_bad_cell_is_told_with_its_line(
+    run: Run, tmp_path: Path, header: str, line: str, words: str
+) -> None:
+    file = tmp_path / "cases.csv"
+    good = "50,10,10,0,cubic,warm,1,1,," if header.count(",") == 9 else "1,2"
+    file.write_text(f"{header}\n{good}\n{line}\n")
+    if header != HEADER:
+        file.write_text(f"{header}\n{line}\n")
+    result = run("network", "estimate", "--cases", str(file))
+    assert result.code == 2
+    assert words in result.err
+    assert result.out == ""
+
+
+@pytest.mark.parametrize("content", [None, "", HEADER + "\n"])
+def test_a_file_without_cases_is_no_input(run: Run, tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "cases.csv"
+    if content is not None:
+        file.write_text(content)
+    result = run("network", "estimate", "--cases", str(file))
+    assert result.code in ((3,) if content != "" else (2, 3))
+    assert "cases.csv" in result.err
+
+
+def test_a_result_never_overwrites_the_cases(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    file.write_text(f"{HEADER}\n50,100,100,0,cubic,idle,1000,1000,false,\n")
+    result = run("network", "estimate", "--cases", str(file), "--output", f"json={file}")
+    assert result.code == 2
+    assert "would be overwritten" in result.err
