@@ -1,0 +1,193 @@
+"""What is deployed, where and with what: one model over all formats of manifests.
+
+A reader of ``placer.manifests`` fills it from one document; it says nothing that the manifest does
+not say. What a label or a model URI means is looked up later, in the user's ``placer.yaml``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in a file: the smallest key or value that says it."""
+
+    path: str
+    """As given; ``-`` is standard input."""
+    line: int
+    """Lines and columns count from 1; a column counts characters."""
+    column: int
+    end_line: int
+    end_column: int
+    """One beyond the last character."""
+    pointer: str = ""
+    """JSON pointer (RFC 6901) from the root of the document."""
+    document: int = 0
+    """Index of the document in its file."""
+
+    def __str__(self) -> str:
+        """Return ``path:line:column``."""
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stated(Generic[T]):
+    """A value of a manifest and where it stands."""
+
+    value: T
+    place: Place
+
+
+class Tier(StrEnum):
+    """Where something runs."""
+
+    EDGE = "edge"
+    CLOUD = "cloud"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """A model that a manifest names, as it names it."""
+
+    uri: Stated[str]
+    """``s3://...``, ``oci://...``, a path in an image or a volume, or a name of another object."""
+    sha256: str | None = None
+    """Where the reference itself pins the bytes: hex; None: it does not."""
+    format: Stated[str] | None = None
+    """``onnx``, ``tflite``, ...; None: not stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What a manifest says of the place; nothing of it is looked up."""
+
+    labels: tuple[Stated[tuple[str, str]], ...] = ()
+    """(label, value) that the node must have; of several allowed values each is one of `any_of`."""
+    any_of: tuple[Stated[tuple[str, tuple[str, ...]]], ...] = ()
+    """(label, values): the node must have one of them."""
+    node: Stated[str] | None = None
+    """Name of the node."""
+    group: Stated[str] | None = None
+    """Target condition of IoT Edge, thing group of Greengrass, fleet of balena."""
+    instance_type: Stated[str] | None = None
+    platform: Stated[str] | None = None
+    """Operating system and architecture: ``linux/arm64``."""
+    tier: Stated[Tier] | None = None
+    """Where the format itself says edge or cloud; None: it can be either."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Tell whether the manifest says nothing of the place."""
+        said = (self.node, self.group, self.instance_type, self.tier)
+        return not self.labels and not self.any_of and all(one is None for one in said)
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the manifest grants; None: not stated."""
+
+    memory_limit_bytes: Stated[int] | None = None
+    memory_request_bytes: Stated[int] | None = None
+    cpus_limit: Stated[float] | None = None
+    accelerators: tuple[Stated[tuple[str, int]], ...] = ()
+    """(resource, number): ``nvidia.com/gpu``, a device file, a runtime such as ``nvidia``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many run at a time; None: not stated."""
+
+    least: Stated[int] | None = None
+    most: Stated[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """A way by which data leaves the place where the model runs."""
+
+    kind: str
+    """``route``, ``logger``, ``service``, ``mqtt`` or ``worker``: what of the format it is."""
+    to: Stated[str]
+    """URL, topic or object that receives it."""
+    carries: str
+    """``request`` (raw input), ``answer``, ``all`` (both), or ``messages`` (what the module
+    sends: not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """Something that is declared and has no effect, or cannot be read."""
+
+    kind: str
+    """``duplicate_key``, ``ignored_level``, ``unknown_key`` or ``bad_value``."""
+    message: str
+    remedy: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """One thing that runs a model: a pod template, a predictor, a module, a service."""
+
+    id: str
+    """``deployment/shop/counter``: kind, namespace if any, name, and container if there are
+    several; unique within its file."""
+    format: str
+    """Key of the registry of formats."""
+    kind: str
+    name: str
+    place: Place
+    """Its name in the manifest."""
+    models: tuple[ModelRef, ...]
+    """Empty: the manifest names no model (its image may hold one)."""
+    images: tuple[Stated[str], ...] = ()
+    where: Where = Where()
+    resources: Resources = Resources()
+    scale: Scale = Scale()
+    egress: tuple[Egress, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    """Labels of the object itself, for selecting it in ``placer.yaml``."""
+    annotations: tuple[Stated[tuple[str, str]], ...] = ()
+    """Annotations whose key begins with ``placer/``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A wish of the user that a rule be silent at a place."""
+
+    rule: str
+    """``PLCnnn``."""
+    place: Place
+    covers: str
+    """``line`` (the line of the comment or the one below), ``object`` (annotation) or ``file``."""
+    reason: str
+    until: str | None
+    """ISO date; None: for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file or document that looks like a manifest and cannot be read."""
+
+    place: Place
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """All that was read in one run."""
+
+    deployed: tuple[Deployed, ...]
+    defects: tuple[Defect, ...]
+    unreadable: tuple[Unreadable, ...]
+    suppressions: tuple[Suppression, ...]
+    files: int
+    """Files that hold a manifest."""
+    skipped: int
+    """Files that hold none."""

@@ -1,0 +1,106 @@
+"""What the gate says of what is deployed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from placer.core.deployment import Place, Suppression
+from placer.core.finding import Severity
+
+
+class Outcome(StrEnum):
+    """The verdict on something that is deployed, and on a whole run."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A place in another file that a finding rests on."""
+
+    place: Place
+    label: str
+    """What it says there: ``the limit of this workload``."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateFinding:
+    """What one rule says about one place of a manifest."""
+
+    rule: str
+    """``PLCnnn``."""
+    severity: Severity
+    outcome: Outcome
+    """What it makes of the deployment: PASS informs only."""
+    message: str
+    """With the value and the limit."""
+    remedy: str
+    """The next edit or command."""
+    place: Place
+    """The smallest key that says it."""
+    deployed: str | None
+    """Id of what is deployed; None: the whole file."""
+    workload: str | None = None
+    """Name of the workload it is held against."""
+    value: str | None = None
+    limit: str | None = None
+    evidence: str | None = None
+    """SHA-256 of the evidence it rests on."""
+    related: tuple[Excerpt, ...] = ()
+    suppressed: Suppression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One thing that is deployed with its verdict."""
+
+    id: str
+    path: str
+    place: Place
+    workload: str | None
+    """None: no workload of ``placer.yaml`` is bound to it."""
+    model: str | None
+    """The model as the manifest names it."""
+    sha256: str | None
+    """Of the model's file; None: not resolved."""
+    site: str | None
+    """Name in ``placer.yaml``; None: not resolved."""
+    tier: str | None
+    """``edge`` or ``cloud``."""
+    region: str | None
+    outcome: Outcome
+    p99_s: float | None
+    """Of the declared placement; None: not known."""
+    limit_s: float | None
+    """Of the workload's tightest target."""
+    recommended: str | None
+    """Candidate id of the recommendation on the same evidence; None: not asked."""
+    recommended_p99_s: float | None
+    declared: str | None
+    """Candidate id of what is declared; None: not resolved."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The whole run."""
+
+    outcome: Outcome
+    checked: tuple[Checked, ...]
+    """In the order of files and lines."""
+    findings: tuple[GateFinding, ...]
+    """Without the suppressed ones, most severe first within a file."""
+    suppressed: tuple[GateFinding, ...]
+    files: int
+    skipped: int
+    """Files that hold no manifest."""
+    unresolved: int
+    """Deployments whose site or model is not known."""
+    base: str | None = None
+    """Revision that it is compared with; None: none."""
+    worse: tuple[tuple[str, float, float], ...] = ()
+    """(deployment, p99 before, p99 now) in seconds where it got worse since the base."""
+    fixed: tuple[GateFinding, ...] = ()
+    """Findings of the base that are gone."""
