@@ -147,6 +147,21 @@ static void add_attribute(struct nlmsghdr *head, int type, const void *data, siz
     head->nlmsg_len = NLMSG_ALIGN(head->nlmsg_len) + RTA_ALIGN(end->rta_len);
 }
 
+/* Send a request to the kernel; 0: done, else errno says why not. */
+static int ask_kernel(const struct nlmsghdr *head) {
+    struct {
+        struct nlmsghdr head;
+        struct nlmsgerr told;
+        char more[512];
+    } answer;
+    int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (s < 0 || send(s, head, head->nlmsg_len, 0) < 0 || recv(s, &answer, sizeof answer, 0) < 0)
+        return -1;
+    close(s);
+    errno = -answer.told.error;
+    return errno ? -1 : 0;
+}
+
 /* A route to the other host that names the congestion control: sysctl takes none that the host does
  * not allow to all, and a socket option would be each program's own affair. */
 static void add_route(void) {
@@ -173,17 +188,23 @@ static void add_route(void) {
     if (strlen(control) > 15) fail(1, "control=%s", control);
     strcpy(RTA_DATA(metric), control);
     add_attribute(&ask.head, RTA_METRICS, nested, metric->rta_len);
-    int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (ask_kernel(&ask.head))
+        fail(NOT_PERMITTED, "cannot add a route with the congestion control %s", control);
+}
+
+/* How many packets the device holds for us; ioctl does not let a user namespace set it. */
+static void set_queue(void) {
     struct {
         struct nlmsghdr head;
-        struct nlmsgerr told;
-        char more[512];
-    } answer;
-    if (s < 0 || send(s, &ask, ask.head.nlmsg_len, 0) < 0 || recv(s, &answer, sizeof answer, 0) < 0)
-        fail(NOT_PERMITTED, "cannot add a route");
-    errno = -answer.told.error;
-    if (errno) fail(NOT_PERMITTED, "cannot add a route with the congestion control %s", control);
-    close(s);
+        struct ifinfomsg device;
+        char more[64];
+    } ask = {.head = {.nlmsg_len = NLMSG_LENGTH(sizeof ask.device),
+                      .nlmsg_type = RTM_SETLINK,
+                      .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+             .device = {.ifi_family = AF_UNSPEC, .ifi_index = (int)if_nametoindex(DEVICE)}};
+    unsigned int packets = 10000;
+    add_attribute(&ask.head, IFLA_TXQLEN, &packets, sizeof packets);
+    if (ask_kernel(&ask.head)) fail(NOT_PERMITTED, "cannot set the queue of the device");
 }
 
 /* The TUN device of the present namespace. Without IFF_VNET_HDR the kernel segments before. */
@@ -202,8 +223,7 @@ static int make_device(const char *host) {
     strcpy(r.ifr_name, DEVICE);
     r.ifr_mtu = MTU;
     if (ioctl(s, SIOCSIFMTU, &r)) fail(NOT_PERMITTED, "cannot set the MTU");
-    r.ifr_qlen = 10000;
-    if (ioctl(s, SIOCSIFTXQLEN, &r)) fail(NOT_PERMITTED, "cannot set the queue of the device");
+    set_queue();
     struct sockaddr_in *address = (struct sockaddr_in *)&r.ifr_addr;
     memset(address, 0, sizeof *address);
     address->sin_family = AF_INET;
@@ -417,8 +437,11 @@ static int emulate(char **words) {
         else fail(1, "unknown key %s", *words);
     }
     pid_t parent = getppid();
+    die_with(parent);
+    struct sched_param one = {.sched_priority = 1};
+    int is_realtime = sched_setscheduler(0, SCHED_FIFO, &one) == 0;
     int is_user = unshare_user();
-    die_with(parent); /* new credentials take it away */
+    die_with(parent); /* new credentials took it away */
     int client = make_device("198.18.0.1");
     int client_net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
     if (client_net < 0 || unshare(CLONE_NEWNET)) fail(NOT_PERMITTED, "cannot make a second network namespace");
@@ -427,8 +450,6 @@ static int emulate(char **words) {
     d[1].from = d[0].to = server;
     for (int i = 0; i < 2; i++)
         if (d[i].trace_file) read_trace(&d[i]);
-    struct sched_param one = {.sched_priority = 1};
-    int is_realtime = sched_setscheduler(0, SCHED_FIFO, &one) == 0;
     prctl(PR_SET_TIMERSLACK, 1);
     began_s = now();
     chance = seed > 0 ? (uint64_t)seed : (uint64_t)(1e9 * began_s) ^ (uint64_t)getpid() << 40;
