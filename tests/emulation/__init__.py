@@ -23,8 +23,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-import pytest
-
 SOURCE = Path(__file__).with_name("link.c")
 MTU_BYTES = 1500
 FRAME_BYTES = 1514
@@ -285,6 +283,8 @@ def skip_unless_permitted() -> None:
         with EmulatedLink():
             pass
     except LinkNotPermitted as refused:
+        import pytest
+
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(refused))
 
 
