@@ -138,18 +138,19 @@ def turn(rtt_s: float, rate_mbit_per_s: int, folder: Path) -> tuple[dict[Cell, l
 
 def own_times_s(folder: Path) -> dict[tuple[str, str], float]:
     """Return what the programs take for a small request, by stack and state, over loopback."""
+    found = {}
     with EmulatedLink() as link:
         start_server(link, folder)
         client = Client(link.server, folder)
-        tasks = [
-            Task(stack, SIZES_BYTES[0], first=2, connections=25, interval_s=0.03) for stack in PORTS
-        ]
-        answer = client.do(tasks)
-    found = {}
-    for task, times in zip(tasks, answer.times_s, strict=True):
-        new_s, warm_s = np.median(np.array(times), axis=0)
-        found[task.stack, "new"] = float(new_s)
-        found[task.stack, "warm"] = found[task.stack, "idle"] = float(warm_s)
+        for stack in PORTS:
+            # processors that were idle are slower: pauses as the states have them
+            small = SIZES_BYTES[0]
+            paused = Task(stack, small, first=2, connections=25, interval_s=0.03)
+            packed = Task(stack, small, first=100, interval_s=2 * RTTS_S[0])
+            of_paused, (warm_s,) = client.do([paused, packed]).times_s
+            new_s, idle_s = np.median(np.array(of_paused), axis=0)
+            found[stack, "new"], found[stack, "idle"] = float(new_s), float(idle_s)
+            found[stack, "warm"] = float(np.median(warm_s[1:]))
     return found
 
 
@@ -160,7 +161,9 @@ def grid(turns: int, parallel: int, folder: Path) -> dict[Cell, list[float]]:
     for _ in range(turns):
         links = list(itertools.product(random.sample(RTTS_S, len(RTTS_S)), RATES_MBIT_PER_S))
         with ThreadPoolExecutor(parallel) as pool:
-            for times, was_disturbed in pool.map(lambda link: turn(*link, folder), links):
+            for times, was_disturbed in pool.map(
+                lambda link: turn(link[0], link[1], folder), links
+            ):
                 disturbed += was_disturbed
                 for cell, some in times.items():
                     found[cell] += some

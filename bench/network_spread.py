@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -22,12 +23,15 @@ SAMPLES = 4000
 RATE_BYTES_PER_S = 10e6 / 8
 LOSS_RTT_S = 0.040
 LOSS_RATIO = 0.01
+ONE_EACH_S = 0.5
+"""How long a round trip holds where no request is to see two."""
 WARM_UP = 4
 """Requests of a connection that do not count, as in the model."""
 TRACE_MEDIAN_S, TRACE_SIGMA = 0.040, 0.4
-TRACE_VALUES = 1000
-AT_ONCE = 12
+AT_ONCE = 24
 """Links beside each other; each is busy for a small part of the time."""
+REPEATS = 2
+"""Links for each kind of request with loss."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +82,15 @@ def tell(title: str, spreads: Sequence[Spread]) -> None:
 
 def traces(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) -> None:
     """Compare over links whose delay changes; the model has the same samples."""
-    rng = np.random.default_rng(1)
-    rtts_s = TRACE_MEDIAN_S * np.exp(TRACE_SIGMA * rng.standard_normal(TRACE_VALUES))
+    normal = NormalDist()
 
     def measure(held_s: float, state: str, up_bytes: int) -> Spread:
+        # even quantiles in a random order, each of them once in all the time
+        count = int(seconds / held_s)
+        u = np.random.default_rng(1).permutation((np.arange(count) + 0.5) / count)
+        rtts_s = TRACE_MEDIAN_S * np.exp(TRACE_SIGMA * np.array([normal.inv_cdf(one) for one in u]))
         # one request for each value, from its beginning; or at times that meet all phases
-        interval_s = held_s if held_s > 0.2 else 4.37 * held_s
+        interval_s = held_s if held_s == ONE_EACH_S else 3.37 * held_s
         with EmulatedLink(
             delays_s=[float(rtt_s) / 2 for rtt_s in rtts_s],
             hold_s=held_s,
@@ -118,7 +125,7 @@ def traces(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) ->
         name = f"held {held:7} {state:4} {up_bytes:7} B"
         return Spread(name, f"held {held}", measured_s, _modelled(path, up_bytes, rtts_s, own_s))
 
-    cells = list(itertools.product((0.4, 0.1), ("warm", "new"), (1_000, 15_000, 60_000)))
+    cells = list(itertools.product((ONE_EACH_S, 0.1), ("warm", "new"), (1_000, 15_000, 60_000)))
     tell(
         f"Round trips that change: median {1e3 * TRACE_MEDIAN_S:g} ms, log-normal of "
         f"{TRACE_SIGMA}, 10 Mbit/s, CUBIC, HTTP/1.1",
@@ -152,6 +159,7 @@ def losses(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) ->
             )
             times = Client(link.client, folder).do([task]).times_s[0]
         kept = [some[WARM_UP:] if warm else some for some in times]
+        found = np.concatenate([np.array(some) for some in kept])
         path = NetworkPath(
             "emulated",
             "",
@@ -165,7 +173,7 @@ def losses(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) ->
         return Spread(
             f"{control:5} burst {burst:g} {state:4} {up_bytes:7} B",
             f"{control}, burst {burst:g}",
-            np.concatenate([np.array(some) for some in kept]),
+            found,
             _modelled(path, up_bytes, rtts_s, own_s),
         )
 
@@ -176,9 +184,21 @@ def losses(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) ->
         )
         cells = itertools.product((control,), (1.0, 2.0, 5.0), ("warm", "new"), (15_000, 150_528))
         try:
-            tell(title, _beside(measure, list(cells)))
+            tell(title, _merged(_beside(measure, list(cells) * REPEATS)))
         except LinkNotPermitted as refused:
             print(f"\n{title}: not measured, {refused}")
+
+
+def _merged(spreads: list[Spread]) -> list[Spread]:
+    """Put the requests of equal kinds together."""
+    kinds = {one.name: one for one in spreads}
+    return [
+        replace(
+            kind,
+            measured_s=np.concatenate([one.measured_s for one in spreads if one.name == kind.name]),
+        )
+        for kind in kinds.values()
+    ]
 
 
 def _modelled(

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +31,8 @@ from tests.emulation import SERVER_ADDRESS, EmulatedLink, Host
 ROOT = Path(__file__).parents[2]
 PORTS = {"http": 5001, "https": 5002, "grpc": 5003}
 ANSWER_BYTES = 1000
+GIVE_UP_S = 20.0
+"""A request that waits so long in one place is given up; the time until then counts."""
 METHOD = "/inference.Raw/Infer"
 _CHUNK_BYTES = 1 << 18
 
@@ -82,7 +84,7 @@ class HttpConnection:
     """HTTP/1.1, with TLS if there is a context."""
 
     def __init__(self, address: str, port: int, context: ssl.SSLContext | None) -> None:
-        raw = socket.create_connection((address, port), 60)
+        raw = socket.create_connection((address, port), GIVE_UP_S)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._host = f"{address}:{port}"
         self._socket = context.wrap_socket(raw, server_hostname=address) if context else raw
@@ -115,11 +117,11 @@ class GrpcConnection:
             ("grpc.max_receive_message_length", -1),
         ]
         self._channel = grpc.insecure_channel(f"{address}:{port}", options=options)
-        self._call = self._channel.unary_unary(METHOD)
+        self._call: Callable[..., bytes] = self._channel.unary_unary(METHOD)
 
     def ask(self, body: bytes) -> None:
         """Send a request and wait for the whole answer."""
-        self._call(body, wait_for_ready=True, timeout=60)
+        self._call(body, wait_for_ready=True, timeout=GIVE_UP_S)
 
     def close(self) -> None:
         """Close it."""
@@ -148,7 +150,7 @@ def serve(address: str, folder: Path) -> None:
         listener = socket.create_server((address, port), backlog=128)
         threading.Thread(target=_accept, args=(listener, own), daemon=True).start()
     answer = bytes(ANSWER_BYTES)
-    handler = grpc.unary_unary_rpc_method_handler(lambda request, context: answer)
+    handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, context: answer)
     service, method = METHOD.strip("/").split("/")
     from concurrent.futures import ThreadPoolExecutor
 
@@ -236,22 +238,25 @@ def do(tasks: list[Task], opens: dict[str, Callable[[], Connection]]) -> list[li
         times: list[list[float]] = []
         ends_s = time.monotonic() + task.seconds
         while len(times) < task.connections or (not task.connections and time.monotonic() < ends_s):
-            _wait_for_turn(task)
-            began_s = time.perf_counter()
-            connection = open_()
-            connection.ask(body)
-            times.append([time.perf_counter() - began_s])
-            while len(times[-1]) < task.first and not (task.seconds and time.monotonic() >= ends_s):
-                _wait_for_turn(task)
-                times[-1].append(_timed(connection, body))
-            if task.pause_s:
+            times.append([])
+            connection: Connection | None = None
+            with contextlib.suppress(TimeoutError):
+                while len(times[-1]) < task.first and not (
+                    times[-1] and task.seconds and time.monotonic() >= ends_s
+                ):
+                    _wait_for_turn(task)
+                    with _timed(times[-1]):
+                        connection = connection or open_()
+                        connection.ask(body)
+            if connection and task.pause_s:
                 pausing.append((time.monotonic() + task.pause_s, connection, body, times[-1]))
-            else:
+            elif connection:
                 connection.close()
         found.append(times)
     for due_s, connection, body, kept in pausing:
         time.sleep(max(0.0, due_s - time.monotonic()))
-        kept.append(_timed(connection, body))
+        with contextlib.suppress(TimeoutError), _timed(kept):
+            connection.ask(body)
         connection.close()
     return found
 
@@ -262,10 +267,14 @@ def _wait_for_turn(task: Task) -> None:
         time.sleep(task.interval_s - since_s % task.interval_s)
 
 
-def _timed(connection: Connection, body: bytes) -> float:
+@contextlib.contextmanager
+def _timed(times: list[float]) -> Iterator[None]:
+    """Add the time of what is done; also of a request that was given up."""
     began_s = time.perf_counter()
-    connection.ask(body)
-    return time.perf_counter() - began_s
+    try:
+        yield
+    finally:
+        times.append(time.perf_counter() - began_s)
 
 
 def _closed(open_: Callable[[], Connection], up_bytes: int) -> None:
