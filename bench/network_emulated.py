@@ -1,6 +1,6 @@
 """Compare modelled with measured requests in real time over an emulated link.
 
-    ./dev bench network_emulated [--turns 3] [--seconds 60] [--parts grid,traces,losses] [--cells]
+    ./dev bench network_emulated [--turns 3] [--seconds 40] [--parts grid,traces,losses]
 
 Between two network namespaces lies a link with a delay, a rate and a queue (`tests/emulation`).
 Real programs send real requests over this kernel's TCP: HTTP/1.1, the same with TLS 1.3, gRPC; on a
@@ -46,8 +46,6 @@ SIZES_BYTES = (1_000, 15_000, 150_528, 602_112)
 STATES = ("new", "warm", "idle")
 WANTED_MEDIAN = 0.03
 MAX_TURNS_AGAIN = 2
-LATE_LIMIT_S = 500e-6
-"""A packet this late is one that was disturbed."""
 MAX_LATE_RATIO = 0.01
 MAX_WAITED_RATIO = 0.01
 
@@ -108,7 +106,8 @@ def is_disturbed(
 ) -> bool:
     """Tell whether packets were late or the client had no processor."""
     late = (
-        now.since(then).late_ratio(LATE_LIMIT_S) for now, then in zip(after, before, strict=True)
+        now.since(then).late_ratio(network_spread.LATE_LIMIT_S)
+        for now, then in zip(after, before, strict=True)
     )
     return max(late) > MAX_LATE_RATIO or waited_ratio > MAX_WAITED_RATIO
 
@@ -222,7 +221,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3, help="of the grid")
     parser.add_argument("--parallel", type=int, default=3, help="links of the grid at a time")
-    parser.add_argument("--seconds", type=float, default=60, help="for each set of distributions")
+    parser.add_argument("--seconds", type=float, default=40, help="for each set of distributions")
     parser.add_argument("--parts", default="grid,traces,losses", help="what to measure")
     options = parser.parse_args()
     parts = options.parts.split(",")
@@ -240,7 +239,7 @@ def main() -> int:
                     f"{verdict}: {median:.2%} in the median (wanted: less than {WANTED_MEDIAN:.0%})"
                 )
             if "traces" in parts:
-                network_spread.traces(options.seconds, folder, own_s)
+                network_spread.traces(1.5 * options.seconds, folder, own_s)
             if "losses" in parts:
                 network_spread.losses(options.seconds, folder, own_s)
     except LinkNotPermitted as refused:
