@@ -231,14 +231,9 @@ def _open(exchange: Exchange, rtt_s: Floats, rate: Floats, reverse: Floats) -> C
 
 def _syn_losses_s(exchange: Exchange, n: int, rng: np.random.Generator) -> Floats:
     """Return what lost SYNs and SYN-ACKs cost: 1 s, then twice as long each time (RFC 6298)."""
-    loss = exchange.loss
-    if loss.ratio <= 0:
+    if exchange.loss.ratio <= 0:
         return np.zeros(n)
-    arrives = (1 - loss.ratio) ** 2
-    failures = rng.geometric(arrives, n) - 1
-    if loss.burst_packets > 1:  # what is sent again meets the same burst in one direction
-        ends = (1 - loss.ratio) / loss.burst_packets
-        failures = np.where(failures > 0, rng.geometric(ends, n), 0)
-    failures = np.minimum(failures, 6)  # tcp_syn_retries
+    arrives = (1 - exchange.loss.ratio) ** 2
+    failures = np.minimum(rng.geometric(arrives, n) - 1, 6)  # tcp_syn_retries
     late = late_s(np.full(n, SYN_TIMEOUT_S), rng.random(n)) - SYN_TIMEOUT_S
     return np.where(failures > 0, SYN_TIMEOUT_S * (2.0**failures - 1) + late, 0.0)
