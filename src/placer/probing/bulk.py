@@ -1,0 +1,385 @@
+"""Filling the link in one direction, and watching how many bytes arrive."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import re
+import select
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from placer.core.network.link_rate import LinkRate, link_rate
+from placer.core.network.losses import LossEvidence
+from placer.core.probe import Rate
+from placer.core.units import format_bytes
+from placer.probing.dialing import Access, Address, dial, now_s
+from placer.probing.http import explained, head_of, open_client, quiet_close
+from placer.probing.targets import Target
+from placer.probing.tcp_info import TcpInfo, tcp_info
+
+CONNECTIONS = 4
+"""Connections at a time: one alone does not fill a link that loses packets."""
+TICK_S = 0.005
+BLOCK_BYTES = 65536
+MAX_IDLE_RATIO = 0.25
+"""Share of a request without bytes on the link up to which four of them leave it never empty."""
+MAX_HELD_RATIO = 0.2
+"""Share of the time that the receiver may hold the sender back."""
+_NOTSENT_LOWAT = 25
+"""TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)")
+DRAIN_S = 3.0
+"""Longest wait for what is still on its way after sending has ended."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """One connection of a transfer."""
+
+    sock: socket.socket
+    base: TcpInfo | None
+    moved_bytes: int = 0
+    """As the application sees it."""
+    idle_s: float = 0.0
+    """Waiting for first bytes of answers."""
+    busy_s: float = 0.0
+    status: int | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What a transfer found."""
+
+    rate: Rate
+    loss: LossEvidence
+    """Of packets whose fate is known: those of a direction without retransmissions."""
+    retransmissions: int | None
+
+
+@dataclass(slots=True)
+class _Watched:
+    streams: list[Stream] = field(default_factory=list)
+    times_s: list[float] = field(default_factory=list)
+    bytes_: list[float] = field(default_factory=list)
+
+
+def download(
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    context: ssl.SSLContext | None,
+    *,
+    max_bytes: int,
+    seconds: float,
+    rtt_s: float,
+    say: Callable[[int], None],
+) -> Transfer:
+    """GET a body again and again over several connections, up to bytes and seconds.
+
+    Raises
+    ------
+    PlacerError
+        No connection could be opened, or all of them failed before anything was moved.
+    """
+    stop = threading.Event()
+    budget = _Budget(max_bytes)
+
+    def work(stream: Stream) -> None:
+        client = open_client(target, stream.sock)
+        while not stop.is_set() and budget.left > 0:
+            began_s = now_s()
+            client.request("GET", target.path, headers=head_of(target, access, {}))
+            response = client.getresponse()
+            stream.status = response.status
+            stream.idle_s += now_s() - began_s
+            got = 0
+            while not stop.is_set() and (chunk := response.read1(BLOCK_BYTES)):
+                got += len(chunk)
+                stream.moved_bytes += len(chunk)
+                if budget.take(len(chunk)) <= 0:
+                    break
+            stream.busy_s += now_s() - began_s
+            if budget.left > 0 and not stop.is_set():
+                response.read()  # nothing is left, which makes the connection ready again
+            if response.will_close or not got:
+                return
+
+    return _run(
+        "down", target, addresses, access, context, work, stop, budget,
+        seconds=seconds, rtt_s=rtt_s, say=say,
+    )  # fmt: skip
+
+
+def upload(
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    context: ssl.SSLContext | None,
+    *,
+    max_bytes: int,
+    seconds: float,
+    rtt_s: float,
+    say: Callable[[int], None],
+) -> Transfer:
+    """POST incompressible bytes over several connections, up to bytes and seconds.
+
+    A request that the time ends is left unfinished, so that the server does nothing with it.
+
+    Raises
+    ------
+    PlacerError
+        As `download`.
+    """
+    stop = threading.Event()
+    budget = _Budget(max_bytes)
+    block = os.urandom(BLOCK_BYTES)
+    size = max(BLOCK_BYTES, max_bytes // CONNECTIONS // BLOCK_BYTES * BLOCK_BYTES)
+
+    def work(stream: Stream) -> None:
+        sock = stream.sock
+        head = head_of(target, access, {"Content-Type": "application/octet-stream"})
+        head["Content-Length"] = str(size)
+        lines = [
+            f"POST {target.path} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in head.items()),
+        ]
+        began_s = now_s()
+        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        sent = 0
+        while not stop.is_set() and sent < size:
+            if budget.take(len(block)) < -BLOCK_BYTES:
+                break
+            sock.sendall(block)
+            sent += len(block)
+            stream.moved_bytes += len(block)
+            stream.status = _status(sock, 0.0)
+            if stream.status is not None:
+                break
+        stream.busy_s += now_s() - began_s
+        until_s = now_s() + access.timeout_s
+        while sent >= size and stream.status is None and not stop.is_set() and now_s() < until_s:
+            stream.status = _status(sock, TICK_S)
+
+    return _run(
+        "up", target, addresses, access, context, work, stop, budget,
+        seconds=seconds, rtt_s=rtt_s, say=say,
+    )  # fmt: skip
+
+
+class _Budget:
+    """Bytes that may still be moved, shared by threads."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.left = n_bytes
+        self._lock = threading.Lock()
+
+    def take(self, n_bytes: int) -> int:
+        """Take some and return what is left then."""
+        with self._lock:
+            self.left -= n_bytes
+            return self.left
+
+
+def _status(sock: socket.socket, wait_s: float) -> int | None:
+    """Return the status of an answer that has begun to come, else None.
+
+    What comes on a TLS connection may be a session ticket alone.
+    """
+    if not select.select([sock], [], [], wait_s)[0]:
+        return None
+    timeout_s = sock.gettimeout()
+    sock.settimeout(0.0)
+    try:
+        data = sock.recv(BLOCK_BYTES)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return None
+    finally:
+        sock.settimeout(timeout_s)
+    if not data:
+        raise ConnectionResetError("closed by the server")
+    found = _STATUS.match(data)
+    return int(found.group(1)) if found else None
+
+
+def _run(
+    way: str,
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    context: ssl.SSLContext | None,
+    work: Callable[[Stream], None],
+    stop: threading.Event,
+    budget: _Budget,
+    *,
+    seconds: float,
+    rtt_s: float,
+    say: Callable[[int], None],
+) -> Transfer:
+    watched = _Watched()
+    threads: list[threading.Thread] = []
+
+    def guarded(stream: Stream) -> None:
+        try:
+            work(stream)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            stream.error = error
+
+    try:
+        for _ in range(CONNECTIONS):
+            connection = dial(target, addresses, access, context)
+            if sys.platform == "linux":
+                # what is written is on its way soon: little is left when the time ends
+                number = getattr(socket, "TCP_NOTSENT_LOWAT", _NOTSENT_LOWAT)
+                connection.sock.setsockopt(socket.IPPROTO_TCP, number, 2 * BLOCK_BYTES)
+            watched.streams.append(Stream(connection.sock, tcp_info(connection.sock)))
+        for stream in watched.streams:
+            thread = threading.Thread(target=guarded, args=(stream,), daemon=True)
+            threads.append(thread)
+            thread.start()
+        began_s = now_s()
+        fed_s = None
+        last, last_at_s = -1.0, began_s
+        while True:
+            time_s = now_s()
+            arrived = sum(_arrived(stream, way) for stream in watched.streams)
+            watched.times_s.append(time_s)
+            watched.bytes_.append(arrived)
+            if arrived != last:
+                last, last_at_s = arrived, time_s
+            say(int(arrived))
+            alive = any(thread.is_alive() for thread in threads)
+            if fed_s is None and (time_s - began_s >= seconds or budget.left <= 0 or not alive):
+                fed_s = time_s
+                stop.set()
+            if fed_s is not None:
+                is_drained = way == "down" or all(_is_sent(one) for one in watched.streams)
+                if is_drained or time_s - fed_s > min(DRAIN_S, access.timeout_s):
+                    break
+            if time_s - last_at_s > access.timeout_s:
+                break
+            threading.Event().wait(TICK_S)
+    finally:
+        stop.set()
+        ends = [tcp_info(stream.sock) for stream in watched.streams]
+        for stream in watched.streams:
+            with contextlib.suppress(OSError):
+                stream.sock.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(timeout=2)
+        for stream in watched.streams:
+            quiet_close(stream.sock)
+    return _found(way, target, access, watched, ends, rtt_s)
+
+
+def _arrived(stream: Stream, way: str) -> float:
+    """Return payload of TCP that has arrived, as the kernel tells, else as the sockets show."""
+    info = tcp_info(stream.sock) if stream.base is not None else None
+    if info is None or stream.base is None:
+        return stream.moved_bytes
+    if way == "up":
+        return max(0, info.bytes_acked - stream.base.bytes_acked)
+    return max(0, info.bytes_received - stream.base.bytes_received)
+
+
+def _is_sent(stream: Stream) -> bool:
+    info = tcp_info(stream.sock) if stream.base is not None else None
+    return info is None or (info.unacked == 0 and info.notsent_bytes == 0)
+
+
+def _found(
+    way: str,
+    target: Target,
+    access: Access,
+    watched: _Watched,
+    ends: list[TcpInfo | None],
+    rtt_s: float,
+) -> Transfer:
+    moved = int(watched.bytes_[-1]) if watched.bytes_ else 0
+    errors = [stream.error for stream in watched.streams if stream.error is not None]
+    statuses = [stream.status for stream in watched.streams if stream.status is not None]
+    is_long = moved > BLOCK_BYTES
+    if errors and not is_long and not statuses:
+        raise explained(target, errors[0], "GET" if way == "down" else "POST", access)
+    known = [
+        (end, stream.base)
+        for end, stream in zip(ends, watched.streams, strict=True)
+        if end is not None and stream.base is not None
+    ]
+    again = None
+    packets = 0
+    if len(known) == len(watched.streams):
+        if way == "up":
+            again = sum(end.lost - base.lost for end, base in known)
+            packets = sum(end.segs_out - base.segs_out for end, base in known)
+        else:
+            again = sum(end.rcv_ooopack - base.rcv_ooopack for end, base in known)
+            packets = sum(end.segs_in - base.segs_in for end, base in known)
+    # a packet lost while the link is full may be one that its queue refused
+    loss = LossEvidence(packets, 0) if again == 0 else LossEvidence()
+    rate = _rate(way, watched, known, again, rtt_s, statuses)
+    return Transfer(Rate(rate[0], moved, rate[1]), loss, again)
+
+
+def _rate(
+    way: str,
+    watched: _Watched,
+    known: list[tuple[TcpInfo, TcpInfo]],
+    again: int | None,
+    rtt_s: float,
+    statuses: list[int],
+) -> tuple[LinkRate | None, str]:
+    moved = watched.bytes_[-1] if watched.bytes_ else 0.0
+    option = "--upload-url" if way == "up" else "--download-url"
+    rate = link_rate(watched.times_s, watched.bytes_, rtt_s=rtt_s)
+    refused = [status for status in statuses if status >= 400]
+    if isinstance(rate, str):
+        said = f"{format_bytes(moved)} moved, {rate}"
+        if refused and way == "up":
+            hint = f"the server answers POST with {refused[0]}: give {option} a place that reads it"
+        elif way == "down":
+            hint = f"give {option} a body of some MB, or raise --max-data"
+        else:
+            hint = f"give {option} a place that reads a body, or raise --max-data"
+        return None, f"{said}; {hint}"
+    reached = 8e-6 * rate.median_bytes_per_s
+    if way == "down":
+        if refused:
+            return (
+                None,
+                f"the server answers GET with {refused[0]}; give {option} a body of some MB",
+            )
+        idle_s = sum(stream.idle_s for stream in watched.streams)
+        busy_s = sum(stream.busy_s for stream in watched.streams)
+        if busy_s and idle_s > MAX_IDLE_RATIO * busy_s:
+            return None, (
+                f"the body is so small that the link was idle between answers "
+                f"({reached:.3g} Mbit/s reached); give {option} a body of some MB"
+            )
+    else:
+        busy_s = sum(end.busy_s - base.busy_s for end, base in known)
+        held_s = sum(end.rwnd_limited_s - base.rwnd_limited_s for end, base in known)
+        if busy_s and held_s > MAX_HELD_RATIO * busy_s:
+            return None, (
+                f"the server reads more slowly than the link carries ({reached:.3g} Mbit/s "
+                f"reached); give {option} a place that reads faster"
+            )
+    if again and not rate.is_flat:
+        return None, not_filled(reached)
+    if not known:
+        return rate, "as the sockets show it: this system does not tell what was acknowledged"
+    return rate, ""
+
+
+def not_filled(reached_mbit_per_s: float) -> str:
+    """Return why a rate that losses held down is none of the link."""
+    return (
+        f"losses kept the transfers from filling the link: {reached_mbit_per_s:.3g} Mbit/s "
+        "reached, it may carry more"
+    )
