@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Rate
-from placer.core.units import format_bytes
+from placer.core.units import format_bytes, format_rate
 from placer.probing.dialing import Access, Address, dial, now_s
 from placer.probing.http import explained, head_of, open_client, quiet_close
 from placer.probing.targets import Target
@@ -29,12 +29,15 @@ TICK_S = 0.005
 BLOCK_BYTES = 65536
 MAX_IDLE_RATIO = 0.25
 """Share of a request without bytes on the link up to which four of them leave it never empty."""
+LEAST_BYTES = 300_000
+"""What a server takes in that does not read a body."""
+_PLACES = {"up": "a place that reads a body", "down": "a body of some MB"}
 MAX_HELD_RATIO = 0.2
 """Share of the time that the receiver may hold the sender back."""
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)")
-DRAIN_S = 3.0
+DRAIN_S = 2.5
 """Longest wait for what is still on its way after sending has ended."""
 
 
@@ -68,6 +71,9 @@ class _Watched:
     streams: list[Stream] = field(default_factory=list)
     times_s: list[float] = field(default_factory=list)
     bytes_: list[float] = field(default_factory=list)
+    packets: list[float] = field(default_factory=list)
+    rtt_s: list[float] = field(default_factory=list)
+    """Of the slowest stream."""
 
 
 def download(
@@ -238,6 +244,8 @@ def _run(
                 # what is written is on its way soon: little is left when the time ends
                 number = getattr(socket, "TCP_NOTSENT_LOWAT", _NOTSENT_LOWAT)
                 connection.sock.setsockopt(socket.IPPROTO_TCP, number, 2 * BLOCK_BYTES)
+                with contextlib.suppress(OSError):  # it grows until the link is full
+                    connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
             watched.streams.append(Stream(connection.sock, tcp_info(connection.sock)))
         for stream in watched.streams:
             thread = threading.Thread(target=guarded, args=(stream,), daemon=True)
@@ -248,9 +256,12 @@ def _run(
         last, last_at_s = -1.0, began_s
         while True:
             time_s = now_s()
-            arrived = sum(_arrived(stream, way) for stream in watched.streams)
+            states = [_state(stream, way) for stream in watched.streams]
+            arrived = sum(n_bytes for n_bytes, _, _ in states)
             watched.times_s.append(time_s)
             watched.bytes_.append(arrived)
+            watched.packets.append(sum(packets for _, packets, _ in states))
+            watched.rtt_s.append(max(rtt_s for _, _, rtt_s in states))
             if arrived != last:
                 last, last_at_s = arrived, time_s
             say(int(arrived))
@@ -278,14 +289,21 @@ def _run(
     return _found(way, target, access, watched, ends, rtt_s)
 
 
-def _arrived(stream: Stream, way: str) -> float:
-    """Return payload of TCP that has arrived, as the kernel tells, else as the sockets show."""
+def _state(stream: Stream, way: str) -> tuple[float, float, float]:
+    """Return what has arrived, in bytes and in packets, and the round trip in seconds.
+
+    As the kernel tells it, else as the sockets show it, without packets and round trip. Bytes
+    stand still behind a packet that was lost, packets go on.
+    """
     info = tcp_info(stream.sock) if stream.base is not None else None
-    if info is None or stream.base is None:
-        return stream.moved_bytes
+    base = stream.base
+    if info is None or base is None:
+        return stream.moved_bytes, 0.0, 0.0
     if way == "up":
-        return max(0, info.bytes_acked - stream.base.bytes_acked)
-    return max(0, info.bytes_received - stream.base.bytes_received)
+        packets = info.delivered - base.delivered
+        return max(0, info.bytes_acked - base.bytes_acked), packets, info.rtt_s
+    packets = info.data_segs_in - base.data_segs_in
+    return max(0, info.bytes_received - base.bytes_received), packets, info.rcv_rtt_s
 
 
 def _is_sent(stream: Stream) -> bool:
@@ -323,7 +341,7 @@ def _found(
             packets = sum(end.segs_in - base.segs_in for end, base in known)
     # a packet lost while the link is full may be one that its queue refused
     loss = LossEvidence(packets, 0) if again == 0 else LossEvidence()
-    rate = _rate(way, watched, known, again, rtt_s, statuses)
+    rate = _rate(way, watched, known, rtt_s, statuses)
     return Transfer(Rate(rate[0], moved, rate[1]), loss, again)
 
 
@@ -331,55 +349,56 @@ def _rate(
     way: str,
     watched: _Watched,
     known: list[tuple[TcpInfo, TcpInfo]],
-    again: int | None,
     rtt_s: float,
     statuses: list[int],
 ) -> tuple[LinkRate | None, str]:
     moved = watched.bytes_[-1] if watched.bytes_ else 0.0
     option = "--upload-url" if way == "up" else "--download-url"
-    rate = link_rate(watched.times_s, watched.bytes_, rtt_s=rtt_s)
-    refused = [status for status in statuses if status >= 400]
+    is_told = len(known) == len(watched.streams)
+    rate = link_rate(
+        watched.times_s,
+        _smoothed(watched) if is_told else watched.bytes_,
+        rtt_s=rtt_s,
+        flow_rtt_s=watched.rtt_s if is_told else None,
+    )
+    reason = _why_not(way, watched, known, statuses)
     if isinstance(rate, str):
-        said = f"{format_bytes(moved)} moved, {rate}"
-        if refused and way == "up":
-            hint = f"the server answers POST with {refused[0]}: give {option} a place that reads it"
-        elif way == "down":
-            hint = f"give {option} a body of some MB, or raise --max-data"
-        else:
-            hint = f"give {option} a place that reads a body, or raise --max-data"
-        return None, f"{said}; {hint}"
-    reached = 8e-6 * rate.median_bytes_per_s
-    if way == "down":
-        if refused:
-            return (
-                None,
-                f"the server answers GET with {refused[0]}; give {option} a body of some MB",
-            )
-        idle_s = sum(stream.idle_s for stream in watched.streams)
-        busy_s = sum(stream.busy_s for stream in watched.streams)
-        if busy_s and idle_s > MAX_IDLE_RATIO * busy_s:
-            return None, (
-                f"the body is so small that the link was idle between answers "
-                f"({reached:.3g} Mbit/s reached); give {option} a body of some MB"
-            )
-    else:
-        busy_s = sum(end.busy_s - base.busy_s for end, base in known)
-        held_s = sum(end.rwnd_limited_s - base.rwnd_limited_s for end, base in known)
-        if busy_s and held_s > MAX_HELD_RATIO * busy_s:
-            return None, (
-                f"the server reads more slowly than the link carries ({reached:.3g} Mbit/s "
-                f"reached); give {option} a place that reads faster"
-            )
-    if again and not rate.is_flat:
-        return None, not_filled(reached)
-    if not known:
+        hint = f"give {option} {_PLACES[way]}, or raise --max-data"
+        return None, f"{format_bytes(moved)} moved, {reason or rate}; {hint}"
+    if reason:
+        reached = format_rate(rate.median_bytes_per_s)
+        return None, f"{reason}: {reached} reached; give {option} {_PLACES[way]}"
+    if not is_told:
         return rate, "as the sockets show it: this system does not tell what was acknowledged"
     return rate, ""
 
 
-def not_filled(reached_mbit_per_s: float) -> str:
-    """Return why a rate that losses held down is none of the link."""
-    return (
-        f"losses kept the transfers from filling the link: {reached_mbit_per_s:.3g} Mbit/s "
-        "reached, it may carry more"
-    )
+def _smoothed(watched: _Watched) -> list[float]:
+    """Return the bytes that had arrived by each time, from the packets and their mean payload."""
+    n_bytes, packets = watched.bytes_[-1], watched.packets[-1]
+    each = n_bytes / packets if packets else 0.0
+    return [each * count for count in watched.packets]
+
+
+def _why_not(
+    way: str, watched: _Watched, known: list[tuple[TcpInfo, TcpInfo]], statuses: list[int]
+) -> str:
+    """Return what kept the link from being full, if that is seen."""
+    refused = [status for status in statuses if status >= 400]
+    if way == "down":
+        if refused:
+            return f"the server answers GET with {refused[0]}"
+        idle_s = sum(stream.idle_s for stream in watched.streams)
+        busy_s = sum(stream.busy_s for stream in watched.streams)
+        if busy_s and idle_s > MAX_IDLE_RATIO * busy_s:
+            return "the body is so small that the link was idle between answers"
+        return ""
+    busy_s = sum(end.busy_s - base.busy_s for end, base in known)
+    held_s = sum(end.rwnd_limited_s - base.rwnd_limited_s for end, base in known)
+    if busy_s and held_s > MAX_HELD_RATIO * busy_s:
+        said = f" (it answers POST with {refused[0]})" if refused else ""
+        return f"the server reads more slowly than the link carries{said}"
+    moved = watched.bytes_[-1] if watched.bytes_ else 0.0
+    if refused and moved < LEAST_BYTES:
+        return f"the server answers POST with {refused[0]}"
+    return ""

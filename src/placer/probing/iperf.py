@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from placer.core.errors import InputError, MeasuringError, PlacerError
 from placer.core.network.link_rate import link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.network.wire import MSS_BYTES
 from placer.core.probe import Rate
-from placer.probing.bulk import Transfer, not_filled
+from placer.probing.bulk import CONNECTIONS, Transfer
 from placer.probing.dialing import Access
 from placer.probing.targets import Target
 
@@ -66,7 +68,8 @@ def transfer(
     say(0)
     words = [
         program(), "--client", target.host, "--port", str(target.port), "--json",
-        "--interval", str(INTERVAL_S), "--connect-timeout", str(round(1000 * access.timeout_s)),
+        "--interval", str(INTERVAL_S), "--parallel", str(CONNECTIONS),
+        "--connect-timeout", str(round(1000 * access.timeout_s)),
     ]  # fmt: skip
     if not is_upload:
         told = _run(target, [*words, "--reverse"], max_bytes, seconds)
@@ -153,21 +156,33 @@ def _found(
     told: dict[str, Any], receiver: dict[str, Any], *, is_upload: bool, rtt_s: float
 ) -> Transfer:
     times_s, moved = [0.0], [0.0]
+    flow_rtt_s = None
     for one in receiver.get("intervals", []):
         total = one["sum"]
         times_s.append(float(total["end"]))
         moved.append(moved[-1] + float(total["bytes"]))
     again = None
     if is_upload:
+        flow_rtt_s = _flow_rtt_s(told, times_s)
         again = sum(int(one["sum"].get("retransmits", 0)) for one in told.get("intervals", []))
     elif "retransmits" in told.get("end", {}).get("sum_sent", {}):
         again = int(told["end"]["sum_sent"]["retransmits"])
-    rate = link_rate(times_s, moved, rtt_s=max(rtt_s, INTERVAL_S))
+    rate = link_rate(times_s, moved, rtt_s=rtt_s, flow_rtt_s=flow_rtt_s, least_window_s=INTERVAL_S)
     n_bytes = int(moved[-1])
     loss = LossEvidence(n_bytes // MSS_BYTES, 0) if again == 0 else LossEvidence()
     if isinstance(rate, str):
         return Transfer(Rate(None, n_bytes, f"{rate}; raise --max-data or --duration"), loss, again)
-    if again and not rate.is_flat:
-        reached = 8e-6 * rate.median_bytes_per_s
-        return Transfer(Rate(None, n_bytes, not_filled(reached)), loss, again)
-    return Transfer(Rate(rate, n_bytes), loss, again)
+    reason = "" if rate.is_seen_full else "iperf3 does not tell whether the link was full"
+    return Transfer(Rate(rate, n_bytes, reason), loss, again)
+
+
+def _flow_rtt_s(told: dict[str, Any], times_s: list[float]) -> list[float] | None:
+    """Return the round trip of the slowest stream at those times; None: iperf3 does not tell."""
+    ends, slowest_s = [0.0], [0.0]
+    for one in told.get("intervals", []):
+        found = [stream["rtt"] / 1e6 for stream in one["streams"] if "rtt" in stream]
+        if not found:
+            return None
+        ends.append(float(one["sum"]["end"]))
+        slowest_s.append(max(found))
+    return [float(value) for value in np.interp(times_s, ends, slowest_s)]

@@ -30,9 +30,9 @@ from placer.probing.tcp_info import congestion_control
 
 Say = Callable[[str], None]
 
-RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.3, 0.1, 0.2
+RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.3, 0.1, 0.17
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
-connects again."""
+connects again, between calls and transfers."""
 UP_SHARE, SPARE_SHARE = 0.42, 0.12
 """Of the bytes: upload; what is kept for packets on their way when a download is cut."""
 MAX_CALLS = 50
@@ -120,16 +120,18 @@ class _Session:
             )
         self.say(f"reaching {target.authority}")
         with self._first() as upload:
-            self._connects("round trips", RTT_SHARE * question.duration_s)
+            half_s = RTT_SHARE * question.duration_s
+            self._connects("round trips", half_s)
             self._check_round_trips()
             up, down = self._transfers(upload)
             self._calls()
+            bulk_s = BULK_SHARE * question.duration_s * ((up is not None) + (down is not None))
+            left_s = question.duration_s - (now_s() - self.began_s) - bulk_s
+            self._connects("round trips", max(left_s, half_s / 2))
+            self._check_round_trips()
+            # at the end: queues that they leave behind meet no round trip
             if up is not None:
                 self._up(up)
-            rest_s = question.duration_s - (now_s() - self.began_s)
-            self._connects(
-                "round trips", rest_s - (BULK_SHARE * question.duration_s if down else 0.0)
-            )
             if down is not None:
                 self._down(down)
 

@@ -73,6 +73,9 @@ class TcpInfo:
     """Counters of one connection so far."""
 
     rtt_s: float
+    """Smoothed, of what is sent."""
+    rcv_rtt_s: float
+    """Of what is received; 0: not known yet."""
     unacked: int
     """Packets on their way."""
     total_retrans: int
@@ -81,6 +84,10 @@ class TcpInfo:
     bytes_acked: int
     bytes_received: int
     notsent_bytes: int
+    delivered: int
+    """Packets that arrived there, also those behind a lost one."""
+    data_segs_in: int
+    """Packets with payload that arrived here, likewise."""
     segs_out: int
     segs_in: int
     rcv_ooopack: int
@@ -107,6 +114,7 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
     all_ = dict(zip(_NAMES, struct.unpack(_FORMAT, data), strict=True))
     return TcpInfo(
         rtt_s=all_["rtt"] / 1e6,
+        rcv_rtt_s=all_["rcv_rtt"] / 1e6,
         busy_s=all_["busy_time"] / 1e6,
         rwnd_limited_s=all_["rwnd_limited"] / 1e6,
         **{
@@ -118,6 +126,8 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
                 "bytes_acked",
                 "bytes_received",
                 "notsent_bytes",
+                "delivered",
+                "data_segs_in",
                 "segs_out",
                 "segs_in",
                 "rcv_ooopack",

@@ -155,7 +155,7 @@ def _loss(probe: Probe) -> tuple[str, ...]:
     n = probe.bulk_retransmissions
     return (
         told,
-        f"not counted: {n:,} lost or late while the link was full, which its queue may have refused",
+        f"not counted: {n:,} lost or late while the link was full: its queue may have refused them",
     )
 
 

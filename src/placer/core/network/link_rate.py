@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
+
+Floats = npt.NDArray[np.float64]
 
 WINDOW_S = 0.1
 """Rates are taken over windows of this and of a round trip at least."""
@@ -17,8 +20,11 @@ LEAST_WINDOWS_P5 = 20
 LEAST_WINDOW_S = 0.02
 PLATEAU_RATIO = 0.8
 """Slow start is over where a window reaches this share of the fastest tenth."""
-FLAT_RATIO = 0.75
-"""A link that is full all the time has a 10th percentile of at least this share of the median."""
+QUEUE_S, QUEUE_RATIO = 1e-3, 0.05
+"""A flow whose round trip is this longer than that of the path, or this share of it, finds a queue
+before it: the link is full."""
+WAITING_RATIO = 0.9
+"""Share of a window in which that is seen, from which the window counts as full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +36,22 @@ class LinkRate:
     """5th percentile of the windows; None: too few."""
     windows: int
     window_s: float
-    is_flat: bool
-    """Whether the windows differ so little that the link was full in nearly all of them."""
+    is_seen_full: bool
+    """Whether a queue was seen in all windows; else nobody could tell."""
 
 
 def link_rate(
-    times_s: Sequence[float], arrived_bytes: Sequence[float], *, rtt_s: float
+    times_s: Sequence[float],
+    arrived_bytes: Sequence[float],
+    *,
+    rtt_s: float,
+    flow_rtt_s: Sequence[float] | None = None,
+    least_window_s: float = LEAST_WINDOW_S,
 ) -> LinkRate | str:
-    """Return the rate after slow start, or why it cannot be told.
+    """Return the rate while the link was full, or why it cannot be told.
+
+    A window counts where a queue was seen in it: what the flows had to wait more than the path's
+    round trip. Without that, all windows after slow start count.
 
     Parameters
     ----------
@@ -46,7 +60,11 @@ def link_rate(
     arrived_bytes
         Payload of TCP that had arrived by then, of all connections together, shape (n,).
     rtt_s
-        Round trip of the path.
+        Round trip of the path without load.
+    flow_rtt_s
+        Round trip of the slowest of the flows at those times, shape (n,); None: not known.
+    least_window_s
+        Shortest window: what lies between two times.
     """
     times = np.asarray(times_s, dtype=np.float64)
     arrived = np.asarray(arrived_bytes, dtype=np.float64)
@@ -57,22 +75,44 @@ def link_rate(
     span_s = float(times[last] - times[first])
     window_s = max(WINDOW_S, rtt_s)
     if span_s < 2 * LEAST_WINDOWS * window_s:
-        window_s = max(LEAST_WINDOW_S, rtt_s, span_s / (2 * LEAST_WINDOWS))
+        window_s = max(least_window_s, rtt_s, span_s / (2 * LEAST_WINDOWS))
     edges = times[first] + window_s * np.arange(int(span_s / window_s + 1e-9) + 1)
     if len(edges) <= LEAST_WINDOWS:
         return f"the transfer was over in {1e3 * span_s:.0f} ms"
     rates = np.diff(np.interp(edges, times, arrived)) / window_s
-    high = float(np.quantile(rates, 0.9))
-    steady = rates[int(np.argmax(rates >= PLATEAU_RATIO * high)) :]
-    if len(steady) < LEAST_WINDOWS:
-        return f"it grew until {1e3 * span_s:.0f} ms, where the transfer was over"
+    if flow_rtt_s is None:
+        is_full = np.ones(len(rates), dtype=np.bool_)
+        said = f"it still grew when the transfer was over after {1e3 * span_s:.0f} ms"
+    else:
+        is_full = _is_full(times, edges, np.asarray(flow_rtt_s, dtype=np.float64), rtt_s)
+        reached = 8e-6 * float(np.median(rates))
+        said = f"the link was hardly ever full, {reached:.3g} Mbit/s reached: it may carry more"
+    if not is_full.any():
+        return said
+    # in slow start bursts queue as well, although the link is not full between them
+    high = float(np.quantile(rates[is_full], 0.9))
+    begins = int(np.argmax(is_full & (rates >= PLATEAU_RATIO * high)))
+    full = rates[begins:][is_full[begins:]]
+    if len(full) < LEAST_WINDOWS:
+        return said
     packets = PACKET_BYTES / MSS_BYTES
-    median = float(np.median(steady))
-    p5 = float(np.quantile(steady, 0.05)) if len(steady) >= LEAST_WINDOWS_P5 else None
+    median = float(np.median(full))
+    p5 = float(np.quantile(full, 0.05)) if len(full) >= LEAST_WINDOWS_P5 else None
     return LinkRate(
         median * packets,
         None if p5 is None else min(p5, median) * packets,
-        len(steady),
+        len(full),
         window_s,
-        bool(np.quantile(steady, 0.1) >= FLAT_RATIO * median),
+        flow_rtt_s is not None,
     )
+
+
+def _is_full(
+    times: Floats, edges: Floats, flow_rtt_s: Floats, rtt_s: float
+) -> npt.NDArray[np.bool_]:
+    """Return in which windows the flows found a queue before them nearly all the time."""
+    waits = flow_rtt_s >= rtt_s + max(QUEUE_S, QUEUE_RATIO * rtt_s)
+    waiting, all_ = (
+        np.diff(np.interp(edges, times, np.cumsum(one))) for one in (waits, np.ones(len(times)))
+    )
+    return np.asarray(waiting > WAITING_RATIO * all_, dtype=np.bool_)
