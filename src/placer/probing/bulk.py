@@ -37,7 +37,9 @@ MAX_HELD_RATIO = 0.2
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)")
-DRAIN_S = 2.5
+LEAST_FED_RATIO = 0.3
+"""Share of the time of an upload in which bytes are sent however long the queue is."""
+DRAIN_S = 2.0
 """Longest wait for what is still on its way after sending has ended."""
 
 
@@ -266,7 +268,10 @@ def _run(
                 last, last_at_s = arrived, time_s
             say(int(arrived))
             alive = any(thread.is_alive() for thread in threads)
-            if fed_s is None and (time_s - began_s >= seconds or budget.left <= 0 or not alive):
+            # what is in the queue by then arrives within the time
+            queue_s = max(0.0, watched.rtt_s[-1] - rtt_s) if way == "up" else 0.0
+            fed_for_s = max(seconds - queue_s, LEAST_FED_RATIO * seconds)
+            if fed_s is None and (time_s - began_s >= fed_for_s or budget.left <= 0 or not alive):
                 fed_s = time_s
                 stop.set()
             if fed_s is not None:

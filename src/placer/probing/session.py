@@ -33,6 +33,8 @@ Say = Callable[[str], None]
 RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.3, 0.1, 0.17
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
 connects again, between calls and transfers."""
+DRAIN_SHARE = 0.12
+"""Of the duration: what may be in the queue after an upload."""
 UP_SHARE, SPARE_SHARE = 0.42, 0.12
 """Of the bytes: upload; what is kept for packets on their way when a download is cut."""
 MAX_CALLS = 50
@@ -126,6 +128,8 @@ class _Session:
             up, down = self._transfers(upload)
             self._calls()
             bulk_s = BULK_SHARE * question.duration_s * ((up is not None) + (down is not None))
+            if up is not None:
+                bulk_s += DRAIN_SHARE * question.duration_s
             left_s = question.duration_s - (now_s() - self.began_s) - bulk_s
             self._connects("round trips", max(left_s, half_s / 2))
             self._check_round_trips()

@@ -18,7 +18,7 @@ LEAST_WINDOWS = 5
 LEAST_WINDOWS_P5 = 20
 """Windows from which the 5th percentile is told."""
 LEAST_WINDOW_S = 0.02
-PLATEAU_RATIO = 0.8
+PLATEAU_RATIO = 0.9
 """Slow start is over where a window reaches this share of the fastest tenth."""
 QUEUE_S, QUEUE_RATIO = 1e-3, 0.05
 """A flow whose round trip is this longer than that of the path, or this share of it, finds a queue
