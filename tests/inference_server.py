@@ -115,9 +115,10 @@ def _wait(server: InferenceServer, child: subprocess.Popen[bytes], log: Path) ->
     while time.monotonic() < until_s and child.poll() is None:
         with contextlib.suppress(OSError, http.client.HTTPException):
             client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=5)
-            client.request("GET", f"/v2/models/{MODEL}/ready")
-            if client.getresponse().status == 200:
-                return
+            with contextlib.closing(client):
+                client.request("GET", f"/v2/models/{MODEL}/ready")
+                if client.getresponse().status == 200:
+                    return
         time.sleep(0.2)
     raise RuntimeError(f"the inference server did not start:\n{log.read_text()[-2000:]}")
 

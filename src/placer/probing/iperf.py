@@ -77,7 +77,11 @@ def transfer(
     # the sender counts what it has written, not what has arrived: the receiver's figures come at
     # the end alone, so the bytes are chosen for it to come in time
     first = _run(target, words, min(GAUGE_BYTES, max_bytes // 4), seconds)
-    gauge = first["end"]["sum_sent"]
+    gauge = first.get("end", {}).get("sum_received", {})
+    if not gauge.get("seconds"):
+        return Transfer(
+            Rate(None, 0, "iperf3 did not end in time; raise --duration"), LossEvidence(), None
+        )
     is_short = float(gauge["seconds"]) < 10 * rtt_s
     wanted = seconds * float(gauge["bits_per_second"]) / 8
     left = max_bytes - int(gauge["bytes"])
@@ -88,7 +92,10 @@ def transfer(
         2 * seconds,
     )
     server = told.get("server_output_json")
-    return _found(told, server if isinstance(server, dict) else told, is_upload=True, rtt_s=rtt_s)
+    if not isinstance(server, dict):
+        reason = "the server's figures did not come in time; raise --duration"
+        return Transfer(Rate(None, int(gauge["bytes"]), reason), LossEvidence(), None)
+    return _found(told, server, is_upload=True, rtt_s=rtt_s)
 
 
 def _run(target: Target, words: list[str], n_bytes: int, seconds: float) -> dict[str, Any]:

@@ -41,11 +41,11 @@ class LinkRate:
 
 
 def link_rate(
-    times_s: Sequence[float],
-    arrived_bytes: Sequence[float],
+    times_s: Sequence[float] | Floats,
+    arrived_bytes: Sequence[float] | Floats,
     *,
     rtt_s: float,
-    flow_rtt_s: Sequence[float] | None = None,
+    flow_rtt_s: Sequence[float] | Floats | None = None,
     least_window_s: float = LEAST_WINDOW_S,
 ) -> LinkRate | str:
     """Return the rate while the link was full, or why it cannot be told.
