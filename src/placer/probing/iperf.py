@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from placer.core.errors import InputError, MeasuringError, PlacerError
-from placer.core.network.link_rate import link_rate
+from placer.core.network.link_rate import QUEUE_RATIO, QUEUE_S, LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
-from placer.core.network.wire import MSS_BYTES
+from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
 from placer.core.probe import Rate
+from placer.core.units import format_rate
 from placer.probing.bulk import CONNECTIONS, Transfer
 from placer.probing.dialing import Access
 from placer.probing.targets import Target
@@ -27,6 +29,11 @@ MARGIN_S = 3.0
 GAUGE_BYTES = 400_000
 """Sent first, to choose how much is sent then."""
 RETRY_S = 0.5
+LEAST_UPLOAD_S = 2
+_SERVER_LINE = re.compile(
+    r"\[\s*(\w+)\]\s+([0-9.]+)-([0-9.]+)\s+sec\s+\S+ \w+\s+([0-9.]+) ([KMG]?)bits/sec"
+)
+_BYTES_PER_S = {"": 1 / 8, "K": 1e3 / 8, "M": 1e6 / 8, "G": 1e9 / 8}
 
 
 def program() -> str:
@@ -72,37 +79,56 @@ def transfer(
         "--connect-timeout", str(round(1000 * access.timeout_s)),
     ]  # fmt: skip
     if not is_upload:
-        told = _run(target, [*words, "--reverse"], max_bytes, seconds)
-        return _found(told, told, is_upload=False, rtt_s=rtt_s)
-    # the sender counts what it has written, not what has arrived: the receiver's figures come at
-    # the end alone, so the bytes are chosen for it to come in time
-    first = _run(target, words, min(GAUGE_BYTES, max_bytes // 4), seconds)
-    gauge = first.get("end", {}).get("sum_received", {})
-    if not gauge.get("seconds"):
-        return Transfer(
-            Rate(None, 0, "iperf3 did not end in time; raise --duration"), LossEvidence(), None
-        )
-    is_short = float(gauge["seconds"]) < 10 * rtt_s
-    wanted = seconds * float(gauge["bits_per_second"]) / 8
-    left = max_bytes - int(gauge["bytes"])
-    told = _run(
-        target,
-        [*words, "--get-server-output"],
-        left if is_short else min(left, int(wanted)),
-        2 * seconds,
-    )
-    server = told.get("server_output_json")
-    if not isinstance(server, dict):
-        reason = "the server's figures did not come in time; raise --duration"
-        return Transfer(Rate(None, int(gauge["bytes"]), reason), LossEvidence(), None)
-    return _found(told, server, is_upload=True, rtt_s=rtt_s)
+        told = _run(target, [*words, "--reverse"], ("--bytes", max_bytes), seconds)
+        return _found(told, rtt_s=rtt_s)
+    # the sender counts what it has written, not what has arrived, and most servers tell that as
+    # text of a line a second alone: a first try tells how many seconds the bytes last
+    words.append("--get-server-output")
+    first = _run(target, words, ("--bytes", min(GAUGE_BYTES, max_bytes // 4)), seconds)
+    rate = float(first.get("end", {}).get("sum_sent", {}).get("bits_per_second", 0.0)) / 8
+    lasts_s = (max_bytes - GAUGE_BYTES) / rate if rate else 0.0
+    if lasts_s < LEAST_UPLOAD_S:
+        reason = f"{LEAST_UPLOAD_S} s of an upload are more than --max-data allows: raise it"
+        return Transfer(Rate(None, GAUGE_BYTES, reason), LossEvidence(), None)
+    bound_s = int(min(lasts_s, max(LEAST_UPLOAD_S, seconds)))
+    told = _run(target, words, ("--time", bound_s), bound_s + access.timeout_s)
+    return _uploaded(told, rtt_s)
 
 
-def _run(target: Target, words: list[str], n_bytes: int, seconds: float) -> dict[str, Any]:
-    """Return what iperf3 tells after so many bytes, or as far as it came in so many seconds."""
+def _uploaded(told: dict[str, Any], rtt_s: float) -> Transfer:
+    """Return the rate from the lines of a server; the first second has slow start in it."""
+    lines = _SERVER_LINE.findall(str(told.get("server_output_text", "")))
+    is_summed = any(name == "SUM" for name, *_ in lines)
+    rates = [
+        float(number) * _BYTES_PER_S[unit]
+        for name, start, end, number, unit in lines
+        if (name == "SUM") == is_summed and float(start) >= 1 and float(end) - float(start) < 1.5
+        if float(end) - float(start) > 0.5
+    ]
+    intervals = told.get("intervals", [])
+    n_bytes = int(sum(one["sum"]["bytes"] for one in intervals))
+    again = sum(int(one["sum"].get("retransmits", 0)) for one in intervals)
+    loss = LossEvidence(n_bytes // MSS_BYTES, 0) if again == 0 else LossEvidence()
+    if not rates:
+        reason = "the server does not tell what arrived: start it without --json and --logfile"
+        return Transfer(Rate(None, n_bytes, reason), loss, again)
+    waits_s = [stream.get("rtt", 0) / 1e6 for one in intervals for stream in one["streams"]]
+    is_full = float(np.median(waits_s)) > rtt_s + max(QUEUE_S, QUEUE_RATIO * rtt_s)
+    if not is_full:
+        reached = format_rate(float(np.median(rates)))
+        reason = f"the link was hardly ever full, {reached} reached: it may carry more"
+        return Transfer(Rate(None, n_bytes, f"{reason}; raise --max-data"), loss, again)
+    median = float(np.median(rates)) * PACKET_BYTES / MSS_BYTES
+    return Transfer(Rate(LinkRate(median, None, len(rates), 1.0, True), n_bytes), loss, again)
+
+
+def _run(
+    target: Target, words: list[str], bound: tuple[str, int], seconds: float
+) -> dict[str, Any]:
+    """Return what iperf3 tells at its bound, or as far as it came in so many seconds."""
     for is_last in (False, True):
         child = subprocess.Popen(
-            [*words, "--bytes", str(n_bytes)],
+            [*words, bound[0], str(bound[1])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -159,37 +185,19 @@ def _failed(target: Target, said: str) -> PlacerError:
     )
 
 
-def _found(
-    told: dict[str, Any], receiver: dict[str, Any], *, is_upload: bool, rtt_s: float
-) -> Transfer:
+def _found(told: dict[str, Any], *, rtt_s: float) -> Transfer:
+    """Return the rate of a download, whose receiver is here."""
     times_s, moved = [0.0], [0.0]
-    flow_rtt_s = None
-    for one in receiver.get("intervals", []):
-        total = one["sum"]
-        times_s.append(float(total["end"]))
-        moved.append(moved[-1] + float(total["bytes"]))
-    again = None
-    if is_upload:
-        flow_rtt_s = _flow_rtt_s(told, times_s)
-        again = sum(int(one["sum"].get("retransmits", 0)) for one in told.get("intervals", []))
-    elif "retransmits" in told.get("end", {}).get("sum_sent", {}):
-        again = int(told["end"]["sum_sent"]["retransmits"])
-    rate = link_rate(times_s, moved, rtt_s=rtt_s, flow_rtt_s=flow_rtt_s, least_window_s=INTERVAL_S)
+    for one in told.get("intervals", []):
+        times_s.append(float(one["sum"]["end"]))
+        moved.append(moved[-1] + float(one["sum"]["bytes"]))
+    again = told.get("end", {}).get("sum_sent", {}).get("retransmits")
+    rate = link_rate(times_s, moved, rtt_s=rtt_s, least_window_s=INTERVAL_S)
     n_bytes = int(moved[-1])
     loss = LossEvidence(n_bytes // MSS_BYTES, 0) if again == 0 else LossEvidence()
     if isinstance(rate, str):
-        return Transfer(Rate(None, n_bytes, f"{rate}; raise --max-data or --duration"), loss, again)
-    reason = "" if rate.is_seen_full else "iperf3 does not tell whether the link was full"
-    return Transfer(Rate(rate, n_bytes, reason), loss, again)
-
-
-def _flow_rtt_s(told: dict[str, Any], times_s: list[float]) -> list[float] | None:
-    """Return the round trip of the slowest stream at those times; None: iperf3 does not tell."""
-    ends, slowest_s = [0.0], [0.0]
-    for one in told.get("intervals", []):
-        found = [stream["rtt"] / 1e6 for stream in one["streams"] if "rtt" in stream]
-        if not found:
-            return None
-        ends.append(float(one["sum"]["end"]))
-        slowest_s.append(max(found))
-    return [float(value) for value in np.interp(times_s, ends, slowest_s)]
+        reason = f"{rate}; raise --max-data or --duration"
+        return Transfer(Rate(None, n_bytes, reason), loss, again)
+    return Transfer(
+        Rate(rate, n_bytes, "iperf3 does not tell whether the link was full"), loss, again
+    )
