@@ -1,13 +1,13 @@
 """Compare modelled with measured requests in real time over an emulated link.
 
-    ./dev bench network_emulated [--turns 3] [--parallel 3] [--seconds 40] [--grid-only]
+    ./dev bench network_emulated [--turns 3] [--parallel 3] [--seconds 30] [--grid-only]
 
 Between two network namespaces lies a link with a delay, a rate and a queue (`tests/emulation`).
 Real programs send real requests over this kernel's TCP: HTTP/1.1, the same with TLS 1.3, gRPC; on a
 connection that is new, warm, or has been idle. What the two programs take themselves is measured
 over the loopback device with 1 kB and counted as time of the server. A turn that was disturbed is
 repeated. Then `bench network_spread`, which compares whole distributions: round trips that change,
-and loss, also in bursts. Takes about nine minutes; needs Linux, gcc, and the right to make network
+and loss, also in bursts. Takes about eight minutes; needs Linux, gcc, and the right to make network
 namespaces.
 """
 
@@ -205,7 +205,7 @@ def main() -> int:
     parser.add_argument("--turns", type=int, default=3, help="of the grid")
     parser.add_argument("--parallel", type=int, default=3, help="links of the grid at a time")
     parser.add_argument("--grid-only", action="store_true", help="without the distributions")
-    parser.add_argument("--seconds", type=float, default=40, help="for each set of distributions")
+    parser.add_argument("--seconds", type=float, default=30, help="for each set of distributions")
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as name:

@@ -1,6 +1,6 @@
 """Compare whole distributions over an emulated link: changing round trips, and loss.
 
-    ./dev bench network_spread [--seconds 40]
+    ./dev bench network_spread [--seconds 30]
 
 The link, the requests and how they are measured are those of `bench network_emulated`. Round trips
 that change: the model has the same as samples. Each holds for 500 ms, so that a request sees one,
@@ -276,14 +276,14 @@ def _beside(measure: Callable[..., Spread], cells: Sequence[tuple[object, ...]])
 
 def tell_all(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) -> None:
     """Print all tables; `seconds` is for each set of links with loss."""
-    traces(1.5 * seconds, folder, own_s)
+    traces(2 * seconds, folder, own_s)
     losses(seconds, folder, own_s)
 
 
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=40, help="for each set of distributions")
+    parser.add_argument("--seconds", type=float, default=30, help="for each set of distributions")
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as name:
