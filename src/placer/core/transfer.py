@@ -222,7 +222,7 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
             f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown"
         )
     elif path.loss_ratio > 0 and path.loss_burst_packets != 1:
-        found.append("how bursts of losses are modelled was not compared with measured requests")
+        found.append("its losses come in bursts, whose slowest requests are not told rightly")
     elif path.loss_ratio > MAX_PROVEN_LOSS:
         found.append(
             f"requests with a packet loss of {100 * path.loss_ratio:.2g} % were not measured"
