@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from placer.probing.targets import Target
 
 FORMATS = ("text", "yaml", "json")
-LEAST_BYTES, MOST_BYTES = 100_000, 10**12
+LEAST_BYTES, MOST_BYTES = 1_000_000, 10**12
 LEAST_S, MOST_S = 1.0, 86_400.0
 MAX_CONNECTS_HZ = 20
 _MODEL = "Inference server"
@@ -197,7 +197,7 @@ def _question(
         raise UsageError(f"--duration '{duration}' is out of range", hint="1s to 1d")
     max_bytes = parse_bytes(max_data, what="--max-data")
     if not LEAST_BYTES <= max_bytes <= MOST_BYTES:
-        raise UsageError(f"--max-data '{max_data}' is out of range", hint="100kB to 1000GB")
+        raise UsageError(f"--max-data '{max_data}' is out of range", hint="1MB to 1000GB")
     is_http = target.scheme in ("http", "https")
     for option, value, fits in (
         ("--model", model, target.scheme != "iperf3"),

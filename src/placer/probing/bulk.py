@@ -18,6 +18,7 @@ from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Rate
 from placer.core.units import format_bytes, format_rate
+from placer.probing.budget import Budget
 from placer.probing.dialing import Access, Address, dial, now_s
 from placer.probing.http import explained, head_of, open_client, quiet_close
 from placer.probing.targets import Target
@@ -97,7 +98,7 @@ def download(
         No connection could be opened, or all of them failed before anything was moved.
     """
     stop = threading.Event()
-    budget = _Budget(max_bytes)
+    budget = Budget(max_bytes)
 
     def work(stream: Stream) -> None:
         client = open_client(target, stream.sock)
@@ -146,7 +147,7 @@ def upload(
         As `download`.
     """
     stop = threading.Event()
-    budget = _Budget(max_bytes)
+    budget = Budget(max_bytes)
     block = os.urandom(BLOCK_BYTES)
     size = max(BLOCK_BYTES, max_bytes // CONNECTIONS // BLOCK_BYTES * BLOCK_BYTES)
 
@@ -181,20 +182,6 @@ def upload(
     )  # fmt: skip
 
 
-class _Budget:
-    """Bytes that may still be moved, shared by threads."""
-
-    def __init__(self, n_bytes: int) -> None:
-        self.left = n_bytes
-        self._lock = threading.Lock()
-
-    def take(self, n_bytes: int) -> int:
-        """Take some and return what is left then."""
-        with self._lock:
-            self.left -= n_bytes
-            return self.left
-
-
 def _status(sock: socket.socket, wait_s: float) -> int | None:
     """Return the status of an answer that has begun to come, else None.
 
@@ -224,7 +211,7 @@ def _run(
     context: ssl.SSLContext | None,
     work: Callable[[Stream], None],
     stop: threading.Event,
-    budget: _Budget,
+    budget: Budget,
     *,
     seconds: float,
     rtt_s: float,

@@ -59,6 +59,7 @@ class HttpEndpoint:
     def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
         self._question, self._found = question, found
         self._target, self._access = question.target, question.access
+        self._first_bytes = min(FIRST_ANSWER_BYTES, question.max_bytes // 10)
         self._sock = sock
         self._client = open_client(self._target, sock)
         self._headers: list[Mapping[str, str]] = []
@@ -117,7 +118,7 @@ class HttpEndpoint:
         is_inference = self._question.model is not None
         first = None
         if is_root or is_inference:
-            first = self._ask("GET", f"{self._root}/v2", max_bytes=FIRST_ANSWER_BYTES)
+            first = self._ask("GET", f"{self._root}/v2", max_bytes=self._first_bytes)
             self._told(first)
             about = inference.server_metadata(first)
             if about is not None:
@@ -135,7 +136,7 @@ class HttpEndpoint:
             self._method, self._path = "GET", f"{self._root}/v2/health/live"
             self.no_upload = "give --model to send real requests, or --upload-url"
             return
-        answer = self._ask("GET", path, max_bytes=FIRST_ANSWER_BYTES)
+        answer = self._ask("GET", path, max_bytes=self._first_bytes)
         self._told(answer)
         shown = path.partition("?")[0]
         check_status(self._target, answer, what=f"GET {shown}")
@@ -195,7 +196,7 @@ class HttpEndpoint:
         if self._method == "POST":
             answer = self._infer()
         else:
-            answer = self._ask(self._method, self._path, max_bytes=FIRST_ANSWER_BYTES)
+            answer = self._ask(self._method, self._path, max_bytes=self._first_bytes)
         self._headers.append(answer.headers)
         return answer.whole_s
 

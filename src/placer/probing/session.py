@@ -30,13 +30,14 @@ from placer.probing.tcp_info import congestion_control
 
 Say = Callable[[str], None]
 
-RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.3, 0.1, 0.17
+RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.27, 0.1, 0.17
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
 connects again, between calls and transfers."""
 DRAIN_SHARE = 0.12
 """Of the duration: what may be in the queue after an upload."""
-UP_SHARE, SPARE_SHARE = 0.42, 0.12
-"""Of the bytes: upload; what is kept for packets on their way when a download is cut."""
+UP_SHARE, SPARE_SHARE, CONNECTS_SHARE = 0.42, 0.12, 0.15
+"""Of the bytes: upload; what is kept for packets on their way when a download is cut;
+connects."""
 MAX_CALLS = 50
 
 
@@ -131,7 +132,7 @@ class _Session:
             if up is not None:
                 bulk_s += DRAIN_SHARE * question.duration_s
             left_s = question.duration_s - (now_s() - self.began_s) - bulk_s
-            self._connects("round trips", max(left_s, half_s / 2))
+            self._connects("round trips", max(left_s, half_s / 4))
             self._check_round_trips()
             # at the end: queues that they leave behind meet no round trip
             if up is not None:
@@ -171,7 +172,8 @@ class _Session:
         if seconds <= 0:
             return
         connects = self.found.connects
-        rate_hz = self.endpoint.connect_rate_hz
+        most = CONNECTS_SHARE * self.question.max_bytes / BYTES_EACH
+        rate_hz = min(self.endpoint.connect_rate_hz, most / self.question.duration_s)
         self.found.update(connect_rate_hz=rate_hz)
         connect_often(
             self.addresses[0],

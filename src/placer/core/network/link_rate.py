@@ -17,6 +17,9 @@ WINDOW_S = 0.1
 LEAST_WINDOWS = 5
 LEAST_WINDOWS_P5 = 20
 """Windows from which the 5th percentile is told."""
+FEW_WINDOWS, FEW_QUANTILE = 10, 0.75
+"""With fewer windows this quantile is taken for the median: a flow that has just filled the queue
+loses packets and leaves gaps, and no window holds more than the link carries."""
 LEAST_WINDOW_S = 0.02
 PLATEAU_RATIO = 0.9
 """Slow start is over where a window reaches this share of the fastest tenth."""
@@ -96,7 +99,8 @@ def link_rate(
     if len(full) < LEAST_WINDOWS:
         return said
     packets = PACKET_BYTES / MSS_BYTES
-    median = float(np.median(full))
+    few = len(full) < FEW_WINDOWS
+    median = float(np.quantile(full, FEW_QUANTILE if few else 0.5))
     p5 = float(np.quantile(full, 0.05)) if len(full) >= LEAST_WINDOWS_P5 else None
     return LinkRate(
         median * packets,
