@@ -7,6 +7,7 @@ own outside the checkout, made once. `python -m tests.inference_server` makes it
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import http.client
 import os
@@ -79,8 +80,15 @@ def environment() -> Path:
     wanted = "\n".join((sys.version, *REQUIREMENTS))
     folder = Path(base) / "placer-tests" / hashlib.sha256(wanted.encode()).hexdigest()[:16]
     python = folder / "bin" / "python"
-    if (folder / "complete").exists():
-        return python
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:  # two workers of the tests may meet here
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            _make(folder, python)
+    return python
+
+
+def _make(folder: Path, python: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     subprocess.run(
@@ -89,7 +97,6 @@ def environment() -> Path:
         check=True,
     )  # fmt: skip
     (folder / "complete").touch()
-    return python
 
 
 @contextlib.contextmanager

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import re
-import select
 import socket
 import ssl
 import sys
@@ -18,7 +16,7 @@ from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Rate
 from placer.core.units import format_bytes, format_rate
-from placer.probing.budget import Budget
+from placer.probing.budget import BLOCK_BYTES, Budget, status_of
 from placer.probing.dialing import Access, Address, dial, now_s
 from placer.probing.http import explained, head_of, open_client, quiet_close
 from placer.probing.targets import Target
@@ -27,9 +25,9 @@ from placer.probing.tcp_info import TcpInfo, tcp_info
 CONNECTIONS = 4
 """Connections at a time: one alone does not fill a link that loses packets."""
 TICK_S = 0.005
-BLOCK_BYTES = 65536
 MAX_IDLE_RATIO = 0.25
 """Share of a request without bytes on the link up to which four of them leave it never empty."""
+LEAST_PACKETS = 50
 LEAST_BYTES = 300_000
 """What a server takes in that does not read a body."""
 _PLACES = {"up": "a place that reads a body", "down": "a body of some MB"}
@@ -37,7 +35,6 @@ MAX_HELD_RATIO = 0.2
 """Share of the time that the receiver may hold the sender back."""
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)")
 LEAST_FED_RATIO = 0.3
 """Share of the time of an upload in which bytes are sent however long the queue is."""
 DRAIN_S = 2.0
@@ -168,39 +165,18 @@ def upload(
             sock.sendall(block)
             sent += len(block)
             stream.moved_bytes += len(block)
-            stream.status = _status(sock, 0.0)
+            stream.status = status_of(sock, 0.0)
             if stream.status is not None:
                 break
         stream.busy_s += now_s() - began_s
         until_s = now_s() + access.timeout_s
         while sent >= size and stream.status is None and not stop.is_set() and now_s() < until_s:
-            stream.status = _status(sock, TICK_S)
+            stream.status = status_of(sock, TICK_S)
 
     return _run(
         "up", target, addresses, access, context, work, stop, budget,
         seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
-
-
-def _status(sock: socket.socket, wait_s: float) -> int | None:
-    """Return the status of an answer that has begun to come, else None.
-
-    What comes on a TLS connection may be a session ticket alone.
-    """
-    if not select.select([sock], [], [], wait_s)[0]:
-        return None
-    timeout_s = sock.gettimeout()
-    sock.settimeout(0.0)
-    try:
-        data = sock.recv(BLOCK_BYTES)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return None
-    finally:
-        sock.settimeout(timeout_s)
-    if not data:
-        raise ConnectionResetError("closed by the server")
-    found = _STATUS.match(data)
-    return int(found.group(1)) if found else None
 
 
 def _run(
@@ -366,9 +342,16 @@ def _rate(
 
 
 def _smoothed(watched: _Watched) -> list[float]:
-    """Return the bytes that had arrived by each time, from the packets and their mean payload."""
-    n_bytes, packets = watched.bytes_[-1], watched.packets[-1]
-    each = n_bytes / packets if packets else 0.0
+    """Return the bytes that had arrived by each time, from the packets and their payload.
+
+    The payload is the largest mean so far: behind a lost packet fewer bytes are counted.
+    """
+    means = (
+        n_bytes / packets
+        for n_bytes, packets in zip(watched.bytes_, watched.packets, strict=True)
+        if packets >= LEAST_PACKETS
+    )
+    each = max(means, default=0.0)
     return [each * count for count in watched.packets]
 
 
