@@ -31,7 +31,7 @@ LEAST_PACKETS = 50
 LEAST_BYTES = 300_000
 """What a server takes in that does not read a body."""
 _PLACES = {"up": "a place that reads a body", "down": "a body of some MB"}
-MAX_HELD_RATIO = 0.2
+MAX_HELD_RATIO = 0.5
 """Share of the time that the receiver may hold the sender back."""
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
