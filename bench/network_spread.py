@@ -1,8 +1,19 @@
-"""The parts of `network_emulated` that compare distributions: changing round trips, and loss."""
+"""Compare whole distributions over an emulated link: changing round trips, and loss.
+
+    ./dev bench network_spread [--seconds 30]
+
+The link, the requests and how they are measured are those of `bench network_emulated`. Round trips
+that change: the model has the same as samples. Each holds for 500 ms, so that a request sees one,
+as the model takes it; or for 100 ms, so that a new connection sees several. Loss: of each packet by
+itself, which is the control, and in bursts (Gilbert) of 2 and 5 packets in the mean.
+"""
 
 from __future__ import annotations
 
+import argparse
 import itertools
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,8 +26,15 @@ from placer.core.environment import NetworkPath
 from placer.core.network.exchange import CONNECT_HOST_S, REQUEST_HOST_S
 from placer.core.network.wire import MSS_BYTES
 from placer.core.transfer import request_s
-from tests.emulation import EmulatedLink, LinkNotPermitted
-from tests.emulation.stacks import ANSWER_BYTES, Client, Task, start_server
+from tests.emulation import SERVER_ADDRESS, EmulatedLink, LinkNotPermitted
+from tests.emulation.stacks import (
+    ANSWER_BYTES,
+    PORTS,
+    Client,
+    Task,
+    start_server,
+    write_certificate,
+)
 
 PERCENTILES = (0.5, 0.9, 0.99)
 SAMPLES = 4000
@@ -85,6 +103,24 @@ def tell(title: str, spreads: Sequence[Spread]) -> None:
         count = sum(len(one.measured_s) for one in some)
         errors = " ".join(f"{error:7.1%}" for error in medians)
         print(f"{'all: ' + group + ', median |error|':34} {count:8} {'':26} {errors} {shares}")
+
+
+def own_times_s(folder: Path) -> dict[tuple[str, str], float]:
+    """Return what the programs take for a small request, by stack and state, over loopback."""
+    found = {}
+    with EmulatedLink() as link:
+        start_server(link, folder)
+        client = Client(link.server, folder)
+        for stack in PORTS:
+            # processors that were idle are slower: pauses as the states have them
+            small = 1000
+            paused = Task(stack, small, first=2, connections=25, interval_s=0.03)
+            packed = Task(stack, small, first=100, interval_s=0.004)
+            of_paused, (warm_s,) = client.do([paused, packed]).times_s
+            new_s, idle_s = np.median(np.array(of_paused), axis=0)
+            found[stack, "new"], found[stack, "idle"] = float(new_s), float(idle_s)
+            found[stack, "warm"] = float(np.median(warm_s[1:]))
+    return found
 
 
 def traces(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) -> None:
@@ -236,3 +272,29 @@ def _modelled(
 def _beside(measure: Callable[..., Spread], cells: Sequence[tuple[object, ...]]) -> list[Spread]:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda cell: measure(*cell), cells))
+
+
+def tell_all(seconds: float, folder: Path, own_s: dict[tuple[str, str], float]) -> None:
+    """Print all tables; `seconds` is for each set of links with loss."""
+    traces(2 * seconds, folder, own_s)
+    losses(seconds, folder, own_s)
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30, help="for each set of distributions")
+    options = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_certificate(folder, SERVER_ADDRESS)
+            tell_all(options.seconds, folder, own_times_s(folder))
+    except LinkNotPermitted as refused:
+        print(f"not measured: {refused}", file=sys.stderr)
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

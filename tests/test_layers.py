@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "placer"
-ADAPTERS = ("files", "onnx_files", "profiling", "reports", "runtimes", "tflite_files")
+ADAPTERS = ("files", "onnx_files", "probing", "profiling", "reports", "runtimes", "tflite_files")
 
 PURE_STDLIB = {
     "__future__",

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-SOURCE = Path(__file__).with_name("link.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("link.c", "namespaces.c"))
 MTU_BYTES = 1500
 FRAME_BYTES = 1514
 """A full packet with its Ethernet header."""
@@ -252,7 +252,7 @@ class EmulatedLink:
 
 @functools.cache
 def program() -> str:
-    """Compile `link.c` for this process and return the file.
+    """Compile the C part for this process and return the file.
 
     Raises
     ------
@@ -264,13 +264,13 @@ def program() -> str:
     folder = tempfile.TemporaryDirectory(prefix="link-")
     _KEPT.append(folder)
     target = str(Path(folder.name) / "link")
-    words = ["gcc", "-O2", "-Wall", "-Wextra", "-o", target, str(SOURCE), "-lm"]
+    words = ["gcc", "-O2", "-Wall", "-Wextra", "-o", target, *map(str, SOURCES), "-lm"]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise LinkNotPermitted("there is no gcc to compile the emulated link with") from error
     if done.returncode != 0:
-        raise RuntimeError(f"{SOURCE.name} does not compile:\n{done.stderr}")
+        raise RuntimeError(f"the emulated link does not compile:\n{done.stderr}")
     return target
 
 

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from onnx import numpy_helper
 from placer.cli import main
 from placer.cli.app import COMMANDS
 from tests import models, pages
+from tests.web_server import Handler, Server
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -56,14 +58,21 @@ def test_every_shell_line_of_the_readme_runs(
     ]
     ours = [line for line in lines if line.startswith("placer ")]
     assert len(ours) >= 11
-    for line in ours:
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for written in ours:
+        line = written.replace("localhost:8000", f"127.0.0.1:{server.server_address[1]}")
         bound = ["--time-limit", "2s"] if " recommend " in line else []
         if bound and not {"--workload", "--tune"} & set(line.split()):
             bound += ["--threads", "1"]
+        if " probe " in line:
+            bound = ["--duration", "2s"]
         code = main([*shlex.split(line)[1:], *bound])
         captured = capsys.readouterr()
         assert code in (0, 1, 5), f"{line}: {captured.err}"
         assert captured.out, line
+    server.shutdown()
+    server.server_close()
     others = [line for line in lines if line and line not in ours]
     assert all(line.startswith(("./dev placer", "./dev test")) for line in others), others
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import network_probe, options, screen
 from placer.core.errors import UsageError
 from placer.core.units import (
     format_bytes,
@@ -33,6 +33,7 @@ def _group() -> None:
     """Tell how long a request takes over a network."""
 
 
+app.command("probe")(network_probe.probe)
 FORMATS = ("text", "json")
 _PATH = "Path"
 _REQUEST = "Request"

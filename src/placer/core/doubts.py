@@ -150,6 +150,39 @@ def doubt_assumed_path(
     return tuple(kept), "; ".join(changed) or None
 
 
+def lossiest_path(path: NetworkPath) -> NetworkPath | None:
+    """Return the path at the upper end of its measured loss; None: that is no more than its loss.
+
+    The losses come one by one there: whether they come in bursts is told by another doubt.
+    """
+    at_most = path.loss_at_most_ratio
+    if at_most is None or path.loss_ratio is None or at_most <= path.loss_ratio:
+        return None
+    return replace(path, loss_ratio=at_most, loss_at_most_ratio=None)
+
+
+def loss_doubt(lossiest: NetworkPath) -> str:
+    """Say up to what the loss of a path is known."""
+    return (
+        f"network '{lossiest.name}': its packet loss was measured on so few packets that it may be "
+        f"{100 * (lossiest.loss_ratio or 0.0):.2g} %"
+    )
+
+
+def doubt_loss(
+    targets: tuple[TargetVerdict, ...],
+    at_worst: tuple[TargetVerdict, ...],
+    lossiest: NetworkPath,
+) -> tuple[TargetVerdict, ...]:
+    """Take back what is met at the loss that was seen, and not at what it may be."""
+    return tuple(
+        target
+        if target.verdict is not Verdict.MET or worst.verdict is Verdict.MET
+        else replace(target, verdict=Verdict.UNPROVEN, high_s=None, reason=loss_doubt(lossiest))
+        for target, worst in zip(targets, at_worst, strict=True)
+    )
+
+
 def _as_clause(target: TargetVerdict) -> str:
     """Return what the figures say, as the end of a sentence."""
     match target.verdict:

@@ -91,6 +91,8 @@ class NetworkPath:
     downlink_p5_bytes_per_s: float | None = None
     loss_ratio: float | None = None
     """Share of packets lost; None: unknown."""
+    loss_at_most_ratio: float | None = None
+    """Upper end of a measured loss (95 %): `met` is claimed only where it holds with that too."""
     loss_burst_packets: float | None = 1.0
     """Mean length of a burst of losses; 1: each packet is lost by itself; None: unknown."""
     buffer_bytes: int | None = None

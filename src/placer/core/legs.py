@@ -8,10 +8,13 @@ import numpy as np
 
 from placer.core.doubts import (
     doubt_assumed_path,
+    doubt_loss,
     doubts_of_time,
     idle_doubts,
     is_saturated,
     link_doubts,
+    loss_doubt,
+    lossiest_path,
     path_doubts,
     slow_end_doubts,
 )
@@ -255,6 +258,10 @@ def _cloud_leg(
             best = judged(fastest, composed_over(fastest), instances)
             at_best = tuple(verdict for verdict, _ in best)
         targets, deciding = doubt_assumed_path(targets, at_best, environment)
+    lossiest = lossiest_path(environment.path)
+    if lossiest is not None and any(target.verdict is Verdict.MET for target in targets):
+        worst = judged(lossiest, composed_over(lossiest), instances)
+        targets = doubt_loss(targets, tuple(verdict for verdict, _ in worst), lossiest)
     way = replace(way_over(environment.path), waits_s=_waits_of(fleet))
     return Leg(
         latency=composed.latency(),
@@ -348,6 +355,9 @@ def fallback_leg(
             shortage = way.service.shortage(target.percentile, target.limit_s)
             if shortage:
                 doubts.append(shortage)
+            lossiest = lossiest_path(environment.path)
+            if lossiest is not None:
+                doubts.append(loss_doubt(lossiest))
             if slow_share > share + SHARE_TOLERANCE and alone.verdict is not Verdict.MET:
                 doubts.append(_slow_share_text(slow_share))
             if in_cloud.deciding_assumption and alone.verdict is not Verdict.MET:

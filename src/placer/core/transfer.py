@@ -31,7 +31,7 @@ MAX_PROVEN_PERCENTILE = 0.99
 """Cells have 20 requests with loss each: what lies beyond was not compared."""
 
 _Z95 = 1.6448536269514722
-_SAMPLES_BEYOND = 10
+SAMPLES_BEYOND = 10
 """Samples wanted beyond a percentile before it counts as known."""
 
 
@@ -167,7 +167,7 @@ def known_percentile(path: NetworkPath) -> float:
     n samples support 1 - 10/n (ten lie beyond it), quantiles their last one; 0: none.
     """
     if path.rtt_samples_s:
-        return max(0.0, 1 - _SAMPLES_BEYOND / len(path.rtt_samples_s))
+        return max(0.0, 1 - SAMPLES_BEYOND / len(path.rtt_samples_s))
     return path.rtt_quantiles_s[-1][0] if path.rtt_quantiles_s else 0.0
 
 
@@ -222,7 +222,7 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
             f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown"
         )
     elif path.loss_ratio > 0 and path.loss_burst_packets != 1:
-        found.append("how bursts of losses are modelled was not compared with measured requests")
+        found.append("its losses come in bursts, whose slowest requests are not told rightly")
     elif path.loss_ratio > MAX_PROVEN_LOSS:
         found.append(
             f"requests with a packet loss of {100 * path.loss_ratio:.2g} % were not measured"

@@ -290,6 +290,8 @@ class NetworkSpec(ProfileSpec):
     downlink: _LinkRate | None = None
     downlink_p5: _LinkRate | None = None
     loss: Ratio | None = None
+    loss_at_most: Ratio | None = None
+    """Upper end of a measured loss (95 %)."""
     loss_burst: Annotated[float, Field(ge=1, le=1000)] | None = 1.0
     """Mean length of a burst of losses in packets; 1: each by itself; null: unknown."""
     buffer: Bytes | None = None
@@ -327,6 +329,17 @@ class NetworkSpec(ProfileSpec):
             raise problem("both rtt and rtt_samples are stated", "keep one")
         return samples
 
+    @field_validator("loss_at_most")
+    @classmethod
+    def _is_the_upper_end(cls, at_most: float | None, info: ValidationInfo) -> float | None:
+        if at_most is not None and "loss" in info.data:
+            loss = info.data["loss"]
+            if loss is None:
+                raise problem("loss_at_most is stated without loss", "add `loss:`")
+            if at_most < loss:
+                raise problem("loss_at_most is below loss", "it is the upper end of loss")
+        return at_most
+
     @field_validator("uplink_p5", "downlink_p5")
     @classmethod
     def _is_the_slow_end(cls, p5: float | None, info: ValidationInfo) -> float | None:
@@ -358,6 +371,7 @@ class NetworkSpec(ProfileSpec):
             downlink_bytes_per_s=self.downlink,
             downlink_p5_bytes_per_s=self.downlink_p5,
             loss_ratio=self.loss,
+            loss_at_most_ratio=self.loss_at_most,
             loss_burst_packets=self.loss_burst,
             buffer_bytes=self.buffer,
             congestion_control=self.congestion_control,

@@ -1,0 +1,122 @@
+"""The rate of a link from how many bytes had arrived at which time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
+
+Floats = npt.NDArray[np.float64]
+
+WINDOW_S = 0.1
+"""Rates are taken over windows of this and of a round trip at least; in short transfers of half."""
+LEAST_WINDOWS = 5
+LEAST_WINDOWS_P5 = 20
+"""Windows from which the 5th percentile is told."""
+FEW_WINDOWS, FEW_QUANTILE = 10, 0.75
+"""With fewer windows this quantile is taken for the median: a flow that has just filled the queue
+loses packets and leaves gaps, and no window holds more than the link carries."""
+LEAST_WINDOW_S = 0.02
+PLATEAU_RATIO = 0.9
+"""Slow start is over where a window reaches this share of the fastest tenth."""
+QUEUE_S, QUEUE_RATIO = 1e-3, 0.05
+"""A flow whose round trip is this longer than that of the path, or this share of it, finds a queue
+before it: the link is full."""
+WAITING_RATIO = 0.9
+"""Share of a window in which that is seen, from which the window counts as full."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRate:
+    """Rate of a link, of packets with their headers."""
+
+    median_bytes_per_s: float
+    p5_bytes_per_s: float | None
+    """5th percentile of the windows; None: too few."""
+    windows: int
+    window_s: float
+    is_seen_full: bool
+    """Whether a queue was seen in all windows; else nobody could tell."""
+
+
+def link_rate(
+    times_s: Sequence[float] | Floats,
+    arrived_bytes: Sequence[float] | Floats,
+    *,
+    rtt_s: float,
+    flow_rtt_s: Sequence[float] | Floats | None = None,
+    least_window_s: float = LEAST_WINDOW_S,
+) -> LinkRate | str:
+    """Return the rate while the link was full, or why it cannot be told.
+
+    A window counts where a queue was seen in it: what the flows had to wait more than the path's
+    round trip. Without that, all windows after slow start count.
+
+    Parameters
+    ----------
+    times_s
+        Ascending, shape (n,).
+    arrived_bytes
+        Payload of TCP that had arrived by then, of all connections together, shape (n,).
+    rtt_s
+        Round trip of the path without load.
+    flow_rtt_s
+        Round trip of the slowest of the flows at those times, shape (n,); None: not known.
+    least_window_s
+        Shortest window: what lies between two times.
+    """
+    times = np.asarray(times_s, dtype=np.float64)
+    arrived = np.asarray(arrived_bytes, dtype=np.float64)
+    moves = np.flatnonzero(np.diff(arrived) > 0)
+    if len(moves) < 2:
+        return "too few bytes were moved"
+    first, last = moves[0], moves[-1] + 1
+    span_s = float(times[last] - times[first])
+    window_s = max(WINDOW_S, rtt_s)
+    if span_s < 4 * LEAST_WINDOWS * window_s:
+        window_s = max(least_window_s, rtt_s / 2, span_s / (4 * LEAST_WINDOWS))
+    edges = times[first] + window_s * np.arange(int(span_s / window_s + 1e-9) + 1)
+    if len(edges) <= LEAST_WINDOWS:
+        return f"the transfer was over in {1e3 * span_s:.0f} ms"
+    rates = np.diff(np.interp(edges, times, arrived)) / window_s
+    if flow_rtt_s is None:
+        is_full = np.ones(len(rates), dtype=np.bool_)
+        said = f"it still grew when the transfer was over after {1e3 * span_s:.0f} ms"
+    else:
+        is_full = _is_full(times, edges, np.asarray(flow_rtt_s, dtype=np.float64), rtt_s)
+        reached = 8e-6 * float(np.median(rates))
+        said = f"the link was hardly ever full, {reached:.3g} Mbit/s reached: it may carry more"
+    if not is_full.any():
+        return said
+    # in slow start bursts queue as well, although the link is not full between them
+    high = float(np.quantile(rates[is_full], 0.9))
+    begins = int(np.argmax(is_full & (rates >= PLATEAU_RATIO * high)))
+    full = rates[begins:][is_full[begins:]]
+    if len(full) < LEAST_WINDOWS:
+        return said
+    packets = PACKET_BYTES / MSS_BYTES
+    few = len(full) < FEW_WINDOWS
+    median = float(np.quantile(full, FEW_QUANTILE if few else 0.5))
+    p5 = float(np.quantile(full, 0.05)) if len(full) >= LEAST_WINDOWS_P5 else None
+    return LinkRate(
+        median * packets,
+        None if p5 is None else min(p5, median) * packets,
+        len(full),
+        window_s,
+        flow_rtt_s is not None,
+    )
+
+
+def _is_full(
+    times: Floats, edges: Floats, flow_rtt_s: Floats, rtt_s: float
+) -> npt.NDArray[np.bool_]:
+    """Return in which windows the flows found a queue before them nearly all the time."""
+    waits = flow_rtt_s >= rtt_s + max(QUEUE_S, QUEUE_RATIO * rtt_s)
+    waiting, all_ = (
+        np.diff(np.interp(edges, times, np.cumsum(one))) for one in (waits, np.ones(len(times)))
+    )
+    return np.asarray(waiting > WAITING_RATIO * all_, dtype=np.bool_)

@@ -1,0 +1,1 @@
+"""Measuring a network path to a server: sockets and clocks."""

@@ -1,0 +1,367 @@
+"""Kinds of endpoint: how each is greeted, what a call of it is, and where bytes can go."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Protocol
+
+from placer.core.errors import InputError, UsageError
+from placer.core.network.losses import LossEvidence
+from placer.core.units import format_bytes
+from placer.probing import grpc_calls, inference
+from placer.probing.connects import RATE_HZ
+from placer.probing.dialing import connect, encrypt, look_up, tls_context
+from placer.probing.http import Answer, ask, check_status, open_client, quiet_close
+from placer.probing.question import CALL_BYTES_SHARE, Found, Question
+from placer.probing.server_time import Counted, ServerTime, between, of_headers, of_metrics
+from placer.probing.targets import Target
+from placer.probing.tcp_info import tcp_info
+
+FIRST_ANSWER_BYTES = 256 * 1024
+"""Where reading the first answer ends."""
+HEAD_BYTES = 250
+"""About what a request or an answer without a body takes."""
+
+
+class Endpoint(Protocol):
+    """A server that was greeted."""
+
+    what: str
+    """What a call is."""
+    call_bytes: tuple[int, int]
+    """Bodies of a call, up and down; 0: not known before the first."""
+    upload: Target | None
+    download: Target | None
+    no_upload: str
+    """Why there is no upload, and what to do."""
+    no_download: str
+    connect_rate_hz: float
+
+    def call(self) -> float:
+        """Make one call and return how long it took."""
+
+    def server_time(self) -> ServerTime | None:
+        """Return what the server took for the calls so far, where it tells."""
+
+    def loss(self) -> LossEvidence:
+        """Return what the packets of its connection tell of loss."""
+
+
+class HttpEndpoint:
+    """A web server, or an inference server over HTTP."""
+
+    connect_rate_hz = RATE_HZ
+
+    def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
+        self._question, self._found = question, found
+        self._target, self._access = question.target, question.access
+        self._first_bytes = min(FIRST_ANSWER_BYTES, question.max_bytes // 10)
+        self._sock = sock
+        self._client = open_client(self._target, sock)
+        self._headers: list[Mapping[str, str]] = []
+        self._before: Counted | None = None
+        self._root = inference.root_of(self._target)
+        self._lost_before = LossEvidence()
+        self.upload: Target | None = None
+        self.download: Target | None = None
+        self.no_upload = "no place to send bytes to is known: give --upload-url"
+        self.no_download = "answers of models are small: give --download-url a body of some MB"
+        self.call_bytes = (0, 0)
+        self._greet()
+
+    def close(self) -> None:
+        """Close the connection."""
+        quiet_close(self._sock)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = 2**40,
+    ) -> Answer:
+        """Ask over the connection that is kept, or over a new one where the server closed it."""
+        answer = ask(
+            self._target.at(path),
+            self._client,
+            self._access,
+            method=method,
+            body=body,
+            headers=headers,
+            max_bytes=max_bytes,
+        )
+        self._found.moved(HEAD_BYTES + len(body or b""), HEAD_BYTES + answer.n_bytes)
+        if answer.is_last or not answer.is_whole:
+            self._open_again()
+        return answer
+
+    def _open_again(self) -> None:
+        self._lost_before = self.loss()
+        quiet_close(self._sock)
+        address = look_up(self._target, self._access)
+        _, sock, _ = connect(self._target, address, self._access)
+        if self._target.is_encrypted:
+            context = tls_context(self._access, ("http/1.1",))
+            sock, _ = encrypt(self._target, sock, context, self._access)
+        self._sock = sock
+        self._client = open_client(self._target, sock)
+
+    def _greet(self) -> None:
+        """Ask for the first time, and find out whether an inference server answers."""
+        path = self._target.path
+        is_root = path in ("/", self._root + "/v2")
+        is_inference = self._question.model is not None
+        first = None
+        if is_root or is_inference:
+            first = self._ask("GET", f"{self._root}/v2", max_bytes=self._first_bytes)
+            self._told(first)
+            about = inference.server_metadata(first)
+            if about is not None:
+                self._found.update(server=f"{about['name']} {about.get('version', '')}".strip())
+            is_inference = is_inference or about is not None
+        if is_inference:
+            self._found.update(protocol="HTTP/1.1, Open Inference Protocol")
+            if first is not None and first.status in (401, 403, 407):
+                check_status(self._target, first, what=f"GET {self._root}/v2")
+        if self._question.model is not None:
+            self._open_model(self._question.model)
+            return
+        if is_inference:
+            self.what = f"GET {self._root}/v2/health/live"
+            self._method, self._path = "GET", f"{self._root}/v2/health/live"
+            self.no_upload = "give --model to send real requests, or --upload-url"
+            return
+        answer = self._ask("GET", path, max_bytes=self._first_bytes)
+        self._told(answer)
+        shown = path.partition("?")[0]
+        check_status(self._target, answer, what=f"GET {shown}")
+        self._method, self._path = "HEAD", path
+        self.what = f"HEAD {shown}"
+        self.upload = self.download = self._target
+
+    def _told(self, answer: Answer) -> None:
+        phases = replace(
+            self._found.probe.phases,
+            first_byte_s=answer.first_byte_s,
+            whole_answer_s=answer.whole_s if answer.is_whole else None,
+            answer_bytes=answer.n_bytes if answer.is_whole else None,
+        )
+        server = self._found.probe.server or answer.headers.get("server")
+        protocol = self._found.probe.protocol or "HTTP/1.1"
+        self._found.update(phases=phases, server=server, protocol=protocol)
+        via = answer.headers.get("via")
+        if via:
+            self._found.note(f"a proxy stands between: the answer came via {via}")
+
+    def _open_model(self, model: str) -> None:
+        told = inference.model_inputs(self._target, self._ask, self._root, model)
+        assert self._question.inputs is not None
+        specs, arrays = self._question.inputs(told)
+        self._body, self._body_headers = inference.make_request(
+            specs, arrays, self._question.encoding
+        )
+        answer = self._infer()
+        self.call_bytes = (len(self._body), answer.n_bytes)
+        check_room(self._question, sum(self.call_bytes))
+        self.what = f"inference of {model}"
+        self._model: str | None = model
+        self._method = "POST"
+        self.upload = self._target.at(f"{inference.model_path(self._root, model)}/infer")
+        self._headers.clear()
+        if of_headers([answer.headers]) is None:
+            self._before = self._counted()
+
+    def _infer(self) -> Answer:
+        model = self._question.model
+        assert model is not None
+        return inference.infer(
+            self._target, self._ask, self._root, model, self._body, self._body_headers
+        )
+
+    def _counted(self) -> Counted | None:
+        model = self._question.model
+        if model is None:
+            return None
+        if self._question.metrics is not None:
+            return metrics_of(self._question, model)
+        return inference.counted(self._ask, self._root, model)
+
+    def call(self) -> float:
+        """Make one call and return how long it took."""
+        if self._method == "POST":
+            answer = self._infer()
+        else:
+            answer = self._ask(self._method, self._path, max_bytes=self._first_bytes)
+        self._headers.append(answer.headers)
+        return answer.whole_s
+
+    def server_time(self) -> ServerTime | None:
+        """Return what the server took for the calls so far, where it tells."""
+        told = of_headers(self._headers)
+        if told is not None or self._method != "POST":
+            return told
+        return between(self._before, self._counted())
+
+    def loss(self) -> LossEvidence:
+        """Return what the packets of its connection tell of loss."""
+        info = tcp_info(self._sock) if self._sock.fileno() >= 0 else None
+        if info is None:
+            return self._lost_before
+        lost = info.lost
+        return self._lost_before + LossEvidence(info.segs_out + info.segs_in, lost)
+
+
+def check_room(question: Question, n_bytes: int) -> None:
+    """Raise UsageError where two calls take more than the bytes that they may."""
+    least = 2 * n_bytes / CALL_BYTES_SHARE
+    if least > question.max_bytes:
+        raise UsageError(
+            f"one call takes {format_bytes(n_bytes)}: --max-data leaves no room for two",
+            hint=f"--max-data {int(least / 1e6) + 1}MB",
+        )
+
+
+def metrics_of(question: Question, model: str) -> Counted | None:
+    """Return what the metrics at --metrics-url tell. Raises PlacerError."""
+    target = question.metrics
+    assert target is not None
+    access = question.access
+    _, sock, _ = connect(target, look_up(target, access), access)
+    with sock:
+        if target.is_encrypted:
+            sock, _ = encrypt(target, sock, tls_context(access, ("http/1.1",)), access)
+        with contextlib.closing(open_client(target, sock)) as client:
+            answer = ask(target, client, access)
+    check_status(target, answer, what="--metrics-url")
+    found = of_metrics(answer.body.decode("utf-8", "replace"), model)
+    if found is None:
+        raise InputError(
+            f"{target.url} has no metric that tells the time of requests to '{model}'",
+            hint="leave out --metrics-url",
+        )
+    return found
+
+
+class GrpcEndpoint:
+    """An inference server over gRPC."""
+
+    connect_rate_hz = RATE_HZ
+
+    def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
+        self._question, self._found = question, found
+        seconds = grpc_calls.greet(question.target, sock, question.access)
+        found.update(phases=replace(found.probe.phases, first_byte_s=seconds), protocol="gRPC")
+        quiet_close(sock)
+        self.upload: Target | None = None
+        self.download: Target | None = None
+        self.no_upload = "gRPC does not show its packets: give --upload-url an HTTP server there"
+        self.no_download = (
+            "gRPC does not show its packets: give --download-url an HTTP server there"
+        )
+        self.call_bytes = (0, 0)
+        self._before: Counted | None = None
+        self._client = grpc_calls.GrpcClient(question.target, question.access)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._client.__exit__(None, None, None)
+
+    def _open(self) -> None:
+        server, _ = self._client.server_metadata()
+        self._found.update(server=server or None, protocol="gRPC, Open Inference Protocol")
+        model = self._question.model
+        self.what = "ServerMetadata"
+        if model is None:
+            return
+        assert self._question.inputs is not None
+        specs, arrays = self._question.inputs(self._client.model_inputs(model))
+        self._request = self._client.request(model, specs, arrays)
+        n_bytes, _ = self._client.infer(model, self._request)
+        self.call_bytes = (self._request.ByteSize(), n_bytes)
+        check_room(self._question, sum(self.call_bytes))
+        self.what = f"inference of {model}"
+        self._before = self._counted()
+
+    def _counted(self) -> Counted | None:
+        model = self._question.model
+        if model is None:
+            return None
+        if self._question.metrics is not None:
+            return metrics_of(self._question, model)
+        return self._client.counted(model)
+
+    def call(self) -> float:
+        """Make one call and return how long it took."""
+        if self._question.model is None:
+            return self._client.server_metadata()[1]
+        return self._client.infer(self._question.model, self._request)[1]
+
+    def server_time(self) -> ServerTime | None:
+        """Return what the server took for the calls so far, where it tells."""
+        return between(self._before, self._counted())
+
+    def loss(self) -> LossEvidence:
+        """Return nothing: gRPC does not show its packets."""
+        return LossEvidence()
+
+
+class IperfEndpoint:
+    """A server of iperf3, which is left alone but for its transfers."""
+
+    connect_rate_hz = 4.0
+    """It takes one client at a time and every connect for one."""
+
+    def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
+        quiet_close(sock)
+        found.update(protocol="iperf3")
+        self.upload: Target | None = question.target
+        self.download: Target | None = question.target
+        self.no_upload = self.no_download = ""
+        self.what = ""
+        self.call_bytes = (2**40, 0)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def call(self) -> float:
+        """Do nothing: it has no calls."""
+        return 0.0
+
+    def server_time(self) -> ServerTime | None:
+        """Return None: it has no calls."""
+        return None
+
+    def loss(self) -> LossEvidence:
+        """Return nothing: its connections are those of a program."""
+        return LossEvidence()
+
+
+def _closing(
+    kind: Callable[[Question, Found, socket.socket], HttpEndpoint | GrpcEndpoint | IperfEndpoint],
+) -> Callable[[Question, Found, socket.socket], AbstractContextManager[Endpoint]]:
+    @contextlib.contextmanager
+    def opened(question: Question, found: Found, sock: socket.socket) -> Iterator[Endpoint]:
+        with contextlib.closing(kind(question, found, sock)) as endpoint:
+            yield endpoint
+
+    return opened
+
+
+ENDPOINTS = {
+    "http": _closing(HttpEndpoint),
+    "https": _closing(HttpEndpoint),
+    "grpc": _closing(GrpcEndpoint),
+    "grpcs": _closing(GrpcEndpoint),
+    "iperf3": _closing(IperfEndpoint),
+}
+"""Scheme -> how its servers are greeted."""

@@ -1,0 +1,184 @@
+"""What probing concludes from what it saw: rates, loss, round trips, the server's own time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+from scipy.stats import binomtest
+
+from placer.core.errors import InputError, UsageError
+from placer.core.network.link_rate import LinkRate, link_rate
+from placer.core.network.losses import LossEvidence
+from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
+from placer.core.probe import Calls, Probe, Rate, path_of, split_retried
+from placer.files.specs import NetworkSpec
+from placer.probing.http import foreign
+from placer.probing.server_time import Counted, between, of_headers, of_metrics
+from placer.probing.targets import parse_target
+from placer.probing.tensors import ModelInput, concrete
+from placer.reports.network_probe import render_json, render_text, render_yaml
+
+PROBE = Probe(
+    "https://example.org",
+    "https",
+    "2026-01-01T00:00:00Z",
+    rtt_samples_s=(0.010, 0.011, 0.012),
+    calls=Calls("HEAD /", (0.02, 0.03)),
+    uplink=Rate(LinkRate(1e6, 9e5, 30, 0.1, True), 5_000_000),
+    downlink=Rate(reason="left out"),
+    loss=LossEvidence(1000, 0),
+    congestion_control="cubic",
+)
+
+
+@pytest.mark.parametrize(("packets", "lost"), [(100, 0), (1000, 3), (7, 7), (12_000, 120)])
+def test_the_upper_end_of_loss_is_the_exact_binomial_one(packets: int, lost: int) -> None:
+    bound = binomtest(lost, packets, alternative="less").proportion_ci(0.95, "exact").high
+    assert LossEvidence(packets, lost).at_most_ratio == pytest.approx(bound, rel=1e-6)
+
+
+def test_no_packets_tell_nothing_of_loss() -> None:
+    assert LossEvidence().ratio is None
+    assert LossEvidence().at_most_ratio is None
+
+
+def _transfer(seconds: float, rate: float, rtt_s: float) -> tuple[np.ndarray, np.ndarray]:
+    """Slow start from 40 packets up to a rate, in payload bytes; times every 5 ms."""
+    times = np.arange(0, seconds, 0.005)
+    window = 40 * MSS_BYTES * 2 ** np.floor(times / rtt_s)
+    return times, np.cumsum(np.minimum(window / rtt_s, rate)) * 0.005
+
+
+def test_the_rate_is_that_of_the_full_link_with_headers() -> None:
+    times, moved = _transfer(2.0, 2.5e6, 0.1)
+    found = link_rate(times, moved, rtt_s=0.1, flow_rtt_s=np.where(times > 0.6, 0.15, 0.1))
+    assert isinstance(found, LinkRate)
+    assert found.median_bytes_per_s == pytest.approx(2.5e6 * PACKET_BYTES / MSS_BYTES, rel=0.01)
+
+
+def test_a_link_without_a_queue_before_it_has_no_rate() -> None:
+    times, moved = _transfer(2.0, 2.5e6, 0.1)
+    found = link_rate(times, moved, rtt_s=0.1, flow_rtt_s=np.full(len(times), 0.101))
+    assert isinstance(found, str)
+    assert "may carry more" in found
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.05])
+def test_a_short_transfer_has_no_rate(seconds: float) -> None:
+    times, moved = _transfer(seconds, 2.5e6, 0.1)
+    assert isinstance(link_rate(times, moved, rtt_s=0.1), str)
+
+
+def test_a_connect_that_took_a_second_more_is_a_lost_syn_and_no_round_trip() -> None:
+    times_s = [0.02, 0.021, 1.03, 0.02, 3.04]
+    assert split_retried(times_s, [None] * 5) == ((0.02, 0.021, 0.02), 3)
+    assert split_retried(times_s, [0, 0, 1, 0, 2]) == ((0.02, 0.021, 0.02), 3)
+
+
+def test_a_path_of_long_round_trips_loses_no_syn() -> None:
+    assert split_retried([1.2, 1.3, 1.25], [None] * 3) == ((1.2, 1.3, 1.25), 0)
+
+
+def test_the_network_file_is_what_network_files_are() -> None:
+    told = yaml.safe_load(render_yaml(PROBE))
+    path = NetworkSpec.model_validate(told).to_core()
+    wanted = path_of(PROBE)
+    assert path.rtt_samples_s == pytest.approx(wanted.rtt_samples_s, abs=1e-7)
+    assert path.uplink_bytes_per_s == pytest.approx(1e6)
+    assert path.uplink_p5_bytes_per_s == pytest.approx(9e5)
+    assert path.downlink_bytes_per_s is None
+    assert path.loss_ratio == 0
+    assert path.loss_at_most_ratio == pytest.approx(3e-3, rel=0.01)
+    assert path.is_encrypted
+    assert path.basis.value == "measured"
+
+
+def test_losses_that_were_seen_may_come_in_bursts() -> None:
+    from dataclasses import replace
+
+    told = yaml.safe_load(render_yaml(replace(PROBE, loss=LossEvidence(1000, 5))))
+    assert told["loss"] == "0.5%"
+    assert told["loss_burst"] is None
+
+
+def test_reports_say_what_is_supported_and_what_is_unknown() -> None:
+    text = render_text(PROBE)
+    assert "none seen of 1,000 packets" in text
+    assert "unknown: left out" in text
+    assert '"is_partial": false' in render_json(PROBE)
+
+
+def test_the_time_of_a_server_is_read_from_its_headers() -> None:
+    found = of_headers([{"server-timing": 'db;dur=5, total;desc="all";dur=12.5'}] * 2)
+    assert found is not None
+    assert found.server_s == pytest.approx(0.0125)
+    envoy = of_headers([{"x-envoy-upstream-service-time": "7"}])
+    assert envoy is not None
+    assert envoy.server_s == pytest.approx(0.007)
+    assert of_headers([{}]) is None
+
+
+METRICS = """
+# TYPE request_predict_seconds histogram
+request_predict_seconds_count{model_name="digits"} 10.0
+request_predict_seconds_sum{model_name="digits"} 0.5
+request_predict_seconds_count{model_name="other"} 99.0
+"""
+
+
+def test_the_time_of_a_server_is_a_difference_of_its_metrics() -> None:
+    found = of_metrics(METRICS, "digits")
+    assert found is not None
+    later = Counted(found.count + 4, found.total_s + 0.1, found.source)
+    mean = between(found, later)
+    assert mean is not None
+    assert mean.server_s == pytest.approx(0.025)
+    assert between(found, found) is None
+    assert of_metrics(METRICS, "unknown") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("localhost:8080", "http://localhost:8080"),
+        ("htp://localhost", "http"),
+        ("http://user:secret@host", "--header"),
+        ("http://", "http://HOST:PORT"),
+        ("http://host:99999", "http://HOST:PORT"),
+        ("grpc://host/path", "grpc://HOST:PORT"),
+    ],
+)
+def test_what_is_no_url_gets_a_hint(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_target(text)
+    assert "secret" not in caught.value.message
+    assert hint in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("first", "word"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH"),
+        (b"HTTP/1.1 400 Bad Request", "HTTP/1.1"),
+        (b"\x15\x03\x01\x00\x02\x02", "TLS"),
+        (b"220 mail ready", "neither"),
+    ],
+)
+def test_other_protocols_are_named(first: bytes, word: str) -> None:
+    assert word in foreign(parse_target("grpc://host:1"), first).message
+
+
+def test_open_dimensions_must_be_stated() -> None:
+    batch = ModelInput("x", "FP32", (-1, 3))
+    assert concrete([batch], {})[0].shape == (1, 3)
+    open_ = ModelInput("x", "FP32", (1, -1))
+    with pytest.raises(UsageError, match="open shape"):
+        concrete([open_], {})
+    assert concrete([open_], {"x": (1, 7)})[0].n_bytes == 28
+    with pytest.raises(UsageError, match="does not fit"):
+        concrete([open_], {"x": (2, 7)})
+    with pytest.raises(UsageError, match="no input"):
+        concrete([open_], {"y": (1, 7)})
+    with pytest.raises(InputError, match="unknown data type"):
+        concrete([ModelInput("x", "FP8", (1,))], {})
