@@ -427,7 +427,8 @@ def test_an_emulated_link_is_recovered() -> None:
 def test_iperf3_recovers_an_emulated_link() -> None:
     if shutil.which("iperf3") is None:
         reason = "the program iperf3 is not installed"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+        can_install = os.getuid() == 0 and shutil.which("apt-get") is not None
+        (pytest.fail if os.environ.get("CI") and can_install else pytest.skip)(reason)
     with EmulatedLink(delay_s=0.010, up_bytes_per_s=5e6 / 8, down_bytes_per_s=20e6 / 8) as link:
         link.server.spawn(["iperf3", "--server"], stdout=subprocess.DEVNULL)
         time.sleep(0.5)
