@@ -33,6 +33,9 @@ LEAST_BYTES = 300_000
 _PLACES = {"up": "a place that reads a body", "down": "a body of some MB"}
 MAX_HELD_RATIO = 0.5
 """Share of the time that the receiver may hold the sender back."""
+WINDOWS = 4
+"""Parts of the bytes of a download, one of which may be on its way, unread."""
+LEAST_WINDOW_BYTES = 65536
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
 LEAST_FED_RATIO = 0.3
@@ -95,9 +98,14 @@ def download(
         No connection could be opened, or all of them failed before anything was moved.
     """
     stop = threading.Event()
-    budget = Budget(max_bytes)
+    window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (CONNECTIONS * WINDOWS))
+    # what the windows hold by then arrives all the same
+    budget = Budget(max(max_bytes // 2, max_bytes - CONNECTIONS * window_bytes))
 
     def work(stream: Stream) -> None:
+        if sys.platform == "linux":
+            with contextlib.suppress(OSError):
+                stream.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
         client = open_client(target, stream.sock)
         while not stop.is_set() and budget.left > 0:
             began_s = now_s()
