@@ -30,7 +30,7 @@ def probe(
         str,
         typer.Argument(
             metavar="URL",
-            help="http://, https://, grpc://, grpcs:// or iperf3://, then HOST, HOST:PORT or HOST/PATH.",
+            help="http://, https://, grpc://, grpcs:// or iperf3://, then HOST:PORT/PATH.",
         ),
     ],
     duration: Annotated[str, typer.Option(metavar="TIME", help="How long it is measured.")] = "12s",
