@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -42,23 +44,49 @@ def listening(
             server.shutdown(socket.SHUT_RDWR)
 
 
-def relay_to(port: int) -> Callable[[socket.socket], None]:
-    """Return what hands a connection on to another port, both ways."""
+RELAY = """
+import asyncio, contextlib, ssl, sys
+port, pem, protocols = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(pem)
+if protocols:
+    context.set_alpn_protocols(protocols)
 
-    def pump(source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-        for sock in (source, sink):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+async def pump(reader, writer):
+    with contextlib.suppress(OSError, ssl.SSLError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
 
-    def handle(sock: socket.socket) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as upstream:
-            threading.Thread(target=pump, args=(upstream, sock), daemon=True).start()
-            pump(sock, upstream)
+async def handle(reader, writer):
+    there, back = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.gather(pump(reader, back), pump(there, writer))
 
-    return handle
+async def serve():
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context, backlog=128)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(serve())
+"""
+
+
+@contextlib.contextmanager
+def relaying(port: int, pem: str, *protocols: str) -> Iterator[int]:
+    """Put TLS before another port; give the port.
+
+    A process of one thread: before Python 3.13 two threads must not use one TLS connection.
+    """
+    words = [sys.executable, "-c", RELAY, str(port), pem, *protocols]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as child:
+        try:
+            assert child.stdout is not None
+            yield int(child.stdout.readline())
+        finally:
+            child.kill()
 
 
 def answering(answer: bytes) -> Callable[[socket.socket], None]:

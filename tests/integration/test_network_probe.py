@@ -23,7 +23,7 @@ import trustme
 from tests import emulation, inference_server
 from tests.emulation import EmulatedLink
 from tests.inference_server import InferenceServer
-from tests.ports import answering, free_port, listening, relay_to
+from tests.ports import answering, free_port, listening, relaying
 from tests.web_server import Handler, Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -82,12 +82,16 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[trustme.CA, str
     return ca, str(file)
 
 
-def tls(cert: trustme.LeafCert, *protocols: str) -> ssl.SSLContext:
+def tls(cert: trustme.LeafCert) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     cert.configure_cert(context)
-    if protocols:
-        context.set_alpn_protocols(protocols)
     return context
+
+
+def pem(cert: trustme.LeafCert, folder: Path) -> str:
+    file = folder / "server.pem"
+    cert.private_key_and_cert_chain_pem.write_to_path(str(file))
+    return str(file)
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +142,9 @@ def test_a_web_server_is_measured_and_the_file_is_a_network(web: int, tmp_path: 
         assert used.returncode in (0, 5), used.stderr
 
 
-def test_tls_is_timed_apart(authority: tuple[trustme.CA, str], web: int) -> None:
+def test_tls_is_timed_apart(authority: tuple[trustme.CA, str], web: int, tmp_path: Path) -> None:
     ca, file = authority
-    context = tls(ca.issue_cert("localhost"))
-    with listening(relay_to(web), context=context) as port:
+    with relaying(web, pem(ca.issue_cert("localhost"), tmp_path)) as port:
         options = ("--ca-cert", file, "--no-upload", "--format", "json")
         found = told(probe(f"https://localhost:{port}/", *options))
         assert found["tls_version"] == "TLSv1.3"
@@ -169,12 +172,14 @@ def test_certificates_that_are_not_accepted_say_why(authority: tuple[trustme.CA,
         assert reason in done.stderr
 
 
-def test_tls_and_no_tls_are_told_apart(authority: tuple[trustme.CA, str], web: int) -> None:
+def test_tls_and_no_tls_are_told_apart(
+    authority: tuple[trustme.CA, str], web: int, tmp_path: Path
+) -> None:
     done = probe(f"https://127.0.0.1:{web}/", "--insecure")
     assert done.returncode == 3
     assert "does not speak TLS" in done.stderr
     assert f"http://127.0.0.1:{web}" in done.stderr
-    with listening(relay_to(web), context=tls(authority[0].issue_cert("localhost"))) as port:
+    with relaying(web, pem(authority[0].issue_cert("localhost"), tmp_path)) as port:
         done = probe(f"http://localhost:{port}/")
     assert done.returncode in (3, 4)
     assert "error:" in done.stderr
@@ -338,15 +343,15 @@ def test_real_inference_over_grpc(inference: InferenceServer) -> None:
 
 
 def test_real_inference_over_tls(
-    inference: InferenceServer, authority: tuple[trustme.CA, str]
+    inference: InferenceServer, authority: tuple[trustme.CA, str], tmp_path: Path
 ) -> None:
     ca, file = authority
-    cert = ca.issue_cert("localhost")
+    cert = pem(ca.issue_cert("localhost"), tmp_path)
     for scheme, port, protocol in (
         ("https", inference.http_port, "http/1.1"),
         ("grpcs", inference.grpc_port, "h2"),
     ):
-        with listening(relay_to(port), context=tls(cert, protocol)) as secure:
+        with relaying(port, cert, protocol) as secure:
             options = ("--model", "digits", "--ca-cert", file, "--no-upload", "--format", "json")
             found = told(probe(f"{scheme}://localhost:{secure}", *options))
         assert found["tls_version"] == "TLSv1.3"
