@@ -48,7 +48,10 @@ class Endpoint(Protocol):
         """Return what the server took for the calls so far, where it tells."""
 
     def loss(self) -> LossEvidence:
-        """Return what the packets of its connection tell of loss."""
+        """Return what the packets with payload that were sent tell of loss.
+
+        Those that came here did come, and a lost acknowledgement does not show: neither counts.
+        """
 
 
 class HttpEndpoint:
@@ -213,7 +216,7 @@ class HttpEndpoint:
         if info is None:
             return self._lost_before
         lost = info.lost
-        return self._lost_before + LossEvidence(info.segs_out + info.segs_in, lost)
+        return self._lost_before + LossEvidence(info.data_segs_out, lost)
 
 
 def check_room(question: Question, n_bytes: int) -> None:

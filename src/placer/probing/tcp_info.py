@@ -88,6 +88,8 @@ class TcpInfo:
     """Packets that arrived there, also those behind a lost one."""
     data_segs_in: int
     """Packets with payload that arrived here, likewise."""
+    data_segs_out: int
+    """Packets with payload that were sent from here: those whose loss shows."""
     segs_out: int
     segs_in: int
     rcv_ooopack: int
@@ -128,6 +130,7 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
                 "notsent_bytes",
                 "delivered",
                 "data_segs_in",
+                "data_segs_out",
                 "segs_out",
                 "segs_in",
                 "rcv_ooopack",
