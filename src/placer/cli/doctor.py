@@ -181,7 +181,10 @@ def _to_text(facts: dict[str, Any]) -> str:
             lines.append(f"  {one['name'] or '?':13} {one['why_unusable']}")
             if one["other_way"] is not None:
                 lines.append(f"  {'':13} {one['other_way']}")
-    experimental = " (experimental, as placer's own tests never ran on them)"
+    from placer.runtimes.inventory import LAST_RUN
+
+    tested = ", ".join(one.replace(":", " on a ") for one in LAST_RUN if ":" in one)
+    experimental = f" (experimental but for {tested}: placer's own tests never ran on them)"
     for title, is_made in (
         ("Not here, and made for this machine" + experimental, True),
         ("Not here" + experimental, False),

@@ -366,6 +366,15 @@ def fallback_leg(
             verdict, held = judge_composed(mixed, target, doubts=doubts, may_claim_violated=quiet)
             held_back = held_back or held
             targets.append(verdict)
+        deciding = in_cloud.deciding_assumption
+        fastest = environment.fastest_path
+        if fastest is not None and any(one.verdict is Verdict.VIOLATED for one in targets):
+            known = replace(environment, path=fastest, fastest_path=None)
+            at_best = fallback_leg(
+                edge, cloud, prefers_device, model, workload, known, workings
+            ).targets
+            doubted, deciding = doubt_assumed_path(tuple(targets), at_best, environment)
+            targets = list(doubted)
         return replace(
             on_device,
             latency=mixed.latency(),
@@ -375,7 +384,7 @@ def fallback_leg(
             capacity_hz=capacity_hz,
             demand_hz=in_cloud.demand_hz,
             doubts=(*on_device.doubts, *in_cloud.doubts),
-            deciding_assumption=in_cloud.deciding_assumption,
+            deciding_assumption=deciding or in_cloud.deciding_assumption,
             instances=in_cloud.instances,
             spread=None
             if workings.is_brief

@@ -148,7 +148,7 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     ]
     if missing:
         raise UsageError(
-            f"the {' and the '.join(missing)} of network '{path.name}' {_verb(missing)} unknown",
+            f"the {_listed(missing)} of network '{path.name}' {_verb(missing)} unknown",
             hint="state them: --rtt, --uplink and --downlink, or in a network file",
         )
     found = []
@@ -162,6 +162,11 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     if known < 0.99 and len({x for _, x in path.rtt_quantiles_s} | set(path.rtt_samples_s)) > 1:
         found.append(f"the round-trip time beyond {format_percentile(known)} is extrapolated")
     return path, tuple(found)
+
+
+def _listed(missing: list[str]) -> str:
+    *first, last = missing
+    return f"{', the '.join(first)} and the {last}" if first else last
 
 
 def _verb(missing: list[str]) -> str:
