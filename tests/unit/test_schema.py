@@ -99,4 +99,4 @@ def test_an_unknown_kind_is_a_usage_error_with_the_near_one() -> None:
         UsageError, match=r"'recomendation' \(did you mean 'recommendation'\?\)"
     ) as e:
         command("recomendation")
-    assert e.value.hint == "kinds: recommendation, comparison, workload"
+    assert e.value.hint == "kinds: recommendation, comparison, network-probe, workload"

@@ -24,6 +24,12 @@ def _comparison() -> dict[str, Any]:
     return comparison_schema()
 
 
+def _network_probe() -> dict[str, Any]:
+    from placer.reports.network_probe_json import probe_schema
+
+    return probe_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -31,7 +37,12 @@ def _workload() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {"recommendation": _recommendation, "comparison": _comparison, "workload": _workload}
+    {
+        "recommendation": _recommendation,
+        "comparison": _comparison,
+        "network-probe": _network_probe,
+        "workload": _workload,
+    }
 )
 
 
