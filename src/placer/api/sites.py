@@ -181,7 +181,7 @@ def edge_sites(
         usual = device.execution_providers if summary.format == formats.ONNX else ("xnnpack",)
         eps = wanted or usual[:1] or ("cpu",)
         sites = {
-            ep: _modelled_site(device, summary, ep, options, measure, progress, variant)
+            ep: modelled_site(device, summary, ep, options, measure, progress, variant)
             for ep in eps
         }
     return tuple(replace(site, variant=variant) for site in sites.values())
@@ -193,7 +193,7 @@ def _unknown_time() -> SiteTime:
     return SiteTime()
 
 
-def _modelled_site(
+def modelled_site(
     device: Device,
     summary: ModelSummary,
     ep: str,
@@ -217,10 +217,10 @@ def _modelled_site(
             return EdgeSite(ep, _unknown_time(), found)
         else:
             progress(f"qnn: {found.message}")
-    return EdgeSite(ep, _modelled_time(device, summary, ep, variant, coverage), coverage=coverage)
+    return EdgeSite(ep, modelled_time(device, summary, ep, variant, coverage), coverage=coverage)
 
 
-def _modelled_time(
+def modelled_time(
     site: Device | CloudOffer,
     summary: ModelSummary,
     ep: str,
@@ -278,7 +278,7 @@ def cloud_site(
         ),
         None,
     )
-    return CloudSite(offer, _modelled_time(offer, summary, offer.ep, variant), refusal, variant)
+    return CloudSite(offer, modelled_time(offer, summary, offer.ep, variant), refusal, variant)
 
 
 def check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> None:

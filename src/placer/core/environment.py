@@ -107,6 +107,8 @@ class NetworkPath:
     """What the device's data plan charges; None: unknown."""
     availability_ratio: float | None = None
     """Share of the time that the link is up; None: unknown."""
+    measured_at: str | None = None
+    """Date of the measurement, ISO 8601; None: a figure of the catalogue, or not stated."""
     source: str = ""
     basis: Basis = Basis.CATALOGUE
 

@@ -6,6 +6,7 @@ left out. ``estimated`` names the figures that were derived, with the formula.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -121,9 +122,18 @@ def _option_text(value: object) -> object:
     return value
 
 
+def _date_text(value: object) -> object:
+    """Return a date as it is written: ``2026-11-24``."""
+    try:
+        return datetime.date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise problem(f"'{value}' is no date", "write it like 2026-11-24") from error
+
+
+Date = Annotated[str, BeforeValidator(_date_text)]
 OptionValue = Annotated[str, BeforeValidator(_option_text)]
 """: 1 and "1" mean the same."""
-_Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
+Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
 _Basis = Literal["measured", "catalogue", "assumed"]
 
 
@@ -300,6 +310,8 @@ class NetworkSpec(ProfileSpec):
     tls: Flag = True
     data_price: _PricePerByte | None = None
     availability: Ratio | None = None
+    measured_at: Date | None = None
+    """Date of the measurement: it ages."""
 
     @field_validator("rtt")
     @classmethod
@@ -379,6 +391,7 @@ class NetworkSpec(ProfileSpec):
             is_encrypted=self.tls,
             data_usd_per_byte=self.data_price,
             availability_ratio=self.availability,
+            measured_at=self.measured_at,
             source=self.source or "",
             basis=Basis(self.basis),
         )
@@ -403,7 +416,7 @@ class OfferSpec(Spec):
     """The price of a machine in one region."""
 
     region: Text | None = None
-    jurisdiction: _Jurisdiction | None = None
+    jurisdiction: Jurisdiction | None = None
     price: _PricePerHour | None = None
     egress: _PricePerByte | None = None
     """First paid tier to the internet."""
@@ -477,7 +490,7 @@ class RegionSpec(ProfileSpec):
     provider: Text
     region: Text
     """The provider's own name."""
-    jurisdiction: _Jurisdiction
+    jurisdiction: Jurisdiction
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     """ISO 3166-1 alpha-2."""
     rtt_p95_to_ms: Mapping[str, Annotated[float, Field(gt=0)]] = {}

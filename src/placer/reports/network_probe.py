@@ -166,6 +166,7 @@ def render_yaml(probe: Probe) -> str:
         "name": path.name,
         "title": path.title,
         "basis": "measured",
+        "measured_at": probe.started_at[:10],
         "source": (
             f"placer network probe {probe.target}, {probe.started_at}, "
             f"{len(path.rtt_samples_s)} round trips, {probe.loss.packets} packets"
