@@ -227,6 +227,7 @@ def modelled_time(
     variant: Variant | None,
     coverage: Coverage | None = None,
 ) -> SiteTime:
+    """Return the time of a site that was not measured: by its roofline, else unknown and why."""
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
