@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "placer"
-ADAPTERS = ("files", "onnx_files", "probing", "profiling", "reports", "runtimes", "tflite_files")
+ADAPTERS = (
+    "files",
+    "manifests",
+    "onnx_files",
+    "probing",
+    "profiling",
+    "reports",
+    "runtimes",
+    "tflite_files",
+)
 
 PURE_STDLIB = {
     "__future__",

@@ -69,14 +69,19 @@ class Where:
     labels: tuple[Stated[tuple[str, str]], ...] = ()
     """(label, value) that the node must have; of several allowed values each is one of `any_of`."""
     any_of: tuple[Stated[tuple[str, tuple[str, ...]]], ...] = ()
-    """(label, values): the node must have one of them."""
+    """(label, values): the node must have one of them; no values: the label, whatever its value.
+
+    The label ``metadata.name`` is the node's name.
+    """
+    none_of: tuple[Stated[tuple[str, tuple[str, ...]]], ...] = ()
+    """(label, values): the node must have none of them; no values: not the label at all."""
     node: Stated[str] | None = None
     """Name of the node."""
     group: Stated[str] | None = None
     """Target condition of IoT Edge, thing group of Greengrass, fleet of balena."""
     instance_type: Stated[str] | None = None
     platform: Stated[str] | None = None
-    """Operating system and architecture: ``linux/arm64``."""
+    """Operating system and architecture as far as they are said: ``linux/arm64``, ``arm64``."""
     tier: Stated[Tier] | None = None
     """Where the format itself says edge or cloud; None: it can be either."""
 

@@ -1,0 +1,8 @@
+"""The registry of formats: the first that claims a document reads it."""
+
+from __future__ import annotations
+
+from placer.manifests import kubernetes
+from placer.manifests.format import Format
+
+FORMATS: tuple[Format, ...] = (kubernetes.FORMAT,)

@@ -1,0 +1,154 @@
+"""Kubernetes workloads: what makes pods, and what scales it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from placer.core.deployment import Deployed, Scale, Unreadable
+from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.levels import Level, repeated_keys, unknown_keys
+from placer.manifests.nodes import Field
+from placer.manifests.objects import (
+    annotations_of,
+    group_of,
+    id_of,
+    kind_of,
+    labels_of,
+    name_of,
+    name_place,
+    same_object,
+)
+from placer.manifests.pods import POD, bad_values, below, where_of, workers_of
+from placer.manifests.quantities import count_of
+
+GROUPS = ("", "apps", "batch", "extensions", "autoscaling", "keda.sh")
+POD_PATHS: dict[str, tuple[str, ...]] = {
+    "Pod": ("spec",),
+    "Deployment": ("spec", "template", "spec"),
+    "DaemonSet": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "ReplicaSet": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+"""Kind -> way to the specification of its pods."""
+SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
+_KINDS = "|".join([*POD_PATHS, *SCALERS])
+
+_SPEC_KEYS = {
+    "Deployment": "replicas selector strategy minReadySeconds revisionHistoryLimit paused"
+    " progressDeadlineSeconds",
+    "DaemonSet": "selector updateStrategy minReadySeconds revisionHistoryLimit",
+    "StatefulSet": "replicas selector serviceName volumeClaimTemplates podManagementPolicy"
+    " updateStrategy minReadySeconds revisionHistoryLimit ordinals"
+    " persistentVolumeClaimRetentionPolicy",
+    "ReplicaSet": "replicas selector minReadySeconds",
+    "Job": "parallelism completions completionMode activeDeadlineSeconds backoffLimit"
+    " backoffLimitPerIndex maxFailedIndexes selector manualSelector ttlSecondsAfterFinished"
+    " suspend podFailurePolicy podReplacementPolicy successPolicy managedBy",
+    "CronJob": "schedule timeZone startingDeadlineSeconds concurrencyPolicy suspend"
+    " successfulJobsHistoryLimit failedJobsHistoryLimit",
+}
+
+
+def claims(root: Field) -> bool:
+    """Tell whether a document is a workload or what scales one."""
+    kind = kind_of(root)
+    return (
+        (kind in POD_PATHS or kind in SCALERS)
+        and group_of(root) in GROUPS
+        and (root.at("apiVersion").text() is not None)
+    )
+
+
+def read(roots: Sequence[Field]) -> Found:
+    """Read workloads, each with the scaler that names it."""
+    scalers = [root for root in roots if kind_of(root) in SCALERS]
+    return merged([_workload(root, scalers) for root in roots if kind_of(root) in POD_PATHS])
+
+
+def _workload(root: Field, scalers: Sequence[Field]) -> Found:
+    kind = kind_of(root)
+    defects = (*repeated_keys(root), *unknown_keys(root, LEVELS[kind], reader="Kubernetes"))
+    pod = root.at(*POD_PATHS[kind])
+    if not pod.at("containers").is_list:
+        way = ".".join([*POD_PATHS[kind], "containers"])
+        problem = Unreadable(
+            name_place(root),
+            f"{kind} '{name_of(root)}' has no list {way}",
+            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
+        )
+        return Found(defects=defects, unreadable=(problem,))
+    template = root.at(*POD_PATHS[kind][:-1])
+    holders = (root, template) if kind != "Pod" else (root,)
+    where, scale = where_of(pod), _scale(root, scalers)
+    deployed = tuple(
+        Deployed(
+            id=id_of(root) + (f"/{worker.container}" if worker.container else ""),
+            format="kubernetes",
+            kind=kind,
+            name=name_of(root),
+            place=name_place(root),
+            models=worker.models,
+            images=worker.images,
+            where=where,
+            resources=worker.resources,
+            scale=scale,
+            labels=labels_of(*reversed(holders)),
+            annotations=annotations_of(*holders),
+        )
+        for worker in workers_of(pod)
+    )
+    return Found(deployed, (*defects, *bad_values(pod)))
+
+
+def _scale(root: Field, scalers: Sequence[Field]) -> Scale:
+    kind = kind_of(root)
+    spec = root.at("spec")
+    if kind == "CronJob":
+        spec = spec.at("jobTemplate", "spec")
+    count = count_of(spec.at("parallelism" if kind in ("Job", "CronJob") else "replicas"))
+    scaler = nearest([one for one in scalers if _scales(one, root)], root)
+    if scaler is None:
+        return Scale(count, count)
+    least = scaler.at("spec").first_of("minReplicas", "minReplicaCount")
+    most = scaler.at("spec").first_of("maxReplicas", "maxReplicaCount")
+    return Scale(count_of(least), count_of(most))
+
+
+def _scales(scaler: Field, root: Field) -> bool:
+    target = scaler.at("spec", "scaleTargetRef")
+    kind = target.at("kind").text() or "Deployment"  # the default of ScaledObject
+    return same_object(root, kind=kind, name=target.at("name").text() or "", beside=scaler)
+
+
+def _levels() -> dict[str, Level]:
+    levels: dict[str, Level] = {}
+    for kind, way in POD_PATHS.items():
+        where = f"'{'.'.join(way)}'"
+        last = POD
+        if kind != "Pod":
+            last = below(["spec"], last, known="metadata apiVersion kind", where=where)
+            keys = _SPEC_KEYS["Job" if kind == "CronJob" else kind]
+            watched = "replicas" if "replicas" in keys else ""
+            last = below(["template"], last, known=keys, watched=watched, where=where)
+        if kind == "CronJob":
+            last = below(["spec"], last, known="metadata", where=where)
+            last = below(["jobTemplate"], last, known=_SPEC_KEYS[kind], where=where)
+        known = "apiVersion kind status"
+        levels[kind] = below(["spec"], last, known=f"{known} metadata", where=where)
+    return levels
+
+
+LEVELS = _levels()
+"""Kind -> the keys of its levels."""
+
+FORMAT = Format(
+    id="kubernetes",
+    name="Kubernetes workloads",
+    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S+\s+)?["']?(?:%s)\b""" % _KINDS.encode()),
+    claims=claims,
+    read=read,
+    page="kubernetes-workloads",
+)

@@ -1,0 +1,119 @@
+"""Keys that are declared and have no effect: repeated, at an ignored level, or mistyped.
+
+A format lists the keys of the levels that matter. What is not listed is judged by nobody: a key
+that resembles no listed one is somebody's extension.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from placer.core.deployment import Defect
+from placer.manifests.nodes import MERGE_KEY, Field, Node, escaped
+
+_CUTOFF = 0.8
+"""Similarity from which a key counts as mistyped: `memroy` has 0.83, `nodeSelecter` 0.92."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The keys that a mapping may have."""
+
+    keys: frozenset[str]
+    """All known ones."""
+    watched: frozenset[str]
+    """Those that decide place, resources or model: only they are looked for in mistyped keys."""
+    below: Mapping[str, Level] = field(default_factory=dict)
+    """Key -> level of its value, or of each item of its list."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Key that has no effect here -> where it has."""
+
+
+def level(
+    known: str,
+    watched: str = "",
+    below: Mapping[str, Level] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Level:
+    """Return a level; `known` and `watched` are words, and `watched` and `below` are known."""
+    below = below or {}
+    words = frozenset(watched.split())
+    return Level(
+        frozenset(known.split()) | words | frozenset(below),
+        words | frozenset(below),
+        below,
+        elsewhere or {},
+    )
+
+
+def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
+    """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
+    for entry in root.entries():
+        if entry.name not in known.keys:
+            yield from _judged(entry, known, reader)
+            continue
+        below = known.below.get(entry.name)
+        if below is not None:
+            for one in entry.items() if entry.is_list else [entry]:
+                yield from unknown_keys(one, below, reader=reader)
+
+
+def repeated_keys(root: Field) -> Iterator[Defect]:
+    """Yield every key that a later one of its mapping replaces, each text once."""
+    if root.document.repeats_keys or root.node is None:
+        return
+    seen: set[int] = set()
+    waiting: list[tuple[Node, str]] = [(root.node, root.pointer)]
+    while waiting:
+        node, pointer = waiting.pop()
+        content = node.items if node.items is not None else node.pairs
+        if content is None or id(content) in seen:
+            continue
+        seen.add(id(content))
+        for index, item in enumerate(node.items or ()):
+            waiting.append((item, f"{pointer}/{index}"))
+        last: dict[str, Node] = {}
+        for key, value in reversed(node.pairs or []):
+            name = key.text
+            if name is None:
+                continue
+            below = f"{pointer}/{escaped(name)}"
+            waiting.append((value, below))
+            if name == MERGE_KEY:
+                continue
+            folded = name.lower() if root.document.is_case_blind else name
+            if folded in last:
+                place = Field(root.document, value, below, key, name).key_place()
+                yield Defect(
+                    "duplicate_key",
+                    f"'{name}' is given twice: what stands here has no effect, "
+                    f"line {last[folded].start.line + 1} counts",
+                    "keep one of the two",
+                    place,
+                )
+            else:
+                last[folded] = key
+
+
+def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
+    name = entry.name
+    if name in known.elsewhere:
+        yield Defect(
+            "ignored_level",
+            f"'{name}' has no effect here: {reader} reads it in {known.elsewhere[name]}",
+            f"move it to {known.elsewhere[name]}",
+            entry.key_place(),
+        )
+        return
+    by_lower = {word.lower(): word for word in sorted(known.watched)}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_CUTOFF)
+    if close:
+        meant = by_lower[close[0]]
+        yield Defect(
+            "unknown_key",
+            f"'{name}' is no key that {reader} knows here, and has no effect",
+            f"write '{meant}'",
+            entry.key_place(),
+        )

@@ -1,0 +1,138 @@
+"""Models that a manifest names in free text: options, variables, paths, URIs, images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from placer.core.deployment import ModelRef, Stated
+
+FORMAT_OF_SUFFIX = {
+    "onnx": "onnx",
+    "ort": "onnx",
+    "tflite": "tflite",
+    "pt": "pytorch",
+    "pth": "pytorch",
+    "torchscript": "pytorch",
+    "mar": "pytorch",
+    "safetensors": "safetensors",
+    "gguf": "gguf",
+    "engine": "tensorrt",
+    "plan": "tensorrt",
+    "trt": "tensorrt",
+    "h5": "keras",
+    "keras": "keras",
+    "pb": "tensorflow",
+    "mlmodel": "coreml",
+    "rknn": "rknn",
+    "hef": "hef",
+    "blob": "openvino",
+}
+"""File name suffix -> format."""
+
+_FILE = re.compile(
+    rf"[^\s\"'=,;|&<>()]+\.(?P<suffix>{'|'.join(FORMAT_OF_SUFFIX)})(?![\w.])", re.IGNORECASE
+)
+_DIGEST = re.compile(r"@sha256:(?P<hex>[0-9a-f]{64})$")
+_WHAT = r"(?:model|weights|engine|onnx|tflite)"
+_OF_IT = (
+    r"(?:path|paths|file|filename|uri|url|dir|directory|location|root|id|repository|repo|store"
+    r"|base[-_]?path)"
+)
+_OPTION = re.compile(
+    rf"--?(?:[a-z]+[-_])?{_WHAT}(?:[-_]?{_OF_IT})?(?:=(?P<value>.*))?", re.IGNORECASE | re.DOTALL
+)
+_VARIABLE = re.compile(
+    rf"(?:\w*_)?(?:{_WHAT}(?:_?{_OF_IT})?|model_storage_uri|storage_uri)", re.IGNORECASE
+)
+_WORD = re.compile(
+    r"\"[^\"]*\"|'[^']*'|(?:\{\{[^{}]*\}\}|\$\{[^{}]*\}|[^\s;|&<>\"']|\"[^\"]*\"|'[^']*')+"
+)
+"""A word of a command line; a template or a variable is one, whatever it holds."""
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def model_of(stated: Stated[str], *, format: Stated[str] | None = None) -> ModelRef:
+    """Return the reference that a text is."""
+    digest = _DIGEST.search(stated.value)
+    return ModelRef(stated, digest["hex"] if digest else None, format or format_of(stated))
+
+
+def format_of(stated: Stated[str]) -> Stated[str] | None:
+    """Return the format that a file's name tells."""
+    suffix = stated.value.rpartition(".")[2].lower()
+    known = FORMAT_OF_SUFFIX.get(suffix)
+    return Stated(known, stated.place) if known else None
+
+
+def is_model_file(text: str) -> bool:
+    """Tell whether a text is the name of a model's file and nothing else."""
+    return _FILE.fullmatch(text.strip()) is not None
+
+
+def is_uri(text: str) -> bool:
+    """Tell whether a text has a scheme, such as ``s3://``."""
+    return _SCHEME.match(text) is not None
+
+
+def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
+    """Return the models of a command line, whether words stand alone or in a shell's line."""
+    words = [
+        Stated(word.strip("\"'"), one.place)
+        for one in arguments
+        for word in _WORD.findall(one.value)
+    ]
+    found: list[ModelRef] = []
+    is_expected = False
+    for word in words:
+        option = _OPTION.fullmatch(word.value)
+        if option is not None and word.value.startswith("-"):
+            is_expected = option["value"] is None
+            if option["value"]:
+                found.append(model_of(replace(word, value=option["value"].strip("\"'"))))
+            continue
+        if is_expected and not word.value.startswith("-"):
+            found.append(model_of(word))
+        else:
+            found += _files_in(word)
+        is_expected = False
+    return _distinct(found)
+
+
+def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
+    """Return the model of an environment variable, known by its name or by its value."""
+    if _VARIABLE.fullmatch(name) and value.value.strip():
+        return [model_of(value)]
+    return _files_in(value)
+
+
+def without_copies(models: Iterable[ModelRef], sources: Sequence[ModelRef]) -> list[ModelRef]:
+    """Return the models, each local path replaced by the URI that a file of this name is got from.
+
+    An init container that copies ``s3://bucket/defect.onnx`` says more than the path it copies to.
+    """
+    by_name = {_base_name(source): source for source in sources if is_uri(source.uri.value)}
+    found = [by_name.get(_base_name(model), model) for model in models]
+    return _distinct([*found, *by_name.values()])
+
+
+def _files_in(stated: Stated[str]) -> list[ModelRef]:
+    return [model_of(replace(stated, value=one.group())) for one in _FILE.finditer(stated.value)]
+
+
+def _base_name(model: ModelRef) -> str:
+    return model.uri.value.rstrip("/").rpartition("/")[2]
+
+
+def _distinct(models: Iterable[ModelRef]) -> list[ModelRef]:
+    """Return each URI once, at its first place."""
+    by_uri: dict[str, ModelRef] = {}
+    for model in models:
+        by_uri.setdefault(model.uri.value, model)
+    return list(by_uri.values())
+
+
+def everywhere(*lists: Iterable[ModelRef]) -> tuple[ModelRef, ...]:
+    """Return the models of several sources, each URI once."""
+    return tuple(_distinct([model for models in lists for model in models]))

@@ -1,0 +1,317 @@
+"""Values that know where they stand, and ways through them that never fail.
+
+A `Field` is a value of a document or the lack of one: ``root.at("spec", "replicas").integer()``
+is None where any part of the way is missing or of another kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from placer.core.deployment import Place, Stated
+
+T = TypeVar("T")
+
+MERGE_KEY = "<<"
+MAX_MERGES = 40
+"""Merged mappings that are looked through for one key or listing."""
+
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", "y", "Y"})
+_FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", "n", "N"})
+_INT = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0o?[0-7_]+|0b[01_]+|[1-9][0-9_]*|0)")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?")
+"""YAML 1.1 as Kubernetes reads it (gopkg.in/yaml.v2, resolve.go); dates are words."""
+_MAX_DIGITS = 40
+
+
+class Mark(Protocol):
+    """A place in a text; counts from 0."""
+
+    @property
+    def line(self) -> int: ...  # noqa: D102  # what yaml.Mark has
+
+    @property
+    def column(self) -> int: ...  # noqa: D102
+
+
+@dataclass(slots=True)
+class Node:
+    """One value of the text; nodes are shared where a document repeats them by aliases."""
+
+    start: Mark
+    end: Mark
+    text: str | None = None
+    """Of a scalar; None: a collection."""
+    is_plain: bool = False
+    """A scalar without quotes: it can be a number, a truth value or nothing."""
+    is_block: bool = False
+    """Its end mark is beyond what belongs to it."""
+    items: list[Node] | None = None
+    pairs: list[tuple[Node, Node]] | None = None
+    """(key, value) of a mapping, repeated keys as well."""
+    size: int = 1
+    """Values in it, counted as often as they are repeated."""
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file."""
+
+    path: str
+    index: int
+    text: str
+    """Of the whole file."""
+    root: Node
+    is_case_blind: bool = False
+    """Keys are found whatever their case."""
+    repeats_keys: bool = False
+    """A repeated key is one more value (text protocol buffers), not a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A value of a document, or the lack of one."""
+
+    document: Document
+    node: Node | None
+    pointer: str = ""
+    key: Node | None = None
+    """Where it is the value of a mapping."""
+    name: str = field(default="", compare=False)
+    """The key as text, or the index in a list."""
+
+    def __bool__(self) -> bool:
+        """Tell whether there is a value (``null`` is one)."""
+        return self.node is not None
+
+    # the way down
+
+    def at(self, *names: str) -> Field:
+        """Follow keys; of a repeated key the last counts."""
+        found = self
+        for name in names:
+            found = found._child(name)
+        return found
+
+    def first_of(self, *names: str) -> Field:
+        """Return the first of these keys that is there."""
+        return next((one for name in names if (one := self._child(name))), self._missing(names[0]))
+
+    def all_of(self, name: str) -> Iterator[Field]:
+        """Yield every value of a repeated key, in the order of the text."""
+        if self.node is not None and self.node.pairs is not None:
+            wanted = name.lower() if self.document.is_case_blind else name
+            count = 0
+            for key, value in self.node.pairs:
+                if self._name(key) == wanted:
+                    pointer = f"{self.pointer}/{escaped(key.text or '')}/{count}"
+                    yield Field(self.document, value, pointer, key, key.text or "")
+                    count += 1
+
+    def items(self) -> Iterator[Field]:
+        """Yield the items of a list; of anything else, none."""
+        if self.node is not None and self.node.items is not None:
+            for index, item in enumerate(self.node.items):
+                yield Field(self.document, item, f"{self.pointer}/{index}", None, str(index))
+
+    def entries(self) -> Iterator[Field]:
+        """Yield the values of a mapping, one for each key, merged ones last."""
+        if self.node is None or self.node.pairs is None:
+            return
+        seen: set[str] = set()
+        for mapping in self._mappings():
+            last = {
+                self._name(key): (key, value)
+                for key, value in mapping.pairs or ()
+                if key.text is not None and not _is_merge(key)
+            }
+            for name, (key, value) in last.items():
+                if name not in seen:
+                    seen.add(name)
+                    text = key.text or ""
+                    pointer = f"{self.pointer}/{escaped(text)}"
+                    yield Field(self.document, value, pointer, key, text)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Tell whether it has keys."""
+        return self.node is not None and self.node.pairs is not None
+
+    @property
+    def is_list(self) -> bool:
+        """Tell whether it has items."""
+        return self.node is not None and self.node.items is not None
+
+    @property
+    def is_null(self) -> bool:
+        """Tell whether it is ``null``, or nothing after the colon."""
+        return self.node is not None and self.node.is_plain and self.node.text in _NULL
+
+    # what it says
+
+    def text(self) -> str | None:
+        """Return a scalar as it is written; a template such as ``{{ .Values.x }}`` as well."""
+        node = self.node
+        if node is None or self.is_null:
+            return None
+        return node.text if node.text is not None else self._template()
+
+    def stated(self) -> Stated[str] | None:
+        """Return the text that is not empty, with its place."""
+        text = self.text()
+        return Stated(text, self.place()) if text else None
+
+    def integer(self) -> int | None:
+        """Return a whole number, quoted or not; a template is none."""
+        text = None if self.node is None else self.node.text
+        if text is None or len(text) > _MAX_DIGITS or not _INT.fullmatch(text):
+            return None
+        return _to_int(text)
+
+    def number(self) -> float | None:
+        """Return a finite number, quoted or not."""
+        whole = self.integer()
+        if whole is not None:
+            return float(whole)
+        text = None if self.node is None else self.node.text
+        if text is None or len(text) > _MAX_DIGITS or not _FLOAT.fullmatch(text):
+            return None
+        try:
+            value = float(text.replace("_", ""))
+        except ValueError:
+            return None
+        return value if abs(value) < float("inf") else None
+
+    def truth(self) -> bool | None:
+        """Return a truth value."""
+        text = None if self.node is None else self.node.text
+        return True if text in _TRUE else False if text in _FALSE else None
+
+    def kind(self) -> str:
+        """Return what YAML makes of it: text, number, truth value, null, list or mapping."""
+        node = self.node
+        if node is None:
+            return "nothing"
+        if node.text is None:
+            if self._template() is not None:
+                return "template"
+            return "list" if node.items is not None else "mapping"
+        if not node.is_plain:
+            return "text"
+        if node.text in _NULL:
+            return "null"
+        if node.text in _TRUE | _FALSE:
+            return "truth value"
+        return "number" if self.number() is not None else "text"
+
+    # where it stands
+
+    def place(self) -> Place:
+        """Return the place of a scalar or of a list in brackets; of a block, that of its key."""
+        node = self.node if self.node is not None else self.document.root
+        if node.is_block:
+            if self.key is not None and node.text is None:
+                return self.key_place()
+            return self._place(node.start, None)
+        return self._place(node.start, node.end)
+
+    def key_place(self) -> Place:
+        """Return the place of its key; of an item of a list, its own."""
+        return self.place() if self.key is None else self._place(self.key.start, self.key.end)
+
+    def pair_place(self) -> Place:
+        """Return the place from the key to the end of the value, where that is one line."""
+        if self.key is None or self.node is None or self.node.is_block:
+            return self.key_place()
+        if self.node.end.line != self.key.start.line:
+            return self.key_place()
+        return self._place(self.key.start, self.node.end)
+
+    # parts
+
+    def _child(self, name: str) -> Field:
+        if self.node is not None and self.node.pairs is not None:
+            wanted = name.lower() if self.document.is_case_blind else name
+            for mapping in self._mappings():
+                for key, value in reversed(mapping.pairs or []):
+                    if self._name(key) == wanted:
+                        text = key.text or ""
+                        pointer = f"{self.pointer}/{escaped(text)}"
+                        return Field(self.document, value, pointer, key, text)
+        return self._missing(name)
+
+    def _missing(self, name: str) -> Field:
+        return Field(self.document, None, f"{self.pointer}/{escaped(name)}", None, name)
+
+    def _name(self, key: Node) -> str:
+        text = key.text or ""
+        return text.lower() if self.document.is_case_blind else text
+
+    def _mappings(self) -> Iterator[Node]:
+        """Yield the mapping and those that it merges; the earlier wins."""
+        waiting = [] if self.node is None else [self.node]
+        for _ in range(MAX_MERGES):
+            if not waiting:
+                return
+            mapping = waiting.pop(0)
+            yield mapping
+            merged: list[Node] = []
+            for key, value in mapping.pairs or ():
+                if _is_merge(key):
+                    merged += value.items if value.items is not None else [value]
+            waiting = [one for one in merged if one.pairs is not None] + waiting
+
+    def _template(self) -> str | None:
+        """Return the source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""
+        node = self.node
+        if node is None or node.is_block or node.pairs is None or node.start.line != node.end.line:
+            return None
+        line = line_of(self.document.text, node.start.line)
+        source = line[node.start.column : node.end.column]
+        return source if source.startswith("{{") and source.endswith("}}") else None
+
+    def _place(self, start: Mark, end: Mark | None) -> Place:
+        """Return a place; without `end`, one character."""
+        return Place(
+            self.document.path,
+            start.line + 1,
+            start.column + 1,
+            (start if end is None else end).line + 1,
+            start.column + 2 if end is None else end.column + 1,
+            self.pointer,
+            self.document.index,
+        )
+
+
+def escaped(name: str) -> str:
+    """Return a key as a part of a JSON pointer.
+
+    Source: RFC 6901, section 3.
+    """
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def line_of(text: str, line: int) -> str:
+    """Return a line of a text; `line` counts from 0."""
+    lines = re.split(r"\r\n|\r|\n", text, maxsplit=line + 1)
+    return lines[line] if line < len(lines) else ""
+
+
+def _is_merge(key: Node) -> bool:
+    return key.is_plain and key.text == MERGE_KEY
+
+
+def _to_int(text: str) -> int | None:
+    bare = text.replace("_", "")
+    digits = bare.lstrip("+-")
+    is_octal = len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()
+    try:
+        value = int(digits, 8) if is_octal else int(digits, 0)
+    except ValueError:
+        return None
+    return -value if bare.startswith("-") else value

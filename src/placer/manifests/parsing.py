@@ -1,0 +1,293 @@
+"""One parse of YAML and JSON alike: libyaml's events, built into nodes that keep their marks.
+
+Nothing nests, expands or is constructed beyond the limits, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+import bisect
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from placer.core.deployment import Place, Unreadable
+from placer.manifests.nodes import Document, Node
+
+MAX_DEPTH = 100
+MAX_VALUES = 1_000_000
+"""Values of a document after aliases are expanded: a few lines can stand for billions."""
+
+_NOT_YAML = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_YAML_BREAKS = re.compile("[\x85\u2028\u2029]")
+"""Lines end here for libyaml and for no editor."""
+_BREAK = re.compile(r"\r\n|\r|\n")
+_SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""Half of a character in JSON; libyaml refuses it."""
+_TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}|\{\{-")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Comment:
+    """A comment of a file; line and column count from 1 and are those of the ``#``."""
+
+    line: int
+    column: int
+    text: str
+    """What follows the ``#``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What one file holds."""
+
+    documents: tuple[Document, ...]
+    """Those before the first that cannot be read."""
+    comments: tuple[Comment, ...] = ()
+    unreadable: Unreadable | None = None
+
+
+class _At(NamedTuple):
+    line: int
+    column: int
+
+
+class _TooMuch(Exception):
+    def __init__(self, mark: Any, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.mark, self.message, self.remedy = mark, message, remedy
+
+
+def decoded(content: bytes, path: str) -> str | Unreadable:
+    """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark."""
+    try:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = content.decode("utf-16")
+        else:
+            text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line = before.count(b"\n") + 1
+        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        return _unreadable(path, line, column, "not UTF-8 text", "save the file as UTF-8")
+    wrong = _NOT_YAML.search(text)
+    if wrong is not None:
+        line, column = _line_and_column(text, wrong.start())
+        return _unreadable(
+            path,
+            line,
+            column,
+            f"the character U+{ord(wrong.group()):04X} is not allowed in a manifest",
+            "remove it, or save the file as UTF-8 text",
+        )
+    return text
+
+
+def parse_yaml(text: str, path: str) -> Parsed:
+    """Parse the documents of a YAML or JSON file."""
+    import yaml
+
+    source = text
+    if "\\u" in text:
+        # as long as what it stands for, so that columns hold; no key of ours has such characters
+        source = _SURROGATE.sub(r"\1\\ufffd", text)
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    documents: list[Document] = []
+    builder = _Builder(_marks_of(source))
+    unreadable = None
+    try:
+        for root in builder.roots(yaml.parse(source, Loader=loader)):
+            documents.append(Document(path, len(documents), text, root))
+    except yaml.MarkedYAMLError as error:
+        unreadable = _from_yaml(error, text, path, len(documents))
+    except yaml.YAMLError as error:
+        unreadable = _unreadable(path, 1, 1, f"not YAML: {error}", _remedy(text))
+    except _TooMuch as error:
+        line, column = error.mark.line + 1, error.mark.column + 1
+        unreadable = _unreadable(path, line, column, error.message, error.remedy)
+    return Parsed(tuple(documents), comments_of(text, documents), unreadable)
+
+
+def comments_of(text: str, documents: list[Document]) -> tuple[Comment, ...]:
+    """Return the comments that speak to placer: no ``#`` within a string is one."""
+    if "placer:" not in text:
+        return ()
+    spans = sorted(_scalar_spans(documents))
+    starts = [start for start, _ in spans]
+    found = []
+    for number, line in enumerate(_BREAK.split(text)):
+        if "placer:" not in line:
+            continue
+        for match in _COMMENT.finditer(line):
+            at = _At(number, match.start())
+            before = bisect.bisect_right(starts, at) - 1
+            if before < 0 or at >= spans[before][1]:
+                found.append(Comment(number + 1, match.start() + 1, match.group(1)))
+                break
+    return tuple(found)
+
+
+class _Builder:
+    """One pass over the events; holds the anchors of a document."""
+
+    def __init__(self, marks: Any) -> None:
+        self._marks = marks
+
+    def roots(self, events: Iterator[Any]) -> Iterator[Node]:  # one machine
+        """Yield the root of each document as soon as it is complete."""
+        import yaml
+
+        at = self._marks
+        anchors: dict[str, Node | None] = {}
+        stack: list[tuple[Node, str | None, list[Node]]] = []
+        done: Node | None = None
+        for event in events:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                style = event.style
+                done = Node(
+                    at(event.start_mark),
+                    at(event.end_mark),
+                    event.value,
+                    is_plain=not style and event.tag is None,
+                    is_block=style in ("|", ">"),
+                )
+                if event.anchor is not None:
+                    anchors[event.anchor] = done
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                if len(stack) >= MAX_DEPTH:
+                    raise _too_deep(event.start_mark)
+                node = Node(at(event.start_mark), at(event.end_mark), is_block=not event.flow_style)
+                if kind is yaml.MappingStartEvent:
+                    node.pairs = []
+                else:
+                    node.items = []
+                if event.anchor is not None:
+                    anchors[event.anchor] = None
+                stack.append((node, event.anchor, []))
+                continue
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                done, anchor, children = stack.pop()
+                done.end = at(event.end_mark)
+                if done.items is not None:
+                    done.items = children
+                else:
+                    done.pairs = list(zip(children[::2], children[1::2], strict=True))
+                if children:
+                    done.size += sum([child.size for child in children])
+                    done.depth = 1 + max([child.depth for child in children])
+                if done.size > MAX_VALUES:
+                    raise _TooMuch(
+                        event.start_mark, "aliases expand to too much", "write the values out"
+                    )
+                if done.depth > MAX_DEPTH:
+                    raise _too_deep(event.start_mark)
+                if anchor is not None:
+                    anchors[anchor] = done
+            elif kind is yaml.AliasEvent:
+                done = self._alias(event, anchors)
+            elif kind is yaml.DocumentStartEvent:
+                anchors, done = {}, None
+                continue
+            elif kind is yaml.DocumentEndEvent:
+                if done is not None:
+                    yield done
+                continue
+            else:
+                continue
+            if stack:
+                stack[-1][2].append(done)
+
+    def _alias(self, event: Any, anchors: dict[str, Node | None]) -> Node:
+        """Return what an alias stands for, standing where the alias does."""
+        named = anchors.get(event.anchor)
+        if named is None:
+            is_inside = event.anchor in anchors
+            raise _TooMuch(
+                event.start_mark,
+                f"the alias '*{event.anchor}' stands within what it names"
+                if is_inside
+                else f"unknown alias '*{event.anchor}'",
+                "write the values out" if is_inside else "put text that begins with '*' in quotes",
+            )
+        return Node(
+            self._marks(event.start_mark),
+            self._marks(event.end_mark),
+            named.text,
+            named.is_plain,
+            False,
+            named.items,
+            named.pairs,
+            named.size,
+            named.depth,
+        )
+
+
+def _marks_of(text: str) -> Any:
+    """Return what turns a mark of libyaml into one that counts lines as editors do."""
+    if not _YAML_BREAKS.search(text):
+        return lambda mark: mark
+    starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+
+    def at(mark: Any) -> _At:
+        line = bisect.bisect_right(starts, mark.index) - 1
+        return _At(line, mark.index - starts[line])
+
+    return at
+
+
+def _scalar_spans(documents: list[Document]) -> Iterator[tuple[_At, _At]]:
+    """Yield start and end of every scalar, each node once."""
+    seen: set[int] = set()
+    waiting = [document.root for document in documents]
+    while waiting:
+        node = waiting.pop()
+        if node.text is not None:
+            yield _At(node.start.line, node.start.column), _At(node.end.line, node.end.column)
+        content = node.items if node.items is not None else node.pairs
+        if content is None or id(content) in seen:
+            continue
+        seen.add(id(content))
+        waiting += node.items or ()
+        waiting += [one for pair in node.pairs or () for one in pair]
+
+
+def _from_yaml(error: Any, text: str, path: str, index: int) -> Unreadable:
+    mark = error.problem_mark or error.context_mark
+    line, column = _line_and_column(text, mark.index) if mark is not None else (1, 1)
+    lines = _BREAK.split(text)
+    at = lines[line - 1] if line <= len(lines) else ""
+    indent = at[: len(at) - len(at.lstrip())]
+    if "nesting depth" in str(error.problem):
+        return _unreadable(path, line, column, "nested too deep", "write it flatter", index)
+    if "\t" in indent and not path.endswith(".json"):
+        column = indent.index("\t") + 1
+        message = "a tab in the indentation"
+        return _unreadable(path, line, column, message, "indent by spaces", index)
+    problem = ", ".join(part for part in (error.context, error.problem) if part)
+    return _unreadable(path, line, column, f"not YAML: {problem}", _remedy(text), index)
+
+
+def _remedy(text: str) -> str:
+    if _TEMPLATE.search(text):
+        return "a template is checked as it is rendered: `helm template CHART | placer check -`"
+    return "mend the line; text with ': ', '#' or a leading '*', '&', '!', '%', '@' needs quotes"
+
+
+def _too_deep(mark: Any) -> _TooMuch:
+    return _TooMuch(mark, f"nested deeper than {MAX_DEPTH} levels", "write it flatter")
+
+
+def _line_and_column(text: str, index: int) -> tuple[int, int]:
+    """Return line and column, counted from 1, of a character."""
+    breaks = [match.end() for match in _BREAK.finditer(text, 0, min(index, len(text)))]
+    return len(breaks) + 1, index - (breaks[-1] if breaks else 0) + 1
+
+
+def _unreadable(
+    path: str, line: int, column: int, message: str, remedy: str, document: int = 0
+) -> Unreadable:
+    place = Place(path, line, column, line, column + 1, "", document)
+    return Unreadable(place, message, remedy)

@@ -1,0 +1,107 @@
+"""Which files are looked at: what was named, and what lies below a directory."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+
+from placer.core.deployment import Place, Unreadable
+from placer.core.errors import InputError
+
+SUFFIXES = (".yaml", ".yml", ".json", ".pbtxt")
+MAX_FILES = 200_000
+_LEFT_OUT = frozenset({"node_modules", "venv", "__pycache__"})
+"""Directories that hold what others wrote; hidden ones are left out as well."""
+
+
+def files_of(paths: Sequence[str]) -> Iterator[str | Unreadable]:
+    """Yield each file once: as named, or sorted within a directory or a pattern.
+
+    Raises
+    ------
+    InputError
+        A path is missing, a pattern matches nothing, or there are more than ``MAX_FILES``.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        for found in _named(path, seen):
+            if isinstance(found, str):
+                real = os.path.realpath(found)
+                if real in seen:
+                    continue
+                seen.add(real)
+                if len(seen) > MAX_FILES:
+                    raise InputError(
+                        f"{path}: more than {MAX_FILES:,} files", hint="name a smaller directory"
+                    )
+            yield found
+
+
+def _named(path: str, seen: set[str]) -> Iterator[str | Unreadable]:
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116  # a path is text as typed
+    except (OSError, ValueError) as error:
+        matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207
+        if not matches:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            is_pattern = glob.has_magic(path)
+            raise InputError(
+                f"{path}: {'no file matches' if is_pattern else reason.lower()}",
+                hint="check the path; '-' reads standard input",
+            ) from error
+        for match in matches:
+            if os.path.isdir(match):  # noqa: PTH112
+                yield from _below(match.rstrip(os.sep), os.path.realpath(match), seen)
+            elif match.endswith(SUFFIXES):
+                yield match
+        return
+    if stat.S_ISDIR(mode):
+        yield from _below(path.rstrip(os.sep) or os.sep, os.path.realpath(path), seen)
+    else:
+        yield path
+
+
+def _below(directory: str, root: str, seen: set[str]) -> Iterator[str | Unreadable]:
+    """Yield the files of a directory and then those of its directories.
+
+    A link to what lies in the tree is passed over: the thing itself is read.
+    """
+    real = os.path.realpath(directory)
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        with os.scandir(directory) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except OSError as error:
+        yield cannot_read(directory, error)
+        return
+    deeper: list[str] = []
+    for entry in entries:
+        path = entry.name if directory == "." else os.path.join(directory, entry.name)  # noqa: PTH118
+        if entry.is_symlink() and _is_within(os.path.realpath(path), root):
+            continue
+        try:
+            is_directory = entry.is_dir()
+        except OSError:
+            is_directory = False
+        if is_directory:
+            if not entry.name.startswith(".") and entry.name not in _LEFT_OUT:
+                deeper.append(path)
+        elif entry.name.endswith(SUFFIXES) and (entry.is_file() or entry.is_symlink()):
+            yield path
+    for path in deeper:
+        yield from _below(path, root, seen)
+
+
+def cannot_read(path: str, error: OSError | ValueError) -> Unreadable:
+    """Return what is said of a file that cannot be opened."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    place = Place(path, 1, 1, 1, 1)
+    return Unreadable(place, f"cannot be read ({reason.lower()})", "check who may read it")
+
+
+def _is_within(path: str, root: str) -> bool:
+    return path.startswith(root.rstrip(os.sep) + os.sep)

@@ -1,0 +1,52 @@
+"""Amounts as Kubernetes and its kin write them."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from placer.core.deployment import Stated
+from placer.manifests.nodes import Field
+
+_QUANTITY = re.compile(
+    r"\+?(?P<number>[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})"
+    r"(?:[eE](?P<power>[-+]?[0-9]{1,2})|(?P<suffix>[KMGTPE]i|[numkMGTPE]?))"
+)
+_FACTORS = {
+    "": Decimal(1),
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    **{suffix: Decimal(10) ** (3 * power) for power, suffix in enumerate("kMGTPE", 1)},
+    **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", 1)},
+}
+"""Source: Kubernetes, `Quantity` of apimachinery/pkg/api/resource (quantity.go)."""
+
+
+def quantity(text: str) -> Decimal | None:
+    """Return the value of ``512Mi``, ``1.5``, ``500m`` or ``1e9``; None: it is no quantity."""
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        return None
+    number = Decimal(match["number"])
+    if match["power"]:
+        return number.scaleb(int(match["power"]))
+    return number * _FACTORS[match["suffix"]]
+
+
+def bytes_of(field: Field) -> Stated[int] | None:
+    """Return an amount of memory; what is no quantity (a template) is not known."""
+    value = quantity(field.text() or "")
+    return None if value is None else Stated(int(value), field.place())
+
+
+def cpus_of(field: Field) -> Stated[float] | None:
+    """Return a number of cores."""
+    value = quantity(field.text() or "")
+    return None if value is None else Stated(float(value), field.place())
+
+
+def count_of(field: Field) -> Stated[int] | None:
+    """Return a whole number."""
+    value = field.integer()
+    return None if value is None else Stated(value, field.place())

@@ -1,0 +1,182 @@
+"""From paths to `Manifests`: the files, what they hold, and what each format makes of it."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO
+
+from placer.core.deployment import (
+    Defect,
+    Deployed,
+    Manifests,
+    Place,
+    Suppression,
+    Unreadable,
+)
+from placer.core.errors import InputError
+from placer.manifests.format import Format
+from placer.manifests.formats import FORMATS
+from placer.manifests.nodes import Field
+from placer.manifests.parsing import Parsed, decoded, parse_yaml
+from placer.manifests.paths import cannot_read, files_of
+from placer.manifests.suppressions import from_annotations, from_comments
+
+MAX_BYTES = 10_000_000
+STDIN = "-"
+
+PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {}
+"""Suffix -> parser of (text, path); any other file is YAML or JSON."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """What has been read so far."""
+
+    roots: dict[str, list[Field]] = field(default_factory=dict)
+    """Format -> roots of the documents it claims."""
+    order: dict[str, int] = field(default_factory=dict)
+    """Path -> its turn."""
+    defects: list[Defect] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    suppressions: list[Suppression] = field(default_factory=list)
+    files: int = 0
+    skipped: int = 0
+
+
+def read_manifests(
+    paths: Sequence[str],
+    *,
+    stdin: BinaryIO | None = None,
+    formats: Sequence[Format] = FORMATS,
+) -> Manifests:
+    """Read all manifests of files, directories, patterns and, for ``-``, standard input.
+
+    Parameters
+    ----------
+    paths
+        As the user typed them; places name them so.
+    stdin
+        What ``-`` reads.
+    formats
+        The first that claims a document reads it.
+
+    Raises
+    ------
+    InputError
+        A path is missing or cannot be opened, or ``-`` has no standard input.
+    """
+    run = _Run()
+    for path, content in _contents(paths, stdin, run):
+        run.order[path] = len(run.order)
+        _read_file(path, content, formats, run)
+    found = [one.read(run.roots[one.id]) for one in formats if one.id in run.roots]
+
+    def turn(place: Place) -> tuple[int, int, int]:
+        return run.order.get(place.path, -1), place.line, place.column
+
+    deployed = [one for part in found for one in part.deployed]
+    run.defects += [one for part in found for one in part.defects]
+    run.unreadable += [one for part in found for one in part.unreadable]
+    suppressions, defects = from_annotations(deployed)
+    run.suppressions += suppressions
+    run.defects += defects
+    return Manifests(
+        tuple(_with_unique_ids(sorted(deployed, key=lambda one: turn(one.place)))),
+        tuple(sorted(set(run.defects), key=lambda one: (turn(one.place), one.message))),
+        tuple(sorted(run.unreadable, key=lambda one: turn(one.place))),
+        tuple(sorted(set(run.suppressions), key=lambda one: (turn(one.place), one.rule))),
+        run.files,
+        run.skipped,
+    )
+
+
+def _contents(
+    paths: Sequence[str], stdin: BinaryIO | None, run: _Run
+) -> Iterator[tuple[str, bytes]]:
+    """Yield each file with at most one byte more than it may have."""
+    named = [path for path in paths if path != STDIN]
+    if STDIN in paths:
+        if stdin is None:
+            raise InputError("-: there is no standard input", hint="name a file or a directory")
+        try:
+            yield STDIN, stdin.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise InputError(f"-: standard input cannot be read ({error})") from error
+    for path in files_of(named):
+        if isinstance(path, Unreadable):
+            run.unreadable.append(path)
+            continue
+        try:
+            is_pipe = stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116  # text as typed
+            if is_pipe and path not in named:
+                continue
+            with open(path, "rb") as file:  # noqa: PTH123
+                content = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            problem = cannot_read(path, error)
+            if path in named:
+                raise InputError(f"{path}: {problem.message}", hint=problem.remedy) from error
+            run.unreadable.append(problem)
+            continue
+        yield path, content
+
+
+def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) -> None:
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    sniffed = content.replace(b"\0", b"") if is_wide else content
+    if not any(one.mark.search(sniffed) for one in formats):
+        run.skipped += 1
+        return
+    if len(content) > MAX_BYTES:
+        limit = f"larger than {MAX_BYTES // 10**6} MB"
+        remedy = "split it, or name only what is deployed"
+        run.unreadable.append(Unreadable(Place(path, 1, 1, 1, 1), limit, remedy))
+        run.files += 1
+        return
+    text = decoded(content, path)
+    if isinstance(text, Unreadable):
+        run.unreadable.append(text)
+        run.files += 1
+        return
+    suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
+    parsed = PARSERS.get(suffix, parse_yaml)(text, path)
+    is_manifest = False
+    for document in parsed.documents:
+        for root in _objects(Field(document, document.root)):
+            claiming = next((one for one in formats if one.claims(root)), None)
+            if claiming is not None:
+                is_manifest = True
+                run.roots.setdefault(claiming.id, []).append(root)
+    if parsed.unreadable is not None:
+        is_manifest = True
+        run.unreadable.append(parsed.unreadable)
+    if not is_manifest:
+        run.skipped += 1
+        return
+    run.files += 1
+    suppressions, defects = from_comments(parsed.comments, path)
+    run.suppressions += suppressions
+    run.defects += defects
+
+
+def _objects(root: Field) -> Iterator[Field]:
+    """Yield a document, or the items of a Kubernetes list in its place."""
+    kind = root.at("kind").text() or ""
+    if kind.endswith("List") and root.at("items").is_list and root.at("apiVersion"):
+        for item in root.at("items").items():
+            yield from [item] if item.is_mapping else []
+    else:
+        yield root
+
+
+def _with_unique_ids(deployed: list[Deployed]) -> Iterator[Deployed]:
+    """Give what has the same id within its file a number."""
+    seen: dict[tuple[str, str], int] = {}
+    for one in deployed:
+        key = (one.place.path, one.id)
+        seen[key] = seen.get(key, 0) + 1
+        yield one if seen[key] == 1 else replace(one, id=f"{one.id}#{seen[key]}")

@@ -1,0 +1,106 @@
+"""Wishes that a rule be silent: in comments, and in annotations of Kubernetes objects.
+
+``# placer: ignore[PLC101] reason; until=2026-12-31`` covers its line and the one below,
+``ignore-file[...]`` the file; the annotation ``placer/ignore: "PLC101 reason; until=..."`` the
+object. A wish without a reason is none.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Sequence
+
+from placer.core.deployment import Defect, Deployed, Place, Suppression
+from placer.manifests.parsing import Comment
+
+ANNOTATION = "placer/ignore"
+_COMMENT = re.compile(r"\s*placer:(?P<said>.*)")
+_IGNORE = re.compile(r"\s*(?P<word>ignore(?:-file)?)\s*\[(?P<rules>[^\]]*)\](?P<rest>.*)")
+_RULE = re.compile(r"PLC[0-9]{3}")
+_LIST = re.compile(r"(?P<rules>[^\s,]*(?:\s*,\s*[^\s,]+)*)(?P<rest>.*)", re.DOTALL)
+"""Rules with commas between them, and what follows."""
+_UNTIL = re.compile(r"until\s*=\s*(?P<date>\S*)")
+_EXAMPLE = "ignore[PLC101] reason; until=2026-12-31"
+
+Read = tuple[list[Suppression], list[Defect]]
+
+
+def from_comments(comments: Iterable[Comment], path: str) -> Read:
+    """Read the comments of a file."""
+    suppressions: list[Suppression] = []
+    defects: list[Defect] = []
+    for comment in comments:
+        said = _COMMENT.fullmatch(comment.text)
+        if said is None:
+            continue
+        end = comment.column + 1 + len(comment.text.rstrip())
+        place = Place(path, comment.line, comment.column, comment.line, end)
+        match = _IGNORE.fullmatch(said["said"])
+        if match is None:
+            words = said["said"].strip()
+            message = f"'placer: {words[:60]}' is no suppression"
+            defects.append(Defect("bad_value", message, f"write `# placer: {_EXAMPLE}`", place))
+            continue
+        covers = "file" if match["word"] == "ignore-file" else "line"
+        rules = [one.strip() for one in match["rules"].split(",")]
+        _read(rules, match["rest"], covers, place, suppressions, defects)
+    return suppressions, defects
+
+
+def from_annotations(deployed: Sequence[Deployed]) -> Read:
+    """Read the annotations of what is deployed; of one object with several workers once."""
+    suppressions: list[Suppression] = []
+    defects: list[Defect] = []
+    seen: set[Place] = set()
+    for one in deployed:
+        for annotation in one.annotations:
+            key, value = annotation.value
+            if key != ANNOTATION or annotation.place in seen:
+                continue
+            seen.add(annotation.place)
+            match = _LIST.match(value.strip())
+            rules, rest = match.group("rules", "rest") if match else ("", value)
+            named = [rule.strip() for rule in rules.split(",")]
+            _read(named, rest, "object", annotation.place, suppressions, defects)
+    return suppressions, defects
+
+
+def _read(
+    rules: list[str],
+    rest: str,
+    covers: str,
+    place: Place,
+    suppressions: list[Suppression],
+    defects: list[Defect],
+) -> None:
+    """Add a suppression for each rule, or what is wrong."""
+    reason, until, problem = _reason_and_until(rest)
+    unknown = [rule for rule in rules if not _RULE.fullmatch(rule)]
+    if unknown:
+        problem = f"'{unknown[0]}' is no rule"
+    if problem is not None:
+        write = _EXAMPLE if covers != "object" else "PLC101 reason; until=2026-12-31"
+        message = f"{problem}: the suppression has no effect"
+        defects.append(Defect("bad_value", message, f"write `{write}`", place))
+        return
+    suppressions += [Suppression(rule, place, covers, reason, until) for rule in rules]
+
+
+def _reason_and_until(text: str) -> tuple[str, str | None, str | None]:
+    """Return (reason, date, problem)."""
+    said, until = [], None
+    for part in text.split(";"):
+        match = _UNTIL.fullmatch(part.strip())
+        if match is None:
+            said.append(part.strip())
+            continue
+        until = match["date"]
+        try:
+            is_date = datetime.date.fromisoformat(until).isoformat() == until
+        except ValueError:
+            is_date = False
+        if not is_date:
+            return "", None, f"'{until}' is no date"
+    reason = "; ".join(part for part in said if part)
+    return reason, until, None if reason else "a reason is missing"
