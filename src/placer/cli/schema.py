@@ -30,6 +30,12 @@ def _network_probe() -> dict[str, Any]:
     return probe_schema()
 
 
+def _project() -> dict[str, Any]:
+    from placer.files.project import project_schema
+
+    return project_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -41,6 +47,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "recommendation": _recommendation,
         "comparison": _comparison,
         "network-probe": _network_probe,
+        "project": _project,
         "workload": _workload,
     }
 )

@@ -98,9 +98,11 @@ class CheckResult:
     """Files that hold no manifest."""
     unresolved: int
     """Deployments whose site or model is not known."""
+    others: int = 0
+    """Deployed things of which nothing says that they run a model."""
     base: str | None = None
     """Revision that it is compared with; None: none."""
-    worse: tuple[tuple[str, float, float], ...] = ()
-    """(deployment, p99 before, p99 now) in seconds where it got worse since the base."""
+    worse: tuple[tuple[str, str, float, float], ...] = ()
+    """(path, deployment, p99 before, p99 now) in seconds where it got worse since the base."""
     fixed: tuple[GateFinding, ...] = ()
     """Findings of the base that are gone."""

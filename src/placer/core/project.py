@@ -293,7 +293,10 @@ def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | U
 
 def _all_words(where: Where, path: str) -> Iterable[_Words]:
     """Yield the words of each place where it may run: one for each allowed set of labels."""
-    choices = [[(stated.value[0], value) for value in stated.value[1]] for stated in where.any_of]
+    # no values: the label is there, whatever it says
+    choices = [
+        [(stated.value[0], value) for value in stated.value[1] or ("",)] for stated in where.any_of
+    ]
     fixed = tuple(stated.value for stated in where.labels)
     for chosen in islice(product(*choices), MAX_LABEL_SETS):
         yield _Words(

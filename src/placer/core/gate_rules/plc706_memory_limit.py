@@ -7,7 +7,6 @@ import math
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.units import format_bytes
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -21,15 +20,20 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     return found(
         "PLC706",
         case,
-        f"the limit is {format_bytes(limit.value)}, the model was measured to need "
-        f"{format_bytes(peak_bytes)}",
+        f"the limit is {mebibytes(limit.value)}, the model was measured to need "
+        f"{mebibytes(peak_bytes)}",
         f"raise the limit to {suggested_limit(peak_bytes)} or more, or deploy a smaller model",
         outcome=Outcome.FAIL,
         place=limit.place,
-        value=format_bytes(peak_bytes),
-        limit=format_bytes(limit.value),
+        value=mebibytes(peak_bytes),
+        limit=mebibytes(limit.value),
         evidence=record.sha256,
     )
+
+
+def mebibytes(n_bytes: int) -> str:
+    """Return a size as manifests write limits, with three digits: ``61.9 MiB``."""
+    return f"{n_bytes / 2**20:.3g} MiB"
 
 
 def suggested_limit(peak_bytes: int) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc706_memory_limit import suggested_limit
+from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.units import format_bytes
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -21,11 +20,11 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     return found(
         "PLC707",
         case,
-        f"no memory limit; the model was measured to need {format_bytes(peak_bytes)}",
+        f"no memory limit; the model was measured to need {mebibytes(peak_bytes)}",
         f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more",
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
-        value=format_bytes(peak_bytes),
+        value=mebibytes(peak_bytes),
         evidence=record.sha256,
     )
 
