@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from placer.manifests import kubernetes
+from placer.manifests import kserve, kubernetes, sedna
 from placer.manifests.format import Format
 
-FORMATS: tuple[Format, ...] = (kubernetes.FORMAT,)
+FORMATS: tuple[Format, ...] = (
+    kubernetes.FORMAT,
+    kserve.FORMAT,
+    sedna.FORMAT,
+)

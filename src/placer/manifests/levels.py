@@ -48,6 +48,23 @@ def level(
     )
 
 
+def extended(
+    base: Level,
+    known: str = "",
+    watched: str = "",
+    below: Mapping[str, Level] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Level:
+    """Return a level that has more keys than `base`."""
+    more = level(known, watched, below, elsewhere)
+    return Level(
+        base.keys | more.keys,
+        base.watched | more.watched,
+        {**base.below, **more.below},
+        {**base.elsewhere, **more.elsewhere},
+    )
+
+
 def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
     for entry in root.entries():
@@ -86,10 +103,11 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
             folded = name.lower() if root.document.is_case_blind else name
             if folded in last:
                 place = Field(root.document, value, below, key, name).key_place()
+                counts = last[folded].start
                 yield Defect(
                     "duplicate_key",
                     f"'{name}' is given twice: what stands here has no effect, "
-                    f"line {last[folded].start.line + 1} counts",
+                    f"that of {counts.line + 1}:{counts.column + 1} counts",
                     "keep one of the two",
                     place,
                 )
