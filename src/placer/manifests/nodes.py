@@ -212,8 +212,13 @@ class Field:
     # where it stands
 
     def place(self) -> Place:
-        """Return the place of a scalar or of a list in brackets; of a block, that of its key."""
+        """Return the place of a scalar or of a list in brackets; of a block, that of its key.
+
+        A value that is not written at all stands where its key does.
+        """
         node = self.node if self.node is not None else self.document.root
+        if self.key is not None and not self._is_written:
+            return self.key_place()
         if node.is_block:
             if self.key is not None and node.text is None:
                 return self.key_place()
@@ -228,7 +233,7 @@ class Field:
         """Return the place from the key to the end of the value, where that is one line."""
         if self.key is None or self.node is None or self.node.is_block:
             return self.key_place()
-        if self.node.end.line != self.key.start.line:
+        if self.node.end.line != self.key.start.line or not self._is_written:
             return self.key_place()
         return self._place(self.key.start, self.node.end)
 
@@ -265,6 +270,10 @@ class Field:
                 if _is_merge(key):
                     merged += value.items if value.items is not None else [value]
             waiting = [one for one in merged if one.pairs is not None] + waiting
+
+    @property
+    def _is_written(self) -> bool:
+        return self.node is None or bool(self.node.text) or not self.node.is_plain
 
     def _template(self) -> str | None:
         """Return the source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""
