@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from placer.manifests import kserve, kubernetes, sedna
+from placer.manifests import iotedge, kserve, kubernetes, sedna
 from placer.manifests.format import Format
 
 FORMATS: tuple[Format, ...] = (
     kubernetes.FORMAT,
     kserve.FORMAT,
     sedna.FORMAT,
+    iotedge.FORMAT,
 )

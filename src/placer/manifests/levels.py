@@ -67,11 +67,14 @@ def extended(
 
 def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
+    is_blind = root.document.is_case_blind
+    by_lower = {word.lower(): word for word in known.keys} if is_blind else {}
     for entry in root.entries():
-        if entry.name not in known.keys:
+        name = by_lower.get(entry.name.lower(), entry.name)
+        if name not in known.keys:
             yield from _judged(entry, known, reader)
             continue
-        below = known.below.get(entry.name)
+        below = known.below.get(name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
                 yield from unknown_keys(one, below, reader=reader)
