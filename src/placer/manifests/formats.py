@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from placer.manifests import iotedge, kserve, kubernetes, sedna
+from placer.manifests import greengrass, iotedge, kserve, kubernetes, sedna
 from placer.manifests.format import Format
 
 FORMATS: tuple[Format, ...] = (
@@ -10,4 +10,5 @@ FORMATS: tuple[Format, ...] = (
     kserve.FORMAT,
     sedna.FORMAT,
     iotedge.FORMAT,
+    greengrass.FORMAT,
 )

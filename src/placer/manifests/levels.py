@@ -120,18 +120,22 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
 
 def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
     name = entry.name
-    if name in known.elsewhere:
+    elsewhere = known.elsewhere.get(name)
+    if elsewhere is None and entry.document.is_case_blind:
+        by_lower = {word.lower(): place for word, place in known.elsewhere.items()}
+        elsewhere = by_lower.get(name.lower())
+    if elsewhere is not None:
         yield Defect(
             "ignored_level",
-            f"'{name}' has no effect here: {reader} reads it in {known.elsewhere[name]}",
-            f"move it to {known.elsewhere[name]}",
+            f"'{name}' has no effect here: {reader} reads it in {elsewhere}",
+            f"move it to {elsewhere}",
             entry.key_place(),
         )
         return
-    by_lower = {word.lower(): word for word in sorted(known.watched)}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_CUTOFF)
+    watched = {word.lower(): word for word in sorted(known.watched)}
+    close = difflib.get_close_matches(name.lower(), watched, n=1, cutoff=_CUTOFF)
     if close:
-        meant = by_lower[close[0]]
+        meant = watched[close[0]]
         yield Defect(
             "unknown_key",
             f"'{name}' is no key that {reader} knows here, and has no effect",
