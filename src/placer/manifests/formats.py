@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from placer.manifests import greengrass, iotedge, kserve, kubernetes, sedna
+from placer.manifests import compose, greengrass, iotedge, kserve, kubernetes, sedna
 from placer.manifests.format import Format
 
 FORMATS: tuple[Format, ...] = (
@@ -11,4 +11,5 @@ FORMATS: tuple[Format, ...] = (
     sedna.FORMAT,
     iotedge.FORMAT,
     greengrass.FORMAT,
+    compose.FORMAT,
 )

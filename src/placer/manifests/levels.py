@@ -120,6 +120,8 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
 
 def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
     name = entry.name
+    if name.startswith("x-"):  # an extension, as compose and OpenAPI mark them
+        return
     elsewhere = known.elsewhere.get(name)
     if elsewhere is None and entry.document.is_case_blind:
         by_lower = {word.lower(): place for word, place in known.elsewhere.items()}
