@@ -59,29 +59,28 @@ def claims(root: Field) -> bool:
 
 def read(roots: Sequence[Field]) -> Found:
     """Read the services of each file, each with the file for balena that lies beside it."""
-    fleets = [root for root in roots if _is_balena(root)]
-    files = [root for root in roots if not _is_balena(root)]
-    found = [_file(root, _fleet_of(root, fleets)) for root in files]
-    return merged([*found, *(_fleet(fleet, files, fleets) for fleet in fleets)])
+    fleets: dict[str, list[Field]] = {}
+    files: dict[str, list[Field]] = {}
+    for root in roots:
+        of_its_kind = fleets if _is_balena(root) else files
+        of_its_kind.setdefault(root.document.path.rpartition("/")[0], []).append(root)
+    found = []
+    for directory, beside in files.items():
+        fleet = nearest(fleets.get(directory, []), beside[0])
+        found += [_file(root, fleet) for root in beside]
+    for directory, some in fleets.items():
+        found += [_fleet(fleet, has_services=directory in files) for fleet in some]
+    return merged(found)
 
 
 def _is_balena(root: Field) -> bool:
     return (root.at("type").text() or "").startswith("sw.") and root.at("name").text() is not None
 
 
-def _fleet_of(root: Field, fleets: Sequence[Field]) -> Field | None:
-    beside = [one for one in fleets if _directory(one) == _directory(root)]
-    return nearest(beside, root)
-
-
-def _directory(root: Field) -> str:
-    return root.document.path.rpartition("/")[0]
-
-
-def _fleet(fleet: Field, files: Sequence[Field], fleets: Sequence[Field]) -> Found:
+def _fleet(fleet: Field, *, has_services: bool) -> Found:
     """Return what a file for balena says; without services it deploys one container."""
     defects = (*repeated_keys(fleet), *unknown_keys(fleet, BALENA, reader="balena"))
-    if any(_fleet_of(one, fleets) is fleet for one in files):
+    if has_services:
         return Found(defects=defects)
     name = fleet.at("name")
     one = Deployed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from placer.manifests import compose, greengrass, iotedge, kserve, kubernetes, sedna
+from placer.manifests import compose, greengrass, iotedge, kserve, kubernetes, sedna, triton
 from placer.manifests.format import Format
 
 FORMATS: tuple[Format, ...] = (
@@ -12,4 +12,5 @@ FORMATS: tuple[Format, ...] = (
     iotedge.FORMAT,
     greengrass.FORMAT,
     compose.FORMAT,
+    triton.FORMAT,
 )

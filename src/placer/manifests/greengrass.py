@@ -21,7 +21,8 @@ from placer.core.deployment import (
 from placer.manifests.containers import is_open, models_of_variables
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged, nearest
-from placer.manifests.levels import level, repeated_keys, unknown_keys
+from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE
+from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import (
     everywhere,
     is_model_file,
@@ -46,49 +47,8 @@ _KB_BYTES = 1024
 _MAX_DEPTH = 6
 """Of a configuration, so far as models are looked for."""
 
-_ARTIFACT = level("Unarchive Permission Digest Algorithm", "Uri")
-_MANIFEST = level(
-    "Name Lifecycle Selections",
-    "",
-    {
-        "Artifacts": _ARTIFACT,
-        "Platform": level("architecture.detail", "os architecture runtime"),
-    },
-    {"os": "'Platform'", "architecture": "'Platform'", "Uri": "'Artifacts'"},
-)
-_RECIPE = level(
-    "RecipeFormatVersion ComponentName ComponentVersion ComponentDescription ComponentPublisher"
-    " ComponentType ComponentSource ComponentDependencies Lifecycle",
-    "",
-    {
-        "ComponentConfiguration": level(
-            "", "DefaultConfiguration", elsewhere={"accessControl": "'DefaultConfiguration'"}
-        ),
-        "Manifests": _MANIFEST,
-    },
-    {
-        **dict.fromkeys(("Artifacts", "Platform"), "an item of 'Manifests'"),
-        "DefaultConfiguration": "'ComponentConfiguration'",
-        "accessControl": "'DefaultConfiguration' of 'ComponentConfiguration'",
-    },
-)
-_LIMITS = level("", "cpus memory")
-_COMPONENT = level(
-    "componentVersion",
-    "",
-    {
-        "configurationUpdate": level("reset", "merge"),
-        "runWith": level("posixUser windowsUser", "", {"systemResourceLimits": _LIMITS}),
-    },
-    {"systemResourceLimits": "'runWith'", "merge": "'configurationUpdate'"},
-)
-_DEPLOYMENT = level(
-    "deploymentName deploymentPolicies iotJobConfiguration parentTargetArn tags clientToken"
-    " deploymentId revisionId deploymentStatus iotJobId iotJobArn isLatestForTarget"
-    " creationTimestamp",
-    "targetArn components",
-)
-"""Source: AWS IoT Greengrass V2 API reference, CreateDeployment, and the recipe reference."""
+Recipes = dict[str, list[Field]]
+"""Name of a component -> its recipes, one for each version."""
 
 
 def claims(root: Field) -> bool:
@@ -102,16 +62,22 @@ def claims(root: Field) -> bool:
 def read(roots: Sequence[Field]) -> Found:
     """Read deployments with the recipes of their components, and recipes that none deploys."""
     roots = [case_blind(root) for root in roots]
-    recipes = [root for root in roots if _is_recipe(root)]
-    found = [_checked_recipe(root) for root in recipes]
-    deployed: list[Field] = []
+    recipes: Recipes = {}
+    for root in roots:
+        if _is_recipe(root):
+            recipes.setdefault(_name(root), []).append(root)
+    found: list[Found] = []
+    deployed: set[int] = set()
     for root in roots:
         if not _is_recipe(root):
             part, used = _deployment(root, recipes)
             found.append(part)
-            deployed += used
-    alone = [one for one in recipes if not any(one is used for used in deployed)]
-    found += [Found(tuple(_components(None, one, recipes))) for one in alone]
+            deployed |= {id(one) for one in used}
+    for root in roots:
+        if _is_recipe(root):
+            alone = () if id(root) in deployed else tuple(_components(None, root, recipes))
+            defects = (*repeated_keys(root), *unknown_keys(root, RECIPE, reader="Greengrass"))
+            found.append(Found(alone, defects))
     return merged(found)
 
 
@@ -119,11 +85,6 @@ def _is_recipe(root: Field) -> bool:
     return bool(root.at("ComponentName")) and bool(
         root.first_of("RecipeFormatVersion", "Manifests", "ComponentVersion")
     )
-
-
-def _checked_recipe(root: Field) -> Found:
-    defects = (*repeated_keys(root), *unknown_keys(root, _RECIPE, reader="Greengrass"))
-    return Found(defects=defects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +99,12 @@ class _Use:
     resources: Resources
 
 
-def _deployment(root: Field, recipes: Sequence[Field]) -> tuple[Found, list[Field]]:
+def _deployment(root: Field, recipes: Recipes) -> tuple[Found, list[Field]]:
     """Return what a deployment puts on its target, and the recipes that it uses."""
-    defects = [*repeated_keys(root), *unknown_keys(root, _DEPLOYMENT, reader="Greengrass")]
+    defects = [*repeated_keys(root), *unknown_keys(root, DEPLOYMENT, reader="Greengrass")]
     updates: dict[str, Field] = {}
     for entry in root.at("components").entries():
-        defects += unknown_keys(entry, _COMPONENT, reader="Greengrass")
+        defects += unknown_keys(entry, COMPONENT, reader="Greengrass")
         updates[entry.name], problems = _merge(entry)
         defects += problems
     shared = updates.get(_NUCLEUS)
@@ -180,9 +141,9 @@ def _merge(entry: Field) -> tuple[Field, list[Defect]]:
     return Field(merge.document, None), defects
 
 
-def _recipe_of(entry: Field, recipes: Sequence[Field]) -> Field | None:
+def _recipe_of(entry: Field, recipes: Recipes) -> Field | None:
     """Return the recipe of a component in the version that is deployed."""
-    named = [one for one in recipes if _name(one) == entry.name]
+    named = recipes.get(entry.name, [])
     version = entry.at("componentVersion").text()
     equal = [one for one in named if one.at("ComponentVersion").text() == version]
     open_ones = [one for one in named if not _is_version(one.at("ComponentVersion").text())]
@@ -200,9 +161,7 @@ def _name(recipe: Field) -> str:
     return recipe.at("ComponentName").text() or "unnamed"
 
 
-def _components(
-    use: _Use | None, recipe: Field | None, recipes: Sequence[Field]
-) -> Iterator[Deployed]:
+def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Iterator[Deployed]:
     """Yield a component once for each platform that its recipe has a manifest for."""
     anchor = use.entry if use is not None else recipe
     if anchor is None:
@@ -250,7 +209,7 @@ def _deployment_name(root: Field) -> str:
 
 
 def _models(
-    recipe: Field, manifest: Field, configurations: Sequence[Field], recipes: Sequence[Field]
+    recipe: Field, manifest: Field, configurations: Sequence[Field], recipes: Recipes
 ) -> tuple[ModelRef, ...]:
     configured: dict[str, list[ModelRef]] = {}
     for configuration in configurations:
@@ -259,11 +218,10 @@ def _models(
     scripts = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
     named = [_resolved(one, configurations) for one in scripts]
     found = everywhere(named, [one for models in configured.values() for one in models])
-    needed = {one.name for one in recipe.at("ComponentDependencies").entries()}
     others = [
         model
-        for other in recipes
-        if _name(other) in needed
+        for needed in recipe.at("ComponentDependencies").entries()
+        for other in recipes.get(needed.name, ())
         for one in other.at("Manifests").items()
         for model in _artifacts(one)
     ]

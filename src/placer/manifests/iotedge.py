@@ -43,6 +43,8 @@ _ROUTE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Source: learn.microsoft.com/azure/iot-edge/module-composition, "Declare routes"."""
+_MAX_ROUTE = 4000
+"""Characters of a route: no device takes longer ones."""
 _VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+")
 
 _DEVICE = level("CgroupPermissions", "PathOnHost PathInContainer")
@@ -323,7 +325,7 @@ def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
 def _egress(module: str, routes: Sequence[tuple[str, Field]]) -> Iterator[Egress]:
     for _, route in routes:
         stated = route.stated()
-        match = _ROUTE.fullmatch(stated.value) if stated is not None else None
+        match = _ROUTE.fullmatch(stated.value[:_MAX_ROUTE]) if stated is not None else None
         if stated is None or match is None or match["sink"].lower() != "$upstream":
             continue
         if _takes(match["source"], module):
@@ -347,7 +349,7 @@ def _bad_routes(routes: Sequence[tuple[str, Field]]) -> Iterator[Defect]:
         text = route.text()
         if (
             text is None
-            or _ROUTE.fullmatch(text)
+            or _ROUTE.fullmatch(text[:_MAX_ROUTE])
             or _VARIABLE.search(text.replace("$upstream", ""))
         ):
             continue

@@ -69,7 +69,7 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
     is_blind = root.document.is_case_blind
     by_lower = {word.lower(): word for word in known.keys} if is_blind else {}
-    for entry in root.entries():
+    for entry in root.pairs() if root.document.repeats_keys else root.entries():
         name = by_lower.get(entry.name.lower(), entry.name)
         if name not in known.keys:
             yield from _judged(entry, known, reader)

@@ -104,14 +104,20 @@ class Field:
 
     def all_of(self, name: str) -> Iterator[Field]:
         """Yield every value of a repeated key, in the order of the text."""
+        wanted = name.lower() if self.document.is_case_blind else name
+        for one in self.pairs():
+            if one.key is not None and self._name(one.key) == wanted:
+                yield one
+
+    def pairs(self) -> Iterator[Field]:
+        """Yield the values of all keys, of repeated ones as well, in the order of the text."""
         if self.node is not None and self.node.pairs is not None:
-            wanted = name.lower() if self.document.is_case_blind else name
-            count = 0
+            counts: dict[str, int] = {}
             for key, value in self.node.pairs:
-                if self._name(key) == wanted:
-                    pointer = f"{self.pointer}/{escaped(key.text or '')}/{count}"
-                    yield Field(self.document, value, pointer, key, key.text or "")
-                    count += 1
+                name = key.text or ""
+                number = counts[name] = counts.get(name, -1) + 1
+                pointer = f"{self.pointer}/{escaped(name)}/{number}"
+                yield Field(self.document, value, pointer, key, name)
 
     def items(self) -> Iterator[Field]:
         """Yield the items of a list; of anything else, none."""

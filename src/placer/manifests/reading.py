@@ -24,11 +24,12 @@ from placer.manifests.nodes import Field
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
 from placer.manifests.suppressions import from_annotations, from_comments
+from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
 STDIN = "-"
 
-PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {}
+PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {".pbtxt": parse_text_proto}
 """Suffix -> parser of (text, path); any other file is YAML or JSON."""
 
 
