@@ -61,7 +61,7 @@ ODD = st.one_of(
         st.sampled_from(["x", "value", None, 1]),
         lambda inner: st.one_of(
             st.lists(inner, max_size=3),
-            st.dictionaries(st.sampled_from(["", "name", "value", "route", "."]), inner, max_size=3),
+            st.dictionaries(st.sampled_from(["", "name", "value", "."]), inner, max_size=3),
         ),
         max_leaves=6,
     ),

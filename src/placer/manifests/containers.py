@@ -10,7 +10,7 @@ from placer.core.deployment import ModelRef, Stated
 from placer.manifests.models import everywhere, is_model_file, model_of, models_of_variable
 from placer.manifests.nodes import Field
 
-_PART = re.compile(r"(?:\$\{[^}]*\}|(?<![^:])[A-Za-z]:(?=[\\/])|[^:])+")
+_PART = re.compile(r"(?:\$\{[^{}]*\}|(?<![^:])[A-Za-z]:(?=[\\/])|[^:])+")
 """Of ``source:target:mode``; a variable and the letter of a drive hold colons of their own."""
 
 Bind = tuple[Stated[str], str]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from placer.core.deployment import (
     Defect,
     Deployed,
-    Egress,
     ModelRef,
     Resources,
     Stated,
@@ -27,6 +25,7 @@ from placer.manifests.containers import (
 )
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged
+from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import level, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
@@ -36,16 +35,6 @@ _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
 _ROUTES = "properties.desired.routes"
 _SPLIT = re.compile(r"createOptions[0-9]{2}", re.IGNORECASE)
-
-_ROUTE = re.compile(
-    r"\s*(?:SELECT\s.*?)?FROM\s+(?P<source>/\S*)(?:\s+WHERE\s.*)?\s+INTO\s+(?P<sink>\$upstream|"
-    r"BrokeredEndpoint\s*\(.*\))\s*",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Source: learn.microsoft.com/azure/iot-edge/module-composition, "Declare routes"."""
-_MAX_ROUTE = 4000
-"""Characters of a route: no device takes longer ones."""
-_VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+")
 
 _DEVICE = level("CgroupPermissions", "PathOnHost PathInContainer")
 _MOUNT = level("ReadOnly Consistency BindOptions VolumeOptions TmpfsOptions", "Type Source Target")
@@ -146,9 +135,8 @@ def _deployment(root: Field) -> Found:
                {"properties.desired": _DESIRED}), reader="IoT Edge")]  # fmt: skip
     if root.at("content").is_mapping:
         defects += unknown_keys(root, _DEPLOYMENT, reader="IoT Hub")
-    routes = [(name, route.at("route") if route.is_mapping else route)
-              for name, route in _below(hub, _ROUTES)]  # fmt: skip
-    defects += _bad_routes(routes)
+    routes, problems = routes_of([*_below(hub, _ROUTES)])
+    defects += problems
     deployed = []
     for module in _modules(agent):
         options, problems = _create_options(module)
@@ -162,7 +150,7 @@ def _deployed(
     module: _Module,
     options: Field,
     content: Field,
-    routes: Sequence[tuple[str, Field]],
+    routes: Routes,
 ) -> Deployed:
     image = module.at("settings.image").stated()
     place = module.parts[0][1].key_place()
@@ -180,7 +168,7 @@ def _deployed(
             tier=Stated(Tier.EDGE, place),
         ),
         resources=_resources(options.at("HostConfig")),
-        egress=tuple(_egress(module.name, routes)),
+        egress=tuple(routes.egress(module.name)),
         labels=tuple(sorted((one.name, one.text() or "") for one in root.at("labels").entries())),
     )
 
@@ -320,46 +308,6 @@ def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
         path = device.at("PathOnHost").stated()
         if path is not None and device.at("PathInContainer"):
             yield Stated((path.value, 1), path.place)
-
-
-def _egress(module: str, routes: Sequence[tuple[str, Field]]) -> Iterator[Egress]:
-    for _, route in routes:
-        stated = route.stated()
-        match = _ROUTE.fullmatch(stated.value[:_MAX_ROUTE]) if stated is not None else None
-        if stated is None or match is None or match["sink"].lower() != "$upstream":
-            continue
-        if _takes(match["source"], module):
-            yield Egress("route", Stated("$upstream", stated.place), "messages")
-
-
-def _takes(source: str, module: str) -> bool:
-    """Tell whether a route takes messages of a module; a variable may stand for any."""
-    ways = [part for part in _VARIABLE.sub("*", source).split("/") if part]
-    sent = ("messages", "modules", module, "outputs")
-    for way, one in zip(ways, sent, strict=False):
-        if way == "*" and way is ways[-1]:
-            return True
-        if not (fnmatchcase(one, way) if one == module else fnmatchcase(one.lower(), way.lower())):
-            return False
-    return True
-
-
-def _bad_routes(routes: Sequence[tuple[str, Field]]) -> Iterator[Defect]:
-    for name, route in routes:
-        text = route.text()
-        if (
-            text is None
-            or _ROUTE.fullmatch(text[:_MAX_ROUTE])
-            or _VARIABLE.search(text.replace("$upstream", ""))
-        ):
-            continue
-        yield Defect(
-            "bad_value",
-            f"the route '{name}' is none that IoT Edge reads",
-            'write "FROM /messages/modules/NAME/outputs/* INTO $upstream", or INTO'
-            ' BrokeredEndpoint("/modules/NAME/inputs/INPUT")',
-            route.place(),
-        )
 
 
 FORMAT = Format(

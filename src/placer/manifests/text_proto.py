@@ -13,7 +13,10 @@ from typing import NamedTuple, NoReturn
 
 from placer.core.deployment import Place, Unreadable
 from placer.manifests.nodes import Document, Node
-from placer.manifests.parsing import MAX_DEPTH, MAX_VALUES, Comment, Parsed
+from placer.manifests.parsing import MAX_DEPTH, Comment, Parsed
+
+MAX_VALUES = 100_000
+"""Of a file: a configuration has hundreds."""
 
 _TOKEN = re.compile(
     r"""
