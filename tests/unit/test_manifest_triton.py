@@ -95,6 +95,8 @@ def test_other_text_protocol_buffers_are_no_manifests(tmp_path: Path, text: str)
     assert (found.files, found.skipped) == (0, 1)
 
 
-def test_the_same_text_in_yaml_is_none_of_triton(tmp_path: Path) -> None:
-    (tmp_path / "x.yaml").write_text("max_batch_size: 4\nbackend: onnxruntime\n")
-    assert read_manifests([str(tmp_path)]).files == 0
+@pytest.mark.parametrize("text", ["max_batch_size: 4\nbackend: x\n", "max_batch_size: {{ x }}: {"])
+def test_the_same_words_in_yaml_are_none_of_triton(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    found = read_manifests([str(tmp_path)])
+    assert (found.files, found.skipped, found.unreadable) == (0, 1, ())

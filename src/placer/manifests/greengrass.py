@@ -135,7 +135,7 @@ def _merge(entry: Field) -> tuple[Field, list[Defect]]:
         return parsed, list(repeated_keys(parsed))
     defects = []
     if not is_open(text):
-        message = f"'merge' of '{entry.name}' is no JSON: Greengrass refuses the deployment"
+        message = f"'merge' of '{entry.name}' is no JSON, and is not read"
         remedy = 'write one object; quotes within a string are written as \\"'
         defects.append(Defect("bad_value", message, remedy, merge.place()))
     return Field(merge.document, None), defects

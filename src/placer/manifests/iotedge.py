@@ -214,7 +214,7 @@ def _create_options(module: _Module) -> tuple[Field, list[Defect]]:
         if parsed is not None:
             defects += repeated_keys(parsed)
         elif not is_open(text) and text.strip():
-            message = "'createOptions' is no JSON: IoT Edge refuses the module"
+            message = "'createOptions' is no JSON, and is not read"
             remedy = 'write one object; quotes within a string are written as \\"'
             defects.append(Defect("bad_value", message, remedy, options.place()))
         options = parsed if parsed is not None else _nothing(options)

@@ -310,11 +310,10 @@ FORMAT = Format(
     name="Triton model configurations",
     mark=re.compile(
         rb"\b(?:max_batch_size|instance_group|ensemble_scheduling|default_model_filename)\b"
-        rb"|\bTYPE_(?:BOOL|U?INT|FP|BF|STRING)"
-        rb"|\bplatform\s*:\s*[\"'](?:onnxruntime|tensorrt|tensorflow|pytorch|ensemble)"
-        rb"|\bbackend\s*:\s*[\"'](?:onnxruntime|tensorrt|tensorflow|pytorch|openvino|python|dali)"
+        rb"|\b(?:platform|backend)\s*:|\bTYPE_(?:BOOL|U?INT|FP|BF|STRING)"
     ),
     claims=claims,
     read=read,
     page="triton-model-configurations",
+    suffix=".pbtxt",
 )
