@@ -62,6 +62,7 @@ def _deployed(one: Deployed) -> Summary:
         "egress": [f"{way.kind} {way.carries}: {said(way.to)}" for way in one.egress],
         "labels": [f"{key}={value}" for key, value in one.labels],
         "annotations": [said(annotation) for annotation in one.annotations],
+        "file": one.place.path,
         "document": one.place.document,
         "pointer": one.place.pointer,
     }

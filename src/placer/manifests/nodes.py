@@ -104,14 +104,20 @@ class Field:
 
     def all_of(self, name: str) -> Iterator[Field]:
         """Yield every value of a repeated key, in the order of the text."""
+        wanted = name.lower() if self.document.is_case_blind else name
+        for one in self.pairs():
+            if one.key is not None and self._name(one.key) == wanted:
+                yield one
+
+    def pairs(self) -> Iterator[Field]:
+        """Yield the values of all keys, of repeated ones as well, in the order of the text."""
         if self.node is not None and self.node.pairs is not None:
-            wanted = name.lower() if self.document.is_case_blind else name
-            count = 0
+            counts: dict[str, int] = {}
             for key, value in self.node.pairs:
-                if self._name(key) == wanted:
-                    pointer = f"{self.pointer}/{escaped(key.text or '')}/{count}"
-                    yield Field(self.document, value, pointer, key, key.text or "")
-                    count += 1
+                name = key.text or ""
+                number = counts[name] = counts.get(name, -1) + 1
+                pointer = f"{self.pointer}/{escaped(name)}/{number}"
+                yield Field(self.document, value, pointer, key, name)
 
     def items(self) -> Iterator[Field]:
         """Yield the items of a list; of anything else, none."""
@@ -212,8 +218,13 @@ class Field:
     # where it stands
 
     def place(self) -> Place:
-        """Return the place of a scalar or of a list in brackets; of a block, that of its key."""
+        """Return the place of a scalar or of a list in brackets; of a block, that of its key.
+
+        A value that is not written at all stands where its key does.
+        """
         node = self.node if self.node is not None else self.document.root
+        if self.key is not None and not self._is_written:
+            return self.key_place()
         if node.is_block:
             if self.key is not None and node.text is None:
                 return self.key_place()
@@ -228,7 +239,7 @@ class Field:
         """Return the place from the key to the end of the value, where that is one line."""
         if self.key is None or self.node is None or self.node.is_block:
             return self.key_place()
-        if self.node.end.line != self.key.start.line:
+        if self.node.end.line != self.key.start.line or not self._is_written:
             return self.key_place()
         return self._place(self.key.start, self.node.end)
 
@@ -265,6 +276,10 @@ class Field:
                 if _is_merge(key):
                     merged += value.items if value.items is not None else [value]
             waiting = [one for one in merged if one.pairs is not None] + waiting
+
+    @property
+    def _is_written(self) -> bool:
+        return self.node is None or bool(self.node.text) or not self.node.is_plain
 
     def _template(self) -> str | None:
         """Return the source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""

@@ -26,7 +26,7 @@ _BREAK = re.compile(r"\r\n|\r|\n")
 _SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 """Half of a character in JSON; libyaml refuses it."""
 _TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}|\{\{-")
-_COMMENT = re.compile(r"(?:^|(?<=\s))#(.*)")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,8 @@ def decoded(content: bytes, path: str) -> str | Unreadable:
         before = content[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
+        if error.encoding != "utf-8":
+            line, column = 1, 1
         return _unreadable(path, line, column, "not UTF-8 text", "save the file as UTF-8")
     wrong = _NOT_YAML.search(text)
     if wrong is not None:
@@ -85,15 +87,15 @@ def decoded(content: bytes, path: str) -> str | Unreadable:
     return text
 
 
-def parse_yaml(text: str, path: str) -> Parsed:
-    """Parse the documents of a YAML or JSON file."""
+def parse_yaml(text: str, path: str, *, loader: Any = None) -> Parsed:
+    """Parse the documents of a YAML or JSON file, by libyaml unless a `loader` of yaml is given."""
     import yaml
 
     source = text
     if "\\u" in text:
         # as long as what it stands for, so that columns hold; no key of ours has such characters
         source = _SURROGATE.sub(r"\1\\ufffd", text)
-    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    loader = loader or getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     documents: list[Document] = []
     builder = _Builder(_marks_of(source))
     unreadable = None
@@ -107,24 +109,34 @@ def parse_yaml(text: str, path: str) -> Parsed:
     except _TooMuch as error:
         line, column = error.mark.line + 1, error.mark.column + 1
         unreadable = _unreadable(path, line, column, error.message, error.remedy)
-    return Parsed(tuple(documents), comments_of(text, documents), unreadable)
+    return Parsed(tuple(documents), _comments(text, documents, unreadable), unreadable)
 
 
-def comments_of(text: str, documents: list[Document]) -> tuple[Comment, ...]:
-    """Return the comments that speak to placer: no ``#`` within a string is one."""
+def _comments(
+    text: str, documents: list[Document], unreadable: Unreadable | None
+) -> tuple[Comment, ...]:
+    """Return the comments that speak to placer: no ``#`` within a string is one.
+
+    Behind the last document that can be read it is not known what is a string.
+    """
     if "placer:" not in text:
         return ()
+    known = len(text)
+    if unreadable is not None:
+        known = documents[-1].root.end.line if documents else 0
     spans = sorted(_scalar_spans(documents))
     starts = [start for start, _ in spans]
     found = []
     for number, line in enumerate(_BREAK.split(text)):
+        if number >= known:
+            break
         if "placer:" not in line:
             continue
         for match in _COMMENT.finditer(line):
             at = _At(number, match.start())
             before = bisect.bisect_right(starts, at) - 1
             if before < 0 or at >= spans[before][1]:
-                found.append(Comment(number + 1, match.start() + 1, match.group(1)))
+                found.append(Comment(number + 1, match.start() + 1, line[match.end() :]))
                 break
     return tuple(found)
 

@@ -64,9 +64,10 @@ def _named(path: str, seen: set[str]) -> Iterator[str | Unreadable]:
 
 
 def _below(directory: str, root: str, seen: set[str]) -> Iterator[str | Unreadable]:
-    """Yield the files of a directory and then those of its directories.
+    """Yield the files of a directory, then those of its directories, then what links lead to.
 
-    A link to what lies in the tree is passed over: the thing itself is read.
+    So what lies in the tree is named by its own path; what a link leads to besides, by the link's.
+    A link to a directory around `root` is not followed.
     """
     real = os.path.realpath(directory)
     if real in seen:
@@ -79,21 +80,29 @@ def _below(directory: str, root: str, seen: set[str]) -> Iterator[str | Unreadab
         yield cannot_read(directory, error)
         return
     deeper: list[str] = []
+    links: list[str] = []
     for entry in entries:
         path = entry.name if directory == "." else os.path.join(directory, entry.name)  # noqa: PTH118
-        if entry.is_symlink() and _is_within(os.path.realpath(path), root):
-            continue
-        try:
-            is_directory = entry.is_dir()
-        except OSError:
-            is_directory = False
-        if is_directory:
-            if not entry.name.startswith(".") and entry.name not in _LEFT_OUT:
+        if entry.is_symlink():
+            links.append(path)
+        elif entry.is_dir():
+            if not _is_left_out(entry.name):
                 deeper.append(path)
-        elif entry.name.endswith(SUFFIXES) and (entry.is_file() or entry.is_symlink()):
+        elif entry.is_file() and entry.name.endswith(SUFFIXES):
             yield path
     for path in deeper:
         yield from _below(path, root, seen)
+    for path in links:
+        name = os.path.basename(path)  # noqa: PTH119
+        if not os.path.isdir(path):  # noqa: PTH112
+            if name.endswith(SUFFIXES):
+                yield path
+        elif not _is_left_out(name) and not _is_within(root, os.path.realpath(path)):
+            yield from _below(path, root, seen)
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name in _LEFT_OUT
 
 
 def cannot_read(path: str, error: OSError | ValueError) -> Unreadable:

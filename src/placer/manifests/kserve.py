@@ -1,0 +1,341 @@
+"""KServe: inference services of both generations of its API, and graphs of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from placer.core.deployment import (
+    Defect,
+    Deployed,
+    Egress,
+    ModelRef,
+    Resources,
+    Scale,
+    Stated,
+    Unreadable,
+    Where,
+)
+from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.levels import extended, level, repeated_keys, unknown_keys
+from placer.manifests.models import everywhere, model_of
+from placer.manifests.nodes import Field
+from placer.manifests.objects import (
+    annotations_of,
+    group_of,
+    id_of,
+    kind_of,
+    labels_of,
+    name_of,
+    name_place,
+    same_object,
+    version_of,
+)
+from placer.manifests.pods import (
+    CONTAINER,
+    MISPLACED_POD_KEYS,
+    POD,
+    Worker,
+    bad_amounts,
+    bad_values,
+    models_of_container,
+    resources_of,
+    where_of,
+    workers_of,
+)
+from placer.manifests.quantities import count_of
+
+GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
+KINDS = ("InferenceService", "InferenceGraph")
+FRAMEWORKS = {
+    "sklearn": "sklearn",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "tensorflow": "tensorflow",
+    "pytorch": "pytorch",
+    "onnx": "onnx",
+    "pmml": "pmml",
+    "paddle": "paddle",
+    "huggingface": "huggingface",
+    "triton": None,
+    "tensorrt": "tensorrt",
+}
+"""Key of a predictor that names the framework -> format of the model; Triton serves several."""
+
+_MOUNT = "/mnt/models"
+"""Where KServe puts what ``storageUri`` names: a path in it is that model."""
+_MODES = {"request": "request", "response": "answer", "all": "all"}
+_ACCELERATOR = re.compile(r"serving\.(?:kserve\.io|kubeflow\.org)/gke-accelerator")
+_ACCELERATOR_LABEL = "cloud.google.com/gke-accelerator"
+
+_SCALE = "minReplicas maxReplicas"
+_MISPLACED = (*MISPLACED_POD_KEYS, "minReplicas", "maxReplicas", "logger")
+_SERVER = extended(
+    CONTAINER,
+    "runtime runtimeVersion protocolVersion",
+    "modelFormat storageUri storage storageUris",
+    elsewhere=dict.fromkeys(_MISPLACED, "'spec.predictor'"),
+)
+_COMPONENT = extended(
+    POD,
+    "scaleTarget scaleMetric scaleMetricType autoScaling containerConcurrency timeout"
+    " canaryTrafficPercent batcher labels annotations deploymentStrategy workerSpec storageUris",
+    f"{_SCALE} logger",
+    dict.fromkeys(("model", *FRAMEWORKS), _SERVER),
+    dict.fromkeys(("storageUri", "modelFormat", "resources", "runtime"), "'model'"),
+)
+_V1BETA1 = level(
+    "apiVersion kind metadata status",
+    "",
+    {
+        "spec": level(
+            "transformer explainer",
+            "",
+            {"predictor": _COMPONENT},
+            {
+                **dict.fromkeys(_MISPLACED, "'spec.predictor'"),
+                **dict.fromkeys(("model", "storageUri"), "'spec.predictor'"),
+            },
+        )
+    },
+    dict.fromkeys(_MISPLACED, "'spec.predictor'"),
+)
+_GRAPH = level(
+    "apiVersion kind metadata status",
+    "",
+    {
+        "spec": level(
+            "nodes tolerations timeout scaleTarget scaleMetric routerTimeouts annotations labels",
+            f"{_SCALE} nodeSelector nodeName affinity resources",
+        )
+    },
+    dict.fromkeys(_MISPLACED, "'spec'"),
+)
+
+
+def claims(root: Field) -> bool:
+    """Tell whether a document is an inference service or a graph of them."""
+    return kind_of(root) in KINDS and group_of(root) in GROUPS
+
+
+def read(roots: Sequence[Field]) -> Found:
+    """Read services, and graphs with the models of the services that they call."""
+    services = [root for root in roots if kind_of(root) == "InferenceService"]
+    found = [_service(root) for root in services]
+    models = [everywhere(*(one.models for one in part.deployed)) for part in found]
+    served = list(zip(services, models, strict=True))
+    graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
+    return merged([*found, *graphs])
+
+
+def _service(root: Field) -> Found:
+    if version_of(root) == "v1alpha2":
+        variants = [
+            (name, root.at("spec", name)) for name in ("default", "canary") if root.at("spec", name)
+        ]
+        is_old = True
+    else:
+        variants, is_old = [("", root.at("spec"))], False
+    parts = [
+        _component(root, component, name, variant if len(variants) > 1 else "", is_old=is_old)
+        for variant, spec in variants
+        for name in ("predictor", "transformer", "explainer")
+        if (component := spec.at(name)).is_mapping
+    ]
+    defects = tuple(repeated_keys(root))
+    if not is_old:
+        defects = (*defects, *unknown_keys(root, _V1BETA1, reader="KServe"))
+    if not any(spec.at("predictor").is_mapping for _, spec in variants):
+        problem = Unreadable(
+            name_place(root),
+            f"InferenceService '{name_of(root)}' has no predictor",
+            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
+        )
+        return Found(defects=defects, unreadable=(problem,))
+    return merged([Found(defects=defects), *parts])
+
+
+def _component(root: Field, component: Field, name: str, variant: str, *, is_old: bool) -> Found:
+    """Read a predictor, or another component that names a model."""
+    worker, server = _worker(component)
+    if name != "predictor" and not worker.models:
+        return Found()
+    defects: list[Defect] = [*bad_values(component)]
+    if server:
+        defects += bad_amounts(server)
+    if is_old:
+        defects += _without_place(component)
+        where = Where()
+    else:
+        where = where_of(component)
+    suffix = "".join(f"/{part}" for part in (variant, "" if name == "predictor" else name) if part)
+    deployed = Deployed(
+        id=f"{id_of(root)}{suffix}",
+        format="kserve",
+        kind=kind_of(root),
+        name=name_of(root),
+        place=name_place(root),
+        models=worker.models,
+        images=worker.images,
+        where=_with_accelerator(where, root),
+        resources=worker.resources,
+        scale=_scale(component),
+        egress=tuple(_logger(component)),
+        labels=labels_of(root),
+        annotations=annotations_of(root, component),
+    )
+    return Found((deployed,), tuple(defects))
+
+
+def _worker(component: Field) -> tuple[Worker, Field]:
+    """Return what runs, and the field that configures KServe's own server; a pod has none."""
+    model = component.at("model")
+    if model.is_mapping:
+        return _served(component, model, model.at("modelFormat", "name").stated()), model
+    for name, format in FRAMEWORKS.items():
+        server = component.at(name)
+        if server.is_mapping:
+            stated = Stated(format, server.key_place()) if format else None
+            return _served(component, server, stated), server
+    return _together(workers_of(component)), component.at("model")
+
+
+def _served(component: Field, server: Field, format: Stated[str] | None) -> Worker:
+    uris = [
+        stated
+        for holder in (server, component)
+        for one in (
+            holder.at("storageUri"),
+            *(i.at("uri") for i in holder.at("storageUris").items()),
+        )
+        if (stated := one.stated()) is not None
+    ]
+    path = server.at("storage", "path").stated()
+    if path is not None:
+        uris.append(path)
+    named = [model_of(one, format=format) for one in uris]
+    others = [
+        one
+        for one in models_of_container(server)
+        if not (named and one.uri.value.startswith(_MOUNT))
+    ]
+    image = server.at("image").stated()
+    return Worker(
+        None,
+        everywhere(named, others),
+        () if image is None else (image,),
+        resources_of(server),
+    )
+
+
+def _together(workers: Sequence[Worker]) -> Worker:
+    """Return the containers of a predictor as one: KServe sends requests to one of them."""
+    if len(workers) == 1:
+        return workers[0]
+    return Worker(
+        None,
+        everywhere(*(one.models for one in workers)),
+        tuple(image for one in workers for image in one.images),
+        workers[0].resources,
+    )
+
+
+def _scale(holder: Field) -> Scale:
+    return Scale(count_of(holder.at("minReplicas")), count_of(holder.at("maxReplicas")))
+
+
+def _logger(component: Field) -> Iterator[Egress]:
+    logger = component.at("logger")
+    if not logger.is_mapping:
+        return
+    to = logger.at("url").stated() or logger.at("storage", "path").stated()
+    if to is None:
+        to = Stated("the default logger of the cluster", logger.key_place())
+    carries = _MODES.get(logger.at("mode").text() or "all", "all")
+    yield Egress("logger", to, carries)
+
+
+def _with_accelerator(where: Where, root: Field) -> Where:
+    """Add the node label that KServe makes of an annotation."""
+    labels = tuple(
+        Stated((_ACCELERATOR_LABEL, one.text() or ""), one.pair_place())
+        for one in root.at("metadata", "annotations").entries()
+        if _ACCELERATOR.fullmatch(one.name)
+    )
+    return replace(where, labels=(*where.labels, *labels))
+
+
+def _without_place(component: Field) -> Iterator[Defect]:
+    for name in ("nodeSelector", "nodeName", "affinity"):
+        entry = component.at(name)
+        if entry:
+            yield Defect(
+                "ignored_level",
+                f"'{name}' has no effect here: v1alpha2 of KServe does not know it",
+                "move the service to serving.kserve.io/v1beta1",
+                entry.key_place(),
+            )
+
+
+def _graph(root: Field, services: Sequence[tuple[Field, tuple[ModelRef, ...]]]) -> Found:
+    spec = root.at("spec")
+    models: list[Sequence[ModelRef]] = []
+    egress: list[Egress] = []
+    for node in spec.at("nodes").entries():
+        is_sequence = node.at("routerType").text() == "Sequence"
+        for index, step in enumerate(node.at("steps").items()):
+            name = step.at("serviceName").stated()
+            url = step.at("serviceUrl").stated()
+            if name is not None:
+                models.append(_joined(root, name, services))
+            elif url is not None:
+                is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
+                egress.append(Egress("service", url, "answer" if is_answer else "request"))
+    defects = (*repeated_keys(root), *unknown_keys(root, _GRAPH, reader="KServe"))
+    if not spec.at("nodes").is_mapping:
+        problem = Unreadable(
+            name_place(root),
+            f"InferenceGraph '{name_of(root)}' has no nodes",
+            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
+        )
+        return Found(defects=defects, unreadable=(problem,))
+    deployed = Deployed(
+        id=id_of(root),
+        format="kserve",
+        kind=kind_of(root),
+        name=name_of(root),
+        place=name_place(root),
+        models=everywhere(*models),
+        where=where_of(spec),
+        resources=resources_of(spec) if spec.at("resources") else Resources(),
+        scale=_scale(spec),
+        egress=tuple(egress),
+        labels=labels_of(root),
+        annotations=annotations_of(root),
+    )
+    return Found((deployed,), (*defects, *bad_values(spec), *bad_amounts(spec)))
+
+
+def _joined(
+    root: Field, name: Stated[str], services: Sequence[tuple[Field, tuple[ModelRef, ...]]]
+) -> tuple[ModelRef, ...]:
+    """Return the models of the service that a step names, else its name as it is said."""
+    named = [
+        service
+        for service, _ in services
+        if same_object(service, kind="InferenceService", name=name.value, beside=root)
+    ]
+    service = nearest(named, root)
+    found = next((models for one, models in services if one is service), ())
+    return found or (ModelRef(name),)
+
+
+FORMAT = Format(
+    id="kserve",
+    name="KServe",
+    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S+\s+)?["']?Inference(?:Service|Graph)\b"""),
+    claims=claims,
+    read=read,
+    page="kserve",
+)

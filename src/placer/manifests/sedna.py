@@ -1,0 +1,169 @@
+"""KubeEdge Sedna: a small model at the edge that asks a large one in the cloud."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from placer.core.deployment import (
+    Defect,
+    Deployed,
+    Egress,
+    ModelRef,
+    Scale,
+    Stated,
+    Tier,
+    Unreadable,
+)
+from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.levels import Level, level, repeated_keys, unknown_keys
+from placer.manifests.models import everywhere, format_of, model_of
+from placer.manifests.nodes import Field
+from placer.manifests.objects import (
+    annotations_of,
+    group_of,
+    id_of,
+    kind_of,
+    labels_of,
+    name_of,
+    name_place,
+    same_object,
+)
+from placer.manifests.pods import (
+    MISPLACED_POD_KEYS,
+    POD,
+    bad_values,
+    resources_of,
+    where_of,
+    workers_of,
+)
+from placer.manifests.quantities import count_of
+
+GROUP = "sedna.io"
+KINDS = ("JointInferenceService", "Model")
+WORKERS = {"edgeWorker": Tier.EDGE, "cloudWorker": Tier.CLOUD}
+
+_IN_POD = "'template.spec'"
+
+
+def claims(root: Field) -> bool:
+    """Tell whether a document is a joint inference service or a model that one names."""
+    return kind_of(root) in KINDS and group_of(root) == GROUP
+
+
+def read(roots: Sequence[Field]) -> Found:
+    """Read services; a model stands for itself nowhere: a worker names it."""
+    models = [root for root in roots if kind_of(root) == "Model"]
+    services = [root for root in roots if kind_of(root) == "JointInferenceService"]
+    repeated = [Found(defects=tuple(repeated_keys(root))) for root in models]
+    return merged([*repeated, *(_service(root, models) for root in services)])
+
+
+def _service(root: Field, models: Sequence[Field]) -> Found:
+    spec = root.at("spec")
+    defects: list[Defect] = [*repeated_keys(root)]
+    if not any(spec.at(name, "workerSpec") for name in WORKERS):
+        defects += unknown_keys(root, _LEVELS, reader="Sedna")
+    missing = [name for name in WORKERS if not spec.at(name).is_mapping]
+    if missing:
+        problem = Unreadable(
+            name_place(root),
+            f"JointInferenceService '{name_of(root)}' has no {' and no '.join(missing)}",
+            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
+        )
+        return Found(defects=tuple(defects), unreadable=(problem,))
+    deployed = []
+    for name, tier in WORKERS.items():
+        worker = spec.at(name)
+        pod = worker.at("template", "spec")
+        defects += bad_values(pod)
+        deployed.append(_worker(root, worker, tier, models))
+    return Found(tuple(deployed), tuple(defects))
+
+
+def _worker(root: Field, worker: Field, tier: Tier, models: Sequence[Field]) -> Deployed:
+    pod = worker.at("template", "spec")
+    where = where_of(pod)
+    old = worker.at("workerSpec")  # the first version of the API had no template
+    if old and not pod:
+        where = replace(where, node=worker.at("nodeName").stated())
+    parts = workers_of(pod)
+    containers = list(pod.at("containers").items())
+    return Deployed(
+        id=f"{id_of(root)}/{tier.value}",
+        format="sedna",
+        kind=kind_of(root),
+        name=name_of(root),
+        place=name_place(root),
+        models=everywhere(_models(root, worker, models), *(part.models for part in parts)),
+        images=tuple(image for part in parts for image in part.images),
+        where=replace(where, tier=Stated(tier, worker.key_place())),
+        resources=resources_of(containers[0]) if len(containers) == 1 else parts[0].resources,
+        scale=Scale(
+            count_of(worker.at("hpa", "minReplicas")), count_of(worker.at("hpa", "maxReplicas"))
+        ),
+        egress=_egress(root, worker, tier),
+        labels=labels_of(root),
+        annotations=annotations_of(root),
+    )
+
+
+def _models(root: Field, worker: Field, models: Sequence[Field]) -> list[ModelRef]:
+    """Return the file that the named model is, else its name."""
+    name = worker.at("model", "name").stated()
+    if name is None:
+        return []
+    named = [one for one in models if same_object(one, kind="Model", name=name.value, beside=root)]
+    model = nearest(named, root)
+    url = None if model is None else model.at("spec", "url").stated()
+    if model is None or url is None:
+        return [ModelRef(name)]
+    # the file's name says more than the framework's name that Sedna asks for (`pb`, `ckpt`)
+    format = format_of(url) or model.at("spec", "format").stated()
+    return [model_of(url, format=format)]
+
+
+def _egress(root: Field, worker: Field, tier: Tier) -> tuple[Egress, ...]:
+    """Return the way of hard examples: as they came, from the edge to the cloud."""
+    if tier is Tier.CLOUD:
+        return ()
+    said = worker.at("hardExampleMining") or root.at("spec", "cloudWorker")
+    to = f"{id_of(root)}/{Tier.CLOUD.value}"
+    return (Egress("worker", Stated(to, said.key_place()), "request"),)
+
+
+def _worker_level() -> Level:
+    return level(
+        "hardExampleMining hpa workerSpec",
+        "model",
+        {
+            "template": level(
+                "metadata", "", {"spec": POD}, dict.fromkeys(MISPLACED_POD_KEYS, _IN_POD)
+            )
+        },
+        dict.fromkeys(MISPLACED_POD_KEYS, _IN_POD),
+    )
+
+
+_LEVELS = level(
+    "apiVersion kind metadata status",
+    "",
+    {
+        "spec": level(
+            "",
+            "",
+            dict.fromkeys(WORKERS, _worker_level()),
+            dict.fromkeys(MISPLACED_POD_KEYS, f"{_IN_POD} of a worker"),
+        )
+    },
+)
+
+FORMAT = Format(
+    id="sedna",
+    name="KubeEdge Sedna",
+    mark=re.compile(rb"""kind["']?\s*:\s*["']?JointInferenceService\b|sedna\.io/"""),
+    claims=claims,
+    read=read,
+    page="kubeedge-sedna",
+)

@@ -1,0 +1,140 @@
+"""Amounts, models in free text, and where a pod may run: the parts that formats share."""
+
+from __future__ import annotations
+
+import pytest
+
+from placer.core.deployment import Place, Stated
+from placer.manifests.models import models_of_arguments, models_of_variable
+from placer.manifests.nodes import Field
+from placer.manifests.parsing import parse_yaml
+from placer.manifests.pods import resources_of, where_of, workers_of
+from placer.manifests.quantities import bytes_of, cpus_of, quantity
+
+HERE = Place("a.yaml", 1, 1, 1, 2)
+
+
+def root(text: str) -> Field:
+    (document,) = parse_yaml(text, "a.yaml").documents
+    return Field(document, document.root)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("512Mi", 512 * 2**20),
+        ("1.5G", 1.5e9),
+        ("2Ki", 2048),
+        ("128974848", 128974848),
+        ("129e6", 129e6),
+        ("1E", 1e18),
+        ("500m", 0.5),
+        (".5", 0.5),
+        ("0", 0),
+    ],
+)
+def test_amounts_are_read_as_kubernetes_does(text: str, value: float) -> None:
+    assert float(quantity(text) or 0) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "512MB", "1 Gi", "Gi", "1e", "1e999", "1KI", "0x10", "{{ .x }}", "9" * 99]
+)
+def test_what_is_no_amount_is_not_known(text: str) -> None:
+    assert quantity(text) is None
+
+
+def test_amounts_are_bytes_and_cores() -> None:
+    field = root("m: 1.5Gi\nc: 1500m\n")
+    memory, cores = bytes_of(field.at("m")), cpus_of(field.at("c"))
+    assert memory is not None
+    assert memory.value == 1610612736
+    assert cores is not None
+    assert cores.value == 1.5
+    assert bytes_of(field.at("x")) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "uris"),
+    [
+        (["--model", "/m/a.onnx"], ["/m/a.onnx"]),
+        (["--model=/m/a.onnx", "--model-name", "a"], ["/m/a.onnx"]),
+        (["--model-repository=s3://b/models"], ["s3://b/models"]),
+        (["--model-store", "/store", "--port", "80"], ["/store"]),
+        (["--model", "--verbose"], []),
+        (["sh", "-c", "serve --model '/m/a b.onnx' && sleep 1"], ["/m/a b.onnx"]),
+        (["python", "serve.py", "/m/a.tflite"], ["/m/a.tflite"]),
+        (["--det-model", "d.onnx", "--rec_model_dir=r/"], ["d.onnx", "r/"]),
+        (["--weights", "yolo.pt", "--source", "rtsp://x"], ["yolo.pt"]),
+        (["--model={{ .Values.model }}"], ["{{ .Values.model }}"]),
+        (["--model=${MODEL:-/m/a.onnx}"], ["${MODEL:-/m/a.onnx}"]),
+        (["--model", "$(MODEL)"], ["$(MODEL)"]),
+        (["--log-model-stats", "--remodel", "x", "--models-per-gpu=2"], []),
+        (["curl -o /m/a.onnx https://x.example.com/a.onnx?v=1"], ["/m/a.onnx", "https://x.example.com/a.onnx"]),
+        (["my.ptx", "a.pbtxt", "config.onnx.json"], []),
+        (["-model", "m/x"], ["m/x"]),
+    ],
+)  # fmt: skip
+def test_models_of_a_command_line_are_found(arguments: list[str], uris: list[str]) -> None:
+    found = models_of_arguments([Stated(one, HERE) for one in arguments])
+    assert [one.uri.value for one in found] == uris
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "uris"),
+    [
+        ("MODEL_PATH", "/m/a", ["/m/a"]),
+        ("STORAGE_URI", "s3://b/a", ["s3://b/a"]),
+        ("DETECTOR_MODEL", "a", ["a"]),
+        ("TRITON_MODEL_REPOSITORY", "/repo", ["/repo"]),
+        ("MODEL_NAME", "a", []),
+        ("REMODEL", "a", []),
+        ("CONFIG", "net=/m/a.onnx;x=1", ["/m/a.onnx"]),
+        ("LOG", "info", []),
+        ("MODEL_ID", " ", []),
+    ],
+)
+def test_models_of_variables_are_found(name: str, value: str, uris: list[str]) -> None:
+    found = models_of_variable(name, Stated(value, HERE))
+    assert [one.uri.value for one in found] == uris
+
+
+def test_a_sidecar_that_starts_first_is_a_container_and_runs_no_fetched_model() -> None:
+    pod = root(
+        "initContainers:\n"
+        "  - {name: proxy, restartPolicy: Always, image: p}\n"
+        "  - {name: fetch, image: f, args: ['s3://b/a.onnx', /m/a.onnx]}\n"
+        "containers:\n"
+        "  - {name: server, image: s}\n"
+    )
+    (worker,) = workers_of(pod)
+    assert [one.uri.value for one in worker.models] == ["s3://b/a.onnx"]
+    assert [one.value for one in worker.images] == ["s"]
+
+
+def test_extended_resources_are_accelerators_and_others_are_not() -> None:
+    found = resources_of(
+        root("resources: {limits: {nvidia.com/mig-1g.5gb: 1, hugepages-2Mi: 4, cpu: 1, x.io/y: 0}}")
+    )
+    assert [one.value for one in found.accelerators] == [("nvidia.com/mig-1g.5gb", 1)]
+
+
+def test_alternatives_that_do_not_share_a_label_say_nothing_of_the_place() -> None:
+    pod = root(
+        "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {"
+        "nodeSelectorTerms: [{matchExpressions: [{key: a, operator: In, values: [x]}]},"
+        " {matchExpressions: [{key: b, operator: In, values: [y]}]}]}}}"
+    )
+    assert where_of(pod).is_silent
+
+
+def test_what_must_exist_may_have_any_value() -> None:
+    pod = root(
+        "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {"
+        "nodeSelectorTerms: [{matchExpressions: [{key: edge, operator: Exists},"
+        " {key: zone, operator: NotIn, values: [a, b]}, {key: cores, operator: Gt, values: ['4']}]}]}}}"
+    )
+    where = where_of(pod)
+    assert [one.value for one in where.any_of] == [("edge", ())]
+    assert [one.value for one in where.none_of] == [("zone", ("a", "b"))]
+    assert not where.is_silent

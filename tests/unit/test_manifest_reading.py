@@ -1,0 +1,215 @@
+"""Which files are read, what is said of those that cannot be, and how they are counted."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from placer.core.deployment import Manifests
+from placer.core.errors import InputError
+from placer.manifests.reading import read_manifests
+from tests.manifest_summary import summary
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  nodeName: box
+  containers: [{name: c, image: "i:1", args: [--model, /m/NAME.onnx]}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(path: str, content: str | bytes = "") -> str:
+    """Write a file, by default a pod of that name."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    data = content or POD.replace("NAME", target.name.partition(".")[0])
+    target.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return path
+
+
+def paths(manifests: Manifests) -> list[str]:
+    return [one.place.path for one in manifests.deployed]
+
+
+def test_a_directory_is_read_sorted_and_deep_without_what_is_hidden_or_of_others() -> None:
+    for path in ("b.yaml", "a.yml", "c/d.json", "c/e.txt", ".git/x.yaml", "node_modules/y.yaml",
+                 ".venv/z.yaml", "c/.hidden/w.yaml"):  # fmt: skip
+        write(path)
+    assert paths(read_manifests(["."])) == ["a.yml", "b.yaml", "c/d.json"]
+    assert paths(read_manifests(["c", "a.yml"])) == ["c/d.json", "a.yml"]
+    assert paths(read_manifests(["./c/"])) == ["./c/d.json"]
+
+
+def test_a_pattern_is_read_and_one_that_matches_nothing_is_an_error() -> None:
+    write("deploy/a.yaml")
+    write("deploy/deep/b.yaml")
+    write("deploy/notes.md")
+    assert paths(read_manifests(["deploy/*.yaml"])) == ["deploy/a.yaml"]
+    assert paths(read_manifests(["deploy/**/*.yaml"])) == ["deploy/a.yaml", "deploy/deep/b.yaml"]
+    with pytest.raises(InputError, match=r"other/\*\.yaml: no file matches"):
+        read_manifests(["other/*.yaml"])
+
+
+def test_a_file_whose_name_has_signs_of_a_pattern_is_that_file() -> None:
+    assert paths(read_manifests([write("[a].yaml", POD)])) == ["[a].yaml"]
+
+
+def test_a_file_is_read_once_however_often_it_is_named() -> None:
+    write("d/a.yaml")
+    assert paths(read_manifests(["d/a.yaml", "d", "d/*.yaml", "./d/a.yaml"])) == ["d/a.yaml"]
+
+
+def test_links_within_the_tree_are_passed_over_and_those_out_of_it_are_read_once() -> None:
+    write("base/x.yaml")
+    write("d/a.yaml")
+    Path("d/same.yaml").symlink_to("a.yaml")
+    Path("d/loop").symlink_to(".")
+    Path("d/base").symlink_to("../base")
+    Path("d/again").symlink_to("../base")
+    Path("d/up").symlink_to("..")
+    found = read_manifests(["d"])
+    assert paths(found) == ["d/a.yaml", "d/again/x.yaml"]
+    assert found.unreadable == ()
+
+
+def test_a_link_to_what_the_walk_leaves_out_is_read() -> None:
+    write("d/.store/a.yaml")
+    Path("d/a.yaml").symlink_to(".store/a.yaml")
+    assert paths(read_manifests(["d"])) == ["d/a.yaml"]
+
+
+def test_a_link_to_nothing_is_told() -> None:
+    Path("d").mkdir()
+    Path("d/gone.yaml").symlink_to("nowhere.yaml")
+    (found,) = read_manifests(["d"]).unreadable
+    assert str(found.place) == "d/gone.yaml:1:1"
+    assert "no such file" in found.message
+
+
+def test_a_pipe_in_a_directory_is_not_waited_for() -> None:
+    Path("d").mkdir()
+    os.mkfifo("d/pipe.yaml")
+    assert read_manifests(["d"]).files == 0
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told() -> None:
+    write("d/a.yaml")
+    Path("d/a.yaml").chmod(0)
+    assert "permission denied" in read_manifests(["d"]).unreadable[0].message
+    with pytest.raises(InputError, match="permission denied"):
+        read_manifests(["d/a.yaml"])
+
+
+@pytest.mark.parametrize("path", ["missing.yaml", "a\0b"])
+def test_a_path_that_is_not_there_is_an_error(path: str) -> None:
+    with pytest.raises(InputError):
+        read_manifests([path])
+
+
+def test_standard_input_is_read() -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(POD.encode()))
+    assert [str(one.place) for one in found.deployed] == ["-:3:18"]
+    with pytest.raises(InputError, match="no standard input"):
+        read_manifests(["-"])
+
+
+def test_files_that_hold_no_manifest_are_counted() -> None:
+    write("a.yaml")
+    write("values.yaml", "replicas: 1\n")
+    write("service.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
+    write("broken.yaml", "a: [\n")
+    write("binary.json", b"\x00\x01\xff")
+    write("other.yaml", "apiVersion: example.com/v1\nkind: Pod\nmetadata: {name: p}\n")
+    write("many.json", '{"kind":\n "Pod", "items": 1}')
+    found = read_manifests(["."])
+    assert (found.files, found.skipped) == (1, 6)
+    assert found.unreadable == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "message"),
+    [
+        (POD + "  tolerations: [\n", "8:1", "did not find expected node content"),
+        (POD.encode() + b"# \xff\n", "7:3", "not UTF-8 text"),
+        (POD.encode() + b"# \x00\n", "7:3", "U+0000"),
+        (POD + "  x: *nothing\n", "7:6", "unknown alias"),
+        (POD + "  x: " + "[" * 500, "7:", "nested deeper"),
+        (POD + "#" * 10_000_001, "1:1", "larger than 10 MB"),
+        (b"\xff\xfe" + POD.encode("utf-16-le") + b"x", "1:1", "not UTF-8 text"),
+    ],
+)
+def test_what_looks_like_a_manifest_and_cannot_be_read_is_told(
+    content: str | bytes, place: str, message: str
+) -> None:
+    found = read_manifests([write("a.yaml", content)])
+    assert (found.files, found.skipped) == (1, 0)
+    (problem,) = found.unreadable
+    assert str(problem.place).startswith(f"a.yaml:{place}")
+    assert message in problem.message
+    assert problem.remedy
+
+
+def test_a_large_file_that_is_no_manifest_is_skipped() -> None:
+    assert read_manifests([write("a.json", b"0" * 11_000_000)]).skipped == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + POD.encode(),
+        b"\xff\xfe" + POD.encode("utf-16-le"),
+        b"\xfe\xff" + POD.encode("utf-16-be"),
+        POD.replace("\n", "\r\n").encode(),
+    ],
+)
+def test_every_encoding_and_line_end_gives_the_same(content: bytes) -> None:
+    plain = read_manifests([write("NAME.yaml", POD)])
+    assert summary(read_manifests([write("NAME.yaml", content)])) == summary(plain)
+
+
+def test_what_has_one_name_in_one_file_gets_ids_of_its_own() -> None:
+    pod = POD.replace("NAME", "a")
+    found = read_manifests([write("a.yaml", f"{pod}---\n{pod}")])
+    assert [one.id for one in found.deployed] == ["pod/a", "pod/a#2"]
+
+
+def test_a_scaler_is_joined_across_the_files_of_a_directory_and_never_guessed() -> None:
+    deployment = (
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"
+        "spec: {template: {spec: {containers: [{name: c, image: i}]}}}\n"
+    )
+    scaler = (
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: d}\n"
+        "spec: {maxReplicas: 7, scaleTargetRef: {kind: Deployment, name: d}}\n"
+    )
+    for folder in ("one", "two"):
+        write(f"{folder}/deployment.yaml", deployment)
+    write("one/hpa.yaml", scaler)
+    found = {one.place.path: one.scale.most for one in read_manifests(["one"]).deployed}
+    most = found["one/deployment.yaml"]
+    assert most is not None
+    assert (most.value, str(most.place)) == (7, "one/hpa.yaml:4:21")
+    write("three/hpa.yaml", scaler)
+    found = {one.place.path: one.scale.most for one in read_manifests(["."]).deployed}
+    assert found["one/deployment.yaml"] is not None
+    assert found["two/deployment.yaml"] is None
+
+
+def test_repeated_keys_of_one_anchor_are_told_once() -> None:
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: &l {a: x, a: y}, annotations: *l}\n"
+        "spec: {containers: [{name: c, image: i}]}\n"
+    )
+    found = read_manifests([write("a.yaml", text)])
+    assert [str(one.place) for one in found.defects] == ["a.yaml:3:33"]
