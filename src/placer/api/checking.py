@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from placer.api.base_revision import result_of_base, since
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import is_there, open_project
@@ -25,6 +29,8 @@ from placer.core.suppressing import suppress
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile
 
+MAX_SOURCE_BYTES = 10_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -32,8 +38,8 @@ class Check:
 
     result: CheckResult
     project: ProjectFile
-    cases: int
-    """Things that are deployed and serve a workload, or should."""
+    stdin: tuple[tuple[str, str], ...] = ()
+    """(``-``, text) where standard input was read."""
 
 
 def check(
@@ -41,6 +47,7 @@ def check(
     *,
     project: str | None = None,
     is_locked: bool = False,
+    base: str | None = None,
     as_of: datetime.date | None = None,
     stdin: BinaryIO | None = None,
 ) -> Check:
@@ -54,6 +61,8 @@ def check(
         A ``placer.yaml``; None: the nearest one at or above the first path.
     is_locked
         Judge by ``placer.lock`` alone: no model file is read.
+    base
+        A git revision: only what changed since is told.
     as_of
         The day for which evidence is held against its age; None: today, in UTC.
 
@@ -65,13 +74,18 @@ def check(
         A path or file is missing or unreadable, or there is nothing to check.
     """
     from placer.files.lock import read_lock
-    from placer.manifests.reading import read_manifests
+    from placer.manifests.reading import MAX_BYTES, read_manifests
 
     start = next((path for path in paths if path != "-"), ".")
     file = open_project(project, _first_folder(start))
     lock = None
     if is_there(file.lock_path) or is_locked:
         lock = read_lock(file.lock_path)
+    texts = []
+    if stdin is not None:
+        content = stdin.read(MAX_BYTES + 1)
+        texts.append(("-", content.decode("utf-8-sig", "replace")))
+        stdin = BytesIO(content)
     manifests = read_manifests(paths, stdin=stdin)
     today = as_of or datetime.datetime.now(tz=datetime.UTC).date()
     checking = GateInputs(file, lock, is_locked, today)
@@ -86,7 +100,30 @@ def check(
             cases.append(case)
     if not cases and not manifests.unreadable and not manifests.defects:
         raise _nothing(paths, manifests, file)
-    return Check(_result(checking, manifests, cases, within, others), file, len(cases))
+    result = _result(checking, manifests, cases, within, others)
+    if base is not None:
+        before = result_of_base(
+            base,
+            paths,
+            file.project.path,
+            lambda there, at: check(there, project=at, is_locked=True, as_of=today).result,
+        )
+        result = since(result, before, base)
+    return Check(result, file, tuple(texts))
+
+
+def sources_of(found: Check) -> dict[str, str]:
+    """Return the text of each file that a finding points at, as far as it can be read."""
+    result = found.result
+    texts = dict(found.stdin)
+    places = [one.place for one in (*result.findings, *result.suppressed)]
+    places += [related.place for one in result.findings for related in one.related]
+    for path in {place.path for place in places} - {"-"}:
+        with contextlib.suppress(OSError, UnicodeError):
+            data = Path(path).read_bytes()[:MAX_SOURCE_BYTES]
+            encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+            texts[path] = data.decode(encoding, "replace")
+    return texts
 
 
 def _first_folder(path: str) -> str:

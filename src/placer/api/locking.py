@@ -58,17 +58,23 @@ def open_project(path: str | None, start: str = ".") -> ProjectFile:
     return read_project(found)
 
 
-def lock_project(path: str | None = None, *, progress: Say = say_nothing) -> Locked:
+def lock_project(path: str | None = None, *, tool: str, progress: Say = say_nothing) -> Locked:
     """Bind each workload of a project to the digests of its model and of its evidence.
 
     Reads the model files; writes nothing.
+
+    Parameters
+    ----------
+    path
+        A ``placer.yaml``; None: the nearest one at or above the working directory.
+    tool
+        Name and version of the program that locks, as ``placer 0.1.0``.
 
     Raises
     ------
     UsageError, InputError
         A file of the project is wrong, missing or unreadable; a workload names no model.
     """
-    from placer import __version__
     from placer.files.lock import Lock, read_lock, to_text
 
     file = open_project(path)
@@ -85,7 +91,7 @@ def lock_project(path: str | None = None, *, progress: Say = say_nothing) -> Loc
         if record.id not in used
     ]
     lock = Lock(
-        tool=f"placer {__version__}",
+        tool=tool,
         models={file.within(one): digest_of(one) for one in file.model_files.values()},
         workloads=workloads,
     )

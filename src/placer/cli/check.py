@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from placer.cli import options, screen
+from placer.cli.rules import all_rules
 from placer.core.errors import UsageError, near_match
 
-FORMATS = ("text", "json")
+FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
 SEVERITIES = ("error", "warning", "note")
 
 
@@ -77,15 +78,32 @@ def command(
     day = options.parse_date(as_of)
     options.check_places([path for _, path in outputs if path is not None], paths)
 
+    from placer import __version__
     from placer.api.checking import check, sources_of
+    from placer.core.finding import Severity
     from placer.core.gate import exit_code
+    from placer.reports.check import render
+    from placer.reports.check.context import Context, RuleText
 
     stdin = sys.stdin.buffer if "-" in paths else None
     found = check(paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin)
-    screen.emit(outputs, lambda name: _rendered(name, found.result, sources_of(found), with_suppressed))
-    code = exit_code(
-        found.result,
-        fail_on=fail_on,
-        allow_inconclusive=allow_inconclusive,
+    context = Context(
+        rules={
+            rule.id: RuleText(
+                rule.id, rule.title, rule.severity, rule.what, rule.why, rule.example, rule.fix
+            )
+            for rule in all_rules()
+        },
+        sources=sources_of(found),
+        version=__version__,
+        with_suppressed=with_suppressed,
     )
+    screen.emit(
+        outputs,
+        lambda name: render(
+            found.result, name, context, width=screen.width(), color=screen.wants_color()
+        ),
+    )
+    severity = Severity[fail_on.upper()]
+    code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
     raise typer.Exit(0 if is_zero else code)

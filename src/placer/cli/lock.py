@@ -26,11 +26,12 @@ def command(
     Needs the model files, once; `placer check --locked` then needs the repository alone. Evidence
     is what lies in the folder `evidence` beside placer.yaml.
     """
+    from placer import __version__
     from placer.api.locking import lock_project
     from placer.files.writing import write_atomically
 
     with screen.Progress() as progress:
-        locked = lock_project(project, progress=progress)
+        locked = lock_project(project, tool=f"placer {__version__}", progress=progress)
     for note in locked.notes:
         screen.warn(note)
     path = locked.project.lock_path

@@ -38,7 +38,7 @@ def explain(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="Rule id, for instance PLC101.")],
 ) -> None:
     """Explain one rule: what it checks, why, an example, how to fix it."""
-    by_id = {rule.id: rule for rule in _all_rules()}
+    by_id = {rule.id: rule for rule in all_rules()}
     rule = by_id.get(rule_id.upper())
     if rule is None:
         raise UsageError(
@@ -52,7 +52,7 @@ def explain(
     )
 
 
-def _all_rules() -> list[Rule | GateRule]:
+def all_rules() -> list[Rule | GateRule]:
     """Return the rules of placements and of the gate, by id."""
     from placer.core.gate_rules import GATE_RULES
     from placer.core.rules import RULES
@@ -61,7 +61,7 @@ def _all_rules() -> list[Rule | GateRule]:
 
 
 def _listing(name: str) -> str:
-    rules = _all_rules()
+    rules = all_rules()
     if name == "json":
         rows = [
             {

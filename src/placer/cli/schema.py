@@ -24,6 +24,12 @@ def _comparison() -> dict[str, Any]:
     return comparison_schema()
 
 
+def _check() -> dict[str, Any]:
+    from placer.reports.check.document import check_schema
+
+    return check_schema()
+
+
 def _network_probe() -> dict[str, Any]:
     from placer.reports.network_probe_json import probe_schema
 
@@ -46,6 +52,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
     {
         "recommendation": _recommendation,
         "comparison": _comparison,
+        "check": _check,
         "network-probe": _network_probe,
         "project": _project,
         "workload": _workload,

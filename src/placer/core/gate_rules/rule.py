@@ -14,7 +14,7 @@ from placer.core.gate import Excerpt, GateFinding, Outcome
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.project import DeclaredSite, DeclaredWorkload, Project, Unresolved
-from placer.core.units import format_duration, format_percentile
+from placer.core.units import format_percentile
 from placer.core.workload import Workload
 
 
@@ -217,4 +217,5 @@ def defect_finding(rule: str, severity: Severity, outcome: Outcome, defect: Defe
 
 
 def _typed(limit_s: float) -> str:
-    return format_duration(limit_s).replace(" ", "")
+    """Return a limit as an option takes it: ``20ms``."""
+    return f"{1e3 * limit_s:.6g}ms"

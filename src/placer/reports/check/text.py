@@ -60,12 +60,12 @@ def _finding(one: GateFinding, context: Context, width: int) -> list[Line]:
         if text
     ]
     if facts:
-        lines += paragraph(", ".join(facts), width, indent=6, first="   =", tone=Tone.FAINT)
-    lines += paragraph(f"help: {clean(one.remedy)}", width, indent=6, first="   =")
+        lines += paragraph(", ".join(facts), width, indent=5, first="   =", tone=Tone.FAINT)
+    lines += paragraph(f"help: {clean(one.remedy)}", width, indent=5, first="   =")
     if one.suppressed is not None:
         until = f", until {one.suppressed.until}" if one.suppressed.until else ""
         text = f"ignored at {one.suppressed.place}: {clean(one.suppressed.reason)}{until}"
-        lines += paragraph(text, width, indent=6, first="   =", tone=Tone.FAINT)
+        lines += paragraph(text, width, indent=5, first="   =", tone=Tone.FAINT)
     return lines
 
 
