@@ -90,10 +90,11 @@ def check(
     today = as_of or datetime.datetime.now(tz=datetime.UTC).date()
     checking = GateInputs(file, lock, is_locked, today)
     within = {one.place.path: file.within(one.place.path) for one in manifests.deployed}
+    laws = _laws(manifests, file, within)
     cases: list[GateCase] = []
     others = 0
     for deployed in manifests.deployed:
-        case = _case(checking, deployed, within[deployed.place.path])
+        case = _case(checking, deployed, within[deployed.place.path], laws)
         if case is None:
             others += 1
         else:
@@ -152,7 +153,19 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
     )
 
 
-def _case(checking: GateInputs, deployed: Deployed, path: str) -> GateCase | None:
+def _laws(manifests: Manifests, file: ProjectFile, within: Mapping[str, str]) -> dict[str, str]:
+    """Return the jurisdiction of each thing that is deployed, where its site is resolved."""
+    found: dict[str, str] = {}
+    for one in manifests.deployed:
+        site = site_of(one, file.project, within[one.place.path])
+        if not isinstance(site, Unresolved) and site.entry.law is not None:
+            found[one.id] = site.entry.law
+    return found
+
+
+def _case(
+    checking: GateInputs, deployed: Deployed, path: str, laws: Mapping[str, str]
+) -> GateCase | None:
     """Return what is known of something deployed; None: nothing says that it runs a model."""
     project = checking.file.project
     workload = workload_of(deployed, project, path)
@@ -180,6 +193,7 @@ def _case(checking: GateInputs, deployed: Deployed, path: str) -> GateCase | Non
         candidate=None,
         recommended=None,
         today=checking.today,
+        laws=laws,
     )
     if served is None or isinstance(site, Unresolved):
         return case

@@ -269,15 +269,11 @@ def _with_digest(
 def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | Unresolved:
     """Return the site that the words of a manifest mean; `path` as in `workload_of`."""
     where = deployed.where
-    tier = None if where.tier is None else where.tier.value
     meant: dict[str, SiteEntry] = {}
     for words in _all_words(where, path):
-        found = [
-            entry
-            for entry in project.sites
-            if (tier is None or entry.tier is tier)
-            and any(one.fits(words) for one in entry.matches)
-        ]
+        found = [entry for entry in project.sites if any(one.fits(words) for one in entry.matches)]
+        if len(found) > 1 and where.tier is not None:  # a virtual machine may be an edge device
+            found = [one for one in found if one.tier is where.tier.value] or found
         if not found:
             return _no_site(deployed, project, path)
         meant.update((entry.name, entry) for entry in found)

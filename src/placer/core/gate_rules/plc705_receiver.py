@@ -25,19 +25,20 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     carries = entry.carries or egress.carries
     if carries == "answer" or is_inside(egress.to.value):
         return ()
-    match allowed_in(None, entry.jurisdiction, allowed):
+    law = entry.jurisdiction or case.laws.get(egress.to.value)
+    match allowed_in(None, law, allowed):
         case True:
             return ()
         case False:
             return found(
                 "PLC705",
                 case,
-                f"{egress.to.value} lies in {entry.jurisdiction}, outside the allowed regions "
+                f"{egress.to.value} lies in {law}, outside the allowed regions "
                 f"({', '.join(allowed)})",
                 "send it to a receiver inside, or widen `data: regions:` of the workload",
                 outcome=Outcome.FAIL,
                 place=egress.to.place,
-                value=entry.jurisdiction,
+                value=law,
                 limit=", ".join(allowed),
             )
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -93,6 +93,8 @@ class GateCase:
     recommended: Candidate | None
     """The best placement on the same evidence; None: not asked."""
     today: date
+    laws: Mapping[str, str]
+    """Id of another thing that is deployed -> jurisdiction of its site, where it is known."""
 
     @property
     def site_name(self) -> str:
