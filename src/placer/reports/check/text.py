@@ -54,7 +54,7 @@ def _finding(one: GateFinding, context: Context, width: int) -> list[Line]:
         text
         for text in (
             f"in {clean(one.deployed)}" if one.deployed else "",
-            f"workload {one.workload}" if one.workload else "",
+            f"workload {clean(one.workload)}" if one.workload else "",
             f"evidence {one.evidence[:12]}" if one.evidence else "",
         )
         if text
@@ -119,7 +119,7 @@ def _told(one: Checked) -> str:
         p99 = one.recommended_p99_s
         at = "" if p99 is None else f", p99 {format_duration(p99)}"
         parts.append(f"recommended: {one.recommended}{at}")
-    return "; ".join(parts)
+    return clean("; ".join(parts))
 
 
 def _changes(result: CheckResult, width: int) -> list[Line]:
