@@ -39,9 +39,9 @@ def render(result: CheckResult, context: Context) -> str:
         room -= len(block)
         left -= len(own)
     if left:
-        parts.append(f"{left} findings are left out here: see the other reports of this run.")
+        parts.append(f"Findings left out here, see the other reports of this run: {left}.")
     if result.suppressed:
-        parts.append(f"{len(result.suppressed)} findings are ignored, each with a reason.")
+        parts.append(f"Findings ignored, each with a reason: {len(result.suppressed)}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -81,7 +81,7 @@ def _changes(result: CheckResult) -> str:
     if result.base is None:
         return ""
     new = len(result.findings)
-    text = f"Since `{result.base.replace('`', '')}`: {new} new, {len(result.fixed)} fixed"
+    text = f"Since {escaped(result.base)}: {new} new, {len(result.fixed)} fixed"
     return f"{text}, {len(result.worse)} slower."
 
 

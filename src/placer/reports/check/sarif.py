@@ -22,7 +22,6 @@ from placer.reports.facts import clean
 MAX_RESULTS = 5000
 MAX_TEXT = 1000
 """Characters of a description: GitHub takes 1,024."""
-INFORMATION_URI = "https://pypi.org/project/placer/"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
@@ -41,7 +40,6 @@ def render(result: CheckResult, context: Context) -> str:
                 "name": "placer",
                 "version": context.version,
                 "semanticVersion": context.version,
-                "informationUri": INFORMATION_URI,
                 "rules": [_rule(rule, context.rules.get(rule)) for rule in used],
             }
         },
@@ -121,10 +119,11 @@ def _location(place: Place) -> dict[str, Any]:
 def _artifact(path: str) -> dict[str, str]:
     if path == "-":
         return {"uri": "stdin"}
-    shown = path.removeprefix("./").replace("\\", "/")
+    # names of files may hold bytes that are no text
+    shown = quote(path.removeprefix("./").replace("\\", "/").encode("utf-8", "surrogatepass"))
     if shown.startswith("/"):
-        return {"uri": "file://" + quote(shown)}
-    return {"uri": quote(shown), "uriBaseId": "%SRCROOT%"}
+        return {"uri": f"file://{shown}"}
+    return {"uri": shown, "uriBaseId": "%SRCROOT%"}
 
 
 def _related(one: GateFinding) -> dict[str, Any]:
