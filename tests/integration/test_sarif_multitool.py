@@ -15,7 +15,7 @@ import pytest
 from placer.core.gate_rules import GATE_RULES
 from placer.core.rules import RULES
 from placer.reports.check import render
-from placer.reports.check.context import Context, RuleText
+from placer.reports.check.context import Context, texts_of
 from tests.unit import test_check_reports as samples
 
 PACKAGE = "@microsoft/sarif-multitool@5.7.0"
@@ -42,8 +42,10 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Validate:
         log, said = folder / "log.sarif", folder / "said.sarif"
         log.write_text(report, encoding="utf-8")
         done = subprocess.run(
-            [str(tool), "validate", str(log), "--rule-kind", "Sarif;Ghas"]
-            + ["--output", str(said), "--log", "ForceOverwrite"],
+            [
+                *(str(tool), "validate", str(log), "--rule-kind", "Sarif;Ghas"),
+                *("--output", str(said), "--log", "ForceOverwrite"),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -58,14 +60,8 @@ def validate(tmp_path_factory: pytest.TempPathFactory) -> Validate:
 
 
 def test_every_rule_passes_without_an_error(validate: Validate) -> None:
-    rules = (*RULES, *GATE_RULES)
-    texts = {
-        rule.id: RuleText(
-            rule.id, rule.title, rule.severity, rule.what, rule.why, rule.example, rule.fix
-        )
-        for rule in rules
-    }
-    findings = tuple(replace(samples.FINDING, rule=rule.id) for rule in rules)
+    texts = {**texts_of(RULES), **texts_of(GATE_RULES)}
+    findings = tuple(replace(samples.FINDING, rule=rule) for rule in texts)
     result = replace(samples.CHANGED, findings=(*findings, samples.OPEN))
     for shown in (False, True):
         context = Context(texts, {}, "0.1.0", with_suppressed=shown)

@@ -20,7 +20,7 @@ from placer.core.finding import Severity
 from placer.core.gate import Checked, CheckResult, Excerpt, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.reports.check import FORMATS, render
-from placer.reports.check.context import Context, RuleText
+from placer.reports.check.context import Context, texts_of
 from placer.reports.check.document import check_schema
 from placer.reports.check.markdown import MAX_CHARACTERS
 
@@ -42,12 +42,7 @@ spec:
   limits: {memory: 64Mi}
 """
 CONTEXT = Context(
-    rules={
-        rule.id: RuleText(
-            rule.id, rule.title, rule.severity, rule.what, rule.why, rule.example, rule.fix
-        )
-        for rule in GATE_RULES
-    },
+    rules=texts_of(GATE_RULES),
     sources={"deploy/a.yaml": SOURCE, "work/w.yaml": "latency:\n  p99: 20 ms\n"},
     version="0.1.0",
 )

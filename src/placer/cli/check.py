@@ -83,17 +83,12 @@ def command(
     from placer.core.finding import Severity
     from placer.core.gate import exit_code
     from placer.reports.check import render
-    from placer.reports.check.context import Context, RuleText
+    from placer.reports.check.context import Context, texts_of
 
     stdin = sys.stdin.buffer if "-" in paths else None
     found = check(paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin)
     context = Context(
-        rules={
-            rule.id: RuleText(
-                rule.id, rule.title, rule.severity, rule.what, rule.why, rule.example, rule.fix
-            )
-            for rule in all_rules()
-        },
+        rules=texts_of(all_rules()),
         sources=sources_of(found),
         version=__version__,
         with_suppressed=with_suppressed,
