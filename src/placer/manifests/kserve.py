@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
@@ -119,12 +119,18 @@ def claims(root: Field) -> bool:
     return kind_of(root) in KINDS and group_of(root) in GROUPS
 
 
+_Served = tuple[Field, tuple[ModelRef, ...]]
+"""A service and its models."""
+
+
 def read(roots: Sequence[Field]) -> Found:
     """Read services, and graphs with the models of the services that they call."""
     services = [root for root in roots if kind_of(root) == "InferenceService"]
     found = [_service(root) for root in services]
     models = [everywhere(*(one.models for one in part.deployed)) for part in found]
-    served = list(zip(services, models, strict=True))
+    served: dict[str, list[_Served]] = {}
+    for service, models_of in zip(services, models, strict=True):
+        served.setdefault(name_of(service), []).append((service, models_of))
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
     return merged([*found, *graphs])
 
@@ -278,7 +284,7 @@ def _without_place(component: Field) -> Iterator[Defect]:
             )
 
 
-def _graph(root: Field, services: Sequence[tuple[Field, tuple[ModelRef, ...]]]) -> Found:
+def _graph(root: Field, services: Mapping[str, Sequence[_Served]]) -> Found:
     spec = root.at("spec")
     models: list[Sequence[ModelRef]] = []
     egress: list[Egress] = []
@@ -318,16 +324,16 @@ def _graph(root: Field, services: Sequence[tuple[Field, tuple[ModelRef, ...]]]) 
 
 
 def _joined(
-    root: Field, name: Stated[str], services: Sequence[tuple[Field, tuple[ModelRef, ...]]]
+    root: Field, name: Stated[str], services: Mapping[str, Sequence[_Served]]
 ) -> tuple[ModelRef, ...]:
     """Return the models of the service that a step names, else its name as it is said."""
     named = [
         service
-        for service, _ in services
+        for service, _ in services.get(name.value, ())
         if same_object(service, kind="InferenceService", name=name.value, beside=root)
     ]
     service = nearest(named, root)
-    found = next((models for one, models in services if one is service), ())
+    found = next((models for one, models in services.get(name.value, ()) if one is service), ())
     return found or (ModelRef(name),)
 
 

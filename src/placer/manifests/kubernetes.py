@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from placer.core.deployment import Deployed, Scale, Unreadable
 from placer.manifests.format import Format, Found, merged, nearest
@@ -64,11 +64,14 @@ def claims(root: Field) -> bool:
 
 def read(roots: Sequence[Field]) -> Found:
     """Read workloads, each with the scaler that names it."""
-    scalers = [root for root in roots if kind_of(root) in SCALERS]
+    scalers: dict[tuple[str, str], list[Field]] = {}
+    for root in roots:
+        if kind_of(root) in SCALERS:
+            scalers.setdefault(_scaled(root), []).append(root)
     return merged([_workload(root, scalers) for root in roots if kind_of(root) in POD_PATHS])
 
 
-def _workload(root: Field, scalers: Sequence[Field]) -> Found:
+def _workload(root: Field, scalers: Mapping[tuple[str, str], Sequence[Field]]) -> Found:
     kind = kind_of(root)
     defects = (*repeated_keys(root), *unknown_keys(root, LEVELS[kind], reader="Kubernetes"))
     pod = root.at(*POD_PATHS[kind])
@@ -103,13 +106,16 @@ def _workload(root: Field, scalers: Sequence[Field]) -> Found:
     return Found(deployed, (*defects, *bad_values(pod)))
 
 
-def _scale(root: Field, scalers: Sequence[Field]) -> Scale:
+def _scale(root: Field, scalers: Mapping[tuple[str, str], Sequence[Field]]) -> Scale:
     kind = kind_of(root)
     spec = root.at("spec")
     if kind == "CronJob":
         spec = spec.at("jobTemplate", "spec")
     count = count_of(spec.at("parallelism" if kind in ("Job", "CronJob") else "replicas"))
-    scaler = nearest([one for one in scalers if _scales(one, root)], root)
+    named = scalers.get((kind, name_of(root)), ())
+    scaler = nearest(
+        [one for one in named if same_object(root, kind=kind, name=name_of(root), beside=one)], root
+    )
     if scaler is None:
         return Scale(count, count)
     least = scaler.at("spec").first_of("minReplicas", "minReplicaCount")
@@ -117,10 +123,11 @@ def _scale(root: Field, scalers: Sequence[Field]) -> Scale:
     return Scale(count_of(least), count_of(most))
 
 
-def _scales(scaler: Field, root: Field) -> bool:
+def _scaled(scaler: Field) -> tuple[str, str]:
+    """Return kind and name of what a scaler scales."""
     target = scaler.at("spec", "scaleTargetRef")
     kind = target.at("kind").text() or "Deployment"  # the default of ScaledObject
-    return same_object(root, kind=kind, name=target.at("name").text() or "", beside=scaler)
+    return kind, target.at("name").text() or ""
 
 
 def _levels() -> dict[str, Level]:

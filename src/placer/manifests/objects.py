@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from placer.core.deployment import Place, Stated
 from placer.manifests.nodes import Field
 
@@ -54,6 +56,14 @@ def same_object(one: Field, *, kind: str, name: str, beside: Field) -> bool:
     """
     spaces = {namespace_of(one), namespace_of(beside)} - {None}
     return kind_of(one) == kind and name_of(one) == name and len(spaces) < 2
+
+
+def by_name(roots: Iterable[Field]) -> dict[str, list[Field]]:
+    """Return objects by their name: looking through all for each name would take for ever."""
+    found: dict[str, list[Field]] = {}
+    for root in roots:
+        found.setdefault(name_of(root), []).append(root)
+    return found
 
 
 def labels_of(*holders: Field) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
@@ -22,6 +22,7 @@ from placer.manifests.models import everywhere, format_of, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
     annotations_of,
+    by_name,
     group_of,
     id_of,
     kind_of,
@@ -56,11 +57,12 @@ def read(roots: Sequence[Field]) -> Found:
     """Read services; a model stands for itself nowhere: a worker names it."""
     models = [root for root in roots if kind_of(root) == "Model"]
     services = [root for root in roots if kind_of(root) == "JointInferenceService"]
+    named = by_name(models)
     repeated = [Found(defects=tuple(repeated_keys(root))) for root in models]
-    return merged([*repeated, *(_service(root, models) for root in services)])
+    return merged([*repeated, *(_service(root, named) for root in services)])
 
 
-def _service(root: Field, models: Sequence[Field]) -> Found:
+def _service(root: Field, models: Mapping[str, Sequence[Field]]) -> Found:
     spec = root.at("spec")
     defects: list[Defect] = [*repeated_keys(root)]
     if not any(spec.at(name, "workerSpec") for name in WORKERS):
@@ -82,7 +84,9 @@ def _service(root: Field, models: Sequence[Field]) -> Found:
     return Found(tuple(deployed), tuple(defects))
 
 
-def _worker(root: Field, worker: Field, tier: Tier, models: Sequence[Field]) -> Deployed:
+def _worker(
+    root: Field, worker: Field, tier: Tier, models: Mapping[str, Sequence[Field]]
+) -> Deployed:
     pod = worker.at("template", "spec")
     where = where_of(pod)
     old = worker.at("workerSpec")  # the first version of the API had no template
@@ -109,12 +113,16 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Sequence[Field]) -> 
     )
 
 
-def _models(root: Field, worker: Field, models: Sequence[Field]) -> list[ModelRef]:
+def _models(root: Field, worker: Field, models: Mapping[str, Sequence[Field]]) -> list[ModelRef]:
     """Return the file that the named model is, else its name."""
     name = worker.at("model", "name").stated()
     if name is None:
         return []
-    named = [one for one in models if same_object(one, kind="Model", name=name.value, beside=root)]
+    named = [
+        one
+        for one in models.get(name.value, ())
+        if same_object(one, kind="Model", name=name.value, beside=root)
+    ]
     model = nearest(named, root)
     url = None if model is None else model.at("spec", "url").stated()
     if model is None or url is None:

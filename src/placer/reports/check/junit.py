@@ -23,7 +23,15 @@ def render(result: CheckResult, context: Context) -> str:
     files = dict.fromkeys(
         [one.path for one in result.checked] + [one.place.path for one in result.findings]
     )
-    suites = [_suite(path, result, context) for path in files]
+    checked: dict[str, list[Checked]] = {}
+    for one in result.checked:
+        checked.setdefault(one.path, []).append(one)
+    findings: dict[str, list[GateFinding]] = {}
+    for found in result.findings:
+        findings.setdefault(found.place.path, []).append(found)
+    suites = [
+        _suite(path, checked.get(path, []), findings.get(path, []), context) for path in files
+    ]
     tests = sum(tests for tests, _, _, _ in suites)
     failures = sum(failures for _, failures, _, _ in suites)
     skipped = sum(skipped for _, _, skipped, _ in suites)
@@ -33,18 +41,17 @@ def render(result: CheckResult, context: Context) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{body}</testsuites>\n'
 
 
-def _suite(path: str, result: CheckResult, context: Context) -> tuple[int, int, int, str]:
+def _suite(
+    path: str, checked: Sequence[Checked], findings: Sequence[GateFinding], context: Context
+) -> tuple[int, int, int, str]:
     cases = []
-    for one in result.checked:
-        if one.path == path:
-            found = [
-                finding
-                for finding in result.findings
-                if finding.deployed == one.id and finding.place.path == path
-            ]
-            cases += _cases(one, found, context)
-    loose = [one for one in result.findings if one.deployed is None and one.place.path == path]
-    cases += [_case(path, one.rule, [one], context) for one in loose]
+    for one in checked:
+        own = [finding for finding in findings if finding.deployed == one.id]
+        cases += _cases(one, own, context)
+    known = {one.id for one in checked}
+    for finding in findings:
+        if finding.deployed not in known:
+            cases.append(_case(path, finding.rule, [finding], context))
     failures = sum("<failure " in case for case in cases)
     skipped = sum("<skipped " in case for case in cases)
     head = f'<testsuite name={_attribute(path)} tests="{len(cases)}" failures="{failures}" '
