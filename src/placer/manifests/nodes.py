@@ -56,6 +56,10 @@ class Node:
     size: int = 1
     """Values in it, counted as often as they are repeated."""
     depth: int = 0
+    by_key: dict[str, tuple[Node, Node]] | None = None
+    """Of a mapping that was looked into: key -> the last (key, value)."""
+    merges: bool = False
+    """Known once it was looked into: it takes keys of other mappings in (``<<``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,14 +250,25 @@ class Field:
     # parts
 
     def _child(self, name: str) -> Field:
-        if self.node is not None and self.node.pairs is not None:
-            wanted = name.lower() if self.document.is_case_blind else name
-            for mapping in self._mappings():
-                for key, value in reversed(mapping.pairs or []):
-                    if self._name(key) == wanted:
-                        text = key.text or ""
-                        pointer = f"{self.pointer}/{escaped(text)}"
-                        return Field(self.document, value, pointer, key, text)
+        node = self.node
+        if node is None or node.pairs is None:
+            return self._missing(name)
+        if node.by_key is None:
+            node.by_key = {key.text or "": (key, value) for key, value in node.pairs}
+            node.merges = any(_is_merge(key) for key, _ in node.pairs)
+        if not node.merges and not self.document.is_case_blind:
+            found = node.by_key.get(name)
+            if found is None:
+                return self._missing(name)
+            pointer = f"{self.pointer}/{escaped(name)}"
+            return Field(self.document, found[1], pointer, found[0], name)
+        wanted = name.lower() if self.document.is_case_blind else name
+        for mapping in self._mappings():
+            for key, value in reversed(mapping.pairs or []):
+                if self._name(key) == wanted:
+                    text = key.text or ""
+                    pointer = f"{self.pointer}/{escaped(text)}"
+                    return Field(self.document, value, pointer, key, text)
         return self._missing(name)
 
     def _missing(self, name: str) -> Field:
