@@ -198,12 +198,13 @@ def doubt(backbone: Backbone) -> str:
 
 
 def weakness(backbone: Backbone | None, percentile: float) -> str | None:
-    """Say why a backbone cannot bear that a target is met; None: it can."""
-    if backbone is None or backbone.is_exact:
+    """Say why a backbone cannot bear that a target is met; None: it can.
+
+    That one is unknown is told where its time is composed: it counts nothing there.
+    """
+    if backbone is None or backbone.is_exact or backbone.high_s is None:
         return None
     way = f"the way from {backbone.start} to {backbone.end}"
-    if backbone.high_s is None:
-        return f"{way} is unknown"
     if backbone.known_percentile == 0:
         return f"{way} is a guess as long as no region says where in {backbone.start} it begins"
     if percentile >= backbone.known_percentile - 1e-12:

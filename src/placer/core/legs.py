@@ -580,22 +580,34 @@ def _cloud_stages(
 ) -> tuple[Stage, ...]:
     stages: tuple[Stage, ...] = ()
     path = environment.path
-    transfer = compose([(replace(way, service=ServiceDraws(SiteTime()), waits_s=None), 1.0)], ())
+    backbone = path.backbone
     if lower_bound_known(path) and way.up_bytes is not None and way.down_bytes is not None:
-        known = replace(transfer, is_lower_bound=False).latency()
-        assert known is not None
         basis = Basis.ASSUMED if environment.fastest_path is not None else path.basis
+        access = _moving(way, replace(path, backbone=None))
         stages += (
             Stage(
                 StageKind.TRANSFER,
                 None,
                 path.name,
-                known.p50_s,
-                known.p99_s,
+                access.p50_s,
+                access.p99_s,
                 basis,
                 path.source,
             ),
         )
+        if backbone is not None and backbone.high_s:
+            whole = _moving(way, path)
+            stages += (
+                Stage(
+                    StageKind.TRANSFER,
+                    None,
+                    f"the way from {backbone.start} to {backbone.end}",
+                    whole.p50_s - access.p50_s,
+                    whole.p99_s - access.p99_s,
+                    backbone.basis,
+                    backbone.source,
+                ),
+            )
     if way.waits_s is not None and instances is not None:
         stages += (
             Stage(
@@ -609,3 +621,13 @@ def _cloud_stages(
             ),
         )
     return stages + _compute_stages(site.time, site.ep, site.offer.name, None)
+
+
+def _moving(way: Way, path: NetworkPath) -> Latency:
+    """Return the time that moving a request and its answer takes alone."""
+    moving = Way(
+        ServiceDraws(SiteTime()), path=path, up_bytes=way.up_bytes, down_bytes=way.down_bytes
+    )
+    found = replace(compose([(moving, 1.0)], ()), is_lower_bound=False).latency()
+    assert found is not None
+    return found
