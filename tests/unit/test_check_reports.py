@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from rich.cells import cell_len
 
 from placer.core.deployment import Place, Suppression
 from placer.core.errors import UsageError
@@ -22,7 +23,9 @@ from placer.core.gate_rules import GATE_RULES
 from placer.reports.check import FORMATS, render
 from placer.reports.check.context import Context, texts_of
 from placer.reports.check.document import check_schema
+from placer.reports.check.fingerprint import fingerprints
 from placer.reports.check.markdown import MAX_CHARACTERS
+from placer.reports.check.sarif import MAX_BYTES
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "checks"
 SUFFIXES = {
@@ -164,14 +167,39 @@ def test_text_is_coloured_only_where_asked_for() -> None:
     assert "\x1b[" in render(RESULT, "text", CONTEXT, color=True)
 
 
-def test_text_fits_the_terminal_but_for_quoted_lines() -> None:
-    for width in (60, 80, 120):
-        lines = render(RESULT, "text", CONTEXT, width=width).splitlines()
-        assert max(map(len, lines)) <= width
+LONG = "- " + "a" * 300 + "\N{CJK UNIFIED IDEOGRAPH-6A21}" * 40 + " needle " + "b" * 300 + "\r"
+
+
+@pytest.mark.parametrize("width", [1, 60, 80, 120, 500])
+def test_text_fits_the_terminal_and_shows_the_place_in_long_lines(width: int) -> None:
+    column = LONG.index("needle") + 1
+    place = replace(LIMIT, line=2, end_line=2, column=column, end_column=column + 6)
+    related = (Excerpt(place, "a label that is long enough to be wrapped " * 3),)
+    odd = replace(FINDING, place=place, related=related)
+    sources = {"deploy/a.yaml": f"# \x0c\u2028 no line ends here\r{LONG}\nkind: x"}
+    told = replace(RESULT, findings=(odd, *RESULT.findings))
+    lines = render(told, "text", replace(CONTEXT, sources=sources), width=width).splitlines()
+    assert max(map(cell_len, lines)) <= min(max(width, 60), 120)
+    (quoted, marked), _ = [
+        lines[n : n + 2] for n, line in enumerate(lines) if line.startswith(" 2 │")
+    ]
+    assert cell_len(quoted[: quoted.index("needle")]) == marked.index("^^^^^^")
+
+
+def test_text_counts_what_passes_beyond_a_few() -> None:
+    many = tuple(replace(PASSED, id=f"pod/{n}") for n in range(50))
+    report = render(replace(RESULT, checked=(*many, CHECKED)), "text", CONTEXT)
+    assert report.count("✔ pass") == 20
+    assert "+ 30 more that pass" in report
+    assert "✖ fail" in report
 
 
 def test_text_tells_what_is_ignored_where_asked_for() -> None:
-    told = render(RESULT, "text", replace(CONTEXT, with_suppressed=True))
+    at = replace(NAME, path="\x1b[31mplacer.yaml")
+    suppressed = Suppression("PLC707", at, "file", "the operator limits it", "2026-12-31")
+    result = replace(RESULT, suppressed=(replace(SILENCED, suppressed=suppressed),))
+    told = render(result, "text", replace(CONTEXT, with_suppressed=True))
+    assert "\x1b" not in told
     assert "ignored[PLC707]" in told
     assert "the operator limits it, until 2026-12-31" in told
 
@@ -199,6 +227,67 @@ def _gitlab_prints(report: str) -> list[str]:
 def _sarif_prints(report: str) -> list[str]:
     results = json.loads(report)["runs"][0]["results"]
     return [one["partialFingerprints"]["placerFinding/v1"] for one in results]
+
+
+def test_fingerprints_do_not_depend_on_how_a_path_is_typed() -> None:
+    typed = replace(FINDING, place=replace(LIMIT, path="./deploy//a.yaml"))
+    assert fingerprints([typed]) == fingerprints([FINDING])
+
+
+def _cases(result: CheckResult) -> dict[str, list[str]]:
+    """Return the names of the test cases by what they contain."""
+    found: dict[str, list[str]] = {}
+    root = ET.fromstring(render(result, "junit", CONTEXT).encode())
+    for case in root.iter("testcase"):
+        found.setdefault(case[0].tag, []).append(str(case.get("name")))
+    counts = {tag: len(names) for tag, names in found.items()}
+    assert root.get("tests") == str(sum(counts.values()))
+    assert root.get("failures") == str(counts.get("failure", 0))
+    assert root.get("skipped") == str(counts.get("skipped", 0))
+    return found
+
+
+def test_junit_loses_no_finding_that_stands_in_another_file() -> None:
+    elsewhere = replace(FINDING, place=replace(LIMIT, path="deploy/models.yaml"))
+    found = _cases(replace(RESULT, checked=(CHECKED,), findings=(elsewhere,)))
+    assert "deployment/counter: PLC706 memory limit below the measured peak" in found["failure"]
+
+
+def test_junit_does_not_pass_what_failed_at_the_base_as_well() -> None:
+    found = _cases(replace(CHANGED, checked=(CHECKED, PASSED), findings=()))
+    assert found == {
+        "skipped": ["deployment/counter: placement"],
+        "system-out": ["pod/quiet: placement"],
+    }
+    report = render(replace(CHANGED, findings=()), "junit", CONTEXT)
+    assert 'message="fail, as it was in main"' in report
+
+
+def test_junit_joins_the_findings_of_a_rule_in_one_case() -> None:
+    twice = replace(FINDING, place=NAME, message="second")
+    found = _cases(replace(RESULT, checked=(CHECKED,), findings=(FINDING, twice)))
+    assert len(found["failure"]) == 1
+
+
+def test_very_long_texts_are_cut_and_say_so() -> None:
+    long = replace(RESULT, findings=(replace(FINDING, message="x" * 100_000),))
+    for name in ("sarif", "gitlab", "github"):
+        report = render(long, name, CONTEXT)
+        assert len(report) < 10_000
+        assert "[cut]" in report
+
+
+def test_sarif_stays_below_the_size_that_is_refused() -> None:
+    many = tuple(
+        replace(OPEN, deployed=f"pod/{n}", message="\N{SNOWMAN}" * 1990) for n in range(2500)
+    )
+    report = render(replace(RESULT, findings=(*many, FINDING)), "sarif", CONTEXT)
+    assert len(report.encode()) <= MAX_BYTES
+    (run,) = json.loads(report)["runs"]
+    assert run["results"][0]["ruleId"] == "PLC706"
+    left = 2501 - len(run["results"])
+    note = run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
+    assert note.startswith(f"{left} less severe findings are left out")
 
 
 def test_github_shows_ten_of_a_kind_and_counts_the_rest() -> None:
