@@ -12,7 +12,7 @@ from placer.core.finding import Severity
 from placer.core.gate import CheckResult
 from placer.reports.check.context import Context
 from placer.reports.check.fingerprint import fingerprints
-from placer.reports.check.shortened import shortened
+from placer.reports.check.shortened import named, shortened
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
 
@@ -27,7 +27,7 @@ def render(result: CheckResult, context: Context) -> str:
             "fingerprint": fingerprint,
             "severity": _SEVERITIES[one.severity],
             "location": {
-                "path": "stdin" if one.place.path == "-" else one.place.path.removeprefix("./"),
+                "path": "stdin" if one.place.path == "-" else named(one.place.path),
                 "lines": {"begin": one.place.line, "end": one.place.end_line},
             },
         }

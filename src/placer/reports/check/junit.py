@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.units import format_duration
 from placer.reports.check.context import Context
+from placer.reports.check.shortened import named, shortened
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Source: XML 1.0, production 2 (Char)."""
@@ -39,7 +40,8 @@ def render(result: CheckResult, context: Context) -> str:
         suites[path].append(_case(name, rule, found, context))
     every = [case for cases in suites.values() for case in cases]
     body = "".join(
-        f"<testsuite name={_attribute(path)} {_counts(cases)}>\n{''.join(cases)}</testsuite>\n"
+        f"<testsuite name={_attribute(named(path))} {_counts(cases)}>\n"
+        f"{''.join(cases)}</testsuite>\n"
         for path, cases in suites.items()
     )
     head = f'<testsuites name="placer check" {_counts(every)}>'
@@ -58,29 +60,34 @@ def _placement(one: Checked, base: str | None) -> str:
     if one.p99_s is not None:
         limit = "" if one.limit_s is None else f", limit {format_duration(one.limit_s)}"
         told.append(f"p99 {format_duration(one.p99_s)}{limit}")
-    text = "; ".join(told)
+    text = shortened("; ".join(told))
     if one.outcome is Outcome.PASS:
         inner = f"<system-out>{_text(text)}</system-out>\n"
     elif base is not None:  # only what is new since the base is told: it does not pass for that
-        message = f"{one.outcome}, as it was in {base}"
+        message = f"{one.outcome}, as it was in {shortened(base)}"
         inner = f"<skipped message={_attribute(message)}>{_text(text)}</skipped>\n"
     else:
         word = "failure" if one.outcome is Outcome.FAIL else "skipped"
         inner = f"<{word} message={_attribute(one.outcome)}>{_text(text)}</{word}>\n"
-    return _element(one.path, f"{one.id}: placement", inner)
+    return _element(one.path, f"{shortened(one.id)}: placement", inner)
 
 
 def _case(name: str, rule: str, findings: Sequence[GateFinding], context: Context) -> str:
     known = context.rules.get(rule)
-    title = f"{name}: {rule}" + ("" if known is None else f" {known.title}")
+    title = f"{shortened(name)}: {rule}" + ("" if known is None else f" {known.title}")
     worst = min(findings, key=lambda one: _WORST_FIRST.index(one.outcome))
-    detail = _text("\n".join(f"{one.place}: {one.message}\nhelp: {one.remedy}" for one in findings))
+    told = [
+        line
+        for one in findings
+        for line in (shortened(f"{one.place}: {one.message}"), f"help: {shortened(one.remedy)}")
+    ]
+    detail, message = _text("\n".join(told)), shortened(worst.message)
     match worst.outcome:
         case Outcome.FAIL:
-            start = f"<failure message={_attribute(worst.message)} type={_attribute(rule)}>"
+            start = f"<failure message={_attribute(message)} type={_attribute(rule)}>"
             inner = f"{start}{detail}</failure>\n"
         case Outcome.INCONCLUSIVE:
-            start = f"<skipped message={_attribute(f'inconclusive: {worst.message}')}>"
+            start = f"<skipped message={_attribute(f'inconclusive: {message}')}>"
             inner = f"{start}{detail}</skipped>\n"
         case _:
             inner = f"<system-out>{detail}</system-out>\n"
@@ -88,7 +95,7 @@ def _case(name: str, rule: str, findings: Sequence[GateFinding], context: Contex
 
 
 def _element(path: str, name: str, inner: str) -> str:
-    where = _attribute(path)
+    where = _attribute(named(path))
     head = f"<testcase classname={where} name={_attribute(name)} file={where}>"
     return f"{head}\n{inner}</testcase>\n"
 

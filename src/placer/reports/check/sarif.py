@@ -116,7 +116,12 @@ def _message(one: GateFinding) -> str:
     where = f"'{one.deployed}': " if one.deployed else ""
     evidence = f" Evidence {one.evidence[:12]}." if one.evidence else ""
     said = _sentence(shortened(f"{where}{one.message}"))
-    return f"{said}{evidence} To do: {shortened(one.remedy)}"
+    return _unlinked(f"{said}{evidence} To do: {shortened(one.remedy)}")
+
+
+def _unlinked(text: str) -> str:
+    """Return text of others without links (SARIF 3.11.6): ``[here](https://...)``."""
+    return text.replace("](", "] (")
 
 
 def _location(place: Place) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _related(one: GateFinding) -> dict[str, Any]:
             {
                 "id": number,
                 "physicalLocation": _location(related.place),
-                "message": {"text": _sentence(shortened(related.label))},
+                "message": {"text": _unlinked(_sentence(shortened(related.label)))},
             }
             for number, related in enumerate(one.related, start=1)
         ]
