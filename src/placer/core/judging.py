@@ -130,7 +130,7 @@ def _at_the_manifest(case: GateCase, finding: Finding) -> GateFinding:
         severity=finding.severity,
         outcome=_OUTCOMES[finding.effect],
         message=finding.message,
-        remedy=finding.remedy,
+        remedy=case.measure if finding.rule in ("PLC202", "PLC601") else finding.remedy,
         place=_place_of(case, finding.rule),
         deployed=case.deployed.id,
         workload=served.name,
