@@ -104,7 +104,8 @@ def test_evidence_of_a_cloud_site_decides(run_again: Run, small_model: str, tmp_
     saved, network = tmp_path / "cloud.json", tmp_path / "line.yaml"
     site = "aws-g4dn.xlarge"
     profiled = run_again(
-        "profile", small_model, *QUICK, "--sla", "1s", "--site", site, "--save", str(saved)
+        *("profile", small_model, *QUICK, "--ep", "cpu", "--sla", "1s"),
+        *("--site", site, "--save", str(saved)),
     )
     assert profiled.code == 0
     network.write_text(
@@ -201,7 +202,9 @@ def test_output_that_is_not_unicode_gets_ascii(
 
 
 def test_stdout_holds_the_report_and_nothing_else(run: Run, small_model: str) -> None:
-    result = run("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
+    result = run(
+        *("recommend", small_model, "--sla", "1s", *QUICK, "--ep", "cpu", "--format", "json")
+    )
     json.loads(result.out)
     assert "cpu" in result.err
 
@@ -296,7 +299,7 @@ def test_known_but_unusable_provider_is_4_and_gives_no_time(
 def test_model_that_the_runtime_refuses_is_4(run: Run, tmp_path: Path) -> None:
     path = str(tmp_path / "custom.onnx")
     models.custom_op(path)
-    result = run("recommend", path, "--sla", "20ms", *QUICK)
+    result = run("recommend", path, "--sla", "20ms", *QUICK, "--ep", "cpu")
     assert result.code == 4
     assert "not a registered function" in result.err
     assert "export the model" in result.err
