@@ -71,7 +71,7 @@ def test_rules_page_is_what_the_command_prints(run: Run) -> None:
     assert page.read_text() == run("rules", "list", "--format", "markdown").out
 
 
-@pytest.mark.parametrize("rule", (*RULES, *GATE_RULES), ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", [*RULES, *GATE_RULES], ids=lambda rule: rule.id)
 def test_rule_is_explained(run: Run, rule: object) -> None:
     result = run("rules", "explain", rule.id.lower())  # type: ignore[attr-defined] # ids make it opaque
     assert result.code == 0
