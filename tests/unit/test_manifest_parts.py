@@ -132,7 +132,8 @@ def test_what_must_exist_may_have_any_value() -> None:
     pod = root(
         "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {"
         "nodeSelectorTerms: [{matchExpressions: [{key: edge, operator: Exists},"
-        " {key: zone, operator: NotIn, values: [a, b]}, {key: cores, operator: Gt, values: ['4']}]}]}}}"
+        " {key: zone, operator: NotIn, values: [a, b]},"
+        " {key: cores, operator: Gt, values: ['4']}]}]}}}"
     )
     where = where_of(pod)
     assert [one.value for one in where.any_of] == [("edge", ())]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from placer.core.deployment import Defect
-from placer.manifests.nodes import MERGE_KEY, Field, Node, escaped
+from placer.manifests.nodes import Field, Node, escaped, is_merge
 
 _CUTOFF = 0.8
 """Similarity from which a key counts as mistyped: `memroy` has 0.83, `nodeSelecter` 0.92."""
@@ -70,7 +70,6 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     for entry in root.entries():
         if entry.name not in known.keys:
             yield from _judged(entry, known, reader)
-            continue
         below = known.below.get(entry.name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
@@ -98,7 +97,7 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
                 continue
             below = f"{pointer}/{escaped(name)}"
             waiting.append((value, below))
-            if name == MERGE_KEY:
+            if is_merge(key):
                 continue
             folded = name.lower() if root.document.is_case_blind else name
             if folded in last:

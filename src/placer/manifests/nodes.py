@@ -53,6 +53,8 @@ class Node:
     items: list[Node] | None = None
     pairs: list[tuple[Node, Node]] | None = None
     """(key, value) of a mapping, repeated keys as well."""
+    merges: bool = False
+    """A mapping in which others are merged."""
     size: int = 1
     """Values in it, counted as often as they are repeated."""
     depth: int = 0
@@ -128,7 +130,7 @@ class Field:
             last = {
                 self._name(key): (key, value)
                 for key, value in mapping.pairs or ()
-                if key.text is not None and not _is_merge(key)
+                if key.text is not None and not is_merge(key)
             }
             for name, (key, value) in last.items():
                 if name not in seen:
@@ -240,15 +242,30 @@ class Field:
     # parts
 
     def _child(self, name: str) -> Field:
-        if self.node is not None and self.node.pairs is not None:
-            wanted = name.lower() if self.document.is_case_blind else name
-            for mapping in self._mappings():
-                for key, value in reversed(mapping.pairs or []):
-                    if self._name(key) == wanted:
-                        text = key.text or ""
-                        pointer = f"{self.pointer}/{escaped(text)}"
-                        return Field(self.document, value, pointer, key, text)
-        return self._missing(name)
+        node = self.node
+        if node is None or node.pairs is None:
+            return self._missing(name)
+        found = self._pair(node, name)
+        if found is None and node.merges:
+            mappings = self._mappings()
+            found = next((one for other in mappings if (one := self._pair(other, name))), None)
+        if found is None:
+            return self._missing(name)
+        key, value = found
+        text = key.text or ""
+        return Field(self.document, value, f"{self.pointer}/{escaped(text)}", key, text)
+
+    def _pair(self, node: Node, name: str) -> tuple[Node, Node] | None:
+        """Return the last pair of this key in one mapping."""
+        pairs = node.pairs or []
+        if self.document.is_case_blind:
+            wanted = name.lower()
+            same = (pair for pair in reversed(pairs) if (pair[0].text or "").lower() == wanted)
+            return next(same, None)
+        for pair in reversed(pairs):
+            if pair[0].text == name:
+                return pair
+        return None
 
     def _missing(self, name: str) -> Field:
         return Field(self.document, None, f"{self.pointer}/{escaped(name)}", None, name)
@@ -266,8 +283,8 @@ class Field:
             mapping = waiting.pop(0)
             yield mapping
             merged: list[Node] = []
-            for key, value in mapping.pairs or ():
-                if _is_merge(key):
+            for key, value in (mapping.pairs or ()) if mapping.merges else ():
+                if is_merge(key):
                     merged += value.items if value.items is not None else [value]
             waiting = [one for one in merged if one.pairs is not None] + waiting
 
@@ -302,7 +319,9 @@ def escaped(name: str) -> str:
 
     Source: RFC 6901, section 3.
     """
-    return name.replace("~", "~0").replace("/", "~1")
+    if "/" in name or "~" in name:
+        return name.replace("~", "~0").replace("/", "~1")
+    return name
 
 
 def line_of(text: str, line: int) -> str:
@@ -311,7 +330,8 @@ def line_of(text: str, line: int) -> str:
     return lines[line] if line < len(lines) else ""
 
 
-def _is_merge(key: Node) -> bool:
+def is_merge(key: Node) -> bool:
+    """Tell whether a key merges other mappings."""
     return key.is_plain and key.text == MERGE_KEY
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from placer.core.deployment import Place, Stated
 from placer.manifests.nodes import Field
 
@@ -47,13 +49,45 @@ def id_of(root: Field) -> str:
     return "/".join(part for part in parts if part)
 
 
-def same_object(one: Field, *, kind: str, name: str, beside: Field) -> bool:
-    """Tell whether `one` is the object of this kind and name in the namespace of `beside`.
+class Objects:
+    """Objects of a run, found by the kind and name that others give them.
 
-    A namespace that only one of them states may be the other's default: it does not part them.
+    Parameters
+    ----------
+    named
+        (kind, name, object): what a reference says, and what it leads to.
     """
-    spaces = {namespace_of(one), namespace_of(beside)} - {None}
-    return kind_of(one) == kind and name_of(one) == name and len(spaces) < 2
+
+    def __init__(self, named: Iterable[tuple[str, str, Field]]) -> None:
+        self._found: dict[tuple[str, ...], list[tuple[str | None, Field]]] = {}
+        for kind, name, root in named:
+            path = root.document.path
+            for key in _nearness(path):
+                one = (namespace_of(root), root)
+                self._found.setdefault((kind, name, *key), []).append(one)
+
+    def nearest(self, kind: str, name: str, *, beside: Field) -> Field | None:
+        """Return the object that something in `beside` means; None: none, or it is not clear.
+
+        In the same file, else in the same directory, else the only one: overlays of one thing
+        have equal names, and between two that are equally near nothing is guessed. A namespace
+        that only one of both states may be the other's default: it does not part them.
+        """
+        space = namespace_of(beside)
+        for key in _nearness(beside.document.path):
+            near: list[Field] = []
+            for other, root in self._found.get((kind, name, *key), ()):
+                if space is None or other is None or space == other:
+                    near.append(root)
+                    if len(near) > 1:
+                        return None
+            if near:
+                return near[0]
+        return None
+
+
+def _nearness(path: str) -> tuple[tuple[str, ...], ...]:
+    return ("file", path), ("directory", path.rpartition("/")[0]), ()
 
 
 def labels_of(*holders: Field) -> tuple[tuple[str, str], ...]:
