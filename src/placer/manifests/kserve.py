@@ -328,7 +328,7 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
 FORMAT = Format(
     id="kserve",
     name="KServe",
-    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S+\s+)?["']?Inference(?:Service|Graph)\b"""),
+    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?Inference(?:Service|Graph)\b"""),
     claims=claims,
     read=read,
     page="kserve",

@@ -16,6 +16,9 @@ from placer.manifests.nodes import Field, Node, escaped, is_merge
 _CUTOFF = 0.8
 """Similarity from which a key counts as mistyped: `memroy` has 0.83, `nodeSelecter` 0.92."""
 
+_MAX_KEYS = 500
+"""A mapping with more is data that no person wrote."""
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -67,6 +70,8 @@ def extended(
 
 def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
+    if root.node is None or len(root.node.pairs or ()) > _MAX_KEYS:
+        return
     for entry in root.entries():
         if entry.name not in known.keys:
             yield from _judged(entry, known, reader)
@@ -125,7 +130,7 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
         )
         return
     by_lower = {word.lower(): word for word in sorted(known.watched)}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_CUTOFF)
+    close = difflib.get_close_matches(name[:99].lower(), by_lower, n=1, cutoff=_CUTOFF)
     if close:
         meant = by_lower[close[0]]
         yield Defect(

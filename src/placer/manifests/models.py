@@ -31,9 +31,11 @@ FORMAT_OF_SUFFIX = {
 }
 """File name suffix -> format."""
 
-_FILE = re.compile(
-    rf"[^\s\"'=,;|&<>()]+\.(?P<suffix>{'|'.join(FORMAT_OF_SUFFIX)})(?![\w.])", re.IGNORECASE
-)
+_SUFFIXES = "|".join(FORMAT_OF_SUFFIX)
+_FILE = re.compile(rf".+\.(?:{_SUFFIXES})(?![\w.])", re.IGNORECASE)
+_TOKEN = re.compile(r"[^\s\"'=,;|&<>()]+")
+MAX_NAME = 2048
+"""Characters of a model's name; longer words are data."""
 _DIGEST = re.compile(r"@sha256:(?P<hex>[0-9a-f]{64})$")
 _WHAT = r"(?:model|weights|engine|onnx|tflite)"
 _OF_IT = (
@@ -68,7 +70,7 @@ def format_of(stated: Stated[str]) -> Stated[str] | None:
 
 def is_model_file(text: str) -> bool:
     """Tell whether a text is the name of a model's file and nothing else."""
-    return _FILE.fullmatch(text.strip()) is not None
+    return len(text) <= MAX_NAME and _FILE.fullmatch(text.strip()) is not None
 
 
 def is_uri(text: str) -> bool:
@@ -107,18 +109,37 @@ def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
     return _files_in(value)
 
 
-def without_copies(models: Iterable[ModelRef], sources: Sequence[ModelRef]) -> list[ModelRef]:
-    """Return the models, each local path replaced by the URI that a file of this name is got from.
+class Sources:
+    """Where init containers get models from: URIs by the name of the file.
 
     An init container that copies ``s3://bucket/defect.onnx`` says more than the path it copies to.
     """
-    by_name = {_base_name(source): source for source in sources if is_uri(source.uri.value)}
-    found = [by_name.get(_base_name(model), model) for model in models]
-    return _distinct([*found, *by_name.values()])
+
+    def __init__(self, models: Iterable[ModelRef]) -> None:
+        self._by_name = {_base_name(one): one for one in models if is_uri(one.uri.value)}
+        self._copied: set[str] = set()
+
+    def of(self, models: Iterable[ModelRef]) -> list[ModelRef]:
+        """Return the models, each local path replaced by the URI that its file is got from."""
+        found = []
+        for model in models:
+            name = _base_name(model)
+            self._copied.add(name)
+            found.append(self._by_name.get(name, model))
+        return _distinct(found)
+
+    def rest(self) -> list[ModelRef]:
+        """Return the models that nothing named since by the same file name."""
+        return [one for name, one in self._by_name.items() if name not in self._copied]
 
 
 def _files_in(stated: Stated[str]) -> list[ModelRef]:
-    return [model_of(replace(stated, value=one.group())) for one in _FILE.finditer(stated.value)]
+    files = (
+        _FILE.match(token.group())
+        for token in _TOKEN.finditer(stated.value)
+        if token.end() - token.start() <= MAX_NAME
+    )
+    return [model_of(replace(stated, value=one.group())) for one in files if one]
 
 
 def _base_name(model: ModelRef) -> str:

@@ -53,6 +53,8 @@ class Node:
     items: list[Node] | None = None
     pairs: list[tuple[Node, Node]] | None = None
     """(key, value) of a mapping, repeated keys as well."""
+    template: str | None = None
+    """Source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""
     merges: bool = False
     """A mapping in which others are merged."""
     size: int = 1
@@ -161,7 +163,7 @@ class Field:
         node = self.node
         if node is None or self.is_null:
             return None
-        return node.text if node.text is not None else self._template()
+        return node.text if node.text is not None else node.template
 
     def stated(self) -> Stated[str] | None:
         """Return the text that is not empty, with its place."""
@@ -200,7 +202,7 @@ class Field:
         if node is None:
             return "nothing"
         if node.text is None:
-            if self._template() is not None:
+            if node.template is not None:
                 return "template"
             return "list" if node.items is not None else "mapping"
         if not node.is_plain:
@@ -292,15 +294,6 @@ class Field:
     def _is_written(self) -> bool:
         return self.node is None or bool(self.node.text) or not self.node.is_plain
 
-    def _template(self) -> str | None:
-        """Return the source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""
-        node = self.node
-        if node is None or node.is_block or node.pairs is None or node.start.line != node.end.line:
-            return None
-        line = line_of(self.document.text, node.start.line)
-        source = line[node.start.column : node.end.column]
-        return source if source.startswith("{{") and source.endswith("}}") else None
-
     def _place(self, start: Mark, end: Mark | None) -> Place:
         """Return a place; without `end`, one character."""
         return Place(
@@ -322,12 +315,6 @@ def escaped(name: str) -> str:
     if "/" in name or "~" in name:
         return name.replace("~", "~0").replace("/", "~1")
     return name
-
-
-def line_of(text: str, line: int) -> str:
-    """Return a line of a text; `line` counts from 0."""
-    lines = re.split(r"\r\n|\r|\n", text, maxsplit=line + 1)
-    return lines[line] if line < len(lines) else ""
 
 
 def is_merge(key: Node) -> bool:

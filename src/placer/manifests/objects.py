@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from placer.core.deployment import Place, Stated
 from placer.manifests.nodes import Field
@@ -59,12 +60,11 @@ class Objects:
     """
 
     def __init__(self, named: Iterable[tuple[str, str, Field]]) -> None:
-        self._found: dict[tuple[str, ...], list[tuple[str | None, Field]]] = {}
+        self._found: dict[tuple[str, ...], dict[str | None, list[Field]]] = {}
         for kind, name, root in named:
-            path = root.document.path
-            for key in _nearness(path):
-                one = (namespace_of(root), root)
-                self._found.setdefault((kind, name, *key), []).append(one)
+            for key in _nearness(root.document.path):
+                spaces = self._found.setdefault((kind, name, *key), {})
+                spaces.setdefault(namespace_of(root), []).append(root)
 
     def nearest(self, kind: str, name: str, *, beside: Field) -> Field | None:
         """Return the object that something in `beside` means; None: none, or it is not clear.
@@ -75,14 +75,13 @@ class Objects:
         """
         space = namespace_of(beside)
         for key in _nearness(beside.document.path):
-            near: list[Field] = []
-            for other, root in self._found.get((kind, name, *key), ()):
-                if space is None or other is None or space == other:
-                    near.append(root)
-                    if len(near) > 1:
-                        return None
+            spaces = self._found.get((kind, name, *key), {})
+            if space is None:
+                near = [one for roots in islice(spaces.values(), 2) for one in roots[:2]]
+            else:
+                near = [*spaces.get(space, ())[:2], *spaces.get(None, ())[:2]]
             if near:
-                return near[0]
+                return near[0] if len(near) == 1 else None
         return None
 
 

@@ -98,7 +98,7 @@ def parse_yaml(text: str, path: str, *, loader: Any = None) -> Parsed:
         source = _SURROGATE.sub(r"\1\\ufffd", text)
     loader = loader or getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     documents: list[Document] = []
-    builder = _Builder(_marks_of(source))
+    builder = _Builder(source)
     unreadable = None
     try:
         for root in builder.roots(loader(source).get_event):
@@ -145,8 +145,9 @@ def _comments(
 class _Builder:
     """One pass over the events; holds the anchors of a document."""
 
-    def __init__(self, marks: Callable[[Any], Mark] | None) -> None:
-        self._marks = marks
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._marks = _marks_of(source)
         self._values = 0
 
     def roots(self, next_event: Callable[[], Any]) -> Iterator[Node]:
@@ -154,7 +155,7 @@ class _Builder:
         import yaml
 
         anchors: dict[str, Node | None] = {}
-        stack: list[tuple[Node, str | None, list[Node]]] = []
+        stack: list[tuple[Node, str | None, list[Node], int]] = []
         done: Node | None = None
         while (event := next_event()) is not None:
             kind = type(event)
@@ -174,11 +175,15 @@ class _Builder:
                     node.pairs = []
                 if event.anchor is not None:
                     anchors[event.anchor] = None
-                stack.append((node, event.anchor, []))
+                stack.append((node, event.anchor, [], event.start_mark.index))
                 continue
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                done, anchor, children = stack.pop()
+                done, anchor, children, start = stack.pop()
                 self._close(done, children, event)
+                if done.pairs and not done.is_block and done.pairs[0][0].pairs is not None:
+                    source = self._source[start : event.end_mark.index]
+                    if source.startswith("{{") and source.endswith("}}") and "\n" not in source:
+                        done.template = source
                 if anchor is not None:
                     anchors[anchor] = done
             elif kind is yaml.AliasEvent:
