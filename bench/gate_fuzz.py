@@ -45,9 +45,7 @@ class _SlowError(Exception):
 
 
 def mutated(chance: random.Random, contents: list[tuple[str, bytes]]) -> tuple[str, bytes]:
-    """Return name and content of a fixture that was changed by lines, which often stays YAML,
-    by bytes, which seldom does, or by both.
-    """
+    """Return a fixture changed by lines (often still YAML), by bytes (seldom), or by both."""
     name, content = chance.choice(contents)
     if chance.random() < 0.8:
         content = _by_lines(chance, content, chance.choice(contents)[1])
