@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from placer.core.deployment import Place, Stated
@@ -77,16 +77,19 @@ class Document:
     """A repeated key is one more value (text protocol buffers), not a mistake."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Field:
-    """A value of a document, or the lack of one."""
+    """A value of a document, or the lack of one; not to be changed.
+
+    Not frozen: a run makes a million of them, and that would treble the time of each.
+    """
 
     document: Document
     node: Node | None
     pointer: str = ""
     key: Node | None = None
     """Where it is the value of a mapping."""
-    name: str = field(default="", compare=False)
+    name: str = ""
     """The key as text, or the index in a list."""
 
     def __bool__(self) -> bool:
@@ -98,8 +101,10 @@ class Field:
     def at(self, *names: str) -> Field:
         """Follow keys; of a repeated key the last counts."""
         found = self
-        for name in names:
+        for depth, name in enumerate(names):
             found = found._child(name)
+            if found.node is None:
+                return found._missing(*names[depth + 1 :]) if depth + 1 < len(names) else found
         return found
 
     def first_of(self, *names: str) -> Field:
@@ -269,8 +274,9 @@ class Field:
                 return pair
         return None
 
-    def _missing(self, name: str) -> Field:
-        return Field(self.document, None, f"{self.pointer}/{escaped(name)}", None, name)
+    def _missing(self, *names: str) -> Field:
+        pointer = "/".join([self.pointer, *map(escaped, names)])
+        return Field(self.document, None, pointer, None, names[-1])
 
     def _name(self, key: Node) -> str:
         text = key.text or ""
