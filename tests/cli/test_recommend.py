@@ -122,6 +122,38 @@ def test_evidence_of_a_cloud_site_decides(run_again: Run, small_model: str, tmp_
     assert without["basis"] == "catalogue"
 
 
+def test_the_way_to_a_far_region_violates_and_is_told(run: Run, small_model: str) -> None:
+    ask = [small_model, "--sla", "60ms", "--no-measure", "--device", "rpi5"]
+    ask += ["--network", "fiber_100", "--cloud", "aws-g6.xlarge@us-east-1"]
+    near, far = (_answer(run, *ask, *more) for more in ([], ["--from", "azure-uksouth"]))
+    assert _candidate(near, "cloud:")["verdict"] == "unproven"
+    assert "server location" in {one["name"] for one in near["assumptions"]}
+    cloud = _candidate(far, "cloud:")
+    assert cloud["verdict"] == "violated"
+    assert (cloud["sites"][0]["jurisdiction"], cloud["sites"][0]["country"]) == ("US", "US")
+    (way,) = (one for one in far["assumptions"] if one["name"].startswith("way from"))
+    assert way["name"] == "way from azure-uksouth to aws-us-east-1"
+    assert (way["value"], way["unit"], way["basis"]) == ("90", "ms", "catalogue")
+    assert "2026-07-30" in way["source"]
+    (stage,) = (one for one in cloud["stages"] if "the way from" in (one["path"] or ""))
+    assert stage["p50_s"] == pytest.approx(0.090, rel=0.01)
+
+
+def test_the_place_of_a_workload_is_where_the_way_begins(
+    run: Run, small_model: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "w.yaml"
+    text = "schema: placer/workload/v1\nname: w\nlatency: {p90: 200 ms}\nnetwork: fiber_100\n"
+    file.write_text(f"{text}device: {{name: rpi5, location: westeurope}}\n")
+    ask = [small_model, "--workload", str(file), "--no-measure", "--cloud"]
+    found = _answer(run, *ask, "aws-g6.xlarge@us-east-1")
+    assert "way from azure-westeurope to aws-us-east-1" in {
+        one["name"] for one in found["assumptions"]
+    }
+    # a fact of the device that this network does not need is no mistake
+    assert _answer(run, *ask, "aws-g6.xlarge@us-east-1", "--network", "lte_us")["candidates"]
+
+
 def test_wire_input_changes_what_goes_up(run_again: Run, small_model: str) -> None:
     raw = _candidate(_answer(run_again, small_model, "--sla", "1s", *QUICK), "cloud:")
     wire = _candidate(
@@ -226,6 +258,9 @@ def test_real_samples_are_used_and_named(run_again: Run, small_model: str, tmp_p
         (("--fress",), 2, "--fresh"),
         (("--no-measure", "--inputs", "x.npz"), 2, "no effect with --no-measure"),
         (("--no-measure", "--fresh"), 2, "no effect with --no-measure"),
+        (("--from", "azure-uksout"), 2, "did you mean 'azure-uksouth'?"),
+        (("--from", "DE", "--network", "lte_us"), 2, "was measured to where the requests go"),
+        (("--from", "DE", "--network", "nb_iot"), 2, "does not say what its round trip"),
     ],
 )
 def test_bad_option_says_what_and_what_to_do(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 from scipy.stats import binomtest
 
 from placer.core.errors import InputError, UsageError
@@ -17,7 +20,8 @@ from placer.probing.http import foreign
 from placer.probing.server_time import Counted, between, of_headers, of_metrics
 from placer.probing.targets import parse_target
 from placer.probing.tensors import ModelInput, concrete
-from placer.reports.network_probe import render_json, render_text, render_yaml
+from placer.reports.network_probe import render_text, render_yaml
+from placer.reports.network_probe_json import probe_schema, render_json
 
 PROBE = Probe(
     "https://example.org",
@@ -34,7 +38,7 @@ PROBE = Probe(
 
 @pytest.mark.parametrize(("packets", "lost"), [(100, 0), (1000, 3), (7, 7), (12_000, 120)])
 def test_the_upper_end_of_loss_is_the_exact_binomial_one(packets: int, lost: int) -> None:
-    bound = binomtest(lost, packets, alternative="less").proportion_ci(0.95, "exact").high
+    bound = binomtest(lost, packets, alternative="less").proportion_ci(0.975, "exact").high
     assert LossEvidence(packets, lost).at_most_ratio == pytest.approx(bound, rel=1e-6)
 
 
@@ -89,8 +93,9 @@ def test_the_network_file_is_what_network_files_are() -> None:
     assert path.uplink_p5_bytes_per_s == pytest.approx(9e5)
     assert path.downlink_bytes_per_s is None
     assert path.loss_ratio == 0
-    assert path.loss_at_most_ratio == pytest.approx(3e-3, rel=0.01)
+    assert path.loss_at_most_ratio == pytest.approx(3.68e-3, rel=0.01)
     assert path.is_encrypted
+    assert path.measured_to == "endpoint"  # no way on to a region comes on top
     assert path.basis.value == "measured"
 
 
@@ -107,6 +112,18 @@ def test_reports_say_what_is_supported_and_what_is_unknown() -> None:
     assert "none seen of 1,000 packets" in text
     assert "unknown: left out" in text
     assert '"is_partial": false' in render_json(PROBE)
+
+
+def test_the_json_follows_its_schema_and_has_null_for_what_is_not_known() -> None:
+    validator = Draft202012Validator(probe_schema())
+    for probe in (PROBE, Probe("http://x", "http", "2026-01-01T00:00:00Z", error="stalled")):
+        document = json.loads(render_json(probe))
+        validator.validate(document)
+        assert document["schema"] == "placer/network-probe/v1"
+    assert document["is_partial"] is True
+    assert document["rtt"] == {"samples_s": [], "p50_s": None, "supported_percentile": 0.0}
+    assert document["loss"]["ratio"] is None
+    assert document["calls"] is None
 
 
 def test_the_time_of_a_server_is_read_from_its_headers() -> None:

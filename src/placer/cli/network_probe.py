@@ -164,7 +164,8 @@ def _run(question: Question, outputs: tuple[tuple[str, str | None], ...]) -> Non
 
 
 def _emit(found: Probe, outputs: tuple[tuple[str, str | None], ...]) -> None:
-    from placer.reports.network_probe import render_json, render_text, render_yaml
+    from placer.reports.network_probe import render_text, render_yaml
+    from placer.reports.network_probe_json import render_json
 
     if not found.rtt_samples_s and any(name == "yaml" for name, _ in outputs):
         screen.warn("no round trip was measured: no network file is written")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from placer.cli import options, screen
 from placer.core.errors import UsageError, near_match
+
+if TYPE_CHECKING:
+    from placer.core.gate_rules.rule import GateRule
+    from placer.core.rules.rule import Rule
 
 app = typer.Typer(no_args_is_help=True, help="List and explain the rules.")
 
@@ -34,9 +38,7 @@ def explain(
     rule_id: Annotated[str, typer.Argument(metavar="ID", help="Rule id, for instance PLC101.")],
 ) -> None:
     """Explain one rule: what it checks, why, an example, how to fix it."""
-    from placer.core.rules import RULES
-
-    by_id = {rule.id: rule for rule in RULES}
+    by_id = {rule.id: rule for rule in all_rules()}
     rule = by_id.get(rule_id.upper())
     if rule is None:
         raise UsageError(
@@ -50,9 +52,16 @@ def explain(
     )
 
 
-def _listing(name: str) -> str:
+def all_rules() -> list[Rule | GateRule]:
+    """Return the rules of placements and of the gate, by id."""
+    from placer.core.gate_rules import GATE_RULES
     from placer.core.rules import RULES
 
+    return sorted([*RULES, *GATE_RULES], key=lambda rule: rule.id)
+
+
+def _listing(name: str) -> str:
+    rules = all_rules()
     if name == "json":
         rows = [
             {
@@ -64,7 +73,7 @@ def _listing(name: str) -> str:
                 "example": rule.example,
                 "fix": rule.fix,
             }
-            for rule in RULES
+            for rule in rules
         ]
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     if name == "markdown":
@@ -73,7 +82,7 @@ def _listing(name: str) -> str:
             f"\n## {rule.id}: {rule.title}\n\nHighest severity: {rule.severity.label}.\n\n"
             f"**What it checks.** {rule.what}\n\n**Why.** {rule.why}\n\n"
             f"**Example.** {rule.example}\n\n**How to fix.** {rule.fix}\n"
-            for rule in RULES
+            for rule in rules
         ]
         return "".join(parts)
-    return "".join(f"{rule.id}  {rule.severity.label:8} {rule.title}\n" for rule in RULES)
+    return "".join(f"{rule.id}  {rule.severity.label:8} {rule.title}\n" for rule in rules)

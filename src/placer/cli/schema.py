@@ -24,6 +24,24 @@ def _comparison() -> dict[str, Any]:
     return comparison_schema()
 
 
+def _check() -> dict[str, Any]:
+    from placer.reports.check.document import check_schema
+
+    return check_schema()
+
+
+def _network_probe() -> dict[str, Any]:
+    from placer.reports.network_probe_json import probe_schema
+
+    return probe_schema()
+
+
+def _project() -> dict[str, Any]:
+    from placer.files.project import project_schema
+
+    return project_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -31,7 +49,14 @@ def _workload() -> dict[str, Any]:
 
 
 KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
-    {"recommendation": _recommendation, "comparison": _comparison, "workload": _workload}
+    {
+        "recommendation": _recommendation,
+        "comparison": _comparison,
+        "check": _check,
+        "network-probe": _network_probe,
+        "project": _project,
+        "workload": _workload,
+    }
 )
 
 

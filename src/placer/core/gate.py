@@ -98,9 +98,23 @@ class CheckResult:
     """Files that hold no manifest."""
     unresolved: int
     """Deployments whose site or model is not known."""
+    others: int = 0
+    """Deployed things of which nothing says that they run a model."""
     base: str | None = None
     """Revision that it is compared with; None: none."""
-    worse: tuple[tuple[str, float, float], ...] = ()
-    """(deployment, p99 before, p99 now) in seconds where it got worse since the base."""
+    worse: tuple[tuple[str, str, float, float], ...] = ()
+    """(path, deployment, p99 before, p99 now) in seconds where it got worse since the base."""
     fixed: tuple[GateFinding, ...] = ()
     """Findings of the base that are gone."""
+
+
+def exit_code(result: CheckResult, *, fail_on: Severity, allow_inconclusive: bool) -> int:
+    """Return 0, 1 (a finding at or above a severity) or 5 (inconclusive).
+
+    What could not be decided counts as inconclusive alone, however severe its finding is.
+    """
+    decided = [one for one in result.findings if one.outcome is not Outcome.INCONCLUSIVE]
+    if any(one.severity >= fail_on for one in decided):
+        return 1
+    is_open = any(one.outcome is Outcome.INCONCLUSIVE for one in result.findings)
+    return 5 if is_open and not allow_inconclusive else 0

@@ -6,6 +6,7 @@ left out. ``estimated`` names the figures that were derived, with the formula.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -121,9 +122,18 @@ def _option_text(value: object) -> object:
     return value
 
 
+def _date_text(value: object) -> object:
+    """Return a date as it is written: ``2026-11-24``."""
+    try:
+        return datetime.date.fromisoformat(str(value)).isoformat()
+    except ValueError as error:
+        raise problem(f"'{value}' is no date", "write it like 2026-11-24") from error
+
+
+Date = Annotated[str, BeforeValidator(_date_text)]
 OptionValue = Annotated[str, BeforeValidator(_option_text)]
 """: 1 and "1" mean the same."""
-_Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
+Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
 _Basis = Literal["measured", "catalogue", "assumed"]
 
 
@@ -300,6 +310,10 @@ class NetworkSpec(ProfileSpec):
     tls: Flag = True
     data_price: _PricePerByte | None = None
     availability: Ratio | None = None
+    measured_at: Date | None = None
+    """Date of the measurement: it ages."""
+    measured_to: Text | None = None
+    """``access``: a server near the device; ``endpoint``: where the requests go; or a region."""
 
     @field_validator("rtt")
     @classmethod
@@ -379,6 +393,8 @@ class NetworkSpec(ProfileSpec):
             is_encrypted=self.tls,
             data_usd_per_byte=self.data_price,
             availability_ratio=self.availability,
+            measured_at=self.measured_at,
+            measured_to=self.measured_to,
             source=self.source or "",
             basis=Basis(self.basis),
         )
@@ -403,7 +419,7 @@ class OfferSpec(Spec):
     """The price of a machine in one region."""
 
     region: Text | None = None
-    jurisdiction: _Jurisdiction | None = None
+    jurisdiction: Jurisdiction | None = None
     price: _PricePerHour | None = None
     egress: _PricePerByte | None = None
     """First paid tier to the internet."""
@@ -471,17 +487,33 @@ class CloudSpec(ProfileSpec):
         )
 
 
+class NearSpec(Spec):
+    """A region of another provider in the same metropolitan area."""
+
+    region: Text
+    """Its name in the catalogue."""
+    rtt: Duration
+    """The round trip between the two is at most this."""
+    source: Text
+    """What tells that the two are near to each other."""
+
+
 class RegionSpec(ProfileSpec):
     """A place of a cloud provider."""
 
     provider: Text
     region: Text
     """The provider's own name."""
-    jurisdiction: _Jurisdiction
+    jurisdiction: Jurisdiction
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     """ISO 3166-1 alpha-2."""
     rtt_p95_to_ms: Mapping[str, Annotated[float, Field(gt=0)]] = {}
     """Region of the same provider -> 95th percentile of the round-trip time to it."""
+    rtt_source: Text | None = None
+    near: NearSpec | None = None
+    """Where no round trips of its own are published: the region whose figures stand for it."""
+    as_of: Text | None = None
+    """Date of the source, or the day it was read."""
 
     def to_core(self) -> Region:
         """Return the region."""
@@ -491,4 +523,9 @@ class RegionSpec(ProfileSpec):
             jurisdiction=self.jurisdiction,
             country=self.country,
             source=self.source or "",
+            near=None if self.near is None else self.near.region,
+            near_s=0.0 if self.near is None else self.near.rtt,
+            near_source="" if self.near is None else self.near.source,
+            rtt_p95_s=tuple((name, ms / 1e3) for name, ms in self.rtt_p95_to_ms.items()),
+            rtt_source=self.rtt_source or "",
         )

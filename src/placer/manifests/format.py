@@ -35,6 +35,8 @@ class Format:
     """Read all roots of a run that it claims: what belongs together may stand in several files."""
     page: str
     """Section of ``docs/manifests.md`` that says what is read."""
+    suffix: str | None = None
+    """Ending of its files, where they are neither YAML nor JSON: ``.pbtxt``."""
 
 
 def merged(parts: Sequence[Found]) -> Found:
@@ -44,3 +46,22 @@ def merged(parts: Sequence[Found]) -> Found:
         tuple(one for part in parts for one in part.defects),
         tuple(one for part in parts for one in part.unreadable),
     )
+
+
+def nearest(roots: Sequence[Field], to: Field) -> Field | None:
+    """Return the one of several objects of equal name that belongs to `to`.
+
+    In the same file, else in the same directory, else the only one. Overlays of one thing have
+    equal names: between two that are equally near nothing is guessed.
+    """
+    path = to.document.path
+    directory = path.rpartition("/")[0]
+    for is_near in (
+        lambda one: one.document.path == path,
+        lambda one: one.document.path.rpartition("/")[0] == directory,
+        lambda _: True,
+    ):
+        near = [root for root in roots if is_near(root)]
+        if near:
+            return near[0] if len(near) == 1 else None
+    return None

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from placer.manifests import kserve, kubernetes, sedna
+from placer.manifests import compose, greengrass, iotedge, kserve, kubernetes, sedna, triton
 from placer.manifests.format import Format
 
 FORMATS: tuple[Format, ...] = (
     kubernetes.FORMAT,
     kserve.FORMAT,
     sedna.FORMAT,
+    iotedge.FORMAT,
+    greengrass.FORMAT,
+    compose.FORMAT,
+    triton.FORMAT,
 )

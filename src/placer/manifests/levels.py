@@ -72,10 +72,13 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
     if root.node is None or len(root.node.pairs or ()) > _MAX_KEYS:
         return
-    for entry in root.entries():
-        if entry.name not in known.keys:
+    is_blind = root.document.is_case_blind
+    by_lower = {word.lower(): word for word in known.keys} if is_blind else {}
+    for entry in root.pairs() if root.document.repeats_keys else root.entries():
+        name = by_lower.get(entry.name.lower(), entry.name)
+        if name not in known.keys:
             yield from _judged(entry, known, reader)
-        below = known.below.get(entry.name)
+        below = known.below.get(name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
                 yield from unknown_keys(one, below, reader=reader)
@@ -121,18 +124,24 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
 
 def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
     name = entry.name
-    if name in known.elsewhere:
+    if name.startswith("x-"):  # an extension, as compose and OpenAPI mark them
+        return
+    elsewhere = known.elsewhere.get(name)
+    if elsewhere is None and entry.document.is_case_blind:
+        by_lower = {word.lower(): place for word, place in known.elsewhere.items()}
+        elsewhere = by_lower.get(name.lower())
+    if elsewhere is not None:
         yield Defect(
             "ignored_level",
-            f"'{name}' has no effect here: {reader} reads it in {known.elsewhere[name]}",
-            f"move it to {known.elsewhere[name]}",
+            f"'{name}' has no effect here: {reader} reads it in {elsewhere}",
+            f"move it to {elsewhere}",
             entry.key_place(),
         )
         return
-    by_lower = {word.lower(): word for word in sorted(known.watched)}
-    close = difflib.get_close_matches(name[:99].lower(), by_lower, n=1, cutoff=_CUTOFF)
+    watched = {word.lower(): word for word in sorted(known.watched)}
+    close = difflib.get_close_matches(name[:99].lower(), watched, n=1, cutoff=_CUTOFF)
     if close:
-        meant = by_lower[close[0]]
+        meant = watched[close[0]]
         yield Defect(
             "unknown_key",
             f"'{name}' is no key that {reader} knows here, and has no effect",

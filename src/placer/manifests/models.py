@@ -31,11 +31,10 @@ FORMAT_OF_SUFFIX = {
 }
 """File name suffix -> format."""
 
-_SUFFIXES = "|".join(FORMAT_OF_SUFFIX)
-_FILE = re.compile(rf".+\.(?:{_SUFFIXES})(?![\w.])", re.IGNORECASE)
-_TOKEN = re.compile(r"[^\s\"'=,;|&<>()]+")
-MAX_NAME = 2048
-"""Characters of a model's name; longer words are data."""
+_SUFFIX = re.compile(rf"\.(?:{'|'.join(FORMAT_OF_SUFFIX)})(?![\w.])", re.IGNORECASE)
+_NO_NAME = r"\s\"'=,;|&<>()"
+_NAME = re.compile(rf"[^{_NO_NAME}]+")
+"""What may be a file's name; its suffix is looked for apart, which takes linear time."""
 _DIGEST = re.compile(r"@sha256:(?P<hex>[0-9a-f]{64})$")
 _WHAT = r"(?:model|weights|engine|onnx|tflite)"
 _OF_IT = (
@@ -70,7 +69,8 @@ def format_of(stated: Stated[str]) -> Stated[str] | None:
 
 def is_model_file(text: str) -> bool:
     """Tell whether a text is the name of a model's file and nothing else."""
-    return len(text) <= MAX_NAME and _FILE.fullmatch(text.strip()) is not None
+    name = text.strip()
+    return _NAME.fullmatch(name) is not None and _end_of_file(name) == len(name)
 
 
 def is_uri(text: str) -> bool:
@@ -134,12 +134,15 @@ class Sources:
 
 
 def _files_in(stated: Stated[str]) -> list[ModelRef]:
-    files = (
-        _FILE.match(token.group())
-        for token in _TOKEN.finditer(stated.value)
-        if token.end() - token.start() <= MAX_NAME
-    )
-    return [model_of(replace(stated, value=one.group())) for one in files if one]
+    names = _NAME.findall(stated.value) if "." in stated.value else []
+    found = [name[:end] for name in names if (end := _end_of_file(name))]
+    return [model_of(replace(stated, value=name)) for name in found]
+
+
+def _end_of_file(name: str) -> int:
+    """Return where the last suffix of a model's file ends; 0: there is none."""
+    ends = [match.end() for match in _SUFFIX.finditer(name, 1)]
+    return ends[-1] if ends else 0
 
 
 def _base_name(model: ModelRef) -> str:

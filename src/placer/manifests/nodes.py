@@ -60,6 +60,8 @@ class Node:
     size: int = 1
     """Values in it, counted as often as they are repeated."""
     depth: int = 0
+    by_key: dict[str, tuple[Node, Node]] | None = None
+    """Of a mapping that was looked into: key -> the last (key, value)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +115,20 @@ class Field:
 
     def all_of(self, name: str) -> Iterator[Field]:
         """Yield every value of a repeated key, in the order of the text."""
+        wanted = name.lower() if self.document.is_case_blind else name
+        for one in self.pairs():
+            if one.key is not None and self._name(one.key) == wanted:
+                yield one
+
+    def pairs(self) -> Iterator[Field]:
+        """Yield the values of all keys, of repeated ones as well, in the order of the text."""
         if self.node is not None and self.node.pairs is not None:
-            wanted = name.lower() if self.document.is_case_blind else name
-            count = 0
+            counts: dict[str, int] = {}
             for key, value in self.node.pairs:
-                if self._name(key) == wanted:
-                    pointer = f"{self.pointer}/{escaped(key.text or '')}/{count}"
-                    yield Field(self.document, value, pointer, key, key.text or "")
-                    count += 1
+                name = key.text or ""
+                number = counts[name] = counts.get(name, -1) + 1
+                pointer = f"{self.pointer}/{escaped(name)}/{number}"
+                yield Field(self.document, value, pointer, key, name)
 
     def items(self) -> Iterator[Field]:
         """Yield the items of a list; of anything else, none."""
@@ -252,27 +260,25 @@ class Field:
         node = self.node
         if node is None or node.pairs is None:
             return self._missing(name)
-        found = self._pair(node, name)
+        wanted = name.lower() if self.document.is_case_blind else name
+        found = self._pair(node, wanted)
         if found is None and node.merges:
-            mappings = self._mappings()
-            found = next((one for other in mappings if (one := self._pair(other, name))), None)
+            others = (self._pair(one, wanted) for one in self._mappings())
+            found = next((one for one in others if one is not None), None)
         if found is None:
             return self._missing(name)
         key, value = found
         text = key.text or ""
         return Field(self.document, value, f"{self.pointer}/{escaped(text)}", key, text)
 
-    def _pair(self, node: Node, name: str) -> tuple[Node, Node] | None:
-        """Return the last pair of this key in one mapping."""
-        pairs = node.pairs or []
+    def _pair(self, node: Node, wanted: str) -> tuple[Node, Node] | None:
+        """Return the last pair of a key in one mapping."""
         if self.document.is_case_blind:
-            wanted = name.lower()
-            same = (pair for pair in reversed(pairs) if (pair[0].text or "").lower() == wanted)
+            same = (one for one in reversed(node.pairs or []) if self._name(one[0]) == wanted)
             return next(same, None)
-        for pair in reversed(pairs):
-            if pair[0].text == name:
-                return pair
-        return None
+        if node.by_key is None:
+            node.by_key = {pair[0].text or "": pair for pair in node.pairs or ()}
+        return node.by_key.get(wanted)
 
     def _missing(self, *names: str) -> Field:
         pointer = "/".join([self.pointer, *map(escaped, names)])

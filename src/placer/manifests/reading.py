@@ -26,11 +26,12 @@ from placer.manifests.nodes import Field
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
 from placer.manifests.suppressions import from_annotations, from_comments
+from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
 STDIN = "-"
 
-PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {}
+PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {".pbtxt": parse_text_proto}
 """Suffix -> parser of (text, path); any other file is YAML or JSON."""
 
 
@@ -143,7 +144,9 @@ def _contents(
 def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) -> None:
     is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     sniffed = content.replace(b"\0", b"") if is_wide else content
-    if not any(one.mark.search(sniffed) for one in formats):
+    suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
+    own = suffix if suffix in PARSERS else None
+    if not any(one.suffix == own and one.mark.search(sniffed) for one in formats):
         run.skipped += 1
         return
     if len(content) > MAX_BYTES:
@@ -157,7 +160,6 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
         run.unreadable.append(text)
         run.files += 1
         return
-    suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
     parsed = PARSERS.get(suffix, parse_yaml)(text, path)
     is_manifest = False
     for document in parsed.documents:

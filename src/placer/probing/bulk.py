@@ -57,6 +57,19 @@ class Stream:
     busy_s: float = 0.0
     status: int | None = None
     error: Exception | None = None
+    arrived_bytes: int = 0
+    """Of a download: in the kernel's hands or read."""
+
+    def newly_arrived_bytes(self) -> int:
+        """Return what has arrived since the last call, read or not."""
+        info = tcp_info(self.sock) if self.base is not None else None
+        if info is None or self.base is None:
+            arrived_bytes = self.moved_bytes
+        else:
+            arrived_bytes = max(info.bytes_received - self.base.bytes_received, self.moved_bytes)
+        new_bytes = arrived_bytes - self.arrived_bytes
+        self.arrived_bytes = arrived_bytes
+        return new_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +116,9 @@ def download(
     budget = Budget(max(max_bytes // 2, max_bytes - CONNECTIONS * window_bytes))
 
     def work(stream: Stream) -> None:
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):
-                stream.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
         client = open_client(target, stream.sock)
         while not stop.is_set() and budget.left > 0:
+            _clamp(stream.sock, window_bytes)
             began_s = now_s()
             client.request("GET", target.path, headers=head_of(target, access, {}))
             response = client.getresponse()
@@ -115,9 +126,10 @@ def download(
             stream.idle_s += now_s() - began_s
             got = 0
             while not stop.is_set() and (chunk := response.read1(BLOCK_BYTES)):
+                _clamp(stream.sock, window_bytes)
                 got += len(chunk)
                 stream.moved_bytes += len(chunk)
-                if budget.take(len(chunk)) <= 0:
+                if budget.take(stream.newly_arrived_bytes()) <= 0:
                     break
             stream.busy_s += now_s() - began_s
             if budget.left > 0 and not stop.is_set():
@@ -280,6 +292,13 @@ def _state(stream: Stream, way: str) -> tuple[float, float, float]:
         return max(0, info.bytes_acked - base.bytes_acked), packets, info.rtt_s
     packets = info.data_segs_in - base.data_segs_in
     return max(0, info.bytes_received - base.bytes_received), packets, info.rcv_rtt_s
+
+
+def _clamp(sock: socket.socket, window_bytes: int) -> None:
+    """Hold the window that is advertised; asked for again, as Linux lifts it while it is read."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
 
 
 def _is_sent(stream: Stream) -> bool:

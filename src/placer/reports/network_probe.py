@@ -1,8 +1,7 @@
-"""What probing a network found: for people, as JSON, and as a network file."""
+"""What probing a network found: for people, and as a network file."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,7 +23,6 @@ from placer.core.units import (
     format_rate,
 )
 
-SCHEMA = "placer/network-probe/v1"
 WANTED_PERCENTILE = 0.99
 _COLUMN = 14
 
@@ -159,73 +157,6 @@ def _loss(probe: Probe) -> tuple[str, ...]:
     )
 
 
-def render_json(probe: Probe) -> str:
-    """Return all figures as JSON; what is not known is null."""
-    times_s = round_trips_s(probe)
-    calls, phases, loss = probe.calls, probe.phases, probe.loss
-    told = {
-        "schema": SCHEMA,
-        "target": probe.target,
-        "address": probe.address,
-        "protocol": probe.protocol or None,
-        "server": probe.server,
-        "tls_version": probe.tls_version,
-        "started_at": probe.started_at,
-        "duration_s": probe.duration_s,
-        "sent_bytes": probe.sent_bytes,
-        "received_bytes": probe.received_bytes,
-        "is_partial": probe.is_partial,
-        "error": probe.error,
-        "phases": {
-            "look_up_s": phases.look_up_s,
-            "connect_s": phases.connect_s,
-            "tls_s": phases.tls_s,
-            "first_byte_s": phases.first_byte_s,
-            "whole_answer_s": phases.whole_answer_s,
-            "answer_bytes": phases.answer_bytes,
-        },
-        "rtt": {
-            "samples_s": list(times_s),
-            "p50_s": float(np.median(times_s)) if times_s else None,
-            "supported_percentile": supported_percentile(len(times_s)),
-        },
-        "calls": None
-        if calls is None
-        else {
-            "what": calls.what,
-            "times_s": list(calls.times_s),
-            "up_bytes": calls.up_bytes,
-            "down_bytes": calls.down_bytes,
-            "server_s": calls.server_s,
-            "server_source": calls.server_source or None,
-            "server_estimate_s": server_estimate_s(probe),
-        },
-        "uplink": _rate_json(probe.uplink),
-        "downlink": _rate_json(probe.downlink),
-        "loss": {
-            "ratio": loss.ratio,
-            "at_most_ratio": loss.at_most_ratio,
-            "lost": loss.lost,
-            "packets": loss.packets,
-            "bulk_retransmissions": probe.bulk_retransmissions,
-        },
-        "congestion_control": probe.congestion_control,
-        "notes": list(probe.notes),
-    }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-
-
-def _rate_json(side: Rate) -> dict[str, object]:
-    rate = side.rate
-    return {
-        "bytes_per_s": None if rate is None else rate.median_bytes_per_s,
-        "p5_bytes_per_s": None if rate is None else rate.p5_bytes_per_s,
-        "windows": None if rate is None else rate.windows,
-        "moved_bytes": side.moved_bytes,
-        "reason": side.reason or None,
-    }
-
-
 def render_yaml(probe: Probe) -> str:
     """Return a network file that `--network FILE` takes."""
     import yaml
@@ -235,6 +166,7 @@ def render_yaml(probe: Probe) -> str:
         "name": path.name,
         "title": path.title,
         "basis": "measured",
+        "measured_at": probe.started_at[:10],
         "source": (
             f"placer network probe {probe.target}, {probe.started_at}, "
             f"{len(path.rtt_samples_s)} round trips, {probe.loss.packets} packets"
@@ -261,6 +193,7 @@ def render_yaml(probe: Probe) -> str:
     if probe.congestion_control in ("cubic", "bbr"):
         file["congestion_control"] = probe.congestion_control
     file["tls"] = path.is_encrypted
+    file["measured_to"] = path.measured_to
     notes = [
         *([f"partial: {probe.error}"] if probe.error else ()),
         *(

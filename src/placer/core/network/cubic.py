@@ -106,11 +106,11 @@ def _avoid(c: Connections, where: Bools, now_s: Floats) -> None:
         c.epoch_s = np.where(begins, now_s, c.epoch_s)
         c.reno_cwnd = np.where(begins, c.cwnd, c.reno_cwnd)
         c.reno_acks = np.where(begins, 0.0, c.reno_acks)
-        k_s = np.cbrt(np.maximum(0.0, c.w_max - c.cwnd) / SCALE)
-        c.k_s = np.where(begins, k_s, c.k_s)
+        c.k_s[begins] = np.cbrt(np.maximum(0.0, c.w_max[begins] - c.cwnd[begins]) / SCALE)
         c.origin = np.where(begins, np.maximum(c.w_max, c.cwnd), c.origin)
     least_s = np.where(np.isinf(c.delay_min_s), 0.0, c.delay_min_s)
-    target = c.origin + SCALE * (now_s - c.epoch_s + least_s - c.k_s) ** 3
+    since_s = now_s - c.epoch_s + least_s - c.k_s
+    target = c.origin + SCALE * (since_s * since_s * since_s)  # a power of floats is slow
     count = np.where(target > c.cwnd, c.cwnd / np.maximum(target - c.cwnd, 1e-9), 100 * c.cwnd)
     count = np.where(c.w_max == 0, np.minimum(count, 20.0), count)
     # as a Reno flow would grow

@@ -1,0 +1,324 @@
+"""``check``: what is deployed, held against what was measured."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from placer.api.base_revision import result_of_base, since
+from placer.api.gate_inputs import GateInputs, served_by
+from placer.api.gate_sites import environment_of, names_of
+from placer.api.locking import is_there, open_project
+from placer.core.deployment import Deployed, Manifests
+from placer.core.errors import InputError
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate_rules import GATE_RULES
+from placer.core.gate_rules.rule import (
+    FilesCase,
+    GateCase,
+)
+from placer.core.judging import judged, outcomes_of, placement_findings, worst
+from placer.core.project import DeclaredWorkload, Unresolved, site_of, workload_of
+from placer.core.suppressing import suppress
+
+if TYPE_CHECKING:
+    from placer.files.project import ProjectFile
+
+MAX_SOURCE_BYTES = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a check found, and the texts that its reports quote."""
+
+    result: CheckResult
+    project: ProjectFile
+    stdin: tuple[tuple[str, str], ...] = ()
+    """(``-``, text) where standard input was read."""
+
+
+def check(
+    paths: Sequence[str],
+    *,
+    project: str | None = None,
+    is_locked: bool = False,
+    base: str | None = None,
+    as_of: datetime.date | None = None,
+    stdin: BinaryIO | None = None,
+) -> Check:
+    """Hold deployment manifests to recorded evidence.
+
+    Parameters
+    ----------
+    paths
+        Files, directories and globs of manifests; ``-`` for standard input.
+    project
+        A ``placer.yaml``; None: the nearest one at or above the first path.
+    is_locked
+        Judge by ``placer.lock`` alone: no model file is read.
+    base
+        A git revision: only what changed since is told.
+    as_of
+        The day for which evidence is held against its age; None: today, in UTC.
+
+    Raises
+    ------
+    UsageError
+        The project, a workload or a site says something wrong.
+    InputError
+        A path or file is missing or unreadable, or there is nothing to check.
+    """
+    from placer.files.lock import read_lock
+    from placer.manifests.reading import MAX_BYTES, read_manifests
+
+    start = next((path for path in paths if path != "-"), ".")
+    file = open_project(project, _first_folder(start))
+    lock = None
+    if is_there(file.lock_path) or is_locked:
+        lock = read_lock(file.lock_path)
+    texts = []
+    if stdin is not None:
+        content = stdin.read(MAX_BYTES + 1)
+        texts.append(("-", content.decode("utf-8-sig", "replace")))
+        stdin = BytesIO(content)
+    manifests = read_manifests(paths, stdin=stdin)
+    today = as_of or datetime.datetime.now(tz=datetime.UTC).date()
+    checking = GateInputs(file, lock, is_locked, today)
+    within = {one.place.path: file.within(one.place.path) for one in manifests.deployed}
+    laws = _laws(manifests, file, within)
+    cases: list[GateCase] = []
+    others = 0
+    for deployed in manifests.deployed:
+        case = _case(checking, deployed, within[deployed.place.path], laws)
+        if case is None:
+            others += 1
+        else:
+            cases.append(case)
+    if not cases and not manifests.unreadable and not manifests.defects:
+        raise _nothing(paths, manifests, file)
+    result = _result(checking, manifests, cases, within, others)
+    if base is not None:
+        before = result_of_base(
+            base,
+            paths,
+            file.project.path,
+            lambda there, at: check(there, project=at, is_locked=True, as_of=today).result,
+        )
+        result = since(result, before, base)
+    return Check(result, file, tuple(texts))
+
+
+def sources_of(found: Check) -> dict[str, str]:
+    """Return the text of each file that a finding points at, as far as it can be read."""
+    result = found.result
+    texts = dict(found.stdin)
+    places = [one.place for one in (*result.findings, *result.suppressed)]
+    places += [related.place for one in result.findings for related in one.related]
+    for path in {place.path for place in places} - {"-"}:
+        with contextlib.suppress(OSError, UnicodeError):
+            data = Path(path).read_bytes()[:MAX_SOURCE_BYTES]
+            encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+            texts[path] = data.decode(encoding, "replace")
+    return texts
+
+
+def _first_folder(path: str) -> str:
+    """Return the part of a path before any glob."""
+    parts = path.split("/")
+    kept = []
+    for part in parts:
+        if any(character in part for character in "*?["):
+            break
+        kept.append(part)
+    return "/".join(kept) or ("/" if path.startswith("/") else ".")
+
+
+def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> InputError:
+    where = ", ".join(paths)
+    if not manifests.files:
+        skipped = f"; {manifests.skipped} files are none" if manifests.skipped else ""
+        return InputError(
+            f"nothing to check: no manifest in {where}{skipped}",
+            hint="name the files or folder of what is deployed; `helm template | placer check -`",
+        )
+    return InputError(
+        f"nothing to check: none of {len(manifests.deployed)} deployed things in {where} is known "
+        f"to run a model",
+        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}]",
+    )
+
+
+def _laws(manifests: Manifests, file: ProjectFile, within: Mapping[str, str]) -> dict[str, str]:
+    """Return the jurisdiction of each thing that is deployed, where its site is resolved."""
+    found: dict[str, str] = {}
+    for one in manifests.deployed:
+        site = site_of(one, file.project, within[one.place.path])
+        if not isinstance(site, Unresolved) and site.entry.law is not None:
+            found[one.id] = site.entry.law
+    return found
+
+
+def _case(
+    checking: GateInputs, deployed: Deployed, path: str, laws: Mapping[str, str]
+) -> GateCase | None:
+    """Return what is known of something deployed; None: nothing says that it runs a model."""
+    project = checking.file.project
+    workload = workload_of(deployed, project, path)
+    if workload is None:
+        return None
+    site = site_of(deployed, project, path)
+    served = None
+    if isinstance(workload, DeclaredWorkload):
+        workload = _with_locked_digest(checking, deployed, workload)
+        if workload.name not in checking.file.workloads:
+            workload = Unresolved(
+                f"no workload '{workload.name}' in {project.path}",
+                f"add it there under `workloads`: {', '.join(checking.file.workloads)} are known",
+            )
+        else:
+            served = served_by(checking, workload.name)
+    case = GateCase(
+        deployed=deployed,
+        project=project,
+        workload=workload,
+        site=site,
+        served=served,
+        records=(),
+        chosen=None,
+        candidate=None,
+        recommended=None,
+        today=checking.today,
+        laws=laws,
+    )
+    if served is None or isinstance(site, Unresolved):
+        return case
+    names = names_of(site.entry)
+    records = tuple(one for one in served.records if one.site in names)
+    case = replace(case, records=records)
+    if served.model is None:
+        return case
+    grants = bool(deployed.resources.accelerators)
+    key = (served.name, site.entry.name, grants)
+    if key not in checking.judgements:
+        environment, workings = environment_of(checking, served, site.entry)
+        checking.judgements[key] = judged(
+            site.entry, served, records, environment, workings, grants_accelerator=grants
+        )
+    chosen, candidate, best = checking.judgements[key]
+    return replace(case, chosen=chosen, candidate=candidate, recommended=best)
+
+
+def _with_locked_digest(
+    checking: GateInputs, deployed: Deployed, workload: DeclaredWorkload
+) -> DeclaredWorkload:
+    """Fill in the digest of a file that an entry of ``models`` names, from the lock."""
+    from placer.core.project import globbed
+
+    if workload.sha256 is not None or checking.lock is None:
+        return workload
+    for index, path in checking.file.model_files.items():
+        entry = checking.file.project.models[index]
+        if any(globbed(model.uri.value, entry.uri) for model in deployed.models):
+            digest = checking.lock.lock.models.get(checking.file.within(path))
+            return replace(workload, sha256=digest)
+    return workload
+
+
+def _result(
+    checking: GateInputs,
+    manifests: Manifests,
+    cases: Sequence[GateCase],
+    within: Mapping[str, str],
+    others: int,
+) -> CheckResult:
+    project = checking.file.project
+    findings = [
+        one
+        for case in cases
+        for one in (
+            *placement_findings(case),
+            *(found for rule in GATE_RULES if rule.check for found in rule.check(case)),
+        )
+    ]
+    files = FilesCase(manifests, project, tuple(findings), (), checking.today)
+    for rule in GATE_RULES:
+        if rule.check_files is not None and not rule.id.startswith("PLC72"):
+            findings += rule.check_files(files)
+    silenced = suppress(findings, manifests.suppressions, project, within, checking.today)
+    wishes = (*manifests.suppressions, *(one.suppression for one in project.suppressions))
+    files = replace(files, findings=silenced, suppressions=wishes)
+    on_wishes = [
+        one
+        for rule in GATE_RULES
+        if rule.check_files is not None and rule.id.startswith("PLC72")
+        for one in rule.check_files(files)
+    ]
+    open_ = [one for one in silenced if one.suppressed is None] + on_wishes
+    outcomes = outcomes_of(open_)
+    checked = tuple(
+        _checked(case, outcomes.get((case.deployed.place.path, case.deployed.id), Outcome.PASS))
+        for case in cases
+    )
+    return CheckResult(
+        outcome=worst(one.outcome for one in open_),
+        checked=checked,
+        findings=_in_order(open_, manifests),
+        suppressed=_in_order([one for one in silenced if one.suppressed is not None], manifests),
+        files=manifests.files,
+        skipped=manifests.skipped,
+        unresolved=sum(
+            isinstance(case.site, Unresolved) or isinstance(case.workload, Unresolved)
+            for case in cases
+        ),
+        others=others,
+    )
+
+
+def _in_order(findings: Sequence[GateFinding], manifests: Manifests) -> tuple[GateFinding, ...]:
+    turns = {
+        path: turn
+        for turn, path in enumerate(dict.fromkeys(one.place.path for one in manifests.deployed))
+    }
+    return tuple(
+        sorted(
+            dict.fromkeys(findings),
+            key=lambda one: (
+                turns.get(one.place.path, len(turns)),
+                one.place.path,
+                -one.severity,
+                one.place.line,
+                one.place.column,
+                one.rule,
+                one.deployed or "",
+            ),
+        )
+    )
+
+
+def _checked(case: GateCase, outcome: Outcome) -> Checked:
+    site = None if isinstance(case.site, Unresolved) else case.site.entry
+    models = case.deployed.models
+    served, declared, best = case.served, case.candidate, case.recommended
+    targets = () if served is None else served.workload.targets
+    return Checked(
+        id=case.deployed.id,
+        path=case.deployed.place.path,
+        place=case.deployed.place,
+        workload=None if served is None else served.name,
+        model=models[0].uri.value if models else None,
+        sha256=None if served is None or served.model is None else served.model.sha256,
+        site=None if site is None else site.name,
+        tier=None if site is None else site.tier.value,
+        region=None if site is None else site.region or site.law,
+        outcome=outcome,
+        p99_s=None if declared is None or declared.latency is None else declared.latency.p99_s,
+        limit_s=targets[-1].limit_s if targets else None,
+        recommended=None if best is None else best.id,
+        recommended_p99_s=None if best is None or best.latency is None else best.latency.p99_s,
+        declared=None if declared is None else declared.id,
+    )

@@ -1,0 +1,147 @@
+"""What a check judges by: workloads with their models, evidence and networks, each read once."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placer.api.locking import (
+    digest_of,
+    evidence_of,
+    is_there,
+    load_workload_of,
+    locked_workload,
+)
+from placer.api.sites import load_path
+from placer.core.deployment import Place
+from placer.core.errors import InputError, PlacerError, UsageError
+from placer.core.estimate import Candidate
+from placer.core.gate import Excerpt
+from placer.core.gate_rules.rule import NetworkRecord, Record, Served
+from placer.core.placement import Environment
+from placer.core.units import format_duration, format_percentile, parse_percentile
+from placer.core.workings import Workings
+
+if TYPE_CHECKING:
+    from placer.files.lock import LockedRecord, LockedWorkload, LockFile
+    from placer.files.project import ProjectFile
+    from placer.files.workload import WorkloadFile
+
+Judgement = tuple[Record | None, Candidate | None, Candidate | None]
+
+
+@dataclass(slots=True)
+class GateInputs:
+    """The project and its lock, and what one check has read and worked out so far."""
+
+    file: ProjectFile
+    lock: LockFile | None
+    is_locked: bool
+    today: datetime.date
+    served: dict[str, Served] = field(default_factory=dict)
+    workloads: dict[str, WorkloadFile] = field(default_factory=dict)
+    environments: dict[tuple[str, str], tuple[Environment, Workings]] = field(default_factory=dict)
+    judgements: dict[tuple[str, str, bool], Judgement] = field(default_factory=dict)
+
+
+def served_by(checking: GateInputs, name: str) -> Served:
+    """Return a workload with its model, evidence and network, read once."""
+    if name in checking.served:
+        return checking.served[name]
+    file = checking.file
+    workload = load_workload_of(file, name)
+    checking.workloads[name] = workload
+    bound, now_sha256 = _bound(checking, name, workload)
+    path, _, _ = load_path(workload.network)
+    served = Served(
+        name=name,
+        path=file.workloads[name],
+        workload=workload.workload,
+        model=None if bound is None else bound.summary(),
+        records=() if bound is None else tuple(_record(file, one) for one in bound.evidence),
+        network=path,
+        network_record=None if bound is None else _network_record(file, bound),
+        is_network_assumed=workload.network is None,
+        model_now_sha256=now_sha256,
+        limit=_limit_of(workload),
+    )
+    checking.served[name] = served
+    return served
+
+
+def _bound(
+    checking: GateInputs, name: str, workload: WorkloadFile
+) -> tuple[LockedWorkload | None, str | None]:
+    """Return what binds a workload, and the digest of its model's file where that was read."""
+    file, lock = checking.file, checking.lock
+    model = workload.model
+    now = None
+    if model is not None and not checking.is_locked and is_there(model):
+        now = digest_of(model)
+    if lock is None:
+        if model is None or now is None:
+            raise InputError(
+                f"no {file.lock_path}, and the model of the workload '{name}' is not here"
+                f"{'' if model is None else f' ({model})'}",
+                hint="run `placer lock` where the model is, and commit placer.lock",
+            )
+        return locked_workload(file, name, evidence_of(file), []), now
+    bound = lock.lock.workloads.get(name)
+    if bound is not None and model is not None and bound.model["path"] != file.within(model):
+        bound = None
+    return bound, now
+
+
+def _record(file: ProjectFile, locked: LockedRecord) -> Record:
+    """Read one evidence file of the lock; what is wrong with it is kept, not raised."""
+    from placer.files.evidence import to_evidence
+
+    path = file.near(locked.path)
+    blank = Record(locked.path, locked.sha256, locked.site, locked.ep, None)
+    try:
+        data = Path(path).read_bytes()
+    except OSError:
+        return replace(blank, defect="missing", message=f"{path} is missing")
+    if hashlib.sha256(data).hexdigest() != locked.sha256:
+        return replace(blank, defect="tampered", message=f"{path} was changed")
+    try:
+        evidence = to_evidence(data.decode("utf-8"), path)
+    except (PlacerError, UnicodeDecodeError) as error:
+        message = error.message if isinstance(error, PlacerError) else f"{path}: not UTF-8"
+        kind = "method" if "method_version" in message else "unreadable"
+        return replace(blank, defect=kind, message=message)
+    return replace(blank, measurement=evidence.measurement)
+
+
+def _network_record(file: ProjectFile, bound: LockedWorkload) -> NetworkRecord | None:
+    network = bound.network
+    if network is None:
+        return None
+    path = file.near(network.path)
+    if not is_there(path):
+        return NetworkRecord(network.path, network.sha256, "missing")
+    defect = "" if digest_of(path) == network.sha256 else "tampered"
+    return NetworkRecord(network.path, network.sha256, defect)
+
+
+def _limit_of(workload: WorkloadFile) -> Excerpt | None:
+    """Return where a workload file states its highest percentile; None: it does not."""
+    targets = workload.workload.targets
+    if not targets:
+        return None
+    last = targets[-1]
+    for location, (line, column) in workload.document.positions.items():
+        if len(location) == 2 and location[0] == "latency":
+            try:
+                percentile = parse_percentile(str(location[1]))
+            except UsageError:
+                continue
+            if percentile == last.percentile:
+                text = f"{format_percentile(percentile)} at most {format_duration(last.limit_s)}"
+                path = workload.document.path
+                end = column + len(str(location[1]))
+                return Excerpt(Place(path, line, column, line, end), text)
+    return None

@@ -1,0 +1,108 @@
+"""``placer check``: the gate on deployment manifests."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import Annotated
+
+import typer
+
+from placer.cli import options, screen
+from placer.cli.rules import all_rules
+from placer.core.errors import UsageError, near_match
+
+FORMATS = ("text", "json", "sarif", "junit", "github", "gitlab", "markdown")
+SEVERITIES = ("error", "warning", "note")
+
+
+def command(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...", help="Manifests: files, folders, globs; - for standard input."
+        ),
+    ],
+    project: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="placer.yaml; by default the nearest one upwards."),
+    ] = None,
+    is_locked: Annotated[
+        bool,
+        typer.Option("--locked", help="Judge by placer.lock alone: no model file is read."),
+    ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="REV", help="Git revision: tell only what changed since, and how."),
+    ] = None,
+    fail_on: Annotated[
+        str,
+        typer.Option(metavar="SEVERITY", help="error, warning or note: exit code 1 from there on."),
+    ] = "error",
+    is_zero: Annotated[
+        bool, typer.Option("--exit-zero", help="Exit code 0 whatever is found.")
+    ] = False,
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="Exit code 0 where 5 would be.")
+    ] = False,
+    with_suppressed: Annotated[
+        bool, typer.Option("--show-suppressed", help="Tell what is ignored as well, and why.")
+    ] = False,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The day for which evidence has its age.")
+    ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FORMAT[=FILE]", help=f"{', '.join(FORMATS)}; repeatable."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
+    ] = None,
+) -> None:
+    """Hold what manifests deploy to what was measured: model, site, targets, privacy, memory.
+
+    Needs `placer.yaml`, which says what the names in manifests mean, and `placer.lock`, which binds
+    evidence. Exit code: 0 all pass; 1 findings at or above --fail-on; 3 nothing to check; 5
+    inconclusive: something is not resolved, not measured or too old.
+    """
+    outputs = options.parse_outputs(output or (), format_, FORMATS)
+    if fail_on not in SEVERITIES:
+        raise UsageError(
+            f"--fail-on '{fail_on}' is no severity{near_match(fail_on, SEVERITIES)}",
+            hint=f"one of: {', '.join(SEVERITIES)}",
+        )
+    if base is not None and "-" in paths:
+        raise UsageError(
+            "--base compares files of a repository, not standard input",
+            hint="render both and compare their JSON, or leave --base out",
+        )
+    day = options.parse_date(as_of)
+    options.check_places([path for _, path in outputs if path is not None], paths)
+
+    # what is read stays until the end: looking for garbage took a fifth of the time
+    gc.set_threshold(100_000, 20, 50)
+
+    from placer import __version__
+    from placer.api.checking import check, sources_of
+    from placer.core.finding import Severity
+    from placer.core.gate import exit_code
+    from placer.reports.check import render
+    from placer.reports.check.context import Context, texts_of
+
+    stdin = sys.stdin.buffer if "-" in paths else None
+    found = check(paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin)
+    context = Context(
+        rules=texts_of(all_rules()),
+        sources=sources_of(found),
+        version=__version__,
+        with_suppressed=with_suppressed,
+    )
+    screen.emit(
+        outputs,
+        lambda name: render(
+            found.result, name, context, width=screen.width(), color=screen.wants_color()
+        ),
+    )
+    severity = Severity[fail_on.upper()]
+    code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
+    raise typer.Exit(0 if is_zero else code)

@@ -1,0 +1,56 @@
+"""PLC612: the model is not the one that was measured."""
+
+from __future__ import annotations
+
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.project import Unresolved
+
+
+def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    served = case.served
+    if served is None or served.model is None:
+        return ()
+    locked = served.model.sha256
+    now = served.model_now_sha256
+    if now is not None and now != locked:
+        return found(
+            "PLC612",
+            case,
+            f"{served.model.path} is {now[:12]}, placer.lock and its evidence are of {locked[:12]}",
+            case.measure,
+            outcome=Outcome.INCONCLUSIVE,
+            severity=Severity.ERROR,
+            place=case.model_place,
+            value=now,
+            limit=locked,
+        )
+    declared = None if isinstance(case.workload, Unresolved) else case.workload.sha256
+    if declared is not None and declared != locked:
+        return found(
+            "PLC612",
+            case,
+            f"the manifest deploys {declared[:12]}, what was measured is {locked[:12]}",
+            f"measure what is deployed: {case.measure}",
+            outcome=Outcome.INCONCLUSIVE,
+            severity=Severity.ERROR,
+            place=case.model_place,
+            value=declared,
+            limit=locked,
+        )
+    return ()
+
+
+RULE = GateRule(
+    id="PLC612",
+    title="model changed since it was measured",
+    severity=Severity.ERROR,
+    what="Whether the digest of the model that is deployed (in the manifest, in `placer.yaml`, of "
+    "the file if it is in the repository) is that of the evidence.",
+    why="Another graph takes another time; even new weights may, where the work depends on the "
+    "data.",
+    example="A retrained model was committed and not measured: inconclusive.",
+    fix="Measure the new model on its sites, then `placer lock`.",
+    check=_check,
+)

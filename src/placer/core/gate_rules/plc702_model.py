@@ -1,0 +1,36 @@
+"""PLC702: nobody knows which model a manifest deploys."""
+
+from __future__ import annotations
+
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.project import Unresolved
+
+
+def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    if not isinstance(case.workload, Unresolved):
+        return ()
+    return found(
+        "PLC702",
+        case,
+        case.workload.reason,
+        case.workload.remedy,
+        outcome=Outcome.INCONCLUSIVE,
+        place=case.model_place,
+    )
+
+
+RULE = GateRule(
+    id="PLC702",
+    title="model not resolved",
+    severity=Severity.WARNING,
+    what="Whether what a manifest names (a URI, an image, an object) leads to one workload of "
+    "`placer.yaml`.",
+    why="Manifests name models by where they lie. Without the bytes nothing that was measured can "
+    "be held against them.",
+    example="`storageUri: s3://models/defect` and no entry under `models`: inconclusive.",
+    fix="Add the URI to `models` in `placer.yaml`, choose the deployment under `deployments`, or "
+    "annotate it with `placer/workload: NAME`.",
+    check=_check,
+)

@@ -1,0 +1,85 @@
+"""PLC704: data leaves by a way that the manifest opens."""
+
+from __future__ import annotations
+
+from placer.core.deployment import Egress, Tier
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.project import Unresolved, receiver_of
+from placer.core.workload import DataClass, Leaves, Workload
+
+
+def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    if case.served is None:
+        return ()
+    if not isinstance(case.site, Unresolved) and case.site.entry.tier is Tier.CLOUD:
+        return ()  # raw input has left already, which the placement is judged by
+    most = most_that_may_leave(case.served.workload)
+    return tuple(one for egress in case.deployed.egress for one in _judged(case, egress, most))
+
+
+def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, ...]:
+    carries = receiver_of(egress, case.project).carries or egress.carries
+    what = f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
+    if most is Leaves.RAW_INPUT or (most is not Leaves.NOTHING and carries == "answer"):
+        return ()
+    allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {most.value} may"
+    if carries == "messages" and most is not Leaves.NOTHING:
+        return found(
+            "PLC704",
+            case,
+            f"what the {what} carries is not known; {allowed} leave the device",
+            f"say so in {case.project.path}: egress: "
+            f"[{{to: '{egress.to.value}', carries: answer}}]",
+            outcome=Outcome.INCONCLUSIVE,
+            place=egress.to.place,
+            value="messages",
+            limit=most.value,
+        )
+    sent = {"answer": "the output", "messages": "messages"}.get(carries, "raw input")
+    return found(
+        "PLC704",
+        case,
+        f"the {what} carries {sent} away, {allowed} leave the device",
+        "take the way out, or allow more: `data: may_leave:` in the workload",
+        outcome=Outcome.FAIL,
+        place=egress.to.place,
+        value=carries,
+        limit=most.value,
+    )
+
+
+def most_that_may_leave(workload: Workload) -> Leaves:
+    """Return the most revealing thing that may leave the device: as stated, else by the class."""
+    if workload.may_leave is not None:
+        return workload.may_leave
+    match workload.data_class:
+        case DataClass.SPECIAL:
+            return Leaves.OUTPUT
+        case _:
+            return Leaves.RAW_INPUT
+
+
+_WAYS = {
+    "route": "route",
+    "logger": "logger",
+    "service": "call of a service",
+    "mqtt": "MQTT proxy",
+    "worker": "worker in the cloud",
+}
+
+RULE = GateRule(
+    id="PLC704",
+    title="data leaves by a way that the manifest opens",
+    severity=Severity.ERROR,
+    what="Whether a route to `$upstream`, a logger, a service URL, an MQTT proxy or a worker in "
+    "the cloud takes more off the device than the workload allows (`data: may_leave:`, else its "
+    "class).",
+    why="The model stays on the device and the picture leaves it all the same, by one line of the "
+    "manifest that nobody reads as a transfer.",
+    example="A KServe logger with `mode: all` at an edge site and class `special`: violated.",
+    fix="Remove the way, send the output alone, or say in `placer.yaml` under `egress` what it "
+    "carries.",
+    check=_check,
+)

@@ -1,0 +1,77 @@
+"""PLC705: data goes to a place outside the allowed regions."""
+
+from __future__ import annotations
+
+import re
+
+from placer.core.deployment import Egress
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.privacy import allowed_in
+from placer.core.project import receiver_of
+
+
+def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    if case.served is None or not case.served.workload.regions:
+        return ()
+    return tuple(one for egress in case.deployed.egress for one in _judged(case, egress))
+
+
+def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
+    assert case.served is not None
+    allowed = case.served.workload.regions
+    entry = receiver_of(egress, case.project)
+    carries = entry.carries or egress.carries
+    if carries == "answer" or is_inside(egress.to.value):
+        return ()
+    law = entry.jurisdiction or case.laws.get(egress.to.value)
+    match allowed_in(None, law, allowed):
+        case True:
+            return ()
+        case False:
+            return found(
+                "PLC705",
+                case,
+                f"{egress.to.value} lies in {law}, outside the allowed regions "
+                f"({', '.join(allowed)})",
+                "send it to a receiver inside, or widen `data: regions:` of the workload",
+                outcome=Outcome.FAIL,
+                place=egress.to.place,
+                value=law,
+                limit=", ".join(allowed),
+            )
+        case _:
+            return found(
+                "PLC705",
+                case,
+                f"it is not known where {egress.to.value} lies; data may be processed in "
+                f"{', '.join(allowed)} alone",
+                f"say so in {case.project.path}: egress: [{{to: '{egress.to.value}', "
+                f"jurisdiction: {allowed[0]}}}]",
+                outcome=Outcome.INCONCLUSIVE,
+                place=egress.to.place,
+                limit=", ".join(allowed),
+            )
+
+
+def is_inside(receiver: str) -> bool:
+    """Tell whether a receiver is in the same cluster: a service name without a public domain."""
+    host = re.sub(r"^[a-z][a-z0-9+.-]*://", "", receiver).split("/")[0].split(":")[0]
+    return receiver.startswith(("http://", "https://", "grpc://")) and (
+        host.endswith((".svc", ".svc.cluster.local", ".local")) or "." not in host
+    )
+
+
+RULE = GateRule(
+    id="PLC705",
+    title="data goes outside the allowed regions",
+    severity=Severity.ERROR,
+    what="Whether every receiver that a manifest names for requests or messages lies in "
+    "`data: regions:` of the workload. Services of the same cluster are where the site is.",
+    why="Residency binds the place of processing. A logger in another country processes too.",
+    example="`logger: {url: https://logs.example.com}` and `regions: [EU]`: inconclusive until "
+    "`egress` says where that is, violated where it says US.",
+    fix="Choose a receiver inside, or state its jurisdiction under `egress` in `placer.yaml`.",
+    check=_check,
+)

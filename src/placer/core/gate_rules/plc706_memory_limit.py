@@ -1,0 +1,54 @@
+"""PLC706: the memory limit is below what was measured."""
+
+from __future__ import annotations
+
+import math
+
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.rule import GateCase, GateRule, found
+
+
+def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    limit = case.deployed.resources.memory_limit_bytes
+    record = case.chosen
+    if limit is None or record is None or record.measurement is None:
+        return ()
+    peak_bytes = record.measurement.peak_memory_bytes
+    if peak_bytes is None or peak_bytes <= limit.value:
+        return ()
+    return found(
+        "PLC706",
+        case,
+        f"the limit is {mebibytes(limit.value)}, the model was measured to need "
+        f"{mebibytes(peak_bytes)}",
+        f"raise the limit to {suggested_limit(peak_bytes)} or more, or deploy a smaller model",
+        outcome=Outcome.FAIL,
+        place=limit.place,
+        value=mebibytes(peak_bytes),
+        limit=mebibytes(limit.value),
+        evidence=record.sha256,
+    )
+
+
+def mebibytes(n_bytes: int) -> str:
+    """Return a size as manifests write limits, with three digits: ``61.9 MiB``."""
+    return f"{n_bytes / 2**20:.3g} MiB"
+
+
+def suggested_limit(peak_bytes: int) -> str:
+    """Return the measured peak with a quarter more, in whole MiB: ``112Mi``."""
+    return f"{math.ceil(1.25 * peak_bytes / 2**20)}Mi"
+
+
+RULE = GateRule(
+    id="PLC706",
+    title="memory limit below the measured peak",
+    severity=Severity.ERROR,
+    what="Whether the limit of the container is at least the peak memory of the process that was "
+    "measured on the site.",
+    why="The kernel kills a container at its limit, in the field, with the first large request.",
+    example="`limits: {memory: 64Mi}` and a measured peak of 90 MB: violated.",
+    fix="Raise the limit; the message suggests the peak and a quarter more.",
+    check=_check,
+)

@@ -1,0 +1,44 @@
+"""PLC707: no memory limit is stated."""
+
+from __future__ import annotations
+
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit
+from placer.core.gate_rules.rule import GateCase, GateRule, found
+
+
+def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    record = case.chosen
+    if case.deployed.resources.memory_limit_bytes is not None or record is None:
+        return ()
+    if case.deployed.format in FORMATS_WITHOUT_LIMITS or record.measurement is None:
+        return ()
+    peak_bytes = record.measurement.peak_memory_bytes
+    if peak_bytes is None:
+        return ()
+    return found(
+        "PLC707",
+        case,
+        f"no memory limit; the model was measured to need {mebibytes(peak_bytes)}",
+        f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more",
+        outcome=Outcome.PASS,
+        severity=Severity.WARNING,
+        value=mebibytes(peak_bytes),
+        evidence=record.sha256,
+    )
+
+
+FORMATS_WITHOUT_LIMITS = frozenset({"triton"})
+"""Where a manifest has no place for a limit."""
+
+RULE = GateRule(
+    id="PLC707",
+    title="memory limit missing",
+    severity=Severity.WARNING,
+    what="Whether a container has a memory limit at all.",
+    why="Without one a leak takes the device's memory, and the kernel chooses who dies.",
+    example="An IoT Edge module without `HostConfig: Memory`: a warning that suggests 112Mi.",
+    fix="State the limit that the message suggests: the measured peak and a quarter more.",
+    check=_check,
+)

@@ -1,0 +1,28 @@
+"""PLC710: key near a known one."""
+
+from __future__ import annotations
+
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.rule import FilesCase, GateRule, defect_finding
+
+
+def _check(case: FilesCase) -> tuple[GateFinding, ...]:
+    return tuple(
+        defect_finding("PLC710", Severity.WARNING, Outcome.PASS, defect)
+        for defect in case.manifests.defects
+        if defect.kind in ("unknown_key",)
+    )
+
+
+RULE = GateRule(
+    id="PLC710",
+    title="key near a known one",
+    severity=Severity.WARNING,
+    what="Keys that nobody knows, one or two letters from one that would place the model or give "
+    "it resources.",
+    why="Consumers drop unknown keys without a word: a device is not mapped, a limit not set.",
+    example="`PathnContainer` in createOptions: the device file is not mapped.",
+    fix="Write the key as the message says.",
+    check_files=_check,
+)

@@ -1,0 +1,223 @@
+"""What a rule of the gate is, and what it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression
+from placer.core.environment import NetworkPath
+from placer.core.estimate import Candidate
+from placer.core.finding import Severity
+from placer.core.gate import Excerpt, GateFinding, Outcome
+from placer.core.graph import ModelSummary
+from placer.core.measurement import Measurement
+from placer.core.project import DeclaredSite, DeclaredWorkload, Project, Unresolved
+from placer.core.units import format_percentile
+from placer.core.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Evidence that the lock names."""
+
+    path: str
+    sha256: str
+    """As locked."""
+    site: str | None
+    """The device or cloud offer that was measured."""
+    ep: str
+    measurement: Measurement | None
+    """None: it cannot be used."""
+    defect: str = ""
+    """Why not: ``missing``, ``tampered``, ``method`` or ``unreadable``; empty: it can."""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkRecord:
+    """The network file that the lock names."""
+
+    path: str
+    sha256: str
+    defect: str = ""
+    """``missing`` or ``tampered``; empty: neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A workload with what the lock binds to it."""
+
+    name: str
+    path: str
+    """Of the workload file, or its name in the catalogue."""
+    workload: Workload
+    model: ModelSummary | None
+    """As locked; None: the lock does not have the workload."""
+    records: tuple[Record, ...]
+    network: NetworkPath
+    network_record: NetworkRecord | None
+    """None: the network is one of the catalogue, or assumed."""
+    is_network_assumed: bool
+    model_now_sha256: str | None
+    """Of the model's file, where it is at hand and was read; None: it was not."""
+    limit: Excerpt | None = None
+    """Where the workload states its tightest latency."""
+
+    @property
+    def target_options(self) -> str:
+        """The targets as options of ``placer profile``, each with a space before it."""
+        return "".join(
+            f" --sla {format_percentile(target.percentile)}={_typed(target.limit_s)}"
+            for target in self.workload.targets
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GateCase:
+    """One thing that is deployed, with all that is known of it."""
+
+    deployed: Deployed
+    project: Project
+    workload: DeclaredWorkload | Unresolved
+    site: DeclaredSite | Unresolved
+    served: Served | None
+    """None: the workload is not resolved."""
+    records: tuple[Record, ...]
+    """Of the declared site."""
+    chosen: Record | None
+    """The one that the declared placement is judged by; None: an estimate, or nothing."""
+    candidate: Candidate | None
+    """The declared placement, evaluated; None: model or site are not resolved."""
+    recommended: Candidate | None
+    """The best placement on the same evidence; None: not asked."""
+    today: date
+    laws: Mapping[str, str]
+    """Id of another thing that is deployed -> jurisdiction of its site, where it is known."""
+
+    @property
+    def site_name(self) -> str:
+        """The name of the site for messages and for ``placer profile --site``."""
+        if isinstance(self.site, Unresolved):
+            return "the site"
+        entry = self.site.entry
+        if entry.device is not None:
+            return entry.device.name
+        if entry.offer is not None:
+            place = f"@{entry.offer.region}" if entry.offer.region else ""
+            return f"{entry.offer.name}{place}"
+        return entry.name
+
+    @property
+    def measure(self) -> str:
+        """The command that measures what is missing, on which device, and what follows it."""
+        served = self.served
+        if served is None or isinstance(self.site, Unresolved):
+            return "placer lock"
+        model = "MODEL" if served.model is None else served.model.path
+        ep = "" if self.chosen is None else f" --ep {self.chosen.ep}"
+        return (
+            f"on {self.site_name}: placer profile {model} --site {self.site_name}{ep}"
+            f"{served.target_options} --save evidence/{served.name}-{self.site.entry.name}.json; "
+            "then here: placer lock"
+        )
+
+    @property
+    def where(self) -> Place:
+        """Where the manifest says the place; its name if the place is not resolved."""
+        return self.deployed.place if isinstance(self.site, Unresolved) else self.site.place
+
+    @property
+    def model_place(self) -> Place:
+        """Where the manifest names the model."""
+        if isinstance(self.workload, DeclaredWorkload) and self.workload.uri is not None:
+            return self.workload.uri.place
+        models = self.deployed.models
+        return models[0].uri.place if models else self.deployed.place
+
+
+@dataclass(frozen=True, slots=True)
+class FilesCase:
+    """All manifests of a run, for rules that are not about one thing that is deployed."""
+
+    manifests: Manifests
+    project: Project
+    findings: tuple[GateFinding, ...]
+    """Of all other rules, suppressed ones among them."""
+    suppressions: tuple[Suppression, ...]
+    """Those of the manifests and of the project."""
+    today: date
+
+
+@dataclass(frozen=True, slots=True)
+class GateRule:
+    """One rule: pure functions with their explanation."""
+
+    id: str
+    title: str
+    severity: Severity
+    """The highest severity that it reports."""
+    what: str
+    why: str
+    example: str
+    fix: str
+    check: Callable[[GateCase], Sequence[GateFinding]] | None = None
+    check_files: Callable[[FilesCase], Sequence[GateFinding]] | None = None
+
+
+def found(
+    rule: str,
+    case: GateCase,
+    message: str,
+    remedy: str,
+    *,
+    outcome: Outcome,
+    severity: Severity | None = None,
+    place: Place | None = None,
+    value: str | None = None,
+    limit: str | None = None,
+    evidence: str | None = None,
+    related: tuple[Excerpt, ...] = (),
+) -> tuple[GateFinding, ...]:
+    """Return one finding on something deployed; the severity follows the outcome unless given."""
+    if severity is None:
+        severity = {
+            Outcome.FAIL: Severity.ERROR,
+            Outcome.INCONCLUSIVE: Severity.WARNING,
+            Outcome.PASS: Severity.NOTE,
+        }[outcome]
+    return (
+        GateFinding(
+            rule=rule,
+            severity=severity,
+            outcome=outcome,
+            message=message,
+            remedy=remedy,
+            place=place or case.deployed.place,
+            deployed=case.deployed.id,
+            workload=None if case.served is None else case.served.name,
+            value=value,
+            limit=limit,
+            evidence=evidence,
+            related=related,
+        ),
+    )
+
+
+def defect_finding(rule: str, severity: Severity, outcome: Outcome, defect: Defect) -> GateFinding:
+    """Return the finding on a defect of a manifest."""
+    return GateFinding(
+        rule=rule,
+        severity=severity,
+        outcome=outcome,
+        message=defect.message,
+        remedy=defect.remedy,
+        place=defect.place,
+        deployed=None,
+    )
+
+
+def _typed(limit_s: float) -> str:
+    """Return a limit as an option takes it: ``20ms``."""
+    return f"{1e3 * limit_s:.6g}ms"

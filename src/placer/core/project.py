@@ -1,0 +1,358 @@
+"""What a project says of its deployments: which model a name means, which site a label means.
+
+``files.project`` reads it from ``placer.yaml``. Globs of paths are relative to its folder. Nothing
+is guessed: what no entry matches, and what several match, stays unresolved, and says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice, product
+
+from placer.core.deployment import Deployed, Egress, Place, Stated, Suppression, Tier, Where
+from placer.core.environment import CloudOffer, Device
+
+MAX_LABEL_SETS = 64
+"""Sets of labels that a node may have, of one manifest, that are looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteMatch:
+    """Words of a manifest that mean a site: all that are given must fit. Texts are globs."""
+
+    labels: tuple[tuple[str, str], ...] = ()
+    node: str | None = None
+    group: str | None = None
+    instance_type: str | None = None
+    platform: str | None = None
+    path: str | None = None
+    """Of the manifest: everything in it, whatever it says of the place."""
+
+    def fits(self, words: _Words) -> bool:
+        """Tell whether a place that is described by these words is meant."""
+        labels = dict(words.labels)
+        pairs = (
+            (self.node, words.node),
+            (self.group, words.group),
+            (self.instance_type, words.instance_type),
+            (self.platform, words.platform),
+            (self.path, words.path),
+        )
+        return all(
+            label in labels and globbed(labels[label], value) for label, value in self.labels
+        ) and all(
+            pattern is None or (text is not None and globbed(text, pattern))
+            for pattern, text in pairs
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEntry:
+    """One site: a device at the edge or an offer in the cloud, and the words that mean it."""
+
+    name: str
+    tier: Tier
+    device: Device | None
+    """At the edge."""
+    offer: CloudOffer | None
+    """In the cloud."""
+    jurisdiction: str | None
+    """Where the site stands; None: not stated."""
+    runtime: str | None
+    """``onnxruntime 1.24``: what the site runs; None: not stated."""
+    matches: tuple[SiteMatch, ...]
+
+    @property
+    def region(self) -> str | None:
+        """The provider's name of the region; None: at the edge, or not known."""
+        return None if self.offer is None else self.offer.region
+
+    @property
+    def law(self) -> str | None:
+        """The jurisdiction, of an offer that of its region where the entry states none."""
+        if self.jurisdiction is None and self.offer is not None:
+            return self.offer.jurisdiction
+        return self.jurisdiction
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A URI, an image or a name of a model (a glob), and the workload that it serves."""
+
+    uri: str
+    workload: str
+    sha256: str | None = None
+    """Of the bytes that lie there; None: not stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEntry:
+    """Things that are deployed, chosen by path and id (globs), and the workload they serve."""
+
+    path: str | None
+    id: str | None
+    workload: str
+
+
+@dataclass(frozen=True, slots=True)
+class EgressEntry:
+    """A receiver of data: a glob of its URL, topic or name, and what is known of it."""
+
+    to: str
+    jurisdiction: str | None
+    """The law that holds there; None: not stated."""
+    carries: str | None
+    """``request``, ``answer`` or ``all``: what really goes there; None: as the format says."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionEntry:
+    """A wish of the project that a rule be silent in a file, as a comment of the file would be."""
+
+    rule: str
+    path: str
+    """A glob."""
+    pointer: str | None
+    """JSON pointer: only there and below."""
+    suppression: Suppression
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """All that ``placer.yaml`` says."""
+
+    path: str
+    sites: tuple[SiteEntry, ...] = ()
+    models: tuple[ModelEntry, ...] = ()
+    deployments: tuple[DeploymentEntry, ...] = ()
+    egress: tuple[EgressEntry, ...] = ()
+    suppressions: tuple[SuppressionEntry, ...] = ()
+    max_age_days: float = 90.0
+    """Of measurements of models."""
+    network_max_age_days: float = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """What could not be looked up, and what to do."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSite:
+    """The site that a manifest declares."""
+
+    entry: SiteEntry
+    place: Place
+    """The words that say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredWorkload:
+    """The workload that a deployment serves."""
+
+    name: str
+    uri: Stated[str] | None
+    """The name of the model that led to it; None: chosen by path, id or annotation."""
+    sha256: str | None
+    """Of the model, where manifest or project state it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    labels: tuple[tuple[str, str], ...]
+    node: str | None
+    group: str | None
+    instance_type: str | None
+    platform: str | None
+    path: str
+
+
+def globbed(text: str, pattern: str) -> bool:
+    """Tell whether a glob fits a whole text: ``*`` any characters, ``?`` one; case counts."""
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"(\*+|\?)", pattern)
+    return re.compile(
+        "".join(
+            ".*" if part.startswith("*") else "." if part == "?" else re.escape(part)
+            for part in parts
+        ),
+        re.DOTALL,
+    )
+
+
+def workload_of(
+    deployed: Deployed, project: Project, path: str
+) -> DeclaredWorkload | Unresolved | None:
+    """Return the workload that something deployed serves; None: nothing says that it is a model.
+
+    An annotation ``placer/workload`` goes before ``deployments``, those before ``models``.
+
+    Parameters
+    ----------
+    path
+        Of the manifest, relative to the folder of the project.
+    """
+    for stated in deployed.annotations:
+        key, value = stated.value
+        if key == "placer/workload":
+            return _with_digest(value, None, deployed, project)
+    chosen = {
+        entry.workload
+        for entry in project.deployments
+        if (entry.path is None or globbed(path, entry.path))
+        and (entry.id is None or globbed(deployed.id, entry.id))
+    }
+    if chosen:
+        return _one(chosen, "deployments", None, deployed, project)
+    texts = [model.uri for model in deployed.models] or list(deployed.images)
+    found = [
+        (entry, text)
+        for text in texts
+        for entry in project.models
+        if globbed(text.value, entry.uri)
+    ]
+    if found:
+        return _one(
+            {entry.workload for entry, _ in found}, "models", found[0][1], deployed, project
+        )
+    if not deployed.models:
+        return None
+    return Unresolved(
+        f"no entry of `models` in {project.path} fits {deployed.models[0].uri.value}",
+        f"add to {project.path} under models: {{uri: '{deployed.models[0].uri.value}', "
+        "workload: NAME}",
+    )
+
+
+def _one(
+    names: set[str],
+    where: str,
+    uri: Stated[str] | None,
+    deployed: Deployed,
+    project: Project,
+) -> DeclaredWorkload | Unresolved:
+    if len(names) == 1:
+        return _with_digest(names.pop(), uri, deployed, project)
+    return Unresolved(
+        f"entries of `{where}` lead to several workloads: {', '.join(sorted(names))}",
+        f"make the globs in {project.path} differ, or annotate placer/workload",
+    )
+
+
+def _with_digest(
+    name: str, uri: Stated[str] | None, deployed: Deployed, project: Project
+) -> DeclaredWorkload:
+    pinned = {model.sha256 for model in deployed.models if model.sha256 is not None}
+    stated = {
+        entry.sha256
+        for entry in project.models
+        if entry.sha256 is not None
+        for model in deployed.models
+        if globbed(model.uri.value, entry.uri)
+    }
+    digests = pinned or stated
+    if uri is None and len(deployed.models) == 1:
+        uri = deployed.models[0].uri
+    return DeclaredWorkload(name, uri, digests.pop() if len(digests) == 1 else None)
+
+
+def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | Unresolved:
+    """Return the site that the words of a manifest mean; `path` as in `workload_of`."""
+    where = deployed.where
+    meant: dict[str, SiteEntry] = {}
+    for words in _all_words(where, path):
+        found = [entry for entry in project.sites if any(one.fits(words) for one in entry.matches)]
+        if len(found) > 1 and where.tier is not None:  # a virtual machine may be an edge device
+            found = [one for one in found if one.tier is where.tier.value] or found
+        if not found:
+            return _no_site(deployed, project, path)
+        meant.update((entry.name, entry) for entry in found)
+    if len(meant) == 1:
+        return DeclaredSite(next(iter(meant.values())), place_of_site(deployed))
+    if not meant:
+        return _no_site(deployed, project, path)
+    return Unresolved(
+        f"it may run on several sites: {', '.join(sorted(meant))}",
+        f"say more of the place in the manifest, or make the matches in {project.path} differ",
+    )
+
+
+def _all_words(where: Where, path: str) -> Iterable[_Words]:
+    """Yield the words of each place where it may run: one for each allowed set of labels."""
+    # no values: the label is there, whatever it says
+    choices = [
+        [(stated.value[0], value) for value in stated.value[1] or ("",)] for stated in where.any_of
+    ]
+    fixed = tuple(stated.value for stated in where.labels)
+    for chosen in islice(product(*choices), MAX_LABEL_SETS):
+        yield _Words(
+            (*fixed, *chosen),
+            _value(where.node),
+            _value(where.group),
+            _value(where.instance_type),
+            _value(where.platform),
+            path,
+        )
+
+
+def _value(stated: Stated[str] | None) -> str | None:
+    return None if stated is None else stated.value
+
+
+def place_of_site(deployed: Deployed) -> Place:
+    """Return the smallest key that says where something runs; its name if none does."""
+    where = deployed.where
+    said = [
+        *(one.place for one in (where.node, where.group, where.instance_type) if one is not None),
+        *(one.place for one in where.labels),
+        *(one.place for one in where.any_of),
+        *(one.place for one in (where.platform, where.tier) if one is not None),
+    ]
+    return said[0] if said else deployed.place
+
+
+def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
+    where = deployed.where
+    said = [f"{key}={value}" for key, value in (one.value for one in where.labels)]
+    said += [f"{one.value[0]} in {'|'.join(one.value[1])}" for one in where.any_of]
+    for name, stated in (
+        ("node", where.node),
+        ("group", where.group),
+        ("instance type", where.instance_type),
+        ("platform", where.platform),
+        ("tier", where.tier),
+    ):
+        if stated is not None:
+            said.append(f"{name} {stated.value}")
+    if not said:
+        return Unresolved(
+            "the manifest says nothing of the place",
+            f"name it in the manifest, or add to {project.path} under sites: "
+            f"match: [{{path: '{path}'}}]",
+        )
+    return Unresolved(
+        f"no site of {project.path} matches {', '.join(said)}",
+        f"add these words to the `match` of a site in {project.path}",
+    )
+
+
+def receiver_of(egress: Egress, project: Project) -> EgressEntry:
+    """Return what the project says of a receiver; what it does not say is None."""
+    found = [entry for entry in project.egress if globbed(egress.to.value, entry.to)]
+    laws = {entry.jurisdiction for entry in found}
+    carried = {entry.carries for entry in found}
+    return EgressEntry(
+        egress.to.value,
+        laws.pop() if len(laws) == 1 else None,
+        carried.pop() if len(carried) == 1 else None,
+    )

@@ -1,0 +1,381 @@
+"""``placer.yaml``: what the names in a project's manifests mean.
+
+It lies at the root of the project and is looked for upwards from what is checked. Paths in it are
+relative to its folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from placer.core.deployment import Place, Suppression, Tier
+from placer.core.errors import InputError, PlacerError, UsageError, near_match
+from placer.core.project import (
+    DeploymentEntry,
+    EgressEntry,
+    ModelEntry,
+    Project,
+    SiteEntry,
+    SiteMatch,
+    SuppressionEntry,
+)
+from placer.core.units import parse_duration_s
+from placer.files import catalogue, specs
+from placer.files.positions import Document, Location, read_yaml, validate
+from placer.files.specs import figure, problem, shown_as
+
+FILE_NAME = "placer.yaml"
+LOCK_NAME = "placer.lock"
+EVIDENCE_FOLDER = "evidence"
+_Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+_Glob = specs.Text
+_Age = Annotated[float, figure(parse_duration_s), shown_as("90 d")]
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _known_rule(value: object) -> object:
+    from placer.core.gate_rules import GATE_RULES
+    from placer.core.rules import RULES
+
+    known = [*(rule.id for rule in RULES), *(rule.id for rule in GATE_RULES)]
+    if value not in known:
+        raise problem(
+            f"unknown rule '{value}'{near_match(str(value), known)}",
+            "`placer rules list` shows all",
+        )
+    return value
+
+
+class MatchSpec(specs.Spec):
+    """Words of a manifest that mean a site: all that are given must fit."""
+
+    labels: Mapping[specs.Text, str] = Field(
+        default={}, description="Labels of the node and their values (globs)."
+    )
+    node: _Glob | None = Field(default=None, description="Name of the node (a glob).")
+    group: _Glob | None = Field(
+        default=None,
+        description="Target condition (IoT Edge), thing group (Greengrass) or fleet (balena); a "
+        "glob.",
+    )
+    instance_type: _Glob | None = Field(default=None, description="Instance type (a glob).")
+    platform: _Glob | None = Field(
+        default=None, description="Operating system and architecture, as linux/arm64 (a glob)."
+    )
+    path: _Glob | None = Field(
+        default=None,
+        description="Manifests (a glob), relative to this file: all in them runs here.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.stated():
+            raise problem("an empty match", "say labels, node, group, instance_type or path")
+        return self
+
+
+class SiteSpec(specs.Spec):
+    """A place where models run, and the words of manifests that mean it."""
+
+    device: specs.Text | None = Field(
+        default=None, description="Catalogue name or device file: a site at the edge."
+    )
+    cloud: specs.Text | None = Field(
+        default=None, description="NAME@REGION of the catalogue or a cloud file: a cloud site."
+    )
+    jurisdiction: specs.Jurisdiction | None = Field(
+        default=None, description="Where it stands, as EU or DE; of a cloud left out: its region's."
+    )
+    runtime: Annotated[str, Field(pattern=r"^[a-z]+ v?\d+(\.\d+)*$")] | None = Field(
+        default=None, description="What runs the model there, as onnxruntime 1.24."
+    )
+    match: tuple[MatchSpec, ...] = Field(
+        description="Words that mean this site; one of them must fit."
+    )
+
+    @field_validator("match", mode="before")
+    @classmethod
+    def _has_some(cls, match: object) -> object:
+        if not isinstance(match, list) or not match:
+            raise problem("match has no words", "write [{node: line-*}], or other words")
+        return match
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.device is None) == (self.cloud is None):
+            raise problem(
+                "a site is a device or a cloud", "state one of `device:` and `cloud:`, not both"
+            )
+        return self
+
+
+class ModelSpec(specs.Spec):
+    """A model as manifests name it, and the workload that it serves."""
+
+    uri: _Glob = Field(description="URI, image or object name as manifests have it (a glob).")
+    workload: _Name = Field(description="One of `workloads`.")
+    file: specs.Text | None = Field(
+        default=None, description="The file that lies there; its digest is locked."
+    )
+    sha256: _Sha256 | None = Field(default=None, description="Digest of what lies there.")
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_the_only_one(cls, sha256: str | None, info: ValidationInfo) -> str | None:
+        if sha256 is not None and info.data.get("file") is not None:
+            raise problem("both file and sha256 are stated", "keep one")
+        return sha256
+
+
+class DeploymentSpec(specs.Spec):
+    """Things that are deployed, whatever they name, and the workload that they serve."""
+
+    path: _Glob | None = Field(default=None, description="Manifests (a glob).")
+    id: _Glob | None = Field(
+        default=None,
+        description="Ids as `placer check` prints them, as deployment/shop/* (a glob).",
+    )
+    workload: _Name = Field(description="One of `workloads`.")
+
+    @model_validator(mode="after")
+    def _chooses(self) -> Self:
+        if self.path is None and self.id is None:
+            raise problem("chooses nothing", "state `path:` or `id:`")
+        return self
+
+
+class EgressSpec(specs.Spec):
+    """A receiver of data that manifests name."""
+
+    to: _Glob = Field(description="URL, topic or name as manifests have it (a glob).")
+    jurisdiction: specs.Jurisdiction | None = Field(default=None, description="Where it stands.")
+    carries: Literal["request", "answer", "all"] | None = Field(
+        default=None,
+        description="What goes there: raw input, the output alone, or both; left out: as the "
+        "manifest's format says.",
+    )
+
+
+class SuppressionSpec(specs.Spec):
+    """A rule that is silent in some files, where comments are not possible."""
+
+    rule: Annotated[str, BeforeValidator(_known_rule)] = Field(description="As PLC707.")
+    path: _Glob = Field(description="Manifests (a glob).")
+    pointer: Annotated[str, Field(pattern=r"^/")] | None = Field(
+        default=None, description="JSON pointer: only there and below."
+    )
+    reason: specs.Text = Field(description="Why.")
+    until: specs.Date | None = Field(default=None, description="Last day; left out: for ever.")
+
+
+class MaxAgeSpec(specs.Spec):
+    """How old evidence may be."""
+
+    measurement: _Age = Field(default=90 * 86400.0, description="Of models; 90 d if left out.")
+    network: _Age = Field(default=7 * 86400.0, description="Of networks; 7 d if left out.")
+
+
+class ProjectSpec(specs.Spec):
+    """What the names in a project's manifests mean, for `placer check`."""
+
+    schema_id: Literal["placer/project/v1"] = Field(
+        alias="schema", description="Says what this file is."
+    )
+    workloads: Mapping[_Name, specs.Text] = Field(
+        description="Name -> workload file, or a workload of the catalogue."
+    )
+    sites: Mapping[_Name, SiteSpec] = Field(default={}, description="Name -> site.")
+    models: tuple[ModelSpec, ...] = Field(
+        default=(), description="What model URIs, images and names mean."
+    )
+    deployments: tuple[DeploymentSpec, ...] = Field(
+        default=(), description="Things chosen by path or id; they go before `models`."
+    )
+    egress: tuple[EgressSpec, ...] = Field(default=(), description="Receivers of data.")
+    suppressions: tuple[SuppressionSpec, ...] = Field(
+        default=(), description="Rules that are silent somewhere, with the reason."
+    )
+    max_age: MaxAgeSpec = Field(default_factory=MaxAgeSpec, description="How old evidence may be.")
+
+    @field_validator("workloads", mode="before")
+    @classmethod
+    def _has_some(cls, workloads: object) -> object:
+        if not isinstance(workloads, Mapping) or not workloads:
+            raise problem("no workloads", "state them: workloads: {NAME: FILE.yaml}")
+        return workloads
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFile:
+    """A project as it was read."""
+
+    project: Project
+    folder: str
+    """Of the file, as typed; empty: the working directory."""
+    workloads: Mapping[str, str]
+    """Name -> file relative to the working directory, or a name of the catalogue."""
+    model_files: Mapping[int, str]
+    """Index in ``models`` -> file whose digest is locked."""
+    document: Document
+
+    def near(self, path: str) -> str:
+        """Return a path of the project relative to the working directory."""
+        return os.path.join(self.folder, path) if self.folder else path  # noqa: PTH118  # as typed
+
+    def within(self, path: str) -> str:
+        """Return a path as typed relative to the folder of the project, with ``/``."""
+        return path if path == "-" else Path(os.path.relpath(path, self.folder or ".")).as_posix()
+
+    @property
+    def lock_path(self) -> str:
+        """Where the lock lies."""
+        return self.near(LOCK_NAME)
+
+    @property
+    def evidence_folder(self) -> str:
+        """Where evidence lies."""
+        return self.near(EVIDENCE_FOLDER)
+
+
+def find_project(start: str) -> str | None:
+    """Return the path of the nearest ``placer.yaml`` at or above a path; None: there is none.
+
+    Above the working directory it is given as ``../placer.yaml``.
+    """
+    folder = Path(start) if Path(start).is_dir() else Path(start).parent
+    for parent in (folder.resolve(), *folder.resolve().parents):
+        if (parent / FILE_NAME).is_file():
+            return os.path.relpath(parent / FILE_NAME)
+    return None
+
+
+def read_project(path: str) -> ProjectFile:
+    """Read a ``placer.yaml``, its sites known to exist.
+
+    Raises
+    ------
+    InputError
+        The file is missing or unreadable.
+    UsageError
+        It says something wrong; told with its place.
+    """
+    document = read_yaml(path)
+    spec = validate(ProjectSpec, document)
+    folder = os.path.dirname(path)  # noqa: PTH120  # a path is text as typed
+
+    def near(text: str) -> str:
+        is_file = "/" in text or text.partition("@")[0].endswith((".yaml", ".yml"))
+        return os.path.join(folder, text) if folder and is_file else text  # noqa: PTH118
+
+    def told(load: Any, *key: str | int) -> Any:
+        try:
+            return load()
+        except PlacerError as error:
+            kind = UsageError if isinstance(error, UsageError | InputError) else type(error)
+            raise kind(f"{document.where(key)}: {error.message}", hint=error.hint) from error
+
+    uses = [(("models", index), one.workload) for index, one in enumerate(spec.models)]
+    uses += [(("deployments", index), one.workload) for index, one in enumerate(spec.deployments)]
+    for key, name in uses:
+        if name not in spec.workloads:
+            raise UsageError(
+                f"{document.where((*key, 'workload'))}: no workload '{name}'"
+                f"{near_match(name, spec.workloads)}",
+                hint=f"workloads of this file: {', '.join(spec.workloads)}",
+            )
+    return ProjectFile(
+        project=Project(
+            path=path,
+            sites=tuple(_site(name, site, near, told) for name, site in spec.sites.items()),
+            models=tuple(ModelEntry(one.uri, one.workload, one.sha256) for one in spec.models),
+            deployments=tuple(
+                DeploymentEntry(one.path, one.id, one.workload) for one in spec.deployments
+            ),
+            egress=tuple(EgressEntry(one.to, one.jurisdiction, one.carries) for one in spec.egress),
+            suppressions=tuple(
+                SuppressionEntry(
+                    one.rule,
+                    one.path,
+                    one.pointer,
+                    Suppression(
+                        one.rule,
+                        _place(document, ("suppressions", index)),
+                        "file",
+                        one.reason,
+                        one.until,
+                    ),
+                )
+                for index, one in enumerate(spec.suppressions)
+            ),
+            max_age_days=spec.max_age.measurement / 86400,
+            network_max_age_days=spec.max_age.network / 86400,
+        ),
+        folder=folder,
+        workloads={name: near(text) for name, text in spec.workloads.items()},
+        model_files={
+            index: os.path.join(folder, one.file) if folder else one.file  # noqa: PTH118
+            for index, one in enumerate(spec.models)
+            if one.file is not None
+        },
+        document=document,
+    )
+
+
+def project_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of ``placer.yaml``, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:placer:project:v1",
+        **ProjectSpec.model_json_schema(mode="validation", by_alias=True),
+    }
+
+
+def _site(name: str, site: SiteSpec, near: Any, told: Any) -> SiteEntry:
+    device = offer = None
+    if site.device is not None:
+        load = partial(catalogue.load_device, near(site.device))
+        device = told(load, "sites", name, "device")
+    if site.cloud is not None:
+        offers = told(partial(catalogue.load_cloud, near(site.cloud)), "sites", name, "cloud")
+        if len(offers) > 1:
+            regions = ", ".join(str(one.region) for one in offers)
+
+            def refuse() -> None:
+                raise UsageError(
+                    f"{site.cloud} is offered in several regions", hint=f"name one: @ {regions}"
+                )
+
+            told(refuse, "sites", name, "cloud")
+        offer = offers[0]
+    return SiteEntry(
+        name=name,
+        tier=Tier.EDGE if device is not None else Tier.CLOUD,
+        device=device,
+        offer=offer,
+        jurisdiction=site.jurisdiction,
+        runtime=site.runtime,
+        matches=tuple(
+            SiteMatch(
+                labels=tuple(one.labels.items()),
+                node=one.node,
+                group=one.group,
+                instance_type=one.instance_type,
+                platform=one.platform,
+                path=one.path,
+            )
+            for one in site.match
+        ),
+    )
+
+
+def _place(document: Document, location: Location) -> Place:
+    line, column = document.positions.get(location, (1, 1))
+    pointer = "".join(f"/{part}" for part in location)
+    return Place(document.path, line, column, line, column + 1, pointer)

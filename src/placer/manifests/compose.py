@@ -1,0 +1,346 @@
+"""Compose files, and balena's: what services run, on which nodes and with what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from placer.core.deployment import (
+    Defect,
+    Deployed,
+    ModelRef,
+    Resources,
+    Scale,
+    Stated,
+    Tier,
+    Unreadable,
+    Where,
+)
+from placer.manifests.compose_keys import BALENA, FILE, SERVICE
+from placer.manifests.containers import (
+    Bind,
+    bind_of,
+    is_open,
+    models_of_variables,
+    with_binds,
+    words_of,
+)
+from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.levels import repeated_keys, unknown_keys
+from placer.manifests.models import everywhere, model_of, models_of_arguments
+from placer.manifests.nodes import Field
+from placer.manifests.quantities import count_of
+
+_BYTES = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,10})?) ?(?P<unit>[kmgtp]?)i?b?", re.I)
+"""Source: docker/go-units, ``RAMInBytes``: all units are powers of 1024."""
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+_CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>[^=\s].*?)\s*")
+"""Source: moby/swarmkit, manager/constraint."""
+_NODE_LABEL = "node.labels."
+_NODE_NAME = "node.hostname"
+_OF_BALENA = ("io.balena.", "io.resin.")
+_OF_A_SERVICE = (
+    "image build extends deploy container_name models provider mem_limit runtime devices gpus"
+    " command environment volumes ports"
+)
+_RENDERED = "`docker compose config | placer check -` checks what comes of all files"
+
+
+def claims(root: Field) -> bool:
+    """Tell whether a document has services of containers, or tells balena what it is."""
+    return _is_balena(root) or (
+        not root.at("apiVersion")
+        and any(
+            service.first_of(*_OF_A_SERVICE.split()) for service in root.at("services").entries()
+        )
+    )
+
+
+def read(roots: Sequence[Field]) -> Found:
+    """Read the services of each file, each with the file for balena that lies beside it."""
+    fleets: dict[str, list[Field]] = {}
+    files: dict[str, list[Field]] = {}
+    for root in roots:
+        of_its_kind = fleets if _is_balena(root) else files
+        of_its_kind.setdefault(root.document.path.rpartition("/")[0], []).append(root)
+    found = []
+    for directory, beside in files.items():
+        fleet = nearest(fleets.get(directory, []), beside[0])
+        found += [_file(root, fleet) for root in beside]
+    for directory, some in fleets.items():
+        found += [_fleet(fleet, has_services=directory in files) for fleet in some]
+    return merged(found)
+
+
+def _is_balena(root: Field) -> bool:
+    return (root.at("type").text() or "").startswith("sw.") and root.at("name").text() is not None
+
+
+def _fleet(fleet: Field, *, has_services: bool) -> Found:
+    """Return what a file for balena says; without services it deploys one container."""
+    defects = (*repeated_keys(fleet), *unknown_keys(fleet, BALENA, reader="balena"))
+    if has_services:
+        return Found(defects=defects)
+    name = fleet.at("name")
+    one = Deployed(
+        id=f"fleet/{name.text()}",
+        format="compose",
+        kind="Fleet",
+        name=name.text() or "",
+        place=name.place(),
+        models=(),
+        where=_where(Field(fleet.document, None), fleet),
+    )
+    return Found((one,), defects)
+
+
+def _file(root: Field, fleet: Field | None) -> Found:
+    defects = [*repeated_keys(root), *unknown_keys(root, FILE, reader="Compose")]
+    unreadable = []
+    include = root.at("include")
+    if include and not include.is_null:
+        message = "'include' names other files, which are not followed"
+        unreadable.append(Unreadable(include.key_place(), message, _RENDERED))
+    deployed = []
+    for service in root.at("services").entries():
+        if service.name.startswith("x-"):
+            continue
+        defects += unknown_keys(service, SERVICE, reader="Compose")
+        defects += _bad_values(service)
+        problem = _open_end(service)
+        if problem is not None:
+            unreadable.append(problem)
+        else:
+            deployed.append(_service(root, service, fleet))
+    return Found(tuple(deployed), tuple(defects), tuple(unreadable))
+
+
+def _open_end(service: Field) -> Unreadable | None:
+    """Return why what runs is not to be seen in this file alone."""
+    if service.at("extends"):
+        message = f"service '{service.name}' extends another, which is not followed"
+        return Unreadable(service.at("extends").key_place(), message, _RENDERED)
+    if not service.first_of("image", "build", "provider"):
+        message = f"service '{service.name}' has neither image nor build: it changes another file's"
+        return Unreadable(service.key_place(), message, _RENDERED)
+    return None
+
+
+def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
+    project = root.at("name").text()
+    image = service.at("image").stated()
+    return Deployed(
+        id="/".join(part for part in ("service", project, service.name) if part),
+        format="compose",
+        kind="Service",
+        name=service.name,
+        place=service.key_place(),
+        models=_models(root, service),
+        images=() if image is None else (image,),
+        where=_where(service, fleet),
+        resources=_resources(service),
+        scale=_scale(service),
+        labels=tuple(sorted((name, one.value) for name, one in _labels(service).items())),
+    )
+
+
+# models
+
+
+def _models(root: Field, service: Field) -> tuple[ModelRef, ...]:
+    words = [*words_of(service.at("entrypoint")), *words_of(service.at("command"))]
+    used = service.at("models")
+    names = [*(one.text() or "" for one in used.items()), *(one.name for one in used.entries())]
+    declared = [root.at("models", name, "model").stated() for name in names]
+    provider = service.at("provider")
+    if provider.at("type").text() == "model":
+        declared.append(provider.at("options", "model").stated())
+    return everywhere(
+        [model_of(one) for one in declared if one is not None],
+        with_binds(
+            [*models_of_arguments(words), *models_of_variables(service.at("environment"))],
+            list(_binds(service)),
+        ),
+    )
+
+
+def _binds(service: Field) -> Iterator[Bind]:
+    for one in service.at("volumes").items():
+        stated = one.stated()
+        if stated is not None and (bind := bind_of(stated)) is not None:
+            yield bind
+        source, target = one.at("source").stated(), one.at("target").text()
+        if source is not None and target:
+            yield source, target
+
+
+# place
+
+
+def _where(service: Field, fleet: Field | None) -> Where:
+    labels: list[Stated[tuple[str, str]]] = []
+    none_of: list[Stated[tuple[str, tuple[str, ...]]]] = []
+    node = None
+    said: dict[str, Stated[str]] = {}
+    for constraint, key, is_equal, value in _constraints(service):
+        place = constraint.place()
+        name = key.removeprefix(_NODE_LABEL)
+        if not is_equal:
+            none_of.append(
+                Stated(("metadata.name" if key == _NODE_NAME else name, (value,)), place)
+            )
+        elif key == _NODE_NAME:
+            node = Stated(value, place)
+        elif key in ("node.platform.os", "node.platform.arch"):
+            said[key] = Stated(value, place)
+        else:
+            labels.append(Stated((name, value), place))
+    return Where(
+        labels=tuple(labels),
+        none_of=tuple(none_of),
+        node=node,
+        group=None if fleet is None else fleet.at("name").stated(),
+        instance_type=None if fleet is None else fleet.at("data", "defaultDeviceType").stated(),
+        platform=service.at("platform").stated() or _platform(said),
+        tier=_tier(service, fleet),
+    )
+
+
+def _constraints(service: Field) -> Iterator[tuple[Field, str, bool, str]]:
+    """Yield (constraint, key, whether it must be the value, value)."""
+    for one in service.at("deploy", "placement", "constraints").items():
+        match = _CONSTRAINT.fullmatch(one.text() or "")
+        if match is not None:
+            yield one, match["key"], match["operator"] == "==", match["value"]
+
+
+def _platform(said: dict[str, Stated[str]]) -> Stated[str] | None:
+    system, arch = said.get("node.platform.os"), said.get("node.platform.arch")
+    if system is None or arch is None:
+        return arch or system
+    return Stated(f"{system.value}/{arch.value}", arch.place)
+
+
+def _tier(service: Field, fleet: Field | None) -> Stated[Tier] | None:
+    """Return edge for what balena runs: it knows devices alone."""
+    if fleet is not None:
+        return Stated(Tier.EDGE, fleet.at("type").pair_place())
+    for name, one in _labels(service).items():
+        if name.startswith(_OF_BALENA):
+            return Stated(Tier.EDGE, one.place)
+    return None
+
+
+def _labels(service: Field) -> dict[str, Stated[str]]:
+    labels = {
+        one.name: Stated(one.text() or "", one.pair_place())
+        for one in service.at("labels").entries()
+    }
+    for item in service.at("labels").items():
+        name, _, value = (item.text() or "").partition("=")
+        if name:
+            labels[name] = Stated(value, item.place())
+    return labels
+
+
+# resources
+
+
+def _resources(service: Field) -> Resources:
+    resources = service.at("deploy", "resources")
+    limits, reserved = resources.at("limits"), resources.at("reservations")
+    accelerators = [*_accelerators(service, reserved)]
+    return Resources(
+        _bytes(limits.at("memory")) or _bytes(service.at("mem_limit")),
+        _bytes(reserved.at("memory")) or _bytes(service.at("mem_reservation")),
+        _cpus(limits.at("cpus")) or _cpus(service.at("cpus")),
+        tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
+    )
+
+
+def _scale(service: Field) -> Scale:
+    count = count_of(service.at("deploy", "replicas")) or count_of(service.at("scale"))
+    return Scale(count, count)
+
+
+def _bytes(amount: Field) -> Stated[int] | None:
+    """Return an amount of memory; 0 is no limit."""
+    match = _BYTES.fullmatch(amount.text() or "")
+    if match is None:
+        return None
+    value = int(Decimal(match["number"]) * 1024 ** _POWERS[match["unit"].lower()])
+    return Stated(value, amount.place()) if value > 0 else None
+
+
+def _cpus(amount: Field) -> Stated[float] | None:
+    number = amount.number()
+    return Stated(number, amount.place()) if number is not None and number > 0 else None
+
+
+def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str, int]]]:
+    runtime = service.at("runtime").stated()
+    if runtime is not None and runtime.value not in ("runc", "crun"):
+        yield Stated((runtime.value, 1), runtime.place)
+    gpus = service.at("gpus")
+    if gpus.text() is not None:
+        yield Stated(("gpu", 1), gpus.pair_place())
+    requests = [(one, None) for one in reserved.at("devices").items()]
+    for request, default in [*requests, *((one, "gpu") for one in gpus.items())]:
+        capabilities = [text for one in request.at("capabilities").items() if (text := one.text())]
+        name = request.at("driver").text() or next(iter(capabilities), default)
+        count = request.at("count").integer() or len([*request.at("device_ids").items()])
+        if name is not None:
+            yield Stated((name, max(count, 1)), request.place())
+    for one in reserved.at("generic_resources").items():
+        resource = one.at("discrete_resource_spec")
+        name, count = resource.at("kind").text(), resource.at("value").integer() or 0
+        if name is not None and count > 0:
+            yield Stated((name, count), one.place())
+    for device in service.at("devices").items():
+        stated = device.stated() or device.at("source").stated()
+        if stated is None:
+            continue
+        bind = bind_of(stated)
+        path = stated.value if bind is None else bind[0].value
+        yield Stated((path.partition("=")[0], 1), stated.place)
+
+
+def _bad_values(service: Field) -> Iterator[Defect]:
+    """Yield amounts and constraints that are none."""
+    resources = service.at("deploy", "resources")
+    for amount in (
+        resources.at("limits", "memory"),
+        resources.at("reservations", "memory"),
+        service.at("mem_limit"),
+        service.at("mem_reservation"),
+    ):
+        text = amount.text()
+        if text is not None and not is_open(text) and _BYTES.fullmatch(text) is None:
+            message = f"'{amount.name}: {text[:40]}' is no amount"
+            yield Defect("bad_value", message, "write one such as 512m or 2g", amount.place())
+    for amount in (resources.at("limits", "cpus"), service.at("cpus")):
+        text = amount.text()
+        if text is not None and not is_open(text) and amount.number() is None:
+            message = f"'cpus: {text[:40]}' is no number"
+            yield Defect("bad_value", message, "write one such as 0.5", amount.place())
+    for constraint in service.at("deploy", "placement", "constraints").items():
+        text = constraint.text()
+        if text is not None and not is_open(text) and _CONSTRAINT.fullmatch(text) is None:
+            message = f"'{text[:60]}' is no constraint"
+            remedy = "write one such as node.labels.site==line-3"
+            yield Defect("bad_value", message, remedy, constraint.place())
+
+
+FORMAT = Format(
+    id="compose",
+    name="Compose and balena",
+    mark=re.compile(
+        rb"""(?:^|\xef\xbb\xbf|\xff\xfe)services\s*:|"services"\s*:"""
+        rb"""|\btype["']?\s*:\s*["']?sw\.[a-z]""",
+        re.MULTILINE,
+    ),
+    claims=claims,
+    read=read,
+    page="compose-and-balena",
+)

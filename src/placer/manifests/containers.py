@@ -1,0 +1,57 @@
+"""What Docker's own formats share: binds, variables as ``NAME=value``, devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from placer.core.deployment import ModelRef, Stated
+from placer.manifests.models import everywhere, is_model_file, model_of, models_of_variable
+from placer.manifests.nodes import Field
+
+_PART = re.compile(r"(?:\$\{[^{}]*\}|(?<![^:])[A-Za-z]:(?=[\\/])|[^:])+")
+"""Of ``source:target:mode``; a variable and the letter of a drive hold colons of their own."""
+
+Bind = tuple[Stated[str], str]
+"""(source on the host or name of a volume, path in the container)."""
+
+
+def bind_of(stated: Stated[str]) -> Bind | None:
+    """Return source and target of ``source:target:mode``; None: it has no source."""
+    parts = _PART.findall(stated.value)
+    return (replace(stated, value=parts[0]), parts[1]) if len(parts) > 1 else None
+
+
+def models_of_variables(variables: Field) -> Iterator[ModelRef]:
+    """Yield the models of a list of ``NAME=value`` or of a mapping."""
+    for entry in variables.entries():
+        if (value := entry.stated()) is not None:
+            yield from models_of_variable(entry.name, value)
+    for item in variables.items():
+        stated = item.stated()
+        name, equals, value_text = stated.value.partition("=") if stated else ("", "", "")
+        if stated is not None and equals:
+            yield from models_of_variable(name, replace(stated, value=value_text))
+
+
+def with_binds(models: Iterable[ModelRef], binds: Sequence[Bind]) -> tuple[ModelRef, ...]:
+    """Return the models; a path in the container at which a file of the host stands is that file.
+
+    Of a bound directory nothing is known.
+    """
+    files = [(source, target) for source, target in binds if is_model_file(source.value)]
+    targets = {target for _, target in files}
+    inside = [one for one in models if one.uri.value not in targets]
+    return everywhere(inside, [model_of(source) for source, _ in files])
+
+
+def words_of(command: Field) -> list[Stated[str]]:
+    """Return the arguments of a command that is a text or a list."""
+    stated = [command.stated(), *(one.stated() for one in command.items())]
+    return [one for one in stated if one is not None]
+
+
+def is_open(text: str) -> bool:
+    """Tell whether a text is a template or a variable that something else fills in."""
+    return "{{" in text or "$" in text

@@ -1,0 +1,319 @@
+"""Triton Inference Server: ``config.pbtxt`` and the repository of models in which it lies."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from placer.core.deployment import Defect, Deployed, ModelRef, Resources, Scale, Stated
+from placer.manifests.containers import is_open
+from placer.manifests.format import Format, Found, merged
+from placer.manifests.levels import level, unknown_keys
+from placer.manifests.models import everywhere, format_of, model_of, models_of_variable
+from placer.manifests.nodes import Field
+
+_FILE_NAME = "config.pbtxt"
+_KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
+"""By number. Source: triton-inference-server/common, protobuf/model_config.proto."""
+_FORMATS = {
+    "onnxruntime": "onnx",
+    "onnxruntime_onnx": "onnx",
+    "openvino": "openvino",
+    "pytorch": "pytorch",
+    "pytorch_libtorch": "pytorch",
+    "tensorflow": "tensorflow",
+    "tensorflow_graphdef": "tensorflow",
+    "tensorflow_savedmodel": "tensorflow",
+    "tensorrt": "tensorrt",
+    "tensorrt_plan": "tensorrt",
+}
+"""Backend or platform -> format."""
+_FILES = {
+    "onnxruntime": "model.onnx",
+    "onnxruntime_onnx": "model.onnx",
+    "openvino": "model.xml",
+    "pytorch": "model.pt",
+    "pytorch_libtorch": "model.pt",
+    "tensorflow_graphdef": "model.graphdef",
+    "tensorflow_savedmodel": "model.savedmodel",
+    "tensorrt": "model.plan",
+    "tensorrt_plan": "model.plan",
+}
+"""Backend or platform -> name of the file. Source: Triton, docs/user_guide/model_repository.md."""
+_CLAIMED = (
+    "backend", "platform", "max_batch_size", "instance_group", "input", "output",
+    "ensemble_scheduling", "default_model_filename",
+)  # fmt: skip
+_ONCE = ("name", "platform", "backend", "max_batch_size", "default_model_filename",
+         "version_policy", "dynamic_batching", "ensemble_scheduling")  # fmt: skip
+_ONCE_IN_A_GROUP = ("kind", "count")
+
+_GROUP = level(
+    "name rate_limiter profile passive host_policy",
+    "kind count gpus",
+    {"secondary_devices": level("", "kind device_id")},
+)
+_CONFIG = level(
+    "batch_input batch_output cc_model_filenames input metric_tags model_metrics model_operations"
+    " model_repository_agents model_transaction_policy model_warmup output parameters"
+    " response_cache runtime sequence_batching",
+    "name platform backend max_batch_size default_model_filename",
+    {
+        "instance_group": _GROUP,
+        "version_policy": level("", "latest all specific"),
+        "dynamic_batching": level(
+            "preserve_ordering priority_levels default_priority_level default_queue_policy"
+            " priority_queue_policy",
+            "preferred_batch_size max_queue_delay_microseconds",
+        ),
+        "ensemble_scheduling": level(
+            "",
+            "",
+            {"step": level("input_map output_map model_namespace", "model_name model_version")},
+        ),
+        "optimization": level(
+            "graph priority cuda input_pinned_memory output_pinned_memory"
+            " gather_kernel_buffer_threshold eager_batching",
+            "execution_accelerators",
+        ),
+    },
+    {
+        **dict.fromkeys(("kind", "count", "gpus"), "'instance_group'"),
+        "max_queue_delay_microseconds": "'dynamic_batching'",
+        "preferred_batch_size": "'dynamic_batching'",
+        "step": "'ensemble_scheduling'",
+    },
+)
+
+
+Named = dict[tuple[str, str], list[Field]]
+"""(directory of the repository, name) -> configurations that are no ensembles."""
+
+
+def claims(root: Field) -> bool:
+    """Tell whether a document configures a model: only text protocol buffers do."""
+    return root.document.repeats_keys and bool(root.first_of(*_CLAIMED))
+
+
+def read(roots: Sequence[Field]) -> Found:
+    """Read each model; an ensemble names those of its repository."""
+    named: Named = {}
+    for root in roots:
+        if not root.at("ensemble_scheduling"):
+            named.setdefault((_repository(root), _name(root)), []).append(root)
+    return merged([_model(root, named) for root in roots])
+
+
+def _model(root: Field, named: Named) -> Found:
+    name = root.at("name")
+    groups = [*_repeated(root, "instance_group")]
+    one = Deployed(
+        id=f"model/{_name(root)}",
+        format="triton",
+        kind="Model",
+        name=_name(root),
+        place=(name if name.text() else root).place(),
+        models=_models(root, named),
+        resources=Resources(accelerators=tuple(_accelerators(groups))),
+        scale=_scale(groups),
+    )
+    defects = [
+        *unknown_keys(root, _CONFIG, reader="Triton"),
+        *_given_twice(root, _ONCE),
+        *(defect for group in groups for defect in _given_twice(group, _ONCE_IN_A_GROUP)),
+        *(defect for group in groups for defect in _bad_values(group)),
+    ]
+    return Found((one,), tuple(defects))
+
+
+def _name(root: Field) -> str:
+    """Return the name of a model: without one, it is that of its directory."""
+    name = root.at("name").text()
+    if name:
+        return name
+    path = root.document.path
+    return Path(path).absolute().parent.name if path != "-" else "unnamed"
+
+
+def _repeated(holder: Field, name: str) -> Iterator[Field]:
+    """Yield the values of a repeated field, each key one value or a list of them."""
+    for one in holder.all_of(name):
+        yield from one.items() if one.is_list else [one]
+
+
+# models
+
+
+def _models(root: Field, named: Named) -> tuple[ModelRef, ...]:
+    steps = [
+        step
+        for scheduling in root.all_of("ensemble_scheduling")
+        for step in _repeated(scheduling, "step")
+    ]
+    if steps:
+        return everywhere(*(_models_of_step(step, root, named) for step in steps))
+    given = [
+        model
+        for one in _repeated(root, "parameters")
+        if (value := one.at("value", "string_value").stated()) is not None
+        for model in models_of_variable(one.at("key").text() or "", value)
+    ]
+    files = [*_files(root)]
+    if given or files:
+        return everywhere(files, given)
+    stated = root.at("name").stated() or Stated(_name(root), root.place())
+    return (ModelRef(stated, format=_format(root)),)
+
+
+def _models_of_step(step: Field, root: Field, named: Named) -> Iterator[ModelRef]:
+    """Yield the models of a step: those of the configuration beside, else the name as it is."""
+    stated = step.at("model_name").stated()
+    if stated is None:
+        return
+    beside = named.get((_repository(root), stated.value), [])
+    if len(beside) == 1:
+        yield from _models(beside[0], named)
+    else:
+        yield model_of(stated)
+
+
+def _repository(root: Field) -> str:
+    """Return the directory that holds the directories of models."""
+    directory, _, file = root.document.path.rpartition("/")
+    return directory.rpartition("/")[0] if file == _FILE_NAME else directory
+
+
+def _format(root: Field) -> Stated[str] | None:
+    stated = root.at("platform").stated() or root.at("backend").stated()
+    known = None if stated is None else _FORMATS.get(stated.value)
+    return None if stated is None or known is None else replace(stated, value=known)
+
+
+def _files(root: Field) -> Iterator[ModelRef]:
+    """Yield ``NAME/VERSION/FILE`` of the versions that lie beside the file and are served."""
+    file = root.at("default_model_filename").stated()
+    kind = root.at("platform").text() or root.at("backend").text() or ""
+    file_name = file.value if file is not None else _FILES.get(kind)
+    stated = file or root.at("name").stated()
+    place = stated.place if stated is not None else root.place()
+    if file_name is None or is_open(file_name):
+        return
+    for version in _served(root, _versions(root)):
+        uri = Stated(f"{_name(root)}/{version}/{file_name}", place)
+        yield ModelRef(uri, format=format_of(uri) or _format(root))
+
+
+def _versions(root: Field) -> list[int]:
+    """Return the versions that lie beside the file: directories with numbers for names."""
+    directory, _, file = root.document.path.rpartition("/")
+    if file != _FILE_NAME:
+        return []
+    try:
+        with os.scandir(directory or ".") as entries:
+            names = [entry.name for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
+    return sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,17}", name))
+
+
+def _served(root: Field, versions: Sequence[int]) -> list[int]:
+    policy = root.at("version_policy")
+    if policy.at("all"):
+        return [*versions]
+    if policy.at("specific"):
+        wanted = {one.integer() for one in _repeated(policy.at("specific"), "versions")}
+        return [version for version in versions if version in wanted]
+    count = policy.at("latest", "num_versions").integer()
+    return [*versions[-(count if count and count > 0 else 1) :]]
+
+
+# instances
+
+
+def _kind(group: Field) -> str | None:
+    kind = group.at("kind")
+    number = kind.integer() if kind.kind() == "number" else None
+    if number is not None:
+        return _KINDS[number] if 0 <= number < len(_KINDS) else None
+    return kind.text()
+
+
+def _accelerators(groups: Sequence[Field]) -> Iterator[Stated[tuple[str, int]]]:
+    """Yield the GPUs on which instances run, and other devices beside them."""
+    on_gpu = [group for group in groups if _kind(group) == "KIND_GPU"]
+    if on_gpu:
+        named = {one.text() for group in on_gpu for one in _repeated(group, "gpus")}
+        yield Stated(("KIND_GPU", max(len(named), 1)), on_gpu[0].at("kind").place())
+    for group in groups:
+        for one in _repeated(group, "secondary_devices"):
+            kind = one.at("kind").stated()
+            if kind is not None:
+                yield Stated((kind.value, 1), kind.place)
+
+
+def _scale(groups: Sequence[Field]) -> Scale:
+    """Return the instances on one server; those of a group run on each of its GPUs."""
+    if not groups:
+        return Scale()
+    total, is_known = 0, True
+    for group in groups:
+        count = group.at("count")
+        number = count.integer() if count else 1
+        if number is None or number < 1:
+            return Scale()
+        gpus = len([*_repeated(group, "gpus")])
+        total += number * max(gpus, 1)
+        is_known = is_known and (gpus > 0 or _kind(group) == "KIND_CPU")
+    place = (groups[0].at("count") or groups[0]).place()
+    return Scale(Stated(total, place), Stated(total, place) if is_known else None)
+
+
+# defects
+
+
+def _given_twice(holder: Field, names: Sequence[str]) -> Iterator[Defect]:
+    for name in names:
+        found = [*holder.all_of(name)]
+        for one in found[:-1]:
+            last = found[-1].key_place()
+            yield Defect(
+                "duplicate_key",
+                f"'{name}' is given twice, and that of {last.line}:{last.column} as well: Triton"
+                " refuses the file",
+                "keep one of the two",
+                one.key_place(),
+            )
+
+
+def _bad_values(group: Field) -> Iterator[Defect]:
+    kind, count = group.at("kind"), group.at("count")
+    said = kind.text()
+    if said is not None and not is_open(said):
+        is_text = kind.kind() == "text" and kind.node is not None and not kind.node.is_plain
+        if _kind(group) not in _KINDS or is_text:
+            close = difflib.get_close_matches(said.upper(), _KINDS, n=1)
+            remedy = f"write {close[0]}" if close else f"write one of {', '.join(_KINDS)}"
+            what = "is text, and Triton takes a word here" if is_text else "is no kind of instances"
+            yield Defect("bad_value", f"'{said[:40]}' {what}", remedy, kind.place())
+    amount = count.text()
+    if amount is not None and not is_open(amount) and (count.integer() or 0) < 1:
+        message = f"'count: {amount[:40]}' is no number of instances"
+        yield Defect("bad_value", message, "write a whole number from 1 on", count.place())
+
+
+FORMAT = Format(
+    id="triton",
+    name="Triton model configurations",
+    mark=re.compile(
+        rb"\b(?:max_batch_size|instance_group|ensemble_scheduling|default_model_filename)\b"
+        rb"|\b(?:platform|backend)\s*:|\bTYPE_(?:BOOL|U?INT|FP|BF|STRING)"
+    ),
+    claims=claims,
+    read=read,
+    page="triton-model-configurations",
+    suffix=".pbtxt",
+)

@@ -1,0 +1,75 @@
+"""What a report of a check is told besides the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from placer.core.finding import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RuleText:
+    """A rule as reports explain it."""
+
+    id: str
+    title: str
+    severity: Severity
+    what: str
+    why: str
+    example: str
+    fix: str
+
+
+class Explained(Protocol):
+    """A rule of placements or of the gate."""
+
+    @property
+    def id(self) -> str:
+        """``PLCnnn``."""
+
+    @property
+    def title(self) -> str:
+        """A few words."""
+
+    @property
+    def severity(self) -> Severity:
+        """The highest that it reports."""
+
+    @property
+    def what(self) -> str:
+        """What it checks."""
+
+    @property
+    def why(self) -> str:
+        """Why that matters."""
+
+    @property
+    def example(self) -> str:
+        """What breaks it."""
+
+    @property
+    def fix(self) -> str:
+        """What to do."""
+
+
+def texts_of(rules: Iterable[Explained]) -> dict[str, RuleText]:
+    """Return what reports say of rules, by their ids."""
+    return {
+        one.id: RuleText(one.id, one.title, one.severity, one.what, one.why, one.example, one.fix)
+        for one in rules
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Rules, files and options."""
+
+    rules: Mapping[str, RuleText]
+    sources: Mapping[str, str]
+    """Path as typed -> text of the file."""
+    version: str
+    """Of placer."""
+    with_suppressed: bool = False
+    """Tell suppressed findings as well."""

@@ -1,0 +1,36 @@
+"""A check as a GitLab code quality report.
+
+Source: GitLab documentation, code quality, "Code Quality report format": an array of description,
+check_name, fingerprint, severity, location; findings with equal fingerprints count as one.
+"""
+
+from __future__ import annotations
+
+import json
+
+from placer.core.finding import Severity
+from placer.core.gate import CheckResult
+from placer.reports.check.context import Context
+from placer.reports.check.fingerprint import fingerprints
+from placer.reports.check.shortened import shortened
+
+_SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
+
+
+def render(result: CheckResult, context: Context) -> str:
+    """Return the report as JSON."""
+    del context
+    rows = [
+        {
+            "description": shortened(f"{one.message}; {one.remedy}"),
+            "check_name": one.rule,
+            "fingerprint": fingerprint,
+            "severity": _SEVERITIES[one.severity],
+            "location": {
+                "path": "stdin" if one.place.path == "-" else one.place.path.removeprefix("./"),
+                "lines": {"begin": one.place.line, "end": one.place.end_line},
+            },
+        }
+        for one, fingerprint in zip(result.findings, fingerprints(result.findings), strict=True)
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

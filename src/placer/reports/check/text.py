@@ -1,0 +1,193 @@
+"""A check for people at a terminal: findings with the lines that they are about, then verdicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from placer.core.deployment import Place
+from placer.core.finding import Severity
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.units import format_duration
+from placer.reports.check.context import Context
+from placer.reports.facts import Cell, Tone, clean
+from placer.reports.layout import Line, display_width, paragraph, wrap
+from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
+
+MAX_PASSES = 20
+"""Deployments that pass and are listed; the others are counted."""
+_BREAK = re.compile(r"\r\n|\r|\n")
+"""As editors, and the places of findings, count lines."""
+_SIGNS = {
+    Outcome.PASS: ("✔", "pass", Tone.GOOD),
+    Outcome.FAIL: ("✖", "fail", Tone.BAD),
+    Outcome.INCONCLUSIVE: ("?", "inconclusive", Tone.UNSURE),
+}
+Sources = Mapping[str, Sequence[str]]
+"""Path as typed -> lines of the file."""
+_TONES = {Severity.ERROR: Tone.BAD, Severity.WARNING: Tone.UNSURE, Severity.NOTE: Tone.FAINT}
+
+
+def render(result: CheckResult, context: Context, *, width: int, color: bool) -> str:
+    """Return the report, with a newline at its end."""
+    width = min(max(width, MIN_WIDTH), MAX_WIDTH)
+    told = result.findings + (result.suppressed if context.with_suppressed else ())
+    sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
+    lines: list[Line] = []
+    for one in told:
+        lines += [*_finding(one, sources, width), []]
+    lines += _verdicts(result, width)
+    lines += _changes(result, width)
+    lines += [[], *paragraph(_summary(result), width)]
+    return to_text(lines, color=color)
+
+
+def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
+    word = "ignored" if one.suppressed is not None else one.severity.label
+    head = f"{word}[{one.rule}]"
+    tone = Tone.FAINT if one.suppressed is not None else _TONES[one.severity]
+    first, *others = wrap(f"{head} {clean(one.message)}", width - 2)
+    lines: list[Line] = [
+        [Cell(head, tone), Cell(first.removeprefix(head), Tone.STRONG)],
+        *([Cell(f"  {text}", Tone.STRONG)] for text in others),
+    ]
+    lines += _excerpt(one.place, sources, width, "-->")
+    for related in one.related:
+        lines += _excerpt(related.place, sources, width, ":::", clean(related.label))
+    facts = [
+        text
+        for text in (
+            f"in {clean(one.deployed)}" if one.deployed else "",
+            f"workload {clean(one.workload)}" if one.workload else "",
+            f"evidence {one.evidence[:12]}" if one.evidence else "",
+        )
+        if text
+    ]
+    if facts:
+        lines += paragraph(", ".join(facts), width, indent=5, first="   =", tone=Tone.FAINT)
+    lines += paragraph(f"help: {clean(one.remedy)}", width, indent=5, first="   =")
+    if one.suppressed is not None:
+        until = f", until {one.suppressed.until}" if one.suppressed.until else ""
+        text = f"ignored at {one.suppressed.place}: {one.suppressed.reason}{until}"
+        lines += paragraph(clean(text), width, indent=5, first="   =", tone=Tone.FAINT)
+    return lines
+
+
+def _excerpt(place: Place, sources: Sources, width: int, arrow: str, label: str = "") -> list[Line]:
+    """Return the place, and its line underlined where the file is known."""
+    lines: list[Line] = [[Cell(f"  {arrow} {clean(str(place))}", Tone.FAINT)]]
+    texts = sources.get(place.path, ())
+    if not 1 <= place.line <= len(texts):
+        return lines + (paragraph(label, width, indent=6, tone=Tone.FAINT) if label else [])
+    number = str(place.line)
+    bar = f" {' ' * len(number)} │"
+    room = width - len(bar) - 1
+    line = texts[place.line - 1]
+    start = min(place.column - 1, len(line))
+    end = place.end_column - 1 if place.end_line == place.line else len(line)
+    if len(line) > room or display_width(line) > room:  # the part around the place
+        cut = max(0, start - room // 3)
+        line, start, end = line[cut : cut + room], start - cut, end - cut
+    text = _fitting("".join(c if c.isprintable() else " " for c in line), room)
+    before = display_width(text[:start])
+    marked = max(1, display_width(text[start:end]))
+    mark: Line = [
+        Cell(f"{bar} ", Tone.FAINT),
+        Cell(" " * before + "^" * marked, Tone.STRONG),
+    ]
+    lines += [[Cell(bar, Tone.FAINT)], [Cell(f" {number} │ ", Tone.FAINT), Cell(text)], mark]
+    if label and before + marked + 1 + display_width(label) <= room:
+        mark.append(Cell(f" {label}"))
+    elif label:
+        lines += [[Cell(f"{bar} ", Tone.FAINT), Cell(said)] for said in wrap(label, room)]
+    return lines
+
+
+def _fitting(text: str, room: int) -> str:
+    """Return the beginning of text that takes at most ``room`` cells."""
+    cells = 0
+    for number, character in enumerate(text):
+        cells += display_width(character)
+        if cells > room:
+            return text[:number]
+    return text
+
+
+def _verdicts(result: CheckResult, width: int) -> list[Line]:
+    lines: list[Line] = []
+    passes = 0
+    for one in result.checked:
+        if one.outcome is Outcome.PASS:
+            passes += 1
+            if passes > MAX_PASSES:
+                continue
+        sign, word, tone = _SIGNS[one.outcome]
+        name = f"{clean(one.path)}: {clean(one.id)}"
+        lines.append([Cell(f"{sign} {word:13}", tone), Cell(name, Tone.STRONG)])
+        lines += paragraph(_told(one), width, indent=15)
+    if passes > MAX_PASSES:
+        text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
+        lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
+    return lines
+
+
+def _told(one: Checked) -> str:
+    """Say what is declared, how it does, and what would be better."""
+    place = ", ".join(filter(None, (one.tier, one.region)))
+    place = f"on {one.site} ({place})" if place else f"on {one.site}"
+    parts = [place if one.site else "site not resolved"]
+    parts.insert(0, f"workload {one.workload}" if one.workload else "model not resolved")
+    if one.p99_s is not None:
+        limit = f", limit {format_duration(one.limit_s)}" if one.limit_s is not None else ""
+        parts.append(f"p99 {format_duration(one.p99_s)}{limit}")
+    if one.recommended is not None and one.recommended != one.declared:
+        p99 = one.recommended_p99_s
+        at = "" if p99 is None else f", p99 {format_duration(p99)}"
+        parts.append(f"recommended: {one.recommended}{at}")
+    return clean("; ".join(parts))
+
+
+def _changes(result: CheckResult, width: int) -> list[Line]:
+    """Say what changed since the base."""
+    if result.base is None:
+        return []
+    lines: list[Line] = [[]]
+    for path, name, before_s, now_s in result.worse:
+        text = f"{clean(path)}: {clean(name)}: p99 {format_duration(before_s)} -> "
+        text += f"{format_duration(now_s)} since {clean(result.base)}"
+        lines += paragraph(text, width, indent=2, first="", tone=Tone.BAD)
+    for one in result.fixed:
+        text = f"fixed since {clean(result.base)}: {one.rule} {clean(str(one.place))}"
+        lines += paragraph(f"{text} {clean(one.message)}", width, tone=Tone.GOOD)
+    return lines if len(lines) > 1 else []
+
+
+def counted(number: int, what: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _summary(result: CheckResult) -> str:
+    parts = [
+        f"{sum(one.outcome is outcome for one in result.checked)} {word}"
+        for outcome, (_, word, _) in _SIGNS.items()
+        if any(one.outcome is outcome for one in result.checked)
+    ]
+    said = f"{counted(len(result.checked), 'deployment')}"
+    said += f": {', '.join(parts)}" if parts else ""
+    found: Sequence[str] = [
+        counted(n, severity.label)
+        for severity in reversed(Severity)
+        if (n := sum(one.severity is severity for one in result.findings))
+    ]
+    told = [said, ", ".join(found) or "no findings"]
+    if result.base is not None:
+        told[1] += f" new since {clean(result.base)}"
+    if result.suppressed:
+        told.append(f"{len(result.suppressed)} ignored")
+    if result.others:
+        told.append(f"{result.others} others run no model that is known")
+    files = counted(result.files, "manifest file")
+    if result.skipped:
+        files += f", {counted(result.skipped, 'other file')} skipped"
+    return "; ".join([*told, files])

@@ -1,0 +1,172 @@
+"""A project for tests of the gate: placer.yaml, placer.lock, a workload, evidence and manifests.
+
+The model is never read: the lock holds what is known of it, as in a pipeline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from placer.core.graph import ModelSummary
+from placer.core.measurement import Measurement
+from placer.files.evidence import to_statement
+from placer.files.lock import (
+    Lock,
+    LockedNetwork,
+    LockedRecord,
+    LockedWorkload,
+    locked_model,
+    to_text,
+)
+from tests import builders
+
+EDGE = "rpi5"
+CLOUD = "aws-g6.xlarge@eu-north-1"
+TODAY = "2026-11-26"
+MANIFEST = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: counter
+spec:
+  selector: {{matchLabels: {{app: counter}}}}
+  template:
+    metadata: {{labels: {{app: counter}}}}
+    spec:
+      nodeSelector:
+        {label}
+      containers:
+        - name: infer
+          image: registry.example/counter@sha256:{sha}
+          args: ["--model", "/models/model.onnx"]
+          resources:
+            limits: {{memory: 512Mi{more}}}
+"""
+EDGE_LABEL = 'node-role.kubernetes.io/edge: ""'
+CLOUD_LABEL = "topology.kubernetes.io/region: eu-north-1"
+
+
+def manifest(label: str = EDGE_LABEL, *, more: str = "") -> str:
+    """A deployment whose place is one line."""
+    return MANIFEST.format(label=label, sha="0" * 64, more=more)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A measurement of a site, and what is wrong with its file."""
+
+    measurement: Measurement
+    site: str | None = EDGE
+    file: str = "edge.json"
+    is_missing: bool = False
+    change: tuple[str, str] | None = None
+    """Text that was replaced before it was locked."""
+    tampering: tuple[str, str] | None = None
+    """Text that was replaced after it was locked."""
+
+
+def project(**changes: object) -> dict[str, object]:
+    """The content of placer.yaml."""
+    base: dict[str, object] = {
+        "schema": "placer/project/v1",
+        "workloads": {"counter": "workloads/counter.yaml"},
+        "sites": {
+            "line": {
+                "device": EDGE,
+                "match": [{"labels": {"node-role.kubernetes.io/edge": "*"}}, {"node": "line-*"}],
+            },
+            "north": {
+                "cloud": CLOUD,
+                "match": [{"labels": {"topology.kubernetes.io/region": "eu-north-1"}}],
+            },
+        },
+        "models": [{"uri": "*model.onnx", "workload": "counter"}],
+    }
+    return {**base, **changes}
+
+
+def workload(**changes: object) -> dict[str, object]:
+    """The content of the workload file: the device keeps it, the cloud behind it does not."""
+    base: dict[str, object] = {
+        "schema": "placer/workload/v1",
+        "name": "counter",
+        "model": {"path": "../model.onnx"},
+        "latency": {"p99": "30 ms"},
+        "data": {"class": "internal", "regions": ["EU"]},
+        "network": "lte_us",
+    }
+    return {**base, **changes}
+
+
+def make(
+    folder: Path,
+    manifests: Mapping[str, str],
+    *,
+    evidence: Sequence[Evidence] = (Evidence(builders.measurement()),),
+    model: ModelSummary | None = None,
+    project_file: Mapping[str, object] | None = None,
+    workload_file: Mapping[str, object] | None = None,
+    networks: Mapping[str, Mapping[str, object]] | None = None,
+    is_locked: bool = True,
+) -> Path:
+    """Write a project, and return its folder.
+
+    Parameters
+    ----------
+    manifests
+        File name -> text.
+    networks
+        File name in ``workloads/`` -> content; the first is locked.
+    """
+    for name in ("workloads", "evidence", "deploy"):
+        (folder / name).mkdir(parents=True)
+    for name, text in manifests.items():
+        (folder / "deploy" / name).write_text(text, encoding="utf-8")
+    _write(folder / "placer.yaml", project_file or project())
+    _write(folder / "workloads" / "counter.yaml", workload_file or workload())
+    records = []
+    for one in evidence:
+        path = folder / "evidence" / one.file
+        data = to_statement(one.measurement, tool="placer test", site=one.site).decode()
+        if one.change is not None:
+            data = _replaced(data, one.change)
+        records.append(
+            LockedRecord(
+                path=f"evidence/{one.file}",
+                sha256=hashlib.sha256(data.encode()).hexdigest(),
+                site=one.site,
+                ep=one.measurement.ep,
+                measured_at=one.measurement.measured_at,
+            )
+        )
+        if one.tampering is not None:
+            data = _replaced(data, one.tampering)
+        if not one.is_missing:
+            path.write_text(data, encoding="utf-8")
+    network = None
+    for name, content in (networks or {}).items():
+        path = folder / "workloads" / name
+        _write(path, content)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        network = network or LockedNetwork(path=f"workloads/{name}", sha256=digest)
+    if is_locked:
+        locked = LockedWorkload(
+            model=locked_model(model or builders.model()), evidence=tuple(records), network=network
+        )
+        lock = Lock(tool="placer test", models={}, workloads={"counter": locked})
+        (folder / "placer.lock").write_text(to_text(lock), encoding="utf-8")
+    return folder
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")
+
+
+def _replaced(text: str, change: tuple[str, str]) -> str:
+    assert change[0] in text
+    return text.replace(*change)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from placer.core.deployment import Deployed, Manifests
+from placer.manifests.reading import read_manifests
+
+
+def read(service: dict[str, object]) -> Manifests:
+    text = json.dumps({"services": {"a": {"image": "a:1", **service}}})
+    return read_manifests(["-"], stdin=io.BytesIO(text.encode()))
+
+
+def one(service: dict[str, object]) -> Deployed:
+    (deployed,) = read(service).deployed
+    return deployed
+
+
+@pytest.mark.parametrize(
+    ("text", "amount_bytes"),
+    [
+        ("512m", 512 * 2**20),
+        ("1.5GB", 3 * 2**29),
+        ("2GiB", 2**31),
+        ("64 kb", 2**16),
+        (1000, 1000),
+        ("1000b", 1000),
+        ("${MEM}", None),
+        (0, None),
+    ],
+)
+def test_an_amount_of_memory_is_in_units_of_1024(text: object, amount_bytes: int | None) -> None:
+    found = read({"mem_limit": text})
+    limit = found.deployed[0].resources.memory_limit_bytes
+    assert (limit and limit.value) == amount_bytes
+    assert found.defects == ()
+
+
+@pytest.mark.parametrize("text", ["512 megs", "-1g", "1,5g", "many"])
+def test_what_is_no_amount_is_a_defect(text: str) -> None:
+    (defect,) = read({"mem_limit": text}).defects
+    assert defect.kind == "bad_value"
+
+
+def test_limits_of_deploy_come_before_those_of_version_2() -> None:
+    found = one({"mem_limit": "1g", "deploy": {"resources": {"limits": {"memory": "2g"}}}})
+    assert found.resources.memory_limit_bytes is not None
+    assert found.resources.memory_limit_bytes.value == 2**31
+
+
+@pytest.mark.parametrize(
+    ("constraint", "said"),
+    [
+        ("node.labels.site==line-3", ("site", "line-3")),
+        ("node.labels.com.example/site == line 3", ("com.example/site", "line 3")),
+        ("engine.labels.cuda==12", ("engine.labels.cuda", "12")),
+        ("node.role==worker", ("node.role", "worker")),
+    ],
+)
+def test_a_constraint_is_a_label_of_the_node(constraint: str, said: tuple[str, str]) -> None:
+    found = one({"deploy": {"placement": {"constraints": [constraint]}}})
+    assert [label.value for label in found.where.labels] == [said]
+
+
+@pytest.mark.parametrize("constraint", ["node.labels.site=line-3", "site", "==x", "a===b"])
+def test_what_is_no_constraint_is_a_defect(constraint: str) -> None:
+    found = read({"deploy": {"placement": {"constraints": [constraint]}}})
+    assert [defect.kind for defect in found.defects] == ["bad_value"]
+    assert found.deployed[0].where.labels == ()
+
+
+def test_a_service_has_no_tier_that_nobody_states() -> None:
+    found = one({"platform": "linux/arm64"})
+    assert found.where.tier is None
+    assert found.where.is_silent
+
+
+def test_a_file_for_balena_speaks_for_its_own_directory_alone(tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "compose.yaml").write_text("services:\n  a: {image: a}\n")
+    (tmp_path / "mine" / "balena.yml").write_text("name: fleet\ntype: sw.application\n")
+    found = read_manifests([str(tmp_path)]).deployed
+    assert [str(one.where.tier and one.where.tier.value) for one in found] == ["edge", "None"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services:\n  App\\Mailer: {arguments: ['%kernel.dir%']}\n",
+        "services: [docker]\nscript: make\n",
+        "jobs:\n  test:\n    services:\n      db: {image: postgres}\n",
+        "apiVersion: v1\nkind: ConfigMap\nservices: {a: {image: b}}\n",
+    ],
+)
+def test_other_services_are_none_of_compose(text: str) -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode()))
+    assert (found.files, found.skipped, found.deployed) == (0, 1, ())
