@@ -78,6 +78,7 @@ def read_manifests(
             run.order[path] = len(run.order)
             _read_file(path, content, formats, run)
         found = [one.read(run.roots[one.id]) for one in formats if one.id in run.roots]
+        run.roots.clear()  # before the collector looks through all nodes
 
     def turn(place: Place) -> tuple[int, int, int]:
         return run.order.get(place.path, -1), place.line, place.column
