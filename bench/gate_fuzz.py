@@ -35,8 +35,8 @@ SPLICES = [
     b"\t", b"\r", b"\n", b"\x00", b"\xff", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b": ", b"- ", b"  ",
     b"[" * 300, b"{a: " * 300, b"9" * 500, b"a" * 70_000, b'"{\\"a\\":' * 50,
     b"# placer: ignore[PLC101] x\n",
-    b"a0: &a0 [x,x,x]\n"
-    + b"".join(b"a%d: &a%d [*a%d,*a%d,*a%d]\n" % (i, i, *[i - 1] * 3) for i in range(1, 30)),
+    b"a0: &a0 [x]\n"
+    + b"".join(b"a%d: &a%d [*a%d,*a%d]\n" % (i, i, i - 1, i - 1) for i in range(1, 40)),
 ]  # fmt: skip
 
 
@@ -44,25 +44,41 @@ class _SlowError(Exception):
     """An input took too long."""
 
 
-def mutated(random: random.Random, contents: list[tuple[str, bytes]]) -> tuple[str, bytes]:
-    """Return the name and content of a fixture that was cut, copied and spliced."""
-    name, content = random.choice(contents)
-    for _ in range(random.randint(1, 8)):
-        start = random.randint(0, len(content))
-        end = min(len(content), start + random.randint(0, 80))
-        way = random.random()
-        if way < 0.5:
-            piece = random.choice(SPLICES)
-        elif way < 0.7:
-            piece = b""
-        elif way < 0.85:
-            other = random.choice(contents)[1]
-            at = random.randint(0, len(other))
-            piece = other[at : at + random.randint(0, 200)]
-        else:
-            piece = bytes(random.randrange(256) for _ in range(random.randint(1, 4)))
-        content = content[:start] + piece + content[end:]
+def mutated(chance: random.Random, contents: list[tuple[str, bytes]]) -> tuple[str, bytes]:
+    """Return a fixture changed by lines (often still YAML), by bytes (seldom), or by both."""
+    name, content = chance.choice(contents)
+    if chance.random() < 0.8:
+        content = _by_lines(chance, content, chance.choice(contents)[1])
+    if chance.random() < 0.4:
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            start = chance.randint(0, len(content))
+            end = min(len(content), start + chance.choice((0, 0, 1, 5, 80)))
+            piece = chance.choice((chance.choice(SPLICES), b"", bytes([chance.randrange(256)])))
+            content = content[:start] + piece + content[end:]
     return name, content
+
+
+def _by_lines(chance: random.Random, content: bytes, other: bytes) -> bytes:
+    """Drop, repeat, move, indent lines, or put those of another fixture or other values there."""
+    lines = content.splitlines(keepends=True) or [b""]
+    others = other.splitlines(keepends=True) or [b""]
+    for _ in range(chance.choice((1, 1, 2, 3, 6))):
+        at = chance.randrange(len(lines))
+        match chance.randrange(6):
+            case 0:
+                lines[at] = b""
+            case 1:
+                lines.insert(at, lines[at])
+            case 2:
+                lines.insert(chance.randrange(len(lines)), lines[at])
+            case 3:
+                lines[at] = b"  " + lines[at] if chance.random() < 0.5 else lines[at][2:]
+            case 4:
+                lines.insert(at, chance.choice(others))
+            case _:
+                key, colon, _ = lines[at].partition(b":")
+                lines[at] = key + colon + b" " + chance.choice(SPLICES).strip() + b"\n"
+    return b"".join(lines)
 
 
 def read(name: str, content: bytes, folder: Path) -> str:
@@ -89,7 +105,7 @@ def child(seed: int, count: int) -> int:
         raise _SlowError
 
     signal.signal(signal.SIGALRM, stop)
-    contents = [
+    contents: list[tuple[str, bytes]] = [
         (path.name, path.read_bytes())
         for path in sorted(FIXTURES.rglob("*"))
         if path.name.endswith(SUFFIXES)

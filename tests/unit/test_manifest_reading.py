@@ -218,3 +218,9 @@ def test_repeated_keys_of_one_anchor_are_told_once() -> None:
     )
     found = read_manifests([write("a.yaml", text)])
     assert [str(one.place) for one in found.defects] == ["a.yaml:3:33"]
+
+
+def test_a_word_of_a_million_letters_is_read_in_linear_time() -> None:
+    pod = POD.replace("NAME", "a").replace("--model,", f"--model, {'a' * 1_000_000}, ")
+    found = read_manifests([write("a.yaml", pod)])  # in quadratic time it would take an hour
+    assert [one.name for one in found.deployed] == ["a"]
