@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from placer.api import MeasuringOptions, VariantOptions, load_workload, profile, recommend
+    from placer.api.checking import check
     from placer.core.errors import PlacerError
     from placer.core.workload import LatencyTarget, Workload
 
@@ -20,6 +21,7 @@ _MODULES = {
     "PlacerError": "placer.core.errors",
     "VariantOptions": "placer.api",
     "Workload": "placer.core.workload",
+    "check": "placer.api.checking",
     "load_workload": "placer.api",
     "profile": "placer.api",
     "recommend": "placer.api",
@@ -32,6 +34,7 @@ __all__ = [
     "VariantOptions",
     "Workload",
     "__version__",
+    "check",
     "load_workload",
     "profile",
     "recommend",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from placer.core.gate_rules import GATE_RULES
 from placer.core.rules import RULES
 from placer.runtimes import inventory
 from tests.cli.conftest import Run
@@ -59,9 +60,10 @@ def test_every_provider_has_a_way_to_get_it() -> None:
 
 def test_rules_are_listed_in_every_format(run: Run) -> None:
     text = run("rules", "list").out
-    assert [line.split()[0] for line in text.splitlines()] == [rule.id for rule in RULES]
+    ids = sorted([*(rule.id for rule in RULES), *(rule.id for rule in GATE_RULES)])
+    assert [line.split()[0] for line in text.splitlines()] == ids
     rows = json.loads(run("rules", "list", "--format", "json").out)
-    assert [row["id"] for row in rows] == [rule.id for rule in RULES]
+    assert [row["id"] for row in rows] == ids
 
 
 def test_rules_page_is_what_the_command_prints(run: Run) -> None:
@@ -69,7 +71,7 @@ def test_rules_page_is_what_the_command_prints(run: Run) -> None:
     assert page.read_text() == run("rules", "list", "--format", "markdown").out
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+@pytest.mark.parametrize("rule", [*RULES, *GATE_RULES], ids=lambda rule: rule.id)
 def test_rule_is_explained(run: Run, rule: object) -> None:
     result = run("rules", "explain", rule.id.lower())  # type: ignore[attr-defined] # ids make it opaque
     assert result.code == 0

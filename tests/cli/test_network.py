@@ -50,6 +50,38 @@ def test_options_override_the_file(run: Run, tmp_path: Path) -> None:
     assert clean["p99_s"] == clean["p50_s"] < lossy["p50_s"]
 
 
+def test_the_way_on_to_a_region_is_added_and_told(run: Run) -> None:
+    ask = ["network", "estimate", "--network", "fiber_100", "--up", "1KB", "--down", "1KB"]
+    ask += ["--format", "json"]
+    near = json.loads(run(*ask).out)
+    far = json.loads(run(*ask, "--from", "azure-uksouth", "--to", "azure-eastus").out)
+    assert far["p50_s"] - near["p50_s"] == pytest.approx(0.080, abs=1e-4)
+    assert "the way from azure-uksouth to azure-eastus adds 80.0 ms" in far["assumptions"][0]
+    assert "2026-07-30" in far["assumptions"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--from", "DE"], "--from without --to"),
+        (["--to", "aws-us-east-1"], "--to without --from"),
+        (["--from", "DE", "--to", "US"], "--to 'US' is a country"),
+        (["--from", "DE", "--to", "us-east-9"], "unknown --to 'us-east-9'"),
+        (["--from", "Germani", "--to", "aws-us-east-1"], "unknown --from 'Germani'"),
+        (["--from", "azure-uksouth", "--to", "aws-us-west-2"], "no round trip from azure-uksouth"),
+        (["--network", "lte_us", "--from", "DE", "--to", "aws-us-east-1"], "--to has no effect"),
+        (["--network", "nb_iot", "--from", "DE", "--to", "aws-us-east-1"], "does not say"),
+    ],
+)
+def test_a_way_that_cannot_be_added_is_told(run: Run, options: list[str], words: str) -> None:
+    network = [] if "--network" in options else ["--network", "fiber_100"]
+    result = run("network", "estimate", *network, *options, "--up", "1KB", "--down", "1KB")
+    assert result.code == 2
+    assert words in result.err
+    assert "hint: " in result.err
+    assert result.out == ""
+
+
 def test_a_tensor_takes_its_encoding(run: Run) -> None:
     ask = ["network", "estimate", *PATH, "--down", "float32[1,1000]", "--format", "json"]
     ask += ["--up", "float32[1,3,224,224]"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -104,7 +105,8 @@ def test_evidence_of_a_cloud_site_decides(run_again: Run, small_model: str, tmp_
     saved, network = tmp_path / "cloud.json", tmp_path / "line.yaml"
     site = "aws-g4dn.xlarge"
     profiled = run_again(
-        "profile", small_model, *QUICK, "--sla", "1s", "--site", site, "--save", str(saved)
+        *("profile", small_model, *QUICK, "--ep", "cpu", "--sla", "1s"),
+        *("--site", site, "--save", str(saved)),
     )
     assert profiled.code == 0
     network.write_text(
@@ -120,6 +122,38 @@ def test_evidence_of_a_cloud_site_decides(run_again: Run, small_model: str, tmp_
     assert with_it["verdict"] == "met"
     assert with_it["basis"] == "measured"
     assert without["basis"] == "catalogue"
+
+
+def test_the_way_to_a_far_region_violates_and_is_told(run: Run, small_model: str) -> None:
+    ask = [small_model, "--sla", "60ms", "--no-measure", "--device", "rpi5"]
+    ask += ["--network", "fiber_100", "--cloud", "aws-g6.xlarge@us-east-1"]
+    near, far = (_answer(run, *ask, *more) for more in ([], ["--from", "azure-uksouth"]))
+    assert _candidate(near, "cloud:")["verdict"] == "unproven"
+    assert "server location" in {one["name"] for one in near["assumptions"]}
+    cloud = _candidate(far, "cloud:")
+    assert cloud["verdict"] == "violated"
+    assert (cloud["sites"][0]["jurisdiction"], cloud["sites"][0]["country"]) == ("US", "US")
+    (way,) = (one for one in far["assumptions"] if one["name"].startswith("way from"))
+    assert way["name"] == "way from azure-uksouth to aws-us-east-1"
+    assert (way["value"], way["unit"], way["basis"]) == ("90", "ms", "catalogue")
+    assert "2026-07-30" in way["source"]
+    (stage,) = (one for one in cloud["stages"] if "the way from" in (one["path"] or ""))
+    assert stage["p50_s"] == pytest.approx(0.090, rel=0.01)
+
+
+def test_the_place_of_a_workload_is_where_the_way_begins(
+    run: Run, small_model: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "w.yaml"
+    text = "schema: placer/workload/v1\nname: w\nlatency: {p90: 200 ms}\nnetwork: fiber_100\n"
+    file.write_text(f"{text}device: {{name: rpi5, location: westeurope}}\n")
+    ask = [small_model, "--workload", str(file), "--no-measure", "--cloud"]
+    found = _answer(run, *ask, "aws-g6.xlarge@us-east-1")
+    assert "way from azure-westeurope to aws-us-east-1" in {
+        one["name"] for one in found["assumptions"]
+    }
+    # a fact of the device that this network does not need is no mistake
+    assert _answer(run, *ask, "aws-g6.xlarge@us-east-1", "--network", "lte_us")["candidates"]
 
 
 def test_wire_input_changes_what_goes_up(run_again: Run, small_model: str) -> None:
@@ -169,7 +203,9 @@ def test_output_that_is_not_unicode_gets_ascii(
 
 
 def test_stdout_holds_the_report_and_nothing_else(run: Run, small_model: str) -> None:
-    result = run("recommend", small_model, "--sla", "1s", *QUICK, "--format", "json")
+    result = run(
+        *("recommend", small_model, "--sla", "1s", *QUICK, "--ep", "cpu", "--format", "json")
+    )
     json.loads(result.out)
     assert "cpu" in result.err
 
@@ -226,6 +262,9 @@ def test_real_samples_are_used_and_named(run_again: Run, small_model: str, tmp_p
         (("--fress",), 2, "--fresh"),
         (("--no-measure", "--inputs", "x.npz"), 2, "no effect with --no-measure"),
         (("--no-measure", "--fresh"), 2, "no effect with --no-measure"),
+        (("--from", "azure-uksout"), 2, "did you mean 'azure-uksouth'?"),
+        (("--from", "DE", "--network", "lte_us"), 2, "was measured to where the requests go"),
+        (("--from", "DE", "--network", "nb_iot"), 2, "does not say what its round trip"),
     ],
 )
 def test_bad_option_says_what_and_what_to_do(
@@ -265,7 +304,8 @@ def test_model_that_the_runtime_refuses_is_4(run: Run, tmp_path: Path) -> None:
     assert result.code == 4
     assert "not a registered function" in result.err
     assert "export the model" in result.err
-    assert "PLC402 edge:cpu and 4 more: " in result.out
+    # more where a plugin finds a device: it refuses the model too
+    assert re.search(r"PLC402 edge:\w+ and [0-9]+ more: ", result.out)
 
 
 def test_read_only_cache_is_a_warning(

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from placer.core.compute import Level
-from placer.core.environment import Basis, ChipClass
+from placer.core.environment import ACCESS, ENDPOINT, Basis, ChipClass
 from placer.core.errors import InputError, UsageError
-from placer.core.privacy import EU_MEMBERS
+from placer.core.privacy import EU_MEMBERS, allowed_in
 from placer.core.runtime import EXECUTION_PROVIDERS
 from placer.core.workload import Workload
 from placer.files import catalogue
@@ -105,6 +105,61 @@ def test_regions_are_where_their_country_is() -> None:
         assert name == f"{spec.provider}-{spec.region}"
         for other in spec.rtt_p95_to_ms:
             assert catalogue.load_region(spec.provider, other)
+
+
+REGION_NAMES = catalogue.list_names(Kind.REGIONS)
+
+
+@pytest.mark.parametrize("name", REGION_NAMES)
+def test_a_region_has_country_law_source_and_date(name: str) -> None:
+    spec = catalogue.read_entry(Kind.REGIONS, name).spec
+    assert isinstance(spec, RegionSpec)
+    assert spec.as_of
+    assert spec.source
+    region = spec.to_core()
+    assert region.country
+    assert region.jurisdiction
+    assert allowed_in(region.name, region.jurisdiction, (region.country,), region.country)
+    assert allowed_in(region.name, region.jurisdiction, (region.jurisdiction,), region.country)
+    assert bool(spec.rtt_p95_to_ms) == bool(spec.rtt_source)
+    if spec.rtt_source:
+        assert re.search(r"\d{4}-\d{2}-\d{2}.*CC BY 4\.0", spec.rtt_source)
+
+
+@pytest.mark.parametrize("name", REGION_NAMES)
+def test_a_region_stands_beside_one_with_round_trips_in_its_country(name: str) -> None:
+    region = catalogue.all_regions()[name]
+    if region.near is None:
+        return
+    near = catalogue.all_regions()[region.near]
+    assert not region.rtt_p95_s
+    assert near.rtt_p95_s
+    assert (near.country, near.provider != region.provider) == (region.country, True)
+    assert region.near_s > 0
+    assert region.near_source
+
+
+def test_round_trips_are_alike_in_both_directions() -> None:
+    regions = catalogue.all_regions()
+    for region in regions.values():
+        for other, rtt_s in region.rtt_p95_s:
+            back_s = dict(regions[f"{region.provider}-{other}"].rtt_p95_s)[region.name]
+            assert abs(rtt_s - back_s) <= 0.0101, (region.key, other)
+
+
+def test_networks_say_where_they_were_measured_to_in_words_that_are_known() -> None:
+    for name in catalogue.list_names(Kind.NETWORKS):
+        assert catalogue.load_network(name).measured_to in (None, ACCESS, ENDPOINT)
+    assert catalogue.load_network("fiber_100").measured_to == ACCESS
+    assert catalogue.load_network("lte_us").measured_to == ENDPOINT  # 500 km and more are in it
+
+
+def test_a_network_measured_to_a_region_that_is_not_known_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "n.yaml"
+    file.write_text("name: n\nmeasured_to: aws-us-east1\n")
+    with pytest.raises(UsageError, match=r"n\.yaml:2:1: unknown measured_to") as error:
+        catalogue.load_network(str(file))
+    assert "aws-us-east-1" in error.value.message
 
 
 def test_every_offer_with_a_region_has_its_jurisdiction() -> None:

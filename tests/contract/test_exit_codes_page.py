@@ -14,7 +14,7 @@ from placer.cli.app import COMMANDS
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 from placer.files.evidence import to_statement
 from placer.runtimes.onnxruntime import available_eps
-from tests import builders, models, pages
+from tests import builders, gate_project, models, pages
 
 PAGE = pages.read("exit-codes.md")
 README = (pages.ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,6 +62,13 @@ def test_example_ends_as_told(
         pytest.skip(f"{named[1]} runs here")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    gate_project.make(tmp_path, {"a.yaml": gate_project.manifest()})
+    for folder, text in (
+        ("deploy-moved", gate_project.manifest(gate_project.CLOUD_LABEL)),
+        ("empty", ""),
+    ):
+        Path(folder).mkdir()
+        Path(folder, "a.yaml").write_text(text)
     models.mlp("model.onnx", width=64, layers=2)
     for name, median_s in (("before", 0.010), ("after", 0.020)):
         statement = to_statement(builders.measurement(median_s), tool="tests")

@@ -14,6 +14,7 @@ import pytest
 from placer.cli import main
 from placer.core import flips
 from placer.core.workload import LatencyTarget, Workload
+from placer.reports.check.document import check_schema
 from placer.reports.comparison.json import comparison_schema
 from placer.reports.json import recommendation_schema
 from placer.reports.network_probe_json import probe_schema
@@ -36,8 +37,9 @@ def key_rows(schema: dict[str, object], *, whole: bool) -> Iterator[str]:
         ("## Every key of a recommendation", recommendation_schema(), True),
         ("## Keys of a comparison", comparison_schema(), False),
         ("## Every key of a network probe", probe_schema(), True),
+        ("## Every key of a check", check_schema(), True),
     ],
-    ids=["recommendation", "comparison", "network-probe"],
+    ids=["recommendation", "comparison", "network-probe", "check"],
 )
 def test_lists_every_key_as_the_schema_describes_it(
     heading: str, schema: dict[str, object], whole: bool

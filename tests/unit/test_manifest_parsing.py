@@ -236,7 +236,11 @@ def test_depth_that_aliases_make_is_refused() -> None:
 def test_aliases_that_expand_to_billions_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 20)]
-    assert "aliases expand to too much" in problem("\n".join(lines)).message
+    assert "aliases that expand" in problem("\n".join(lines)).message
+
+
+def test_more_values_than_memory_should_hold_are_refused() -> None:
+    assert "more than 500,000 values" in problem("[" + "a," * 600_000 + "]").message
 
 
 def test_a_comment_is_found_and_text_that_looks_like_one_is_not() -> None:

@@ -62,3 +62,21 @@ def test_places_are_matched_by_region_jurisdiction_and_country(
     expected: bool | None,
 ) -> None:
     assert allowed_in(region, jurisdiction, allowed) is expected
+
+
+@pytest.mark.parametrize(
+    ("country", "allowed", "expected"),
+    [
+        ("DE", ("DE",), True),
+        ("DE", ("FR",), False),
+        ("DE", ("EU",), True),
+        ("GB", ("UK",), True),
+        ("NO", ("EEA",), True),
+        ("NO", ("EU",), False),
+    ],
+)
+def test_a_known_country_settles_what_a_jurisdiction_leaves_open(
+    country: str, allowed: tuple[str, ...], expected: bool
+) -> None:
+    law = "EU" if country == "DE" else None
+    assert allowed_in("somewhere", law, allowed, country) is expected

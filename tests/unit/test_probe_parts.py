@@ -95,6 +95,7 @@ def test_the_network_file_is_what_network_files_are() -> None:
     assert path.loss_ratio == 0
     assert path.loss_at_most_ratio == pytest.approx(3.68e-3, rel=0.01)
     assert path.is_encrypted
+    assert path.measured_to == "endpoint"  # no way on to a region comes on top
     assert path.basis.value == "measured"
 
 

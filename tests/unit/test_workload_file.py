@@ -50,7 +50,7 @@ data:
 request_size: 80 KiB
 budget: 500 USD/month
 objective: latency
-device: {name: ./box.yaml, memory: 2 GB, power: 15 W}
+device: {name: ./box.yaml, location: DE, memory: 2 GB, power: 15 W}
 network: lte_us
 clouds: [aws-g6.xlarge@eu-north-1, mine.yaml@here]
 evidence: [records/, box=/somewhere/box.json]
@@ -98,6 +98,14 @@ def test_a_file_can_say_everything(tmp_path: Path) -> None:
     assert file.shapes == {"x": (1, 3, 224, 224)}
     assert (file.network, file.eps, file.threads, file.spinning) == ("lte_us", ("cpu",), 2, False)
     assert file.time_limit_s == 10.0
+    assert file.location == "DE"
+
+
+def test_a_place_that_nobody_knows_is_told_where_it_stands(tmp_path: Path) -> None:
+    text = "schema: placer/workload/v1\nname: w\ndevice: {location: azure-uksout}\n"
+    with pytest.raises(UsageError, match=r"w\.yaml:3:10: unknown place 'azure-uksout'") as error:
+        load_workload(written(tmp_path, text))
+    assert "azure-uksouth" in error.value.message
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def recommend(
     workload: Workload | WorkloadFile | None = None,
     device: str | None = None,
     network: str | None = None,
+    location: str | None = None,
     clouds: Sequence[str] = (),
     variants: Sequence[str] = (),
     making: VariantOptions | None = None,
@@ -121,6 +122,9 @@ def recommend(
     device, network, clouds
         Catalogue names or profile files; None or empty: this machine, an assumed fibre line, the
         cheapest CPU and the cheapest GPU offer.
+    location
+        Where the device is, a country or a region: from there the way to each cloud region is
+        added to a network that was measured to a server near the device.
     variants
         Other files of the model, quantised or smaller: each is a candidate of its own.
     making
@@ -140,6 +144,7 @@ def recommend(
         An execution provider named in the options cannot be used, and no other was measured.
     """
     options, making = options or MeasuringOptions(), making or VariantOptions()
+    location_in_file = None
     if workload is not None and not isinstance(workload, Workload):
         file = workload
         making = making.over(file)
@@ -149,6 +154,7 @@ def recommend(
         device, network = device or file.device, network or file.network
         clouds, evidence = clouds or file.clouds, evidence or file.evidence
         variants = variants or file.variants
+        location_in_file = file.location
     if model is None:
         raise UsageError(
             "no model is named", hint="name it first, or with `model: path:` in the workload file"
@@ -168,6 +174,7 @@ def recommend(
             cloud_site,
             device_here,
             edge_sites,
+            load_location,
             load_offers,
             load_path,
         )
@@ -187,12 +194,14 @@ def recommend(
         others = gathered.variants
         site_device = device_here() if device is None else catalogue.load_device(device)
         path, fastest, possible = load_path(network)
+        place = load_location(location, location_in_file, path)
         catalogue.check_regions(workload.regions)
         runnable = (None, *others)
         models = [summary, *(variant.model for variant in others)]
         found, findings = matching_evidence(evidence, models)
         records = tuple(record for of_model in found for record in of_model)
         offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
+        backbones = [catalogue.backbone_to(path, place, offer) for offer in offers]
         edges: tuple[EdgeSite, ...] = ()
         cloud_sites: tuple[CloudSite, ...] = ()
         asked = [
@@ -206,7 +215,8 @@ def recommend(
         for variant, one, own, here in zip(runnable, models, found, everywhere, strict=True):
             edges += here
             cloud_sites += tuple(
-                cloud_site(offer, one, own, here, today, variant=variant) for offer in offers
+                cloud_site(offer, one, own, here, today, variant=variant, backbone=backbone)
+                for offer, backbone in zip(offers, backbones, strict=True)
             )
         check_named_eps(options, edges)
         measured = {site.ep for site in edges if site.time.measurement is not None}
@@ -229,6 +239,7 @@ def recommend(
                 site_device,
                 path,
                 offers,
+                backbones,
                 edges,
                 options,
                 network is None,

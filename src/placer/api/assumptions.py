@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from placer.api.measuring import MeasuringOptions
-from placer.core.environment import Assumption, Basis, ChipClass, CloudOffer, Device, NetworkPath
+from placer.core.environment import (
+    ACCESS,
+    ENDPOINT,
+    Assumption,
+    Backbone,
+    Basis,
+    ChipClass,
+    CloudOffer,
+    Device,
+    NetworkPath,
+)
 from placer.core.graph import ModelSummary
 from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
 from placer.core.network.wire import PACKET_OVERHEAD_BYTES
@@ -23,6 +33,7 @@ def assumptions_of(
     device: Device,
     path: NetworkPath,
     offers: Sequence[CloudOffer],
+    backbones: Sequence[Backbone | None],
     edges: Sequence[EdgeSite],
     options: MeasuringOptions,
     network_is_assumed: bool,
@@ -32,6 +43,8 @@ def assumptions_of(
 
     Parameters
     ----------
+    backbones
+        The way on to each of the offers; None: nothing is added.
     why_offers
         By what the offers were chosen; None: they were named.
     """
@@ -54,15 +67,7 @@ def assumptions_of(
                 else "as the network profile says",
             )
         )
-        found.append(
-            Assumption(
-                "server location",
-                "where the network profile was measured to",
-                "",
-                Basis.ASSUMED,
-                "the way from there to the cloud region is not added",
-            )
-        )
+        found += _ways_on(path, offers, backbones)
     if why_offers is not None:
         names = ", ".join(f"{offer.name}@{offer.region}" for offer in offers)
         found.append(Assumption("cloud", names, "", Basis.ASSUMED, f"no --cloud: {why_offers}"))
@@ -149,3 +154,61 @@ def assumptions_of(
             )
         )
     return tuple(found)
+
+
+def _ways_on(
+    path: NetworkPath, offers: Sequence[CloudOffer], backbones: Sequence[Backbone | None]
+) -> list[Assumption]:
+    """Return what is added for the way on to each region, or that nothing is."""
+    known = dict.fromkeys(one for one in backbones if one is not None)
+    if known:
+        return [_way_on(one) for one in known]
+    if path.measured_to == ENDPOINT:
+        return [
+            Assumption(
+                "server location",
+                "where the network was measured to",
+                "",
+                path.basis,
+                "measured to where the requests go: nothing is added",
+            )
+        ]
+    why = "the network does not say what it was measured to (`measured_to:`)"
+    if path.measured_to == ACCESS:
+        why = f"--from PLACE adds it{_range_of(offers)}"
+    return [
+        Assumption(
+            "server location",
+            "where the network profile was measured to",
+            "",
+            Basis.ASSUMED,
+            f"the way from there to the cloud region is not added: {why}",
+        )
+    ]
+
+
+def _way_on(backbone: Backbone) -> Assumption:
+    name = f"way from {backbone.start} to {backbone.end}"
+    if backbone.high_s is None:
+        return Assumption(name, "unknown", "", Basis.ASSUMED, backbone.source)
+    what = "95th percentile of its round trip, added to each"
+    if backbone.known_percentile == 0:
+        what = f"as from the farthest region in {backbone.start}, added to each round trip"
+    elif backbone.low_s != backbone.high_s:
+        low_ms, high_ms = 1e3 * backbone.low_s, 1e3 * backbone.high_s
+        what = f"{what}; it lies between {low_ms:g} and {high_ms:g} ms"
+    value = f"{1e3 * backbone.high_s:g}"
+    return Assumption(name, value, "ms", backbone.basis, f"{what}; {backbone.source}")
+
+
+def _range_of(offers: Sequence[CloudOffer]) -> str:
+    """Say how much the way to the regions of the offers is, of those that are known."""
+    from placer.files.catalogue import round_trips_to
+
+    told = []
+    for provider, region in dict.fromkeys((one.provider, one.region) for one in offers):
+        times_s = () if region is None else round_trips_to(provider, region)
+        if times_s:
+            low_ms, high_ms = 1e3 * min(times_s), 1e3 * max(times_s)
+            told.append(f"{low_ms:g}-{high_ms:g} ms to {provider} {region}")
+    return f" (from other regions {', '.join(told)})" if told else ""

@@ -16,13 +16,13 @@ from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import is_there, open_project
 from placer.core.deployment import Deployed, Manifests
 from placer.core.errors import InputError
-from placer.core.gate import Checked, CheckResult, GateFinding
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import (
     FilesCase,
     GateCase,
 )
-from placer.core.judging import judged, outcome_of, placement_findings, worst
+from placer.core.judging import judged, outcomes_of, placement_findings, worst
 from placer.core.project import DeclaredWorkload, Unresolved, site_of, workload_of
 from placer.core.suppressing import suppress
 
@@ -259,7 +259,11 @@ def _result(
         for one in rule.check_files(files)
     ]
     open_ = [one for one in silenced if one.suppressed is None] + on_wishes
-    checked = tuple(_checked(case, open_) for case in cases)
+    outcomes = outcomes_of(open_)
+    checked = tuple(
+        _checked(case, outcomes.get((case.deployed.place.path, case.deployed.id), Outcome.PASS))
+        for case in cases
+    )
     return CheckResult(
         outcome=worst(one.outcome for one in open_),
         checked=checked,
@@ -296,7 +300,7 @@ def _in_order(findings: Sequence[GateFinding], manifests: Manifests) -> tuple[Ga
     )
 
 
-def _checked(case: GateCase, findings: Sequence[GateFinding]) -> Checked:
+def _checked(case: GateCase, outcome: Outcome) -> Checked:
     site = None if isinstance(case.site, Unresolved) else case.site.entry
     models = case.deployed.models
     served, declared, best = case.served, case.candidate, case.recommended
@@ -311,7 +315,7 @@ def _checked(case: GateCase, findings: Sequence[GateFinding]) -> Checked:
         site=None if site is None else site.name,
         tier=None if site is None else site.tier.value,
         region=None if site is None else site.region or site.law,
-        outcome=outcome_of(case, findings),
+        outcome=outcome,
         p99_s=None if declared is None or declared.latency is None else declared.latency.p99_s,
         limit_s=targets[-1].limit_s if targets else None,
         recommended=None if best is None else best.id,

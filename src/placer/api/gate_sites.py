@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from placer.api.assumptions import ELECTRICITY_SOURCE, ELECTRICITY_USD_PER_KWH
 from placer.api.gate_inputs import GateInputs
 from placer.api.measuring import MeasuringOptions, say_nothing
-from placer.api.sites import load_offers, load_path, modelled_site, modelled_time
+from placer.api.sites import (
+    load_location,
+    load_offers,
+    load_path,
+    modelled_site,
+    modelled_time,
+)
 from placer.core.compute import level_of_evidence
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device
 from placer.core.gate_rules.rule import Record, Served
@@ -34,18 +41,24 @@ def environment_of(
     inputs: GateInputs, served: Served, entry: SiteEntry
 ) -> tuple[Environment, Workings]:
     """Return where a workload could run: the declared site and the others of the project."""
+    from placer.files.catalogue import backbone_to
+
     key = (served.name, entry.name)
     if key not in inputs.environments:
         workload = inputs.workloads[served.name]
         device = _device(inputs.file, entry, workload)
         offers = _offers(inputs.file, entry, workload)
         path, fastest, possible = load_path(workload.network)
+        place = load_location(None, workload.location, path)
         environment = Environment(
             device=device
             or Device("device", "a device that nobody named", ChipClass.CPU, basis=Basis.ASSUMED),
             path=path,
             edges=() if device is None else _edges(inputs, device, served),
-            clouds=tuple(_cloud(inputs, offer, served) for offer in offers),
+            clouds=tuple(
+                replace(_cloud(inputs, offer, served), backbone=backbone_to(path, place, offer))
+                for offer in offers
+            ),
             fastest_path=fastest,
             possible_paths=possible,
             electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,

@@ -16,9 +16,19 @@ from placer.api.measuring import (
     measure_here,
     time_of,
 )
+from placer.core import environment
 from placer.core.coverage import Coverage
-from placer.core.environment import Basis, ChipClass, CloudOffer, Device, NetworkPath
-from placer.core.errors import MeasuringError
+from placer.core.environment import (
+    ACCESS,
+    Backbone,
+    Basis,
+    ChipClass,
+    CloudOffer,
+    Device,
+    NetworkPath,
+    Place,
+)
+from placer.core.errors import MeasuringError, UsageError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.precision import is_quantised
@@ -75,6 +85,47 @@ def load_path(
     return assumed, catalogue.load_network(FASTEST_NETWORK), possible
 
 
+def load_location(stated: str | None, in_file: str | None, path: NetworkPath) -> Place | None:
+    """Return where the device is; None: nobody stated it.
+
+    Parameters
+    ----------
+    stated, in_file
+        A country or a region, as an option and as the workload file says it.
+
+    Raises
+    ------
+    UsageError
+        An unknown place, or one that was asked for and changes nothing.
+    """
+    from placer.files import catalogue
+
+    text = stated or in_file
+    if text is None:
+        return None
+    place = catalogue.load_place(text, what="place")
+    if stated is not None and path.measured_to != ACCESS:
+        raise UsageError(
+            f"--from has no effect: network '{path.name}' {measured_where(path)}",
+            hint="leave it out, or name a network that was measured to a server near the device"
+            " (`measured_to: access`)",
+        )
+    return place
+
+
+def measured_where(path: NetworkPath) -> str:
+    """Say what the round trip of a path was measured to, as the end of a sentence."""
+    match path.measured_to:
+        case None:
+            return "does not say what its round trip was measured to (`measured_to:`)"
+        case environment.ACCESS:
+            return "was measured to a server near the device"
+        case environment.ENDPOINT:
+            return "was measured to where the requests go"
+        case region:
+            return f"was measured to the region {region}"
+
+
 def load_offers(
     clouds: Sequence[str], workload: Workload, sites: Sequence[str | None]
 ) -> tuple[tuple[CloudOffer, ...], str | None]:
@@ -111,7 +162,7 @@ def _default_offers(regions: tuple[str, ...]) -> tuple[tuple[CloudOffer, ...], s
             for offer in catalogue.all_offers()
             if offer.usd_per_hour is not None
             and offer.roofline is not None
-            and allowed_in(offer.region, offer.jurisdiction, regions)
+            and allowed_in(offer.region, offer.jurisdiction, regions, offer.country)
         ),
         key=lambda offer: (offer.usd_per_hour or 0.0, offer.name),
     )
@@ -262,6 +313,7 @@ def cloud_site(
     today: datetime.date,
     *,
     variant: Variant | None = None,
+    backbone: Backbone | None = None,
 ) -> CloudSite:
     """Return an offer with its time: by evidence, else by its roofline."""
     from placer.core.placement import CloudSite
@@ -270,7 +322,7 @@ def cloud_site(
     for site, record in records:
         if site in names:
             time = time_of(record.measurement, record.path, today, is_here=False)
-            return CloudSite(offer, time, variant=variant)
+            return CloudSite(offer, time, variant=variant, backbone=backbone)
     refusal = next(
         (
             site.failure
@@ -279,7 +331,8 @@ def cloud_site(
         ),
         None,
     )
-    return CloudSite(offer, modelled_time(offer, summary, offer.ep, variant), refusal, variant)
+    time = modelled_time(offer, summary, offer.ep, variant)
+    return CloudSite(offer, time, refusal, variant, backbone)
 
 
 def check_named_eps(options: MeasuringOptions, edges: Sequence[EdgeSite]) -> None:

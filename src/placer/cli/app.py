@@ -21,7 +21,7 @@ from placer.core.errors import InputError, MeasuringError, PlacerError, UsageErr
 COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
     "profile": "Measure a model on this machine.",
-    "check": "Hold deployment manifests to what was measured: a gate for pipelines.",
+    "check": "Hold deployment manifests to what was measured.",
     "lock": "Bind the workloads of a project to their models and evidence.",
     "init": "Write a workload file for a model.",
     "compare": "Say what changed between two measurements or two answers.",

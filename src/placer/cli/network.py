@@ -47,6 +47,23 @@ def estimate(
             metavar="NAME|FILE", help="From the catalogue or a file.", rich_help_panel=_PATH
         ),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PLACE",
+            help="Where the device is, a country (DE) or a region (azure-westeurope).",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGION",
+            help="Cloud region that answers, as aws-us-east-1: adds the way from --from to it.",
+            rich_help_panel=_PATH,
+        ),
+    ] = None,
     rtt: Annotated[
         str | None,
         typer.Option(
@@ -177,6 +194,7 @@ def estimate(
     options.check_places([path for _, path in outputs if path is not None], reads)
     path = _path(network)
     path = _stated(path, rtt, uplink, downlink, loss, loss_burst, buffer, cc, connection, tls)
+    path = _on_to(path, from_, to)
     coding = _encoding(encoding, up, down)
     up_bytes, up_s = _body(up, coding, "--up")
     down_bytes, down_s = _body(down, coding, "--down")
@@ -214,6 +232,49 @@ def _path(network: str | None) -> NetworkPath:
     if network is not None:
         return catalogue.load_network(network)
     return NetworkPath("stated", "as the options say", loss_ratio=0.0, basis=Basis.ASSUMED)
+
+
+def _on_to(path: NetworkPath, start: str | None, end: str | None) -> NetworkPath:
+    """Return the path with the way on to a region."""
+    from placer.core.environment import ACCESS, ENDPOINT
+    from placer.files import catalogue
+
+    if end is None:
+        if start is not None:
+            raise UsageError("--from without --to", hint="name the region: --to aws-us-east-1")
+        return path
+    region = catalogue.load_place(end, what="--to")
+    if region.is_country:
+        raise UsageError(
+            f"--to '{end}' is a country",
+            hint="a region of it: " + " ".join(one.key for one in region.regions),
+        )
+    if path.measured_to in (None, ENDPOINT):
+        told = (
+            "was measured to where the requests go"
+            if path.measured_to == ENDPOINT
+            else "does not say what its round trip was measured to"
+        )
+        raise UsageError(
+            f"--to has no effect: network '{path.name}' {told}",
+            hint="name a network with `measured_to: access` or `measured_to: REGION`",
+        )
+    if path.measured_to == ACCESS and start is None:
+        raise UsageError("--to without --from", hint="say where the device is: --from DE")
+    if path.measured_to != ACCESS and start is not None:
+        raise UsageError(
+            f"--from has no effect: network '{path.name}' was measured to {path.measured_to}",
+            hint="leave it out",
+        )
+    place = None if start is None else catalogue.load_place(start, what="--from")
+    backbone = catalogue.backbone_between(path, place, region.regions[0])
+    if backbone is not None and backbone.high_s is None:
+        raise UsageError(
+            f"no round trip from {backbone.start} to {backbone.end} is known",
+            hint="`placer catalog list regions` shows the regions with round trips; else measure:"
+            " placer network probe URL",
+        )
+    return replace(path, backbone=backbone)
 
 
 def _stated(

@@ -172,6 +172,16 @@ def command(
             rich_help_panel=_SITES,
         ),
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="PLACE",
+            help="Where the device is, a country (DE) or a region (azure-westeurope): adds the way "
+            "from there to each cloud region.",
+            rich_help_panel=_SITES,
+        ),
+    ] = None,
     evidence: Annotated[
         list[str] | None,
         typer.Option(
@@ -438,6 +448,7 @@ def command(
             workload=question if file is None else replace(file, workload=question),
             device=device,
             network=network,
+            location=from_,
             clouds=cloud or (),
             variants=variant or (),
             making=making,

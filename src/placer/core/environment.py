@@ -74,8 +74,41 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Backbone:
+    """The way from where an access network was measured to, on to a cloud region.
+
+    Its round trip is at most ``high_s`` in the share ``known_percentile`` of the time. Nothing is
+    known of the rest of the time.
+    """
+
+    start: str
+    """Region or country, as ``azure-westeurope`` or ``DE``."""
+    end: str
+    """``aws-us-east-1``."""
+    high_s: float | None
+    """None: not known, counted as nothing."""
+    low_s: float = 0.0
+    """The same percentile of the round trip is at least this."""
+    known_percentile: float = 0.95
+    """1: ``high_s`` holds always. 0: it is a guess, as where only a country is known."""
+    source: str = ""
+    basis: Basis = Basis.CATALOGUE
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the round trip is this at all times."""
+        return self.known_percentile == 1 and self.low_s == self.high_s
+
+
+ACCESS = "access"
+"""A path was measured to a server near the device: the way on to a region comes on top."""
+ENDPOINT = "endpoint"
+"""A path was measured to where the requests go: nothing comes on top."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkPath:
-    """The way from the device to a site. RTT is to where ``scope`` says."""
+    """The way from the device to a site. RTT is to where ``measured_to`` says."""
 
     name: str
     title: str
@@ -109,6 +142,10 @@ class NetworkPath:
     """Share of the time that the link is up; None: unknown."""
     measured_at: str | None = None
     """Date of the measurement, ISO 8601; None: a figure of the catalogue, or not stated."""
+    measured_to: str | None = None
+    """``access``, ``endpoint`` or a region (``aws-us-east-1``); None: not stated."""
+    backbone: Backbone | None = None
+    """What comes on top of the RTT above; None: nothing is added."""
     source: str = ""
     basis: Basis = Basis.CATALOGUE
 
@@ -145,6 +182,8 @@ class CloudOffer:
     source: str = ""
     price_as_of: str | None = None
     """Date or version of the price."""
+    country: str | None = None
+    """Of the region, ISO 3166-1 alpha-2; None: unknown."""
     basis: Basis = Basis.CATALOGUE
 
 
@@ -159,6 +198,30 @@ class Region:
     country: str
     """ISO 3166-1 alpha-2."""
     source: str
+    near: str | None = None
+    """A region of another provider in the same metropolitan area; None: none is known."""
+    near_s: float = 0.0
+    """The round trip between the two is at most this."""
+    near_source: str = ""
+    rtt_p95_s: tuple[tuple[str, float], ...] = ()
+    """(region, 95th percentile of the round trip to it)."""
+    rtt_source: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name in the catalogue: ``aws-us-east-1``."""
+        return f"{self.provider}-{self.name}".lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device is, as a person names it."""
+
+    name: str
+    """``azure-westeurope`` or ``DE``."""
+    is_country: bool
+    """Then its regions tell roughly how far other regions are, and prove nothing."""
+    regions: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True)

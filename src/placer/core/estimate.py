@@ -118,6 +118,10 @@ class Site:
     """Session settings, as read."""
     region: str | None
     nodes_by_ep: tuple[tuple[str, int], ...]
+    jurisdiction: str | None = None
+    """Whose law holds there: ``EU``, ``US``, ...; None: unknown, or the device."""
+    country: str | None = None
+    """ISO 3166-1 alpha-2, likewise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -378,6 +378,8 @@ def _worst_basis(
         found.append(
             Basis.ASSUMED if environment.fastest_path is not None else environment.path.basis
         )
+        if cloud.backbone is not None:
+            found.append(Basis.ASSUMED if cloud.backbone.high_s is None else cloud.backbone.basis)
     return max(found, key=_BASIS_ORDER.index)
 
 
@@ -409,6 +411,8 @@ def _sites(
                 None if measured is None else measured.settings.label,
                 offer.region,
                 () if measured is None else measured.nodes_by_ep,
+                jurisdiction=offer.jurisdiction,
+                country=offer.country,
             ),
         )
     return sites

@@ -29,14 +29,18 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_ORDER.index, default=Outcome.PASS)
 
 
-def outcome_of(case: GateCase, findings: Iterable[GateFinding]) -> Outcome:
-    """Return the verdict on one thing that is deployed, from the findings that are not silenced."""
-    here = case.deployed
-    return worst(
-        one.outcome
-        for one in findings
-        if one.deployed == here.id and one.place.path == here.place.path
-    )
+def outcomes_of(findings: Iterable[GateFinding]) -> dict[tuple[str, str | None], Outcome]:
+    """Return the verdict on each thing that is deployed, by path and id.
+
+    Parameters
+    ----------
+    findings
+        Those that are not silenced; what has none passes and is left out.
+    """
+    found: dict[tuple[str, str | None], list[Outcome]] = {}
+    for one in findings:
+        found.setdefault((one.place.path, one.deployed), []).append(one.outcome)
+    return {key: worst(outcomes) for key, outcomes in found.items()}
 
 
 def judged(
@@ -126,7 +130,7 @@ def _at_the_manifest(case: GateCase, finding: Finding) -> GateFinding:
         severity=finding.severity,
         outcome=_OUTCOMES[finding.effect],
         message=finding.message,
-        remedy=finding.remedy,
+        remedy=case.measure if finding.rule in ("PLC202", "PLC601") else finding.remedy,
         place=_place_of(case, finding.rule),
         deployed=case.deployed.id,
         workload=served.name,

@@ -262,6 +262,9 @@ class Way:
             found += ("the size of a request is unknown (state it: --wire-input)",)
         if self.path is not None and self.down_bytes is None:
             found += ("the size of an answer is unknown",)
+        backbone = None if self.path is None else self.path.backbone
+        if backbone is not None and backbone.high_s is None:
+            found += (f"the way from {backbone.start} to {backbone.end} is unknown",)
         return found
 
     @property

@@ -6,6 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from placer.core.backbone import (
+    Judged,
+    doubt,
+    judge_over,
+    proof_percentiles,
+    violated_without_too,
+)
 from placer.core.doubts import (
     doubt_assumed_path,
     doubt_loss,
@@ -104,7 +111,7 @@ def cloud_leg(
     share
         Share of the fleet's requests that come here.
     """
-    environment = _unpriced(environment)
+    environment = _unpriced(_toward(environment, site))
     key = (
         "cloud",
         id(site.time),
@@ -120,6 +127,27 @@ def cloud_leg(
     )
     return workings.once(
         key, lambda: _cloud_leg(site, model, workload, environment, workings, share)
+    )
+
+
+def _toward(environment: Environment, site: CloudSite) -> Environment:
+    """Return the sites with the paths that lead on to one cloud offer."""
+    if site.backbone is None:
+        return environment
+    fastest = environment.fastest_path
+    return replace(
+        environment,
+        path=replace(environment.path, backbone=site.backbone),
+        fastest_path=None if fastest is None else replace(fastest, backbone=site.backbone),
+    )
+
+
+def _without_backbone(environment: Environment) -> Environment:
+    fastest = environment.fastest_path
+    return replace(
+        environment,
+        path=replace(environment.path, backbone=None),
+        fastest_path=None if fastest is None else replace(fastest, backbone=None),
     )
 
 
@@ -203,9 +231,8 @@ def _cloud_leg(
     def way_over(path: NetworkPath) -> Way:
         return Way(service, path=path, up_bytes=up_bytes, down_bytes=down_bytes)
 
-    def judged(
-        path: NetworkPath, composed: Composed, instances: int | None
-    ) -> list[tuple[TargetVerdict, bool]]:
+    def judged_alike(path: NetworkPath, targets: tuple[LatencyTarget, ...]) -> Judged:
+        composed = composed_over(path)
         return [
             judge_composed(
                 composed,
@@ -217,8 +244,11 @@ def _cloud_leg(
                 ),
                 may_claim_violated=not is_disturbed(time),
             )
-            for target in workload.targets
+            for target in targets
         ]
+
+    def judged(path: NetworkPath) -> Judged:
+        return judge_over(path, workload.targets, judged_alike)
 
     fleet = None
     if demand_hz is not None and mean_s is not None:
@@ -232,12 +262,15 @@ def _cloud_leg(
             is_lost_enough=workings.is_brief
             and share == 1.0
             and environment.fastest_path is None
+            and (site.backbone is None or site.backbone.is_exact)
             and not is_disturbed(time),
         )
 
+    proofs = proof_percentiles(environment.path, workload.targets)
+
     def composed_over(path: NetworkPath) -> Composed:
         way = replace(way_over(path), waits_s=_waits_of(fleet))
-        composed = composed_way(way, workload, workings)
+        composed = composed_way(way, workload, workings, proofs)
         if is_saturated(path, workload, share, up_bytes, down_bytes):
             composed = replace(composed, is_lower_bound=True)
         return composed
@@ -248,19 +281,18 @@ def _cloud_leg(
         time,
         least=None if fleet is None else fleet.instances,
     )
-    verdicts = judged(environment.path, composed, instances)
+    verdicts = judged(environment.path)
     targets = tuple(verdict for verdict, _ in verdicts)
     deciding = None
     if environment.fastest_path is not None and targets:
         at_best = targets
         if any(target.verdict is Verdict.VIOLATED for target in targets):
-            fastest = environment.fastest_path
-            best = judged(fastest, composed_over(fastest), instances)
+            best = judged(environment.fastest_path)
             at_best = tuple(verdict for verdict, _ in best)
         targets, deciding = doubt_assumed_path(targets, at_best, environment)
     lossiest = lossiest_path(environment.path)
     if lossiest is not None and any(target.verdict is Verdict.MET for target in targets):
-        worst = judged(lossiest, composed_over(lossiest), instances)
+        worst = judged(lossiest)
         targets = doubt_loss(targets, tuple(verdict for verdict, _ in worst), lossiest)
     way = replace(way_over(environment.path), waits_s=_waits_of(fleet))
     return Leg(
@@ -298,7 +330,7 @@ def fallback_leg(
     workings: Workings,
 ) -> Leg:
     """Judge device and cloud together: in normal operation, or offline as well where required."""
-    environment = _unpriced(environment)
+    environment = _unpriced(_toward(environment, cloud))
     on_device = edge_leg(edge, workload, workings)
     share = slow_share = 1.0
     if prefers_device:
@@ -338,6 +370,9 @@ def fallback_leg(
         sizes = (in_cloud.way.up_bytes, in_cloud.way.down_bytes)
         if is_saturated(environment.path, workload, share, *sizes):
             mixed = replace(mixed, is_lower_bound=True)
+        backbone = environment.path.backbone
+        if backbone is not None and backbone.is_exact:
+            backbone = None
         targets = []
         held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
@@ -358,6 +393,8 @@ def fallback_leg(
             lossiest = lossiest_path(environment.path)
             if lossiest is not None:
                 doubts.append(loss_doubt(lossiest))
+            if backbone is not None and alone.verdict is not Verdict.MET:
+                doubts.append(doubt(backbone))
             if slow_share > share + SHARE_TOLERANCE and alone.verdict is not Verdict.MET:
                 doubts.append(_slow_share_text(slow_share))
             if in_cloud.deciding_assumption and alone.verdict is not Verdict.MET:
@@ -366,6 +403,11 @@ def fallback_leg(
             verdict, held = judge_composed(mixed, target, doubts=doubts, may_claim_violated=quiet)
             held_back = held_back or held
             targets.append(verdict)
+        if backbone is not None and any(one.verdict is Verdict.VIOLATED for one in targets):
+            here = (edge, replace(cloud, backbone=None), prefers_device)
+            nearest = _without_backbone(environment)
+            without = fallback_leg(*here, model, workload, nearest, workings).targets
+            targets = violated_without_too(targets, without, backbone)
         deciding = in_cloud.deciding_assumption
         fastest = environment.fastest_path
         if fastest is not None and any(one.verdict is Verdict.VIOLATED for one in targets):
@@ -538,22 +580,34 @@ def _cloud_stages(
 ) -> tuple[Stage, ...]:
     stages: tuple[Stage, ...] = ()
     path = environment.path
-    transfer = compose([(replace(way, service=ServiceDraws(SiteTime()), waits_s=None), 1.0)], ())
+    backbone = path.backbone
     if lower_bound_known(path) and way.up_bytes is not None and way.down_bytes is not None:
-        known = replace(transfer, is_lower_bound=False).latency()
-        assert known is not None
         basis = Basis.ASSUMED if environment.fastest_path is not None else path.basis
+        access = _moving(way, replace(path, backbone=None))
         stages += (
             Stage(
                 StageKind.TRANSFER,
                 None,
                 path.name,
-                known.p50_s,
-                known.p99_s,
+                access.p50_s,
+                access.p99_s,
                 basis,
                 path.source,
             ),
         )
+        if backbone is not None and backbone.high_s:
+            whole = _moving(way, path)
+            stages += (
+                Stage(
+                    StageKind.TRANSFER,
+                    None,
+                    f"the way from {backbone.start} to {backbone.end}",
+                    whole.p50_s - access.p50_s,
+                    whole.p99_s - access.p99_s,
+                    backbone.basis,
+                    backbone.source,
+                ),
+            )
     if way.waits_s is not None and instances is not None:
         stages += (
             Stage(
@@ -567,3 +621,13 @@ def _cloud_stages(
             ),
         )
     return stages + _compute_stages(site.time, site.ep, site.offer.name, None)
+
+
+def _moving(way: Way, path: NetworkPath) -> Latency:
+    """Return the time that moving a request and its answer takes alone."""
+    moving = Way(
+        ServiceDraws(SiteTime()), path=path, up_bytes=way.up_bytes, down_bytes=way.down_bytes
+    )
+    found = replace(compose([(moving, 1.0)], ()), is_lower_bound=False).latency()
+    assert found is not None
+    return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placer.core.environment import NetworkPath
+from placer.core.environment import Backbone, NetworkPath
 from placer.core.errors import UsageError
 from placer.core.network.envelope import Envelope, envelope_of
 from placer.core.network.framing import Protocol, framed_bytes
@@ -14,7 +14,7 @@ from placer.core.network.requests import Effort
 from placer.core.network.wire import MSS_BYTES
 from placer.core.sequential import quantile
 from placer.core.transfer import SEED, draw_rates, draw_rtt_s, known_percentile, request_s
-from placer.core.units import format_percentile
+from placer.core.units import format_duration, format_percentile
 
 DRAWS = 20_000
 """Draws of round trip and rates."""
@@ -158,10 +158,26 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     elif path.loss_ratio > 0 and path.loss_burst_packets is None:
         path = replace(path, loss_burst_packets=1.0)
         found.append("losses may come in bursts: each packet is taken to be lost by itself")
+    if path.backbone is not None:
+        found.append(_way_on(path.backbone))
     known = known_percentile(path)
     if known < 0.99 and len({x for _, x in path.rtt_quantiles_s} | set(path.rtt_samples_s)) > 1:
         found.append(f"the round-trip time beyond {format_percentile(known)} is extrapolated")
     return path, tuple(found)
+
+
+def _way_on(backbone: Backbone) -> str:
+    """Say what is added for a backbone."""
+    added_s = backbone.high_s or 0.0
+    what = (
+        f"as from the farthest region in {backbone.start}"
+        if backbone.known_percentile == 0
+        else f"the {format_percentile(backbone.known_percentile)} of that way"
+    )
+    return (
+        f"the way from {backbone.start} to {backbone.end} adds {format_duration(added_s)} to each "
+        f"round trip, {what} ({backbone.source})"
+    )
 
 
 def _listed(missing: list[str]) -> str:

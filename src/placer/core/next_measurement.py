@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from placer.core.backbone import as_measured
 from placer.core.compute import ComputeEstimate, Level
-from placer.core.environment import Basis, NetworkPath
+from placer.core.environment import ENDPOINT, Basis, NetworkPath
 from placer.core.estimate import Candidate, NextMeasurement, Placement, StageKind
 from placer.core.evaluate import rank_all
 from placer.core.finding import Effect
@@ -117,12 +118,15 @@ def _inputs(
     again: str,
     workings: Workings,
 ) -> Iterator[_Input]:
-    if environment.clouds and environment.path.basis is not Basis.MEASURED:
+    is_measured = environment.path.basis is Basis.MEASURED and all(
+        site.backbone is None or site.backbone.is_exact for site in environment.clouds
+    )
+    if environment.clouds and not is_measured:
         paths = _possible_paths(environment)
         yield _Input(
             "the network between the device and the cloud",
             with_option(again, "--network", "FILE"),
-            tuple((workload, replace(environment, path=path, fastest_path=None)) for path in paths),
+            tuple((workload, _over(environment, path)) for path in paths),
         )
     for index, edge in enumerate(environment.edges):
         times = _possible_times(edge.time, workload, workings)
@@ -169,6 +173,15 @@ def _inputs(
                 for time in times
             ),
         )
+
+
+def _over(environment: Environment, path: NetworkPath) -> Environment:
+    """Return the sites behind a path that was measured: the way on to them is known then."""
+    clouds = tuple(
+        replace(site, backbone=as_measured(site.backbone) if path.measured_to != ENDPOINT else None)
+        for site in environment.clouds
+    )
+    return replace(environment, path=path, fastest_path=None, clouds=clouds)
 
 
 def _possible_paths(environment: Environment) -> tuple[NetworkPath, ...]:

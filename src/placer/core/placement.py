@@ -8,7 +8,7 @@ import numpy as np
 
 from placer.core.compute import ComputeEstimate
 from placer.core.coverage import Coverage
-from placer.core.environment import Assumption, CloudOffer, Device, NetworkPath
+from placer.core.environment import Assumption, Backbone, CloudOffer, Device, NetworkPath
 from placer.core.finding import Finding
 from placer.core.measurement import Measurement
 from placer.core.queueing import FloatArray
@@ -78,6 +78,8 @@ class CloudSite:
     """The runtime is the same as here and refused the model here."""
     variant: Variant | None = None
     """What runs there; None: the model itself."""
+    backbone: Backbone | None = None
+    """The way from where the network was measured to, on to this offer; None: nothing is added."""
 
     @property
     def ep(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from placer.core.environment import CloudOffer
 from placer.core.estimate import Placement
 from placer.core.workload import DataClass, Leaves
 
@@ -58,7 +59,10 @@ def leaves(placement: Placement) -> Leaves:
 
 
 def allowed_in(
-    region: str | None, jurisdiction: str | None, allowed: tuple[str, ...]
+    region: str | None,
+    jurisdiction: str | None,
+    allowed: tuple[str, ...],
+    country: str | None = None,
 ) -> bool | None:
     """Tell whether a place is among the allowed ones; None: not known.
 
@@ -73,15 +77,17 @@ def allowed_in(
         ``EU``, ``US``, ... or a country; None: unknown.
     allowed
         Empty: not restricted.
+    country
+        ISO 3166-1 alpha-2; None: unknown.
     """
     if not allowed:
         return True
     places = {_place(name) for name in allowed}
     if region is not None and _place(region) in places:
         return True
-    if jurisdiction is None:
+    if jurisdiction is None and country is None:
         return None
-    where = _place(jurisdiction)
+    where = _place(country or jurisdiction or "")
     if places & _covering(where):
         return True
     inside = {"EU": EU_MEMBERS, "EEA": EU_MEMBERS | EEA_BESIDE_EU | {"EU"}}.get(where, frozenset())
@@ -89,6 +95,12 @@ def allowed_in(
     if places & inside or (region is None and names_a_region):
         return None
     return False
+
+
+def law_of(offer: CloudOffer) -> str:
+    """Return country and jurisdiction of an offer for people: ``DE, EU``; one if they are alike."""
+    words = [_place(word) for word in (offer.country, offer.jurisdiction) if word]
+    return ", ".join(dict.fromkeys(words)) or "unknown"
 
 
 def _place(name: str) -> str:

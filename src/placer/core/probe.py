@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from placer.core.environment import Basis, NetworkPath
+from placer.core.environment import ENDPOINT, Basis, NetworkPath
 from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
 from placer.core.network.link_rate import LinkRate
 from placer.core.network.losses import LossEvidence
@@ -170,6 +170,7 @@ def path_of(probe: Probe) -> NetworkPath:
         loss_at_most_ratio=loss.at_most_ratio,
         loss_burst_packets=None if loss.lost else 1.0,
         is_encrypted=probe.kind in ("https", "grpcs"),
+        measured_to=ENDPOINT,
         basis=Basis.MEASURED,
     )
     up, down = probe.uplink.rate, probe.downlink.rate

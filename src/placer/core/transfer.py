@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from placer.core.backbone import weakness
 from placer.core.environment import NetworkPath
 from placer.core.errors import UsageError, near_match
 from placer.core.network.exchange import Exchange, lossfree_s
@@ -135,17 +136,19 @@ def draw_rtt_s(path: NetworkPath, u: FloatArray) -> FloatArray:
     Below the lowest one it holds, which never makes a path look faster than its figures say.
     Beyond the highest one the last two are continued by an exponential tail (straight over
     -log(1 - u)); with only one it holds. `known_percentile` says where that begins.
+    A backbone adds its figure to each.
 
     Raises
     ------
     UsageError
         The path gives neither samples nor quantiles.
     """
+    beyond_access_s = backbone_s(path)
     if path.rtt_samples_s:
         ordered = np.sort(np.asarray(path.rtt_samples_s, dtype=np.float64))
         # u x n may land a rounding error above a whole number and would pick one too high
         index = np.ceil(u * len(ordered) - 1e-9).astype(np.int64) - 1
-        return ordered[np.clip(index, 0, len(ordered) - 1)]
+        return np.asarray(ordered[np.clip(index, 0, len(ordered) - 1)] + beyond_access_s)
     if not path.rtt_quantiles_s:
         raise UsageError(
             f"the round-trip time of network '{path.name}' is unknown",
@@ -158,7 +161,12 @@ def draw_rtt_s(path: NetworkPath, u: FloatArray) -> FloatArray:
         slope = (values[-1] - values[-2]) / (decades[-1] - decades[-2])
         beyond = -np.log1p(-np.minimum(u, np.nextafter(1.0, 0.0))) - decades[-1]
         rtt_s = rtt_s + slope * np.maximum(0.0, beyond)
-    return np.asarray(rtt_s, dtype=np.float64)
+    return np.asarray(rtt_s + beyond_access_s, dtype=np.float64)
+
+
+def backbone_s(path: NetworkPath) -> float:
+    """Return what the backbone of a path adds to each round trip; an unknown one adds nothing."""
+    return (path.backbone.high_s if path.backbone is not None else None) or 0.0
 
 
 def known_percentile(path: NetworkPath) -> float:
@@ -242,6 +250,9 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
             f"its round-trip time is known up to {format_percentile(known_percentile(path))},"
             f" not {format_percentile(percentile)}"
         )
+    beyond_access = weakness(path.backbone, percentile)
+    if beyond_access is not None:
+        found.append(beyond_access)
     if path.uplink_bytes_per_s is None:
         found.append("its uplink is unknown")
     if path.downlink_bytes_per_s is None:

@@ -18,6 +18,7 @@ from placer.core.network.requests import QUICK, needs_simulation
 from placer.core.network.wire import MSS_BYTES
 from placer.core.transfer import (
     FloatArray,
+    backbone_s,
     draw_rates,
     draw_rtt_s,
     exchange_over,
@@ -64,6 +65,9 @@ def _path_draws(
         rtt_s = _rtt_of_quantiles_s(path.rtt_quantiles_s, n)
     else:
         rtt_s = np.zeros((REPLICATES, n))
+    added_s = backbone_s(path)
+    if added_s:
+        rtt_s = rtt_s + added_s
     rates = draw_rates(path, partial(_lognormal, n))
     uplink, downlink = (np.inf if rate is None else rate for rate in rates)
     return rtt_s, uplink, downlink
@@ -94,6 +98,7 @@ def _nearby(path: NetworkPath, up_bytes: int, down_bytes: int) -> tuple[NetworkP
     A flip asks about hundreds of paths that differ by a factor. By what loss and pacing lengthen a
     request changes little with these, and hardly within a step of NEAR_STEP.
     """
+    path = _with_backbone_inside(path)
     if path.rtt_samples_s:
         median_s = float(np.median(path.rtt_samples_s))
     else:
@@ -121,6 +126,17 @@ def _nearby(path: NetworkPath, up_bytes: int, down_bytes: int) -> tuple[NetworkP
         ),
         _near_size(up_bytes),
         _near_size(down_bytes),
+    )
+
+
+def _with_backbone_inside(path: NetworkPath) -> NetworkPath:
+    """Return the path with its backbone as a part of its round trips."""
+    added_s = backbone_s(path)
+    return replace(
+        path,
+        rtt_quantiles_s=tuple((p, value_s + added_s) for p, value_s in path.rtt_quantiles_s),
+        rtt_samples_s=tuple(value_s + added_s for value_s in path.rtt_samples_s),
+        backbone=None,
     )
 
 

@@ -62,9 +62,17 @@ def percentiles_of(workload: Workload) -> tuple[float, ...]:
     return tuple(target.percentile for target in workload.targets)
 
 
-def composed_way(way: Way, workload: Workload, workings: Workings) -> Composed:
-    """Return the composed latency of one way, worked out once."""
-    percentiles = percentiles_of(workload)
+def composed_way(
+    way: Way, workload: Workload, workings: Workings, more_percentiles: tuple[float, ...] = ()
+) -> Composed:
+    """Return the composed latency of one way, worked out once.
+
+    Parameters
+    ----------
+    more_percentiles
+        To be read beside those of the targets.
+    """
+    percentiles = (*percentiles_of(workload), *more_percentiles)
     key = (id(way.service), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
     return workings.once(
         ("composed", *key, percentiles),

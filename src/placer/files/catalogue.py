@@ -10,12 +10,23 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from placer.core.environment import ChipClass, CloudOffer, Device, NetworkPath, Region
+from placer.core.backbone import between, unknown
+from placer.core.environment import (
+    ACCESS,
+    ENDPOINT,
+    Backbone,
+    ChipClass,
+    CloudOffer,
+    Device,
+    NetworkPath,
+    Place,
+    Region,
+)
 from placer.core.errors import PlacerError, UsageError, near_match
 from placer.files.positions import Document, parse_yaml, read_yaml, validate
 from placer.files.specs import (
@@ -142,6 +153,15 @@ def load_network(name_or_file: str) -> NetworkPath:
     """Return a network of the catalogue or of a file. Raises as `load_device`."""
     spec, document = _load(Kind.NETWORKS, NetworkSpec, name_or_file)
     path = spec.to_core()
+    if path.measured_to not in (None, ACCESS, ENDPOINT):
+        named = path.measured_to or ""
+        known = list_names(Kind.REGIONS)
+        if named.lower() not in known:
+            raise UsageError(
+                f"{document.where(('measured_to',))}: unknown measured_to '{named}'"
+                f"{near_match(named, (ACCESS, ENDPOINT, *known))}",
+                hint=f"{ACCESS}, {ENDPOINT}, or a region as `placer catalog list regions` names it",
+            )
     return replace(path, source=path.source or document.path)
 
 
@@ -157,6 +177,8 @@ def load_workload(name_or_file: str) -> WorkloadFile:
     uses: list[tuple[Callable[[], object], tuple[str | int, ...]]] = []
     if file.device is not None:
         uses.append((partial(load_device, file.device), ("device", "name")))
+    if file.location is not None:
+        uses.append((partial(load_place, file.location, what="place"), ("device", "location")))
     if file.network is not None:
         uses.append((partial(load_network, file.network), ("network",)))
     uses += [
@@ -232,6 +254,86 @@ def load_region(provider: str, region: str) -> Region | None:
     return spec.to_core()
 
 
+@cache
+def all_regions() -> Mapping[str, Region]:
+    """Return every region of the catalogue by its key."""
+    specs = (_load(Kind.REGIONS, RegionSpec, name)[0] for name in list_names(Kind.REGIONS))
+    return {region.key: region for region in (spec.to_core() for spec in specs)}
+
+
+def round_trips_to(provider: str, region: str) -> tuple[float, ...]:
+    """Return the 95th percentiles of the round trips to a region, in seconds; empty: not known."""
+    found = load_region(provider, region)
+    if found is not None and found.near is not None and not found.rtt_p95_s:
+        found = load_region(*found.near.split("-", 1))
+    return () if found is None else tuple(rtt_s for _, rtt_s in found.rtt_p95_s)
+
+
+def load_place(text: str, *, what: str) -> Place:
+    """Return the place that a country code or the name of a region means.
+
+    Parameters
+    ----------
+    what
+        The option or key that names it, for messages.
+
+    Raises
+    ------
+    UsageError
+        The catalogue knows neither such a country nor such a region, or several regions.
+    """
+    regions = tuple(all_regions().values())
+    country = {"UK": "GB"}.get(text.upper(), text.upper())
+    found = tuple(one for one in regions if one.country == country)
+    if found:
+        return Place(country, True, found)
+    found = tuple(one for one in regions if text.lower() in (one.key, one.name.lower()))
+    if len(found) == 1:
+        return Place(found[0].key, False, found)
+    if found:
+        raise UsageError(
+            f"{what} '{text}' is the name of {len(found)} regions",
+            hint=f"say which: {' or '.join(one.key for one in found)}",
+        )
+    known = {name for one in regions for name in (one.key, one.name, one.country)}
+    raise UsageError(
+        f"unknown {what} '{text}'{near_match(text, known)}",
+        hint="a country code (DE, US, ...) or a region, as `placer catalog list regions` names it",
+    )
+
+
+def backbone_to(path: NetworkPath, place: Place | None, offer: CloudOffer) -> Backbone | None:
+    """Return the way from where a path was measured to, on to an offer; None: nothing is added.
+
+    Parameters
+    ----------
+    place
+        Where the device is; None: not stated.
+    """
+    start = _start_of(path, place)
+    if start is None:
+        return None
+    end = all_regions().get(f"{offer.provider}-{offer.region}".lower())
+    if end is None:
+        return unknown(start.name, f"{offer.provider} {offer.region or '(region not named)'}")
+    return between(start, end, all_regions())
+
+
+def backbone_between(path: NetworkPath, place: Place | None, end: Region) -> Backbone | None:
+    """Return the way from where a path was measured to, on to a region; None as above."""
+    start = _start_of(path, place)
+    return None if start is None else between(start, end, all_regions())
+
+
+def _start_of(path: NetworkPath, place: Place | None) -> Place | None:
+    """Return where the way on begins; None: nothing is added."""
+    if path.measured_to in (None, ENDPOINT):
+        return None
+    if path.measured_to == ACCESS:
+        return place
+    return load_place(path.measured_to or "", what="measured_to")
+
+
 def all_offers() -> tuple[CloudOffer, ...]:
     """Return every offer of the catalogue."""
     return tuple(offer for name in list_names(Kind.CLOUDS) for offer in _offers(name))
@@ -267,14 +369,14 @@ def _located(offer: CloudOffer, document: Document, index: int) -> CloudOffer:
     if region is None:
         return offer
     if offer.jurisdiction is None:
-        return replace(offer, jurisdiction=region.jurisdiction)
+        return replace(offer, jurisdiction=region.jurisdiction, country=region.country)
     if offer.jurisdiction not in (region.jurisdiction, region.country):
         raise UsageError(
             f"{document.where(('offers', index, 'jurisdiction'))}: the jurisdiction of"
             f" {offer.provider} {offer.region} is {region.jurisdiction}, not {offer.jurisdiction}",
             hint="correct it, or leave it out",
         )
-    return offer
+    return replace(offer, country=region.country)
 
 
 def _load(kind: Kind, model: type[_Spec], name_or_file: str) -> tuple[_Spec, Document]:

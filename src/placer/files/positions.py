@@ -348,10 +348,15 @@ def _order(document: Document, location: Location) -> tuple[int, int]:
 def _keys_at(model: type[BaseModel], location: Location) -> list[str]:
     """Return the keys that a model takes at a location inside its data."""
     kind: Any = model
+    is_name = False  # the next part is a key of a mapping, which the file chooses
     for part in location:
-        if isinstance(part, str) and _is_model(kind):
+        if is_name:
+            is_name = False
+        elif isinstance(part, str) and _is_model(kind):
             by_key = {field.alias or name: field for name, field in kind.model_fields.items()}
-            kind = _model_within(by_key[part].annotation)
+            annotation = by_key[part].annotation
+            is_name = typing.get_origin(annotation) is Mapping
+            kind = _model_within(annotation)
     if not _is_model(kind):
         return []
     return [field.alias or name for name, field in kind.model_fields.items()]

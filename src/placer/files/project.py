@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from placer.core.deployment import Place, Suppression, Tier
 from placer.core.errors import InputError, PlacerError, UsageError, near_match
@@ -34,11 +34,23 @@ from placer.files.specs import figure, problem, shown_as
 FILE_NAME = "placer.yaml"
 LOCK_NAME = "placer.lock"
 EVIDENCE_FOLDER = "evidence"
-_RULE = r"^PLC\d{3}$"
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Glob = specs.Text
 _Age = Annotated[float, figure(parse_duration_s), shown_as("90 d")]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _known_rule(value: object) -> object:
+    from placer.core.gate_rules import GATE_RULES
+    from placer.core.rules import RULES
+
+    known = [*(rule.id for rule in RULES), *(rule.id for rule in GATE_RULES)]
+    if value not in known:
+        raise problem(
+            f"unknown rule '{value}'{near_match(str(value), known)}",
+            "`placer rules list` shows all",
+        )
+    return value
 
 
 class MatchSpec(specs.Spec):
@@ -85,8 +97,15 @@ class SiteSpec(specs.Spec):
         default=None, description="What runs the model there, as onnxruntime 1.24."
     )
     match: tuple[MatchSpec, ...] = Field(
-        min_length=1, description="Words that mean this site; one of them must fit."
+        description="Words that mean this site; one of them must fit."
     )
+
+    @field_validator("match", mode="before")
+    @classmethod
+    def _has_some(cls, match: object) -> object:
+        if not isinstance(match, list) or not match:
+            raise problem("match has no words", "write [{node: line-*}], or other words")
+        return match
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -147,7 +166,7 @@ class EgressSpec(specs.Spec):
 class SuppressionSpec(specs.Spec):
     """A rule that is silent in some files, where comments are not possible."""
 
-    rule: Annotated[str, Field(pattern=_RULE)] = Field(description="As PLC707.")
+    rule: Annotated[str, BeforeValidator(_known_rule)] = Field(description="As PLC707.")
     path: _Glob = Field(description="Manifests (a glob).")
     pointer: Annotated[str, Field(pattern=r"^/")] | None = Field(
         default=None, description="JSON pointer: only there and below."

@@ -312,6 +312,8 @@ class NetworkSpec(ProfileSpec):
     availability: Ratio | None = None
     measured_at: Date | None = None
     """Date of the measurement: it ages."""
+    measured_to: Text | None = None
+    """``access``: a server near the device; ``endpoint``: where the requests go; or a region."""
 
     @field_validator("rtt")
     @classmethod
@@ -392,6 +394,7 @@ class NetworkSpec(ProfileSpec):
             data_usd_per_byte=self.data_price,
             availability_ratio=self.availability,
             measured_at=self.measured_at,
+            measured_to=self.measured_to,
             source=self.source or "",
             basis=Basis(self.basis),
         )
@@ -484,6 +487,17 @@ class CloudSpec(ProfileSpec):
         )
 
 
+class NearSpec(Spec):
+    """A region of another provider in the same metropolitan area."""
+
+    region: Text
+    """Its name in the catalogue."""
+    rtt: Duration
+    """The round trip between the two is at most this."""
+    source: Text
+    """What tells that the two are near to each other."""
+
+
 class RegionSpec(ProfileSpec):
     """A place of a cloud provider."""
 
@@ -495,6 +509,11 @@ class RegionSpec(ProfileSpec):
     """ISO 3166-1 alpha-2."""
     rtt_p95_to_ms: Mapping[str, Annotated[float, Field(gt=0)]] = {}
     """Region of the same provider -> 95th percentile of the round-trip time to it."""
+    rtt_source: Text | None = None
+    near: NearSpec | None = None
+    """Where no round trips of its own are published: the region whose figures stand for it."""
+    as_of: Text | None = None
+    """Date of the source, or the day it was read."""
 
     def to_core(self) -> Region:
         """Return the region."""
@@ -504,4 +523,9 @@ class RegionSpec(ProfileSpec):
             jurisdiction=self.jurisdiction,
             country=self.country,
             source=self.source or "",
+            near=None if self.near is None else self.near.region,
+            near_s=0.0 if self.near is None else self.near.rtt,
+            near_source="" if self.near is None else self.near.source,
+            rtt_p95_s=tuple((name, ms / 1e3) for name, ms in self.rtt_p95_to_ms.items()),
+            rtt_source=self.rtt_source or "",
         )

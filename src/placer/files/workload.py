@@ -190,6 +190,11 @@ class DeviceSpec(specs.Spec):
         default=None,
         description="Catalogue name or device file; left out: the machine placer runs on.",
     )
+    location: specs.Text | None = Field(
+        default=None,
+        description="Where it is: a country code or a region of the catalogue, from where the way "
+        "to the cloud regions is counted.",
+    )
     memory: Annotated[specs.Bytes, shown_as("2 GB")] | None = Field(
         default=None, description="What the model may take."
     )
@@ -358,6 +363,8 @@ class WorkloadFile:
     shapes: Mapping[str, tuple[int, ...]]
     inputs: str | None
     device: str | None
+    location: str | None
+    """Where the device is: a country or a region."""
     network: str | None
     clouds: tuple[str, ...]
     evidence: tuple[str, ...]
@@ -408,6 +415,7 @@ def workload_file(spec: WorkloadSpec, document: Document) -> WorkloadFile:
         shapes=dict(spec.model.shapes),
         inputs=None if spec.model.inputs is None else near(spec.model.inputs),
         device=None if spec.device.name is None else site(spec.device.name),
+        location=spec.device.location,
         network=None if spec.network is None else site(spec.network),
         clouds=tuple(map(site, spec.clouds)),
         evidence=tuple(map(record, spec.evidence)),

@@ -24,12 +24,12 @@ from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import (
+    Sources,
     everywhere,
     is_model_file,
     model_of,
     models_of_arguments,
     models_of_variable,
-    without_copies,
 )
 from placer.manifests.nodes import Field
 
@@ -227,7 +227,8 @@ def _models(
     ]
     names = {one.uri.value.rpartition("/")[2] for one in found}
     of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
-    return tuple(without_copies(found, [*of_others, *_artifacts(manifest)]))
+    sources = Sources([*of_others, *_artifacts(manifest)])
+    return (*sources.of(found), *sources.rest())
 
 
 def _artifacts(manifest: Field) -> Iterator[ModelRef]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
@@ -17,11 +17,12 @@ from placer.core.deployment import (
     Unreadable,
     Where,
 )
-from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import extended, level, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
+    Objects,
     annotations_of,
     group_of,
     id_of,
@@ -29,7 +30,6 @@ from placer.manifests.objects import (
     labels_of,
     name_of,
     name_place,
-    same_object,
     version_of,
 )
 from placer.manifests.pods import (
@@ -123,8 +123,16 @@ def read(roots: Sequence[Field]) -> Found:
     """Read services, and graphs with the models of the services that they call."""
     services = [root for root in roots if kind_of(root) == "InferenceService"]
     found = [_service(root) for root in services]
-    models = [everywhere(*(one.models for one in part.deployed)) for part in found]
-    served = list(zip(services, models, strict=True))
+    models = {
+        id(root): everywhere(*(one.models for one in part.deployed))
+        for root, part in zip(services, found, strict=True)
+    }
+    named = Objects((kind_of(root), name_of(root), root) for root in services)
+
+    def served(name: str, graph: Field) -> tuple[ModelRef, ...]:
+        service = named.nearest("InferenceService", name, beside=graph)
+        return () if service is None else models[id(service)]
+
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
     return merged([*found, *graphs])
 
@@ -278,7 +286,7 @@ def _without_place(component: Field) -> Iterator[Defect]:
             )
 
 
-def _graph(root: Field, services: Sequence[tuple[Field, tuple[ModelRef, ...]]]) -> Found:
+def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) -> Found:
     spec = root.at("spec")
     models: list[Sequence[ModelRef]] = []
     egress: list[Egress] = []
@@ -288,7 +296,7 @@ def _graph(root: Field, services: Sequence[tuple[Field, tuple[ModelRef, ...]]]) 
             name = step.at("serviceName").stated()
             url = step.at("serviceUrl").stated()
             if name is not None:
-                models.append(_joined(root, name, services))
+                models.append(served(name.value, root) or (ModelRef(name),))
             elif url is not None:
                 is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
                 egress.append(Egress("service", url, "answer" if is_answer else "request"))
@@ -317,24 +325,10 @@ def _graph(root: Field, services: Sequence[tuple[Field, tuple[ModelRef, ...]]]) 
     return Found((deployed,), (*defects, *bad_values(spec), *bad_amounts(spec)))
 
 
-def _joined(
-    root: Field, name: Stated[str], services: Sequence[tuple[Field, tuple[ModelRef, ...]]]
-) -> tuple[ModelRef, ...]:
-    """Return the models of the service that a step names, else its name as it is said."""
-    named = [
-        service
-        for service, _ in services
-        if same_object(service, kind="InferenceService", name=name.value, beside=root)
-    ]
-    service = nearest(named, root)
-    found = next((models for one, models in services if one is service), ())
-    return found or (ModelRef(name),)
-
-
 FORMAT = Format(
     id="kserve",
     name="KServe",
-    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S+\s+)?["']?Inference(?:Service|Graph)\b"""),
+    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?Inference(?:Service|Graph)\b"""),
     claims=claims,
     read=read,
     page="kserve",

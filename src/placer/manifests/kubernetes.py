@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 from placer.core.deployment import Deployed, Scale, Unreadable
-from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import Level, repeated_keys, unknown_keys
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
+    Objects,
     annotations_of,
     group_of,
     id_of,
@@ -17,7 +18,6 @@ from placer.manifests.objects import (
     labels_of,
     name_of,
     name_place,
-    same_object,
 )
 from placer.manifests.pods import POD, bad_values, below, where_of, workers_of
 from placer.manifests.quantities import count_of
@@ -64,11 +64,11 @@ def claims(root: Field) -> bool:
 
 def read(roots: Sequence[Field]) -> Found:
     """Read workloads, each with the scaler that names it."""
-    scalers = [root for root in roots if kind_of(root) in SCALERS]
+    scalers = Objects((*_target(root), root) for root in roots if kind_of(root) in SCALERS)
     return merged([_workload(root, scalers) for root in roots if kind_of(root) in POD_PATHS])
 
 
-def _workload(root: Field, scalers: Sequence[Field]) -> Found:
+def _workload(root: Field, scalers: Objects) -> Found:
     kind = kind_of(root)
     defects = (*repeated_keys(root), *unknown_keys(root, LEVELS[kind], reader="Kubernetes"))
     pod = root.at(*POD_PATHS[kind])
@@ -103,13 +103,13 @@ def _workload(root: Field, scalers: Sequence[Field]) -> Found:
     return Found(deployed, (*defects, *bad_values(pod)))
 
 
-def _scale(root: Field, scalers: Sequence[Field]) -> Scale:
+def _scale(root: Field, scalers: Objects) -> Scale:
     kind = kind_of(root)
     spec = root.at("spec")
     if kind == "CronJob":
         spec = spec.at("jobTemplate", "spec")
     count = count_of(spec.at("parallelism" if kind in ("Job", "CronJob") else "replicas"))
-    scaler = nearest([one for one in scalers if _scales(one, root)], root)
+    scaler = scalers.nearest(kind, name_of(root), beside=root)
     if scaler is None:
         return Scale(count, count)
     least = scaler.at("spec").first_of("minReplicas", "minReplicaCount")
@@ -117,10 +117,11 @@ def _scale(root: Field, scalers: Sequence[Field]) -> Scale:
     return Scale(count_of(least), count_of(most))
 
 
-def _scales(scaler: Field, root: Field) -> bool:
+def _target(scaler: Field) -> tuple[str, str]:
+    """Return kind and name of what is scaled."""
     target = scaler.at("spec", "scaleTargetRef")
     kind = target.at("kind").text() or "Deployment"  # the default of ScaledObject
-    return same_object(root, kind=kind, name=target.at("name").text() or "", beside=scaler)
+    return kind, target.at("name").text() or ""
 
 
 def _levels() -> dict[str, Level]:
@@ -147,7 +148,7 @@ LEVELS = _levels()
 FORMAT = Format(
     id="kubernetes",
     name="Kubernetes workloads",
-    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S+\s+)?["']?(?:%s)\b""" % _KINDS.encode()),
+    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:%s)\b""" % _KINDS.encode()),
     claims=claims,
     read=read,
     page="kubernetes-workloads",

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from placer.core.deployment import Defect
-from placer.manifests.nodes import MERGE_KEY, Field, Node, escaped
+from placer.manifests.nodes import Field, Node, escaped, is_merge
 
 _CUTOFF = 0.8
 """Similarity from which a key counts as mistyped: `memroy` has 0.83, `nodeSelecter` 0.92."""
+
+_MAX_KEYS = 500
+"""A mapping with more is data that no person wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,14 @@ def extended(
 
 def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
+    if root.node is None or len(root.node.pairs or ()) > _MAX_KEYS:
+        return
     is_blind = root.document.is_case_blind
     by_lower = {word.lower(): word for word in known.keys} if is_blind else {}
     for entry in root.pairs() if root.document.repeats_keys else root.entries():
         name = by_lower.get(entry.name.lower(), entry.name)
         if name not in known.keys:
             yield from _judged(entry, known, reader)
-            continue
         below = known.below.get(name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
@@ -101,7 +105,7 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
                 continue
             below = f"{pointer}/{escaped(name)}"
             waiting.append((value, below))
-            if name == MERGE_KEY:
+            if is_merge(key):
                 continue
             folded = name.lower() if root.document.is_case_blind else name
             if folded in last:
@@ -135,7 +139,7 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
         )
         return
     watched = {word.lower(): word for word in sorted(known.watched)}
-    close = difflib.get_close_matches(name.lower(), watched, n=1, cutoff=_CUTOFF)
+    close = difflib.get_close_matches(name[:99].lower(), watched, n=1, cutoff=_CUTOFF)
     if close:
         meant = watched[close[0]]
         yield Defect(

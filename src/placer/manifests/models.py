@@ -109,14 +109,28 @@ def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
     return _files_in(value)
 
 
-def without_copies(models: Iterable[ModelRef], sources: Sequence[ModelRef]) -> list[ModelRef]:
-    """Return the models, each local path replaced by the URI that a file of this name is got from.
+class Sources:
+    """Where init containers get models from: URIs by the name of the file.
 
     An init container that copies ``s3://bucket/defect.onnx`` says more than the path it copies to.
     """
-    by_name = {_base_name(source): source for source in sources if is_uri(source.uri.value)}
-    found = [by_name.get(_base_name(model), model) for model in models]
-    return _distinct([*found, *by_name.values()])
+
+    def __init__(self, models: Iterable[ModelRef]) -> None:
+        self._by_name = {_base_name(one): one for one in models if is_uri(one.uri.value)}
+        self._copied: set[str] = set()
+
+    def of(self, models: Iterable[ModelRef]) -> list[ModelRef]:
+        """Return the models, each local path replaced by the URI that its file is got from."""
+        found = []
+        for model in models:
+            name = _base_name(model)
+            self._copied.add(name)
+            found.append(self._by_name.get(name, model))
+        return _distinct(found)
+
+    def rest(self) -> list[ModelRef]:
+        """Return the models that nothing named since by the same file name."""
+        return [one for name, one in self._by_name.items() if name not in self._copied]
 
 
 def _files_in(stated: Stated[str]) -> list[ModelRef]:

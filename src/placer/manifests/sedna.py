@@ -16,11 +16,12 @@ from placer.core.deployment import (
     Tier,
     Unreadable,
 )
-from placer.manifests.format import Format, Found, merged, nearest
+from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import Level, level, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, format_of, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
+    Objects,
     annotations_of,
     group_of,
     id_of,
@@ -28,7 +29,6 @@ from placer.manifests.objects import (
     labels_of,
     name_of,
     name_place,
-    same_object,
 )
 from placer.manifests.pods import (
     MISPLACED_POD_KEYS,
@@ -57,10 +57,11 @@ def read(roots: Sequence[Field]) -> Found:
     models = [root for root in roots if kind_of(root) == "Model"]
     services = [root for root in roots if kind_of(root) == "JointInferenceService"]
     repeated = [Found(defects=tuple(repeated_keys(root))) for root in models]
-    return merged([*repeated, *(_service(root, models) for root in services)])
+    named = Objects((kind_of(root), name_of(root), root) for root in models)
+    return merged([*repeated, *(_service(root, named) for root in services)])
 
 
-def _service(root: Field, models: Sequence[Field]) -> Found:
+def _service(root: Field, models: Objects) -> Found:
     spec = root.at("spec")
     defects: list[Defect] = [*repeated_keys(root)]
     if not any(spec.at(name, "workerSpec") for name in WORKERS):
@@ -82,7 +83,7 @@ def _service(root: Field, models: Sequence[Field]) -> Found:
     return Found(tuple(deployed), tuple(defects))
 
 
-def _worker(root: Field, worker: Field, tier: Tier, models: Sequence[Field]) -> Deployed:
+def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed:
     pod = worker.at("template", "spec")
     where = where_of(pod)
     old = worker.at("workerSpec")  # the first version of the API had no template
@@ -109,13 +110,12 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Sequence[Field]) -> 
     )
 
 
-def _models(root: Field, worker: Field, models: Sequence[Field]) -> list[ModelRef]:
+def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:
     """Return the file that the named model is, else its name."""
     name = worker.at("model", "name").stated()
     if name is None:
         return []
-    named = [one for one in models if same_object(one, kind="Model", name=name.value, beside=root)]
-    model = nearest(named, root)
+    model = models.nearest("Model", name.value, beside=root)
     url = None if model is None else model.at("spec", "url").stated()
     if model is None or url is None:
         return [ModelRef(name)]

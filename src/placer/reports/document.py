@@ -174,6 +174,10 @@ class SitePart(_Part):
     """Of a cloud offer; null: the device, or its source does not say."""
     nodes_by_ep: NodesByEp
     """Nodes of the model that ran on each execution provider, read back from the runtime."""
+    jurisdiction: str | None = None
+    """Whose law holds in the region: EU, US, UK, ...; null: the device, or not known."""
+    country: str | None = None
+    """Of the region, ISO 3166-1 alpha-2; null likewise."""
 
 
 class LatencyPart(_Part):

@@ -14,6 +14,7 @@ from placer.core.estimate import (
     Cost,
     Flip,
     Recommendation,
+    Site,
     Stage,
     StageKind,
     TargetVerdict,
@@ -366,11 +367,20 @@ def _runs_on(candidate: Candidate) -> str:
     names = []
     for site in candidate.sites:
         ep = f" ({clean(site.ep)})" if site.ep else ""
-        region = f" in {glued(clean(site.region))}" if site.region else ""
-        names.append(f"{clean(site.name)}{region}{ep}")
+        names.append(f"{clean(site.name)}{_in_region(site)}{ep}")
     label = candidate.variant_label or candidate.variant
     variant = "" if label is None else f", {clean(label)}"
     return (" + ".join(names) or UNKNOWN) + variant
+
+
+def _in_region(site: Site) -> str:
+    """Return where a site is: its region, country and jurisdiction, as far as they are known."""
+    country = {"GB": "UK"}.get(site.country or "", site.country)
+    law = [clean(word) for word in dict.fromkeys((country, site.jurisdiction)) if word]
+    place = glued(clean(site.region)) if site.region else ""
+    if law:
+        place = f"{place} ({', '.join(law)})".strip() if place else ", ".join(law)
+    return f" in {place}" if place else ""
 
 
 def _judged(target: TargetVerdict | None) -> Cell:

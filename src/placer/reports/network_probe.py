@@ -193,6 +193,7 @@ def render_yaml(probe: Probe) -> str:
     if probe.congestion_control in ("cubic", "bbr"):
         file["congestion_control"] = probe.congestion_control
     file["tls"] = path.is_encrypted
+    file["measured_to"] = path.measured_to
     notes = [
         *([f"partial: {probe.error}"] if probe.error else ()),
         *(

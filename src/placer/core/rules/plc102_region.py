@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from placer.core.finding import Effect, Finding, Severity
-from placer.core.privacy import allowed_in
+from placer.core.privacy import allowed_in, law_of
 from placer.core.rules.rule import Case, Rule, finding
 from placer.core.workload import DataClass, Leaves
 
@@ -26,14 +26,14 @@ def _check(case: Case) -> tuple[Finding, ...]:
         return ()
     where = f"{offer.provider} {offer.region or '(region unknown)'}"
     listed = ", ".join(allowed)
-    match allowed_in(offer.region, offer.jurisdiction, allowed):
+    match allowed_in(offer.region, offer.jurisdiction, allowed, offer.country):
         case True:
             return ()
         case False:
             return finding(
                 "PLC102",
                 case,
-                f"{where} ({offer.jurisdiction}) is outside the allowed regions ({listed})",
+                f"{where} ({law_of(offer)}) is outside the allowed regions ({listed})",
                 f"choose an offer inside: --cloud {offer.name}@REGION, see `placer catalog list`",
                 effect=Effect.VIOLATED,
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from placer.core.finding import Severity
 
@@ -19,6 +20,46 @@ class RuleText:
     why: str
     example: str
     fix: str
+
+
+class Explained(Protocol):
+    """A rule of placements or of the gate."""
+
+    @property
+    def id(self) -> str:
+        """``PLCnnn``."""
+
+    @property
+    def title(self) -> str:
+        """A few words."""
+
+    @property
+    def severity(self) -> Severity:
+        """The highest that it reports."""
+
+    @property
+    def what(self) -> str:
+        """What it checks."""
+
+    @property
+    def why(self) -> str:
+        """Why that matters."""
+
+    @property
+    def example(self) -> str:
+        """What breaks it."""
+
+    @property
+    def fix(self) -> str:
+        """What to do."""
+
+
+def texts_of(rules: Iterable[Explained]) -> dict[str, RuleText]:
+    """Return what reports say of rules, by their ids."""
+    return {
+        one.id: RuleText(one.id, one.title, one.severity, one.what, one.why, one.example, one.fix)
+        for one in rules
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import json
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticSerializationError
 
 from placer.core.deployment import Suppression
 from placer.core.finding import Severity
@@ -200,8 +201,11 @@ def to_json(result: CheckResult) -> str:
         ),
         fixed=tuple(map(_finding, result.fixed)),
     )
-    data = document.model_dump(mode="json", by_alias=True)
-    return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return document.model_dump_json(by_alias=True, indent=2) + "\n"
+    except PydanticSerializationError:  # names of files may hold bytes that are no text
+        data = document.model_dump(mode="python", by_alias=True)
+        return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def check_schema() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ def fingerprints(findings: Sequence[GateFinding]) -> list[str]:
     for one in findings:
         parts = (
             one.rule,
-            one.place.path,
+            posixpath.normpath(one.place.path),
             str(one.place.document),
             one.place.pointer,
             one.deployed or "",

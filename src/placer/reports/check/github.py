@@ -9,7 +9,7 @@ from __future__ import annotations
 from placer.core.finding import Severity
 from placer.core.gate import CheckResult, GateFinding
 from placer.reports.check.context import Context
-from placer.reports.facts import clean
+from placer.reports.check.shortened import named, shortened
 
 SHOWN = 10
 """Annotations of one kind that a step may have."""
@@ -33,7 +33,7 @@ def _command(command: str, one: GateFinding, context: Context) -> str:
     place = one.place
     rule = context.rules.get(one.rule)
     title = one.rule if rule is None else f"{one.rule}: {rule.title}"
-    parts = [] if place.path == "-" else [f"file={_property(place.path)}"]
+    parts = [] if place.path == "-" else [f"file={_escaped(named(place.path))}"]
     parts += [f"line={place.line}", f"endLine={place.end_line}"]
     if place.end_line == place.line:
         parts += [f"col={place.column}", f"endColumn={max(place.column, place.end_column - 1)}"]
@@ -43,8 +43,12 @@ def _command(command: str, one: GateFinding, context: Context) -> str:
 
 
 def _data(text: str) -> str:
-    return clean(text).replace("%", "%25")
+    return shortened(text).replace("%", "%25")
 
 
 def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+    return _escaped(shortened(text))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")

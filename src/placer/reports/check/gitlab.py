@@ -12,7 +12,7 @@ from placer.core.finding import Severity
 from placer.core.gate import CheckResult
 from placer.reports.check.context import Context
 from placer.reports.check.fingerprint import fingerprints
-from placer.reports.facts import clean
+from placer.reports.check.shortened import named, shortened
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.NOTE: "info"}
 
@@ -22,12 +22,12 @@ def render(result: CheckResult, context: Context) -> str:
     del context
     rows = [
         {
-            "description": clean(f"{one.message}; {one.remedy}"),
+            "description": shortened(f"{one.message}; {one.remedy}"),
             "check_name": one.rule,
             "fingerprint": fingerprint,
             "severity": _SEVERITIES[one.severity],
             "location": {
-                "path": "stdin" if one.place.path == "-" else one.place.path.removeprefix("./"),
+                "path": "stdin" if one.place.path == "-" else named(one.place.path),
                 "lines": {"begin": one.place.line, "end": one.place.end_line},
             },
         }

@@ -7,90 +7,97 @@ There is no official schema; elements are those that Jenkins, GitLab and Azure D
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.units import format_duration
 from placer.reports.check.context import Context
+from placer.reports.check.shortened import named, shortened
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Source: XML 1.0, production 2 (Char)."""
+_WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 
 
 def render(result: CheckResult, context: Context) -> str:
-    """Return the report as XML."""
-    files = dict.fromkeys(
-        [one.path for one in result.checked] + [one.place.path for one in result.findings]
+    """Return the report as XML: a suite for each file, every finding in exactly one case."""
+    by_case: dict[tuple[str, str, str], list[GateFinding]] = defaultdict(list)
+    for finding in result.findings:
+        path = finding.place.path
+        by_case[path, finding.deployed or path, finding.rule].append(finding)
+    open_ = {
+        (path, name)
+        for (path, name, _), found in by_case.items()
+        if any(one.outcome is not Outcome.PASS for one in found)
+    }
+    suites: dict[str, list[str]] = defaultdict(list)
+    for one in result.checked:
+        if (one.path, one.id) not in open_:
+            suites[one.path].append(_placement(one, result.base))
+    for (path, name, rule), found in by_case.items():
+        suites[path].append(_case(name, rule, found, context))
+    every = [case for cases in suites.values() for case in cases]
+    body = "".join(
+        f"<testsuite name={_attribute(named(path))} {_counts(cases)}>\n"
+        f"{''.join(cases)}</testsuite>\n"
+        for path, cases in suites.items()
     )
-    suites = [_suite(path, result, context) for path in files]
-    tests = sum(tests for tests, _, _, _ in suites)
-    failures = sum(failures for _, failures, _, _ in suites)
-    skipped = sum(skipped for _, _, skipped, _ in suites)
-    head = f'<testsuites name="placer check" tests="{tests}" failures="{failures}" '
-    head += f'skipped="{skipped}" errors="0">'
-    body = "".join(text for *_, text in suites)
+    head = f'<testsuites name="placer check" {_counts(every)}>'
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{body}</testsuites>\n'
 
 
-def _suite(path: str, result: CheckResult, context: Context) -> tuple[int, int, int, str]:
-    cases = []
-    for one in result.checked:
-        if one.path == path:
-            found = [
-                finding
-                for finding in result.findings
-                if finding.deployed == one.id and finding.place.path == path
-            ]
-            cases += _cases(one, found, context)
-    loose = [one for one in result.findings if one.deployed is None and one.place.path == path]
-    cases += [_case(path, one.rule, [one], context) for one in loose]
+def _counts(cases: Sequence[str]) -> str:
     failures = sum("<failure " in case for case in cases)
     skipped = sum("<skipped " in case for case in cases)
-    head = f'<testsuite name={_attribute(path)} tests="{len(cases)}" failures="{failures}" '
-    head += f'skipped="{skipped}" errors="0">'
-    return len(cases), failures, skipped, f"{head}\n{''.join(cases)}</testsuite>\n"
+    return f'tests="{len(cases)}" failures="{failures}" skipped="{skipped}" errors="0"'
 
 
-def _cases(one: Checked, findings: Sequence[GateFinding], context: Context) -> list[str]:
-    """Return a case for the placement, and one for each rule that found something."""
+def _placement(one: Checked, base: str | None) -> str:
+    """Return the case of a deployment of which no finding is open."""
     told = [f"workload {one.workload or 'not resolved'}, site {one.site or 'not resolved'}"]
     if one.p99_s is not None:
         limit = "" if one.limit_s is None else f", limit {format_duration(one.limit_s)}"
         told.append(f"p99 {format_duration(one.p99_s)}{limit}")
-    placed = f"<system-out>{_text('; '.join(told))}</system-out>\n"
-    cases = []
-    if not any(finding.outcome is not Outcome.PASS for finding in findings):
-        name = _attribute(f"{one.id}: placement")
-        cases.append(
-            f"<testcase classname={_attribute(one.path)} name={name}>\n{placed}</testcase>\n"
-        )
-    by_rule: dict[str, list[GateFinding]] = {}
-    for finding in findings:
-        by_rule.setdefault(finding.rule, []).append(finding)
-    return cases + [_case(one.id, rule, found, context) for rule, found in by_rule.items()]
+    text = shortened("; ".join(told))
+    if one.outcome is Outcome.PASS:
+        inner = f"<system-out>{_text(text)}</system-out>\n"
+    elif base is not None:  # only what is new since the base is told: it does not pass for that
+        message = f"{one.outcome}, as it was in {shortened(base)}"
+        inner = f"<skipped message={_attribute(message)}>{_text(text)}</skipped>\n"
+    else:
+        word = "failure" if one.outcome is Outcome.FAIL else "skipped"
+        inner = f"<{word} message={_attribute(one.outcome)}>{_text(text)}</{word}>\n"
+    return _element(one.path, f"{shortened(one.id)}: placement", inner)
 
 
 def _case(name: str, rule: str, findings: Sequence[GateFinding], context: Context) -> str:
     known = context.rules.get(rule)
-    title = f"{name}: {rule}" + ("" if known is None else f" {known.title}")
-    worst = max(findings, key=lambda one: tuple(Outcome).index(one.outcome))
-    for outcome in (Outcome.FAIL, Outcome.INCONCLUSIVE):
-        if any(one.outcome is outcome for one in findings):
-            worst = next(one for one in findings if one.outcome is outcome)
-            break
-    detail = "\n".join(f"{one.place}: {one.message}\nhelp: {one.remedy}" for one in findings)
+    title = f"{shortened(name)}: {rule}" + ("" if known is None else f" {known.title}")
+    worst = min(findings, key=lambda one: _WORST_FIRST.index(one.outcome))
+    told = [
+        line
+        for one in findings
+        for line in (shortened(f"{one.place}: {one.message}"), f"help: {shortened(one.remedy)}")
+    ]
+    detail, message = _text("\n".join(told)), shortened(worst.message)
     match worst.outcome:
         case Outcome.FAIL:
-            inner = f"<failure message={_attribute(worst.message)} type={_attribute(rule)}>"
-            inner += f"{_text(detail)}</failure>\n"
+            start = f"<failure message={_attribute(message)} type={_attribute(rule)}>"
+            inner = f"{start}{detail}</failure>\n"
         case Outcome.INCONCLUSIVE:
-            inner = f"<skipped message={_attribute(f'inconclusive: {worst.message}')}>"
-            inner += f"{_text(detail)}</skipped>\n"
+            start = f"<skipped message={_attribute(f'inconclusive: {message}')}>"
+            inner = f"{start}{detail}</skipped>\n"
         case _:
-            inner = f"<system-out>{_text(detail)}</system-out>\n"
-    where = _attribute(worst.place.path)
-    return f"<testcase classname={where} name={_attribute(title)}>\n{inner}</testcase>\n"
+            inner = f"<system-out>{detail}</system-out>\n"
+    return _element(worst.place.path, title, inner)
+
+
+def _element(path: str, name: str, inner: str) -> str:
+    where = _attribute(named(path))
+    head = f"<testcase classname={where} name={_attribute(name)} file={where}>"
+    return f"{head}\n{inner}</testcase>\n"
 
 
 def _text(text: str) -> str:

@@ -1,64 +1,72 @@
 """A check as Markdown: a comment for a pull request, or the summary of a step.
 
 A hidden tag lets a pipeline find and update its one comment. GitHub takes 65,536 characters for a
-comment: whole findings are left out, with their number, and never cut.
+comment: whole rows and findings are left out, the least severe first, with their number.
 """
 
 from __future__ import annotations
 
+import html
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.units import format_duration
 from placer.reports.check.context import Context
-from placer.reports.facts import clean
+from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
 MAX_CHARACTERS = 60_000
 MAX_ROWS = 200
+_TABLE_CHARACTERS = 30_000
+"""Of the table: the rest is for the findings."""
+_FIXED_CHARACTERS = 6_000
+"""Of the list of what is fixed."""
+_MAX_TEXT = 600
+"""Characters of one text of others."""
 _SIGNS = {
     Outcome.PASS: "✅ pass",
     Outcome.FAIL: "❌ fail",
     Outcome.INCONCLUSIVE: "❔ inconclusive",
 }
-_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~$@])")
+_WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+_LINKED = r"(?<![A-Za-z0-9_])@|#(?=\d)"
+_SPECIAL = re.compile(rf"({_LINKED})|[\\`*_\[\]<>#|~$&]")
+_INVISIBLE = "&#8203;"
+"""Parts a sign from what follows: GitHub links ``@name`` and ``#1`` however they are escaped."""
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", "&": "&amp;"}
 
 
 def render(result: CheckResult, context: Context) -> str:
     """Return the comment."""
-    parts = [TAG, f"## placer check: {_SIGNS[result.outcome]}", _table(result), _changes(result)]
-    parts = [part for part in parts if part]
-    left = len(result.findings)
-    room = MAX_CHARACTERS - sum(map(len, parts))
-    for path in dict.fromkeys(one.place.path for one in result.findings):
-        own = [one for one in result.findings if one.place.path == path]
-        block = _file(path, own, context)
-        if len(block) > room:
-            continue
-        parts.append(block)
-        room -= len(block)
-        left -= len(own)
-    if left:
-        parts.append(f"{left} findings are left out here: see the other reports of this run.")
+    head = [TAG, f"## placer check: {_SIGNS[result.outcome]}", _table(result), _changes(result)]
+    tail = [_fixed(result.fixed)]
     if result.suppressed:
-        parts.append(f"{len(result.suppressed)} findings are ignored, each with a reason.")
-    return "\n\n".join(parts) + "\n"
+        tail.append(f"Findings ignored, each with a reason: {len(result.suppressed)}.")
+    room = MAX_CHARACTERS - sum(map(len, (*head, *tail)))
+    files, left = _files(result.findings, context, room)
+    if left:
+        tail.insert(0, f"Findings left out here, see the other reports of this run: {left}.")
+    return "\n\n".join(part for part in (*head, *files, *tail) if part) + "\n"
 
 
 def _table(result: CheckResult) -> str:
     if not result.checked:
         return ""
     before_s = {(path, name): was_s for path, name, was_s, _ in result.worse}
-    head = "| | Deployment | Declared | p99 | Limit | Recommended |\n|---|---|---|---|---|---|\n"
-    rows = sorted(result.checked, key=lambda one: _SEVERITY[one.outcome])
-    shown = "".join(_row(one, before_s.get((one.path, one.id))) for one in rows[:MAX_ROWS])
-    more = (
-        f"\n{len(rows) - MAX_ROWS} more deployments are left out." if len(rows) > MAX_ROWS else ""
+    head = "| | Deployment | Declared | p99 | Limit | Recommended |\n|---|---|---|---|---|---|"
+    ordered = sorted(
+        result.checked,
+        key=lambda one: (_WORST_FIRST.index(one.outcome), (one.path, one.id) not in before_s),
     )
-    return head + shown.rstrip("\n") + (f"\n{more}" if more else "")
-
-
-_SEVERITY = {Outcome.FAIL: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASS: 2}
+    rows = _fitting(
+        (_row(one, before_s.get((one.path, one.id))) for one in ordered[:MAX_ROWS]),
+        _TABLE_CHARACTERS,
+    )
+    left = len(ordered) - len(rows)
+    more = f"\n\nDeployments left out here, the worst are shown: {left}." if left else ""
+    return "\n".join([head, *rows]) + more
 
 
 def _row(one: Checked, before_s: float | None) -> str:
@@ -74,34 +82,89 @@ def _row(one: Checked, before_s: float | None) -> str:
         at = "" if one.recommended_p99_s is None else f" ({format_duration(one.recommended_p99_s)})"
         best = f"{escaped(one.recommended)}{at}"
     name = f"{escaped(one.id)}<br><sub>{escaped(one.path)}</sub>"
-    return f"| {_SIGNS[one.outcome]} | {name} | {place} | {p99} | {limit} | {best} |\n"
+    return f"| {_SIGNS[one.outcome]} | {name} | {place} | {p99} | {limit} | {best} |"
 
 
 def _changes(result: CheckResult) -> str:
     if result.base is None:
         return ""
     new = len(result.findings)
-    text = f"Since `{result.base.replace('`', '')}`: {new} new, {len(result.fixed)} fixed"
+    text = f"Since {escaped(result.base)}: {new} new, {len(result.fixed)} fixed"
     return f"{text}, {len(result.worse)} slower."
 
 
-def _file(path: str, findings: list[GateFinding], context: Context) -> str:
-    lines = [f"<details open><summary>{escaped(path)}: {len(findings)}</summary>\n"]
-    for one in findings:
-        rule = context.rules.get(one.rule)
-        title = "" if rule is None else f" {escaped(rule.title)}"
-        where = f" ({escaped(one.deployed)})" if one.deployed else ""
-        lines.append(
-            f"- **{one.severity.label} {one.rule}**{title}, line {one.place.line}{where}: "
-            f"{escaped(one.message)}<br>{escaped(one.remedy)}"
-        )
-    return "\n".join([*lines, "\n</details>"])
+def _files(findings: Sequence[GateFinding], context: Context, room: int) -> tuple[list[str], int]:
+    """Return a block for each file, of the most severe findings, and how many are left out."""
+    severe_first = sorted(enumerate(findings), key=lambda one: -one[1].severity)
+    shown: dict[str, dict[int, str]] = {}
+    for number, one in severe_first:
+        path = one.place.path
+        line = _finding(one, context)
+        needed = len(line) + 1
+        if path not in shown:
+            needed += len(_block(path, "999999 of 999999", ())) + 2
+        if needed > room:
+            break
+        room -= needed
+        shown.setdefault(path, {})[number] = line
+    blocks = []
+    for path, total in Counter(one.place.path for one in findings).items():
+        if lines := shown.get(path):
+            count = f"{total}" if len(lines) == total else f"{len(lines)} of {total}"
+            blocks.append(_block(path, count, [lines[number] for number in sorted(lines)]))
+    return blocks, len(findings) - sum(map(len, shown.values()))
+
+
+def _block(path: str, count: str, lines: Sequence[str]) -> str:
+    summary = f"<details open><summary>{_in_summary(path)}: {count}</summary>"
+    return "\n".join([summary, "", *lines, "", "</details>"])
+
+
+def _finding(one: GateFinding, context: Context) -> str:
+    rule = context.rules.get(one.rule)
+    title = "" if rule is None else f" {escaped(rule.title)}"
+    where = f" ({escaped(one.deployed)})" if one.deployed else ""
+    return (
+        f"- **{one.severity.label} {one.rule}**{title}, line {one.place.line}{where}: "
+        f"{escaped(one.message)}<br>{escaped(one.remedy)}"
+    )
+
+
+def _fixed(findings: Sequence[GateFinding]) -> str:
+    if not findings:
+        return ""
+    lines = _fitting(
+        (f"- {one.rule} {escaped(one.place.path)}: {escaped(one.message)}" for one in findings),
+        _FIXED_CHARACTERS,
+    )
+    left = len(findings) - len(lines)
+    more = [f"- and {left} more"] if left else []
+    summary = f"<details><summary>Fixed: {len(findings)}</summary>"
+    return "\n".join([summary, "", *lines, *more, "", "</details>"])
+
+
+def _fitting(lines: Iterable[str], room: int) -> list[str]:
+    """Return the first lines that fit."""
+    shown = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        shown.append(line)
+    return shown
 
 
 def escaped(text: str) -> str:
-    """Return text of others as Markdown shows it, with no markup, mention or link of its own."""
-    shown = clean(text).replace("&", "&amp;")
-    return _SPECIAL.sub(lambda found: _ENTITIES.get(found.group(1), "\\" + found.group(1)), shown)
+    """Return text of others as Markdown shows it, without markup or mentions of its own."""
+    return _SPECIAL.sub(_escape, shortened(text, _MAX_TEXT))
 
 
-_ENTITIES = {"<": "&lt;", ">": "&gt;", "|": "&#124;", "@": "&#64;", "$": "&#36;"}
+def _escape(found: re.Match[str]) -> str:
+    sign = found.group()
+    return f"{sign}{_INVISIBLE}" if found.group(1) else _ENTITIES.get(sign, f"\\{sign}")
+
+
+def _in_summary(text: str) -> str:
+    """Likewise within ``<summary>``, where Markdown is not read."""
+    shown = html.escape(shortened(text, _MAX_TEXT), quote=False)
+    return re.sub(_LINKED, rf"\g<0>{_INVISIBLE}", shown)

@@ -2,7 +2,7 @@
 
 Source: OASIS SARIF 2.1.0; GitHub documentation, "SARIF support for code scanning": 25,000 results
 of a run are read and 5,000 shown; suppressed results are shown as open, so they are left out unless
-asked for.
+asked for; a file of more than 10 MB, compressed, is refused.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ from placer.core.finding import Severity
 from placer.core.gate import CheckResult, GateFinding
 from placer.reports.check.context import Context, RuleText
 from placer.reports.check.fingerprint import fingerprints
-from placer.reports.facts import clean
+from placer.reports.check.shortened import shortened
 
 MAX_RESULTS = 5000
+MAX_BYTES = 10_000_000
+"""Of the whole file, so that it is never refused, compressed or not."""
 MAX_TEXT = 1000
 """Characters of a description: GitHub takes 1,024."""
-INFORMATION_URI = "https://pypi.org/project/placer/"
+Told = tuple[GateFinding, str]
+"""A finding and its fingerprint."""
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}
 
 
@@ -31,17 +34,28 @@ def render(result: CheckResult, context: Context) -> str:
     findings = list(result.findings)
     if context.with_suppressed:
         findings += result.suppressed
-    left = max(0, len(findings) - MAX_RESULTS)
-    if left:
-        findings = sorted(findings, key=lambda one: -one.severity)[:MAX_RESULTS]
-    used = sorted({one.rule for one in findings})
+    told = list(zip(findings, fingerprints(findings), strict=True))
+    if len(told) > MAX_RESULTS:
+        told = _most_severe(told, MAX_RESULTS)
+    report = _log(told, len(findings) - len(told), context)
+    while len(told) > 1 and (n_bytes := len(report.encode("utf-8", "replace"))) > MAX_BYTES:
+        told = _most_severe(told, int(0.95 * len(told) * MAX_BYTES / n_bytes))
+        report = _log(told, len(findings) - len(told), context)
+    return report
+
+
+def _most_severe(told: Sequence[Told], number: int) -> list[Told]:
+    return sorted(told, key=lambda one: -one[0].severity)[:number]
+
+
+def _log(told: Sequence[Told], left: int, context: Context) -> str:
+    used = sorted({one.rule for one, _ in told})
     run: dict[str, Any] = {
         "tool": {
             "driver": {
                 "name": "placer",
                 "version": context.version,
                 "semanticVersion": context.version,
-                "informationUri": INFORMATION_URI,
                 "rules": [_rule(rule, context.rules.get(rule)) for rule in used],
             }
         },
@@ -53,7 +67,7 @@ def render(result: CheckResult, context: Context) -> str:
                 **({"toolExecutionNotifications": [_cut_note(left)]} if left else {}),
             }
         ],
-        "results": _results(findings, used),
+        "results": _results(told, used),
     }
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -82,7 +96,7 @@ def _rule(rule_id: str, rule: RuleText | None) -> dict[str, Any]:
     }
 
 
-def _results(findings: Sequence[GateFinding], used: Sequence[str]) -> list[dict[str, Any]]:
+def _results(told: Sequence[Told], used: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "ruleId": one.rule,
@@ -94,14 +108,20 @@ def _results(findings: Sequence[GateFinding], used: Sequence[str]) -> list[dict[
             **_related(one),
             **_suppressed(one),
         }
-        for one, fingerprint in zip(findings, fingerprints(findings), strict=True)
+        for one, fingerprint in told
     ]
 
 
 def _message(one: GateFinding) -> str:
     where = f"'{one.deployed}': " if one.deployed else ""
     evidence = f" Evidence {one.evidence[:12]}." if one.evidence else ""
-    return _sentence(clean(f"{where}{one.message}")) + f"{evidence} To do: " + clean(one.remedy)
+    said = _sentence(shortened(f"{where}{one.message}"))
+    return _unlinked(f"{said}{evidence} To do: {shortened(one.remedy)}")
+
+
+def _unlinked(text: str) -> str:
+    """Return text of others without links (SARIF 3.11.6): ``[here](https://...)``."""
+    return text.replace("](", "] (")
 
 
 def _location(place: Place) -> dict[str, Any]:
@@ -121,10 +141,11 @@ def _location(place: Place) -> dict[str, Any]:
 def _artifact(path: str) -> dict[str, str]:
     if path == "-":
         return {"uri": "stdin"}
-    shown = path.removeprefix("./").replace("\\", "/")
+    # names of files may hold bytes that are no text
+    shown = quote(path.removeprefix("./").replace("\\", "/").encode("utf-8", "surrogatepass"))
     if shown.startswith("/"):
-        return {"uri": "file://" + quote(shown)}
-    return {"uri": quote(shown), "uriBaseId": "%SRCROOT%"}
+        return {"uri": f"file://{shown}"}
+    return {"uri": shown, "uriBaseId": "%SRCROOT%"}
 
 
 def _related(one: GateFinding) -> dict[str, Any]:
@@ -135,7 +156,7 @@ def _related(one: GateFinding) -> dict[str, Any]:
             {
                 "id": number,
                 "physicalLocation": _location(related.place),
-                "message": {"text": _sentence(clean(related.label))},
+                "message": {"text": _unlinked(_sentence(shortened(related.label)))},
             }
             for number, related in enumerate(one.related, start=1)
         ]
@@ -146,11 +167,12 @@ def _suppressed(one: GateFinding) -> dict[str, Any]:
     if one.suppressed is None:
         return {}
     kind = "inSource" if one.suppressed.place.path == one.place.path else "external"
-    return {"suppressions": [{"kind": kind, "justification": clean(one.suppressed.reason)}]}
+    return {"suppressions": [{"kind": kind, "justification": shortened(one.suppressed.reason)}]}
 
 
 def _cut_note(left: int) -> dict[str, Any]:
-    text = f"{left} less severe findings are left out: at most {MAX_RESULTS} are shown."
+    text = f"{left} less severe findings are left out: "
+    text += f"a log holds {MAX_RESULTS} and {MAX_BYTES // 10**6} MB at most."
     return {"level": "warning", "message": {"text": text}}
 
 

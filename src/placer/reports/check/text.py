@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from placer.core.deployment import Place
 from placer.core.finding import Severity
@@ -11,34 +12,37 @@ from placer.core.units import format_duration
 from placer.reports.check.context import Context
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
-from placer.reports.text import MAX_WIDTH, to_text
+from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
 
-MAX_EXCERPT = 96
-"""Cells of a quoted line; of a longer one the part around the place."""
+MAX_PASSES = 20
+"""Deployments that pass and are listed; the others are counted."""
+_BREAK = re.compile(r"\r\n|\r|\n")
+"""As editors, and the places of findings, count lines."""
 _SIGNS = {
     Outcome.PASS: ("✔", "pass", Tone.GOOD),
     Outcome.FAIL: ("✖", "fail", Tone.BAD),
     Outcome.INCONCLUSIVE: ("?", "inconclusive", Tone.UNSURE),
 }
+Sources = Mapping[str, Sequence[str]]
+"""Path as typed -> lines of the file."""
 _TONES = {Severity.ERROR: Tone.BAD, Severity.WARNING: Tone.UNSURE, Severity.NOTE: Tone.FAINT}
 
 
 def render(result: CheckResult, context: Context, *, width: int, color: bool) -> str:
     """Return the report, with a newline at its end."""
-    width = min(width, MAX_WIDTH)
+    width = min(max(width, MIN_WIDTH), MAX_WIDTH)
+    told = result.findings + (result.suppressed if context.with_suppressed else ())
+    sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
-    for one in result.findings:
-        lines += [*_finding(one, context, width), []]
-    if context.with_suppressed:
-        for one in result.suppressed:
-            lines += [*_finding(one, context, width), []]
+    for one in told:
+        lines += [*_finding(one, sources, width), []]
     lines += _verdicts(result, width)
     lines += _changes(result, width)
     lines += [[], *paragraph(_summary(result), width)]
     return to_text(lines, color=color)
 
 
-def _finding(one: GateFinding, context: Context, width: int) -> list[Line]:
+def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
     word = "ignored" if one.suppressed is not None else one.severity.label
     head = f"{word}[{one.rule}]"
     tone = Tone.FAINT if one.suppressed is not None else _TONES[one.severity]
@@ -47,14 +51,14 @@ def _finding(one: GateFinding, context: Context, width: int) -> list[Line]:
         [Cell(head, tone), Cell(first.removeprefix(head), Tone.STRONG)],
         *([Cell(f"  {text}", Tone.STRONG)] for text in others),
     ]
-    lines += _excerpt(one.place, context, "-->")
+    lines += _excerpt(one.place, sources, width, "-->")
     for related in one.related:
-        lines += _excerpt(related.place, context, ":::", clean(related.label))
+        lines += _excerpt(related.place, sources, width, ":::", clean(related.label))
     facts = [
         text
         for text in (
             f"in {clean(one.deployed)}" if one.deployed else "",
-            f"workload {one.workload}" if one.workload else "",
+            f"workload {clean(one.workload)}" if one.workload else "",
             f"evidence {one.evidence[:12]}" if one.evidence else "",
         )
         if text
@@ -64,52 +68,73 @@ def _finding(one: GateFinding, context: Context, width: int) -> list[Line]:
     lines += paragraph(f"help: {clean(one.remedy)}", width, indent=5, first="   =")
     if one.suppressed is not None:
         until = f", until {one.suppressed.until}" if one.suppressed.until else ""
-        text = f"ignored at {one.suppressed.place}: {clean(one.suppressed.reason)}{until}"
-        lines += paragraph(text, width, indent=5, first="   =", tone=Tone.FAINT)
+        text = f"ignored at {one.suppressed.place}: {one.suppressed.reason}{until}"
+        lines += paragraph(clean(text), width, indent=5, first="   =", tone=Tone.FAINT)
     return lines
 
 
-def _excerpt(place: Place, context: Context, arrow: str, label: str = "") -> list[Line]:
+def _excerpt(place: Place, sources: Sources, width: int, arrow: str, label: str = "") -> list[Line]:
     """Return the place, and its line underlined where the file is known."""
     lines: list[Line] = [[Cell(f"  {arrow} {clean(str(place))}", Tone.FAINT)]]
-    source = context.sources.get(place.path)
-    texts = [] if source is None else source.splitlines()
+    texts = sources.get(place.path, ())
     if not 1 <= place.line <= len(texts):
-        return [*lines, [Cell(f"      {label}", Tone.FAINT)]] if label else lines
-    text = texts[place.line - 1].replace("\t", " ")
-    start = place.column - 1
-    end = place.end_column - 1 if place.end_line == place.line else len(text)
-    cut = max(0, min(start - MAX_EXCERPT // 3, len(text) - MAX_EXCERPT))
-    shown = "".join(c if c.isprintable() else " " for c in text[cut : cut + MAX_EXCERPT])
-    before = display_width(shown[: max(0, start - cut)])
-    marked = max(1, display_width(shown[max(0, start - cut) : max(start + 1, end) - cut]))
+        return lines + (paragraph(label, width, indent=6, tone=Tone.FAINT) if label else [])
     number = str(place.line)
-    bar = " " * len(number)
-    return [
-        *lines,
-        [Cell(f" {bar} │", Tone.FAINT)],
-        [Cell(f" {number} │ ", Tone.FAINT), Cell(shown)],
-        [
-            Cell(f" {bar} │ ", Tone.FAINT),
-            Cell(" " * before + "^" * marked, Tone.STRONG),
-            Cell(f" {label}" if label else ""),
-        ],
+    bar = f" {' ' * len(number)} │"
+    room = width - len(bar) - 1
+    line = texts[place.line - 1]
+    start = min(place.column - 1, len(line))
+    end = place.end_column - 1 if place.end_line == place.line else len(line)
+    if len(line) > room or display_width(line) > room:  # the part around the place
+        cut = max(0, start - room // 3)
+        line, start, end = line[cut : cut + room], start - cut, end - cut
+    text = _fitting("".join(c if c.isprintable() else " " for c in line), room)
+    before = display_width(text[:start])
+    marked = max(1, display_width(text[start:end]))
+    mark: Line = [
+        Cell(f"{bar} ", Tone.FAINT),
+        Cell(" " * before + "^" * marked, Tone.STRONG),
     ]
+    lines += [[Cell(bar, Tone.FAINT)], [Cell(f" {number} │ ", Tone.FAINT), Cell(text)], mark]
+    if label and before + marked + 1 + display_width(label) <= room:
+        mark.append(Cell(f" {label}"))
+    elif label:
+        lines += [[Cell(f"{bar} ", Tone.FAINT), Cell(said)] for said in wrap(label, room)]
+    return lines
+
+
+def _fitting(text: str, room: int) -> str:
+    """Return the beginning of text that takes at most ``room`` cells."""
+    cells = 0
+    for number, character in enumerate(text):
+        cells += display_width(character)
+        if cells > room:
+            return text[:number]
+    return text
 
 
 def _verdicts(result: CheckResult, width: int) -> list[Line]:
     lines: list[Line] = []
+    passes = 0
     for one in result.checked:
+        if one.outcome is Outcome.PASS:
+            passes += 1
+            if passes > MAX_PASSES:
+                continue
         sign, word, tone = _SIGNS[one.outcome]
         name = f"{clean(one.path)}: {clean(one.id)}"
         lines.append([Cell(f"{sign} {word:13}", tone), Cell(name, Tone.STRONG)])
         lines += paragraph(_told(one), width, indent=15)
+    if passes > MAX_PASSES:
+        text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
+        lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     return lines
 
 
 def _told(one: Checked) -> str:
     """Say what is declared, how it does, and what would be better."""
-    place = f"on {one.site} ({one.tier}{f', {one.region}' if one.region else ''})"
+    place = ", ".join(filter(None, (one.tier, one.region)))
+    place = f"on {one.site} ({place})" if place else f"on {one.site}"
     parts = [place if one.site else "site not resolved"]
     parts.insert(0, f"workload {one.workload}" if one.workload else "model not resolved")
     if one.p99_s is not None:
@@ -119,7 +144,7 @@ def _told(one: Checked) -> str:
         p99 = one.recommended_p99_s
         at = "" if p99 is None else f", p99 {format_duration(p99)}"
         parts.append(f"recommended: {one.recommended}{at}")
-    return "; ".join(parts)
+    return clean("; ".join(parts))
 
 
 def _changes(result: CheckResult, width: int) -> list[Line]:

@@ -1,0 +1,381 @@
+"""``placer check`` and ``placer lock`` from files to exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from placer.files.evidence import to_statement
+from placer.reports.check.document import check_schema
+from tests import builders, gate_project, models
+from tests.cli.conftest import Result, Run
+from tests.gate_project import CLOUD_LABEL, Evidence, manifest
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
+COMMENT = "# placer: ignore[PLC706] measured with a debug build{until}\n            limits"
+SMALL = manifest().replace("512Mi", "64Mi")
+
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make a project in the folder that the commands run in."""
+
+    def run(*texts: str, **arguments: Any) -> Path:
+        manifests = {f"{number}.yaml": text for number, text in enumerate(texts)}
+        folder = gate_project.make(tmp_path / "project", manifests, **arguments)
+        monkeypatch.chdir(folder)
+        return folder
+
+    return run
+
+
+def document(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(result.out)
+    Draft202012Validator(check_schema()).validate(found)
+    return found
+
+
+def test_what_passes_gives_zero_and_says_what_was_checked(run: Run, make: Make) -> None:
+    make(manifest())
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 0, result.out
+    assert "✔ pass" in result.out
+    assert "1 deployment: 1 pass; no findings; 1 manifest file" in result.out
+    assert result.err == ""
+
+
+def test_a_finding_quotes_the_line_the_limit_and_the_evidence(run: Run, make: Make) -> None:
+    make(SMALL)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert (
+        "error[PLC706] the limit is 64 MiB, the model was measured to need 85.8 MiB" in result.out
+    )
+    assert "deploy/0.yaml:17:30" in result.out
+    assert "limits: {memory: 64Mi}" in result.out
+    assert "evidence " in result.out
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))
+    assert found["findings"][0]["place"]["pointer"].endswith("/limits/memory")
+    assert found["outcome"] == "fail"
+
+
+def test_what_is_not_resolved_is_inconclusive_and_never_passes(run: Run, make: Make) -> None:
+    make(manifest("disk: ssd"))
+    assert run("check", "deploy", *OPTIONS).code == 5
+    assert run("check", "deploy", *OPTIONS, "--allow-inconclusive").code == 0
+    assert run("check", "deploy", *OPTIONS, "--exit-zero").code == 0
+    assert run("check", "deploy", *OPTIONS, "--fail-on", "note").code == 5
+
+
+def test_warnings_fail_where_that_is_asked_for(run: Run, make: Make) -> None:
+    make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}"))
+    assert run("check", "deploy", *OPTIONS).code == 0
+    assert run("check", "deploy", *OPTIONS, "--fail-on", "warning").code == 1
+
+
+def test_the_exit_code_does_not_depend_on_the_format(run: Run, make: Make) -> None:
+    make(SMALL)
+    for name in ("text", "json", "sarif", "junit", "github", "gitlab", "markdown"):
+        result = run("check", "deploy", *OPTIONS, "--format", name)
+        assert result.code == 1, name
+        assert "PLC706" in result.out, name
+
+
+def test_several_reports_are_written_in_one_run(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    result = run(
+        *("check", "deploy", *OPTIONS, "--output", "text", "--output", "sarif=placer.sarif"),
+        *("--output", "markdown=comment.md"),
+    )
+    assert result.code == 1
+    assert json.loads((folder / "placer.sarif").read_text())["version"] == "2.1.0"
+    assert (folder / "comment.md").read_text().startswith("<!-- placer-check -->")
+
+
+def test_standard_input_is_checked_with_the_project_of_the_folder(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+    import sys
+
+    make(manifest())
+    stream = io.TextIOWrapper(io.BytesIO(SMALL.encode()))
+    monkeypatch.setattr(sys, "stdin", stream)
+    result = run("check", "-", *OPTIONS)
+    assert result.code == 1
+    assert "--> -:17:30" in result.out
+    assert "limits: {memory: 64Mi}" in result.out
+
+
+def test_nothing_to_check_is_exit_code_three(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "deploy" / "0.yaml").write_text("a: 1\n")
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "nothing to check: no manifest in deploy" in result.err
+    (folder / "deploy" / "0.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
+        "spec: {containers: [{name: a, image: b}]}\n"
+    )
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "none of 1 deployed things" in result.err
+
+
+def test_without_a_project_or_a_lock_it_says_what_to_write(
+    run: Run, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(manifest())
+    (folder / "placer.lock").unlink()
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "placer.lock: no such file" in result.err
+    assert "placer lock" in result.err
+    (folder / "placer.yaml").unlink()
+    result = run("check", "deploy")
+    assert result.code == 3
+    assert "no placer.yaml at or above deploy" in result.err
+    assert run("check", "nowhere").code == 3
+
+
+def test_it_runs_from_any_folder_of_the_project(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(
+        SMALL,
+        project_file=gate_project.project(
+            deployments=[{"path": "deploy/*.yaml", "workload": "counter"}]
+        ),
+    )
+    monkeypatch.chdir(folder / "deploy")
+    result = run("check", ".", *OPTIONS)
+    assert result.code == 1
+    assert "0.yaml:17:30" in result.out
+    monkeypatch.chdir(folder.parent)
+    result = run("check", "project/deploy/*.yaml", *OPTIONS)
+    assert result.code == 1
+    assert "project/deploy/0.yaml:17:30" in result.out
+
+
+def test_a_suppression_silences_with_its_reason_until_its_day(run: Run, make: Make) -> None:
+    make(SMALL.replace("            limits", "            " + COMMENT.format(until="").lstrip()))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 0, result.out
+    assert "1 ignored" in result.out
+    assert "debug build" not in result.out
+    told = run("check", "deploy", *OPTIONS, "--show-suppressed")
+    assert "ignored[PLC706]" in told.out
+    assert "measured with a debug build" in told.out
+    sarif = json.loads(run("check", "deploy", *OPTIONS, "--format", "sarif").out)
+    assert sarif["runs"][0]["results"] == []
+    text = ("--format", "sarif", "--show-suppressed")
+    (kept,) = json.loads(run("check", "deploy", *OPTIONS, *text).out)["runs"][0]["results"]
+    assert kept["suppressions"][0]["justification"] == "measured with a debug build"
+
+
+def test_an_expired_suppression_silences_nothing(run: Run, make: Make) -> None:
+    text = COMMENT.format(until="; until=2026-01-31").lstrip()
+    make(SMALL.replace("            limits", "            " + text))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "PLC722" in result.out
+    assert "PLC706" in result.out
+
+
+def test_json_manifests_are_silenced_in_the_project(run: Run, make: Make) -> None:
+    entry = {
+        "rule": "PLC706",
+        "path": "deploy/*",
+        "pointer": "/spec/template",
+        "reason": "a debug build",
+        "until": "2026-12-31",
+    }
+    make(SMALL, project_file=gate_project.project(suppressions=[entry]))
+    assert run("check", "deploy", *OPTIONS).code == 0
+
+
+def test_a_model_that_changed_in_the_repository_is_seen_unless_locked(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "model.onnx").write_bytes(b"other")
+    result = run("check", "deploy", "--as-of", gate_project.TODAY)
+    assert result.code == 5
+    assert "PLC612" in result.out
+    assert run("check", "deploy", *OPTIONS).code == 0
+
+
+def test_against_a_base_only_what_changed_is_told(run: Run, make: Make) -> None:
+    folder = make(
+        SMALL,
+        manifest(),
+        evidence=(
+            Evidence(builders.measurement()),
+            Evidence(builders.measurement(0.001, ep="cuda"), gate_project.CLOUD, "cloud.json"),
+        ),
+    )
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "before")
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 0, result.out
+    assert "no findings new since HEAD" in result.out
+    moved = manifest(CLOUD_LABEL, more=', nvidia.com/gpu: "1"')
+    (folder / "deploy" / "1.yaml").write_text("# moved\n" + moved)
+    (folder / "deploy" / "0.yaml").write_text(manifest())
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD", "--format", "json")
+    found = document(result)
+    assert result.code == 1
+    assert {one["place"]["path"] for one in found["findings"]} == {"deploy/1.yaml"}
+    assert [one["rule"] for one in found["fixed"]] == ["PLC706"]
+    (worse,) = found["worse"]
+    assert worse["now_s"] > worse["before_s"]
+    text = run("check", "deploy", *OPTIONS, "--base", "HEAD").out
+    assert "since HEAD" in text
+    assert "fixed since HEAD: PLC706" in text
+
+
+def test_a_base_that_is_none_says_why(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 2
+    assert "not a git repository" in result.err
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "before")
+    result = run("check", "deploy", *OPTIONS, "--base", "nowhere")
+    assert result.code == 2
+    assert "nowhere" in result.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--fail-on", "errors"), 2, "did you mean 'error'?"),
+        (("--format", "sarf"), 2, "did you mean 'sarif'?"),
+        (("--as-of", "soon"), 2, "soon"),
+        (("--project", "none.yaml"), 3, "none.yaml"),
+        (("--base", "a", "-"), 2, "standard input"),
+    ],
+)
+def test_bad_options_say_what_is_possible(
+    words: tuple[str, ...], code: int, said: str, run: Run, make: Make
+) -> None:
+    make(manifest())
+    result = run("check", "deploy", "--locked", *words)
+    assert result.code == code
+    assert said in result.err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": "placer/project/v9"}, "placer.yaml:1:1"),
+        ({"workloads": {}}, "workloads"),
+        ({"workloads": {"counter": "workloads/none.yaml"}}, "workloads/none.yaml"),
+        ({"sites": {"a": {"device": "rpi55", "match": [{"node": "x"}]}}}, "did you mean 'rpi5'?"),
+        ({"sites": {"a": {"device": "rpi5", "match": []}}}, "match has no words"),
+        ({"sites": {"a": {"device": "rpi5", "match": [{}]}}}, "an empty match"),
+        ({"sites": {"a": {"match": [{"node": "x"}]}}}, "a device or a cloud"),
+        ({"sites": {"a": {"cloud": "aws-g6.xlarge", "match": [{"node": "x"}]}}}, "several regions"),
+        ({"sites": {"a": {"device": "rpi5", "match": [{"nod": "x"}]}}}, "did you mean 'node'?"),
+        ({"models": [{"uri": "*", "workload": "countr"}]}, "did you mean 'counter'?"),
+        ({"deployments": [{"workload": "counter"}]}, "chooses nothing"),
+        ({"suppressions": [{"rule": "PLC7", "path": "*", "reason": "x"}]}, "unknown rule 'PLC7'"),
+        ({"suppressions": [{"rule": "PLC706", "path": "*"}]}, "reason"),
+        ({"max_age": {"measurement": "-3 d"}}, "measurement '-3 d'"),
+        ({"egress": [{"to": "*", "carries": "picture"}]}, "carries"),
+    ],
+)
+def test_a_wrong_project_is_told_with_its_place(
+    change: dict[str, Any], said: str, run: Run, make: Make
+) -> None:
+    make(manifest(), project_file=gate_project.project(**change))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code in (2, 3)
+    assert said in result.err
+    assert "placer.yaml:" in result.err or "none.yaml" in result.err
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"schema": "placer/lock/v2"}', "{", "\x00"])
+def test_a_wrong_lock_is_told(text: str, run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "placer.lock").write_text(text)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "placer.lock" in result.err
+
+
+def test_a_lock_binds_models_and_evidence_and_is_repeatable(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = gate_project.make(tmp_path / "project", {"0.yaml": manifest()}, is_locked=False)
+    monkeypatch.chdir(folder)
+    models.mlp(str(folder / "model.onnx"), 8, 2)
+    result = run("lock")
+    assert result.code == 0, result.err
+    assert "evidence/edge.json is evidence of no model of this project" in result.err
+    assert "no evidence of" in result.err
+    assert run("lock", "--check").code == 0
+    lock = (folder / "placer.lock").read_text()
+    assert json.loads(lock)["workloads"]["counter"]["evidence"] == []
+    sha256 = json.loads(lock)["workloads"]["counter"]["model"]["sha256"]
+    shapes = tuple(
+        (one["name"], tuple(one["shape"]))
+        for one in json.loads(lock)["workloads"]["counter"]["model"]["inputs"]
+    )
+    measured = builders.measurement(subjects=(("model.onnx", sha256),), input_shapes=shapes)
+    (folder / "evidence" / "edge.json").write_bytes(
+        to_statement(measured, tool="placer test", site=gate_project.EDGE)
+    )
+    result = run("lock", "--check")
+    assert result.code == 1
+    assert "not up to date" in result.out
+    assert run("lock").code == 0
+    assert run("check", "deploy", *OPTIONS).code == 0
+    monkeypatch.chdir(folder / "deploy")
+    assert "up to date" in run("lock").out
+
+
+def test_two_records_of_one_site_are_refused(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = gate_project.make(tmp_path / "project", {"0.yaml": manifest()}, is_locked=False)
+    monkeypatch.chdir(folder)
+    models.mlp(str(folder / "model.onnx"), 8, 2)
+    run("lock")
+    lock = json.loads((folder / "placer.lock").read_text())["workloads"]["counter"]["model"]
+    shapes = tuple((one["name"], tuple(one["shape"])) for one in lock["inputs"])
+    for number in range(2):
+        measured = builders.measurement(
+            values_s=builders.samples(0.01, seed=number),
+            subjects=(("model.onnx", lock["sha256"]),),
+            input_shapes=shapes,
+        )
+        (folder / "evidence" / f"{number}.json").write_bytes(
+            to_statement(measured, tool="placer test", site=gate_project.EDGE)
+        )
+    result = run("lock")
+    assert result.code == 2
+    assert "are both evidence of rpi5 (cpu)" in result.err
+
+
+def test_a_workload_without_a_model_cannot_be_locked(run: Run, make: Make) -> None:
+    folder = make(manifest(), workload_file=gate_project.workload(model={}))
+    result = run("lock")
+    assert result.code == 2
+    assert "names no model" in result.err
+    content = yaml.safe_load((folder / "placer.yaml").read_text())
+    assert content["workloads"] == {"counter": "workloads/counter.yaml"}
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)

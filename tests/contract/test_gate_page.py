@@ -1,0 +1,52 @@
+"""``docs/gate.md``: its project is one, and it lists every key, rule of evidence and exit code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from placer.core.gate_rules import GATE_RULES
+from placer.files import project
+from placer.files.project import read_project
+from tests import pages
+
+PAGE = pages.read("gate.md")
+SECTIONS: dict[str, type[BaseModel]] = {
+    "## Keys of `placer.yaml`": project.ProjectSpec,
+    "### A site": project.SiteSpec,
+    "### Words of a site": project.MatchSpec,
+    "### A model": project.ModelSpec,
+    "### A deployment": project.DeploymentSpec,
+    "### A receiver of data": project.EgressSpec,
+    "### A suppression": project.SuppressionSpec,
+    "### Ages": project.MaxAgeSpec,
+}
+
+
+def rows(spec: type[BaseModel]) -> Iterator[str]:
+    for name, field in spec.model_fields.items():
+        yield f"| `{field.alias or name}` | {field.description} |"
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_lists_every_key(heading: str) -> None:
+    wanted = list(rows(SECTIONS[heading]))
+    found = pages.table(PAGE.partition(f"{heading}\n")[2], "| Key | Meaning |")
+    assert found == wanted, f"docs/gate.md needs under '{heading}':\n" + "\n".join(wanted)
+
+
+def test_its_project_can_be_read(tmp_path: Path) -> None:
+    (text,) = [block for block in pages.blocks(PAGE, "yaml") if block.startswith("schema:")]
+    path = tmp_path / "placer.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert [site.name for site in read_project(str(path)).project.sites] == ["line", "stockholm"]
+
+
+def test_lists_every_rule_of_evidence() -> None:
+    section = PAGE.partition("## Evidence and lock")[2].partition("\n## ")[0]
+    listed = re.findall(r"\| (PLC\d+) \|", section)
+    assert listed == [rule.id for rule in GATE_RULES if rule.id.startswith("PLC6")]

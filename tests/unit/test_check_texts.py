@@ -1,0 +1,77 @@
+"""What the texts of others do to reports that machines read: names stay names, nothing breaks."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import pytest
+
+from placer.core.gate import Excerpt
+from placer.reports.check import render
+from tests.unit.test_check_reports import CHANGED, CHECKED, CONTEXT, FINDING, LIMIT, RESULT
+
+TRICKY = "\x1b[31mred\x9b0m \u202eorder\u2066 ]]> &amp; [here](https://a.example)\nsecond line"
+
+
+def _at(path: str, message: str = "m") -> str:
+    place = replace(LIMIT, path=path)
+    return render(
+        replace(RESULT, findings=(replace(FINDING, place=place, message=message),)),
+        "github",
+        CONTEXT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("a  b.yaml", "a  b.yaml"),
+        ("図\u3000面.yaml", "図\u3000面.yaml"),
+        ("./50%, it: works.yaml", "50%25%2C it%3A works.yaml"),
+        ("two\nlines.yaml", "two\N{REPLACEMENT CHARACTER}lines.yaml"),
+    ],
+)
+def test_github_finds_the_file_by_its_exact_name(path: str, shown: str) -> None:
+    assert _at(path).startswith(f"::error file={shown},line=5,")
+
+
+def test_github_annotates_standard_input_without_a_file() -> None:
+    assert _at("-").startswith("::error line=5,")
+
+
+def test_a_gitlab_report_is_text_although_a_name_is_not() -> None:
+    named = replace(FINDING, place=replace(LIMIT, path="deploy/\udcff.yaml"))
+    report = render(replace(RESULT, findings=(named,)), "gitlab", CONTEXT)
+    (row,) = json.loads(report.encode())
+    assert row["location"]["path"] == "deploy/\N{REPLACEMENT CHARACTER}.yaml"
+
+
+def test_sarif_has_no_link_that_a_manifest_wrote() -> None:
+    related = (Excerpt(LIMIT, TRICKY),)
+    tricky = replace(FINDING, message=TRICKY, remedy=TRICKY, deployed=TRICKY, related=related)
+    report = render(replace(RESULT, findings=(tricky,)), "sarif", CONTEXT)
+    assert "](" not in report
+    assert "[here] (https://a.example)" in report
+
+
+def test_junit_holds_no_control_of_terminal_or_direction() -> None:
+    tricky = replace(
+        FINDING, message=TRICKY, remedy=TRICKY, deployed=TRICKY, place=replace(LIMIT, path=TRICKY)
+    )
+    checked = replace(CHECKED, id=TRICKY, path=TRICKY, site=TRICKY, workload=TRICKY)
+    result = replace(CHANGED, checked=(checked,), findings=(tricky,), base=TRICKY)
+    for one in (result, replace(result, findings=())):
+        report = render(one, "junit", CONTEXT)
+        assert not set("\x1b\x9b\u202e\u2066") & set(report)
+        assert "]]>" not in report
+    (failure,) = ET.fromstring(render(result, "junit", CONTEXT).encode()).iter("failure")
+    assert str(failure.text).count("\n") == 1  # the place with its message, and the help
+
+
+def test_junit_cuts_very_long_texts_and_says_so() -> None:
+    long = replace(FINDING, message="x" * 100_000, deployed="y" * 100_000)
+    report = render(replace(RESULT, findings=(long,)), "junit", CONTEXT)
+    assert len(report) < 12_000
+    assert "[cut]" in report
