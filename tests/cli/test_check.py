@@ -203,6 +203,23 @@ def test_json_manifests_are_silenced_in_the_project(run: Run, make: Make) -> Non
     assert run("check", "deploy", *OPTIONS).code == 0
 
 
+def test_measuring_again_replaces_the_file_that_is_there(run: Run, make: Make) -> None:
+    make(manifest(), evidence=(Evidence(builders.measurement(), file="of the line.json"),))
+    found = document(
+        run("check", "deploy", "--locked", "--as-of", "2028-01-01", "--format", "json")
+    )
+    (old,) = [one for one in found["findings"] if one["rule"] == "PLC615"]
+    assert "--ep cpu --sla p99=30ms --save 'evidence/of the line.json'; then" in old["remedy"]
+
+
+def test_the_first_measurement_names_one_execution_provider(run: Run, make: Make) -> None:
+    make(manifest(CLOUD_LABEL))
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))
+    (missing,) = [one for one in found["findings"] if one["rule"] == "PLC611"]
+    assert f"--site {gate_project.CLOUD} --ep tensorrt " in missing["remedy"]
+    assert "--save evidence/counter-north.json" in missing["remedy"]
+
+
 def test_an_entry_for_files_that_were_not_checked_is_not_called_unused(
     run: Run, make: Make
 ) -> None:
