@@ -17,7 +17,7 @@ from onnx import numpy_helper
 
 from placer.cli import main
 from placer.cli.app import COMMANDS
-from tests import models, pages
+from tests import gate_project, models, pages
 from tests.web_server import Handler, Server
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("before.json", "after.json"):
         assert main(["recommend", "model.onnx", "--no-measure", "--save", name]) in (0, 5)
     assert main(["catalog", "show", "lte_us", "--output", "yaml=site.yaml"]) == 0
+    gate_project.make(tmp_path, {"a.yaml": gate_project.manifest()}, is_locked=False)
+    user = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["init", "-q"], ["add", "."], [*user, "commit", "-q", "-m", "base"]):
+        subprocess.run(["git", *command], check=True)
+    subprocess.run(["git", "update-ref", "refs/remotes/origin/main", "HEAD"], check=True)
     return tmp_path
 
 
