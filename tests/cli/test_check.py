@@ -203,6 +203,49 @@ def test_json_manifests_are_silenced_in_the_project(run: Run, make: Make) -> Non
     assert run("check", "deploy", *OPTIONS).code == 0
 
 
+def test_measuring_again_replaces_the_file_that_is_there(run: Run, make: Make) -> None:
+    make(manifest(), evidence=(Evidence(builders.measurement(), file="of the line.json"),))
+    found = document(
+        run("check", "deploy", "--locked", "--as-of", "2028-01-01", "--format", "json")
+    )
+    (old,) = [one for one in found["findings"] if one["rule"] == "PLC615"]
+    assert "--ep cpu --sla p99=30ms --save 'evidence/of the line.json'; then" in old["remedy"]
+
+
+def test_the_first_measurement_names_one_execution_provider(run: Run, make: Make) -> None:
+    make(manifest(CLOUD_LABEL))
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))
+    (missing,) = [one for one in found["findings"] if one["rule"] == "PLC611"]
+    assert f"--site {gate_project.CLOUD} --ep tensorrt " in missing["remedy"]
+    assert "--save evidence/counter-north.json" in missing["remedy"]
+
+
+def test_an_entry_for_files_that_were_not_checked_is_not_called_unused(
+    run: Run, make: Make
+) -> None:
+    entry = {"rule": "PLC706", "path": "deploy/0.yaml", "reason": "a debug build"}
+    make(SMALL, manifest(), project_file=gate_project.project(suppressions=[entry]))
+    assert "PLC721" not in run("check", "deploy/1.yaml", *OPTIONS).out
+    Path("deploy/0.yaml").write_text(manifest(), encoding="utf-8")
+    assert "PLC721" in run("check", "deploy/0.yaml", *OPTIONS).out
+
+
+def test_a_manifest_that_cannot_be_read_is_silenced_from_any_folder(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"rule": "PLC712", "path": "deploy/0.yaml", "reason": "written by a generator"}
+    make(
+        "apiVersion: apps/v1\nkind: Deployment\nspec: [\n",
+        manifest(),
+        project_file=gate_project.project(suppressions=[entry]),
+    )
+    told = run("check", "deploy", *OPTIONS, "--show-suppressed")
+    assert told.code == 0
+    assert "ignored[PLC712]" in told.out
+    monkeypatch.chdir("deploy")
+    assert "1 ignored" in run("check", ".", *OPTIONS).out
+
+
 def test_a_model_that_changed_in_the_repository_is_seen_unless_locked(run: Run, make: Make) -> None:
     folder = make(manifest())
     (folder / "model.onnx").write_bytes(b"other")

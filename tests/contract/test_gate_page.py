@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from pydantic import BaseModel
 
 from placer.core.gate_rules import GATE_RULES
 from placer.files import project
+from placer.files.positions import parse_yaml
 from placer.files.project import read_project
+from placer.manifests.reading import read_manifests
 from tests import pages
 
 PAGE = pages.read("gate.md")
@@ -44,6 +47,25 @@ def test_its_project_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "placer.yaml"
     path.write_text(text, encoding="utf-8")
     assert [site.name for site in read_project(str(path)).project.sites] == ["line", "stockholm"]
+
+
+def test_its_suppression_is_one() -> None:
+    (text,) = [one for one in pages.blocks(PAGE, "yaml") if one.startswith("suppressions:")]
+    (entry,) = parse_yaml(text, path="placer.yaml").data["suppressions"]
+    found = project.SuppressionSpec.model_validate(entry)
+    assert found.until == "2027-01-31"
+
+
+def test_its_annotations_are_read() -> None:
+    head = "| Annotation | Meaning |"
+    told = {row.split("`")[1] for row in pages.table(PAGE, head)}
+    lines = "".join(f"    {line}\n" for line in sorted(told)).replace("NAME", "defect")
+    text = f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n{lines}"
+    text += "spec: {containers: [{name: a, args: [--model, a.onnx]}]}\n"
+    found = read_manifests(["-"], stdin=BytesIO(text.encode()))
+    (deployed,) = found.deployed
+    assert ("placer/workload", "defect") in [one.value for one in deployed.annotations]
+    assert [(one.rule, one.until) for one in found.suppressions] == [("PLC707", "2027-01-31")]
 
 
 def test_lists_every_rule_of_evidence() -> None:

@@ -20,6 +20,7 @@ READMES = sorted(EXAMPLES.glob("*/README.md"))
 LIMIT_BYTES = 2_000_000
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_OUTPUT = re.compile(r"\n```text\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LEAVES = re.compile(r"<!-- leaves: (.*?) -->")
 _LINK = re.compile(r"\]\(([^)#]+)[^)]*\)")
 
@@ -31,6 +32,8 @@ class Block:
     readme: Path
     number: int
     script: str
+    output: str | None
+    """Of the ``text`` block right below: what it prints, to the letter; None: there is none."""
 
     def __str__(self) -> str:
         """Name the test."""
@@ -38,9 +41,13 @@ class Block:
 
 
 def blocks_of(readme: Path) -> list[Block]:
-    found = _BLOCK.finditer(readme.read_text(encoding="utf-8"))
-    scripts = [match["text"] for match in found if match["info"].split() == ["sh"]]
-    return [Block(readme, number, script) for number, script in enumerate(scripts, 1)]
+    text = readme.read_text(encoding="utf-8")
+    scripts = [match for match in _BLOCK.finditer(text) if match["info"].split() == ["sh"]]
+    return [
+        Block(readme, number, match["text"], below["text"] if below else None)
+        for number, match in enumerate(scripts, 1)
+        for below in (_OUTPUT.match(text, match.end()),)
+    ]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -63,6 +70,8 @@ def run(tmp_path: Path) -> Run:
         environment = os.environ | {
             "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
             "XDG_CACHE_HOME": str(tmp_path / "cache"),
+            "TMPDIR": str(tmp_path),
+            "COLUMNS": "100",  # as without a terminal
         }
         return subprocess.run(
             ["sh", "-eu", "-c", script],
@@ -83,12 +92,14 @@ def run(tmp_path: Path) -> Run:
 def test_every_block_of_a_readme_runs_and_leaves_what_it_says(
     block: Block, run: Run, tmp_path: Path
 ) -> None:
-    folder = tmp_path / block.readme.parent.name
-    shutil.copytree(block.readme.parent, folder)
+    shutil.copytree(EXAMPLES, tmp_path / "examples")  # one may use the model of another
+    folder = tmp_path / "examples" / block.readme.parent.name
     before = contents(folder)
     done = run(folder, block.script)
     assert done.returncode == 0, f"$ {block.script}{done.stdout}{done.stderr}"
     assert done.stdout.strip()
+    if block.output is not None:
+        assert done.stdout == block.output
     after = contents(folder)
     declared = {
         name
@@ -107,7 +118,7 @@ def test_every_readme_has_blocks_and_its_files_are_there_and_small(readme: Path)
         assert link.startswith("https://") or (readme.parent / link).exists(), link
     for name in re.findall(r"^\| `([^`]+)`", text, re.MULTILINE):
         assert (readme.parent / name).is_file(), name
-    assert sum(path.stat().st_size for path in readme.parent.glob("*")) <= LIMIT_BYTES
+    assert sum(path.stat().st_size for path in readme.parent.rglob("*")) <= LIMIT_BYTES
 
 
 def test_every_example_has_a_readme() -> None:

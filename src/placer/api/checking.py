@@ -24,7 +24,7 @@ from placer.core.gate_rules.rule import (
 )
 from placer.core.judging import judged, outcomes_of, placement_findings, worst
 from placer.core.project import DeclaredWorkload, Unresolved, site_of, workload_of
-from placer.core.suppressing import suppress
+from placer.core.suppressing import entries_about, suppress
 
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile
@@ -249,9 +249,11 @@ def _result(
     for rule in GATE_RULES:
         if rule.check_files is not None and not rule.id.startswith("PLC72"):
             findings += rule.check_files(files)
-    silenced = suppress(findings, manifests.suppressions, project, within, checking.today)
-    wishes = (*manifests.suppressions, *(one.suppression for one in project.suppressions))
-    files = replace(files, findings=silenced, suppressions=wishes)
+    paths = {one.place.path: checking.file.within(one.place.path) for one in findings}
+    paths.update(within)
+    silenced = suppress(findings, manifests.suppressions, project, paths, checking.today)
+    entries = entries_about(project.suppressions, paths.values(), checking.today)
+    files = replace(files, findings=silenced, suppressions=(*manifests.suppressions, *entries))
     on_wishes = [
         one
         for rule in GATE_RULES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -50,6 +50,27 @@ def suppress(
         return None
 
     return tuple(replace(found, suppressed=silencer(found)) for found in findings)
+
+
+def entries_about(
+    entries: Iterable[SuppressionEntry], paths: Iterable[str], today: date
+) -> tuple[Suppression, ...]:
+    """Return the entries of a project that a run can say something of.
+
+    An entry for files that are not among those of the run is not unused: they were not looked at.
+    An expired one is told in any case.
+
+    Parameters
+    ----------
+    paths
+        Of what the run looked at, relative to the folder of the project.
+    """
+    seen = tuple(paths)
+    return tuple(
+        entry.suppression
+        for entry in entries
+        if is_expired(entry.suppression, today) or any(globbed(path, entry.path) for path in seen)
+    )
 
 
 def _covers(one: Suppression, found: GateFinding) -> bool:

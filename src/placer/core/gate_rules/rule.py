@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from shlex import quote
 
 from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression
 from placer.core.environment import NetworkPath
@@ -115,13 +116,27 @@ class GateCase:
         served = self.served
         if served is None or isinstance(self.site, Unresolved):
             return "placer lock"
-        model = "MODEL" if served.model is None else served.model.path
-        ep = "" if self.chosen is None else f" --ep {self.chosen.ep}"
+        model = "MODEL" if served.model is None else quote(served.model.path)
+        known = self.chosen or next(iter(self.records), None)
+        path = f"evidence/{served.name}-{self.site.entry.name}.json"
+        ep = self._ep_of_the_profile
+        if known is not None:  # a second file of one site and execution provider cannot be locked
+            path, ep = known.path, known.ep
         return (
-            f"on {self.site_name}: placer profile {model} --site {self.site_name}{ep}"
-            f"{served.target_options} --save evidence/{served.name}-{self.site.entry.name}.json; "
+            f"on {self.site_name}: placer profile {model} --site {quote(self.site_name)}"
+            f"{f' --ep {ep}' if ep else ''}{served.target_options} --save {quote(path)}; "
             "then here: placer lock"
         )
+
+    @property
+    def _ep_of_the_profile(self) -> str | None:
+        """The execution provider that an estimate of the site is of; None: nobody states one."""
+        if isinstance(self.site, Unresolved):
+            return None
+        entry = self.site.entry
+        if entry.device is not None:
+            return next(iter(entry.device.execution_providers), None)
+        return None if entry.offer is None or entry.offer.ep == "none" else entry.offer.ep
 
     @property
     def where(self) -> Place:
