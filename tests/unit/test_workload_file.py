@@ -103,7 +103,7 @@ def test_a_file_can_say_everything(tmp_path: Path) -> None:
 
 def test_a_place_that_nobody_knows_is_told_where_it_stands(tmp_path: Path) -> None:
     text = "schema: placer/workload/v1\nname: w\ndevice: {location: azure-uksout}\n"
-    with pytest.raises(UsageError, match=r"w\.yaml:3:20: unknown place 'azure-uksout'") as error:
+    with pytest.raises(UsageError, match=r"w\.yaml:3:10: unknown place 'azure-uksout'") as error:
         load_workload(written(tmp_path, text))
     assert "azure-uksouth" in error.value.message
 
