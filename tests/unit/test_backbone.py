@@ -236,7 +236,7 @@ def test_a_place_is_a_region_or_a_country(text: str, name: str, is_country: bool
     ],
 )
 def test_an_unknown_place_is_told_with_what_is_near(text: str, told: str, hint: str) -> None:
-    with pytest.raises(UsageError, match=".") as error:
+    with pytest.raises(UsageError) as error:
         catalogue.load_place(text, what="place")
     assert told in error.value.message
     assert hint in (error.value.hint or "")

@@ -44,8 +44,8 @@ def test_capacity_of_a_cpu_offer_is_told_as_one_inference_at_a_time(
 ) -> None:
     offer = builders.offer(name="aws-c7i.xlarge", chip_class=ChipClass.CPU, vcpus=vcpus)
     found = assumptions_of(
-        builders.model(), Workload(rate_hz=5.0), builders.device(), builders.path(), [offer], [None],
-        [builders.edge()], MeasuringOptions(), False, None,
+        builders.model(), Workload(rate_hz=5.0), builders.device(), builders.path(), [offer],
+        [None], [builders.edge()], MeasuringOptions(), False, None,
     )  # fmt: skip
     told = [one for one in found if one.name == "capacity"]
     assert len(told) == is_told
