@@ -106,6 +106,8 @@ def test_yaml_is_the_file_and_a_start_for_one_of_your_own(
 def test_show_json_says_the_kind(capsys: pytest.CaptureFixture[str]) -> None:
     region = json.loads(output(capsys, "show", "azure-eastus", "--format", "json"))
     assert (region["kind"], region["jurisdiction"]) == ("region", "US")
+    assert region["rtt_p95_to_ms"]["uksouth"] == 80
+    assert region["as_of"] == "2025-09-23"
     assert region["rtt_p95_to_ms"]["westeurope"] == 89
     tpu = json.loads(output(capsys, "show", "aws-c7i.xlarge", "--format", "json"))
     assert tpu["accelerator"] is None

@@ -422,3 +422,24 @@ def test_a_workload_without_a_model_cannot_be_locked(run: Run, make: Make) -> No
 def git(folder: Path, *words: str) -> None:
     identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
     subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_a_lock_that_binds_evidence_of_another_model_fails(run: Run, make: Make) -> None:
+    other = builders.model(sha256="cd" * 32, subjects=(("model.onnx", "cd" * 32),))
+    make(manifest(), model=other)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "PLC618" in result.out
+    assert "evidence of another model, to which placer.lock binds it" in " ".join(
+        result.out.split()
+    )
+
+
+def test_a_lock_that_calls_evidence_that_of_another_site_fails(run: Run, make: Make) -> None:
+    folder = make(manifest(CLOUD_LABEL, more=', nvidia.com/gpu: "1"'))
+    lock = folder / "placer.lock"
+    lock.write_text(lock.read_text().replace('"rpi5"', f'"{gate_project.CLOUD}"'))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "PLC618" in result.out
+    assert "is of rpi5 (cpu), not of" in result.out

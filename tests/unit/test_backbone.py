@@ -40,6 +40,12 @@ def test_a_published_round_trip_is_its_own_interval() -> None:
     assert TO_EAST.basis is Basis.CATALOGUE
 
 
+def test_two_directions_that_differ_are_the_ends_of_the_interval() -> None:
+    back = replace(EAST, rtt_p95_s=(("west", 0.099),))
+    found = between(AT_WEST, back, REGIONS | {back.key: back})
+    assert (found.low_s, found.high_s) == (0.089, 0.099)
+
+
 def test_what_lies_between_neighbours_widens_the_interval_both_ways() -> None:
     found = between(AT_WEST, BESIDE_EAST, REGIONS)
     assert (found.low_s, found.high_s) == pytest.approx((0.079, 0.099))

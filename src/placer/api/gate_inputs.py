@@ -21,6 +21,7 @@ from placer.core.errors import InputError, PlacerError, UsageError
 from placer.core.estimate import Candidate
 from placer.core.gate import Excerpt
 from placer.core.gate_rules.rule import NetworkRecord, Record, Served
+from placer.core.graph import ModelSummary
 from placer.core.placement import Environment
 from placer.core.units import format_duration, format_percentile, parse_percentile
 from placer.core.workings import Workings
@@ -61,7 +62,9 @@ def served_by(checking: GateInputs, name: str) -> Served:
         path=file.workloads[name],
         workload=workload.workload,
         model=None if bound is None else bound.summary(),
-        records=() if bound is None else tuple(_record(file, one) for one in bound.evidence),
+        records=()
+        if bound is None
+        else tuple(_record(file, one, bound.summary()) for one in bound.evidence),
         network=path,
         network_record=None if bound is None else _network_record(file, bound),
         is_network_assumed=workload.network is None,
@@ -95,7 +98,7 @@ def _bound(
     return bound, now
 
 
-def _record(file: ProjectFile, locked: LockedRecord) -> Record:
+def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Record:
     """Read one evidence file of the lock; what is wrong with it is kept, not raised."""
     from placer.files.evidence import to_evidence
 
@@ -113,7 +116,18 @@ def _record(file: ProjectFile, locked: LockedRecord) -> Record:
         message = error.message if isinstance(error, PlacerError) else f"{path}: not UTF-8"
         kind = "method" if "method_version" in message else "unreadable"
         return replace(blank, defect=kind, message=message)
-    return replace(blank, measurement=evidence.measurement)
+    measurement = evidence.measurement
+    of_model = sorted(digest for _, digest in measurement.subjects)
+    if of_model != sorted(digest for _, digest in model.subjects):
+        return replace(blank, defect="bound", message=f"{path} is evidence of another model")
+    if (evidence.site, measurement.ep) != (locked.site, locked.ep):
+        return replace(
+            blank,
+            defect="bound",
+            message=f"{path} is of {evidence.site} ({measurement.ep}), not of {locked.site} "
+            f"({locked.ep})",
+        )
+    return replace(blank, measurement=measurement)
 
 
 def _network_record(file: ProjectFile, bound: LockedWorkload) -> NetworkRecord | None:

@@ -126,7 +126,11 @@ def _facts(entry: Entry) -> dict[str, Any]:
     else:
         facts = asdict(spec.to_core())
         if isinstance(spec, RegionSpec):
+            del facts["rtt_p95_s"]
             facts |= {"title": spec.title or spec.name, "rtt_p95_to_ms": dict(spec.rtt_p95_to_ms)}
+            facts["as_of"] = spec.as_of
+        elif isinstance(spec, NetworkSpec):
+            del facts["backbone"]  # of a question, not of a network
     return facts | {"estimated": dict(spec.estimated), "note": spec.note}
 
 

@@ -76,10 +76,12 @@ def _between(
     sources = tuple(f"{one.key} as {one.near}: {one.near_source}" for one in beside)
     if first.key == last.key:
         return 0.0, beside_s, sources
-    rtt_s = dict(first.rtt_p95_s).get(last.name)
-    if rtt_s is None:
+    both_ways = dict(first.rtt_p95_s).get(last.name), dict(last.rtt_p95_s).get(first.name)
+    known_s = [one for one in both_ways if one is not None]
+    if first.provider != last.provider or not known_s:
         return None
-    return max(0.0, rtt_s - beside_s), rtt_s + beside_s, (first.rtt_source, *sources)
+    low_s = max(0.0, min(known_s) - beside_s)
+    return low_s, max(known_s) + beside_s, (first.rtt_source, *sources)
 
 
 def _with_figures(region: Region, regions: Mapping[str, Region]) -> Region | None:

@@ -6,15 +6,16 @@ is guessed: what no entry matches, and what several match, stays unresolved, and
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import islice, product
+from itertools import product
 
 from placer.core.deployment import Deployed, Egress, Place, Stated, Suppression, Tier, Where
 from placer.core.environment import CloudOffer, Device
 
+NODE_NAME = "metadata.name"
+"""What a term of node affinity calls the node's name."""
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
 
@@ -174,20 +175,24 @@ class _Words:
 
 
 def globbed(text: str, pattern: str) -> bool:
-    """Tell whether a glob fits a whole text: ``*`` any characters, ``?`` one; case counts."""
-    return _compiled(pattern).fullmatch(text) is not None
+    """Tell whether a glob fits a whole text: ``*`` any characters, ``?`` one; case counts.
 
-
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.split(r"(\*+|\?)", pattern)
-    return re.compile(
-        "".join(
-            ".*" if part.startswith("*") else "." if part == "?" else re.escape(part)
-            for part in parts
-        ),
-        re.DOTALL,
-    )
+    Of several stars only the last is tried again, so that no pattern takes exponential time.
+    """
+    at = to = 0
+    star, mark = -1, 0
+    while at < len(text):
+        if to < len(pattern) and pattern[to] == "*":
+            star, mark = to, at
+            to += 1
+        elif to < len(pattern) and pattern[to] in ("?", text[at]):
+            at, to = at + 1, to + 1
+        elif star >= 0:
+            mark += 1
+            at, to = mark, star + 1
+        else:
+            return False
+    return all(character == "*" for character in pattern[to:])
 
 
 def workload_of(
@@ -221,16 +226,17 @@ def workload_of(
         for entry in project.models
         if globbed(text.value, entry.uri)
     ]
-    if found:
+    known = {text.value for _, text in found}
+    unknown = [model.uri.value for model in deployed.models if model.uri.value not in known]
+    if found and not unknown:
         return _one(
             {entry.workload for entry, _ in found}, "models", found[0][1], deployed, project
         )
     if not deployed.models:
         return None
     return Unresolved(
-        f"no entry of `models` in {project.path} fits {deployed.models[0].uri.value}",
-        f"add to {project.path} under models: {{uri: '{deployed.models[0].uri.value}', "
-        "workload: NAME}",
+        f"no entry of `models` in {project.path} fits {unknown[0]}",
+        f"add to {project.path} under models: {{uri: '{unknown[0]}', workload: NAME}}",
     )
 
 
@@ -252,7 +258,12 @@ def _one(
 def _with_digest(
     name: str, uri: Stated[str] | None, deployed: Deployed, project: Project
 ) -> DeclaredWorkload:
-    pinned = {model.sha256 for model in deployed.models if model.sha256 is not None}
+    # a digest in a URI is of an artefact of a registry, not of the model's file
+    pinned = {
+        model.sha256
+        for model in deployed.models
+        if model.sha256 is not None and "@sha256:" not in model.uri.value
+    }
     stated = {
         entry.sha256
         for entry in project.models
@@ -269,6 +280,12 @@ def _with_digest(
 def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | Unresolved:
     """Return the site that the words of a manifest mean; `path` as in `workload_of`."""
     where = deployed.where
+    sets = math.prod(len(stated.value[1]) or 1 for stated in where.any_of)
+    if sets > MAX_LABEL_SETS:
+        return Unresolved(
+            f"its node may have {sets} sets of labels, at most {MAX_LABEL_SETS} are looked up",
+            "say less in the manifest: one label that decides the place",
+        )
     meant: dict[str, SiteEntry] = {}
     for words in _all_words(where, path):
         found = [entry for entry in project.sites if any(one.fits(words) for one in entry.matches)]
@@ -294,10 +311,12 @@ def _all_words(where: Where, path: str) -> Iterable[_Words]:
         [(stated.value[0], value) for value in stated.value[1] or ("",)] for stated in where.any_of
     ]
     fixed = tuple(stated.value for stated in where.labels)
-    for chosen in islice(product(*choices), MAX_LABEL_SETS):
+    for chosen in product(*choices):
+        labels = (*fixed, *chosen)
+        names = [value for label, value in labels if label == NODE_NAME]
         yield _Words(
-            (*fixed, *chosen),
-            _value(where.node),
+            labels,
+            _value(where.node) or next(iter(names), None),
             _value(where.group),
             _value(where.instance_type),
             _value(where.platform),

@@ -14,10 +14,23 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     found_here = [
         (record.path, record.sha256) for record in case.records if record.defect == "tampered"
     ]
+    misbound = [record for record in case.records if record.defect == "bound"]
     network = None if served is None else served.network_record
     if network is not None and network.defect == "tampered" and uses_network(case):
         found_here.append((network.path, network.sha256))
     return tuple(
+        one
+        for record in misbound
+        for one in found(
+            "PLC618",
+            case,
+            f"{record.message}, to which placer.lock binds it",
+            "placer.lock is written by `placer lock`, never by hand: write it anew",
+            outcome=Outcome.FAIL,
+            place=case.where,
+            evidence=record.sha256,
+        )
+    ) + tuple(
         one
         for path, sha256 in found_here
         for one in found(
@@ -41,7 +54,8 @@ RULE = GateRule(
     id="PLC618",
     title="evidence tampered with",
     severity=Severity.ERROR,
-    what="Whether the bytes of each evidence and network file are those that were locked.",
+    what="Whether the bytes of each evidence and network file are those that were locked, and "
+    "whether evidence is of the model, site and execution provider to which the lock binds it.",
     why="One edited number makes any placement pass.",
     example="A sample changed by hand: violated.",
     fix="Restore the file. Evidence is written by `placer profile --save`, never by hand.",

@@ -32,7 +32,8 @@ class Record:
     measurement: Measurement | None
     """None: it cannot be used."""
     defect: str = ""
-    """Why not: ``missing``, ``tampered``, ``method`` or ``unreadable``; empty: it can."""
+    """Why not: ``missing``, ``tampered``, ``bound`` (to what it is not of), ``method`` or
+    ``unreadable``; empty: it can."""
     message: str = ""
 
 

@@ -1,0 +1,182 @@
+"""Names of manifests led to workloads and sites: what fits, what fits twice, what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from placer.core.deployment import Deployed, ModelRef, Place, Stated, Tier, Where
+from placer.core.project import (
+    DeclaredSite,
+    DeclaredWorkload,
+    DeploymentEntry,
+    ModelEntry,
+    Project,
+    SiteEntry,
+    SiteMatch,
+    Unresolved,
+    globbed,
+    site_of,
+    workload_of,
+)
+from tests import builders
+
+AT = Place("deploy/a.yaml", 1, 1, 1, 2)
+PATH = "deploy/a.yaml"
+
+
+def stated(value: Any) -> Stated[Any]:
+    return Stated(value, AT)
+
+
+def site(name: str, *matches: SiteMatch, tier: Tier = Tier.EDGE) -> SiteEntry:
+    if tier is Tier.EDGE:
+        return SiteEntry(name, tier, builders.device(name=name), None, None, None, matches)
+    return SiteEntry(name, tier, None, builders.offer(), None, None, matches)
+
+
+def deployed(*uris: str, where: Where = Where(), **changes: Any) -> Deployed:  # noqa: B008  # frozen
+    models = tuple(ModelRef(stated(uri)) for uri in uris)
+    return Deployed("pod/a", "kubernetes", "Pod", "a", AT, models, where=where, **changes)
+
+
+LINE = site("line", SiteMatch(labels=(("edge", "*"),)), SiteMatch(node="line-*"))
+NORTH = site("north", SiteMatch(labels=(("region", "eu-north-1"),)), tier=Tier.CLOUD)
+PROJECT = Project(
+    "placer.yaml",
+    (LINE, NORTH),
+    (ModelEntry("s3://m/a*", "a"), ModelEntry("*/b.onnx", "b")),
+    (DeploymentEntry("deploy/c*.yaml", None, "c"), DeploymentEntry(None, "pod/special", "d")),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern", "fits"),
+    [
+        ("a.b", "a.b", True),
+        ("axb", "a.b", False),
+        ("s3://m/a/1/x", "s3://m/*", True),
+        ("s3://m", "s3://m/*", False),
+        ("ab", "a?", True),
+        ("a", "a?", False),
+        ("A", "a", False),
+        ("a\nb", "a*b", True),
+        ("", "*", True),
+        ("[x]", "[x]", True),
+    ],
+)
+def test_globs_fit_whole_texts(text: str, pattern: str, fits: bool) -> None:
+    assert globbed(text, pattern) is fits
+
+
+def test_a_long_glob_takes_linear_time() -> None:
+    assert not globbed("a" * 2000, "*a" * 8 + "b")
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (Where(labels=(stated(("edge", "")),)), "line"),
+        (Where(node=stated("line-3")), "line"),
+        (Where(any_of=(stated(("metadata.name", ("line-1", "line-2"))),)), "line"),
+        (Where(any_of=(stated(("edge", ())),)), "line"),
+        (Where(labels=(stated(("region", "eu-north-1")),)), "north"),
+        (Where(labels=(stated(("region", "eu-north-1")), stated(("disk", "ssd")))), "north"),
+    ],
+)
+def test_a_place_that_one_site_fits_is_resolved(where: Where, name: str) -> None:
+    found = site_of(deployed(where=where), PROJECT, PATH)
+    assert isinstance(found, DeclaredSite)
+    assert found.entry.name == name
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (Where(), "says nothing of the place"),
+        (Where(labels=(stated(("disk", "ssd")),)), "no site of placer.yaml matches disk=ssd"),
+        (Where(node=stated("$EDGE_NODE")), r"node \$EDGE_NODE"),
+        (Where(none_of=(stated(("region", ("us-1",))),)), "says nothing of the place"),
+        (
+            Where(any_of=(stated(("region", ("eu-north-1", "us-east-1"))),)),
+            "region in eu-north-1|us-east-1",
+        ),
+        (
+            Where(labels=(stated(("edge", "")), stated(("region", "eu-north-1")))),
+            "several sites: line, north",
+        ),
+        (Where(tier=stated(Tier.EDGE)), "tier edge"),
+    ],
+)
+def test_any_other_place_is_not_guessed(where: Where, said: str) -> None:
+    found = site_of(deployed(where=where), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert said.replace("\\", "") in found.reason
+    assert found.remedy
+
+
+def test_more_sets_of_labels_than_are_looked_up_are_not_guessed() -> None:
+    many = tuple(stated((f"l{n}", ("a", "b"))) for n in range(7))
+    where = Where(labels=(stated(("edge", "")),), any_of=many)
+    found = site_of(deployed(where=where), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert "128 sets of labels" in found.reason
+
+
+def test_the_tier_of_a_format_decides_between_two_sites() -> None:
+    where = Where(
+        labels=(stated(("edge", "")), stated(("region", "eu-north-1"))), tier=stated(Tier.EDGE)
+    )
+    found = site_of(deployed(where=where), PROJECT, PATH)
+    assert isinstance(found, DeclaredSite)
+    assert found.entry.name == "line"
+
+
+def test_a_virtual_machine_may_be_an_edge_device() -> None:
+    where = Where(labels=(stated(("region", "eu-north-1")),), tier=stated(Tier.EDGE))
+    found = site_of(deployed(where=where), PROJECT, PATH)
+    assert isinstance(found, DeclaredSite)
+    assert found.entry.name == "north"
+
+
+@pytest.mark.parametrize(
+    ("one", "path", "name"),
+    [
+        (deployed("s3://m/a/1"), PATH, "a"),
+        (deployed("/models/b.onnx"), PATH, "b"),
+        (deployed("s3://m/a/1"), "deploy/c1.yaml", "c"),
+        (deployed(images=(stated("registry/b.onnx"),)), PATH, "b"),
+        (deployed("x", annotations=(stated(("placer/workload", "e")),)), PATH, "e"),
+    ],
+)
+def test_a_model_that_one_entry_fits_is_resolved(one: Deployed, path: str, name: str) -> None:
+    found = workload_of(one, PROJECT, path)
+    assert isinstance(found, DeclaredWorkload)
+    assert found.name == name
+
+
+def test_two_models_of_two_workloads_are_not_guessed() -> None:
+    found = workload_of(deployed("s3://m/a/1", "/models/b.onnx"), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert "several workloads: a, b" in found.reason
+
+
+def test_one_unknown_model_beside_a_known_one_is_not_guessed() -> None:
+    found = workload_of(deployed("s3://m/a/1", "/models/other.onnx"), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert "/models/other.onnx" in found.reason
+
+
+def test_what_names_no_model_is_left_alone() -> None:
+    assert workload_of(deployed(images=(stated("nginx:1"),)), PROJECT, PATH) is None
+
+
+def test_a_digest_of_a_registry_is_not_that_of_a_file() -> None:
+    for uri, digest in (("oci://r/a@sha256:" + "1" * 64, None), ("s3://m/a/1", "1" * 64)):
+        models = (ModelRef(stated(uri), "1" * 64),)
+        one = Deployed("pod/a", "kserve", "Pod", "a", AT, models)
+        project = Project("placer.yaml", models=(ModelEntry("*", "a"),))
+        found = workload_of(one, project, PATH)
+        assert isinstance(found, DeclaredWorkload)
+        assert found.sha256 == digest
