@@ -203,6 +203,15 @@ def test_json_manifests_are_silenced_in_the_project(run: Run, make: Make) -> Non
     assert run("check", "deploy", *OPTIONS).code == 0
 
 
+def test_a_workload_under_the_name_of_the_project_is_told_as_one(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "workloads" / "counter.yaml").rename(folder / "placer.yaml")
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 2
+    assert "placer.yaml:1:1: this is a workload" in result.err
+    assert "workloads/NAME.yaml" in result.err
+
+
 def test_measuring_again_replaces_the_file_that_is_there(run: Run, make: Make) -> None:
     make(manifest(), evidence=(Evidence(builders.measurement(), file="of the line.json"),))
     found = document(

@@ -141,7 +141,7 @@ def _first_folder(path: str) -> str:
 def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> InputError:
     where = ", ".join(paths)
     if not manifests.files:
-        skipped = f"; {manifests.skipped} files are none" if manifests.skipped else ""
+        skipped = f" ({manifests.skipped} other file(s))" if manifests.skipped else ""
         return InputError(
             f"nothing to check: no manifest in {where}{skipped}",
             hint="name the files or folder of what is deployed; `helm template | placer check -`",

@@ -267,6 +267,7 @@ def read_project(path: str) -> ProjectFile:
         It says something wrong; told with its place.
     """
     document = read_yaml(path)
+    _refuse_workload(document)
     spec = validate(ProjectSpec, document)
     folder = os.path.dirname(path)  # noqa: PTH120  # a path is text as typed
 
@@ -335,6 +336,17 @@ def project_schema() -> dict[str, Any]:
         "$id": "urn:placer:project:v1",
         **ProjectSpec.model_json_schema(mode="validation", by_alias=True),
     }
+
+
+def _refuse_workload(document: Document) -> None:
+    """Raise UsageError where the file is what ``placer init`` writes under the same name."""
+    schema = document.data.get("schema") if isinstance(document.data, Mapping) else None
+    if isinstance(schema, str) and schema.startswith("placer/workload/"):
+        raise UsageError(
+            f"{document.where(('schema',))}: this is a workload, not what names in manifests mean",
+            hint=f"move it, as to workloads/NAME.yaml, and write a {FILE_NAME} that names it: "
+            "docs/gate.md",
+        )
 
 
 def _site(name: str, site: SiteSpec, near: Any, told: Any) -> SiteEntry:

@@ -80,7 +80,11 @@ def _read(
     if unknown:
         problem = f"'{unknown[0]}' is no rule"
     if problem is not None:
-        write = _EXAMPLE if covers != "object" else "PLC101 reason; until=2026-12-31"
+        rule = next((one for one in rules if _RULE.fullmatch(one)), "PLC101")
+        write = f"{rule} reason; until=2026-12-31"
+        if covers != "object":
+            word = "ignore-file" if covers == "file" else "ignore"
+            write = f"# placer: {word}[{rule}] reason; until=2026-12-31"
         message = f"{problem}: the suppression has no effect"
         defects.append(Defect("bad_value", message, f"write `{write}`", place))
         return
