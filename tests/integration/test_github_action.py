@@ -162,7 +162,7 @@ def test_a_path_that_looks_like_an_option_is_a_path(runner: Runner) -> None:
     assert "could not judge (exit code 3)" in ran.summary
 
 
-@pytest.mark.parametrize("name", sorted({*ACTION["inputs"]} - {"version", "python"}))
+@pytest.mark.parametrize("name", sorted({*ACTION["inputs"]} - {"package", "python"}))
 def test_no_input_of_the_check_becomes_a_command(runner: Runner, name: str) -> None:
     inputs = {"paths": "deploy", "args": DAY} | {name: HOSTILE}
     ran = runner.check(**inputs)
@@ -205,23 +205,26 @@ def test_an_old_sarif_report_is_not_taken_for_a_new_one(runner: Runner) -> None:
     assert not (runner.workspace / "placer.sarif").exists()
 
 
-@pytest.mark.parametrize(("version", "what"), [("", str(ROOT)), ("0.1.0", "placer==0.1.0")])
-def test_installs_the_checkout_or_the_version_that_is_asked_for(
-    runner: Runner, version: str, what: str
+@pytest.mark.parametrize(
+    ("package", "what"),
+    [
+        ("", str(ROOT)),
+        ("dist/placer-0.1.0-py3-none-any.whl", "dist/placer-0.1.0-py3-none-any.whl"),
+        (HOSTILE, HOSTILE),
+        ("--index-url=https://example.com", "--index-url=https://example.com"),
+    ],
+)
+def test_installs_the_checkout_or_what_is_named_and_takes_no_options(
+    runner: Runner, package: str, what: str
 ) -> None:
     python = recording_python(runner)
-    ran = runner.step("install", version=version, python=str(python))
+    ran = runner.step("install", package=package, python=str(python))
     assert ran.code == 0, ran.log
     assert ran.outputs == {"python": f"{runner.temp}/placer-venv/bin/python"}
     asked = (runner.temp / "asked.txt").read_text().split("\n")
-    assert asked[-2] == what
+    assert asked[-3:-1] == ["--", what]
     assert "install" in asked
-
-
-def test_refuses_what_is_no_version(runner: Runner) -> None:
-    ran = runner.step("install", version="1 --index-url=https://x", python=sys.executable)
-    assert ran.code == 2
-    assert "the input version is no version" in ran.log
+    assert not (runner.workspace / "owned").exists()
 
 
 def test_says_which_python_is_needed(runner: Runner) -> None:
