@@ -14,6 +14,7 @@ from placer.core.errors import UsageError
 from placer.core.units import (
     format_bytes,
     format_duration,
+    format_rate,
     parse_bytes,
     parse_duration_s,
     parse_rate_bytes_per_s,
@@ -219,6 +220,15 @@ def estimate(
         option = "--up" if up_bytes is None else "--down"
         raise UsageError(f"{option} is missing", hint=f"the body's size: {option} 150KB")
     found = estimated(path, request)
+    if network is None:
+        left_out = {
+            "packet loss: none": loss,
+            "connection: warm": connection,
+            "TLS: on": tls,
+            "congestion control: cubic": cc,
+        }
+        taken = tuple(text for text, value in left_out.items() if value is None)
+        found = replace(found, assumptions=(*taken, *found.assumptions))
     screen.emit(
         outputs,
         lambda name: _text(path, request, found) if name == "text" else _json(found) + "\n",
@@ -371,6 +381,17 @@ def _emit_cases(cases: tuple[Case, ...], outputs: tuple[tuple[str, str | None], 
             write_atomically(path, "\n".join(lines) + "\n")
 
 
+def _figures(path: NetworkPath) -> str:
+    """Tell the figures of the path that the estimate is for."""
+    from placer.core.transfer import median_rtt_s
+
+    rates = (("up", path.uplink_bytes_per_s), ("down", path.downlink_bytes_per_s))
+    told = [f"round trip {format_duration(median_rtt_s(path))}"]
+    told += [f"{way} {format_rate(rate)}" for way, rate in rates if rate is not None]
+    told.append("no loss" if not path.loss_ratio else f"loss {100 * path.loss_ratio:.3g} %")
+    return f"  {', '.join(told)} (medians)"
+
+
 def _text(path: NetworkPath, request: Request, found: NetworkEstimate) -> str:
     way = f"{path.connection} connection, {'TLS' if path.is_encrypted else 'no TLS'}"
     figures = {
@@ -383,6 +404,7 @@ def _text(path: NetworkPath, request: Request, found: NetworkEstimate) -> str:
     lines = [
         f"{format_bytes(request.up_bytes)} up, {format_bytes(request.down_bytes)} down over "
         f"{path.name} ({request.protocol.value}, {way}, {path.congestion_control})",
+        _figures(path),
         *(f"  {name:5} {format_duration(value_s)}" for name, value_s in figures.items()),
     ]
     if found.serialisation_s:

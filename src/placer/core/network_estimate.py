@@ -14,7 +14,7 @@ from placer.core.network.requests import Effort
 from placer.core.network.wire import MSS_BYTES
 from placer.core.sequential import quantile
 from placer.core.transfer import SEED, draw_rates, draw_rtt_s, known_percentile, request_s
-from placer.core.units import format_duration, format_percentile
+from placer.core.units import format_duration, format_known, format_percentile
 
 DRAWS = 20_000
 """Draws of round trip and rates."""
@@ -135,6 +135,9 @@ def upload_envelope(path: NetworkPath, request: Request, *, max_bytes: int) -> E
     return envelope_of(median_s, max_bytes, head - 1)
 
 
+_OPTIONS = {"round-trip time": "--rtt", "uplink": "--uplink", "downlink": "--downlink"}
+
+
 def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     """Return the path with what it leaves open assumed, and what that is."""
     missing = [
@@ -149,7 +152,8 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     if missing:
         raise UsageError(
             f"the {_listed(missing)} of network '{path.name}' {_verb(missing)} unknown",
-            hint="state them: --rtt, --uplink and --downlink, or in a network file",
+            hint=f"state {' and '.join(_OPTIONS[name] for name in missing)}, or measure anew: "
+            "placer network probe says why a rate was not found",
         )
     found = []
     if path.loss_ratio is None:
@@ -162,7 +166,7 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
         found.append(_way_on(path.backbone))
     known = known_percentile(path)
     if known < 0.99 and len({x for _, x in path.rtt_quantiles_s} | set(path.rtt_samples_s)) > 1:
-        found.append(f"the round-trip time beyond {format_percentile(known)} is extrapolated")
+        found.append(f"the round-trip time beyond {format_known(known)} is extrapolated")
     return path, tuple(found)
 
 

@@ -91,6 +91,8 @@ class Probe:
     sent_bytes: int = 0
     received_bytes: int = 0
     duration_s: float = 0.0
+    asked_duration_s: float = 0.0
+    """Over which it was to be measured; 0: not told."""
     error: str | None = None
     """Why it ended early: the rest is partial."""
     congestion_control: str | None = None

@@ -21,7 +21,7 @@ from placer.core.network.exchange import Exchange, lossfree_s
 from placer.core.network.flow import Loss
 from placer.core.network.framing import Protocol
 from placer.core.network.requests import FULL, Effort, needs_simulation, simulated_s
-from placer.core.units import format_percentile
+from placer.core.units import format_known, format_percentile
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -220,6 +220,11 @@ def _rate(
     return median * lognormal(round(math.log(median / p5) / _Z95, 9))
 
 
+def median_rtt_s(path: NetworkPath) -> float:
+    """Return the median of a known round trip, with what a backbone adds."""
+    return float(draw_rtt_s(path, np.array([0.5]))[0])
+
+
 def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
     """Return why `met` cannot be claimed at this percentile over this path; empty: it can."""
     found: list[str] = []
@@ -227,7 +232,8 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
         found.append("its packet loss is unknown")
     elif path.loss_ratio > 0 and path.loss_burst_packets is None:
         found.append(
-            f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown"
+            f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown, "
+            "and its times are those without loss"
         )
     elif path.loss_ratio > 0 and path.loss_burst_packets != 1:
         found.append("its losses come in bursts, whose slowest requests are not told rightly")
@@ -247,7 +253,7 @@ def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
         found.append("its round-trip time is unknown")
     elif known_percentile(path) < percentile - 1e-12:
         found.append(
-            f"its round-trip time is known up to {format_percentile(known_percentile(path))},"
+            f"its round-trip time is known up to {format_known(known_percentile(path))},"
             f" not {format_percentile(percentile)}"
         )
     beyond_access = weakness(path.backbone, percentile)

@@ -7,6 +7,7 @@ same float.
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal, DecimalException, InvalidOperation
 
@@ -292,6 +293,11 @@ def format_usd(value_usd: float) -> str:
     if abs(value_usd) >= 1:
         return f"${value_usd:.2f}"
     return f"${value_usd:.2g}"
+
+
+def format_known(percentile: float) -> str:
+    """Return how far something is known, rounded down: ``0.9876543`` as ``p98.7``."""
+    return format_percentile(math.floor(1e3 * percentile + 1e-9) / 1e3)
 
 
 def format_percentile(percentile: float) -> str:

@@ -319,6 +319,14 @@ def _found(
     statuses = [stream.status for stream in watched.streams if stream.status is not None]
     is_long = moved > BLOCK_BYTES
     if errors and not is_long and not statuses:
+        refusal = (ConnectionError, http.client.RemoteDisconnected)
+        if way == "up" and isinstance(
+            errors[0], refusal
+        ):  # the downlink can be measured all the same
+            reason = (
+                "the server closes the connection instead of reading a POST; give --upload-url "
+            )
+            return Transfer(Rate(None, moved, reason + _PLACES["up"]), LossEvidence(), None)
         raise explained(target, errors[0], "GET" if way == "down" else "POST", access)
     known = [
         (end, stream.base)
@@ -393,7 +401,7 @@ def _why_not(
         idle_s = sum(stream.idle_s for stream in watched.streams)
         busy_s = sum(stream.busy_s for stream in watched.streams)
         if busy_s and idle_s > MAX_IDLE_RATIO * busy_s:
-            return "the body is so small that the link was idle between answers"
+            return "the link was idle between answers: the body is small, or the link very fast"
         return ""
     busy_s = sum(end.busy_s - base.busy_s for end, base in known)
     held_s = sum(end.rwnd_limited_s - base.rwnd_limited_s for end, base in known)

@@ -59,6 +59,7 @@ def started(question: Question) -> Found:
             question.target.scheme,
             at.isoformat().replace("+00:00", "Z"),
             connect_rate_hz=RATE_HZ,
+            asked_duration_s=question.duration_s,
         )
     )
 
