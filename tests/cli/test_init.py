@@ -21,10 +21,10 @@ def test_the_starter_is_valid_and_runs(
     monkeypatch.chdir(tmp_path)
     result = run("init", small_model)
     assert result.code == 0
-    assert "placer recommend --workload placer.yaml" in result.out
-    text = (tmp_path / "placer.yaml").read_text()
+    assert "placer recommend --workload workload.yaml" in result.out
+    text = (tmp_path / "workload.yaml").read_text()
     Draft202012Validator(workload_schema()).validate(yaml.safe_load(text))
-    asked = run("recommend", "--workload", "placer.yaml", "--threads", "1", "--time-limit", "10s")
+    asked = run("recommend", "--workload", "workload.yaml", "--threads", "1", "--time-limit", "10s")
     assert asked.code == 0
 
 

@@ -15,7 +15,7 @@ from placer.core.errors import UsageError
 if TYPE_CHECKING:
     from placer.core.graph import ModelSummary
 
-DEFAULT_FILE = "placer.yaml"
+DEFAULT_FILE = "workload.yaml"
 
 
 def command(
