@@ -40,7 +40,7 @@ def test_variants_are_measured_judged_and_shown_beside_the_model(
 ) -> None:
     saved, report, out = (tmp_path / name for name in ("a.json", "a.md", "out"))
     result = run_again(
-        "recommend", *FILES, *QUICK, "--variants", "int8,fp16",
+        "recommend", *FILES, *QUICK, "--ep", "cpu", "--variants", "int8,fp16",
         "--labels", str(DIGITS / "labels.npy"), "--min-agreement", "95%",
         "--variants-to", str(out), "--save", str(saved), "--output", "text",
         "--output", f"markdown={report}",

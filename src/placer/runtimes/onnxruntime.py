@@ -79,7 +79,8 @@ def available_eps() -> tuple[str, ...]:
     built_in = (
         name
         for full_name in onnxruntime.get_available_providers()
-        if full_name not in REMOTE_EXECUTION_PROVIDERS
+        # a plugin that was registered in this process: ``OpenVINOExecutionProvider.AUTO``
+        if full_name not in REMOTE_EXECUTION_PROVIDERS and "." not in full_name
         for name in _with_devices(short_ep_name(full_name))
     )
     return tuple(dict.fromkeys((*plugins.usable_eps(), *built_in)))
