@@ -76,6 +76,22 @@ def test_what_is_not_resolved_is_inconclusive_and_never_passes(run: Run, make: M
     assert run("check", "deploy", *OPTIONS, "--fail-on", "note").code == 5
 
 
+def test_what_stands_in_another_file_counts_for_what_uses_it(run: Run, make: Make) -> None:
+    folder = Path(__file__).parents[1] / "manifests" / "sedna" / "two-files"
+    texts = [(folder / name).read_text("utf-8") for name in ("service.yaml", "models.yaml")]
+    sites = {
+        "box": {"device": gate_project.EDGE, "match": [{"node": "box-*"}]},
+        "server": {"cloud": gate_project.CLOUD, "match": [{"node": "server-*"}]},
+    }
+    make(*texts, project_file=gate_project.project(models=[], sites=sites))
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))
+    assert {one["place"]["path"] for one in found["findings"]} == {"deploy/1.yaml"}
+    assert {one["deployed_in"] for one in found["findings"]} == {"deploy/0.yaml"}
+    assert [one["outcome"] for one in found["checked"]] == ["inconclusive", "inconclusive"]
+    cases = run("check", "deploy", *OPTIONS, "--format", "junit").out
+    assert 'tests="2" failures="0" skipped="2"' in cases
+
+
 def test_warnings_fail_where_that_is_asked_for(run: Run, make: Make) -> None:
     make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}"))
     assert run("check", "deploy", *OPTIONS).code == 0

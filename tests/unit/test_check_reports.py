@@ -59,6 +59,7 @@ FINDING = GateFinding(
     remedy="raise the limit to 108Mi or more, or deploy a smaller model",
     place=LIMIT,
     deployed="deployment/counter",
+    deployed_in="deploy/a.yaml",
     workload="counter",
     value="85.8 MiB",
     limit="64 MiB",
@@ -250,7 +251,7 @@ def _cases(result: CheckResult) -> dict[str, list[str]]:
 def test_junit_loses_no_finding_that_stands_in_another_file() -> None:
     elsewhere = replace(FINDING, place=replace(LIMIT, path="deploy/models.yaml"))
     found = _cases(replace(RESULT, checked=(CHECKED,), findings=(elsewhere,)))
-    assert "deployment/counter: PLC706 memory limit below the measured peak" in found["failure"]
+    assert found == {"failure": ["deployment/counter: PLC706 memory limit below the measured peak"]}
 
 
 def test_junit_does_not_pass_what_failed_at_the_base_as_well() -> None:

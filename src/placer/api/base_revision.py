@@ -133,7 +133,8 @@ def _renamed(found: CheckResult, names: dict[str, str]) -> CheckResult:
         return replace(place, path=path_of(place.path))
 
     def finding_of(one: GateFinding) -> GateFinding:
-        return replace(one, place=place_of(one.place))
+        path = None if one.deployed_in is None else path_of(one.deployed_in)
+        return replace(one, place=place_of(one.place), deployed_in=path)
 
     return replace(
         found,

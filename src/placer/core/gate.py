@@ -51,6 +51,8 @@ class GateFinding:
     """SHA-256 of the evidence it rests on."""
     related: tuple[Excerpt, ...] = ()
     suppressed: Suppression | None = None
+    deployed_in: str | None = None
+    """File that deploys it, as given: `place` may be in another one; None: the whole file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ def outcomes_of(findings: Iterable[GateFinding]) -> dict[tuple[str, str | None],
     """
     found: dict[tuple[str, str | None], list[Outcome]] = {}
     for one in findings:
-        found.setdefault((one.place.path, one.deployed), []).append(one.outcome)
+        if one.deployed_in is not None:
+            found.setdefault((one.deployed_in, one.deployed), []).append(one.outcome)
     return {key: worst(outcomes) for key, outcomes in found.items()}
 
 
@@ -133,6 +134,7 @@ def _at_the_manifest(case: GateCase, finding: Finding) -> GateFinding:
         remedy=case.measure if finding.rule in ("PLC202", "PLC601") else finding.remedy,
         place=_place_of(case, finding.rule),
         deployed=case.deployed.id,
+        deployed_in=case.deployed.place.path,
         workload=served.name,
         value=value,
         limit=limit,

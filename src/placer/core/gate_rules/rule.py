@@ -212,6 +212,7 @@ def found(
             remedy=remedy,
             place=place or case.deployed.place,
             deployed=case.deployed.id,
+            deployed_in=case.deployed.place.path,
             workload=None if case.served is None else case.served.name,
             value=value,
             limit=limit,

@@ -90,6 +90,8 @@ class FindingPart(_Part):
     """The smallest key that says it."""
     deployed: str | None
     """Id of what is deployed; null: the whole file."""
+    deployed_in: str | None
+    """File that deploys it, as given; `place` may be in another one; null: the whole file."""
     workload: str | None
     """Workload that it is held against."""
     value: str | None
@@ -230,6 +232,7 @@ def _finding(one: GateFinding) -> FindingPart:
         remedy=one.remedy,
         place=PlacePart.model_validate(one.place),
         deployed=one.deployed,
+        deployed_in=one.deployed_in,
         workload=one.workload,
         value=one.value,
         limit=one.limit,

@@ -25,7 +25,7 @@ def render(result: CheckResult, context: Context) -> str:
     """Return the report as XML: a suite for each file, every finding in exactly one case."""
     by_case: dict[tuple[str, str, str], list[GateFinding]] = defaultdict(list)
     for finding in result.findings:
-        path = finding.place.path
+        path = finding.deployed_in or finding.place.path
         by_case[path, finding.deployed or path, finding.rule].append(finding)
     open_ = {
         (path, name)
@@ -37,7 +37,7 @@ def render(result: CheckResult, context: Context) -> str:
         if (one.path, one.id) not in open_:
             suites[one.path].append(_placement(one, result.base))
     for (path, name, rule), found in by_case.items():
-        suites[path].append(_case(name, rule, found, context))
+        suites[path].append(_case(path, name, rule, found, context))
     every = [case for cases in suites.values() for case in cases]
     body = "".join(
         f"<testsuite name={_attribute(named(path))} {_counts(cases)}>\n"
@@ -72,7 +72,9 @@ def _placement(one: Checked, base: str | None) -> str:
     return _element(one.path, f"{shortened(one.id)}: placement", inner)
 
 
-def _case(name: str, rule: str, findings: Sequence[GateFinding], context: Context) -> str:
+def _case(
+    path: str, name: str, rule: str, findings: Sequence[GateFinding], context: Context
+) -> str:
     known = context.rules.get(rule)
     title = f"{shortened(name)}: {rule}" + ("" if known is None else f" {known.title}")
     worst = min(findings, key=lambda one: _WORST_FIRST.index(one.outcome))
@@ -91,7 +93,7 @@ def _case(name: str, rule: str, findings: Sequence[GateFinding], context: Contex
             inner = f"{start}{detail}</skipped>\n"
         case _:
             inner = f"<system-out>{detail}</system-out>\n"
-    return _element(worst.place.path, title, inner)
+    return _element(path, title, inner)
 
 
 def _element(path: str, name: str, inner: str) -> str:
