@@ -23,7 +23,13 @@ from placer.core.gate_rules.rule import (
     GateCase,
 )
 from placer.core.judging import judged, outcomes_of, placement_findings, worst
-from placer.core.project import DeclaredWorkload, Unresolved, site_of, workload_of
+from placer.core.project import (
+    DeclaredSite,
+    DeclaredWorkload,
+    Unresolved,
+    site_of,
+    workload_of,
+)
 from placer.core.suppressing import entries_about, suppress
 
 if TYPE_CHECKING:
@@ -89,12 +95,18 @@ def check(
     manifests = read_manifests(paths, stdin=stdin)
     today = as_of or datetime.datetime.now(tz=datetime.UTC).date()
     checking = GateInputs(file, lock, is_locked, today)
-    within = {one.place.path: file.within(one.place.path) for one in manifests.deployed}
-    laws = _laws(manifests, file, within)
+    files = dict.fromkeys(one.place.path for one in manifests.deployed)
+    within = {path: file.within(path) for path in files}
+    sites = [site_of(one, file.project, within[one.place.path]) for one in manifests.deployed]
+    laws = {
+        (one.place.path, one.id): site.entry.law
+        for one, site in zip(manifests.deployed, sites, strict=True)
+        if not isinstance(site, Unresolved) and site.entry.law is not None
+    }
     cases: list[GateCase] = []
     others = 0
-    for deployed in manifests.deployed:
-        case = _case(checking, deployed, within[deployed.place.path], laws)
+    for deployed, site in zip(manifests.deployed, sites, strict=True):
+        case = _case(checking, deployed, within[deployed.place.path], site, laws)
         if case is None:
             others += 1
         else:
@@ -153,25 +165,18 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
     )
 
 
-def _laws(manifests: Manifests, file: ProjectFile, within: Mapping[str, str]) -> dict[str, str]:
-    """Return the jurisdiction of each thing that is deployed, where its site is resolved."""
-    found: dict[str, str] = {}
-    for one in manifests.deployed:
-        site = site_of(one, file.project, within[one.place.path])
-        if not isinstance(site, Unresolved) and site.entry.law is not None:
-            found[one.id] = site.entry.law
-    return found
-
-
 def _case(
-    checking: GateInputs, deployed: Deployed, path: str, laws: Mapping[str, str]
+    checking: GateInputs,
+    deployed: Deployed,
+    path: str,
+    site: DeclaredSite | Unresolved,
+    laws: Mapping[tuple[str, str], str],
 ) -> GateCase | None:
     """Return what is known of something deployed; None: nothing says that it runs a model."""
     project = checking.file.project
     workload = workload_of(deployed, project, path)
     if workload is None:
         return None
-    site = site_of(deployed, project, path)
     served = None
     if isinstance(workload, DeclaredWorkload):
         workload = _with_locked_digest(checking, deployed, workload)
@@ -249,8 +254,8 @@ def _result(
     for rule in GATE_RULES:
         if rule.check_files is not None and not rule.id.startswith("PLC72"):
             findings += rule.check_files(files)
-    paths = {one.place.path: checking.file.within(one.place.path) for one in findings}
-    paths.update(within)
+    others_paths = {one.place.path for one in findings} - within.keys()
+    paths = {**within, **{path: checking.file.within(path) for path in others_paths}}
     silenced = suppress(findings, manifests.suppressions, project, paths, checking.today)
     entries = entries_about(project.suppressions, paths.values(), checking.today)
     files = replace(files, findings=silenced, suppressions=(*manifests.suppressions, *entries))

@@ -25,7 +25,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     carries = entry.carries or egress.carries
     if carries == "answer" or is_inside(egress.to.value):
         return ()
-    law = entry.jurisdiction or case.laws.get(egress.to.value)
+    law = entry.jurisdiction or case.laws.get((case.deployed.place.path, egress.to.value))
     match allowed_in(None, law, allowed):
         case True:
             return ()

@@ -95,8 +95,8 @@ class GateCase:
     recommended: Candidate | None
     """The best placement on the same evidence; None: not asked."""
     today: date
-    laws: Mapping[str, str]
-    """Id of another thing that is deployed -> jurisdiction of its site, where it is known."""
+    laws: Mapping[tuple[str, str], str]
+    """(path, id) of another thing that is deployed -> jurisdiction of its site, where known."""
 
     @property
     def site_name(self) -> str:
