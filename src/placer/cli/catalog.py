@@ -99,7 +99,7 @@ def _to_json(document: Mapping[str, Any]) -> str:
 
 def _facts(entry: Entry) -> dict[str, Any]:
     """Return an entry in core's units, whose names say them."""
-    from placer.files.specs import CloudSpec, RegionSpec
+    from placer.files.specs import CloudSpec, NetworkSpec, RegionSpec
 
     spec = entry.spec
     facts: dict[str, Any]
