@@ -99,18 +99,12 @@ def as_measured(backbone: Backbone | None) -> Backbone | None:
     return replace(backbone, low_s=high_s, known_percentile=1.0, basis=Basis.MEASURED)
 
 
-def proof_percentiles(path: NetworkPath, targets: Sequence[LatencyTarget]) -> tuple[float, ...]:
-    """Return the percentiles that the verdicts over a path are read at, beside the targets'."""
+def certain(path: NetworkPath) -> NetworkPath:
+    """Return the path as if the figure of its backbone held always; an unknown one stays so."""
     backbone = path.backbone
-    if backbone is None or backbone.is_exact:
-        return ()
-    found = []
-    for target in targets:
-        if target.percentile < backbone.known_percentile:
-            found.append(_met_at(target.percentile, backbone))
-        else:
-            found.append(_violated_at(target.percentile, backbone))
-    return tuple(found)
+    if backbone is None or backbone.high_s is None or backbone.is_exact:
+        return path
+    return replace(path, backbone=replace(backbone, low_s=backbone.high_s, known_percentile=1.0))
 
 
 def _met_at(percentile: float, backbone: Backbone) -> float:
@@ -146,8 +140,7 @@ def _borne(
     taken_back = _taken_back(found, backbone)
     if found.verdict is Verdict.MET:
         higher = replace(target, percentile=_met_at(target.percentile, backbone))
-        always = replace(backbone, low_s=backbone.high_s or 0.0, known_percentile=1.0)
-        ((there, _),) = judge(replace(path, backbone=always), (higher,))
+        ((there, _),) = judge(certain(path), (higher,))
         if there.verdict is Verdict.MET:
             return replace(found, low_s=None, high_s=there.high_s, reason=there.reason)
         return taken_back

@@ -129,7 +129,7 @@ def _smallest(low: int, high: int, is_enough: Callable[[int], bool]) -> int | No
 
 
 def _is_met(way: Way, workload: Workload, workings: Workings) -> bool:
-    composed = composed_way(way, workload, workings)
+    composed = composed_way(way, workload.targets, workings)
     return all(
         quantile(composed.at(target.percentile), CONFIDENCE) <= target.limit_s
         for target in workload.targets
@@ -137,7 +137,7 @@ def _is_met(way: Way, workload: Workload, workings: Workings) -> bool:
 
 
 def _is_violated(way: Way, workload: Workload, workings: Workings) -> bool:
-    composed = composed_way(way, workload, workings)
+    composed = composed_way(way, workload.targets, workings)
     return any(
         quantile(composed.at(target.percentile), 1 - CONFIDENCE) > target.limit_s
         for target in workload.targets

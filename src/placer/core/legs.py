@@ -8,9 +8,9 @@ import numpy as np
 
 from placer.core.backbone import (
     Judged,
+    certain,
     doubt,
     judge_over,
-    proof_percentiles,
     violated_without_too,
 )
 from placer.core.doubts import (
@@ -229,10 +229,11 @@ def _cloud_leg(
     demand_hz = None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share
 
     def way_over(path: NetworkPath) -> Way:
-        return Way(service, path=path, up_bytes=up_bytes, down_bytes=down_bytes)
+        # what a backbone proves decides no draw: paths that differ in it alone share theirs
+        return Way(service, path=certain(path), up_bytes=up_bytes, down_bytes=down_bytes)
 
     def judged_alike(path: NetworkPath, targets: tuple[LatencyTarget, ...]) -> Judged:
-        composed = composed_over(path)
+        composed = composed_over(path, targets)
         return [
             judge_composed(
                 composed,
@@ -266,16 +267,14 @@ def _cloud_leg(
             and not is_disturbed(time),
         )
 
-    proofs = proof_percentiles(environment.path, workload.targets)
-
-    def composed_over(path: NetworkPath) -> Composed:
+    def composed_over(path: NetworkPath, targets: tuple[LatencyTarget, ...]) -> Composed:
         way = replace(way_over(path), waits_s=_waits_of(fleet))
-        composed = composed_way(way, workload, workings, proofs)
+        composed = composed_way(way, targets, workings)
         if is_saturated(path, workload, share, up_bytes, down_bytes):
             composed = replace(composed, is_lower_bound=True)
         return composed
 
-    composed = composed_over(environment.path)
+    composed = composed_over(environment.path, workload.targets)
     instances = instances_for(
         (workload.throughput_hz or 0.0) * share,
         time,

@@ -14,7 +14,7 @@ from placer.core.latency import (
 from placer.core.placement import (
     SiteTime,
 )
-from placer.core.workload import Workload
+from placer.core.workload import LatencyTarget, Workload
 
 T = TypeVar("T")
 
@@ -62,17 +62,9 @@ def percentiles_of(workload: Workload) -> tuple[float, ...]:
     return tuple(target.percentile for target in workload.targets)
 
 
-def composed_way(
-    way: Way, workload: Workload, workings: Workings, more_percentiles: tuple[float, ...] = ()
-) -> Composed:
-    """Return the composed latency of one way, worked out once.
-
-    Parameters
-    ----------
-    more_percentiles
-        To be read beside those of the targets.
-    """
-    percentiles = (*percentiles_of(workload), *more_percentiles)
+def composed_way(way: Way, targets: tuple[LatencyTarget, ...], workings: Workings) -> Composed:
+    """Return the composed latency of one way at the percentiles of targets, worked out once."""
+    percentiles = tuple(target.percentile for target in targets)
     key = (id(way.service), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
     return workings.once(
         ("composed", *key, percentiles),
