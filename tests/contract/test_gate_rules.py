@@ -181,6 +181,13 @@ def test_has_a_project_that_breaks_it_and_one_that_does_not(
     assert rule.id not in rules_of(kept), [f.rule + " " + f.message for f in kept.findings]
 
 
+def test_none_of_an_accelerator_is_no_accelerator(
+    checked: Callable[[Arguments], CheckResult],
+) -> None:
+    result = checked(one(manifest(more=", nvidia.com/gpu: 0"), evidence=(ON_CUDA,)))
+    assert "PLC708" in rules_of(result)
+
+
 def test_a_project_that_breaks_nothing_passes(checked: Callable[[Arguments], CheckResult]) -> None:
     result = checked(one())
     assert rules_of(result) == set()

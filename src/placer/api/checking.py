@@ -207,7 +207,7 @@ def _case(
     case = replace(case, records=records)
     if served.model is None:
         return case
-    grants = bool(deployed.resources.accelerators)
+    grants = deployed.resources.grants_accelerator
     key = (served.name, site.entry.name, grants)
     if key not in checking.judgements:
         environment, workings = environment_of(checking, served, site.entry)

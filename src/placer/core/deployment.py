@@ -102,6 +102,11 @@ class Resources:
     accelerators: tuple[Stated[tuple[str, int]], ...] = ()
     """(resource, number): ``nvidia.com/gpu``, a device file, a runtime such as ``nvidia``."""
 
+    @property
+    def grants_accelerator(self) -> bool:
+        """Whether an accelerator is granted; none of one is none."""
+        return any(one.value[1] > 0 for one in self.accelerators)
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:

@@ -9,7 +9,11 @@ from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    if record is None or not needs_accelerator(record) or case.deployed.resources.accelerators:
+    if (
+        record is None
+        or not needs_accelerator(record)
+        or case.deployed.resources.grants_accelerator
+    ):
         return ()
     device = "" if record.measurement is None else record.measurement.ep_device
     return found(
