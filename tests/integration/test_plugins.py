@@ -243,50 +243,6 @@ def openvino_runs_or_says_why(folder: Path) -> None:
 @pytest.mark.skipif(
     find_spec("onnxruntime_qnn") is None, reason="onnxruntime-qnn has no wheel here"
 )
-def test_an_npu_that_is_only_emulated_gives_no_time(tmp_path: Path) -> None:
-    plugin = plugins.find_plugin("qnn")
-    assert plugin is not None
-    if plugin.own_devices:
-        pytest.skip("this machine has a Qualcomm device")
-    assert plugin.devices
-    assert "qnn" not in runtime.available_eps()
-    assert "only emulates its device here (by Qualcomm" in (runtime.why_unavailable("qnn") or "")
-    # the measuring process refuses by itself as well
-    script = (
-        "import sys, tests.integration.test_plugins as these\n"
-        "try: these.runtime.open_session(these._request('qnn', these.Path(sys.argv[1])))\n"
-        "except these.UnavailableError as error: print('refused:', error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "refused: onnxruntime-qnn" in done.stdout
-    assert "only emulates" in done.stdout
-
-
-@pytest.mark.skipif(
-    find_spec("onnxruntime_ep_openvino") is None,
-    reason="onnxruntime-ep-openvino is not installed",
-)
-def test_openvino_runs_where_it_finds_a_device_and_says_so_where_not(tmp_path: Path) -> None:
-    plugin = plugins.find_plugin("openvino")
-    assert plugin is not None
-    assert plugin.problem is None
-    if "openvino" not in runtime.available_eps():
-        assert "finds no device here that it supports" in (plugin.why_unusable or "")
-        with pytest.raises(UnavailableError, match="finds no device here"):
-            runtime.open_session(_request("openvino", tmp_path))
-        return
-    session = runtime.open_session(_request("openvino", tmp_path))
-    for run in session.runs():
-        run()
-    assert dict(session.nodes_by_ep())["openvino"] >= 1
-
-
-@pytest.mark.skipif(
-    find_spec("onnxruntime_qnn") is None, reason="onnxruntime-qnn has no wheel here"
-)
 def test_a_real_package_without_its_library_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
