@@ -468,3 +468,75 @@ def test_a_lock_that_calls_evidence_that_of_another_site_fails(run: Run, make: M
     assert result.code == 1
     assert "PLC618" in result.out
     assert "is of rpi5 (cpu), not of" in result.out
+
+
+def test_a_suppression_of_one_item_of_a_list_covers_that_item_alone(run: Run, make: Make) -> None:
+    def item(name: str, more: str) -> str:
+        text = SMALL.replace("name: counter\n", f"name: {name}{more}\n", 1)
+        return "".join(
+            f"{'  - ' if not number else '    '}{line}\n"
+            for number, line in enumerate(text.splitlines())
+        )
+
+    ignored = "\n  annotations: {placer/ignore: 'PLC706 a debug build'}"
+    make(f"apiVersion: v1\nkind: List\nitems:\n{item('one', ignored)}{item('two', '')}")
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    found = document(result)
+    assert [one["deployed"] for one in found["suppressed"]] == ["deployment/one"]
+    assert [one["deployed"] for one in found["findings"]] == ["deployment/two"]
+    assert result.code == 1
+
+
+def test_a_second_fault_like_one_of_the_base_is_new(run: Run, make: Make) -> None:
+    bad = manifest().replace("512Mi", "512 Megs")
+    folder = make(bad)
+    git(folder, "init", "-q")
+    (folder / "away").symlink_to("/etc/hosts")  # leads out of the repository
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", "before")
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
+    second = bad.replace("name: counter", "name: second")
+    (folder / "deploy" / "0.yaml").write_text(f"{bad}---\n{second}")
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 1
+
+
+def test_another_network_than_was_locked_is_not_judged_by(run: Run, make: Make) -> None:
+    network = {"name": "n", "rtt": {"p50": "5 ms", "p99": "6 ms"}, "loss": "0%"}
+    rates = {"uplink": "10 Mbit/s", "downlink": "10 Mbit/s", "basis": "measured", "source": "x"}
+    make(
+        manifest(CLOUD_LABEL),
+        networks={"a.yaml": {**network, **rates}, "b.yaml": {**network, **rates}},
+        workload_file=gate_project.workload(network="b.yaml"),
+    )
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 5
+    assert "PLC620" in result.out
+
+
+def test_several_digests_of_one_model_are_not_chosen_from(run: Run, make: Make) -> None:
+    entries = [
+        {"uri": uri, "workload": "counter", "sha256": digit * 64}
+        for uri, digit in (("*model.onnx", "a"), ("/models/*", "b"))
+    ]
+    make(manifest(), project_file=gate_project.project(models=entries))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 5
+    assert "several digests are stated" in result.out
+
+
+def test_a_file_of_a_model_that_was_not_locked_is_not_taken(run: Run, make: Make) -> None:
+    entry = {"uri": "*model.onnx", "workload": "counter", "file": "other.onnx"}
+    folder = make(manifest(), project_file=gate_project.project(models=[entry]))
+    (folder / "other.onnx").write_bytes(b"other")
+    for options in (OPTIONS, OPTIONS[1:]):
+        result = run("check", "deploy", *options)
+        assert result.code == 5
+        assert "is not in placer.lock" in result.out
+
+
+def test_empty_labels_fit_nothing(run: Run, make: Make) -> None:
+    sites = {"a": {"device": "rpi5", "match": [{"labels": {}}]}}
+    make(manifest(), project_file=gate_project.project(sites=sites))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 2
+    assert "an empty match" in result.err

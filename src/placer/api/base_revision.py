@@ -6,6 +6,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -54,7 +55,7 @@ def result_of_base(
     with tempfile.TemporaryDirectory(prefix="placer-base-") as folder:
         content = _git(["-C", str(root), "archive", "--format=tar", commit], revision)
         with tarfile.open(fileobj=BytesIO(content)) as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder, filter=_harmless)
         there = {path: _moved(path, root, folder) for path in (*paths, project)}
         if not Path(there[project]).is_file():
             return None
@@ -68,6 +69,14 @@ def result_of_base(
         return _renamed(found, {moved: path for path, moved in there.items()})
 
 
+def _harmless(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
+    """Leave out what leads out of the folder, such as a link to ``/etc``."""
+    try:
+        return tarfile.data_filter(member, path)
+    except tarfile.FilterError:
+        return None
+
+
 def _exists(path: str) -> bool:
     return Path(path).exists() or any(character in path for character in "*?[")
 
@@ -76,9 +85,7 @@ def since(now: CheckResult, before: CheckResult | None, revision: str) -> CheckR
     """Return a result with what is new since the base alone, what got worse and what was mended."""
     if before is None:
         return replace(now, base=revision)
-    known = {_mark(one) for one in before.findings}
-    current = {_mark(one) for one in now.findings}
-    new = tuple(one for one in now.findings if _mark(one) not in known)
+    new = _beyond(now.findings, before.findings)
     p99_s = {(one.path, one.id): one.p99_s for one in before.checked}
     worse = []
     for one in now.checked:
@@ -91,8 +98,23 @@ def since(now: CheckResult, before: CheckResult | None, revision: str) -> CheckR
         findings=new,
         base=revision,
         worse=tuple(worse),
-        fixed=tuple(one for one in before.findings if _mark(one) not in current),
+        fixed=_beyond(before.findings, now.findings),
     )
+
+
+def _beyond(
+    findings: Sequence[GateFinding], others: Sequence[GateFinding]
+) -> tuple[GateFinding, ...]:
+    """Return the findings that the others do not have, or have less often."""
+    left = Counter(_mark(one) for one in others)
+    found = []
+    for one in findings:
+        mark = _mark(one)
+        if left[mark] > 0:
+            left[mark] -= 1
+        else:
+            found.append(one)
+    return tuple(found)
 
 
 def _mark(one: GateFinding) -> tuple[str, str, str, str, str, str]:

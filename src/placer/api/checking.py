@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from placer.api.base_revision import result_of_base, since
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
-from placer.api.locking import is_there, open_project
+from placer.api.locking import digest_of, is_there, open_project
 from placer.core.deployment import Deployed, Manifests
 from placer.core.errors import InputError
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
@@ -27,6 +27,7 @@ from placer.core.project import (
     DeclaredSite,
     DeclaredWorkload,
     Unresolved,
+    globbed,
     site_of,
     workload_of,
 )
@@ -180,6 +181,7 @@ def _case(
     served = None
     if isinstance(workload, DeclaredWorkload):
         workload = _with_locked_digest(checking, deployed, workload)
+    if isinstance(workload, DeclaredWorkload):
         if workload.name not in checking.file.workloads:
             workload = Unresolved(
                 f"no workload '{workload.name}' in {project.path}",
@@ -220,17 +222,22 @@ def _case(
 
 def _with_locked_digest(
     checking: GateInputs, deployed: Deployed, workload: DeclaredWorkload
-) -> DeclaredWorkload:
-    """Fill in the digest of a file that an entry of ``models`` names, from the lock."""
-    from placer.core.project import globbed
-
-    if workload.sha256 is not None or checking.lock is None:
+) -> DeclaredWorkload | Unresolved:
+    """Fill in the digest of a file that an entry of ``models`` names: of today, else as locked."""
+    if workload.sha256 is not None:
         return workload
+    texts = [model.uri for model in deployed.models] or list(deployed.images)
     for index, path in checking.file.model_files.items():
         entry = checking.file.project.models[index]
-        if any(globbed(model.uri.value, entry.uri) for model in deployed.models):
-            digest = checking.lock.lock.models.get(checking.file.within(path))
-            return replace(workload, sha256=digest)
+        if not any(globbed(text.value, entry.uri) for text in texts):
+            continue
+        locked = None if checking.lock is None else checking.lock.lock.models
+        digest = None if locked is None else locked.get(checking.file.within(path))
+        if locked is not None and digest is None:
+            return Unresolved(f"{path}, which `models` names, is not in placer.lock", "placer lock")
+        if not checking.is_locked and is_there(path):
+            digest = digest_of(path)
+        return replace(workload, sha256=digest)
     return workload
 
 

@@ -95,6 +95,11 @@ def _bound(
     bound = lock.lock.workloads.get(name)
     if bound is not None and model is not None and bound.model["path"] != file.within(model):
         bound = None
+    network = workload.network
+    if bound is not None and network is not None and is_there(network):
+        locked = None if bound.network is None else bound.network.path
+        if locked != file.within(network):  # another network than was locked
+            bound = None
     return bound, now
 
 
@@ -105,8 +110,10 @@ def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Rec
     path = file.near(locked.path)
     blank = Record(locked.path, locked.sha256, locked.site, locked.ep, None)
     try:
+        if not is_there(path):  # a device or a pipe would be waited for
+            raise FileNotFoundError(path)
         data = Path(path).read_bytes()
-    except OSError:
+    except (OSError, ValueError):
         return replace(blank, defect="missing", message=f"{path} is missing")
     if hashlib.sha256(data).hexdigest() != locked.sha256:
         return replace(blank, defect="tampered", message=f"{path} was changed")

@@ -257,7 +257,7 @@ def _one(
 
 def _with_digest(
     name: str, uri: Stated[str] | None, deployed: Deployed, project: Project
-) -> DeclaredWorkload:
+) -> DeclaredWorkload | Unresolved:
     # a digest in a URI is of an artefact of a registry, not of the model's file
     pinned = {
         model.sha256
@@ -268,13 +268,19 @@ def _with_digest(
         entry.sha256
         for entry in project.models
         if entry.sha256 is not None
-        for model in deployed.models
-        if globbed(model.uri.value, entry.uri)
+        for text in [model.uri for model in deployed.models] or deployed.images
+        if globbed(text.value, entry.uri)
     }
-    digests = pinned or stated
+    digests = pinned | stated
+    if len(digests) > 1:
+        told = ", ".join(sorted(digest[:12] for digest in digests))
+        return Unresolved(
+            f"several digests are stated for its model: {told}",
+            f"state one: in the manifest, or in one entry of `models` in {project.path}",
+        )
     if uri is None and len(deployed.models) == 1:
         uri = deployed.models[0].uri
-    return DeclaredWorkload(name, uri, digests.pop() if len(digests) == 1 else None)
+    return DeclaredWorkload(name, uri, next(iter(digests), None))
 
 
 def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | Unresolved:

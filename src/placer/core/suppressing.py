@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -12,6 +13,10 @@ from placer.core.project import Project, SuppressionEntry, globbed
 
 NEVER_SUPPRESSED = frozenset({"PLC618", "PLC711", "PLC721", "PLC722"})
 """What somebody edited by hand, and what is wrong with suppressions."""
+
+
+_ITEM = re.compile(r"(?:/items/[0-9]+)*")
+"""The object within a list of objects."""
 
 
 def is_expired(suppression: Suppression, today: date) -> bool:
@@ -80,7 +85,10 @@ def _covers(one: Suppression, found: GateFinding) -> bool:
         case "file":
             return True
         case "object":
-            return found.place.document == one.place.document
+            item = _ITEM.match(one.place.pointer)
+            within = item.group() if item else ""
+            same_document = found.place.document == one.place.document
+            return same_document and f"{found.place.pointer}/".startswith(f"{within}/")
         case _:
             return found.place.line in (one.place.line, one.place.line + 1)
 

@@ -76,7 +76,7 @@ class MatchSpec(specs.Spec):
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        if not self.stated():
+        if not self.stated() or ("labels" in self.stated() and not self.labels):
             raise problem("an empty match", "say labels, node, group, instance_type or path")
         return self
 

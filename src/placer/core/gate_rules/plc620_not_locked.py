@@ -14,7 +14,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     return found(
         "PLC620",
         case,
-        f"placer.lock has no workload '{served.name}', or another model for it",
+        f"placer.lock has no workload '{served.name}', or another model or network for it",
         "placer lock",
         outcome=Outcome.INCONCLUSIVE,
         severity=Severity.ERROR,
