@@ -224,3 +224,31 @@ def test_a_word_of_a_million_letters_is_read_in_linear_time() -> None:
     pod = POD.replace("NAME", "a").replace("--model,", f"--model, {'a' * 1_000_000}, ")
     found = read_manifests([write("a.yaml", pod)])  # in quadratic time it would take an hour
     assert [one.name for one in found.deployed] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "kind: >-\n  Pod",
+        "kind: # what\n  Pod",
+        "kind: !!str &x Pod",
+        "x-k: &k Pod\nkind: *k",
+        'kind: "P\\x6fd"',
+        '"\\x6bind": Pod',
+    ],
+)
+def test_a_kind_that_is_written_unusually_is_one(kind: str) -> None:
+    text = POD.replace("kind: Pod", kind)
+    assert text != POD
+    assert len(read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed) == 1
+
+
+def test_other_files_that_cannot_be_read_are_skipped() -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(b"kind: [unclosed\n"))
+    assert (found.files, found.skipped, found.unreadable) == (0, 1, ())
+
+
+def test_a_list_within_a_list_is_opened() -> None:
+    inner = "".join(f"    {line}\n" for line in POD.splitlines())
+    text = f"kind: List\nitems:\n- kind: List\n  items:\n  -\n{inner}"
+    assert len(read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed) == 1

@@ -147,7 +147,7 @@ def locked_workload(
                 measured_at=measurement.measured_at,
             )
         )
-    _refuse_two_of_one(bound)
+    _refuse_two_of_one(bound, file)
     if not bound:
         notes.append(
             f"{name}: no evidence of {summary.path} in {file.evidence_folder}; `placer check` "
@@ -213,11 +213,20 @@ def digest_of(path: str) -> str:
     return sha256.hexdigest()
 
 
-def _refuse_two_of_one(records: Sequence[LockedRecord]) -> None:
-    """Raise UsageError where two files say what one site and execution provider takes."""
+def _refuse_two_of_one(records: Sequence[LockedRecord], file: ProjectFile) -> None:
+    """Raise UsageError where two files say what one site and execution provider takes.
+
+    A site of the project and its device or offer are the same.
+    """
+    own = {}
+    for entry in file.project.sites:
+        if entry.device is not None:
+            own[entry.name] = entry.device.name
+        elif entry.offer is not None:
+            own[entry.name] = f"{entry.offer.name}@{entry.offer.region}"
     seen: dict[tuple[str | None, str], str] = {}
     for record in records:
-        key = (record.site, record.ep)
+        key = (own.get(record.site or "", record.site), record.ep)
         if record.site is not None and key in seen:
             raise UsageError(
                 f"{seen[key]} and {record.path} are both evidence of {record.site} ({record.ep})",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gc
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,11 @@ from placer.manifests.suppressions import from_annotations, from_comments
 from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
+MAX_UNMARKED_BYTES = 1_000_000
 STDIN = "-"
+_UNUSUAL = re.compile(rb"kind|services|modules|[Rr]ecipe|\\[xuU]")
+"""Words of files that may be manifests although no format's mark is in them: a kind in a block
+scalar, behind a tag, an alias or a comment, keys with escapes."""
 
 PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {".pbtxt": parse_text_proto}
 """Suffix -> parser of (text, path); any other file is YAML or JSON."""
@@ -147,7 +152,9 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     sniffed = content.replace(b"\0", b"") if is_wide else content
     suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
     own = suffix if suffix in PARSERS else None
-    if not any(one.suffix == own and one.mark.search(sniffed) for one in formats):
+    is_marked = any(one.suffix == own and one.mark.search(sniffed) for one in formats)
+    may_be_one = own is None and len(content) <= MAX_UNMARKED_BYTES and _UNUSUAL.search(sniffed)
+    if not (is_marked or may_be_one):
         run.skipped += 1
         return
     if len(content) > MAX_BYTES:
@@ -157,6 +164,9 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
         run.files += 1
         return
     text = decoded(content, path)
+    if isinstance(text, Unreadable) and not is_marked:
+        run.skipped += 1
+        return
     if isinstance(text, Unreadable):
         run.unreadable.append(text)
         run.files += 1
@@ -169,7 +179,7 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
             if claiming is not None:
                 is_manifest = True
                 run.roots.setdefault(claiming.id, []).append(root)
-    if parsed.unreadable is not None:
+    if parsed.unreadable is not None and (is_marked or is_manifest):
         is_manifest = True
         run.unreadable.append(parsed.unreadable)
     if not is_manifest:
@@ -184,9 +194,9 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
 def _objects(root: Field) -> Iterator[Field]:
     """Yield a document, or the items of a Kubernetes list in its place."""
     kind = root.at("kind").text() or ""
-    if kind.endswith("List") and root.at("items").is_list and root.at("apiVersion"):
+    if kind.endswith("List") and root.at("items").is_list:
         for item in root.at("items").items():
-            yield from [item] if item.is_mapping else []
+            yield from _objects(item) if item.is_mapping else []
     else:
         yield root
 
