@@ -1,0 +1,294 @@
+"""The time of models that were never run on a device, from a few that were.
+
+Three parameters fitted to the models measured there: time = operations / F + bytes / B +
+operators x o. How far off it may be is told by leaving out one model at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from placer.core.beta import student_t_quantile
+from placer.core.errors import UsageError
+
+FloatArray = npt.NDArray[np.float64]
+
+LEAST_MODELS = 5
+"""With fewer, three parameters leave nothing to tell the error by. On timm's published CPU tables
+three models gave nine in ten predictions within x 1.7 to 2.1, five to eight within 1.4 to 1.9."""
+FLOOR_FACTOR = 1.10
+"""No interval is narrower: that is by how much a measurement repeats."""
+NOMINAL = 0.90
+"""Share of the times that the interval is to hold."""
+LONE_FACTOR = 30.0
+"""A row further off the fit of the others has other units, or ran elsewhere. CPU fallback, the
+largest error known, is x 24 in its 90th percentile (Qualcomm AI Hub, 139 pairs)."""
+FASTEST_FLOPS_PER_S = 2.0e16
+"""No single accelerator computes faster: NVIDIA states 9 PFLOP/s of dense FP4 for its B200, and 18
+with sparsity (DGX B200 data sheet, 2024)."""
+FASTEST_BYTES_PER_S = 1.0e14
+"""No single chip reads faster: Groq states 80 TB/s for the on-chip memory of its LPU (GroqChip
+product brief, 2022), NVIDIA 8 TB/s for the HBM3e of its B200."""
+SLOWEST_FLOPS_PER_S = 1.0e9
+"""Below this in the median a table is suspected to be in other units: a Raspberry Pi 4 reaches ten
+times as much (ResNet-50, 8.2 GFLOP, in 573 ms with TensorFlow Lite: 14 GFLOP/s)."""
+_TOLERANCE_RATIO = 0.02
+"""Relative residuals below this weigh as this much: least absolute deviations, smoothed."""
+_ROUNDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a model makes a device do in one inference, counted on the optimised graph."""
+
+    model: str
+    flops: float
+    bytes_moved: float
+    n_ops: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One model measured on the device."""
+
+    work: Work
+    latency_s: float
+    where: str = ""
+    """``table.csv:7``, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The time of one model."""
+
+    model: str
+    median_s: float
+    low_s: float
+    """Lower end of the central 90 %."""
+    high_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What no chip, or this one, can exceed; None: not known, so nothing is bounded."""
+
+    flops_per_s: float | None = None
+    bytes_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A device and runtime as its own measurements describe it."""
+
+    s_per_flop: float
+    """0: not identifiable from these models."""
+    s_per_byte: float
+    """0: not identifiable."""
+    s_per_op: float
+    factor_90: float
+    """The truth lies within [prediction / f, prediction x f] nine times in ten."""
+    residuals: tuple[float, ...]
+    """log(measured / predicted) of each row when it was left out of the fit, in their order."""
+    timings: tuple[Timing, ...]
+    """The rows that it rests on."""
+    left_out: tuple[Timing, ...] = ()
+    """Rows that are so far off the others that their units or their processor differ."""
+    limits: Limits = Limits()
+
+    def predict(self, work: Work) -> Prediction:
+        """Return the time of a model, never faster than the limits allow.
+
+        Raises
+        ------
+        UsageError
+            The model has no work that the fitted parameters know the time of.
+        """
+        median_s = float(_features([work])[0] @ self._parameters())
+        if not median_s > 0:
+            raise UsageError(
+                f"the time of '{work.model}' cannot be told: it has none of the work that the "
+                "calibration knows the time of"
+            )
+        floor_s = least_s(work, self.limits)
+        median_s = max(median_s, floor_s)
+        return Prediction(
+            work.model,
+            median_s,
+            max(median_s / self.factor_90, floor_s),
+            median_s * self.factor_90,
+        )
+
+    def _parameters(self) -> FloatArray:
+        return np.array([self.s_per_flop, self.s_per_byte, self.s_per_op])
+
+
+def least_s(work: Work, limits: Limits) -> float:
+    """Return the time below which no inference is possible; 0: nothing is known.
+
+    Bytes moved count each tensor at each operator that reads it, much of it in caches: a bound on
+    the memory they are read from says little. So only arithmetic bounds a prediction.
+    """
+    return 0.0 if limits.flops_per_s is None else work.flops / limits.flops_per_s
+
+
+def calibrate(
+    timings: Sequence[Timing], *, limits: Limits = Limits(FASTEST_FLOPS_PER_S, FASTEST_BYTES_PER_S)
+) -> Calibration:
+    """Fit the three parameters and tell the interval of what they predict.
+
+    The fit is by non-negative least squares on relative error, reweighted to least absolute
+    deviations, so that one odd model does not bend it. The factor is Student's t at 90 % times the
+    root mean square of the leave-one-out log residuals, at least FLOOR_FACTOR.
+
+    Parameters
+    ----------
+    timings
+        At least LEAST_MODELS different models. The same row twice counts once.
+
+    Raises
+    ------
+    UsageError
+        Too few models, one model twice with different times, or a time that no chip reaches.
+    """
+    kept = _distinct(timings)
+    for timing in kept:
+        _check_physics(timing, limits)
+    _check_count(kept)
+    lone = _lone_rows(kept)
+    rows = [timing for timing in kept if timing not in lone]
+    if lone:
+        _check_count(rows)
+    features, latencies_s = _features([row.work for row in rows]), _latencies_s(rows)
+    parameters = _fit(features, latencies_s)
+    residuals = _leave_one_out(features, latencies_s)
+    spread = math.sqrt(float(np.mean(residuals**2)))
+    t = student_t_quantile((1 + NOMINAL) / 2, len(rows) - 1)
+    return Calibration(
+        s_per_flop=float(parameters[0]),
+        s_per_byte=float(parameters[1]),
+        s_per_op=float(parameters[2]),
+        factor_90=max(FLOOR_FACTOR, math.exp(t * spread)),
+        residuals=tuple(map(float, residuals)),
+        timings=tuple(rows),
+        left_out=lone,
+        limits=limits,
+    )
+
+
+def is_suspiciously_slow(calibration: Calibration) -> bool:
+    """Tell whether the times of a whole table look as if they were in other units."""
+    rates = [row.work.flops / row.latency_s for row in calibration.timings if row.work.flops]
+    return bool(rates) and float(np.median(rates)) < SLOWEST_FLOPS_PER_S
+
+
+def _distinct(timings: Sequence[Timing]) -> list[Timing]:
+    seen: dict[Work, Timing] = {}
+    for timing in timings:
+        before = seen.setdefault(timing.work, timing)
+        if before.latency_s != timing.latency_s:
+            raise UsageError(
+                f"{timing.where}: '{timing.work.model}' takes {timing.latency_s:g} s here and "
+                f"{before.latency_s:g} s at {before.where}",
+                hint="keep one of the two; of repeated measurements their median",
+            )
+    return list(seen.values())
+
+
+def _check_count(timings: Sequence[Timing]) -> None:
+    if len(timings) < LEAST_MODELS:
+        raise UsageError(
+            f"{len(timings)} different model(s), and at least {LEAST_MODELS} are needed: three "
+            "parameters are fitted, and what is left tells how wrong they may be",
+            hint="measure more models there, as different from each other as can be; 8 are good",
+        )
+
+
+def _check_physics(timing: Timing, limits: Limits) -> None:
+    work = timing.work
+    for amount, limit, unit in (
+        (work.flops, limits.flops_per_s, "FLOP/s"),
+        (work.bytes_moved, limits.bytes_per_s, "B/s"),
+    ):
+        if limit is not None and amount / timing.latency_s > limit:
+            raise UsageError(
+                f"{timing.where}: '{work.model}' in {timing.latency_s:g} s would be "
+                f"{amount / timing.latency_s:.1e} {unit}, faster than any chip ({limit:.1e})",
+                hint="look at the units: latency in seconds, work in 10^9 FLOP and 10^9 bytes",
+            )
+
+
+def _lone_rows(timings: Sequence[Timing]) -> tuple[Timing, ...]:
+    """Return the rows LONE_FACTOR off the fit of all; the fit follows the many, not the few."""
+    features, latencies_s = _features([row.work for row in timings]), _latencies_s(timings)
+    residuals = np.log(latencies_s / _predicted_s(features, _fit(features, latencies_s)))
+    is_lone = np.abs(residuals - np.median(residuals)) > math.log(LONE_FACTOR)
+    return tuple(row for row, lone in zip(timings, is_lone, strict=True) if lone)
+
+
+def _features(works: Sequence[Work]) -> FloatArray:
+    """Return the work, shape (models, 3)."""
+    return np.array([(work.flops, work.bytes_moved, work.n_ops) for work in works], dtype=float)
+
+
+def _latencies_s(timings: Sequence[Timing]) -> FloatArray:
+    return np.array([timing.latency_s for timing in timings])
+
+
+def _leave_one_out(features: FloatArray, latencies_s: FloatArray) -> FloatArray:
+    """Return log(measured / predicted) of each row by the fit of the others, shape (n,)."""
+    found = np.empty(len(latencies_s))
+    for index in range(len(latencies_s)):
+        parameters = _fit(np.delete(features, index, 0), np.delete(latencies_s, index))
+        predicted_s = _predicted_s(features[index : index + 1], parameters)
+        found[index] = math.log(latencies_s[index] / predicted_s[0])
+    return found
+
+
+def _predicted_s(features: FloatArray, parameters: FloatArray) -> FloatArray:
+    """Return the predictions, kept above 0 where a parameter is not identifiable."""
+    return np.maximum(features @ parameters, 1e-12)
+
+
+def _fit(features: FloatArray, latencies_s: FloatArray) -> FloatArray:
+    """Return the three non-negative parameters of least absolute relative error."""
+    scale = features.max(axis=0)
+    scale[scale == 0] = 1.0
+    relative = features / scale / latencies_s[:, np.newaxis]
+    weights = np.ones(len(latencies_s))
+    parameters = np.zeros(3)
+    for _ in range(_ROUNDS):
+        roots = np.sqrt(weights)
+        parameters = _non_negative_least_squares(relative * roots[:, np.newaxis], roots)
+        off = np.abs(relative @ parameters - 1)
+        weights = np.minimum(1.0, _TOLERANCE_RATIO / np.maximum(off, 1e-12))
+    return np.asarray(parameters / scale, dtype=np.float64)
+
+
+def _non_negative_least_squares(matrix: FloatArray, wanted: FloatArray) -> FloatArray:
+    """Solve min |matrix x - wanted| with x >= 0 exactly: the best of all sets of free columns."""
+    gram, product = matrix.T @ matrix, matrix.T @ wanted
+    best, best_value = np.zeros(3), 0.0
+    for count in (1, 2, 3):
+        for columns in itertools.combinations(range(3), count):
+            chosen = np.ix_(columns, columns)
+            solved = np.linalg.lstsq(gram[chosen], product[list(columns)], rcond=1e-12)[0]
+            if (solved < 0).any():
+                continue
+            value = float(solved @ gram[chosen] @ solved - 2 * solved @ product[list(columns)])
+            if value < best_value - 1e-12:
+                best, best_value = np.zeros(3), value
+                best[list(columns)] = solved
+    return best
+
+
+def twice_named(works: Sequence[Work]) -> tuple[str, ...]:
+    """Return the names that stand for more than one model."""
+    counts = Counter(work.model for work in works)
+    return tuple(name for name, count in counts.items() if count > 1)
