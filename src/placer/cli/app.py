@@ -25,6 +25,7 @@ COMMANDS = {
     "lock": "Bind the workloads of a project to their models and evidence.",
     "init": "Write a workload file for a model.",
     "compare": "Say what changed between two measurements or two answers.",
+    "calibrate": "Learn a device from a few models, and predict others on it.",
     "network": "Tell how long a request takes over a network.",
     "catalog": "List and show devices, networks, clouds, regions and workloads.",
     "rules": "List and explain the rules.",

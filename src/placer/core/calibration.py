@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,6 +100,11 @@ class Calibration:
     left_out: tuple[Timing, ...] = ()
     """Rows that are so far off the others that their units or their processor differ."""
     limits: Limits = Limits()
+
+    @property
+    def median_error_ratio(self) -> float:
+        """Median of |predicted / measured - 1| of the rows, each left out of its fit."""
+        return float(np.median(np.abs(np.expm1(-np.array(self.residuals)))))
 
     def predict(self, work: Work) -> Prediction:
         """Return the time of a model, never faster than the limits allow.
@@ -286,9 +290,3 @@ def _non_negative_least_squares(matrix: FloatArray, wanted: FloatArray) -> Float
                 best, best_value = np.zeros(3), value
                 best[list(columns)] = solved
     return best
-
-
-def twice_named(works: Sequence[Work]) -> tuple[str, ...]:
-    """Return the names that stand for more than one model."""
-    counts = Counter(work.model for work in works)
-    return tuple(name for name, count in counts.items() if count > 1)

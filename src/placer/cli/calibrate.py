@@ -1,0 +1,88 @@
+"""``placer calibrate``: learn a device from a few models, and predict others on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from placer.cli import options, screen
+
+FORMATS = ("text", "json")
+
+
+def command(
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Measure nothing: take these timings, a CSV file (model,gflops,gbytes,n_ops,"
+            "latency_s) or a calibration file.",
+        ),
+    ] = None,
+    predict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Predict these: an ONNX model, or a CSV file (model,gflops,gbytes,n_ops).",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Device of the timings: no prediction is faster than its peak rates allow.",
+        ),
+    ] = None,
+    ep: Annotated[
+        str, typer.Option(metavar="NAME", help="Execution provider to measure here.")
+    ] = "cpu",
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Threads of one inference (default: all cores)."),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the calibration, for `recommend --calibration`."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
+    ] = None,
+) -> None:
+    """Learn how fast a device is from a few different models, and predict others.
+
+    Measures a spread of small models here, in less than a minute, or takes the timings of --from.
+    Three parameters are fitted: operations, bytes moved and operators. Every prediction has the
+    90 % interval that leaving out each model in turn gives.
+    """
+    outputs = options.parse_outputs(output or (), format_, FORMATS)
+    options.check_threads(threads)
+    reads = [one for one in (from_, predict, device) if one is not None]
+    written = [path for _, path in outputs if path is not None]
+    options.check_places([*written, *([to] if to is not None else [])], reads)
+
+    from placer.api import calibrating
+    from placer.reports import calibration as report
+
+    if from_ is None:
+        with screen.Progress() as progress:
+            found = calibrating.calibrate_here(ep, threads, device=device, progress=progress)
+    else:
+        found = calibrating.calibrate_from(from_, device=device)
+    for warning in found.warnings:
+        screen.warn(warning)
+    predictions = () if predict is None else calibrating.predict(found, predict)
+    if to is not None:
+        calibrating.save(found, to)
+    screen.emit(
+        outputs,
+        lambda name: (
+            report.to_json(found.calibration, found.source, predictions)
+            if name == "json"
+            else report.to_text(found.calibration, found.source, predictions)
+        ),
+    )

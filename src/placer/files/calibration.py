@@ -1,0 +1,135 @@
+"""Calibration files: what was measured of a device, so that others can predict with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from placer.core.calibration import Timing, Work
+from placer.core.environment import ChipClass
+from placer.core.errors import InputError
+from placer.files.evidence import read_json, read_text
+from placer.files.writing import write_atomically
+
+SCHEMA = "placer/calibration/v1"
+_HINT = "`placer calibrate --to FILE` writes one"
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationFile:
+    """The models measured on one device with one runtime."""
+
+    device: str
+    """The chip, as the machine names it."""
+    chip_class: ChipClass
+    ep: str
+    """Short name of the execution provider."""
+    runtime: str
+    """``onnxruntime 1.27.0``."""
+    dtype: str
+    threads: int
+    measured_at: str
+    """ISO 8601 date."""
+    timings: tuple[Timing, ...]
+    path: str = ""
+
+
+class _TimingSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: Annotated[str, Field(min_length=1, max_length=200)]
+    flops: Annotated[FiniteFloat, Field(ge=0)]
+    bytes_moved: Annotated[FiniteFloat, Field(ge=0)]
+    n_ops: Annotated[FiniteFloat, Field(ge=0)]
+    latency_s: Annotated[FiniteFloat, Field(gt=0)]
+
+
+class _CalibrationSpec(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    schema_: Literal["placer/calibration/v1"] = Field(alias="schema")
+    device: Annotated[str, Field(min_length=1, max_length=200)]
+    chip_class: Literal["cpu", "gpu", "npu"]
+    ep: Annotated[str, Field(pattern=r"^[a-z0-9_:]+$")]
+    runtime: Annotated[str, Field(min_length=1, max_length=200)]
+    dtype: Literal["float32", "float16", "int8"]
+    threads: Annotated[int, Field(ge=1, le=4096)]
+    measured_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    timings: Annotated[list[_TimingSpec], Field(min_length=1, max_length=100_000)]
+
+
+def read_calibration(path: str) -> CalibrationFile:
+    """Read a calibration file.
+
+    Raises
+    ------
+    InputError
+        Missing, unreadable, or not what ``placer calibrate --to`` writes.
+    """
+    document = read_json(read_text(path, hint=_HINT), path, hint=_HINT)
+    try:
+        spec = _CalibrationSpec.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise InputError(f"{path}: {place}: {first['msg'].lower()}", hint=_HINT) from error
+    return CalibrationFile(
+        device=spec.device,
+        chip_class=ChipClass(spec.chip_class),
+        ep=spec.ep,
+        runtime=spec.runtime,
+        dtype=spec.dtype,
+        threads=spec.threads,
+        measured_at=spec.measured_at,
+        timings=tuple(
+            Timing(
+                Work(one.model, one.flops, one.bytes_moved, one.n_ops),
+                one.latency_s,
+                f"{path}: timings.{index}",
+            )
+            for index, one in enumerate(spec.timings)
+        ),
+        path=path,
+    )
+
+
+def write_calibration(path: str, file: CalibrationFile) -> None:
+    """Write a calibration file whole or not at all. Raises as ``write_atomically``."""
+    write_atomically(path, json.dumps(_document(file), indent=2) + "\n")
+
+
+def _document(file: CalibrationFile) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "device": file.device,
+        "chip_class": file.chip_class.value,
+        "ep": file.ep,
+        "runtime": file.runtime,
+        "dtype": file.dtype,
+        "threads": file.threads,
+        "measured_at": file.measured_at,
+        "timings": _timing_rows(file.timings),
+    }
+
+
+def _timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
+    """Return timings as JSON has them."""
+    return [
+        {
+            "model": one.work.model,
+            "flops": one.work.flops,
+            "bytes_moved": one.work.bytes_moved,
+            "n_ops": one.work.n_ops,
+            "latency_s": one.latency_s,
+        }
+        for one in timings
+    ]
+
+
+def calibration_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the file."""
+    return _CalibrationSpec.model_json_schema(by_alias=True)
