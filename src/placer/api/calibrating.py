@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import datetime
+import tempfile
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
+from placer.api.measuring import Say, say_nothing
 from placer.core.calibration import (
     FASTEST_BYTES_PER_S,
     FASTEST_FLOPS_PER_S,
+    LEAST_MODELS,
     Calibration,
     Limits,
     Prediction,
+    Timing,
     Work,
     calibrate,
     is_suspiciously_slow,
 )
 from placer.core.environment import ChipClass, Device
-from placer.core.errors import UsageError
+from placer.core.errors import InputError, MeasuringError, UsageError
+from placer.core.graph import ModelSummary
 
 if TYPE_CHECKING:
+    from placer.core.measurement import Measurement
     from placer.files.calibration import CalibrationFile
+    from placer.profiling.child import Child
+    from placer.profiling.plan import Plan
+    from placer.profiling.sampling import Failure
+
+OPTIMISING_LIMIT_S = 60.0
+TIME_LIMIT_S = 2.4
+"""Of one calibration model, in three processes: 13 of them take about half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +74,129 @@ def calibrate_from(path: str, *, device: str | None = None) -> Calibrated:
         )
     calibration = calibrate(read_timings(path), limits=limits)
     return Calibrated(calibration, path, _warnings(calibration))
+
+
+def calibrate_here(
+    ep: str, threads: int | None, *, device: str | None = None, progress: Say = say_nothing
+) -> Calibrated:
+    """Measure the calibration models on this machine, interleaved, and learn it from them.
+
+    Parameters
+    ----------
+    threads
+        Of one inference; None: every core.
+
+    Raises
+    ------
+    UsageError
+        An execution provider that is not here, or times that cannot be.
+    MeasuringError
+        Too few of the models could be measured.
+    """
+    from placer.core.runtime import parse_ep, processor_kind
+    from placer.files.calibration import CalibrationFile
+    from placer.profiling.child import Child
+    from placer.profiling.machine import describe_machine, usable_cores
+    from placer.profiling.sampling import measure_in_turns
+    from placer.runtimes import onnxruntime
+
+    name = parse_ep(ep)
+    why = onnxruntime.why_unavailable(name)
+    if why is not None:
+        raise UsageError(f"{name}: {why}", hint="`placer doctor` shows what is here")
+    chip_class = ChipClass(processor_kind(name))
+    count = usable_cores() if threads is None else threads
+    machine = describe_machine()
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    with tempfile.TemporaryDirectory(prefix="placer-") as folder:
+        progress("making the calibration models")
+        models = _write_models(folder)
+        with Child(onnxruntime.MODULE) as child:
+            works = [replace(work_of(model, child), model=key) for key, model in models.items()]
+        results = measure_in_turns(
+            [plan_of(model, folder, key, name, count) for key, model in models.items()],
+            machine=machine,
+            today=today,
+            progress=progress,
+        )
+    measured = [
+        (work, result)
+        for work, (result,) in zip(works, results, strict=True)
+        if _is_measured(result)
+    ]
+    if len(measured) < LEAST_MODELS:
+        failed = next(result for (result,) in results if not _is_measured(result))
+        raise MeasuringError(f"{name}: {failed.message}")
+    timings = tuple(Timing(work, median_s(result), work.model) for work, result in measured)
+    calibration = calibrate(timings, limits=_limits(device))
+    file = CalibrationFile(
+        device=machine.cpu,
+        chip_class=chip_class,
+        ep=name,
+        runtime=measured[0][1].runtime,
+        dtype="float32",
+        threads=count,
+        measured_at=today,
+        timings=timings,
+    )
+    warnings = _warnings(calibration)
+    disturbed = sum(result.instrument.is_disturbed for _, result in measured)
+    if disturbed:
+        warnings += (f"{disturbed} of {len(measured)} models were disturbed by other programs",)
+    return Calibrated(calibration, f"{machine.cpu}, {name}, {count} thread(s)", warnings, file)
+
+
+def _write_models(folder: str) -> dict[str, ModelSummary]:
+    import onnx
+
+    from placer.onnx_files.calibration_models import CALIBRATION_MODELS
+    from placer.onnx_files.reader import read_model
+
+    found = {}
+    for key, make in CALIBRATION_MODELS.items():
+        path = str(Path(folder) / f"{key}.onnx")
+        onnx.save(make(), path)
+        found[key] = read_model(path)
+    return found
+
+
+def plan_of(model: ModelSummary, folder: str, key: str, ep: str, threads: int) -> Plan:
+    """Return how a model is measured for a calibration; its inputs go to the folder."""
+    from placer.core.measurement import SessionSettings
+    from placer.onnx_files.inputs import generate_inputs
+    from placer.profiling.plan import Plan
+    from placer.runtimes import onnxruntime
+
+    inputs = generate_inputs(model.path, model.inputs)
+    inputs_path = str(Path(folder) / f"{key}.npz")
+    inputs.save(inputs_path)
+    return Plan(
+        model_path=model.path,
+        subjects=model.subjects,
+        runtime_module=onnxruntime.MODULE,
+        eps=(ep,),
+        targets=(),
+        inputs_path=inputs_path,
+        dtypes=inputs.dtypes,
+        input_shapes=tuple((spec.name, spec.shape) for spec in model.inputs),
+        input_source=inputs.source,
+        interval_s=0.0,
+        settings=SessionSettings(threads, threads > 1),
+        time_limit_s=TIME_LIMIT_S,
+    )
+
+
+def _is_measured(result: Measurement | Failure) -> TypeGuard[Measurement]:
+    from placer.core.measurement import Measurement
+
+    return isinstance(result, Measurement)
+
+
+def median_s(measured: Measurement) -> float:
+    """Return the median over all runs."""
+    import numpy as np
+
+    return float(np.median([run_s for run in measured.processes for run_s in run.samples_s]))
 
 
 def _limits(name: str | None) -> Limits:
@@ -122,12 +260,43 @@ def _works(path: str) -> tuple[Work, ...]:
 
         return read_works(path)
     from placer.onnx_files.reader import read_model
+    from placer.profiling.child import Child
+    from placer.runtimes import onnxruntime
 
-    model = read_model(path)
-    if model.flops is None or model.bytes_moved is None:
-        unknown = ", ".join(model.unknown_operators) or "a shape is not known"
-        raise UsageError(f"the work of {path} is not known ({unknown})")
-    return (Work(path, model.flops, model.bytes_moved, model.n_nodes),)
+    with Child(onnxruntime.MODULE) as child:
+        return (work_of(read_model(path), child),)
+
+
+def work_of(model: ModelSummary, child: Child) -> Work:
+    """Count the work of a model on the graph that ONNX Runtime makes of it.
+
+    Raises
+    ------
+    UsageError
+        The work is not known, or the runtime does not run the model.
+    """
+    from placer.onnx_files.reader import read_model
+    from placer.profiling.child import ChildError
+
+    with tempfile.TemporaryDirectory(prefix="placer-") as folder:
+        path = str(Path(folder) / "optimised.onnx")
+        try:
+            child.ask(
+                "optimise",
+                model_path=str(Path(model.path).resolve()),
+                output_path=path,
+                deadline_s=OPTIMISING_LIMIT_S,
+            )
+            found = read_model(path, shapes={spec.name: spec.shape for spec in model.inputs})
+        except (ChildError, InputError) as error:
+            raise UsageError(
+                f"{model.path}: the graph that ONNX Runtime makes of it is not known: "
+                f"{error.message}"
+            ) from error
+    if found.flops is None or found.bytes_moved is None:
+        unknown = ", ".join(found.unknown_operators) or "a shape is not known"
+        raise UsageError(f"{model.path}: its work is not known ({unknown})")
+    return Work(model.path, found.flops, found.bytes_moved, found.n_nodes)
 
 
 def save(calibrated: Calibrated, path: str) -> None:

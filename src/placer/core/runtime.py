@@ -155,6 +155,21 @@ def usual_precision(ep: str) -> str | None:
     return _USUAL_PRECISIONS.get(ep, _USUAL_PRECISIONS.get(split_ep(ep)[0]))
 
 
+_CLASSES = {
+    "gpu": frozenset({"cuda", "tensorrt", "tensorrt_rtx", "rocm", "migraphx", "dml", "webgpu"}),
+    "npu": frozenset({"qnn", "coreml", "vitisai", "rknpu"}),
+}
+"""Kind of processor -> execution providers that run there; all others run on the CPU."""
+
+
+def processor_kind(ep: str) -> str:
+    """Return ``cpu``, ``gpu`` or ``npu``: where an execution provider runs what it takes."""
+    name, device = split_ep(ep)
+    if device in ("cpu", *_CLASSES):
+        return device or ""
+    return next((kind for kind, names in _CLASSES.items() if name in names), "cpu")
+
+
 def short_ep_name(full_name: str) -> str:
     """Return the short name of ONNX Runtime's name, or that name itself if there is none."""
     for short, full in EXECUTION_PROVIDERS.items():

@@ -58,6 +58,7 @@ _DOING = {
     "cover": "compiling",
     "tensor_shapes": "reading the model",
     "make": "making the variant",
+    "optimise": "optimising the model",
 }
 
 

@@ -168,6 +168,11 @@ class Worker:
         answer: dict[str, Any] = self._runtime.make(request)
         return answer
 
+    def optimise(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Write the graph that the runtime makes; see ``placer.runtimes.onnxruntime``."""
+        answer: dict[str, Any] = self._runtime.optimise(request)
+        return answer
+
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run every input sample once and write what the model gives to an .npz file."""
         import numpy as np
@@ -220,6 +225,7 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         "cover": worker.cover,
         "tensor_shapes": worker.tensor_shapes,
         "make": worker.make,
+        "optimise": worker.optimise,
     }
     for line in requests:
         request = json.loads(line)

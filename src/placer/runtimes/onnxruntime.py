@@ -132,6 +132,38 @@ def runtime_version() -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
+def optimise(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the graph that ONNX Runtime makes of a model, before it is laid out for a processor.
+
+    Operators are fused and constants folded, as on every execution provider; blocked layouts,
+    whose operators have no formulas, are left out.
+
+    Parameters
+    ----------
+    request
+        ``model_path``, ``output_path``.
+
+    Raises
+    ------
+    UnsupportedModelError
+        ONNX Runtime does not run the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = request["output_path"]
+    onnxruntime.set_default_logger_severity(4)
+    try:
+        onnxruntime.InferenceSession(
+            request["model_path"], options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise UnsupportedModelError(reason_of(str(error))) from error
+    return {}
+
+
 class OnnxRuntimeSession:
     """A session with bound inputs; see ``placer.core.runtime.RuntimeSession``."""
 
