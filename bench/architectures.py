@@ -1,4 +1,4 @@
-"""Published architectures with random weights, in their published sizes; none is measured to calibrate."""
+"""Published architectures in their published sizes, with random weights: none calibrates."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from placer.onnx_files.calibration_models import (
     Net,
     bottlenecks,
     dense,
-    encoder,
+    mixed_tokens,
     patches,
     residual,
+    sentence,
     u_shape,
     wide_kernels,
 )
@@ -183,18 +184,6 @@ def googlenet(net: Net) -> str:
     return net.head(value)
 
 
-def mixer(net: Net, features: int, depth: int) -> str:
-    """MLP-Mixer (Tolstikhin et al. 2021)."""
-    value = net.tokens(net.conv(net.x, features, 16, stride=16, act=None))
-    _, count, _ = net.shape(value)
-    for _ in range(depth):
-        turned = net.op("Transpose", [net.norm(value)], (1, features, count), perm=[0, 2, 1])
-        mixed = net.linear(net.linear(turned, features // 2, "Gelu"), count)
-        value = net.add(value, net.op("Transpose", [mixed], (1, count, features), perm=[0, 2, 1]))
-        value = net.feed_forward(value)
-    return net.linear(value, 1000)
-
-
 def detector(net: Net, widths: Sequence[int], depth: int) -> str:
     """Cross-stage partial stages, a pyramid and three heads joined, in the manner of YOLOv5."""
     value, kept = net.conv(net.x, widths[0], stride=2, act="Silu"), []
@@ -240,10 +229,6 @@ def made(make: Callable[..., str], *shape: int, **arguments: Any) -> Callable[[]
     return model
 
 
-def _encoded(net: Net, depth: int, heads: int) -> str:
-    return encoder(net, net.x, depth, heads)
-
-
 IMAGE = (3, 224, 224)
 RESNET = (64, 128, 256, 512)
 ARCHITECTURES: dict[str, Callable[[], Any]] = {
@@ -280,10 +265,10 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
     "convnext_tiny": made(wide_kernels, *IMAGE, widths=(96, 192, 384, 768), counts=(3, 3, 9, 3)),
     "vit_tiny_patch16": made(patches, *IMAGE, size=16, features=192, depth=12, heads=3),
     "vit_small_patch32": made(patches, *IMAGE, size=32, features=384, depth=12, heads=6),
-    "mixer_s16": made(mixer, *IMAGE, features=512, depth=8),
-    "bert_mini_256": made(_encoded, 256, 256, depth=4, heads=4),
-    "bert_medium_128": made(_encoded, 128, 512, depth=8, heads=8),
-    "distilbert_64": made(_encoded, 64, 768, depth=6, heads=12),
+    "mixer_s16": made(mixed_tokens, *IMAGE, features=512, depth=8),
+    "bert_mini_256": made(sentence, 256, 256, depth=4, heads=4),
+    "bert_medium_128": made(sentence, 128, 512, depth=8, heads=8),
+    "distilbert_64": made(sentence, 64, 768, depth=6, heads=12),
     "unet_256": made(u_shape, 3, 256, 256, widths=(32, 64, 128, 256)),
     "yolo_nano_320": made(detector, 3, 320, 320, widths=(16, 32, 64, 128, 256), depth=1),
     "deeplab_resnet18_256": made(dilated, 3, 256, 256),

@@ -32,6 +32,19 @@ if TYPE_CHECKING:
     from placer.profiling.plan import Plan
     from placer.profiling.sampling import Failure
 
+MATRIX_OPERATORS = frozenset(
+    (
+        "Attention",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gemm",
+        "MatMul",
+        "MultiHeadAttention",
+        "GroupQueryAttention",
+        "MatMulNBits",
+    )
+)
+"""What ONNX Runtime computes as products of matrices, by other kernels than convolutions."""
 OPTIMISING_LIMIT_S = 60.0
 TIME_LIMIT_S = 2.4
 """Of one calibration model, in three processes: 13 of them take about half a minute."""
@@ -296,7 +309,12 @@ def work_of(model: ModelSummary, child: Child) -> Work:
     if found.flops is None or found.bytes_moved is None:
         unknown = ", ".join(found.unknown_operators) or "a shape is not known"
         raise UsageError(f"{model.path}: its work is not known ({unknown})")
-    return Work(model.path, found.flops, found.bytes_moved, found.n_nodes)
+    matrix_flops = sum(
+        work.flops or 0
+        for work in found.operators
+        if work.op_type.rpartition("::")[2] in MATRIX_OPERATORS
+    )
+    return Work(model.path, found.flops, found.bytes_moved, found.n_nodes, matrix_flops)
 
 
 def save(calibrated: Calibrated, path: str) -> None:

@@ -45,6 +45,7 @@ class _TimingSpec(BaseModel):
     flops: Annotated[FiniteFloat, Field(ge=0)]
     bytes_moved: Annotated[FiniteFloat, Field(ge=0)]
     n_ops: Annotated[FiniteFloat, Field(ge=0)]
+    matrix_flops: Annotated[FiniteFloat, Field(ge=0)] | None = None
     latency_s: Annotated[FiniteFloat, Field(gt=0)]
 
 
@@ -87,7 +88,7 @@ def read_calibration(path: str) -> CalibrationFile:
         measured_at=spec.measured_at,
         timings=tuple(
             Timing(
-                Work(one.model, one.flops, one.bytes_moved, one.n_ops),
+                Work(one.model, one.flops, one.bytes_moved, one.n_ops, one.matrix_flops),
                 one.latency_s,
                 f"{path}: timings.{index}",
             )
@@ -124,6 +125,7 @@ def _timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
             "flops": one.work.flops,
             "bytes_moved": one.work.bytes_moved,
             "n_ops": one.work.n_ops,
+            "matrix_flops": one.work.matrix_flops,
             "latency_s": one.latency_s,
         }
         for one in timings

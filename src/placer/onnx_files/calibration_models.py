@@ -314,6 +314,11 @@ def encoder(net: Net, value: str, depth: int, heads: int) -> str:
     return net.norm(value)
 
 
+def sentence(net: Net, depth: int, heads: int) -> str:
+    """Encode tokens that are given."""
+    return encoder(net, net.x, depth, heads)
+
+
 def plain(net: Net, widths: Sequence[int], hidden: int) -> str:
     """3x3 convolutions and wide fully connected layers, as VGG (Simonyan and Zisserman 2015)."""
     value = net.x
@@ -372,6 +377,18 @@ def layers(net: Net, features: int, count: int) -> str:
     return value
 
 
+def mixed_tokens(net: Net, features: int, depth: int) -> str:
+    """Matrices over tokens and over features in turn, as MLP-Mixer (Tolstikhin et al. 2021)."""
+    value = net.tokens(net.conv(net.x, features, 16, stride=16, act=None))
+    _, count, _ = net.shape(value)
+    for _ in range(depth):
+        turned = net.op("Transpose", [net.norm(value)], (1, features, count), perm=[0, 2, 1])
+        mixed = net.linear(net.linear(turned, features // 2, "Gelu"), count)
+        value = net.add(value, net.op("Transpose", [mixed], (1, count, features), perm=[0, 2, 1]))
+        value = net.feed_forward(value)
+    return net.linear(value, 1000)
+
+
 def small_steps(net: Net, channels: int, count: int) -> str:
     """Many operators on little data: what each costs by itself."""
     value = net.conv(net.x, channels, stride=2)
@@ -396,10 +413,9 @@ CALIBRATION_MODELS: Mapping[str, Callable[[], ModelProto]] = MappingProxyType(
         "inverted": _made(inverted, 3, 192, 192, act="Relu6", excite=False, widths=MOBILE),
         "excited": _made(inverted, 3, 160, 160, act="Silu", excite=True, widths=MOBILE),
         "patches": _made(patches, 3, 224, 224, size=16, features=192, depth=6, heads=3),
-        "encoder": _made(
-            lambda net, depth, heads: encoder(net, net.x, depth, heads),
-            128, 256, depth=4, heads=4,
-        ),
+        "encoder": _made(sentence, 128, 256, depth=4, heads=4),
+        "short_encoder": _made(sentence, 48, 512, depth=3, heads=8),
+        "mixed_tokens": _made(mixed_tokens, 3, 160, 160, features=256, depth=4),
         "plain": _made(plain, 3, 96, 96, widths=(64, 128, 256), hidden=256),
         "wide_kernels": _made(wide_kernels, 3, 128, 128, widths=(64, 128, 256), counts=(2, 2, 4)),
         "dense": _made(dense, 3, 128, 128, growth=32, counts=(4, 6, 8)),

@@ -26,6 +26,7 @@ def to_json(calibration: Calibration, source: str, predictions: Sequence[Predict
         "models": len(calibration.timings),
         "left_out": [timing.work.model for timing in calibration.left_out],
         "flops_per_s": _rate(calibration.s_per_flop),
+        "matrix_flops_per_s": _rate(calibration.s_per_matrix_flop),
         "bytes_per_s": _rate(calibration.s_per_byte),
         "s_per_op": calibration.s_per_op,
         "nominal_ratio": NOMINAL,
@@ -46,10 +47,13 @@ def to_json(calibration: Calibration, source: str, predictions: Sequence[Predict
 
 def to_text(calibration: Calibration, source: str, predictions: Sequence[Prediction]) -> str:
     """Return the same for people."""
-    rates = (
+    rates = [
         ("operations", _rate(calibration.s_per_flop), 1e9, "GFLOP/s"),
         ("memory", _rate(calibration.s_per_byte), 1e9, "GB/s"),
-    )
+    ]
+    if calibration.s_per_matrix_flop != calibration.s_per_flop:
+        matrices = _rate(calibration.s_per_matrix_flop)
+        rates.insert(1, ("of matrices", matrices, 1e9, "GFLOP/s"))
     lines = [f"{source}: {len(calibration.timings)} models"]
     lines += [
         f"  {what:<11} {unknown if rate is None else f'{rate / scale:.3g} {unit}'}"
