@@ -19,9 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-sys.path.insert(0, str(Path(__file__).parent))
-from architectures import ARCHITECTURES  # the bench folder is no package
-
+from bench.architectures import ARCHITECTURES
 from placer.api import calibrating
 from placer.core.measurement import Measurement
 from placer.onnx_files.reader import read_model

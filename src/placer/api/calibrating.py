@@ -6,7 +6,7 @@ import datetime
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from placer.api.measuring import Say, say_nothing
 from placer.core.calibration import (
@@ -24,13 +24,12 @@ from placer.core.calibration import (
 from placer.core.environment import ChipClass, Device
 from placer.core.errors import InputError, MeasuringError, UsageError
 from placer.core.graph import ModelSummary
+from placer.core.measurement import Measurement
 
 if TYPE_CHECKING:
-    from placer.core.measurement import Measurement
     from placer.files.calibration import CalibrationFile
     from placer.profiling.child import Child
     from placer.profiling.plan import Plan
-    from placer.profiling.sampling import Failure
 
 MATRIX_OPERATORS = frozenset(
     (
@@ -132,14 +131,14 @@ def calibrate_here(
             today=today,
             progress=progress,
         )
-    measured = [
-        (work, result)
-        for work, (result,) in zip(works, results, strict=True)
-        if _is_measured(result)
-    ]
+    measured, failed = [], []
+    for work, (result,) in zip(works, results, strict=True):
+        if isinstance(result, Measurement):
+            measured.append((work, result))
+        else:
+            failed.append(result.message)
     if len(measured) < LEAST_MODELS:
-        failed = next(result for (result,) in results if not _is_measured(result))
-        raise MeasuringError(f"{name}: {failed.message}")
+        raise MeasuringError(f"{name}: {failed[0]}")
     timings = tuple(Timing(work, median_s(result), work.model) for work, result in measured)
     calibration = calibrate(timings, limits=_limits(device))
     file = CalibrationFile(
@@ -197,12 +196,6 @@ def plan_of(model: ModelSummary, folder: str, key: str, ep: str, threads: int) -
         settings=SessionSettings(threads, threads > 1),
         time_limit_s=TIME_LIMIT_S,
     )
-
-
-def _is_measured(result: Measurement | Failure) -> TypeGuard[Measurement]:
-    from placer.core.measurement import Measurement
-
-    return isinstance(result, Measurement)
 
 
 def median_s(measured: Measurement) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -46,7 +47,13 @@ def width() -> int:
 
 def warn(text: str) -> None:
     """Say something on standard error."""
-    typer.echo(f"warning: {text}", err=True)
+    say(f"warning: {text}")
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Write to standard error; one that is full or closed costs no answer."""
+    with contextlib.suppress(OSError):
+        typer.echo(text, err=True, nl=nl)
 
 
 class Progress:
@@ -72,16 +79,16 @@ class Progress:
     ) -> None:
         """Take the line away."""
         if self._is_terminal and self._is_started:
-            typer.echo("\r\x1b[K", err=True, nl=False)
+            say("\r\x1b[K", nl=False)
 
     def _show(self, text: str) -> None:
         if interrupts:  # a library swallowed the exception
             raise KeyboardInterrupt
         if self._is_terminal:
             columns = shutil.get_terminal_size((80, 24)).columns
-            typer.echo(f"\r\x1b[K{text[: columns - 1]}", err=True, nl=False)
+            say(f"\r\x1b[K{text[: columns - 1]}", nl=False)
         elif not self._is_started:
-            typer.echo(text, err=True)
+            say(text)
         self._is_started = True
 
 

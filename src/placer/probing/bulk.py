@@ -16,8 +16,10 @@ from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Rate
 from placer.core.units import format_bytes, format_rate
+from placer.probing.bounded import BoundedSocket
 from placer.probing.budget import BLOCK_BYTES, Budget, status_of
-from placer.probing.dialing import Access, Address, dial, now_s
+from placer.probing.clock import now_s
+from placer.probing.dialing import Access, Address, dial
 from placer.probing.http import explained, head_of, open_client, quiet_close
 from placer.probing.targets import Target
 from placer.probing.tcp_info import TcpInfo, tcp_info
@@ -111,14 +113,22 @@ def download(
         No connection could be opened, or all of them failed before anything was moved.
     """
     stop = threading.Event()
-    window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (CONNECTIONS * WINDOWS))
+    # few bytes: so few connections that their windows leave most of them
+    connections = max(1, min(CONNECTIONS, max_bytes // (WINDOWS * LEAST_WINDOW_BYTES)))
+    window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (connections * WINDOWS))
     # what the windows hold by then arrives all the same
-    budget = Budget(max(max_bytes // 2, max_bytes - CONNECTIONS * window_bytes))
+    budget = Budget(max(max_bytes // 2, max_bytes - connections * window_bytes))
 
     def work(stream: Stream) -> None:
-        client = open_client(target, stream.sock)
+        client = open_client(target, stream.sock, window_bytes=window_bytes)
+        bounds = client.sock
+        assert isinstance(bounds, BoundedSocket)
         while not stop.is_set() and budget.left > 0:
-            _clamp(stream.sock, window_bytes)
+            bounds.begin(
+                until_s=access.until_s,
+                silence_s=access.timeout_s,
+                max_bytes=budget.left + connections * window_bytes,
+            )
             began_s = now_s()
             client.request("GET", target.path, headers=head_of(target, access, {}))
             response = client.getresponse()
@@ -126,7 +136,6 @@ def download(
             stream.idle_s += now_s() - began_s
             got = 0
             while not stop.is_set() and (chunk := response.read1(BLOCK_BYTES)):
-                _clamp(stream.sock, window_bytes)
                 got += len(chunk)
                 stream.moved_bytes += len(chunk)
                 if budget.take(stream.newly_arrived_bytes()) <= 0:
@@ -138,7 +147,7 @@ def download(
                 return
 
     return _run(
-        "down", target, addresses, access, context, work, stop, budget,
+        "down", target, addresses, access, context, work, stop, budget, connections,
         seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
@@ -180,7 +189,7 @@ def upload(
         sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         sent = 0
         while not stop.is_set() and sent < size:
-            if budget.take(len(block)) < -BLOCK_BYTES:
+            if budget.take(len(block)) < 0:
                 break
             sock.sendall(block)
             sent += len(block)
@@ -194,7 +203,7 @@ def upload(
             stream.status = status_of(sock, TICK_S)
 
     return _run(
-        "up", target, addresses, access, context, work, stop, budget,
+        "up", target, addresses, access, context, work, stop, budget, CONNECTIONS,
         seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
@@ -208,6 +217,7 @@ def _run(
     work: Callable[[Stream], None],
     stop: threading.Event,
     budget: Budget,
+    connections: int,
     *,
     seconds: float,
     rtt_s: float,
@@ -223,7 +233,7 @@ def _run(
             stream.error = error
 
     try:
-        for _ in range(CONNECTIONS):
+        for _ in range(connections):
             connection = dial(target, addresses, access, context)
             if sys.platform == "linux":
                 # what is written is on its way soon: little is left when the time ends
@@ -294,13 +304,6 @@ def _state(stream: Stream, way: str) -> tuple[float, float, float]:
     return max(0, info.bytes_received - base.bytes_received), packets, info.rcv_rtt_s
 
 
-def _clamp(sock: socket.socket, window_bytes: int) -> None:
-    """Hold the window that is advertised; asked for again, as Linux lifts it while it is read."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
-
-
 def _is_sent(stream: Stream) -> bool:
     info = tcp_info(stream.sock) if stream.base is not None else None
     return info is None or (info.unacked == 0 and info.notsent_bytes == 0)
@@ -333,6 +336,13 @@ def _found(
         for end, stream in zip(ends, watched.streams, strict=True)
         if end is not None and stream.base is not None
     ]
+    if len(known) == len(watched.streams):  # what came after the last look as well
+        total = (
+            sum(end.bytes_acked - base.bytes_acked for end, base in known)
+            if way == "up"
+            else sum(end.bytes_received - base.bytes_received for end, base in known)
+        )
+        moved = max(moved, total)
     again = None
     packets = 0
     if len(known) == len(watched.streams):

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
+import math
 import socket
 import ssl
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
+from placer.probing.clock import now_s
 from placer.probing.targets import Target, is_address
-
-NS_PER_S = 1e9
 
 _TOO_OLD = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 _NOT_TLS = (
@@ -21,11 +20,6 @@ _NOT_TLS = (
     "HTTP_REQUEST",
     "PACKET_LENGTH_TOO_LONG",
 )
-
-
-def now_s() -> float:
-    """Return the time of a clock that never goes back."""
-    return time.perf_counter_ns() / NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +36,13 @@ class Access:
     """Sent with each request; they are secret."""
     proxy: str | None = None
     """Environment variable that names a proxy, which is not used."""
+    until_s: float = math.inf
+    """When all is over at the latest, on the clock of ``now_s``."""
+
+    @property
+    def wait_s(self) -> float:
+        """Longest wait from now on."""
+        return max(1e-3, min(self.timeout_s, self.until_s - now_s()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def connect(
     for address in addresses:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(access.timeout_s)
+            sock.settimeout(access.wait_s)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             began_s = now_s()
             sock.connect(address.place)
@@ -204,6 +205,7 @@ def encrypt(
         The port does not speak TLS.
     """
     began_s = now_s()
+    sock.settimeout(access.wait_s)
     try:
         wrapped = context.wrap_socket(sock, server_hostname=target.host)
     except (OSError, ValueError) as error:
@@ -238,7 +240,8 @@ def tls_failure(target: Target, error: Exception, access: Access) -> PlacerError
     if isinstance(error, TimeoutError):
         return MeasuringError(
             f"{where} stalls in the TLS handshake: silent for {access.timeout_s:g} s",
-            hint=f"check that it speaks TLS there; without it: {plain}://",
+            hint=f"check that it speaks TLS there; without it: "
+            f"{plain}://{target.host}:{target.port}",
         )
     if isinstance(error, ConnectionError):
         return _closes_in_handshake(where, plain, target)
@@ -277,6 +280,22 @@ def stalled(target: Target, what: str, access: Access) -> MeasuringError:
     return MeasuringError(
         f"{target.authority} stalls: {what}, silent for {access.timeout_s:g} s",
         hint="give it more time: --timeout",
+    )
+
+
+def endless(target: Target, what: str) -> MeasuringError:
+    """Return that bytes come and come, but no end of them in the time of the probe."""
+    return MeasuringError(
+        f"{target.authority} is not done with its answer to {what} when the time of the probe is "
+        "over: it sends too slowly, or without end",
+        hint="look into the server's log; give it more time: --duration",
+    )
+
+
+def printable(text: str) -> str:
+    """Return what a server says with its control characters spelt out: a terminal obeys them."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
     )
 
 

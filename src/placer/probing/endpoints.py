@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
-from placer.core.errors import InputError, UsageError
+from placer.core.errors import InputError, PlacerError, UsageError
 from placer.core.network.losses import LossEvidence
 from placer.core.units import format_bytes
 from placer.probing import grpc_calls, inference
 from placer.probing.connects import RATE_HZ
-from placer.probing.dialing import connect, encrypt, look_up, tls_context
+from placer.probing.dialing import connect, encrypt, look_up, printable, tls_context
 from placer.probing.http import Answer, ask, check_status, open_client, quiet_close
 from placer.probing.question import CALL_BYTES_SHARE, Found, Question
 from placer.probing.server_time import Counted, ServerTime, between, of_headers, of_metrics
@@ -23,6 +23,9 @@ from placer.probing.tcp_info import tcp_info
 
 FIRST_ANSWER_BYTES = 256 * 1024
 """Where reading the first answer ends."""
+LEAST_WINDOW_BYTES = 65536
+WINDOW_SHARE = 1 / 16
+"""Of the bytes: what may be on its way here, unread, when reading an answer ends early."""
 HEAD_BYTES = 250
 """About what a request or an answer without a body takes."""
 
@@ -63,8 +66,8 @@ class HttpEndpoint:
         self._question, self._found = question, found
         self._target, self._access = question.target, question.access
         self._first_bytes = min(FIRST_ANSWER_BYTES, question.max_bytes // 10)
-        self._sock = sock
-        self._client = open_client(self._target, sock)
+        self._window_bytes = max(LEAST_WINDOW_BYTES, int(WINDOW_SHARE * question.max_bytes))
+        self._use(sock)
         self._headers: list[Mapping[str, str]] = []
         self._before: Counted | None = None
         self._root = inference.root_of(self._target)
@@ -78,7 +81,13 @@ class HttpEndpoint:
 
     def close(self) -> None:
         """Close the connection."""
+        self._count_unread()
         quiet_close(self._sock)
+
+    def _use(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._client = open_client(self._target, sock, window_bytes=self._window_bytes)
+        self._counted_bytes = 0
 
     def _ask(
         self,
@@ -86,66 +95,93 @@ class HttpEndpoint:
         path: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        max_bytes: int = 2**40,
+        max_bytes: int | None = None,
     ) -> Answer:
-        """Ask over the connection that is kept, or over a new one where the server closed it."""
-        answer = ask(
-            self._target.at(path),
-            self._client,
-            self._access,
-            method=method,
-            body=body,
-            headers=headers,
-            max_bytes=max_bytes,
-        )
-        self._found.moved(HEAD_BYTES + len(body or b""), HEAD_BYTES + answer.n_bytes)
+        """Ask over the connection that is kept, or over a new one where the server closed it.
+
+        Without a most of bytes reading ends where the calls have taken what they may.
+        """
+        room = int(CALL_BYTES_SHARE * self._question.max_bytes) - len(body or b"")
+        most = max(HEAD_BYTES, room) if max_bytes is None else max_bytes
+        try:
+            answer = ask(
+                self._target.at(path),
+                self._client,
+                self._access,
+                method=method,
+                body=body,
+                headers=headers,
+                max_bytes=most,
+            )
+        finally:
+            self._found.moved(HEAD_BYTES + len(body or b""), 0)
+            self._count_unread()
+        self._count(HEAD_BYTES + answer.n_bytes)
         if answer.is_last or not answer.is_whole:
             self._open_again()
         return answer
 
+    def _count(self, n_bytes: int) -> None:
+        if tcp_info(self._sock) is None:  # else the kernel tells
+            self._found.moved(0, n_bytes)
+
+    def _count_unread(self) -> None:
+        """Count what has come, whether it was read or not."""
+        info = tcp_info(self._sock) if self._sock.fileno() >= 0 else None
+        if info is not None:
+            self._found.moved(0, max(0, info.bytes_received - self._counted_bytes))
+            self._counted_bytes = max(self._counted_bytes, info.bytes_received)
+
     def _open_again(self) -> None:
         self._lost_before = self.loss()
+        self._count_unread()
         quiet_close(self._sock)
         address = look_up(self._target, self._access)
         _, sock, _ = connect(self._target, address, self._access)
         if self._target.is_encrypted:
             context = tls_context(self._access, ("http/1.1",))
             sock, _ = encrypt(self._target, sock, context, self._access)
-        self._sock = sock
-        self._client = open_client(self._target, sock)
+        self._use(sock)
 
     def _greet(self) -> None:
         """Ask for the first time, and find out whether an inference server answers."""
-        path = self._target.path
-        is_root = path in ("/", self._root + "/v2")
-        is_inference = self._question.model is not None
-        first = None
-        if is_root or is_inference:
-            first = self._ask("GET", f"{self._root}/v2", max_bytes=self._first_bytes)
-            self._told(first)
-            about = inference.server_metadata(first)
-            if about is not None:
-                self._found.update(server=f"{about['name']} {about.get('version', '')}".strip())
-            is_inference = is_inference or about is not None
-        if is_inference:
-            self._found.update(protocol="HTTP/1.1, Open Inference Protocol")
-            if first is not None and first.status in (401, 403, 407):
-                check_status(self._target, first, what=f"GET {self._root}/v2")
         if self._question.model is not None:
             self._open_model(self._question.model)
             return
-        if is_inference:
+        path = self._target.path
+        shown = path.partition("?")[0]
+        first = self._ask("GET", path, max_bytes=self._first_bytes)
+        self._told(first)
+        if path in ("/", self._root + "/v2") and self._is_inference_server(first):
             self.what = f"GET {self._root}/v2/health/live"
             self._method, self._path = "GET", f"{self._root}/v2/health/live"
             self.no_upload = "give --model to send real requests, or --upload-url"
             return
-        answer = self._ask("GET", path, max_bytes=self._first_bytes)
-        self._told(answer)
-        shown = path.partition("?")[0]
-        check_status(self._target, answer, what=f"GET {shown}")
+        check_status(self._target, first, what=f"GET {shown}")
         self._method, self._path = "HEAD", path
         self.what = f"HEAD {shown}"
         self.upload = self.download = self._target
+
+    def _is_inference_server(self, first: Answer) -> bool:
+        """Ask whether it speaks the Open Inference Protocol; many web servers refuse to answer."""
+        about = inference.server_metadata(first)
+        if about is None and self._target.path == "/":
+            try:
+                answer = self._ask("GET", f"{self._root}/v2", max_bytes=self._first_bytes)
+            except PlacerError:
+                self._open_again()
+                return False
+            about = inference.server_metadata(answer)
+        if about is None:
+            return False
+        self._is_inference(about)
+        return True
+
+    def _is_inference(self, about: Mapping[str, object] | None) -> None:
+        self._found.update(protocol="HTTP/1.1, Open Inference Protocol")
+        if about is not None:
+            name = printable(f"{about['name']} {about.get('version', '')}".strip())
+            self._found.update(server=name)
 
     def _told(self, answer: Answer) -> None:
         phases = replace(
@@ -162,7 +198,12 @@ class HttpEndpoint:
             self._found.note(f"a proxy stands between: the answer came via {via}")
 
     def _open_model(self, model: str) -> None:
+        first = self._ask("GET", f"{self._root}/v2", max_bytes=self._first_bytes)
+        self._told(first)
+        if first.status in (401, 403, 407):
+            check_status(self._target, first, what=f"GET {self._root}/v2")
         told = inference.model_inputs(self._target, self._ask, self._root, model)
+        self._is_inference(inference.server_metadata(first))
         assert self._question.inputs is not None
         specs, arrays = self._question.inputs(told)
         self._body, self._body_headers = inference.make_request(
@@ -268,7 +309,8 @@ class GrpcEndpoint:
         )
         self.call_bytes = (0, 0)
         self._before: Counted | None = None
-        self._client = grpc_calls.GrpcClient(question.target, question.access)
+        room = int(CALL_BYTES_SHARE * question.max_bytes)
+        self._client = grpc_calls.GrpcClient(question.target, question.access, max_bytes=room)
         try:
             self._open()
         except BaseException:
@@ -291,6 +333,7 @@ class GrpcEndpoint:
         self._request = self._client.request(model, specs, arrays)
         n_bytes, _ = self._client.infer(model, self._request)
         self.call_bytes = (self._request.ByteSize(), n_bytes)
+        self._found.moved(*self.call_bytes)
         check_room(self._question, sum(self.call_bytes))
         self.what = f"inference of {model}"
         self._before = self._counted()
@@ -307,6 +350,7 @@ class GrpcEndpoint:
         """Make one call and return how long it took."""
         if self._question.model is None:
             return self._client.server_metadata()[1]
+        self._found.moved(*self.call_bytes)
         return self._client.infer(self._question.model, self._request)[1]
 
     def server_time(self) -> ServerTime | None:

@@ -12,7 +12,8 @@ import numpy as np
 
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 from placer.core.graph import TensorSpec
-from placer.probing.dialing import Access, closed, now_s, stalled
+from placer.probing.clock import now_s
+from placer.probing.dialing import Access, closed, printable, stalled
 from placer.probing.http import foreign
 from placer.probing.inference import unknown_model
 from placer.probing.server_time import Counted
@@ -21,7 +22,7 @@ from placer.probing.tensors import REQUEST_ID, ModelInput, datatype_of, raw_byte
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How a client begins HTTP/2: RFC 9113 section 3.4, with an empty SETTINGS."""
-MAX_MESSAGE_BYTES = 2**31 - 1
+MAX_SENT_BYTES = 2**31 - 1
 
 
 def greet(target: Target, sock: socket.socket, access: Access) -> float:
@@ -39,6 +40,7 @@ def greet(target: Target, sock: socket.socket, access: Access) -> float:
     try:
         sock.sendall(PREFACE)
         while len(first) < 9:
+            sock.settimeout(access.wait_s)
             chunk = sock.recv(64)
             if not chunk:
                 break
@@ -77,14 +79,14 @@ def messages() -> tuple[Any, Any, Any]:
 class GrpcClient:
     """One channel to an inference server. Calls raise PlacerError."""
 
-    def __init__(self, target: Target, access: Access) -> None:
+    def __init__(self, target: Target, access: Access, *, max_bytes: int) -> None:
         self._grpc, self._pb, stubs = messages()
         self._target, self._access = target, access
         self._metadata = [(name.lower(), value) for name, value in access.headers]
         place = target.authority if ":" in target.host else f"{target.host}:{target.port}"
         choices = [
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_SENT_BYTES),
+            ("grpc.max_receive_message_length", max_bytes),
             ("grpc.enable_http_proxy", 0),
             ("grpc.enable_retries", 0),
         ]
@@ -117,13 +119,15 @@ class GrpcClient:
     def server_metadata(self) -> tuple[str, float]:
         """Return what the server calls itself, and how long the call took."""
         answer, time_s = self._call("ServerMetadata", self._pb.ServerMetadataRequest())
-        return f"{answer.name} {answer.version}".strip(), time_s
+        return printable(f"{answer.name} {answer.version}".strip()), time_s
 
     def model_inputs(self, model: str) -> tuple[ModelInput, ...]:
         """Return the inputs of a model."""
         answer, _ = self._call("ModelMetadata", self._pb.ModelMetadataRequest(name=model), model)
         found = tuple(
-            ModelInput(one.name, one.datatype, tuple(int(n) for n in one.shape))
+            ModelInput(
+                printable(one.name), printable(one.datatype), tuple(int(n) for n in one.shape)
+            )
             for one in answer.inputs
         )
         if not found:
@@ -173,7 +177,7 @@ class GrpcClient:
         call = getattr(self._stub, name)
         began_s = now_s()
         try:
-            answer = call(request, timeout=self._access.timeout_s, metadata=self._metadata)
+            answer = call(request, timeout=self._access.wait_s, metadata=self._metadata)
         except self._grpc.RpcError as error:
             raise self._explained(error, name, model) from error
         except ValueError as error:  # metadata that gRPC does not take
@@ -181,11 +185,18 @@ class GrpcClient:
         return answer, now_s() - began_s
 
     def _explained(self, error: Any, name: str, model: str | None) -> PlacerError:
-        code, said = error.code(), " ".join(str(error.details() or "").split())[:300]
+        code = error.code()
+        said = printable(" ".join(str(error.details() or "").split())[:300])
         codes = self._grpc.StatusCode
         what = f"{self._target.authority} answers {name} with {code.name}"
         if code is codes.DEADLINE_EXCEEDED:
             return stalled(self._target, f"no answer to {name}", self._access)
+        if code is codes.RESOURCE_EXHAUSTED and "larger than max" in said:
+            return UsageError(
+                f"the answer of {self._target.authority} to {name} takes more bytes than "
+                f"--max-data leaves for one: {said}",
+                hint="raise --max-data",
+            )
         if code is codes.UNAVAILABLE:
             return MeasuringError(f"{what}: {said}", hint="look into the server's log")
         if code is codes.UNIMPLEMENTED:
@@ -212,9 +223,9 @@ class GrpcClient:
         try:
             answer = self._stub.RepositoryIndex(
                 self._pb.RepositoryIndexRequest(),
-                timeout=self._access.timeout_s,
+                timeout=self._access.wait_s,
                 metadata=self._metadata,
             )
         except self._grpc.RpcError:
             return None
-        return sorted({one.name for one in answer.models})
+        return sorted({printable(one.name) for one in answer.models})

@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from placer.core.errors import InputError, MeasuringError, PlacerError
-from placer.probing.dialing import Access, closed, now_s, stalled, tls_failure
+from placer.probing.bounded import BoundedSocket, TooLong, TooMuch
+from placer.probing.clock import now_s
+from placer.probing.dialing import Access, closed, endless, printable, stalled, tls_failure
 from placer.probing.targets import Target
 
+HEAD_LIMIT_BYTES = 256 * 1024
+"""Most of what stands before a body, or between its chunks."""
 MAX_KEPT_BYTES = 4 * 2**20
 """Most of an answer that is kept; metadata and answers of models are smaller."""
 AGENT = "placer-probe"
@@ -36,10 +40,18 @@ class Answer:
     """Whether the server closes the connection after it."""
 
 
-def open_client(target: Target, sock: socket.socket) -> http.client.HTTPConnection:
-    """Return an HTTP client on an open connection; it never opens one of its own."""
+def open_client(
+    target: Target, sock: socket.socket, *, window_bytes: int | None = None
+) -> http.client.HTTPConnection:
+    """Return an HTTP client on an open connection; it never opens one of its own.
+
+    Parameters
+    ----------
+    window_bytes
+        Most that the server may have on its way here; None: as the system does.
+    """
     client = http.client.HTTPConnection(target.host, target.port)
-    client.sock = sock
+    client.sock = BoundedSocket(sock, window_bytes=window_bytes)
     client.auto_open = 0
     return client
 
@@ -79,6 +91,13 @@ def ask(
         It speaks another protocol.
     """
     what = f"{method} {target.path.partition('?')[0]}"
+    bounds = client.sock
+    assert isinstance(bounds, BoundedSocket)
+    bounds.begin(
+        until_s=access.until_s,
+        silence_s=access.timeout_s,
+        max_bytes=max_bytes + HEAD_LIMIT_BYTES,
+    )
     began_s = now_s()
     try:
         client.request(
@@ -86,8 +105,14 @@ def ask(
         )
         response = client.getresponse()
         first_s = now_s() - began_s
+        length = response.headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise InputError(
+                f"{target.authority} answers {what} with the length '{printable(length)}'",
+                hint="look into the server: Content-Length is a number of bytes",
+            )
         kept, n_bytes, is_whole = bytearray(), 0, True
-        while chunk := response.read1(65536):
+        while chunk := _next_chunk(target, response, what):
             n_bytes += len(chunk)
             if len(kept) < MAX_KEPT_BYTES:
                 kept += chunk
@@ -102,7 +127,7 @@ def ask(
             response.read()  # nothing is left, which makes the connection ready again
         return Answer(
             response.status,
-            {name.lower(): value for name, value in response.getheaders()},
+            {name.lower(): printable(value) for name, value in response.getheaders()},
             bytes(kept),
             n_bytes,
             first_s,
@@ -114,8 +139,25 @@ def ask(
         raise explained(target, error, what, access) from error
 
 
+def _next_chunk(target: Target, response: http.client.HTTPResponse, what: str) -> bytes:
+    try:
+        return response.read1(65536)
+    except ValueError as error:  # the size of a chunk
+        raise MeasuringError(
+            f"{target.authority} breaks its answer to {what} off: a chunk is none",
+            hint="look into the server's log",
+        ) from error
+
+
 def explained(target: Target, error: Exception, what: str, access: Access) -> PlacerError:
     """Return what an error in the middle of an exchange means."""
+    if isinstance(error, TooLong):
+        return endless(target, what)
+    if isinstance(error, TooMuch):
+        return MeasuringError(
+            f"{target.authority} sends on and on in answer to {what}, and no whole answer",
+            hint="look into the server's log; is it the right port?",
+        )
     if isinstance(error, TimeoutError):
         return stalled(target, f"no answer to {what}", access)
     if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
@@ -124,7 +166,9 @@ def explained(target: Target, error: Exception, what: str, access: Access) -> Pl
         return foreign(target, str(error.args[0]).encode("latin-1", "replace"))
     if isinstance(error, http.client.HTTPException):
         return InputError(
-            f"{target.authority} answers {what} with what is no HTTP: {type(error).__name__}"
+            f"{target.authority} answers {what} with what is no HTTP: "
+            f"{printable(str(error)) or type(error).__name__}",
+            hint="give the port of a web server or an inference server",
         )
     if isinstance(error, ssl.SSLError):
         return tls_failure(target, error, access)
@@ -144,6 +188,12 @@ def foreign(target: Target, first: bytes) -> InputError:
         return InputError(
             f"{where} speaks SSH, not {wanted}", hint="give the port of the inference server"
         )
+    if text.startswith(b"HTTP/") and wanted == "HTTP":
+        return InputError(
+            f"{where} answers with a broken status line, "
+            f"{text[:40].decode('ascii', 'backslashreplace')!r}",
+            hint="look into the server: HTTP/1.1 200 OK",
+        )
     if text.startswith(b"HTTP/"):
         return InputError(
             f"{where} speaks HTTP/1.1, not {wanted}", hint=f"try http{secure}://{place}"
@@ -151,7 +201,7 @@ def foreign(target: Target, first: bytes) -> InputError:
     if first[:2] == b"\x15\x03":
         return InputError(f"{where} speaks TLS", hint=f"try {target.scheme}s://{place}")
     # a frame SETTINGS of HTTP/2 (RFC 9113 section 4.1): length, type 4, no flags, stream 0
-    if len(first) >= 4 and first[0] == 0 and b"\x04" in first[2:5]:
+    if len(first) >= 9 and first[0] == 0 and first[3] == 4 and first[5:9] == bytes(4):
         return InputError(
             f"{where} speaks HTTP/2 alone, as gRPC does, not {wanted}",
             hint=f"try grpc{secure}://{place}",

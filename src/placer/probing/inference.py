@@ -10,10 +10,12 @@ import numpy as np
 
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError, near_match
 from placer.core.graph import TensorSpec
+from placer.core.units import format_bytes
+from placer.probing.dialing import printable
 from placer.probing.http import Answer, check_status
 from placer.probing.server_time import Counted, of_metrics, of_statistics
 from placer.probing.targets import Target
-from placer.probing.tensors import ModelInput, request_body
+from placer.probing.tensors import HEADER_LENGTH, ModelInput, request_body
 
 Ask = Callable[..., Answer]
 """Asks (method, path, body, headers) over a connection that is kept."""
@@ -34,7 +36,7 @@ def parsed(answer: Answer) -> object:
     """Return the JSON of an answer; None: it has none."""
     try:
         return json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested without end
         return None
 
 
@@ -88,10 +90,10 @@ def inputs_from(target: Target, told: object, model: str) -> tuple[ModelInput, .
     """Return the inputs of the metadata of a model. Raises InputError where they make no sense."""
     try:
         found = tuple(
-            ModelInput(str(one["name"]), str(one["datatype"]), tuple(int(n) for n in one["shape"]))
+            ModelInput(printable(one["name"]), printable(one["datatype"]), _shape(one["shape"]))
             for one in told  # type: ignore[attr-defined]  # else TypeError
         )
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         found = ()
     if not found:
         raise InputError(
@@ -101,16 +103,25 @@ def inputs_from(target: Target, told: object, model: str) -> tuple[ModelInput, .
     return found
 
 
+def _shape(told: object) -> tuple[int, ...]:
+    """Return a shape; JSON made of protobuf has its numbers as text. Raises as `int` does."""
+    if not isinstance(told, list) or any(isinstance(one, bool | float) for one in told):
+        raise TypeError
+    return tuple(int(one) for one in told)
+
+
 def _known_models(ask: Ask, root: str) -> list[str] | None:
     """Return the models that a server lists, KServe's way or the repository extension's."""
     answer = ask("GET", f"{root}/v2/models")
     body = parsed(answer)
     if answer.status == 200 and isinstance(body, dict) and isinstance(body.get("models"), list):
-        return sorted(str(one) for one in body["models"])
+        return sorted(printable(str(one)) for one in body["models"])
     answer = ask("POST", f"{root}/v2/repository/index", b"{}", {"Content-Type": "application/json"})
     body = parsed(answer)
     if answer.status == 200 and isinstance(body, list):
-        return sorted({str(one["name"]) for one in body if isinstance(one, dict) and "name" in one})
+        return sorted(
+            {printable(str(one["name"])) for one in body if isinstance(one, dict) and "name" in one}
+        )
     return None
 
 
@@ -118,7 +129,7 @@ def error_text(answer: Answer) -> str:
     """Return what a server says went wrong, in one line."""
     body = parsed(answer)
     said = body.get("error", body.get("detail", "")) if isinstance(body, dict) else ""
-    return " ".join(str(said).split())[:300]
+    return printable(" ".join(str(said).split())[:300])
 
 
 def infer(
@@ -140,7 +151,19 @@ def infer(
     """
     path = f"{model_path(root, model)}/infer"
     answer = ask("POST", path, body, headers)
+    if answer.status == 200 and not answer.is_whole:
+        raise UsageError(
+            f"the answer of '{model}' takes more than {format_bytes(answer.n_bytes)}: --max-data "
+            "leaves no room for two",
+            hint="raise --max-data",
+        )
     if answer.status == 200:
+        if not _is_inference(answer):
+            raise InputError(
+                f"{target.authority} answers an inference of '{model}' with no answer of the Open "
+                "Inference Protocol",
+                hint="look at what stands at the URL; leave out --model to probe any web server",
+            )
         return answer
     said = error_text(answer)
     what = f"{target.authority} answers an inference of '{model}' with {answer.status}"
@@ -152,6 +175,19 @@ def infer(
     elif answer.status in (401, 403, 407):
         check_status(target, answer, what=f"POST {path}")
     raise error(f"{what}{f': {said}' if said else ''}", hint=hint)
+
+
+def _is_inference(answer: Answer) -> bool:
+    """Tell whether an answer is JSON with outputs, with or without tensors in binary behind it."""
+    if answer.n_bytes > len(answer.body):  # not all of it is kept
+        return answer.body.lstrip().startswith(b"{")
+    length = answer.headers.get(HEADER_LENGTH.lower(), "")
+    head = answer.body[: int(length)] if length.isascii() and length.isdigit() else answer.body
+    try:
+        told = json.loads(head)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and isinstance(told.get("outputs"), list)
 
 
 def make_request(

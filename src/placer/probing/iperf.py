@@ -85,11 +85,17 @@ def transfer(
     # text of a line a second alone: a first try tells how many seconds the bytes last
     words.append("--get-server-output")
     first = _run(target, words, ("--bytes", min(GAUGE_BYTES, max_bytes // 4)), seconds)
+    gauged_bytes = int(first.get("end", {}).get("sum_sent", {}).get("bytes", 0))
+    if not gauged_bytes:
+        raise MeasuringError(
+            f"{target.authority} does not answer as an iperf3 server does",
+            hint="start a server there: iperf3 --server",
+        )
     rate = float(first.get("end", {}).get("sum_sent", {}).get("bits_per_second", 0.0)) / 8
-    lasts_s = (max_bytes - GAUGE_BYTES) / rate if rate else 0.0
+    lasts_s = (max_bytes - gauged_bytes) / rate if rate else 0.0
     if lasts_s < LEAST_UPLOAD_S:
         reason = f"{LEAST_UPLOAD_S} s of an upload are more than --max-data allows: raise it"
-        return Transfer(Rate(None, GAUGE_BYTES, reason), LossEvidence(), None)
+        return Transfer(Rate(None, gauged_bytes, reason), LossEvidence(), None)
     bound_s = int(min(lasts_s, max(LEAST_UPLOAD_S, seconds)))
     told = _run(target, words, ("--time", bound_s), bound_s + access.timeout_s)
     return _uploaded(told, rtt_s)

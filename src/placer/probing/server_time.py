@@ -36,7 +36,10 @@ requests are `nv_inference_request_success`."""
 _TRITON = ("nv_inference_request_duration_us", "nv_inference_request_success")
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)", re.ASCII)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_DURATION = re.compile(r"^\s*([^;\s]+)\s*(?:;.*?)?;\s*dur\s*=\s*\"?([0-9.]+)", re.IGNORECASE)
+_DURATION = re.compile(
+    r"^\s*([^;\s]+)\s*(?:;.*?)?;\s*dur\s*=\s*\"?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?![\w.])",
+    re.IGNORECASE,
+)
 
 
 def of_headers(headers: Sequence[Mapping[str, str]]) -> ServerTime | None:
@@ -94,10 +97,13 @@ def of_statistics(body: object) -> Counted | None:
     if not isinstance(body, dict) or not isinstance(body.get("model_stats"), list):
         return None
     count, total_s = 0, 0.0
-    for one in body["model_stats"]:
-        success = one.get("inference_stats", {}).get("success", {})
-        count += int(success.get("count", 0))
-        total_s += int(success.get("ns", 0)) / 1e9
+    try:
+        for one in body["model_stats"]:
+            success = one.get("inference_stats", {}).get("success", {})
+            count += int(success.get("count", 0))
+            total_s += int(success.get("ns", 0)) / 1e9
+    except (AttributeError, TypeError, ValueError, OverflowError):  # no such statistics
+        return None
     return Counted(count, total_s, "statistics extension")
 
 

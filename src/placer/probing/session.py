@@ -13,15 +13,9 @@ import numpy as np
 from placer.core.errors import MeasuringError, PlacerError
 from placer.core.probe import Calls, Phases, Probe, Rate
 from placer.probing import bulk, iperf
+from placer.probing.clock import now_s
 from placer.probing.connects import BYTES_EACH, RATE_HZ, connect_often
-from placer.probing.dialing import (
-    Address,
-    connect,
-    encrypt,
-    look_up,
-    now_s,
-    tls_context,
-)
+from placer.probing.dialing import Address, connect, encrypt, look_up, tls_context
 from placer.probing.endpoints import ENDPOINTS
 from placer.probing.http import quiet_close
 from placer.probing.question import CALL_BYTES_SHARE, Found, Question
@@ -30,7 +24,7 @@ from placer.probing.tcp_info import congestion_control
 
 Say = Callable[[str], None]
 
-RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.27, 0.1, 0.17
+RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.27, 0.1, 0.18
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
 connects again, between calls and transfers."""
 DRAIN_SHARE = 0.12
@@ -39,6 +33,8 @@ UP_SHARE, SPARE_SHARE, CONNECTS_SHARE = 0.42, 0.12, 0.15
 """Of the bytes: upload; what is kept for packets on their way when a download is cut;
 connects."""
 MAX_CALLS = 50
+GRACE_RATIO = 0.5
+"""Of the duration: by how much all is over at the latest, whatever a server does."""
 
 
 class Stopped(Exception):
@@ -79,10 +75,15 @@ def probe(question: Question, say: Say) -> Probe:
     """
     found = started(question)
     began_s = now_s()
+    grace_s = max(GRACE_RATIO * question.duration_s, 2 * question.access.timeout_s)
+    until_s = began_s + question.duration_s + grace_s
+    question = replace(question, access=replace(question.access, until_s=until_s))
     try:
         _Session(question, found, say, began_s).run()
-    except (PlacerError, KeyboardInterrupt) as error:
-        reason = error.message if isinstance(error, PlacerError) else "interrupted"
+    except (Exception, KeyboardInterrupt) as error:  # whatever a server does, all else is kept
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"unexpected: {error!r}"
+        if isinstance(error, PlacerError):
+            reason = error.message
         found.update(error=reason)
         raise Stopped(_finished(found, began_s), error) from error
     return _finished(found, began_s)
@@ -221,11 +222,16 @@ class _Session:
         while len(times_s) < most and (now_s() < until_s or len(times_s) < 2):
             self.say(f"{self.endpoint.what}: {len(times_s) + 1} calls")
             times_s.append(self.endpoint.call())
-            self.found.moved(up_bytes, down_bytes)
             self._told_calls(times_s)
         if times_s:
             server = self.endpoint.server_time()
             calls = self.found.probe.calls
+            if server is not None and not 0 <= server.server_s <= max(times_s):
+                self.found.note(
+                    f"the server tells {server.server_s:g} s of its own time ({server.source}), "
+                    "which no call took: it is not used"
+                )
+                server = None
             if server is not None and calls is not None:
                 self.found.update(
                     calls=replace(calls, server_s=server.server_s, server_source=server.source)
