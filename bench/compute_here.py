@@ -3,7 +3,7 @@
     ./dev bench compute_here [--threads N] [--only NAME ...]
 
 Calibrates this machine as the command does (its time is printed), then measures each architecture
-of bench/architectures.py as `placer profile` does, and prints predicted against measured, the
+of tests/architectures.py as `placer profile` does, and prints predicted against measured, the
 median error, and the share of the measured times in the 90 % interval. A busy machine shows.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from bench.architectures import ARCHITECTURES
+from tests.architectures import ARCHITECTURES
 from placer.api import calibrating
 from placer.core.measurement import Measurement
 from placer.onnx_files.reader import read_model

@@ -11,6 +11,8 @@ from typing import Any
 
 from placer.probing.clock import now_s
 
+FIRST_BYTES = 64
+
 
 class TooLong(TimeoutError):
     """The server goes on sending beyond the time of the exchange."""
@@ -33,6 +35,8 @@ class BoundedSocket:
         self._until_s = math.inf
         self._silence_s: float | None = sock.gettimeout()
         self._left_bytes = 0
+        self.first_bytes = b""
+        """Of the answer: they tell what a server speaks that does not go on."""
 
     def begin(self, *, until_s: float, silence_s: float, max_bytes: int) -> None:
         """Bound the next exchange.
@@ -47,6 +51,7 @@ class BoundedSocket:
             Of the whole answer: status, headers and what stands before them as well.
         """
         self._until_s, self._silence_s, self._left_bytes = until_s, silence_s, max_bytes
+        self.first_bytes = b""
         clamp(self._sock, self._window_bytes)
 
     def sendall(self, data: Any) -> None:
@@ -65,6 +70,8 @@ class BoundedSocket:
                 raise TooLong from None
             raise
         clamp(self._sock, self._window_bytes)
+        if len(self.first_bytes) < FIRST_BYTES:
+            self.first_bytes += bytes(buffer[: min(n_bytes, FIRST_BYTES)])
         self._left_bytes -= n_bytes
         if self._left_bytes < 0:
             raise TooMuch

@@ -37,7 +37,9 @@ MAX_HELD_RATIO = 0.5
 """Share of the time that the receiver may hold the sender back."""
 WINDOWS = 4
 """Parts of the bytes of a download, one of which may be on its way, unread."""
-LEAST_WINDOW_BYTES = 65536
+LEAST_WINDOW_BYTES = 32_768
+ANSWER_WINDOW_BYTES = 4096
+"""Of the answers to an upload, which nobody reads but their status."""
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
 LEAST_FED_RATIO = 0.3
@@ -82,6 +84,8 @@ class Transfer:
     loss: LossEvidence
     """Of packets whose fate is known: those of a direction without retransmissions."""
     retransmissions: int | None
+    back_bytes: int = 0
+    """What came, or was sent, in the other direction."""
 
 
 @dataclass(slots=True)
@@ -148,7 +152,7 @@ def download(
 
     return _run(
         "down", target, addresses, access, context, work, stop, budget, connections,
-        seconds=seconds, rtt_s=rtt_s, say=say,
+        window_bytes=window_bytes, seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
 
@@ -204,7 +208,7 @@ def upload(
 
     return _run(
         "up", target, addresses, access, context, work, stop, budget, CONNECTIONS,
-        seconds=seconds, rtt_s=rtt_s, say=say,
+        window_bytes=ANSWER_WINDOW_BYTES, seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
 
@@ -219,6 +223,7 @@ def _run(
     budget: Budget,
     connections: int,
     *,
+    window_bytes: int,
     seconds: float,
     rtt_s: float,
     say: Callable[[int], None],
@@ -234,7 +239,7 @@ def _run(
 
     try:
         for _ in range(connections):
-            connection = dial(target, addresses, access, context)
+            connection = dial(target, addresses, access, context, window_bytes=window_bytes)
             if sys.platform == "linux":
                 # what is written is on its way soon: little is left when the time ends
                 number = getattr(socket, "TCP_NOTSENT_LOWAT", _NOTSENT_LOWAT)
@@ -336,13 +341,12 @@ def _found(
         for end, stream in zip(ends, watched.streams, strict=True)
         if end is not None and stream.base is not None
     ]
+    back = 0
     if len(known) == len(watched.streams):  # what came after the last look as well
-        total = (
-            sum(end.bytes_acked - base.bytes_acked for end, base in known)
-            if way == "up"
-            else sum(end.bytes_received - base.bytes_received for end, base in known)
-        )
-        moved = max(moved, total)
+        acked = sum(end.bytes_acked - base.bytes_acked for end, base in known)
+        received = sum(end.bytes_received - base.bytes_received for end, base in known)
+        back = received if way == "up" else acked
+        moved = max(moved, acked if way == "up" else received)
     again = None
     packets = 0
     if len(known) == len(watched.streams):
@@ -355,7 +359,7 @@ def _found(
     # a packet lost while the link is full may be one that its queue refused
     loss = LossEvidence(packets, 0) if again == 0 else LossEvidence()
     rate = _rate(way, watched, known, rtt_s, statuses)
-    return Transfer(Rate(rate[0], moved, rate[1]), loss, again)
+    return Transfer(Rate(rate[0], moved, rate[1]), loss, again, back)
 
 
 def _rate(

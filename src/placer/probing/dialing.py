@@ -98,10 +98,23 @@ def look_up(target: Target, access: Access) -> tuple[Address, ...]:
     return tuple(Address(int(family), place, look_up_s) for family, _, _, _, place in found)
 
 
+MOST_FIXED_WINDOW_BYTES = 200_000
+"""Linux gives a socket no larger buffer of a fixed size (net.core.rmem_max, 212,992 as shipped)."""
+
+
 def connect(
-    target: Target, addresses: tuple[Address, ...], access: Access
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    *,
+    window_bytes: int | None = None,
 ) -> tuple[Address, socket.socket, float]:
     """Open a TCP connection to the first address that answers.
+
+    Parameters
+    ----------
+    window_bytes
+        Most that the server may send ahead; None, or more than can be fixed: the system chooses.
 
     Returns
     -------
@@ -118,6 +131,8 @@ def connect(
         try:
             sock.settimeout(access.wait_s)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if window_bytes is not None and window_bytes <= MOST_FIXED_WINDOW_BYTES:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
             began_s = now_s()
             sock.connect(address.place)
             return address, sock, now_s() - began_s
@@ -307,10 +322,15 @@ def closed(target: Target, what: str) -> MeasuringError:
 
 
 def dial(
-    target: Target, addresses: tuple[Address, ...], access: Access, context: ssl.SSLContext | None
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    context: ssl.SSLContext | None,
+    *,
+    window_bytes: int | None = None,
 ) -> Connection:
     """Open a connection, with TLS where there is a context. Raises as `connect` and `encrypt`."""
-    _, sock, connect_s = connect(target, addresses, access)
+    _, sock, connect_s = connect(target, addresses, access, window_bytes=window_bytes)
     if context is None:
         return Connection(sock, connect_s, None, None)
     wrapped, tls_s = encrypt(target, sock, context, access)

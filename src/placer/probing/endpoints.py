@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from placer.core.errors import InputError, PlacerError, UsageError
@@ -16,16 +17,15 @@ from placer.probing import grpc_calls, inference
 from placer.probing.connects import RATE_HZ
 from placer.probing.dialing import connect, encrypt, look_up, printable, tls_context
 from placer.probing.http import Answer, ask, check_status, open_client, quiet_close
-from placer.probing.question import CALL_BYTES_SHARE, Found, Question
+from placer.probing.question import CALL_BYTES_SHARE, PAGE_SHARE, Found, Question
 from placer.probing.server_time import Counted, ServerTime, between, of_headers, of_metrics
 from placer.probing.targets import Target
 from placer.probing.tcp_info import tcp_info
 
 FIRST_ANSWER_BYTES = 256 * 1024
 """Where reading the first answer ends."""
-LEAST_WINDOW_BYTES = 65536
-WINDOW_SHARE = 1 / 16
-"""Of the bytes: what may be on its way here, unread, when reading an answer ends early."""
+LEAST_ANSWER_BYTES = 65_536
+"""Room for what a server says of itself or of a model."""
 HEAD_BYTES = 250
 """About what a request or an answer without a body takes."""
 
@@ -65,8 +65,7 @@ class HttpEndpoint:
     def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
         self._question, self._found = question, found
         self._target, self._access = question.target, question.access
-        self._first_bytes = min(FIRST_ANSWER_BYTES, question.max_bytes // 10)
-        self._window_bytes = max(LEAST_WINDOW_BYTES, int(WINDOW_SHARE * question.max_bytes))
+        self._first_bytes = min(FIRST_ANSWER_BYTES, int(PAGE_SHARE * question.max_bytes))
         self._use(sock)
         self._headers: list[Mapping[str, str]] = []
         self._before: Counted | None = None
@@ -86,7 +85,7 @@ class HttpEndpoint:
 
     def _use(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._client = open_client(self._target, sock, window_bytes=self._window_bytes)
+        self._client = open_client(self._target, sock, window_bytes=self._question.window_bytes)
         self._counted_bytes = 0
 
     def _ask(
@@ -99,10 +98,9 @@ class HttpEndpoint:
     ) -> Answer:
         """Ask over the connection that is kept, or over a new one where the server closed it.
 
-        Without a most of bytes reading ends where the calls have taken what they may.
+        Without a most of bytes it is something that a server says of itself.
         """
-        room = int(CALL_BYTES_SHARE * self._question.max_bytes) - len(body or b"")
-        most = max(HEAD_BYTES, room) if max_bytes is None else max_bytes
+        most = max(LEAST_ANSWER_BYTES, self._first_bytes) if max_bytes is None else max_bytes
         try:
             answer = ask(
                 self._target.at(path),
@@ -137,7 +135,9 @@ class HttpEndpoint:
         self._count_unread()
         quiet_close(self._sock)
         address = look_up(self._target, self._access)
-        _, sock, _ = connect(self._target, address, self._access)
+        _, sock, _ = connect(
+            self._target, address, self._access, window_bytes=self._question.window_bytes
+        )
         if self._target.is_encrypted:
             context = tls_context(self._access, ("http/1.1",))
             sock, _ = encrypt(self._target, sock, context, self._access)
@@ -223,9 +223,9 @@ class HttpEndpoint:
     def _infer(self) -> Answer:
         model = self._question.model
         assert model is not None
-        return inference.infer(
-            self._target, self._ask, self._root, model, self._body, self._body_headers
-        )
+        room = int(CALL_BYTES_SHARE * self._question.max_bytes) - len(self._body)
+        ask = partial(self._ask, max_bytes=max(LEAST_ANSWER_BYTES, room))
+        return inference.infer(self._target, ask, self._root, model, self._body, self._body_headers)
 
     def _counted(self) -> Counted | None:
         model = self._question.model

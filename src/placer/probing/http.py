@@ -112,7 +112,7 @@ def ask(
                 hint="look into the server: Content-Length is a number of bytes",
             )
         kept, n_bytes, is_whole = bytearray(), 0, True
-        while chunk := _next_chunk(target, response, what):
+        while chunk := response.read1(65536):
             n_bytes += len(chunk)
             if len(kept) < MAX_KEPT_BYTES:
                 kept += chunk
@@ -136,17 +136,10 @@ def ask(
             response.will_close,
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
+        first = bounds.first_bytes
+        if isinstance(error, TimeoutError) and first and not first.startswith(b"HTTP/"):
+            raise foreign(target, first) from error
         raise explained(target, error, what, access) from error
-
-
-def _next_chunk(target: Target, response: http.client.HTTPResponse, what: str) -> bytes:
-    try:
-        return response.read1(65536)
-    except ValueError as error:  # the size of a chunk
-        raise MeasuringError(
-            f"{target.authority} breaks its answer to {what} off: a chunk is none",
-            hint="look into the server's log",
-        ) from error
 
 
 def explained(target: Target, error: Exception, what: str, access: Access) -> PlacerError:
@@ -160,7 +153,11 @@ def explained(target: Target, error: Exception, what: str, access: Access) -> Pl
         )
     if isinstance(error, TimeoutError):
         return stalled(target, f"no answer to {what}", access)
-    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
+    if isinstance(error, http.client.IncompleteRead):
+        return MeasuringError(
+            f"{target.authority} breaks off its answer to {what}", hint="look into the server's log"
+        )
+    if isinstance(error, http.client.RemoteDisconnected):
         return closed(target, f"instead of answering {what}")
     if isinstance(error, http.client.BadStatusLine):
         return foreign(target, str(error.args[0]).encode("latin-1", "replace"))

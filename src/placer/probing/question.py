@@ -11,12 +11,15 @@ from placer.core.graph import TensorSpec
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Probe
 from placer.probing.connects import BYTES_EACH, Connects
-from placer.probing.dialing import Access
+from placer.probing.dialing import MOST_FIXED_WINDOW_BYTES, Access
 from placer.probing.targets import Target
 from placer.probing.tensors import ModelInput
 
 CALL_BYTES_SHARE = 0.2
 """Of the bytes: what calls may take."""
+PAGE_SHARE = 1 / 32
+"""Of the bytes: what is read of a page, and what may come beyond."""
+LEAST_WINDOW_BYTES = 32_768
 Inputs = Callable[[Sequence[ModelInput]], tuple[Sequence[TensorSpec], Mapping[str, np.ndarray]]]
 """Gives real tensors for the inputs that a server describes."""
 
@@ -38,6 +41,15 @@ class Question:
     metrics: Target | None = None
     has_upload: bool = True
     has_download: bool = True
+
+    @property
+    def window_bytes(self) -> int:
+        """What a server may have on its way, unread, when reading its answers ends early."""
+        if self.model is None:
+            return max(
+                LEAST_WINDOW_BYTES, min(MOST_FIXED_WINDOW_BYTES, int(PAGE_SHARE * self.max_bytes))
+            )
+        return max(LEAST_WINDOW_BYTES, int(CALL_BYTES_SHARE * self.max_bytes / 4))
 
 
 @dataclass(slots=True)

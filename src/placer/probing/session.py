@@ -149,7 +149,9 @@ class _Session:
         addresses = look_up(target, access)
         look_up_s = addresses[0].look_up_s
         self.found.update(phases=Phases(look_up_s=look_up_s))
-        address, sock, connect_s = connect(target, addresses, access)
+        address, sock, connect_s = connect(
+            target, addresses, access, window_bytes=self.question.window_bytes
+        )
         self.addresses = (address,)
         self.found.update(
             address=address.text,
@@ -308,7 +310,8 @@ class _Session:
 
     def _put(self, transfer: bulk.Transfer, *, is_upload: bool) -> None:
         n_bytes = transfer.rate.moved_bytes
-        self.found.moved(n_bytes if is_upload else 0, 0 if is_upload else n_bytes)
+        ways = (n_bytes, transfer.back_bytes)
+        self.found.moved(*(ways if is_upload else reversed(ways)))
         self.found.calm += transfer.loss
         if transfer.retransmissions is not None:
             before = self.found.probe.bulk_retransmissions or 0
