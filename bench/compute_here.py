@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from tests.architectures import ARCHITECTURES
 from placer.api import calibrating
 from placer.core.measurement import Measurement
 from placer.onnx_files.reader import read_model
@@ -27,6 +26,7 @@ from placer.profiling.child import Child
 from placer.profiling.machine import describe_machine, usable_cores
 from placer.profiling.sampling import measure_in_turns
 from placer.runtimes import onnxruntime
+from tests.architectures import ARCHITECTURES
 
 WANTED_S = 60.0
 WANTED_RATIO = 0.10
