@@ -276,7 +276,7 @@ def _told(row: MeasuredRow) -> str:
 
 def _note(row: MeasuredRow) -> str:
     notes = [f"the model is taken to be {row.name}", f"what was published is {row.statistic}"]
-    if len(row.nodes) > 1:
+    if row.nodes:
         notes.append(f"of it ran {_nodes(row)}")
     return "; ".join(notes)
 
@@ -296,7 +296,7 @@ def _why_none(
 ) -> str:
     """Say why neither a row nor a transfer answers, by what is nearest to an answer."""
     if not there:
-        return _not_on(published, site)
+        return why_not_on(published, site)
     what = f"{published.name} on {site}"
     if not found:
         known = sorted({row.ep for row in there if row.ep is not None})
@@ -315,7 +315,8 @@ def _why_none(
     )
 
 
-def _not_on(published: Published, site: str) -> str:
+def why_not_on(published: Published, site: str) -> str:
+    """Say where the named model was measured instead of on a site."""
     eps: defaultdict[str, set[str]] = defaultdict(set)
     others: dict[str, str] = {}
     for row in published.own:
@@ -324,7 +325,7 @@ def _not_on(published: Published, site: str) -> str:
         elif row.ep is not None and row.latency_s is not None:
             eps[row.site].add(row.ep)
     places = [f"{name} ({' '.join(sorted(known))})" for name, known in sorted(eps.items())]
-    known = ", ".join(places) or "no device of the catalogue that placer could run it on"
+    known = ", ".join(places) or "nothing of the catalogue that placer could run it on"
     look_alikes = [f"; {device} is {why}" for device, why in others.items() if site in why]
     more = f" and {len(others)} devices that the catalogue does not have" if others else ""
     return (

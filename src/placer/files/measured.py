@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import datetime
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -105,11 +106,11 @@ RUNTIMES: Mapping[tuple[str, str], tuple[str | None, str]] = {
     ("aihub", "qnn_dlc"): (None, _WITHOUT_ORT),
     ("aihub", "qnn_context_binary"): (None, _WITHOUT_ORT),
     ("aihub", "tflite"): (None, "LiteRT with the QNN delegate, which placer does not use"),
-    ("mlperf", "TensorRT"): ("tensorrt", "the execution provider builds its engine with it"),
-    ("openvino", "OpenVINO"): ("openvino", "the execution provider compiles the model with it"),
-    ("rknn", "RKNN"): (None, "ONNX Runtime has no execution provider for it"),
+    ("mlperf", "tensorrt"): ("tensorrt", "the execution provider builds its engine with it"),
+    ("openvino", "openvino"): ("openvino", "the execution provider compiles the model with it"),
+    ("rknn", "rknn"): (None, "ONNX Runtime has no execution provider for it"),
 }
-"""(source, first word of the runtime) -> execution provider whose time it is, and why."""
+"""(source, word of the runtime) -> execution provider whose time it is; and why, or why none."""
 _OTHER_RUNTIME = (None, "a benchmark program that is not ONNX Runtime's, or does not say which")
 
 DTYPES: Mapping[tuple[str, str, str], str] = {
@@ -219,7 +220,9 @@ def _row(source: Source, cells: Mapping[str, str], where: str, *, has_parts: boo
     device, precision = cells["device"], cells.get("precision", "")
     system = cells.get("system", "")
     site = SITES.get((source.key, device, system), SITES.get((source.key, device, "")))
-    ep, why_no_ep = RUNTIMES.get((source.key, cells["runtime"].split(" ")[0]), _OTHER_RUNTIME)
+    words = re.split(r"[ ,]+", cells["runtime"].lower())
+    means = (one for (key, word), one in RUNTIMES.items() if key == source.key and word in words)
+    ep, why_no_ep = next(means, _OTHER_RUNTIME)
     if ep == "openvino" and unit:
         ep = f"openvino:{unit.lower()}"
     part = f"/{cells['component']}" if has_parts else ""
