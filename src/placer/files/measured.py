@@ -163,7 +163,7 @@ def parse_rows(source: Source, text: str, *, path: str) -> tuple[MeasuredRow, ..
                 raise InputError(f"{path}:{reader.line_num}: has not as many cells as the header")
             lines.append((reader.line_num, cells))
     except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: {error}") from error
+        raise InputError(f"{path}:{reader.line_num + 1}: {error}") from error
     components: defaultdict[str, set[str]] = defaultdict(set)
     for _, cells in lines:
         components[cells["model"]].add(cells.get("component", ""))

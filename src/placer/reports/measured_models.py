@@ -14,8 +14,8 @@ from placer.reports.layout import wrap
 _HEADS = ("time", "up to", "precision", "runtime", "EP", "on", "date")
 _RIGHT = ("time", "up to")
 _GAP = "  "
-_LEAST_RUNTIME = 7
-"""Columns below which the runtime is not cut: narrower terminals get longer lines."""
+_LEAST = 7
+"""Columns to which runtime and precision are cut: narrower terminals get longer lines."""
 _MOST_SOURCES = 8
 
 
@@ -91,7 +91,10 @@ def table(found: Fitting, site: str, width: int) -> list[str]:
     shown = [head for head in _HEADS if head in _RIGHT or any(text[head] for text in texts)]
     widths = {head: max(len(head), *(len(text[head]) for text in texts)) for head in shown}
     too_wide = 2 + sum(widths.values()) + len(_GAP) * (len(shown) - 1) - width
-    widths["runtime"] -= min(max(too_wide, 0), widths["runtime"] - _LEAST_RUNTIME)
+    for head in ("runtime", "precision"):
+        cut = min(max(too_wide, 0), widths[head] - _LEAST)
+        widths[head] -= cut
+        too_wide -= cut
     lines.append(f"  {_line({head: head for head in shown}, widths)}")
     of_model: dict[str, list[str]] = {}
     for (row, _), text in zip(found.rows, texts, strict=True):
