@@ -54,6 +54,21 @@ def test_every_report_lists_the_assumption(run: Run, small_model: str, report: s
     assert "is an estimate of level E2 (×/÷ 1.3): the model is taken to be aihub/resnet50" in words
 
 
+def test_a_row_unlike_what_the_chip_takes_for_such_a_model_is_doubted(run: Run) -> None:
+    digits = str(Path(__file__).parents[2] / "examples" / "01_digits" / "digits.onnx")
+
+    def doubts(row: str) -> list[str]:
+        document = _answer(run, digits, "--sla", "5ms", *SITE, *DATE, "--as", row)
+        edge = next(one for one in document["candidates"] if one["id"] == "edge:qnn")
+        return [one["message"] for one in edge["findings"] if one["rule"] == "PLC601"]
+
+    (told,) = doubts("aihub/resnet50")
+    assert "foretells" in told
+    assert told.endswith("for this model: is it that architecture?")
+    (told,) = doubts("aihub/mediapipe_hand_gesture/CannedGestureClassifier")
+    assert "foretells" not in told
+
+
 def test_an_old_row_proves_less(run: Run, small_model: str) -> None:
     arguments = (small_model, "--sla", "3ms", *SITE, "--as", "aihub/resnet50", *DATE[2:])
     fresh = _answer(run, *arguments, "--as-of", "2026-03-01")

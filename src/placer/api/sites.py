@@ -33,6 +33,7 @@ from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.precision import is_quantised
 from placer.core.runtime import parse_ep
+from placer.core.units import format_duration
 from placer.core.variant import Variant
 from placer.core.workload import Workload
 
@@ -318,18 +319,29 @@ def published_time(
 ) -> ComputeEstimate | NoEstimate:
     """Return the published time of the architecture that the model is said to be.
 
-    A variant that placer made has the same one; of another file nobody said so.
+    A variant that placer made has the same one; of another file nobody said so. Where the
+    roofline of the site foretells another time, the note asks whether it is that architecture.
     """
-    from placer.core.compute import NoEstimate
+    from placer.core.compute import ComputeEstimate, NoEstimate, estimate_compute
     from placer.core.measured_rows import estimate_from_rows
 
     if summary.format != formats.ONNX:
         return NoEstimate("published times are of ONNX Runtime, which does not run LiteRT's models")
     if variant is not None and variant.made is None:
         return NoEstimate(f"{variant.label} may be another architecture than the model")
-    return estimate_from_rows(
-        published, site, dtype=_arithmetic_type(summary, variant), ep=ep, coverage=coverage
+    dtype = _arithmetic_type(summary, variant)
+    found = estimate_from_rows(published, site, dtype=dtype, ep=ep, coverage=coverage)
+    foretold = estimate_compute(site, summary, dtype=dtype, ep=ep, coverage=coverage)
+    if isinstance(found, NoEstimate) or not isinstance(foretold, ComputeEstimate):
+        return found
+    factor = foretold.median_s / foretold.low_s
+    if 1 / factor <= found.median_s / foretold.median_s <= factor:
+        return found
+    doubt = (
+        f"the compute rate of {site.name} foretells {format_duration(foretold.median_s)} "
+        f"({foretold.level}, ×/÷ {factor:.2g}) for this model: is it that architecture?"
     )
+    return replace(found, note=f"{found.note}; {doubt}")
 
 
 def _arithmetic_type(summary: ModelSummary, variant: Variant | None) -> str:
