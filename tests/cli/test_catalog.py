@@ -126,3 +126,73 @@ def test_a_wrong_word_is_a_usage_error_with_the_nearest_one(
     arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert message in output(capsys, *arguments, code=2)
+
+
+def test_a_device_is_shown_with_its_roofline(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "show", "rpi5")
+    assert "s float32 peak 154 GFLOP/s, / memory 17.1 GB/s" in text
+    assert "Roofline" not in output(capsys, "show", "fiber_100")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_sla_lists_the_models_that_were_measured_within_it(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = output(capsys, "show", "sd-8gen3", "--sla", "1ms", "--as-of", "2026-03-01")
+    lines = text[text.index("Measured models") :].splitlines()
+    assert max(map(len, lines)) <= columns
+    start = lines.index("aihub/resnet50")
+    rows = [line.split() for line in lines[start + 1 : start + 4]]
+    assert rows[2] == ["864", "µs", "1.12", "ms?", "w8a8", "onnx", "qnn", "NPU", "2026-02-12"]
+    assert "QAIRT 2.42.0: the fastest of many" in " ".join(text.split())
+
+
+def test_json_has_the_measured_models_with_source_and_date(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ("show", "sd-8gen3", "--format", "json")
+    assert json.loads(output(capsys, *arguments))["measured_models"] is None
+    models = json.loads(output(capsys, *arguments, "--sla", "1ms", "--as-of", "2026-03-01"))[
+        "measured_models"
+    ]
+    assert (models["limit_s"], models["as_of"]) == (0.001, "2026-03-01")
+    assert all(row["latency_s"] <= 0.001 for row in models["rows"])
+    assert models["too_slow"] + models["without_latency"] + len(models["rows"]) == 498
+    (row,) = (
+        one
+        for one in models["rows"]
+        if (one["name"], one["runtime"], one["precision"]) == ("aihub/resnet50", "onnx", "w8a8")
+    )
+    assert row["high_s"] == pytest.approx(1.3 * row["latency_s"])
+    assert (row["ep"], row["dtype"], row["measured_at"]) == ("qnn", "int8", "2026-02-12")
+    assert row["nodes_by_unit"].keys() == {"NPU"}
+    assert "quic/ai-hub-models" in row["source"]
+
+
+def test_rows_that_fell_back_from_the_npu_are_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "show", "sd-8gen3", "--sla", "10s")
+    assert "CPU!" in text
+    assert "! fell back from the NPU" in " ".join(text.split())
+
+
+def test_a_throughput_is_no_latency(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "show", "rk3588", "--sla", "1s")
+    assert "Measured models within 1.00 s: 0 (46 state a throughput" in text
+    assert "none was published for rpi5" in output(capsys, "show", "rpi5", "--sla", "1s")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fiber_100", "--sla", "1ms"), "no models are measured on a network"),
+        (("rpi5", "--sla", "p95=1ms"), "of no percentile"),
+        (("rpi5", "--sla", "1"), "--sla"),
+        (("rpi5", "--as-of", "2026-03-01"), "--as-of has no effect without --sla"),
+        (("rpi5", "--sla", "1ms", "--format", "yaml"), "no effect on yaml"),
+    ],
+)
+def test_a_limit_that_changes_nothing_is_an_error(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in output(capsys, "show", *arguments, code=2)

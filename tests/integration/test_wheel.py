@@ -56,6 +56,13 @@ def test_every_profile_is_inside(wheel: Path) -> None:
     assert {f"placer/{path.as_posix()}" for path in profiles} <= names
 
 
+def test_published_measurements_are_inside_with_their_licences(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    files = [path.name for path in (ROOT / "profiles" / "measured").iterdir()]
+    assert {"README.md", "LICENSE.aihub", "aihub.csv"} <= set(files)
+    assert {f"placer/profiles/measured/{name}" for name in files} <= names
+
+
 def test_the_licence_and_the_types_are_inside(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "placer/py.typed" in names

@@ -21,6 +21,7 @@ from placer.api.measuring import (
     time_of,
 )
 from placer.api.variant_plan import VariantOptions
+from placer.core.environment import Assumption
 from placer.core.errors import UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
@@ -103,6 +104,7 @@ def recommend(
     variants: Sequence[str] = (),
     making: VariantOptions | None = None,
     evidence: Sequence[str] = (),
+    architecture: str | None = None,
     measure: bool = True,
     options: MeasuringOptions | None = None,
     as_of: datetime.date | None = None,
@@ -131,6 +133,9 @@ def recommend(
         Variants to make of the model, which are candidates as well, and the labels of the samples.
     evidence
         Evidence files or directories, each optionally as ``SITE=PATH``.
+    architecture
+        The published measurement, as ``aihub/resnet50``, whose architecture the model is: a site
+        that is not measured and has a row of it takes its time from there.
     measure
         False: rely on evidence and the catalogue alone.
     question
@@ -201,6 +206,14 @@ def recommend(
         found, findings = matching_evidence(evidence, models)
         records = tuple(record for of_model in found for record in of_model)
         offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
+        published = None
+        if architecture is not None:
+            from placer.api.published import check_sites, take_as
+            from placer.files.measured import load_published
+
+            published = load_published(architecture, today)
+            elsewhere = () if site_device.is_this_machine else (site_device,)
+            check_sites(published, (*elsewhere, *offers))
         backbones = [catalogue.backbone_to(path, place, offer) for offer in offers]
         edges: tuple[EdgeSite, ...] = ()
         cloud_sites: tuple[CloudSite, ...] = ()
@@ -208,6 +221,7 @@ def recommend(
             edge_sites(
                 *(site_device, one, workload, own, options, measure, today, progress, warn),
                 variant=variant,
+                published=published,
             )
             for variant, one, own in zip(runnable, models, found, strict=True)
         ]
@@ -215,7 +229,12 @@ def recommend(
         for variant, one, own, here in zip(runnable, models, found, everywhere, strict=True):
             edges += here
             cloud_sites += tuple(
-                cloud_site(offer, one, own, here, today, variant=variant, backbone=backbone)
+                cloud_site(
+                    *(offer, one, own, here, today),
+                    variant=variant,
+                    backbone=backbone,
+                    published=published,
+                )
                 for offer, backbone in zip(offers, backbones, strict=True)
             )
         check_named_eps(options, edges)
@@ -224,6 +243,9 @@ def recommend(
         if workload.min_agreement_ratio is not None and not others and measured <= {"cpu"}:
             warn("min_agreement judges nothing: there is no variant, and only the CPU was measured")
         check_all_used(records, site_device, offers)
+        taken: tuple[Assumption, ...] = ()
+        if published is not None:
+            taken = (take_as(published, site_device, summary, edges, cloud_sites),)
         environment = Environment(
             device=site_device,
             path=path,
@@ -233,17 +255,20 @@ def recommend(
             possible_paths=possible,
             electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
             electricity_source=ELECTRICITY_SOURCE,
-            assumptions=assumptions_of(
-                summary,
-                workload,
-                site_device,
-                path,
-                offers,
-                backbones,
-                edges,
-                options,
-                network is None,
-                why_offers,
+            assumptions=(
+                *taken,
+                *assumptions_of(
+                    summary,
+                    workload,
+                    site_device,
+                    path,
+                    offers,
+                    backbones,
+                    edges,
+                    options,
+                    network is None,
+                    why_offers,
+                ),
             ),
             findings=(
                 *gathered.findings,

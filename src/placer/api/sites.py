@@ -33,10 +33,13 @@ from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.precision import is_quantised
 from placer.core.runtime import parse_ep
+from placer.core.units import format_duration
 from placer.core.variant import Variant
 from placer.core.workload import Workload
 
 if TYPE_CHECKING:
+    from placer.core.compute import ComputeEstimate, NoEstimate
+    from placer.core.measured_rows import Published
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.files.evidence import Evidence
 
@@ -192,6 +195,7 @@ def edge_sites(
     warn: Say,
     *,
     variant: Variant | None = None,
+    published: Published | None = None,
 ) -> Measuring[tuple[EdgeSite, ...]]:
     """Return the device with each execution provider: by evidence, measured now, or modelled.
 
@@ -201,6 +205,8 @@ def edge_sites(
     ----------
     summary
         What runs there: the model, or that of the variant.
+    published
+        The architecture that the model is said to be; None: nobody said it.
     """
     from placer.core.placement import EdgeSite
 
@@ -232,7 +238,7 @@ def edge_sites(
         usual = device.execution_providers if summary.format == formats.ONNX else ("xnnpack",)
         eps = wanted or usual[:1] or ("cpu",)
         sites = {
-            ep: modelled_site(device, summary, ep, options, measure, progress, variant)
+            ep: modelled_site(device, summary, ep, options, measure, progress, variant, published)
             for ep in eps
         }
     return tuple(replace(site, variant=variant) for site in sites.values())
@@ -252,6 +258,7 @@ def modelled_site(
     measure: bool,
     progress: Say,
     variant: Variant | None,
+    published: Published | None = None,
 ) -> EdgeSite:
     """Return a device that is not here; for its NPU, ask the compiler which nodes it runs."""
     from placer.core.placement import EdgeSite
@@ -268,7 +275,8 @@ def modelled_site(
             return EdgeSite(ep, _unknown_time(), found)
         else:
             progress(f"qnn: {found.message}")
-    return EdgeSite(ep, modelled_time(device, summary, ep, variant, coverage), coverage=coverage)
+    time = modelled_time(device, summary, ep, variant, coverage, published)
+    return EdgeSite(ep, time, coverage=coverage)
 
 
 def modelled_time(
@@ -277,11 +285,16 @@ def modelled_time(
     ep: str,
     variant: Variant | None,
     coverage: Coverage | None = None,
+    published: Published | None = None,
 ) -> SiteTime:
-    """Return the time of a site that was not measured: by its roofline, else unknown and why."""
+    """Return the time of a site that was not measured: published, by its roofline, or why not."""
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
+    if published is not None:
+        row = published_time(published, site, summary, ep, variant, coverage)
+        if isinstance(row, ComputeEstimate):
+            return SiteTime(estimate=row)
     figures = site.roofline
     if summary.format != formats.ONNX and figures is not None:
         return SiteTime(
@@ -294,6 +307,41 @@ def modelled_time(
     if isinstance(estimate, ComputeEstimate):
         return SiteTime(estimate=estimate)
     return SiteTime(source=estimate.reason)
+
+
+def published_time(
+    published: Published,
+    site: Device | CloudOffer,
+    summary: ModelSummary,
+    ep: str,
+    variant: Variant | None,
+    coverage: Coverage | None,
+) -> ComputeEstimate | NoEstimate:
+    """Return the published time of the architecture that the model is said to be.
+
+    A variant that placer made has the same one; of another file nobody said so. Where the
+    roofline of the site foretells another time, the note asks whether it is that architecture.
+    """
+    from placer.core.compute import ComputeEstimate, NoEstimate, estimate_compute
+    from placer.core.measured_rows import estimate_from_rows
+
+    if summary.format != formats.ONNX:
+        return NoEstimate("published times are of ONNX Runtime, which does not run LiteRT's models")
+    if variant is not None and variant.made is None:
+        return NoEstimate(f"{variant.label} may be another architecture than the model")
+    dtype = _arithmetic_type(summary, variant)
+    found = estimate_from_rows(published, site, dtype=dtype, ep=ep, coverage=coverage)
+    foretold = estimate_compute(site, summary, dtype=dtype, ep=ep, coverage=coverage)
+    if isinstance(found, NoEstimate) or not isinstance(foretold, ComputeEstimate):
+        return found
+    factor = foretold.median_s / foretold.low_s
+    if 1 / factor <= found.median_s / foretold.median_s <= factor:
+        return found
+    doubt = (
+        f"the compute rate of {site.name} foretells {format_duration(foretold.median_s)} "
+        f"({foretold.level}, ×/÷ {factor:.2g}) for this model: is it that architecture?"
+    )
+    return replace(found, note=f"{found.note}; {doubt}")
 
 
 def _arithmetic_type(summary: ModelSummary, variant: Variant | None) -> str:
@@ -314,8 +362,9 @@ def cloud_site(
     *,
     variant: Variant | None = None,
     backbone: Backbone | None = None,
+    published: Published | None = None,
 ) -> CloudSite:
-    """Return an offer with its time: by evidence, else by its roofline."""
+    """Return an offer with its time: by evidence, else published, else by its roofline."""
     from placer.core.placement import CloudSite
 
     names = {offer.name, offer.instance, f"{offer.name}@{offer.region}"}
@@ -331,7 +380,7 @@ def cloud_site(
         ),
         None,
     )
-    time = modelled_time(offer, summary, offer.ep, variant)
+    time = modelled_time(offer, summary, offer.ep, variant, published=published)
     return CloudSite(offer, time, refusal, variant, backbone)
 
 

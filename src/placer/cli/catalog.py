@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from placer.files.catalogue import Entry
     from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
     from placer.files.workload import WorkloadSpec
+    from placer.reports.measured_models import Fitting
 
 app = typer.Typer(
     no_args_is_help=True, help="List and show devices, networks, clouds, regions and workloads."
@@ -67,30 +69,72 @@ def list_entries(
 @app.command("show")
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `placer catalog list` has it.")],
+    sla: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="List the models measured there within this time."),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="The day of --sla: measurements age (default: today)."),
+    ] = None,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="text, json or yaml.")
     ] = None,
     output: _Output = None,
 ) -> None:
-    """Show every figure of one entry and where it comes from.
+    """Show every figure of one entry and where it comes from; of a device also its roofline.
 
     With --format yaml it is the file itself: a start for a file of your own.
     """
     from placer.files.catalogue import find_entry
+    from placer.reports import measured_models
 
     outputs = options.parse_outputs(output or (), format_, SHOW_FORMATS)
     entry = find_entry(name)
+    models = _measured_models(entry, sla, as_of)
+    if models is not None and any(kind == "yaml" for kind, _ in outputs):
+        raise UsageError("--sla has no effect on yaml", hint="use --format text or json")
 
     def render(name: str) -> str:
         match name:
             case "json":
-                return _to_json({"schema": SCHEMA, "kind": entry.kind.singular, **_facts(entry)})
+                known = None if models is None else measured_models.facts(models)
+                facts = {"kind": entry.kind.singular, **_facts(entry), "measured_models": known}
+                return _to_json({"schema": SCHEMA, **facts})
             case "yaml":
                 return entry.text
             case _:
-                return _entry_text(entry, screen.width())
+                return _entry_text(entry, models, screen.width())
 
     screen.emit(outputs, render)
+
+
+def _measured_models(entry: Entry, sla: str | None, as_of: str | None) -> Fitting | None:
+    """Return what was measured on the device or cloud within the limit; None: nobody asked."""
+    from placer.core.workload import parse_limit_s
+    from placer.files.catalogue import Kind
+    from placer.files.measured import all_rows
+    from placer.reports.measured_models import fitting
+
+    date = options.parse_date(as_of)
+    if sla is None:
+        if date is not None:
+            raise UsageError("--as-of has no effect without --sla", hint="leave it out")
+        return None
+    if entry.kind not in (Kind.DEVICES, Kind.CLOUDS):
+        raise UsageError(
+            f"--sla has no effect: no models are measured on a {entry.kind.singular}",
+            hint="leave it out, or name a device or a cloud offer",
+        )
+    if "=" in sla:
+        raise UsageError(
+            f"--sla '{sla}': a published time is one figure, of no percentile",
+            hint="state the limit alone: --sla 20ms",
+        )
+    limit_s = parse_limit_s(sla, what="--sla")
+    today = date or datetime.datetime.now(tz=datetime.UTC).date()
+    rows = [row for row in all_rows() if row.site == entry.spec.name]
+    return fitting(rows, limit_s, today)
 
 
 def _to_json(document: Mapping[str, Any]) -> str:
@@ -349,13 +393,24 @@ _TABLES: Mapping[str, Any] = {
 }
 
 
-def _entry_text(entry: Entry, width: int) -> str:
-    """Lay out one entry: its values as they are written, the unknown ones last."""
+def _entry_text(entry: Entry, models: Fitting | None, width: int) -> str:
+    """Lay out one entry: its values as they are written, the unknown ones last.
+
+    Then the roofline of a device, and what was measured on it.
+    """
+    from placer.files.specs import DeviceSpec
+    from placer.reports.measured_models import table
+    from placer.reports.roofline import roofline
+
     spec = entry.spec
     lines = [f"{spec.name} ({entry.kind.singular}){f': {spec.title}' if spec.title else ''}"]
     hidden = ("name", "title", "estimated")
     values = {key: value for key, value in entry.data.items() if key not in hidden}
     lines += _block(values, width, "  ", spec.estimated)
+    if isinstance(spec, DeviceSpec):
+        lines += ["", *roofline(spec.to_core(), width)]
+    if models is not None:
+        lines += ["", *table(models, spec.name, width)]
     return "\n".join(lines) + "\n"
 
 

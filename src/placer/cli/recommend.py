@@ -190,6 +190,16 @@ def command(
             rich_help_panel=_SITES,
         ),
     ] = None,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="ROW",
+            help="The published measurement whose architecture MODEL is, as aihub/resnet50: the "
+            "time of a device or cloud that is not measured.",
+            rich_help_panel=_SITES,
+        ),
+    ] = None,
     ep: Annotated[
         list[str] | None,
         typer.Option(
@@ -453,6 +463,7 @@ def command(
             variants=variant or (),
             making=making,
             evidence=evidence or (),
+            architecture=as_,
             measure=not no_measure,
             options=measuring,
             as_of=date,

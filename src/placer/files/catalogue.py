@@ -90,7 +90,7 @@ class Entry:
 
 def list_names(kind: Kind) -> tuple[str, ...]:
     """Return the keys of one kind, sorted."""
-    names = (item.name for item in _root().joinpath(kind.value).iterdir())
+    names = (item.name for item in profiles_folder().joinpath(kind.value).iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
 
 
@@ -394,7 +394,7 @@ def _shipped(kind: Kind, name: str) -> tuple[Document, str]:
             f"unknown {kind.singular} '{name}'{near_match(name, names)}",
             hint=f"`placer catalog list {kind}` shows all; a file is given by its path, ./x.yaml",
         )
-    text = _root().joinpath(kind.value, f"{name}.yaml").read_text(encoding="utf-8")
+    text = profiles_folder().joinpath(kind.value, f"{name}.yaml").read_text(encoding="utf-8")
     return parse_yaml(text, path=f"profiles/{kind}/{name}.yaml"), text
 
 
@@ -402,7 +402,7 @@ def _is_file(text: str) -> bool:
     return text.endswith((".yaml", ".yml")) or "/" in text or os.sep in text
 
 
-def _root() -> Traversable:
+def profiles_folder() -> Traversable:
     """Return the folder of the catalogue: in the wheel, else in the source checkout."""
     package = resources.files("placer")
     shipped = package.joinpath("profiles")
