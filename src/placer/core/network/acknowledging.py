@@ -23,6 +23,8 @@ from placer.core.network.flow import PROBE, REORDER, RETRANSMIT, Flow
 from placer.core.network.sending import probe, recover
 from placer.core.network.wire import DUPLICATE_ACKS, MAX_RTO_S, MIN_RTO_S, REORDER_RATIO, TICK_S
 
+MAX_BACKOFF = 2.0**20
+"""No timeout is longer than MAX_RTO_S, whatever doubles."""
 SLOT_STEP = 0.6180339887498949
 """Golden ratio less 1: moves a connection to another place between two slots of the wheel."""
 
@@ -192,7 +194,7 @@ def expire(f: Flow, where: Bools) -> None:
         m.duplicates[dead] = 0.0
         m.high = np.where(dead, m.next, m.high)
         m.missing = np.where(dead, m.next - m.acked, m.missing)
-    m.backoff = np.where(fails, 2 * m.backoff, m.backoff)
+    m.backoff = np.where(fails, np.minimum(2 * m.backoff, MAX_BACKOFF), m.backoff)
     m.armed_s = np.where(where, m.now_s, m.armed_s)
     m.timer = np.where(where, RETRANSMIT, m.timer)
-    m.slot = np.where(where, (m.slot + 0.6180339887498949) % 1.0, m.slot)
+    m.slot = np.where(where, (m.slot + SLOT_STEP) % 1.0, m.slot)
