@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,11 @@ from tests.cli.conftest import Run
 PATH = ["--rtt", "50ms", "--uplink", "100Mbit/s", "--downlink", "100Mbit/s"]
 KEYS = ["p50_s", "p90_s", "p95_s", "p99_s", "mean_s", "serialisation_s", "assumptions"]
 HEADER = "rtt_ms,up_mbps,down_mbps,loss_pct,cc,connection,up_bytes,down_bytes,tls,buffer_pkts"
+
+
+def without(path: list[str], options: list[str]) -> list[str]:
+    pairs = zip(path[::2], path[1::2], strict=True)
+    return [text for pair in pairs if pair[0] not in options for text in pair]
 
 
 def test_tells_the_distribution_in_json(run: Run) -> None:
@@ -34,7 +43,8 @@ def test_tells_it_in_words(run: Run) -> None:
     assert "150 kB up, 4.00 kB down over starlink_us (http1, warm connection, TLS, cubic)" in (
         result.out
     )
-    assert "assumed: losses may come in bursts" in result.out
+    assert "comes in bursts is unknown: these are times with losses one by one" in result.out
+    assert "`placer recommend` judges by the times without loss, p50 1" in result.out
 
 
 def test_options_override_the_file(run: Run, tmp_path: Path) -> None:
@@ -56,8 +66,25 @@ def test_the_way_on_to_a_region_is_added_and_told(run: Run) -> None:
     near = json.loads(run(*ask).out)
     far = json.loads(run(*ask, "--from", "azure-uksouth", "--to", "azure-eastus").out)
     assert far["p50_s"] - near["p50_s"] == pytest.approx(0.080, abs=1e-4)
-    assert "the way from azure-uksouth to azure-eastus adds 80.0 ms" in far["assumptions"][0]
-    assert "2026-07-30" in far["assumptions"][0]
+    told = far["assumptions"][0]
+    assert "the way from azure-uksouth to azure-eastus adds 80.0 ms" in told
+    assert "its published p95 (Microsoft" in told
+    assert "2026-07-30" in told
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (
+            "aws-us-east-1",
+            "adds 90.0 ms to each round trip, its published p95 and an estimate of 10",
+        ),
+        ("azure-uksouth", "adds 2.90 ms to each round trip, an estimate of its p95 (within one"),
+    ],
+)
+def test_what_is_estimated_of_a_way_is_told(run: Run, end: str, words: str) -> None:
+    ask = ["network", "estimate", "--network", "fiber_100", "--up", "1KB", "--down", "1KB"]
+    assert words in run(*ask, "--from", "azure-uksouth", "--to", end).out
 
 
 @pytest.mark.parametrize(
@@ -117,10 +144,20 @@ def test_every_protocol_and_state_has_a_time(run: Run) -> None:
         (["--up", "1KB", "--down", "1KB", "--encoding", "json"], "neither --up nor --down"),
         (["--up", "float99[1]", "--down", "1KB"], "unknown type 'float99'"),
         (["--up", "1KB", "--down", "1KB", "--rtt", "20"], "--rtt '20' has no unit"),
+        (["--up", "1KB", "--down", "1KB", "--rtt", "1001s"], "--rtt '1001s' is out of range"),
+        (
+            ["--up", "1KB", "--down", "1KB", "--uplink", "1e300bit/s"],
+            "--uplink '1e300bit/s' is out",
+        ),
+        (["--up", "1KB", "--down", "1KB", "--downlink", "1e-9bit/s"], "--downlink '1e-9bit/s' is"),
+        (["--up", "1KB", "--down", "1KB", "--server-time", "1e9s"], "--server-time '1e9s' is out"),
+        (["--up", "1KB", "--down", "1KB", "--buffer", "16GB"], "--buffer '16GB' is out of range"),
+        (["--up", "1KB", "--down", "1KB", "--loss-burst", "2"], "'stated' loses no packets"),
+        (["--up", "1KB", "--down", "1KB", "--loss", "0%", "--loss-burst", "2"], "--loss is 0%"),
     ],
 )
 def test_a_bad_option_is_told(run: Run, options: list[str], words: str) -> None:
-    path = PATH if "--rtt" not in options else PATH[2:]
+    path = without(PATH, options)
     result = run("network", "estimate", *path, *options)
     assert result.code == 2
     assert words in result.err
@@ -152,6 +189,108 @@ def test_each_line_of_a_file_is_one_object(run: Run, tmp_path: Path) -> None:
     assert a["p50_s"] == pytest.approx(0.2051, rel=0.01)
     assert b["p99_s"] > 1.0  # a lost SYN
     assert c["p50_s"] == pytest.approx(0.0220, rel=0.02)
+
+
+def test_lines_have_the_bounds_of_the_options(run: Run, tmp_path: Path) -> None:
+    options = {
+        "rtt_ms": ("--rtt", "{}ms", (1e6, 1e6 + 1)),
+        "up_mbps": ("--uplink", "{}Mbit/s", (1e6, 1e6 + 1)),
+        "down_mbps": ("--downlink", "{}Mbit/s", (1e-6, 0.9e-6)),
+        "loss_pct": ("--loss", "{}%", (50, 50.1)),
+        "server_time_ms": ("--server-time", "{}ms", (1e9, 1e9 + 1)),
+    }
+    ask = ["network", "estimate", "--up", "1B", "--down", "1B"]
+    file = tmp_path / "cases.csv"
+    for column, (option, form, (good, bad)) in options.items():
+        path = without(PATH, [option])
+        for value, code in ((good, 0), (bad, 2)):
+            file.write_text(f"{column}\n{value!r}\n")
+            inline = run(*ask, *path, option, form.format(repr(value)), "--format", "json")
+            lines = run(*ask, *path, "--cases", str(file))
+            assert (inline.code, lines.code) == (code, code), (column, inline.err, lines.err)
+            if code == 0:
+                inline_s, line_s = (json.loads(one.out)["p50_s"] for one in (inline, lines))
+                assert inline_s == pytest.approx(line_s)
+
+
+def test_a_line_tells_what_neither_it_nor_an_option_states(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    file.write_text("cc,tls,up_bytes\ncubic,,1000\n,0,1000\n")
+    found = run("network", "estimate", *PATH, "--down", "1KB", "--loss", "0", "--cases", str(file))
+    first, second = (json.loads(line)["assumptions"] for line in found.out.splitlines())
+    assert first == ["connection: warm", "TLS: on"]
+    assert second == ["connection: warm", "congestion control: cubic"]
+
+
+def test_equal_lines_are_worked_out_once(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    line = "50,10,10,1,cubic,new,100000,1000,false,\n"
+    times_s = []
+    for number in (1, 400):
+        file.write_text(f"{HEADER}\n{line * number}")
+        start = time.perf_counter()
+        found = run("network", "estimate", "--cases", str(file))
+        times_s.append(time.perf_counter() - start)
+        assert len(found.out.splitlines()) == number
+        assert len(set(found.out.splitlines())) == 1
+        assert found.err.startswith(f"{number:,} cases, 1 of them different")
+    assert times_s[1] < 100 * times_s[0]
+
+
+def test_lines_of_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def given(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    given(f"{HEADER}\n50,100,100,0,cubic,idle,1000,1000,false,\n".encode())
+    result = run("network", "estimate", "--cases", "-")
+    assert result.code == 0, result.err
+    assert list(json.loads(result.out)) == KEYS
+    given(b"rtt_ms\nx\n")
+    result = run("network", "estimate", "--cases", "-")
+    assert result.code == 2
+    assert "-:2: rtt_ms 'x' is not a number" in result.err
+
+
+def test_a_loss_of_a_line_comes_in_the_bursts_of_the_option(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    line = "50,10,10,{},cubic,new,20000,1000,false,\n"
+    file.write_text(HEADER + "\n" + line.format(2))
+    ask = ["network", "estimate", "--cases", str(file)]
+    single, burst = (json.loads(run(*ask, *more).out) for more in ([], ["--loss-burst", "8"]))
+    assert burst["p90_s"] < single["p90_s"]
+    file.write_text(HEADER + "\n" + line.format(0))
+    found = run(*ask, "--loss-burst", "8")
+    assert found.code == 2
+    assert "no line of" in found.err
+
+
+def test_what_is_no_bounded_file_is_refused(run: Run, tmp_path: Path) -> None:
+    pipe, large, long = (tmp_path / name for name in ("pipe", "large", "long"))
+    os.mkfifo(pipe)
+    with large.open("wb") as file:
+        file.truncate(33 * 2**20)
+    long.write_text("up_bytes\n" + "1\n" * 100_001)
+    told = {
+        str(pipe): "is a pipe",
+        str(large): "is larger than 32 MiB",
+        str(long): "has more than 100,000 lines",
+        str(tmp_path): "cannot be read",
+    }
+    if Path("/dev/zero").exists():
+        told["/dev/zero"] = "is larger than 32 MiB"
+    for name, words in told.items():
+        found = run("network", "estimate", *PATH, "--down", "1B", "--cases", name)
+        assert found.code == 3
+        assert words in found.err
+
+
+def test_lines_are_no_text(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "cases.csv"
+    file.write_text(f"{HEADER}\n50,100,100,0,cubic,idle,1000,1000,false,\n")
+    for options in (["--format", "text"], ["--output", "text=x"]):
+        found = run("network", "estimate", "--cases", str(file), *options)
+        assert found.code == 2
+        assert "one JSON object a line, no text" in found.err
 
 
 def test_the_objects_go_to_a_file(run: Run, tmp_path: Path) -> None:

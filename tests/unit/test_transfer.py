@@ -10,8 +10,10 @@ from placer.core.environment import NetworkPath
 from placer.core.errors import UsageError
 from placer.core.network.exchange import REQUEST_HOST_S, one_way_s
 from placer.core.network.wire import INITIAL_WINDOW_SEGMENTS, MAX_WINDOW_SEGMENTS
+from placer.core.network_estimate import Request, estimate
 from placer.core.transfer import (
     FloatArray,
+    burst_unknown,
     draw_rates,
     draw_rtt_s,
     known_percentile,
@@ -19,6 +21,7 @@ from placer.core.transfer import (
     request_s,
     weaknesses,
 )
+from placer.core.units import format_duration
 
 MEASURED = Path(__file__).parents[1] / "data" / "netem_lossfree.csv"
 PATH = NetworkPath(
@@ -267,6 +270,21 @@ def test_a_fully_known_lossless_path_has_no_weakness_up_to_its_last_quantile() -
 def test_says_what_forbids_to_claim_met(path: NetworkPath, words: str) -> None:
     (reason,) = weaknesses(path, 0.9)
     assert words in reason
+
+
+def test_a_verdict_and_an_estimate_say_the_same_of_losses_whose_bursts_are_unknown() -> None:
+    path = replace(PATH, loss_ratio=0.02, loss_burst_packets=None)
+    unknown = burst_unknown(path)
+    assert unknown is not None
+    (reason,) = weaknesses(path, 0.9)
+    assert f"{unknown}: its times are those without loss, which are the least" in reason
+    found = estimate(path, Request(20_000, 1000))
+    least = estimate(replace(path, loss_ratio=0.0), Request(20_000, 1000))
+    one_by_one = estimate(replace(path, loss_burst_packets=1.0), Request(20_000, 1000))
+    assert found.p99_s == one_by_one.p99_s > least.p99_s
+    (told,) = (text for text in found.assumptions if text.startswith(unknown))
+    assert f"p50 {format_duration(least.p50_s)} and p99 {format_duration(least.p99_s)}" in told
+    assert burst_unknown(replace(path, loss_ratio=0.0)) is None
 
 
 def test_independent_losses_and_bbr_are_no_weakness() -> None:

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from placer.cli import network_probe, options, screen
+from placer.cli import network_path, network_probe, options, screen
 from placer.core.errors import UsageError
 from placer.core.units import (
     format_bytes,
     format_duration,
     format_rate,
     parse_bytes,
-    parse_duration_s,
-    parse_rate_bytes_per_s,
-    parse_ratio,
 )
 
 if TYPE_CHECKING:
@@ -91,7 +88,8 @@ def estimate(
         float | None,
         typer.Option(
             metavar="PACKETS",
-            help="Mean length of a burst of losses; 1: each by itself.",
+            help="Mean length of a burst of losses; with --loss and without this each is by "
+            "itself.",
             rich_help_panel=_PATH,
         ),
     ] = None,
@@ -169,10 +167,10 @@ def estimate(
     cases: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE.csv",
-            help="One request a line: JSON Lines. Columns: rtt_ms up_mbps down_mbps loss_pct cc "
-            "connection up_bytes down_bytes tls buffer_pkts protocol server_time_ms in_flight; "
-            "what is left out is as the options say.",
+            metavar="FILE.csv|-",
+            help="One request a line (-: of standard input): JSON Lines. Columns: rtt_ms "
+            "up_mbps down_mbps loss_pct cc connection up_bytes down_bytes tls buffer_pkts protocol "
+            "server_time_ms in_flight; what is left out is as the options say.",
         ),
     ] = None,
     format_: Annotated[
@@ -187,15 +185,20 @@ def estimate(
     The path is --network, or stated in options, which override the file.
     """
     from placer.core.network.framing import Protocol
+    from placer.core.network.limits import parse_server_s
     from placer.core.network_estimate import MAX_IN_FLIGHT, Request
     from placer.core.network_estimate import estimate as estimated
 
-    outputs = options.parse_outputs(output or (), format_, FORMATS if cases is None else ("json",))
-    reads = [one for one in (network, cases) if one is not None]
-    options.check_places([path for _, path in outputs if path is not None], reads)
-    path = _path(network)
-    path = _stated(path, rtt, uplink, downlink, loss, loss_burst, buffer, cc, connection, tls)
-    path = _on_to(path, from_, to)
+    outputs = _outputs(output or [], format_, is_many=cases is not None)
+    reads = [one for one in (network, cases) if one not in (None, "-")]
+    options.check_places(
+        [path for _, path in outputs if path is not None], [one for one in reads if one is not None]
+    )
+    path = network_path.named(network)
+    path = network_path.stated(
+        path, rtt, uplink, downlink, loss, loss_burst, buffer, cc, connection, tls
+    )
+    path = network_path.on_to(path, from_, to)
     coding = _encoding(encoding, up, down)
     up_bytes, up_s = _body(up, coding, "--up")
     down_bytes, down_s = _body(down, coding, "--down")
@@ -207,131 +210,80 @@ def estimate(
         up_bytes or 1,
         down_bytes or 1,
         word,
-        parse_duration_s(server_time, what="--server-time", allow_zero=True),
+        parse_server_s(server_time, what="--server-time"),
         in_flight,
         up_s + down_s,
     )
+    taken = _taken(network, loss, connection, tls, cc)
     if cases is not None:
         from placer.files.network_cases import read_cases
 
-        _emit_cases(read_cases(cases, path, request, (up_bytes, down_bytes)), outputs)
+        found_cases = read_cases(
+            cases,
+            path,
+            request,
+            (up_bytes, down_bytes),
+            burst_packets=1.0 if loss_burst is None else loss_burst,
+            stdin=None if sys.stdin is None else sys.stdin.buffer,
+        )
+        if loss_burst is not None and not any(one.path.loss_ratio for one in found_cases):
+            raise _no_burst(f"no line of {cases} loses packets", loss_burst)
+        _emit_cases(found_cases, outputs, taken)
         return
+    if loss_burst is not None and not path.loss_ratio:
+        raise _no_burst(_why_no_loss(path, loss), loss_burst)
     if up_bytes is None or down_bytes is None:
         option = "--up" if up_bytes is None else "--down"
         raise UsageError(f"{option} is missing", hint=f"the body's size: {option} 150KB")
     found = estimated(path, request)
-    if network is None:
-        left_out = {
-            "packet loss: none": loss,
-            "connection: warm": connection,
-            "TLS: on": tls,
-            "congestion control: cubic": cc,
-        }
-        taken = tuple(text for text, value in left_out.items() if value is None)
-        found = replace(found, assumptions=(*taken, *found.assumptions))
+    found = replace(found, assumptions=(*taken.values(), *found.assumptions))
     screen.emit(
         outputs,
         lambda name: _text(path, request, found) if name == "text" else _json(found) + "\n",
     )
 
 
-def _path(network: str | None) -> NetworkPath:
-    from placer.core.environment import Basis, NetworkPath
-    from placer.files import catalogue
-
-    if network is not None:
-        return catalogue.load_network(network)
-    return NetworkPath("stated", "as the options say", loss_ratio=0.0, basis=Basis.ASSUMED)
-
-
-def _on_to(path: NetworkPath, start: str | None, end: str | None) -> NetworkPath:
-    """Return the path with the way on to a region."""
-    from placer.core.environment import ACCESS, ENDPOINT
-    from placer.files import catalogue
-
-    if end is None:
-        if start is not None:
-            raise UsageError("--from without --to", hint="name the region: --to aws-us-east-1")
-        return path
-    region = catalogue.load_place(end, what="--to")
-    if region.is_country:
+def _outputs(
+    output: list[str], format_: str | None, *, is_many: bool
+) -> tuple[tuple[str, str | None], ...]:
+    if is_many and any(one.partition("=")[0] == "text" for one in (*output, format_ or "")):
         raise UsageError(
-            f"--to '{end}' is a country",
-            hint="a region of it: " + " ".join(one.key for one in region.regions),
+            "--cases gives one JSON object a line, no text", hint="leave the format out"
         )
-    if path.measured_to in (None, ENDPOINT):
-        told = (
-            "was measured to where the requests go"
-            if path.measured_to == ENDPOINT
-            else "does not say what its round trip was measured to"
-        )
-        raise UsageError(
-            f"--to has no effect: network '{path.name}' {told}",
-            hint="name a network with `measured_to: access` or `measured_to: REGION`",
-        )
-    if path.measured_to == ACCESS and start is None:
-        raise UsageError("--to without --from", hint="say where the device is: --from DE")
-    if path.measured_to != ACCESS and start is not None:
-        raise UsageError(
-            f"--from has no effect: network '{path.name}' was measured to {path.measured_to}",
-            hint="leave it out",
-        )
-    place = None if start is None else catalogue.load_place(start, what="--from")
-    backbone = catalogue.backbone_between(path, place, region.regions[0])
-    if backbone is not None and backbone.high_s is None:
-        raise UsageError(
-            f"no round trip from {backbone.start} to {backbone.end} is known",
-            hint="`placer catalog list regions` shows the regions with round trips; else measure:"
-            " placer network probe URL",
-        )
-    return replace(path, backbone=backbone)
+    return options.parse_outputs(output, format_, ("json",) if is_many else FORMATS)
 
 
-def _stated(
-    path: NetworkPath,
-    rtt: str | None,
-    uplink: str | None,
-    downlink: str | None,
+def _taken(
+    network: str | None,
     loss: str | None,
-    loss_burst: float | None,
-    buffer: str | None,
-    cc: str | None,
     connection: str | None,
     tls: bool | None,
-) -> NetworkPath:
-    """Return the path with what the options say."""
-    from placer.core.transfer import check_words
+    cc: str | None,
+) -> dict[str, str]:
+    """Return what no option states and is taken: column of the cases -> what is told."""
+    if network is not None:
+        return {}
+    told = {
+        "loss_pct": (loss, "packet loss: none"),
+        "connection": (connection, "connection: warm"),
+        "tls": (tls, "TLS: on"),
+        "cc": (cc, "congestion control: cubic"),
+    }
+    return {column: text for column, (value, text) in told.items() if value is None}
 
-    if rtt is not None:
-        quantiles = ((0.5, parse_duration_s(rtt, what="--rtt")),)
-        path = replace(path, rtt_quantiles_s=quantiles, rtt_samples_s=())
-    if uplink is not None:
-        rate = parse_rate_bytes_per_s(uplink, what="--uplink")
-        path = replace(path, uplink_bytes_per_s=rate, uplink_p5_bytes_per_s=None)
-    if downlink is not None:
-        rate = parse_rate_bytes_per_s(downlink, what="--downlink")
-        path = replace(path, downlink_bytes_per_s=rate, downlink_p5_bytes_per_s=None)
-    if loss is not None:
-        ratio = parse_ratio(loss, what="--loss")
-        if ratio > 0.5:
-            raise UsageError(f"--loss '{loss}' leaves no connection", hint="at most 50%")
-        path = replace(path, loss_ratio=ratio, loss_burst_packets=1.0)
-    if loss_burst is not None:
-        if not 1 <= loss_burst <= 1000:
-            raise UsageError(
-                f"--loss-burst {loss_burst:g} is out of range", hint="1 to 1000 packets"
-            )
-        path = replace(path, loss_burst_packets=loss_burst)
-    if buffer is not None:
-        path = replace(path, buffer_bytes=parse_bytes(buffer, what="--buffer"))
-    path = replace(
-        path,
-        congestion_control=cc or path.congestion_control,
-        connection=connection or path.connection,
-        is_encrypted=path.is_encrypted if tls is None else tls,
+
+def _no_burst(why: str, loss_burst: float) -> UsageError:
+    return UsageError(
+        f"--loss-burst {loss_burst:g} has no effect: {why}", hint="state a loss: --loss 1%"
     )
-    check_words(path)
-    return path
+
+
+def _why_no_loss(path: NetworkPath, loss: str | None) -> str:
+    if loss is not None:
+        return f"--loss is {loss}"
+    if path.loss_ratio is None:
+        return f"the loss of network '{path.name}' is unknown"
+    return f"network '{path.name}' loses no packets"
 
 
 def _encoding(text: str | None, up: str | None, down: str | None) -> Any:
@@ -362,20 +314,42 @@ def _json(found: NetworkEstimate, **extra: str) -> str:
     return json.dumps({**extra, **asdict(found)}, ensure_ascii=False)
 
 
-def _emit_cases(cases: tuple[Case, ...], outputs: tuple[tuple[str, str | None], ...]) -> None:
-    """Write one line for each case; on standard output each as soon as it is known."""
+def _emit_cases(
+    cases: tuple[Case, ...], outputs: tuple[tuple[str, str | None], ...], taken: dict[str, str]
+) -> None:
+    """Write one line for each case, on standard output as soon as it is known.
+
+    Equal ones are estimated once.
+
+    Parameters
+    ----------
+    taken
+        What no option states: column -> what is told where the line does not state it either.
+    """
     from placer.core.network_estimate import estimate as estimated
     from placer.files.writing import write_atomically
 
     lines = []
+    known: dict[tuple[NetworkPath, Request], NetworkEstimate] = {}
     is_shown = any(path is None for _, path in outputs)
+    if is_shown:
+        screen.check_stdout("json")
+    different = len({(one.path, one.request) for one in cases})
     with screen.Progress() as say:
+        if not is_shown or not sys.stdout.isatty():
+            say(f"{len(cases):,} cases, {different:,} of them different")
         for number, case in enumerate(cases, 1):
-            if not is_shown or not sys.stdout.isatty():
-                say(f"{number} of {len(cases)} cases")
-            lines.append(_json(estimated(case.path, case.request), **case.extra))
+            asked = (case.path, case.request)
+            if asked not in known:
+                known[asked] = estimated(case.path, case.request)
+            found = known[asked]
+            told = [text for column, text in taken.items() if column not in case.stated]
+            found = replace(found, assumptions=(*told, *found.assumptions))
+            lines.append(_json(found, **case.extra))
             if is_shown:
                 typer.echo(lines[-1])
+            if not is_shown or not sys.stdout.isatty():
+                say(f"{number:,} of {len(cases):,} cases")
     for _, path in outputs:
         if path is not None:
             write_atomically(path, "\n".join(lines) + "\n")

@@ -92,6 +92,15 @@ class Progress:
         self._is_started = True
 
 
+def check_stdout(name: str) -> None:
+    """Raise MeasuringError where standard output is closed; `name` is the format."""
+    if sys.stdout is None:
+        raise MeasuringError(
+            "standard output is closed, the answer is lost",
+            hint=f"give it a file: --output {name}=FILE",
+        )
+
+
 def emit(outputs: Sequence[tuple[str, str | None]], render: Callable[[str], str]) -> None:
     """Render each (format, file or None) and write it where it belongs."""
     from placer.files.writing import write_atomically
@@ -99,11 +108,7 @@ def emit(outputs: Sequence[tuple[str, str | None]], render: Callable[[str], str]
     for name, path in outputs:
         text = render(name)
         if path is None:
-            if sys.stdout is None:
-                raise MeasuringError(
-                    "standard output is closed, the answer is lost",
-                    hint=f"give it a file: --output {name}=FILE",
-                )
+            check_stdout(name)
             if name == "text":
                 text = _as_shown(text)
             typer.echo(text, nl=not text.endswith("\n"))

@@ -51,23 +51,31 @@ def between(place: Place, end: Region, regions: Mapping[str, Region]) -> Backbon
     if not known:
         return unknown(place.name, end.key)
     source = "; ".join(dict.fromkeys(text for *_, texts in known for text in texts))
-    high_s = max(high_s for _, high_s, _ in known)
+    high_s, estimated_s = max((high_s, estimated_s) for _, high_s, estimated_s, _ in known)
     if place.is_country:
-        return Backbone(place.name, end.key, high_s, 0.0, 0.0, source, Basis.ASSUMED)
-    return Backbone(place.name, end.key, high_s, min(low_s for low_s, *_ in known), P95, source)
+        return Backbone(place.name, end.key, high_s, 0.0, high_s, 0.0, source, Basis.ASSUMED)
+    low_s = min(low_s for low_s, *_ in known)
+    return Backbone(place.name, end.key, high_s, low_s, estimated_s, P95, source)
 
 
 def unknown(start: str, end: str) -> Backbone:
     """Return a way of which nothing is known."""
-    return Backbone(start, end, None, 0.0, 0.0, "no round trip between the two is known")
+    return Backbone(
+        start, end, None, known_percentile=0.0, source="no round trip between the two is known"
+    )
 
 
 def _between(
     start: Region, end: Region, regions: Mapping[str, Region]
-) -> tuple[float, float, tuple[str, ...]] | None:
-    """Return (lower end, upper end, sources) of the p95 of the round trip; None: not known."""
+) -> tuple[float, float, float, tuple[str, ...]] | None:
+    """Return (lower end, upper end, its estimated part, sources) of the p95; None: not known."""
     if start.key == end.key:
-        return 0.0, METRO_S, ("within one region: IBM Cloud VPC documentation, 2024-09-29",)
+        return (
+            0.0,
+            METRO_S,
+            METRO_S,
+            ("within one region: IBM Cloud VPC documentation, 2024-09-29",),
+        )
     first, last = (_with_figures(one, regions) for one in (start, end))
     if first is None or last is None:
         return None
@@ -75,13 +83,13 @@ def _between(
     beside_s = sum(one.near_s for one in beside)
     sources = tuple(f"{one.key} as {one.near}: {one.near_source}" for one in beside)
     if first.key == last.key:
-        return 0.0, beside_s, sources
+        return 0.0, beside_s, beside_s, sources
     both_ways = dict(first.rtt_p95_s).get(last.name), dict(last.rtt_p95_s).get(first.name)
     known_s = [one for one in both_ways if one is not None]
     if first.provider != last.provider or not known_s:
         return None
     low_s = max(0.0, min(known_s) - beside_s)
-    return low_s, max(known_s) + beside_s, (first.rtt_source, *sources)
+    return low_s, max(known_s) + beside_s, beside_s, (first.rtt_source, *sources)
 
 
 def _with_figures(region: Region, regions: Mapping[str, Region]) -> Region | None:
@@ -210,6 +218,16 @@ def weakness(backbone: Backbone | None, percentile: float) -> str | None:
     return None
 
 
+def told_figure(backbone: Backbone) -> str:
+    """Say what the figure of a backbone is, of a known way from a region."""
+    name = format_percentile(backbone.known_percentile)
+    if backbone.high_s is not None and backbone.estimated_s >= backbone.high_s:
+        return f"an estimate of its {name}"
+    if backbone.estimated_s:
+        return f"its published {name} and an estimate of {format_duration(backbone.estimated_s)}"
+    return f"its published {name}"
+
+
 def _described(backbone: Backbone) -> str:
     """Return what is added for a backbone, as a part of a sentence."""
     if backbone.high_s is None:
@@ -217,4 +235,4 @@ def _described(backbone: Backbone) -> str:
     figure = f"{format_duration(backbone.high_s)} added for the way to {backbone.end}"
     if backbone.known_percentile == 0:
         return f"{figure}, which depends on where in {backbone.start} it begins"
-    return f"{figure}, which is the {format_percentile(backbone.known_percentile)} of it"
+    return f"{figure}, {told_figure(backbone)}"

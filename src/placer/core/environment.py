@@ -89,6 +89,8 @@ class Backbone:
     """None: not known, counted as nothing."""
     low_s: float = 0.0
     """The same percentile of the round trip is at least this."""
+    estimated_s: float = 0.0
+    """Part of ``high_s`` that nobody published: what lies between two regions in one city."""
     known_percentile: float = 0.95
     """1: ``high_s`` holds always. 0: it is a guess, as where only a country is known."""
     source: str = ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from placer.core.backbone import told_figure
 from placer.core.environment import Backbone, NetworkPath
 from placer.core.errors import UsageError
 from placer.core.network.envelope import Envelope, envelope_of
@@ -13,8 +14,15 @@ from placer.core.network.framing import Protocol, framed_bytes
 from placer.core.network.requests import Effort
 from placer.core.network.wire import MSS_BYTES
 from placer.core.sequential import quantile
-from placer.core.transfer import SEED, draw_rates, draw_rtt_s, known_percentile, request_s
-from placer.core.units import format_duration, format_known, format_percentile
+from placer.core.transfer import (
+    SEED,
+    burst_unknown,
+    draw_rates,
+    draw_rtt_s,
+    known_percentile,
+    request_s,
+)
+from placer.core.units import format_duration, format_known
 
 DRAWS = 20_000
 """Draws of round trip and rates."""
@@ -66,23 +74,32 @@ def estimate(path: NetworkPath, request: Request) -> NetworkEstimate:
     UsageError
         The round trip or a rate of the path is unknown, or a word of it.
     """
+    stated = path
     path, assumptions = _completed(path)
     rtt_s, uplink, downlink = _draws(path, DRAWS)
     n = max(len(rtt_s), np.size(uplink), np.size(downlink))
     packets = max(framed_bytes(request.up_bytes, request.down_bytes, request.protocol, is_new=True))
     samples = int(np.clip(MAX_WORK * MSS_BYTES / packets, LEAST_SAMPLES, SAMPLES))
-    times_s = request_s(
-        path,
-        up_bytes=request.up_bytes,
-        down_bytes=request.down_bytes,
-        rtt_s=np.broadcast_to(rtt_s, (n,)),
-        uplink_bytes_per_s=uplink,
-        downlink_bytes_per_s=downlink,
-        protocol=request.protocol,
-        server_s=request.server_s + request.serialisation_s,
-        in_flight=request.in_flight,
-        effort=Effort(samples),
-    )
+
+    def times_over(path: NetworkPath) -> np.ndarray:
+        return request_s(
+            path,
+            up_bytes=request.up_bytes,
+            down_bytes=request.down_bytes,
+            rtt_s=np.broadcast_to(rtt_s, (n,)),
+            uplink_bytes_per_s=uplink,
+            downlink_bytes_per_s=downlink,
+            protocol=request.protocol,
+            server_s=request.server_s + request.serialisation_s,
+            in_flight=request.in_flight,
+            effort=Effort(samples),
+        )
+
+    times_s = times_over(path)
+    unknown = burst_unknown(stated)
+    if unknown is not None:
+        least_s = times_over(replace(path, loss_ratio=0.0))
+        assumptions = (_one_by_one(unknown, least_s), *assumptions)
     p50_s, p90_s, p95_s, p99_s = (quantile(times_s, p) for p in (0.5, 0.9, 0.95, 0.99))
     return NetworkEstimate(
         p50_s,
@@ -159,9 +176,8 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     if path.loss_ratio is None:
         path = replace(path, loss_ratio=0.0)
         found.append("packet loss is unknown: none is taken")
-    elif path.loss_ratio > 0 and path.loss_burst_packets is None:
+    elif path.loss_burst_packets is None:
         path = replace(path, loss_burst_packets=1.0)
-        found.append("losses may come in bursts: each packet is taken to be lost by itself")
     if path.backbone is not None:
         found.append(_way_on(path.backbone))
     known = known_percentile(path)
@@ -170,13 +186,23 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     return path, tuple(found)
 
 
+def _one_by_one(unknown: str, least_s: np.ndarray) -> str:
+    """Say what is taken for bursts of an unknown length, and what `recommend` takes."""
+    p50, p99 = (format_duration(quantile(least_s, p)) for p in (0.5, 0.99))
+    return (
+        f"{unknown}: these are times with losses one by one, longer bursts delay fewer requests "
+        f"for longer; `placer recommend` judges by the times without loss, p50 {p50} and p99 {p99},"
+        " which are the least"
+    )
+
+
 def _way_on(backbone: Backbone) -> str:
     """Say what is added for a backbone."""
     added_s = backbone.high_s or 0.0
     what = (
         f"as from the farthest region in {backbone.start}"
         if backbone.known_percentile == 0
-        else f"the {format_percentile(backbone.known_percentile)} of that way"
+        else told_figure(backbone)
     )
     return (
         f"the way from {backbone.start} to {backbone.end} adds {format_duration(added_s)} to each "

@@ -225,15 +225,27 @@ def median_rtt_s(path: NetworkPath) -> float:
     return float(draw_rtt_s(path, np.array([0.5]))[0])
 
 
+def burst_unknown(path: NetworkPath) -> str | None:
+    """Say that nobody knows how the losses of a path come; None: they are known, or there are none.
+
+    Then `request_s` counts none of them. Without loss no request is slower than with it, so that
+    what is violated is so for sure. With losses one by one more requests are delayed than with
+    bursts, and the slowest ones less: these times bound nothing.
+    """
+    if not path.loss_ratio or path.loss_burst_packets is not None:
+        return None
+    return f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown"
+
+
 def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
     """Return why `met` cannot be claimed at this percentile over this path; empty: it can."""
     found: list[str] = []
     if path.loss_ratio is None:
         found.append("its packet loss is unknown")
-    elif path.loss_ratio > 0 and path.loss_burst_packets is None:
+    elif (unknown := burst_unknown(path)) is not None:
         found.append(
-            f"whether its packet loss of {100 * path.loss_ratio:.2g} % comes in bursts is unknown, "
-            "and its times are those without loss"
+            f"{unknown}: its times are those without loss, which are the least; "
+            "`placer network estimate` tells those with losses one by one"
         )
     elif path.loss_ratio > 0 and path.loss_burst_packets != 1:
         found.append("its losses come in bursts, whose slowest requests are not told rightly")

@@ -5,13 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import BinaryIO
 
 from placer.core.environment import NetworkPath
 from placer.core.errors import InputError, UsageError, near_match
 from placer.core.network.framing import Protocol
+from placer.core.network.limits import (
+    MAX_BUFFER_PACKETS,
+    MAX_LOSS_RATIO,
+    MAX_RATE_BYTES_PER_S,
+    MAX_RTT_S,
+    MAX_SERVER_S,
+    MIN_RATE_BYTES_PER_S,
+)
 from placer.core.network.wire import PACKET_BYTES
 from placer.core.network_estimate import MAX_IN_FLIGHT, Request
 from placer.core.units import MAX_BYTES
@@ -33,6 +43,11 @@ COLUMNS = (
 )
 """What a line may state; a column left out or an empty cell leaves what the options say."""
 RESULT_KEYS = ("p50_s", "p90_s", "p95_s", "p99_s", "mean_s", "serialisation_s", "assumptions")
+STDIN = "-"
+MAX_FILE_BYTES = 32 * 2**20
+MAX_CASES = 100_000
+"""All are held at once, as none is used before all are right."""
+_BYTES_PER_MBIT = 1e6 / 8
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _WORDS = {
     "cc": ("cubic", "bbr"),
@@ -48,45 +63,61 @@ class Case:
     line: int
     path: NetworkPath
     request: Request
+    stated: frozenset[str]
+    """Columns that it fills."""
     extra: Mapping[str, str]
     """Its cells in columns of the user's own."""
 
 
 def read_cases(
-    file: str, base: NetworkPath, request: Request | None, sizes: tuple[int | None, int | None]
+    file: str,
+    base: NetworkPath,
+    request: Request,
+    sizes: tuple[int | None, int | None],
+    *,
+    burst_packets: float = 1.0,
+    stdin: BinaryIO | None = None,
 ) -> tuple[Case, ...]:
     """Read all lines, none of which is used before all are right.
 
     Parameters
     ----------
+    file
+        ``-``: `stdin`.
     base
         What a line does not state of the path.
     request
         The same of the request, but for its sizes.
     sizes
         Bodies up and down where a line states none; None: it must.
+    burst_packets
+        Mean length of a burst of losses where a line states a loss.
 
     Raises
     ------
     InputError
-        The file cannot be read, or has no line.
+        The file cannot be read, is larger than `MAX_FILE_BYTES`, or has no line or more than
+        `MAX_CASES`.
     UsageError
         A cell, a column or a line is wrong; told with line and column.
     """
+    content = _content(file, stdin)
+    if len(content) > MAX_FILE_BYTES:
+        raise InputError(f"{file} is larger than {MAX_FILE_BYTES // 2**20} MiB", hint="split it up")
     try:
-        text = Path(file).read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{file} is not UTF-8 text", hint="save it as CSV, UTF-8") from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    cases = []
+    cases: list[Case] = []
     try:
         names = [name.strip() for name in next(reader, [])]
         _check_header(file, names)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
+            if len(cases) == MAX_CASES:
+                raise InputError(f"{file} has more than {MAX_CASES:,} lines", hint="split it up")
             if len(cells) != len(names):
                 raise UsageError(
                     f"{file}:{reader.line_num}: {len(cells)} cells under {len(names)} columns",
@@ -95,12 +126,33 @@ def read_cases(
             line = _Line(
                 file, reader.line_num, dict(zip(names, map(str.strip, cells), strict=True))
             )
-            cases.append(line.case(base, request, sizes))
+            cases.append(line.case(base, request, sizes, burst_packets))
     except csv.Error as error:
         raise UsageError(f"{file}:{reader.line_num}: not CSV: {error}") from error
     if not cases:
         raise InputError(f"{file} has no line below its header", hint="one request a line")
     return tuple(cases)
+
+
+def _content(file: str, stdin: BinaryIO | None) -> bytes:
+    """Return the bytes of a file, at most one more than are allowed."""
+    if file == STDIN:
+        if stdin is None:
+            raise InputError("standard input is closed", hint="name a file")
+        return stdin.read(MAX_FILE_BYTES + 1)
+    try:
+        if stat.S_ISFIFO(os.stat(file).st_mode):  # noqa: PTH116  # it would be waited for
+            raise InputError(
+                f"{file} is a pipe, not a file",
+                hint=f"name a regular file, or read standard input: --cases {STDIN}",
+            )
+        with open(file, "rb") as opened:  # noqa: PTH123  # a path is text as typed
+            return opened.read(MAX_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"{file} cannot be read: {reason}", hint="check the path and who may read it"
+        ) from error
 
 
 def _check_header(file: str, names: list[str]) -> None:
@@ -185,26 +237,34 @@ class _Line:
             )
         return value
 
+    def _rate(self, column: str) -> float | None:
+        """Return a rate in bytes per second."""
+        least, most = MIN_RATE_BYTES_PER_S, MAX_RATE_BYTES_PER_S
+        value = self._figure(column, least=least / _BYTES_PER_MBIT, most=most / _BYTES_PER_MBIT)
+        return None if value is None else value * _BYTES_PER_MBIT
+
     def case(
-        self, base: NetworkPath, request: Request | None, sizes: tuple[int | None, int | None]
+        self,
+        base: NetworkPath,
+        request: Request,
+        sizes: tuple[int | None, int | None],
+        burst_packets: float,
     ) -> Case:
         """Return what the line asks."""
         path = base
-        rtt_ms = self._figure("rtt_ms", most=1e6, above=True)
+        rtt_ms = self._figure("rtt_ms", most=1e3 * MAX_RTT_S, above=True)
         if rtt_ms is not None:
             path = replace(path, rtt_quantiles_s=((0.5, rtt_ms / 1e3),), rtt_samples_s=())
-        up_mbps = self._figure("up_mbps", most=1e6, above=True)
-        if up_mbps is not None:
-            rate = up_mbps * 1e6 / 8
+        rate = self._rate("up_mbps")
+        if rate is not None:
             path = replace(path, uplink_bytes_per_s=rate, uplink_p5_bytes_per_s=None)
-        down_mbps = self._figure("down_mbps", most=1e6, above=True)
-        if down_mbps is not None:
-            rate = down_mbps * 1e6 / 8
+        rate = self._rate("down_mbps")
+        if rate is not None:
             path = replace(path, downlink_bytes_per_s=rate, downlink_p5_bytes_per_s=None)
-        loss_pct = self._figure("loss_pct", most=50)
+        loss_pct = self._figure("loss_pct", most=100 * MAX_LOSS_RATIO)
         if loss_pct is not None:
-            path = replace(path, loss_ratio=loss_pct / 100)
-        buffer_pkts = self._whole("buffer_pkts", least=1, most=10**7)
+            path = replace(path, loss_ratio=loss_pct / 100, loss_burst_packets=burst_packets)
+        buffer_pkts = self._whole("buffer_pkts", least=1, most=MAX_BUFFER_PACKETS)
         if buffer_pkts is not None:
             path = replace(path, buffer_bytes=buffer_pkts * PACKET_BYTES)
         path = replace(
@@ -219,18 +279,18 @@ class _Line:
             self._require("up_mbps", "--uplink")
         if path.downlink_bytes_per_s is None:
             self._require("down_mbps", "--downlink")
-        asked = request or Request(1, 1)
-        server_ms = self._figure("server_time_ms", most=1e9)
+        server_ms = self._figure("server_time_ms", most=1e3 * MAX_SERVER_S)
         asked = replace(
-            asked,
+            request,
             up_bytes=self._size("up_bytes", "--up", sizes[0]),
             down_bytes=self._size("down_bytes", "--down", sizes[1]),
-            protocol=Protocol(self._word("protocol", asked.protocol.value)),
-            server_s=asked.server_s if server_ms is None else server_ms / 1e3,
-            in_flight=self._whole("in_flight", least=1, most=MAX_IN_FLIGHT) or asked.in_flight,
+            protocol=Protocol(self._word("protocol", request.protocol.value)),
+            server_s=request.server_s if server_ms is None else server_ms / 1e3,
+            in_flight=self._whole("in_flight", least=1, most=MAX_IN_FLIGHT) or request.in_flight,
         )
         extra = {name: text for name, text in self.cells.items() if name not in COLUMNS}
-        return Case(self.number, path, asked, extra)
+        stated = frozenset(name for name, text in self.cells.items() if text)
+        return Case(self.number, path, asked, stated, extra)
 
     def _require(self, column: str, option: str) -> None:
         raise UsageError(

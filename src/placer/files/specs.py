@@ -34,6 +34,13 @@ from placer.core.environment import (
     Roofline,
 )
 from placer.core.errors import UsageError
+from placer.core.network.limits import (
+    MAX_BURST_PACKETS,
+    MIN_BURST_PACKETS,
+    parse_buffer_bytes,
+    parse_link_rate_bytes_per_s,
+    parse_rtt_s,
+)
 from placer.core.runtime import parse_ep
 from placer.core.units import (
     format_percentile,
@@ -43,7 +50,6 @@ from placer.core.units import (
     parse_operations_per_s,
     parse_percentile,
     parse_power_w,
-    parse_rate_bytes_per_s,
     parse_ratio,
     parse_usd,
     parse_usd_per_byte,
@@ -83,8 +89,12 @@ def figure(parse: Callable[..., Any]) -> BeforeValidator:
     return BeforeValidator(convert)
 
 
-def _rtt_s(text: str, *, what: str) -> float:
+def _duration_s(text: str, *, what: str) -> float:
     return parse_duration_s(text, what=what, allow_zero=True)
+
+
+def _rtt_s(text: str, *, what: str) -> float:
+    return parse_rtt_s(text, what=what, allow_zero=True)
 
 
 def _ep_name(text: str, *, what: str) -> str:
@@ -97,8 +107,11 @@ def _soc_name(text: str, *, what: str) -> str:
 
 
 Bytes = Annotated[int, figure(parse_bytes), shown_as("80 KiB")]
-Duration = Annotated[float, figure(_rtt_s), shown_as("20 ms")]
-_LinkRate = Annotated[float, figure(parse_rate_bytes_per_s), shown_as("10 Mbit/s")]
+Duration = Annotated[float, figure(_duration_s), shown_as("20 ms")]
+_Rtt = Annotated[float, figure(_rtt_s), shown_as("20 ms")]
+_Buffer = Annotated[int, figure(parse_buffer_bytes), shown_as("300 kB")]
+_LinkRate = Annotated[float, figure(parse_link_rate_bytes_per_s), shown_as("10 Mbit/s")]
+_Burst = Annotated[float, Field(ge=MIN_BURST_PACKETS, le=MAX_BURST_PACKETS)]
 _MemoryRate = Annotated[float, figure(parse_memory_rate_bytes_per_s), shown_as("25.6 GB/s")]
 _OperationRate = Annotated[float, figure(parse_operations_per_s), shown_as("1.3 TFLOP/s")]
 Power = Annotated[float, figure(parse_power_w), shown_as("15 W")]
@@ -290,7 +303,7 @@ def _samples(value: object, info: ValidationInfo) -> object:
 class NetworkSpec(ProfileSpec):
     """The way from the device to a site."""
 
-    rtt: Mapping[str, Duration | None] = {}
+    rtt: Mapping[str, _Rtt | None] = {}
     """Percentile (``p50``, ``p99.9``) -> round-trip time."""
     rtt_samples: Annotated[tuple[float, ...], BeforeValidator(_samples)] = ()
     uplink: _LinkRate | None = None
@@ -302,9 +315,9 @@ class NetworkSpec(ProfileSpec):
     loss: Ratio | None = None
     loss_at_most: Ratio | None = None
     """Upper end of a measured loss (95 %)."""
-    loss_burst: Annotated[float, Field(ge=1, le=1000)] | None = 1.0
+    loss_burst: _Burst | None = 1.0
     """Mean length of a burst of losses in packets; 1: each by itself; null: unknown."""
-    buffer: Bytes | None = None
+    buffer: _Buffer | None = None
     congestion_control: Literal["cubic", "bbr"] = "cubic"
     connection: Literal["new", "warm", "idle"] = "warm"
     tls: Flag = True

@@ -18,11 +18,14 @@ from placer.core.network.connection import (
     Floats,
     Ints,
     rto_s,
+    some,
 )
 from placer.core.network.flow import PROBE, REORDER, RETRANSMIT, Flow
 from placer.core.network.sending import probe, recover
 from placer.core.network.wire import DUPLICATE_ACKS, MAX_RTO_S, MIN_RTO_S, REORDER_RATIO, TICK_S
 
+MAX_BACKOFF = 2.0**20
+"""No timeout is longer than MAX_RTO_S, whatever doubles."""
 SLOT_STEP = 0.6180339887498949
 """Golden ratio less 1: moves a connection to another place between two slots of the wheel."""
 
@@ -45,33 +48,33 @@ def acknowledge(f: Flow, where: Bools) -> None:
     # what was lost before the packet
     open_hole = where & (before > m.found)
     losses = np.zeros(len(rows))
-    if open_hole.any():
+    if some(open_hole):
         m.duplicates += open_hole
         finds = open_hole & ((m.duplicates >= DUPLICATE_ACKS) | (c.state != OPEN))
         losses = np.where(finds, before - m.found, 0).astype(np.float64)
-        m.found = np.where(finds, before, m.found)
+        np.putmask(m.found, finds, before)
         m.in_flight -= losses
         m.duplicates[finds] = 0.0
-        m.last_holes = np.where(open_hole, before, m.last_holes)
+        np.putmask(m.last_holes, open_hole, before)
     begins = (losses > 0) & (c.state == OPEN)
-    if begins.any():
+    if some(begins):
         recover(f, begins)
     recovering = where & (c.state != OPEN)
     ends = np.zeros(len(rows), dtype=np.bool_)
-    if recovering.any():
+    if some(recovering):
         m.missing -= recovering & ~begins & (packet < m.high)
         ends = recovering & ~begins & (m.missing <= 0)
         if not f.is_bbr:
             _reduce(f, recovering & ~ends & (c.state == RECOVERY), again, losses)
-            c.cwnd = np.where(ends & (c.state == RECOVERY), c.ssthresh, c.cwnd)
+            np.putmask(c.cwnd, ends & (c.state == RECOVERY), c.ssthresh)
         c.state[ends] = OPEN
     probed = where & again & (packet == m.probe_packet)
-    if probed.any():
+    if some(probed):
         m.probe_packet[probed] = -1
         if not f.is_bbr:  # the probe repaired a loss
             repairs = probed & (c.state == OPEN) & (m.found <= m.repaired)
             cubic.reduced(c, repairs)
-            c.cwnd = np.where(repairs, c.ssthresh, c.cwnd)
+            np.putmask(c.cwnd, repairs, c.ssthresh)
     m.has_probed &= ~where
     if f.is_bbr:
         _sample(f, where, at, rtt_s, losses)
@@ -79,7 +82,7 @@ def acknowledge(f: Flow, where: Bools) -> None:
         grows = where & (c.state != RECOVERY)
         cubic.acknowledged(c, grows, now_s, rtt_s, m.in_flight)
         c.is_limited &= ~(where & (m.acked > m.limit_mark))
-    if (m.backoff > 1).any():
+    if some(m.backoff > 1):
         m.backoff[where] = 1.0
     _arm(f, where, begins, ends, again)
 
@@ -87,13 +90,13 @@ def acknowledge(f: Flow, where: Bools) -> None:
 def _follow_rtt(f: Flow, where: Bools, rtt_s: Floats) -> None:
     c, m = f.c, f.m
     error_s = rtt_s - c.srtt_s
-    c.srtt_s = np.where(where, c.srtt_s + error_s / 8, c.srtt_s)
+    np.putmask(c.srtt_s, where, c.srtt_s + error_s / 8)
     rounds = where & (m.acked >= m.rtt_mark)  # its spread decays once for each round trip
     wide = where & (np.abs(error_s) > c.rttvar_s)
     spread_s = c.rttvar_s + (np.abs(error_s) - c.rttvar_s) / 4
-    c.rttvar_s = np.where(rounds | wide, spread_s, c.rttvar_s)
-    m.rtt_mark = np.where(rounds, m.acked + m.in_flight, m.rtt_mark)
-    c.min_rtt_s = np.where(where, np.minimum(c.min_rtt_s, rtt_s), c.min_rtt_s)
+    np.putmask(c.rttvar_s, rounds | wide, spread_s)
+    np.putmask(m.rtt_mark, rounds, m.acked + m.in_flight)
+    np.putmask(c.min_rtt_s, where, np.minimum(c.min_rtt_s, rtt_s))
 
 
 def _reduce(f: Flow, where: Bools, again: Bools, losses: Floats) -> None:
@@ -106,7 +109,7 @@ def _reduce(f: Flow, where: Bools, again: Bools, losses: Floats) -> None:
     catch_up = np.maximum(m.prr_delivered - m.prr_out, 1.0) + (again & (losses == 0))
     send = np.where(room < 0, share, np.minimum(room, catch_up))
     send = np.maximum(send, np.where(m.prr_out > 0, 0.0, 1.0))
-    c.cwnd = np.where(where, m.in_flight + send, c.cwnd)
+    np.putmask(c.cwnd, where, m.in_flight + send)
 
 
 def _sample(f: Flow, where: Bools, at: Ints, rtt_s: Floats, losses: Floats) -> None:
@@ -117,9 +120,9 @@ def _sample(f: Flow, where: Bools, at: Ints, rtt_s: Floats, losses: Floats) -> N
     send_s = sent_s - m.rate_first_s.reshape(-1)[at]
     ack_s = m.now_s - m.rate_delivered_s.reshape(-1)[at]
     interval_s = np.maximum(send_s, ack_s)
-    c.first_sent_s = np.where(where, sent_s, c.first_sent_s)
-    c.delivered_s = np.where(where, m.now_s, c.delivered_s)
-    c.limited_until = np.where(where & (c.delivered > c.limited_until), 0.0, c.limited_until)
+    np.putmask(c.first_sent_s, where, sent_s)
+    np.putmask(c.delivered_s, where, m.now_s)
+    np.putmask(c.limited_until, where & (c.delivered > c.limited_until), 0.0)
     is_known = where & (interval_s >= c.min_rtt_s)
     rate = np.where(
         is_known, (c.delivered - delivered_before) / np.where(is_known, interval_s, 1.0), np.nan
@@ -143,11 +146,9 @@ def _arm(f: Flow, where: Bools, begins: Bools, ends: Bools, again: Bools) -> Non
     is_open = where & (c.state == OPEN)
     waits = is_open & (m.duplicates > 0)
     moves = where & (is_open | begins | ends | again)
-    m.armed_s = np.where(moves, m.now_s, m.armed_s)
-    m.timer = np.where(
-        moves, np.where(waits, REORDER, np.where(is_open, PROBE, RETRANSMIT)), m.timer
-    )
-    m.armed_s = np.where(where & (m.acked >= m.next), NEVER, m.armed_s)
+    np.putmask(m.armed_s, moves, m.now_s)
+    np.putmask(m.timer, moves, np.where(waits, REORDER, np.where(is_open, PROBE, RETRANSMIT)))
+    np.putmask(m.armed_s, where & (m.acked >= m.next), NEVER)
 
 
 def timeouts_s(f: Flow) -> Floats:
@@ -164,21 +165,21 @@ def expire(f: Flow, where: Bools) -> None:
     c, m, rows = f.c, f.m, f.rows
     pending = m.read < m.written  # an acknowledgement is on its way all the same
     reorders = where & (m.timer == REORDER)
-    if reorders.any():
+    if some(reorders):
         losses = np.where(reorders, m.last_holes - m.found, 0)
         m.in_flight -= losses
-        m.found = np.where(reorders, m.last_holes, m.found)
+        np.putmask(m.found, reorders, m.last_holes)
         m.duplicates[reorders] = 0.0
         recover(f, reorders)
         if not f.is_bbr:
             _reduce(f, reorders, np.zeros(len(rows), dtype=np.bool_), losses.astype(np.float64))
     probes = where & (m.timer == PROBE)
-    if probes.any():
+    if some(probes):
         probe(f, probes & ~pending)
         m.has_probed |= probes
     fails = where & (m.timer == RETRANSMIT)
     dead = fails & ~pending
-    if dead.any():
+    if some(dead):
         if f.is_bbr:
             bbr.saved(c, dead)
             bbr.timed_out(c, dead)
@@ -188,11 +189,11 @@ def expire(f: Flow, where: Bools) -> None:
         c.state[dead] = LOSS
         c.cwnd[dead] = 1.0
         m.in_flight[dead] = 0.0
-        m.found = np.where(dead, m.holes, m.found)
+        np.putmask(m.found, dead, m.holes)
         m.duplicates[dead] = 0.0
-        m.high = np.where(dead, m.next, m.high)
-        m.missing = np.where(dead, m.next - m.acked, m.missing)
-    m.backoff = np.where(fails, 2 * m.backoff, m.backoff)
-    m.armed_s = np.where(where, m.now_s, m.armed_s)
-    m.timer = np.where(where, RETRANSMIT, m.timer)
-    m.slot = np.where(where, (m.slot + 0.6180339887498949) % 1.0, m.slot)
+        np.putmask(m.high, dead, m.next)
+        np.putmask(m.missing, dead, m.next - m.acked)
+    np.putmask(m.backoff, fails, np.minimum(2 * m.backoff, MAX_BACKOFF))
+    np.putmask(m.armed_s, where, m.now_s)
+    np.putmask(m.timer, where, RETRANSMIT)
+    np.putmask(m.slot, where, (m.slot + SLOT_STEP) % 1.0)

@@ -18,6 +18,7 @@ from placer.core.network.connection import (
     Connections,
     Floats,
     Ints,
+    some,
 )
 from placer.core.network.wire import INITIAL_WINDOW_SEGMENTS, MAX_WINDOW_SEGMENTS
 
@@ -50,7 +51,7 @@ def started(c: Connections, where: Bools, now_s: Floats) -> None:
     """Begin to send after a pause."""
     c.restarts |= where
     in_cycle = where & (c.mode == PROBE_RATE)
-    c.pacing = np.where(in_cycle, PACING_RATIO * c.rate, c.pacing)
+    np.putmask(c.pacing, in_cycle, PACING_RATIO * c.rate)
     _end_probe(c, where & (c.mode == PROBE_RTT), now_s)
 
 
@@ -61,7 +62,7 @@ def paced(c: Connections, where: Bools, now_s: Floats) -> None:
     length_s = 1 / c.pacing
     length_s = length_s - np.minimum(length_s / 2, begins_s - before_s)
     length_s = np.where(c.segments_out > UNPACED_PACKETS, length_s, 0.0)
-    c.pace_s = np.where(where, begins_s + length_s, c.pace_s)
+    np.putmask(c.pace_s, where, begins_s + length_s)
 
 
 def _target(c: Connections, rate: Floats, gain: Floats | float) -> Floats:
@@ -104,8 +105,8 @@ def acknowledged(
         Uniform random numbers, for the phase at which a cycle begins.
     """
     is_round = where & (sent_delivered >= c.round_mark)
-    if is_round.any():
-        c.round_mark = np.where(is_round, c.delivered, c.round_mark)
+    if some(is_round):
+        np.putmask(c.round_mark, is_round, c.delivered)
         c.rounds += is_round
         c.conserves &= ~is_round
         rows = np.flatnonzero(is_round)
@@ -118,17 +119,17 @@ def acknowledged(
     c.rate = np.maximum(c.rate, found)
     _cycle(c, where & (c.mode == PROBE_RATE), now_s, losses, in_flight)
     checks = is_round & ~c.is_full & ~is_app_limited
-    if checks.any():
+    if some(checks):
         grows = checks & (c.rate >= FULL_GROWTH * c.full_rate)
-        c.full_rate = np.where(grows, c.rate, c.full_rate)
+        np.putmask(c.full_rate, grows, c.rate)
         c.full_count = np.where(grows, 0, c.full_count + (checks & ~grows))
         c.is_full |= c.full_count >= FULL_ROUNDS
     drains = where & (c.mode == STARTUP) & c.is_full
-    if drains.any():
-        c.mode = np.where(drains, DRAIN, c.mode)
-        c.gain = np.where(drains, DRAIN_GAIN, c.gain)
+    if some(drains):
+        np.putmask(c.mode, drains, DRAIN)
+        np.putmask(c.gain, drains, DRAIN_GAIN)
     draining = where & (c.mode == DRAIN)
-    if draining.any():
+    if some(draining):
         _begin_cycle(c, draining & (in_flight <= _target(c, c.rate, 1.0)), now_s, draws)
     _floor(c, where, now_s, rtt_s, in_flight, is_round, draws)
     wanted = PACING_RATIO * c.gain * c.rate
@@ -137,24 +138,24 @@ def acknowledged(
 
 
 def _cycle(c: Connections, where: Bools, now_s: Floats, losses: Floats, in_flight: Floats) -> None:
-    if not where.any():
+    if not some(where):
         return
     is_long = now_s - c.cycle_s > c.floor_rtt_s
     up = is_long & ((losses > 0) | (in_flight >= _target(c, c.rate, c.gain)))
     down = is_long | (in_flight <= _target(c, c.rate, 1.0))
     moves = where & np.where(c.gain > 1, up, np.where(c.gain < 1, down, is_long))
-    c.cycle = np.where(moves, (c.cycle + 1) % len(CYCLE), c.cycle)
-    c.cycle_s = np.where(moves, now_s, c.cycle_s)
-    c.gain = np.where(where, CYCLE[c.cycle], c.gain)
+    np.putmask(c.cycle, moves, (c.cycle + 1) % len(CYCLE))
+    np.putmask(c.cycle_s, moves, now_s)
+    np.putmask(c.gain, where, CYCLE[c.cycle])
 
 
 def _begin_cycle(c: Connections, where: Bools, now_s: Floats, draws: Floats) -> None:
-    c.mode = np.where(where, PROBE_RATE, c.mode)
+    np.putmask(c.mode, where, PROBE_RATE)
     # the kernel draws any phase but that of 0.75
     first: Ints = (len(CYCLE) - np.floor(draws * (len(CYCLE) - 1)).astype(np.int64)) % len(CYCLE)
-    c.cycle = np.where(where, first, c.cycle)
-    c.cycle_s = np.where(where, now_s, c.cycle_s)
-    c.gain = np.where(where, CYCLE[c.cycle], c.gain)
+    np.putmask(c.cycle, where, first)
+    np.putmask(c.cycle_s, where, now_s)
+    np.putmask(c.gain, where, CYCLE[c.cycle])
 
 
 def _floor(
@@ -169,37 +170,37 @@ def _floor(
     """Follow the least round trip; where it is old, empty the pipe to see it again."""
     is_old = now_s - c.floor_s > FLOOR_WINDOW_S
     lower = where & ((rtt_s < c.floor_rtt_s) | (is_old & (rtt_s > 0)))
-    c.floor_rtt_s = np.where(lower, rtt_s, c.floor_rtt_s)
-    c.floor_s = np.where(lower, now_s, c.floor_s)
+    np.putmask(c.floor_rtt_s, lower, rtt_s)
+    np.putmask(c.floor_s, lower, now_s)
     probes = where & is_old & ~c.restarts & (c.mode != PROBE_RTT)
-    if probes.any():
-        c.saved_cwnd = np.where(probes, np.maximum(c.saved_cwnd, c.cwnd), c.saved_cwnd)
-        c.mode = np.where(probes, PROBE_RTT, c.mode)
-        c.gain = np.where(probes, 1.0, c.gain)
-        c.probe_done_s = np.where(probes, np.nan, c.probe_done_s)
+    if some(probes):
+        np.putmask(c.saved_cwnd, probes, np.maximum(c.saved_cwnd, c.cwnd))
+        np.putmask(c.mode, probes, PROBE_RTT)
+        np.putmask(c.gain, probes, 1.0)
+        np.putmask(c.probe_done_s, probes, np.nan)
     probing = where & (c.mode == PROBE_RTT)
-    if probing.any():
-        c.limited_until = np.where(probing, c.delivered + in_flight, c.limited_until)
+    if some(probing):
+        np.putmask(c.limited_until, probing, c.delivered + in_flight)
         reaches = probing & np.isnan(c.probe_done_s) & (in_flight <= MIN_CWND)
         c.probe_round_done |= probing & is_round & ~np.isnan(c.probe_done_s)
-        c.probe_done_s = np.where(reaches, now_s + PROBE_RTT_S, c.probe_done_s)
+        np.putmask(c.probe_done_s, reaches, now_s + PROBE_RTT_S)
         c.probe_round_done &= ~reaches
-        c.round_mark = np.where(reaches, c.delivered, c.round_mark)
+        np.putmask(c.round_mark, reaches, c.delivered)
         _end_probe(c, probing & c.probe_round_done, now_s, draws)
     c.restarts &= ~where
 
 
 def _end_probe(c: Connections, where: Bools, now_s: Floats, draws: Floats | None = None) -> None:
     done = where & (now_s > c.probe_done_s)
-    if not done.any():
+    if not some(done):
         return
-    c.floor_s = np.where(done, now_s, c.floor_s)
-    c.cwnd = np.where(done, np.maximum(c.cwnd, c.saved_cwnd), c.cwnd)
-    c.probe_done_s = np.where(done, np.nan, c.probe_done_s)
+    np.putmask(c.floor_s, done, now_s)
+    np.putmask(c.cwnd, done, np.maximum(c.cwnd, c.saved_cwnd))
+    np.putmask(c.probe_done_s, done, np.nan)
     _begin_cycle(c, done & c.is_full, now_s, np.zeros(len(now_s)) if draws is None else draws)
     again = done & ~c.is_full
-    c.mode = np.where(again, STARTUP, c.mode)
-    c.gain = np.where(again, HIGH_GAIN, c.gain)
+    np.putmask(c.mode, again, STARTUP)
+    np.putmask(c.gain, again, HIGH_GAIN)
 
 
 def _window(
@@ -210,11 +211,11 @@ def _window(
 ) -> None:
     begins = (c.state == RECOVERY) & (c.seen_state != RECOVERY)
     ends = (c.state == OPEN) & (c.seen_state != OPEN)
-    c.seen_state = np.where(where, c.state, c.seen_state)
+    np.putmask(c.seen_state, where, c.state)
     cwnd = np.where(losses > 0, np.maximum(c.cwnd - losses, 1.0), c.cwnd)
     starts = where & begins
     c.conserves |= starts
-    c.round_mark = np.where(starts, c.delivered, c.round_mark)
+    np.putmask(c.round_mark, starts, c.delivered)
     cwnd = np.where(starts, in_flight + 1, cwnd)
     leaves = where & ends
     cwnd = np.where(leaves, np.maximum(cwnd, c.saved_cwnd), cwnd)
@@ -234,17 +235,17 @@ def _window(
     grown = np.maximum(grown, MIN_CWND)
     cwnd = np.where(c.conserves, np.maximum(cwnd, in_flight + 1), grown)
     cwnd = np.where(c.mode == PROBE_RTT, np.minimum(cwnd, MIN_CWND), cwnd)
-    c.cwnd = np.where(where, np.minimum(cwnd, MAX_WINDOW_SEGMENTS), c.cwnd)
+    np.putmask(c.cwnd, where, np.minimum(cwnd, MAX_WINDOW_SEGMENTS))
 
 
 def saved(c: Connections, where: Bools) -> None:
     """Remember the window before a recovery."""
     keeps = (c.state == OPEN) & (c.mode != PROBE_RTT)
     window = np.where(keeps, c.cwnd, np.maximum(c.saved_cwnd, c.cwnd))
-    c.saved_cwnd = np.where(where, window, c.saved_cwnd)
+    np.putmask(c.saved_cwnd, where, window)
 
 
 def timed_out(c: Connections, where: Bools) -> None:
     """Find the rate anew after a retransmission timeout."""
-    c.full_rate = np.where(where, 0.0, c.full_rate)
-    c.seen_state = np.where(where, LOSS, c.seen_state)
+    np.putmask(c.full_rate, where, 0.0)
+    np.putmask(c.seen_state, where, LOSS)

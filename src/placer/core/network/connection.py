@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+some = np.count_nonzero
+"""Tell whether any is true; four times as fast as `any` of a short array."""
 OPEN, RECOVERY, LOSS = 0, 1, 2
 """Nothing lost, fast recovery, recovery after a retransmission timeout."""
 NEVER = np.inf

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from placer.core.network.connection import LOSS, Bools, Connections, Floats
+from placer.core.network.connection import LOSS, Bools, Connections, Floats, some
 from placer.core.network.wire import INITIAL_WINDOW_SEGMENTS, MAX_WINDOW_SEGMENTS
 
 BETA = 717 / 1024
@@ -28,15 +28,15 @@ IDLE_RATIO = 0.75
 def reduced(c: Connections, where: Bools) -> None:
     """Set the slow start threshold after a loss, and remember the window."""
     w_max = np.where(c.cwnd < c.w_max, c.cwnd * (1 + BETA) / 2, c.cwnd)
-    c.w_max = np.where(where, w_max, c.w_max)
-    c.ssthresh = np.where(where, np.maximum(np.floor(c.cwnd * BETA), 2.0), c.ssthresh)
-    c.epoch_s = np.where(where, np.nan, c.epoch_s)
+    np.putmask(c.w_max, where, w_max)
+    np.putmask(c.ssthresh, where, np.maximum(np.floor(c.cwnd * BETA), 2.0))
+    np.putmask(c.epoch_s, where, np.nan)
 
 
 def forget(c: Connections, where: Bools) -> None:
     """Begin anew after a retransmission timeout."""
-    c.w_max = np.where(where, 0.0, c.w_max)
-    c.delay_min_s = np.where(where, np.inf, c.delay_min_s)
+    np.putmask(c.w_max, where, 0.0)
+    np.putmask(c.delay_min_s, where, np.inf)
 
 
 def acknowledged(
@@ -52,9 +52,9 @@ def acknowledged(
         Round trip of the packet; NaN where it had been sent twice.
     """
     is_fresh = where & (rtt_s > 0) & ~(now_s - c.epoch_s < 1.0)  # no samples right after a recovery
-    c.delay_min_s = np.where(is_fresh, np.fmin(c.delay_min_s, rtt_s), c.delay_min_s)
+    np.putmask(c.delay_min_s, is_fresh, np.fmin(c.delay_min_s, rtt_s))
     is_slow = c.cwnd < c.ssthresh
-    if (is_fresh & is_slow).any():
+    if some(is_fresh & is_slow):
         _hystart(
             c,
             is_fresh & is_slow & (c.cwnd >= HYSTART_LOW_WINDOW),
@@ -68,7 +68,7 @@ def acknowledged(
     slow = grows & is_slow
     c.cwnd += slow
     avoiding = grows & ~is_slow
-    if avoiding.any():
+    if some(avoiding):
         _avoid(c, avoiding, now_s)
     np.minimum(c.cwnd, MAX_WINDOW_SEGMENTS, out=c.cwnd)
 
@@ -83,31 +83,31 @@ def _hystart(
 ) -> None:
     """End slow start where the round trip grows, or a train of acknowledgements is long."""
     begins = where & (c.delivered > c.round_end)
-    if begins.any():
-        c.round_end = np.where(begins, c.delivered + in_flight, c.round_end)
-        c.round_start_s = np.where(begins, now_s, c.round_start_s)
-        c.round_last_s = np.where(begins, now_s, c.round_last_s)
-        c.round_rtt_s = np.where(begins, np.inf, c.round_rtt_s)
-        c.round_samples = np.where(begins, 0.0, c.round_samples)
+    if some(begins):
+        np.putmask(c.round_end, begins, c.delivered + in_flight)
+        np.putmask(c.round_start_s, begins, now_s)
+        np.putmask(c.round_last_s, begins, now_s)
+        np.putmask(c.round_rtt_s, begins, np.inf)
+        np.putmask(c.round_samples, begins, 0.0)
     is_train = counts & (now_s - c.round_last_s <= HYSTART_TRAIN_S)
-    c.round_last_s = np.where(is_train, now_s, c.round_last_s)
+    np.putmask(c.round_last_s, is_train, now_s)
     ends = is_train & (now_s - c.round_start_s > c.delay_min_s / 2)
-    c.round_rtt_s = np.where(counts, np.fmin(c.round_rtt_s, rtt_s), c.round_rtt_s)
+    np.putmask(c.round_rtt_s, counts, np.fmin(c.round_rtt_s, rtt_s))
     is_enough = counts & (c.round_samples >= HYSTART_SAMPLES)
     c.round_samples += counts
     slack_s = np.clip(c.delay_min_s / 8, HYSTART_MIN_S, HYSTART_MAX_S)
     ends |= is_enough & (c.round_rtt_s > c.delay_min_s + slack_s)
-    c.ssthresh = np.where(ends, c.cwnd, c.ssthresh)
+    np.putmask(c.ssthresh, ends, c.cwnd)
 
 
 def _avoid(c: Connections, where: Bools, now_s: Floats) -> None:
     begins = where & np.isnan(c.epoch_s)
-    if begins.any():
-        c.epoch_s = np.where(begins, now_s, c.epoch_s)
-        c.reno_cwnd = np.where(begins, c.cwnd, c.reno_cwnd)
-        c.reno_acks = np.where(begins, 0.0, c.reno_acks)
+    if some(begins):
+        np.putmask(c.epoch_s, begins, now_s)
+        np.putmask(c.reno_cwnd, begins, c.cwnd)
+        np.putmask(c.reno_acks, begins, 0.0)
         c.k_s[begins] = np.cbrt(np.maximum(0.0, c.w_max[begins] - c.cwnd[begins]) / SCALE)
-        c.origin = np.where(begins, np.maximum(c.w_max, c.cwnd), c.origin)
+        np.putmask(c.origin, begins, np.maximum(c.w_max, c.cwnd))
     least_s = np.where(np.isinf(c.delay_min_s), 0.0, c.delay_min_s)
     since_s = now_s - c.epoch_s + least_s - c.k_s
     target = c.origin + SCALE * (since_s * since_s * since_s)  # a power of floats is slow
@@ -125,7 +125,7 @@ def _avoid(c: Connections, where: Bools, now_s: Floats) -> None:
     c.credit += np.where(where, 1.0, 0.0)
     full = where & (c.credit >= count)
     c.cwnd += full
-    c.credit = np.where(full, 0.0, c.credit)
+    np.putmask(c.credit, full, 0.0)
 
 
 def settle(c: Connections, loss_ratio: float) -> None:
@@ -143,11 +143,11 @@ def settle(c: Connections, loss_ratio: float) -> None:
 
 def restarted(c: Connections, where: Bools, idle_s: Floats, rto_s: Floats) -> None:
     """Begin to send after a pause: longer than the timeout, with a small window (RFC 5681 4.1)."""
-    c.epoch_s = np.where(where, c.epoch_s + np.maximum(0.0, idle_s), c.epoch_s)
+    np.putmask(c.epoch_s, where, c.epoch_s + np.maximum(0.0, idle_s))
     long = where & (idle_s > rto_s) & (c.state != LOSS)
-    c.ssthresh = np.where(
-        long & np.isfinite(c.ssthresh), np.maximum(c.ssthresh, IDLE_RATIO * c.cwnd), c.ssthresh
+    np.putmask(
+        c.ssthresh, long & np.isfinite(c.ssthresh), np.maximum(c.ssthresh, IDLE_RATIO * c.cwnd)
     )
     halvings = np.floor(np.minimum(idle_s / rto_s, 60.0))
     least = np.minimum(float(INITIAL_WINDOW_SEGMENTS), c.cwnd)
-    c.cwnd = np.where(long, np.maximum(least, np.floor(c.cwnd / 2**halvings)), c.cwnd)
+    np.putmask(c.cwnd, long, np.maximum(least, np.floor(c.cwnd / 2**halvings)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from placer.core.network import bbr, cubic
 from placer.core.network.acknowledging import acknowledge, expire, timeouts_s
-from placer.core.network.connection import OPEN, Bools, Connections, Floats, late_s, rto_s
+from placer.core.network.connection import OPEN, Bools, Connections, Floats, late_s, rto_s, some
 from placer.core.network.flow import REORDER, Flow, Loss
 from placer.core.network.sending import send
 
@@ -87,22 +87,22 @@ def _step(f: Flow, active: Bools) -> None:
     )
     ready = wants & (c.pace_s <= m.now_s) if f.is_bbr else wants
     waits = active & ~ready
-    if waits.any():
+    if some(waits):
         ack_s = m.ack_s.reshape(-1)[rows * (f.packets + 1) + m.read]
         next_s = ack_s
         if f.is_bbr:
             next_s = np.where(wants, np.minimum(ack_s, c.pace_s), ack_s)
         # no timer but that of reordering fires within a round trip
         expires = waits & ((next_s > m.armed_s + c.srtt_s) | (m.timer == REORDER))
-        if expires.any():
+        if some(expires):
             slot = np.where(expires, m.slot, 0.0)
             late = m.armed_s + late_s(timeouts_s(f), slot)
             expires &= late < next_s
             next_s = np.where(expires, late, next_s)
-        m.now_s = np.where(waits, next_s, m.now_s)
+        np.putmask(m.now_s, waits, next_s)
         arrives = waits & ~expires & (ack_s <= next_s)
-        if arrives.any():
+        if some(arrives):
             acknowledge(f, arrives)
-        if expires.any():
+        if some(expires):
             expire(f, expires)
     send(f, active)
