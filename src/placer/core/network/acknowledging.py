@@ -51,7 +51,7 @@ def acknowledge(f: Flow, where: Bools) -> None:
     if some(open_hole):
         m.duplicates += open_hole
         finds = open_hole & ((m.duplicates >= DUPLICATE_ACKS) | (c.state != OPEN))
-        losses = np.where(finds, before - m.found, 0).astype(np.float64)
+        losses = ((before - m.found) * finds).astype(np.float64)
         np.putmask(m.found, finds, before)
         m.in_flight -= losses
         m.duplicates[finds] = 0.0
@@ -151,13 +151,14 @@ def _arm(f: Flow, where: Bools, begins: Bools, ends: Bools, again: Bools) -> Non
     np.putmask(m.armed_s, where & (m.acked >= m.next), NEVER)
 
 
-def timeouts_s(f: Flow) -> Floats:
-    """Return after which silence the timer of each connection would fire, without its lateness."""
+def timeouts_s(f: Flow, rows: Ints) -> Floats:
+    """Return after which silence the timer of some connections would fire, without its lateness."""
     c, m = f.c, f.m
-    silent_s = np.minimum(rto_s(c) * m.backoff, MAX_RTO_S)
-    extra_s = np.where(m.in_flight == 1, MIN_RTO_S, 2 * TICK_S)  # tcp_schedule_loss_probe
-    silent_s = np.where(m.timer == PROBE, np.minimum(silent_s, 2 * c.srtt_s + extra_s), silent_s)
-    return np.where(m.timer == REORDER, REORDER_RATIO * c.min_rtt_s, silent_s)
+    timer, srtt_s = m.timer[rows], c.srtt_s[rows]
+    silent_s = np.minimum(rto_s(srtt_s, c.rttvar_s[rows]) * m.backoff[rows], MAX_RTO_S)
+    extra_s = np.where(m.in_flight[rows] == 1, MIN_RTO_S, 2 * TICK_S)  # tcp_schedule_loss_probe
+    silent_s = np.where(timer == PROBE, np.minimum(silent_s, 2 * srtt_s + extra_s), silent_s)
+    return np.where(timer == REORDER, REORDER_RATIO * c.min_rtt_s[rows], silent_s)
 
 
 def expire(f: Flow, where: Bools) -> None:

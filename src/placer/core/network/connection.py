@@ -219,9 +219,9 @@ def connections(
     )
 
 
-def rto_s(connection: Connections) -> Floats:
+def rto_s(srtt_s: Floats, rttvar_s: Floats) -> Floats:
     """Return the retransmission timeout (RFC 6298 with the floor of Linux)."""
-    return connection.srtt_s + np.maximum(MIN_RTO_S, 4 * connection.rttvar_s)
+    return srtt_s + np.maximum(MIN_RTO_S, 4 * rttvar_s)
 
 
 def late_s(timeout_s: Floats, u: Floats) -> Floats:

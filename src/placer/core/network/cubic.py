@@ -112,17 +112,19 @@ def _avoid(c: Connections, where: Bools, now_s: Floats) -> None:
     since_s = now_s - c.epoch_s + least_s - c.k_s
     target = c.origin + SCALE * (since_s * since_s * since_s)  # a power of floats is slow
     count = np.where(target > c.cwnd, c.cwnd / np.maximum(target - c.cwnd, 1e-9), 100 * c.cwnd)
-    count = np.where(c.w_max == 0, np.minimum(count, 20.0), count)
+    unknown = c.w_max == 0
+    if some(unknown):
+        count = np.where(unknown, np.minimum(count, 20.0), count)
     # as a Reno flow would grow
     c.reno_acks += where
     step = c.cwnd * RENO_ACKS
     gains = where & (c.reno_acks > step)
-    c.reno_acks -= np.where(gains, step, 0.0)
+    c.reno_acks -= step * gains
     c.reno_cwnd += gains
     ahead = c.reno_cwnd - c.cwnd
     count = np.where(ahead > 0, np.minimum(count, c.cwnd / np.maximum(ahead, 1e-9)), count)
     count = np.maximum(count, 2.0)
-    c.credit += np.where(where, 1.0, 0.0)
+    c.credit += where
     full = where & (c.credit >= count)
     c.cwnd += full
     np.putmask(c.credit, full, 0.0)

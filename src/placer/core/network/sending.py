@@ -35,7 +35,7 @@ def send(f: Flow, active: Bools) -> None:
         new &= ~refused
     packet = m.next.astype(np.int64)
     if some(again):
-        holes = np.where(again, m.repaired, 0)
+        holes = m.repaired * again
         packet = np.where(again, m.lost[rows, holes], packet)
         m.repaired += again
     _put(f, sends, new, packet, again)

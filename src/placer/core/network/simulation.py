@@ -72,7 +72,7 @@ def _begin(f: Flow) -> None:
         bbr.started(c, used, m.now_s)
         c.limited_until = c.delivered.copy()
     else:
-        cubic.restarted(c, used, idle_s, rto_s(c))
+        cubic.restarted(c, used, idle_s, rto_s(c.srtt_s, c.rttvar_s))
     c.is_limited[:] = False
     c.first_sent_s = m.now_s.copy()
     c.delivered_s = m.now_s.copy()
@@ -95,10 +95,12 @@ def _step(f: Flow, active: Bools) -> None:
         # no timer but that of reordering fires within a round trip
         expires = waits & ((next_s > m.armed_s + c.srtt_s) | (m.timer == REORDER))
         if some(expires):
-            slot = np.where(expires, m.slot, 0.0)
-            late = m.armed_s + late_s(timeouts_s(f), slot)
-            expires &= late < next_s
-            next_s = np.where(expires, late, next_s)
+            index = np.flatnonzero(expires)
+            late = m.armed_s[index] + late_s(timeouts_s(f, index), m.slot[index])
+            fires = late < next_s[index]
+            expires[index] = fires
+            next_s = next_s.copy()
+            next_s[index[fires]] = late[fires]
         np.putmask(m.now_s, waits, next_s)
         arrives = waits & ~expires & (ack_s <= next_s)
         if some(arrives):
