@@ -173,6 +173,7 @@ def recommend(
             ELECTRICITY_USD_PER_KWH,
             assumptions_of,
         )
+        from placer.api.calibrations import take_calibrations
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.sites import (
             check_named_eps,
@@ -203,9 +204,11 @@ def recommend(
         catalogue.check_regions(workload.regions)
         runnable = (None, *others)
         models = [summary, *(variant.model for variant in others)]
+        evidence, calibrations = take_calibrations(evidence, site_device, today)
         found, findings = matching_evidence(evidence, models)
         records = tuple(record for of_model in found for record in of_model)
-        offers, why_offers = load_offers(clouds, workload, [site for site, _ in records])
+        named = [site for site, _ in records] + list(calibrations.by_site)
+        offers, why_offers = load_offers(clouds, workload, named)
         published = None
         if architecture is not None:
             from placer.api.published import check_sites, take_as
@@ -222,6 +225,7 @@ def recommend(
                 *(site_device, one, workload, own, options, measure, today, progress, warn),
                 variant=variant,
                 published=published,
+                calibrations=calibrations,
             )
             for variant, one, own in zip(runnable, models, found, strict=True)
         ]
@@ -234,6 +238,7 @@ def recommend(
                     variant=variant,
                     backbone=backbone,
                     published=published,
+                    calibrations=calibrations,
                 )
                 for offer, backbone in zip(offers, backbones, strict=True)
             )
@@ -242,7 +247,7 @@ def recommend(
         measured |= {site.ep for site in cloud_sites if site.time.measurement is not None}
         if workload.min_agreement_ratio is not None and not others and measured <= {"cpu"}:
             warn("min_agreement judges nothing: there is no variant, and only the CPU was measured")
-        check_all_used(records, site_device, offers)
+        check_all_used(records, site_device, offers, calibrations.by_site)
         taken: tuple[Assumption, ...] = ()
         if published is not None:
             taken = (take_as(published, site_device, summary, edges, cloud_sites),)

@@ -89,7 +89,12 @@ def calibrate_from(path: str, *, device: str | None = None) -> Calibrated:
 
 
 def calibrate_here(
-    ep: str, threads: int | None, *, device: str | None = None, progress: Say = say_nothing
+    ep: str,
+    threads: int | None,
+    *,
+    device: str | None = None,
+    site: str | None = None,
+    progress: Say = say_nothing,
 ) -> Calibrated:
     """Measure the calibration models on this machine, interleaved, and learn it from them.
 
@@ -97,6 +102,8 @@ def calibrate_here(
     ----------
     threads
         Of one inference; None: every core.
+    site
+        The device or cloud offer of the catalogue that this machine is.
 
     Raises
     ------
@@ -150,6 +157,8 @@ def calibrate_here(
         threads=count,
         measured_at=today,
         timings=timings,
+        machine_id=machine.machine_id,
+        site=site,
     )
     warnings = _warnings(calibration)
     disturbed = sum(result.instrument.is_disturbed for _, result in measured)

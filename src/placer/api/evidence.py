@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,12 +120,21 @@ def check_all_used(
     records: Sequence[tuple[str | None, Evidence]],
     device: Device,
     offers: Sequence[CloudOffer],
+    calibrated: Collection[str | None] = (),
 ) -> None:
-    """Raise UsageError for evidence of a site that is not asked about."""
+    """Raise UsageError for evidence of a site that is not asked about.
+
+    Parameters
+    ----------
+    calibrated
+        Sites that were learnt: a time there may be carried over to those that are asked about.
+    """
     known = [device.name]
     for offer in offers:
         known += [offer.name, offer.instance, f"{offer.name}@{offer.region}"]
     for site, record in records:
+        if site in calibrated:
+            continue
         if site is not None and site not in known:
             raise UsageError(
                 f"{record.path} is evidence of the site '{site}', which is not asked about"

@@ -38,6 +38,7 @@ from placer.core.variant import Variant
 from placer.core.workload import Workload
 
 if TYPE_CHECKING:
+    from placer.api.calibrations import Calibrations
     from placer.core.compute import ComputeEstimate, NoEstimate
     from placer.core.measured_rows import Published
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
@@ -196,6 +197,7 @@ def edge_sites(
     *,
     variant: Variant | None = None,
     published: Published | None = None,
+    calibrations: Calibrations | None = None,
 ) -> Measuring[tuple[EdgeSite, ...]]:
     """Return the device with each execution provider: by evidence, measured now, or modelled.
 
@@ -238,7 +240,11 @@ def edge_sites(
         usual = device.execution_providers if summary.format == formats.ONNX else ("xnnpack",)
         eps = wanted or usual[:1] or ("cpu",)
         sites = {
-            ep: modelled_site(device, summary, ep, options, measure, progress, variant, published)
+            ep: modelled_site(
+                *(device, summary, ep, options, measure, progress, variant, published),
+                records=records,
+                calibrations=calibrations,
+            )
             for ep in eps
         }
     return tuple(replace(site, variant=variant) for site in sites.values())
@@ -259,6 +265,9 @@ def modelled_site(
     progress: Say,
     variant: Variant | None,
     published: Published | None = None,
+    *,
+    records: Sequence[tuple[str | None, Evidence]] = (),
+    calibrations: Calibrations | None = None,
 ) -> EdgeSite:
     """Return a device that is not here; for its NPU, ask the compiler which nodes it runs."""
     from placer.core.placement import EdgeSite
@@ -275,7 +284,11 @@ def modelled_site(
             return EdgeSite(ep, _unknown_time(), found)
         else:
             progress(f"qnn: {found.message}")
-    time = modelled_time(device, summary, ep, variant, coverage, published)
+    time = modelled_time(
+        *(device, summary, ep, variant, coverage, published),
+        records=records,
+        calibrations=calibrations,
+    )
     return EdgeSite(ep, time, coverage=coverage)
 
 
@@ -286,10 +299,25 @@ def modelled_time(
     variant: Variant | None,
     coverage: Coverage | None = None,
     published: Published | None = None,
+    *,
+    records: Sequence[tuple[str | None, Evidence]] = (),
+    calibrations: Calibrations | None = None,
 ) -> SiteTime:
-    """Return the time of a site that was not measured: published, by its roofline, or why not."""
+    """Return the time of a site where the model was not measured, or why it is not known.
+
+    What was learnt of that very machine goes before what was published of its kind, and that
+    before its roofline.
+    """
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
+
+    if calibrations is not None and summary.format == formats.ONNX:
+        dtype = _arithmetic_type(summary, variant)
+        learnt = calibrations.time_of(site, summary, dtype, ep, records, coverage)
+        if isinstance(learnt, ComputeEstimate):
+            return SiteTime(estimate=learnt)
+        if learnt is not None:
+            return SiteTime(source=learnt.reason)
 
     if published is not None:
         row = published_time(published, site, summary, ep, variant, coverage)
@@ -363,6 +391,7 @@ def cloud_site(
     variant: Variant | None = None,
     backbone: Backbone | None = None,
     published: Published | None = None,
+    calibrations: Calibrations | None = None,
 ) -> CloudSite:
     """Return an offer with its time: by evidence, else published, else by its roofline."""
     from placer.core.placement import CloudSite
@@ -380,7 +409,12 @@ def cloud_site(
         ),
         None,
     )
-    time = modelled_time(offer, summary, offer.ep, variant, published=published)
+    time = modelled_time(
+        *(offer, summary, offer.ep, variant),
+        published=published,
+        records=records,
+        calibrations=calibrations,
+    )
     return CloudSite(offer, time, refusal, variant, backbone)
 
 

@@ -42,9 +42,16 @@ def command(
         int | None,
         typer.Option(metavar="N", help="Threads of one inference (default: all cores)."),
     ] = None,
+    site: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The device or cloud offer that this machine is, for `recommend --evidence`.",
+        ),
+    ] = None,
     to: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write the calibration, for `recommend --calibration`."),
+        typer.Option(metavar="FILE", help="Write the calibration, for `recommend --evidence`."),
     ] = None,
     format_: Annotated[
         str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
@@ -70,7 +77,9 @@ def command(
 
     if from_ is None:
         with screen.Progress() as progress:
-            found = calibrating.calibrate_here(ep, threads, device=device, progress=progress)
+            found = calibrating.calibrate_here(
+                ep, threads, device=device, site=site, progress=progress
+            )
     else:
         found = calibrating.calibrate_from(from_, device=device)
     for warning in found.warnings:

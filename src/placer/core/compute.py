@@ -242,7 +242,7 @@ def estimate_compute(
         return NoEstimate(f"the work of the model is not known ({unknown})")
     peaks: tuple[float | None, float | None] = (None, None)
     if isinstance(site, Device):
-        peaks = (_peak_flops_per_s(site, run_dtype), site.memory_bytes_per_s)
+        peaks = peaks_of(site, run_dtype)
     median_s, low_s, high_s = clip_by_physics(
         median_s,
         median_s / factor,
@@ -313,6 +313,11 @@ def _level(name: str, roofline: Roofline) -> Level:
             f"the compute figures of '{name}' have the unknown level '{roofline.level}'",
             hint=f"levels: {' '.join(Level)}",
         ) from error
+
+
+def peaks_of(device: Device, dtype: str) -> tuple[float | None, float | None]:
+    """Return what a device cannot exceed: operations and bytes per second; None: not known."""
+    return _peak_flops_per_s(device, dtype), device.memory_bytes_per_s
 
 
 def _peak_flops_per_s(device: Device, dtype: str) -> float | None:

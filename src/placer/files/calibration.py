@@ -35,6 +35,10 @@ class CalibrationFile:
     measured_at: str
     """ISO 8601 date."""
     timings: tuple[Timing, ...]
+    machine_id: str = ""
+    """Salted hash of the host's identity; empty: not told."""
+    site: str | None = None
+    """The device or cloud offer that this machine is; None: not stated."""
     path: str = ""
 
 
@@ -60,6 +64,8 @@ class _CalibrationSpec(BaseModel):
     dtype: Literal["float32", "float16", "int8"]
     threads: Annotated[int, Field(ge=1, le=4096)]
     measured_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    machine_id: Annotated[str, Field(max_length=200)] = ""
+    site: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     timings: Annotated[list[_TimingSpec], Field(min_length=1, max_length=100_000)]
 
 
@@ -94,6 +100,8 @@ def read_calibration(path: str) -> CalibrationFile:
             )
             for index, one in enumerate(spec.timings)
         ),
+        machine_id=spec.machine_id,
+        site=spec.site,
         path=path,
     )
 
@@ -113,6 +121,8 @@ def _document(file: CalibrationFile) -> dict[str, Any]:
         "dtype": file.dtype,
         "threads": file.threads,
         "measured_at": file.measured_at,
+        "machine_id": file.machine_id,
+        "site": file.site,
         "timings": _timing_rows(file.timings),
     }
 
