@@ -269,11 +269,29 @@ def _check_physics(timing: Timing, limits: Limits) -> None:
 
 
 def _lone_rows(timings: Sequence[Timing]) -> tuple[Timing, ...]:
-    """Return the rows LONE_FACTOR off the fit of all; the fit follows the many, not the few."""
-    features, latencies_s = _features([row.work for row in timings]), _latencies_s(timings)
-    residuals = np.log(latencies_s / _predicted_s(features, _fit(features, latencies_s)))
-    is_lone = np.abs(residuals - np.median(residuals)) > math.log(LONE_FACTOR)
-    return tuple(row for row, lone in zip(timings, is_lone, strict=True) if lone)
+    """Return the rows LONE_FACTOR off what the others tell, at most a quarter of them.
+
+    A row that is far too fast draws the fit of all to itself, and then all others look slow: so
+    the one goes first without which the others agree best.
+    """
+    rows = list(timings)
+    lone: list[Timing] = []
+    while len(lone) < len(timings) // 4:
+        features, latencies_s = _features([row.work for row in rows]), _latencies_s(rows)
+        off = _leave_one_out(features, latencies_s)
+        far = np.flatnonzero(np.abs(off) > math.log(LONE_FACTOR))
+        if not len(far):
+            break
+        index = int(min(far, key=lambda one: _disagreement(features, latencies_s, int(one))))
+        lone.append(rows.pop(index))
+    return tuple(row for row in timings if row in lone)
+
+
+def _disagreement(features: FloatArray, latencies_s: FloatArray, index: int) -> float:
+    """Return by how much the rows but one are off their own fit, in the median."""
+    others, others_s = np.delete(features, index, 0), np.delete(latencies_s, index)
+    predicted_s = _predicted_s(others, _fit(others, others_s))
+    return float(np.median(np.abs(np.log(others_s / predicted_s))))
 
 
 def _features(works: Sequence[Work], *, is_split: bool = False) -> FloatArray:

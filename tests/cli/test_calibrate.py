@@ -1,0 +1,217 @@
+"""`placer calibrate`: tables of timings, predictions, and every way a table can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from placer.core.calibration import Timing, Work
+from placer.core.environment import ChipClass
+from placer.files.calibration import CalibrationFile, read_calibration, write_calibration
+from tests.cli.conftest import Run
+
+DIGITS = Path(__file__).parents[2] / "examples" / "01_digits" / "digits.onnx"
+HEADER = "model,gflops,gbytes,n_ops,latency_s"
+ROWS = (
+    "alexnet,1.3193,0.03178,14,0.025477",
+    "resnet18,3.64,0.081,49,0.0331",
+    "mobilenet,0.61,0.052,100,0.0085",
+    "vit,2.5,0.09,150,0.0252",
+    "tiny,0.05,0.004,40,0.00081",
+    "vgg,15.0,0.3,30,0.118",
+)
+MODELS = "model,gflops,gbytes,n_ops\nb,4.0,0.1,60\na,1.0,0.05,80\n"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    file = tmp_path / "t.csv"
+    file.write_text("\n".join((HEADER, *ROWS)) + "\n")
+    return file
+
+
+def test_predicts_in_the_order_that_was_asked(run: Run, table: Path, tmp_path: Path) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text(MODELS)
+    done = run("calibrate", "--from", table, "--predict", models, "--format", "json")
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    assert [one["model"] for one in told["predictions"]] == ["b", "a"]
+    for one in told["predictions"]:
+        assert set(one) == {"model", "median_s", "low_s", "high_s"}
+        assert 0 < one["low_s"] < one["median_s"] < one["high_s"]
+        assert one["high_s"] / one["median_s"] == pytest.approx(told["factor_90"])
+    text = run("calibrate", "--from", table, "--predict", models)
+    assert "6 models" in text.out
+    assert "90 % interval" in text.out
+
+
+WRONG = {
+    "a missing column": (
+        [HEADER.replace("gbytes", "mbytes"), *ROWS],
+        r"t.csv:1: column 'gbytes' is missing; did you mean 'mbytes'?",
+    ),
+    "a time of zero": ([HEADER, *ROWS, "x,1,1,1,0"], "t.csv:8: latency_s '0' of 'x'"),
+    "a negative time": ([HEADER, *ROWS, "x,1,1,1,-3"], "t.csv:8: latency_s '-3' of 'x'"),
+    "no number": ([HEADER, *ROWS, "x,1,one,1,1"], "t.csv:8: gbytes 'one' of 'x' is not a number"),
+    "not a number": ([HEADER, *ROWS, "x,1,1,1,nan"], "t.csv:8: latency_s 'nan' of 'x'"),
+    "no work": ([HEADER, *ROWS, "x,0,0,0,1"], "t.csv:8: 'x' does no work"),
+    "three rows": ([HEADER, *ROWS[:3]], "3 different model(s)"),
+    "two times": ([HEADER, *ROWS, "tiny,0.05,0.004,40,0.9"], "t.csv:8: 'tiny' takes 0.9 s here"),
+    "faster than physics": (
+        [HEADER, *ROWS, "x,1e9,0.1,10,0.01"],
+        "t.csv:8: 'x' in 0.01 s would be 1.0e+20 FLOP/s, faster than any chip",
+    ),
+    "a cell too few": ([HEADER, *ROWS, "x,1,1"], "t.csv:8: 3 cells under 5 columns"),
+    "a column twice": ([f"{HEADER},model", *ROWS], "t.csv:1: column 'model' is there twice"),
+}
+
+
+@pytest.mark.parametrize(("lines", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_table_is_told_with_its_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("\n".join(lines) + "\n")
+    done = run("calibrate", "--from", "t.csv")
+    assert done.code == 2, done.out
+    assert message.replace("; did you mean 'mbytes'?", "") in done.err
+    assert "hint: " in done.err
+    assert not done.out
+
+
+def test_a_row_of_other_units_is_named_and_left_out(run: Run, table: Path) -> None:
+    table.write_text(table.read_text() + "odd,2.0,0.06,70,17.0\n")
+    done = run("calibrate", "--from", table, "--format", "json")
+    assert done.code == 0
+    assert f"{table}:8: 'odd' in 17 s is more than 30 times off" in done.err
+    assert json.loads(done.out)["left_out"] == ["odd"]
+
+
+def test_a_table_in_milliseconds_is_suspected(run: Run, table: Path) -> None:
+    rows = [row.rpartition(",") for row in ROWS]
+    slow = (f"{start},{1e3 * float(time)}" for start, _, time in rows)
+    table.write_text("\n".join((HEADER, *slow)) + "\n")
+    done = run("calibrate", "--from", table)
+    assert done.code == 0
+    assert "are the times in seconds" in done.err
+
+
+@pytest.mark.parametrize("name", ["nothing.csv", "/dev/zero", "."])
+def test_what_is_no_table_is_told(run: Run, name: str) -> None:
+    done = run("calibrate", "--from", name)
+    assert done.code == 3
+    assert name in done.err
+
+
+def test_no_prediction_is_faster_than_the_named_device(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text("model,gflops,gbytes,n_ops\nhuge,1000,0.001,1\n")
+    free = run("calibrate", "--from", table, "--predict", models, "--format", "json")
+    device = tmp_path / "d.yaml"
+    device.write_text("name: d\ntitle: d\nclass: cpu\npeak_fp32: 150 GFLOP/s\nsource: test\n")
+    bound = run(
+        "calibrate", "--from", table, "--predict", models, "--device", device, "--format", "json"
+    )
+    assert bound.code == 0, bound.err
+    one, other = (json.loads(done.out)["predictions"][0] for done in (free, bound))
+    assert one["low_s"] < 1000 / 150 <= other["low_s"]
+
+
+def test_a_table_cannot_be_kept_as_a_calibration(run: Run, table: Path, tmp_path: Path) -> None:
+    done = run("calibrate", "--from", table, "--to", tmp_path / "c.json")
+    assert done.code == 2
+    assert "--to keeps what was measured here" in done.err
+
+
+def calibration(**changes: object) -> CalibrationFile:
+    timings = tuple(
+        Timing(Work(name, 1e9 * float(f), 1e9 * float(b), float(n)), float(s))
+        for name, f, b, n, s in (row.split(",") for row in ROWS)
+    )
+    values: dict[str, object] = {
+        "device": "a chip",
+        "chip_class": ChipClass.CPU,
+        "ep": "cpu",
+        "runtime": "onnxruntime 1.27.0",
+        "dtype": "float32",
+        "threads": 2,
+        "measured_at": "2026-11-20",
+        "timings": timings,
+        "machine_id": "elsewhere",
+    }
+    return CalibrationFile(**{**values, **changes})  # type: ignore[arg-type]  # named fields
+
+
+def test_a_calibration_file_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = str(tmp_path / "c.json")
+    write_calibration(path, calibration(site="rpi5"))
+    found = read_calibration(path)
+    assert [one.work for one in found.timings] == [one.work for one in calibration().timings]
+    assert (found.site, found.threads, found.ep) == ("rpi5", 2, "cpu")
+
+
+def recommend(run: Run, model: Path, *options: object) -> dict[str, object]:
+    done = run(
+        "recommend", model, "--sla", "50ms", "--device", "rpi5", "--as-of", "2026-11-26",
+        "--format", "json", *options,
+    )  # fmt: skip
+    assert done.code in (0, 1, 5), done.err
+    found = json.loads(done.out)
+    edge = next(one for one in found["candidates"] if one["placement"] == "edge")
+    stage: dict[str, object] = next(one for one in edge["stages"] if one["kind"] == "compute")
+    return stage
+
+
+def test_a_calibration_gives_the_time_of_a_model_that_was_not_measured(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "c.json"
+    write_calibration(str(path), calibration())
+    without = recommend(run, DIGITS)
+    learnt = recommend(run, DIGITS, "--evidence", f"rpi5={path}")
+    assert learnt["p50_s"] != without["p50_s"]
+    assert str(path) in str(learnt["source"])
+    assert learnt["basis"] == "catalogue"
+
+
+def test_a_calibration_of_another_class_or_provider_says_nothing(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    for changes in ({"chip_class": ChipClass.GPU, "ep": "cuda"}, {"ep": "openvino"}):
+        write_calibration(str(path), calibration(**changes))
+        done = run(
+            "recommend", DIGITS, "--sla", "50ms", "--device", "rpi5", "--as-of", "2026-11-26",
+            "--evidence", f"rpi5={path}", "--format", "json",
+        )  # fmt: skip
+        assert done.code == 5, done.err
+        assert "one says nothing about the other" in done.out
+
+
+def test_a_calibration_of_another_machine_must_say_which(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    write_calibration(str(path), calibration())
+    done = run("recommend", DIGITS, "--sla", "1s", "--device", "rpi5", "--evidence", path)
+    assert done.code == 2
+    assert f"--evidence NAME={path}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "schema"),
+        ('{"schema": "placer/calibration/v1"}', "device"),
+        ('{"schema": "placer/calibration/v1", "timings": [1,', "the JSON ends too early"),
+    ],
+)
+def test_a_broken_calibration_file_is_told(
+    run: Run, tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(text)
+    done = run("calibrate", "--from", path)
+    assert done.code == 3
+    assert message in done.err
