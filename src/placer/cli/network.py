@@ -88,8 +88,7 @@ def estimate(
         float | None,
         typer.Option(
             metavar="PACKETS",
-            help="Mean length of a burst of losses; with --loss and without this each is by "
-            "itself.",
+            help="Mean length of a burst of losses; left out, --loss loses each packet by itself.",
             rich_help_panel=_PATH,
         ),
     ] = None,

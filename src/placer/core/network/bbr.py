@@ -68,7 +68,7 @@ def paced(c: Connections, where: Bools, now_s: Floats) -> None:
 def _target(c: Connections, rate: Floats, gain: Floats | float) -> Floats:
     """Return the window that fills the pipe so many times, with the kernel's allowance."""
     packets = np.ceil(rate * c.floor_rtt_s * gain) + 3.0  # three bursts of one packet
-    packets += packets % 2
+    packets = 2 * np.ceil(packets / 2)  # even; the remainder of floats is slow
     return np.where(np.isinf(c.floor_rtt_s), float(INITIAL_WINDOW_SEGMENTS), packets)
 
 
@@ -114,7 +114,8 @@ def acknowledged(
         c.rate[rows] = c.rates[rows].max(axis=1)
     takes = where & (~is_app_limited | (rate >= c.rate)) & (rate > 0)
     slots = np.arange(len(rate)), c.rounds % BBR_ROUNDS
-    found = np.where(takes, np.fmax(c.rates[slots], rate), c.rates[slots])
+    found = c.rates[slots]
+    np.putmask(found, takes, np.fmax(found, rate))
     c.rates[slots] = found
     c.rate = np.maximum(c.rate, found)
     _cycle(c, where & (c.mode == PROBE_RATE), now_s, losses, in_flight)
