@@ -29,7 +29,7 @@ _TEMPLATE = re.compile(
 """What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``.
 
 ``$upstream`` is what IoT Edge calls the cloud."""
-_RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `envsubst`"
+_RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
 
 
 @dataclass(frozen=True, slots=True)

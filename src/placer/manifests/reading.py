@@ -23,7 +23,7 @@ from placer.core.deployment import (
 from placer.core.errors import InputError
 from placer.manifests.format import Format
 from placer.manifests.formats import FORMATS
-from placer.manifests.nodes import Field
+from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
 from placer.manifests.suppressions import from_annotations, from_comments
@@ -32,9 +32,9 @@ from placer.manifests.text_proto import parse_text_proto
 MAX_BYTES = 10_000_000
 MAX_UNMARKED_BYTES = 1_000_000
 STDIN = "-"
-_UNUSUAL = re.compile(rb"kind|services|modules|[Rr]ecipe|\\[xuU]")
+_UNUSUAL = re.compile(rb"""kind|services|modules|[Rr]ecipe|\\[xuU]|\bop["']?\s{0,80}:|patches""")
 """Words of files that may be manifests although no format's mark is in them: a kind in a block
-scalar, behind a tag, an alias or a comment, keys with escapes."""
+scalar, behind a tag, an alias or a comment, keys with escapes; patches of Kustomize."""
 
 PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {".pbtxt": parse_text_proto}
 """Suffix -> parser of (text, path); any other file is YAML or JSON."""
@@ -192,13 +192,34 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
 
 
 def _objects(root: Field) -> Iterator[Field]:
-    """Yield a document, or the items of a Kubernetes list in its place."""
+    """Yield a document, or the items of a Kubernetes list or of an OpenShift template instead."""
     kind = root.at("kind").text() or ""
     if kind.endswith("List") and root.at("items").is_list:
         for item in root.at("items").items():
-            yield from _objects(item) if item.is_mapping else []
+            if item.is_mapping:
+                yield from _objects(_typed(item, root, kind.removesuffix("List")))
+    elif kind == "Template" and root.at("objects").is_list:
+        for item in root.at("objects").items():
+            if item.is_mapping:
+                yield from _objects(item)
     else:
         yield root
+
+
+def _typed(item: Field, root: Field, kind: str) -> Field:
+    """Return an item of a ``DeploymentList``: it may leave out what the list's kind says of it."""
+    if item.node is None or item.at("kind") or not kind:
+        return item
+    said = [(root.at("kind"), kind)]
+    if not item.at("apiVersion"):
+        said.append((root.at("apiVersion"), root.at("apiVersion").text() or ""))
+    pairs = [
+        (one.key, Node(one.node.start, one.node.end, text, is_plain=True))
+        for one, text in said
+        if one.key is not None and one.node is not None
+    ]
+    node = replace(item.node, pairs=[*pairs, *(item.node.pairs or ())], by_key=None)
+    return replace(item, node=node)
 
 
 def _with_unique_ids(deployed: list[Deployed]) -> Iterator[Deployed]:
