@@ -151,6 +151,13 @@ def test_files_that_hold_no_manifest_are_counted() -> None:
         (POD + "  x: *nothing\n", "7:6", "unknown alias"),
         (POD + "  x: " + "[" * 500, "7:", "nested deeper"),
         (POD + "#" * 10_000_001, "1:1", "larger than 10 MB"),
+        ("#" * 10_000_001 + "\n" + POD, "1:1", "larger than 10 MB"),
+        ("#\n" * 10_000_000 + POD, "1:1", "larger than 10 MB"),
+        ("#" * 13_999_001 + "\n" + POD, "1:1", "larger than 10 MB"),
+        (POD.encode("utf-16-le"), "1:2", "U+0000"),
+        (POD.encode("utf-16-be"), "1:1", "U+0000"),
+        (POD.encode("utf-32"), "1:", "U+0000"),
+        (b"kind: >-\n  P\xff\n", "2:4", "not UTF-8 text"),
         (b"\xff\xfe" + POD.encode("utf-16-le") + b"x", "1:1", "not UTF-8 text"),
     ],
 )
@@ -167,6 +174,22 @@ def test_what_looks_like_a_manifest_and_cannot_be_read_is_told(
 
 def test_a_large_file_that_is_no_manifest_is_skipped() -> None:
     assert read_manifests([write("a.json", b"0" * 11_000_000)]).skipped == 1
+    entry = b'{"kind": "cat", "text": "\\u00e9 \\"a\\"", "id": 1},'
+    assert read_manifests([write("b.json", b"[" + entry * 50_000 + b"{}]")]).skipped == 1
+
+
+def test_a_file_that_is_too_large_to_look_through_is_told() -> None:
+    with open(write("a.yaml"), "wb") as file:  # noqa: PTH123  # sparse
+        file.truncate(200_000_000)
+    assert "larger" in read_manifests(["a.yaml"]).unreadable[0].message
+    endless = io.BytesIO(b"#" * 11_000_000)
+    assert "larger" in read_manifests(["-"], stdin=endless).unreadable[0].message
+
+
+def test_a_manifest_behind_a_million_letters_of_comments_is_read() -> None:
+    for kind in ("kind: Pod", "kind: >-\n  Pod", '"\\x6bind": Pod', "? kind\n: Pod"):
+        text = "#" * 1_100_000 + "\n" + POD.replace("kind: Pod", kind)
+        assert len(read_manifests([write("a.yaml", text)]).deployed) == 1
 
 
 @pytest.mark.parametrize(

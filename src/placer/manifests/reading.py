@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import gc
 import os
 import re
@@ -31,10 +30,20 @@ from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
 MAX_UNMARKED_BYTES = 1_000_000
+MAX_SCANNED_BYTES = 100_000_000
+_CHUNK_BYTES = 4_000_000
+_OVERLAP_BYTES = 1000
+"""No mark is longer."""
 STDIN = "-"
 _UNUSUAL = re.compile(rb"""kind|services|modules|[Rr]ecipe|\\[xuU]|\bop["']?\s{0,80}:|patches""")
 """Words of files that may be manifests although no format's mark is in them: a kind in a block
 scalar, behind a tag, an alias or a comment, keys with escapes; patches of Kustomize."""
+_ODD = re.compile(
+    rb"""kind["']?\s*:\s*(?:[|>*#&!]|["'][^"'\n]{0,80}\\)"""
+    rb"""|\?\s+["']?(?:kind|services|modules|patches)\b|\*[^\s:]{1,80}\s{1,80}:"""
+    rb"""|"[^"\n]{0,40}\\(?:[xuU]|\r?\n)[^"\n]{0,80}"\s{0,80}:"""
+)
+"""The same for large files, of which those that only have such words are data."""
 
 PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {".pbtxt": parse_text_proto}
 """Suffix -> parser of (text, path); any other file is YAML or JSON."""
@@ -148,23 +157,25 @@ def _contents(
 
 
 def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) -> None:
-    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    sniffed = content.replace(b"\0", b"") if is_wide else content
     suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
     own = suffix if suffix in PARSERS else None
-    is_marked = any(one.suffix == own and one.mark.search(sniffed) for one in formats)
-    may_be_one = own is None and len(content) <= MAX_UNMARKED_BYTES and _UNUSUAL.search(sniffed)
-    if not (is_marked or may_be_one):
-        run.skipped += 1
-        return
-    if len(content) > MAX_BYTES:
+    marks = [one.mark for one in formats if one.suffix == own]
+    if own is None and len(content) > MAX_UNMARKED_BYTES:
+        marks.append(_ODD)
+    sniffed = _sniffed(content)
+    is_marked = any(mark.search(sniffed) for mark in marks)
+    if len(content) > MAX_BYTES and (is_marked or _is_marked_beyond(path, marks)):
         limit = f"larger than {MAX_BYTES // 10**6} MB"
         remedy = "split it, or name only what is deployed"
         run.unreadable.append(Unreadable(Place(path, 1, 1, 1, 1), limit, remedy))
         run.files += 1
         return
+    may_be_one = own is None and len(content) <= MAX_UNMARKED_BYTES and _UNUSUAL.search(sniffed)
+    if not (is_marked or may_be_one):
+        run.skipped += 1
+        return
     text = decoded(content, path)
-    if isinstance(text, Unreadable) and not is_marked:
+    if isinstance(text, Unreadable) and not (is_marked or _ODD.search(sniffed)):
         run.skipped += 1
         return
     if isinstance(text, Unreadable):
@@ -189,6 +200,30 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     suppressions, defects = from_comments(parsed.comments, path)
     run.suppressions += suppressions
     run.defects += defects
+
+
+def _sniffed(content: bytes) -> bytes:
+    """Return bytes in which marks are found: of UTF-16 and UTF-32, whether they say so or not."""
+    return content.replace(b"\0", b"") if b"\0" in content else content
+
+
+def _is_marked_beyond(path: str, marks: Sequence[re.Pattern[bytes]]) -> bool:
+    """Tell whether a mark stands in what of a file is not read, or may stand there."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # text as typed
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SCANNED_BYTES:
+            return True
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.seek(MAX_BYTES - _OVERLAP_BYTES)
+            before = b""
+            while chunk := file.read(_CHUNK_BYTES):
+                sniffed = _sniffed(before + chunk)
+                if any(mark.search(sniffed) for mark in marks):
+                    return True
+                before = chunk[-_OVERLAP_BYTES:]
+    except OSError:  # standard input, too
+        return True
+    return False
 
 
 def _objects(root: Field) -> Iterator[Field]:
