@@ -188,6 +188,7 @@ FORMAT = Format(
     mark=re.compile(
         rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:%s)(?:List)?\b""" % _KINDS.encode()
     ),
+    words=(b"kind",),
     claims=claims,
     read=read,
     page="kubernetes-workloads",

@@ -20,7 +20,7 @@ from placer.core.deployment import (
     Unreadable,
 )
 from placer.core.errors import InputError
-from placer.manifests.format import Format
+from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
 from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
@@ -30,14 +30,14 @@ from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
 MAX_UNMARKED_BYTES = 1_000_000
-MAX_SCANNED_BYTES = 100_000_000
+MAX_SCANNED_BYTES = 50_000_000
 _CHUNK_BYTES = 4_000_000
 _OVERLAP_BYTES = 1000
 """No mark is longer."""
 STDIN = "-"
-_UNUSUAL = re.compile(rb"""kind|services|modules|[Rr]ecipe|\\[xuU]|\bop["']?\s{0,80}:|patches""")
-"""Words of files that may be manifests although no format's mark is in them: a kind in a block
-scalar, behind a tag, an alias or a comment, keys with escapes; patches of Kustomize."""
+_UNUSUAL = (b"kind", b"services", b"modules", b"recipe", rb"\x", rb"\u", b"patches", b"op:", b'op"')
+"""Words, in lower case, of files that may be manifests although no format's mark is in them: a kind
+in a block scalar, behind a tag, an alias or a comment, keys with escapes; patches of Kustomize."""
 _ODD = re.compile(
     rb"""kind["']?\s*:\s*(?:[|>*#&!]|["'][^"'\n]{0,80}\\)"""
     rb"""|\?\s+["']?(?:kind|services|modules|patches)\b|\*[^\s:]{1,80}\s{1,80}:"""
@@ -159,23 +159,22 @@ def _contents(
 def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) -> None:
     suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
     own = suffix if suffix in PARSERS else None
-    marks = [one.mark for one in formats if one.suffix == own]
-    if own is None and len(content) > MAX_UNMARKED_BYTES:
-        marks.append(_ODD)
+    of_suffix = [one for one in formats if one.suffix == own]
+    is_large = own is None and len(content) > MAX_UNMARKED_BYTES
     sniffed = _sniffed(content)
-    is_marked = any(mark.search(sniffed) for mark in marks)
-    if len(content) > MAX_BYTES and (is_marked or _is_marked_beyond(path, marks)):
+    is_found = _finder(of_suffix, is_large=is_large)
+    has_mark = is_found(sniffed)
+    if len(content) > MAX_BYTES and (has_mark or _is_marked_beyond(path, is_found)):
         limit = f"larger than {MAX_BYTES // 10**6} MB"
         remedy = "split it, or name only what is deployed"
         run.unreadable.append(Unreadable(Place(path, 1, 1, 1, 1), limit, remedy))
         run.files += 1
         return
-    may_be_one = own is None and len(content) <= MAX_UNMARKED_BYTES and _UNUSUAL.search(sniffed)
-    if not (is_marked or may_be_one):
+    if not has_mark and (is_large or own is not None or not _is_unusual(sniffed)):
         run.skipped += 1
         return
     text = decoded(content, path)
-    if isinstance(text, Unreadable) and not (is_marked or _ODD.search(sniffed)):
+    if isinstance(text, Unreadable) and not (has_mark or _ODD.search(sniffed)):
         run.skipped += 1
         return
     if isinstance(text, Unreadable):
@@ -190,7 +189,7 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
             if claiming is not None:
                 is_manifest = True
                 run.roots.setdefault(claiming.id, []).append(root)
-    if parsed.unreadable is not None and (is_marked or is_manifest):
+    if parsed.unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
         run.unreadable.append(parsed.unreadable)
     if not is_manifest:
@@ -207,7 +206,19 @@ def _sniffed(content: bytes) -> bytes:
     return content.replace(b"\0", b"") if b"\0" in content else content
 
 
-def _is_marked_beyond(path: str, marks: Sequence[re.Pattern[bytes]]) -> bool:
+def _finder(formats: Sequence[Format], *, is_large: bool) -> Callable[[bytes], bool]:
+    """Return what tells whether bytes hold a mark, of a large file also an odd spelling of one."""
+    if not is_large:
+        return lambda content: is_marked(formats, content)
+    return lambda content: is_marked(formats, content) or _ODD.search(content) is not None
+
+
+def _is_unusual(content: bytes) -> bool:
+    lowered = content.lower()
+    return any(word in lowered for word in _UNUSUAL)
+
+
+def _is_marked_beyond(path: str, is_found: Callable[[bytes], bool]) -> bool:
     """Tell whether a mark stands in what of a file is not read, or may stand there."""
     try:
         status = os.stat(path)  # noqa: PTH116  # text as typed
@@ -217,8 +228,7 @@ def _is_marked_beyond(path: str, marks: Sequence[re.Pattern[bytes]]) -> bool:
             file.seek(MAX_BYTES - _OVERLAP_BYTES)
             before = b""
             while chunk := file.read(_CHUNK_BYTES):
-                sniffed = _sniffed(before + chunk)
-                if any(mark.search(sniffed) for mark in marks):
+                if is_found(_sniffed(before + chunk)):
                     return True
                 before = chunk[-_OVERLAP_BYTES:]
     except OSError:  # standard input, too
