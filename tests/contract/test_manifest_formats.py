@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from placer.core.deployment import Deployed
-from placer.manifests.format import Format
+from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
 from placer.manifests.paths import SUFFIXES
 from placer.manifests.reading import read_manifests
@@ -37,7 +37,7 @@ def test_has_fixtures_of_its_own(format: Format) -> None:
 
 @every_format
 def test_finds_its_mark_in_every_fixture(format: Format) -> None:
-    without = [path.name for path in files_of(format) if not format.mark.search(path.read_bytes())]
+    without = [path.name for path in files_of(format) if not is_marked([format], path.read_bytes())]
     assert without == []
 
 

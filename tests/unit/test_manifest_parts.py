@@ -8,7 +8,7 @@ from placer.core.deployment import Place, Stated
 from placer.manifests.models import models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
 from placer.manifests.parsing import parse_yaml
-from placer.manifests.pods import resources_of, where_of, workers_of
+from placer.manifests.pods import bad_values, resources_of, where_of, workers_of
 from placer.manifests.quantities import bytes_of, cpus_of, quantity
 
 HERE = Place("a.yaml", 1, 1, 1, 2)
@@ -128,6 +128,111 @@ def test_alternatives_that_do_not_share_a_label_say_nothing_of_the_place() -> No
     assert where_of(pod).is_silent
 
 
+def affine(expressions: str, more: str = "") -> Field:
+    """A pod whose node affinity has one term."""
+    way = "requiredDuringSchedulingIgnoredDuringExecution"
+    terms = f"nodeSelectorTerms: [{{matchExpressions: [{expressions}]}}]"
+    return root(f"{more}affinity: {{nodeAffinity: {{{way}: {{{terms}}}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("expressions", "labels", "any_of", "none_of"),
+    [
+        ("{key: a, operator: In, values: ['']}", [("a", "")], [], []),
+        ("{key: a, operator: In, values: ['', x]}", [], [("a", ("", "x"))], []),
+        ("{key: a, operator: In, values: [~]}", [("a", "")], [], []),
+        ("{key: a, operator: NotIn, values: ['']}", [], [], [("a", ("",))]),
+        ("{key: a, operator: DoesNotExist}", [], [], [("a", ())]),
+        ("{key: a, operator: Lt, values: ['4']}", [], [("a", ())], []),
+        ("{key: a, operator: In, values: '${X}'}", [("a", "${X}")], [], []),
+        (
+            "{key: a, operator: In, values: [x, y]}, {key: a, operator: In, values: [y, z]}",
+            [("a", "y")],
+            [],
+            [],
+        ),
+        (
+            "{key: a, operator: In, values: [x]}, {key: a, operator: Exists}",
+            [("a", "x")],
+            [],
+            [],
+        ),
+    ],
+)
+def test_what_affinity_demands_is_what_kubernetes_makes_of_it(
+    expressions: str, labels: object, any_of: object, none_of: object
+) -> None:
+    where = where_of(affine(expressions))
+    assert [one.value for one in where.labels] == labels
+    assert [one.value for one in where.any_of] == any_of
+    assert [one.value for one in where.none_of] == none_of
+
+
+def test_affinity_that_a_selector_narrows_adds_nothing() -> None:
+    expressions = "{key: a, operator: In, values: [x, y]}, {key: b, operator: Exists}"
+    where = where_of(affine(expressions, "nodeSelector: {a: x, b: z}\n"))
+    assert [one.value for one in where.labels] == [("a", "x"), ("b", "z")]
+    assert where.any_of == ()
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("{key: a, operator: in, values: [x]}", "'operator: in' is none that Kubernetes knows"),
+        ("{key: a, operator: In, values: []}", "'operator: In' has no values"),
+        ("{key: a, operator: NotIn}", "'operator: NotIn' has no values"),
+    ],
+)
+def test_a_demand_that_kubernetes_refuses_is_told(expression: str, message: str) -> None:
+    (found,) = bad_values(affine(expression))
+    assert found.message == message
+    assert found.remedy
+
+
+def test_two_sources_of_one_file_name_are_both_kept() -> None:
+    pod = root(
+        "initContainers:\n"
+        "  - {name: good, image: f, args: ['s3://good/a.onnx', /m/a.onnx]}\n"
+        "  - {name: other, image: f, args: ['s3://other/a.onnx', /m/a.onnx]}\n"
+        "containers: [{name: s, image: s, args: [--model, /m/a.onnx]}]\n"
+    )
+    (worker,) = workers_of(pod)
+    assert [one.uri.value for one in worker.models] == ["s3://good/a.onnx", "s3://other/a.onnx"]
+
+
+def test_a_source_takes_the_place_of_no_other_source_and_of_no_file_of_the_host() -> None:
+    pod = root(
+        "initContainers: [{name: f, image: f, args: ['s3://good/a.onnx', /m/a.onnx]}]\n"
+        "containers:\n"
+        "  - name: s\n"
+        "    image: s\n"
+        "    args: [--model, 's3://other/a.onnx']\n"
+        "    volumeMounts: [{name: h, mountPath: /h/a.onnx}]\n"
+        "volumes: [{name: h, hostPath: {path: /srv/a.onnx}}]\n"
+    )
+    (worker,) = workers_of(pod)
+    assert {one.uri.value for one in worker.models} == {
+        "s3://good/a.onnx", "s3://other/a.onnx", "/srv/a.onnx"}  # fmt: skip
+
+
+def test_variables_are_put_in_as_kubernetes_does() -> None:
+    pod = root(
+        "containers:\n"
+        "  - name: s\n"
+        "    env: [{name: DIR, value: /m}, {name: FILE, value: $(DIR)/a.onnx}]\n"
+        "    args: [--model, $(FILE), --weights, $(UNKNOWN)/b.onnx]\n"
+    )
+    (worker,) = workers_of(pod)
+    assert [one.uri.value for one in worker.models] == ["/m/a.onnx", "$(UNKNOWN)/b.onnx"]
+
+
+def test_variables_that_double_each_other_take_no_memory() -> None:
+    doubled = ", ".join(f"{{name: V{n + 1}, value: $(V{n})$(V{n})}}" for n in range(60))
+    env = f"[{{name: V0, value: '0123456789'}}, {doubled}]"
+    pod = root(f"containers: [{{name: s, env: {env}, args: [--model, $(V60)]}}]")
+    assert len(workers_of(pod)) == 1
+
+
 def test_what_must_exist_may_have_any_value() -> None:
     pod = root(
         "affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {"
@@ -136,6 +241,6 @@ def test_what_must_exist_may_have_any_value() -> None:
         " {key: cores, operator: Gt, values: ['4']}]}]}}}"
     )
     where = where_of(pod)
-    assert [one.value for one in where.any_of] == [("edge", ())]
+    assert [one.value for one in where.any_of] == [("edge", ()), ("cores", ())]
     assert [one.value for one in where.none_of] == [("zone", ("a", "b"))]
     assert not where.is_silent

@@ -151,6 +151,13 @@ def test_files_that_hold_no_manifest_are_counted() -> None:
         (POD + "  x: *nothing\n", "7:6", "unknown alias"),
         (POD + "  x: " + "[" * 500, "7:", "nested deeper"),
         (POD + "#" * 10_000_001, "1:1", "larger than 10 MB"),
+        ("#" * 10_000_001 + "\n" + POD, "1:1", "larger than 10 MB"),
+        ("#\n" * 10_000_000 + POD, "1:1", "larger than 10 MB"),
+        ("#" * 13_999_001 + "\n" + POD, "1:1", "larger than 10 MB"),
+        (POD.encode("utf-16-le"), "1:2", "U+0000"),
+        (POD.encode("utf-16-be"), "1:1", "U+0000"),
+        (POD.encode("utf-32"), "1:", "U+0000"),
+        (b"kind: >-\n  P\xff\n", "2:4", "not UTF-8 text"),
         (b"\xff\xfe" + POD.encode("utf-16-le") + b"x", "1:1", "not UTF-8 text"),
     ],
 )
@@ -167,6 +174,22 @@ def test_what_looks_like_a_manifest_and_cannot_be_read_is_told(
 
 def test_a_large_file_that_is_no_manifest_is_skipped() -> None:
     assert read_manifests([write("a.json", b"0" * 11_000_000)]).skipped == 1
+    entry = b'{"kind": "cat", "text": "\\u00e9 \\"a\\"", "id": 1},'
+    assert read_manifests([write("b.json", b"[" + entry * 50_000 + b"{}]")]).skipped == 1
+
+
+def test_a_file_that_is_too_large_to_look_through_is_told() -> None:
+    with open(write("a.yaml"), "wb") as file:  # noqa: PTH123  # sparse
+        file.truncate(200_000_000)
+    assert "larger" in read_manifests(["a.yaml"]).unreadable[0].message
+    endless = io.BytesIO(b"#" * 11_000_000)
+    assert "larger" in read_manifests(["-"], stdin=endless).unreadable[0].message
+
+
+def test_a_manifest_behind_a_million_letters_of_comments_is_read() -> None:
+    for kind in ("kind: Pod", "kind: >-\n  Pod", '"\\x6bind": Pod', "? kind\n: Pod"):
+        text = "#" * 1_100_000 + "\n" + POD.replace("kind: Pod", kind)
+        assert len(read_manifests([write("a.yaml", text)]).deployed) == 1
 
 
 @pytest.mark.parametrize(
@@ -252,3 +275,122 @@ def test_a_list_within_a_list_is_opened() -> None:
     inner = "".join(f"    {line}\n" for line in POD.splitlines())
     text = f"kind: List\nitems:\n- kind: List\n  items:\n  -\n{inner}"
     assert len(read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed) == 1
+
+
+def indented(text: str, by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in text.splitlines())
+
+
+SPEC = indented("spec:\n" + indented(POD.partition("spec:\n")[2], 0), 2)
+
+
+def workload(api: str, kind: str) -> str:
+    """A workload of a kind that has the specification of a pod where most have it."""
+    return f"apiVersion: {api}\nkind: {kind}\nmetadata: {{name: d}}\nspec:\n  template:\n" + (
+        indented(SPEC, 2)
+    )
+
+
+@pytest.mark.parametrize(
+    ("api", "kind"),
+    [
+        ("apps.openshift.io/v1", "DeploymentConfig"),
+        ("v1", "DeploymentConfig"),
+        ("v1", "ReplicationController"),
+        ("apps/v1", "ReplicaSet"),
+        ("extensions/v1beta1", "Deployment"),
+        ("apps.kruise.io/v1alpha1", "StatefulSet"),
+        ("foreign.example.com/v1", "Deployment"),
+    ],
+)
+def test_simple_workloads_of_other_groups_are_read(api: str, kind: str) -> None:
+    (one,) = read_manifests([write("a.yaml", workload(api, kind))]).deployed
+    assert one.kind == kind
+    assert [model.uri.value for model in one.models] == ["/m/NAME.onnx"]
+    assert one.where.node is not None
+
+
+def test_a_workload_without_a_version_is_read() -> None:
+    text = workload("apps/v1", "Deployment").partition("\n")[2]
+    assert len(read_manifests([write("a.yaml", text)]).deployed) == 1
+
+
+def test_a_workload_whose_containers_stand_elsewhere_is_told() -> None:
+    text = (
+        "apiVersion: batch.volcano.sh/v1alpha1\nkind: Job\nmetadata: {name: j}\n"
+        "spec: {tasks: [{template: {spec: {containers: [{name: c, image: i}]}}}]}\n"
+    )
+    found = read_manifests([write("a.yaml", text)])
+    (problem,) = found.unreadable
+    assert "Job 'j' of batch.volcano.sh has containers elsewhere" in problem.message
+    assert (str(problem.place), found.files) == ("a.yaml:3:18", 1)
+
+
+def test_items_of_a_typed_list_have_its_kind() -> None:
+    for kind, api in (("Pod", "v1"), ("Deployment", "apps/v1"), ("InferenceService", "x")):
+        item = indented(POD.replace("NAME", "p").partition("metadata")[2], 4)
+        if kind == "Deployment":
+            item = indented(workload(api, kind).partition("metadata")[2], 4)
+        if kind == "InferenceService":
+            api = "serving.kserve.io/v1beta1"
+            item = "    : {name: i}\n    spec: {predictor: {onnx: {storageUri: 's3://m/a.onnx'}}}\n"
+        text = f"apiVersion: {api}\nkind: {kind}List\nitems:\n  - metadata{item.strip()}\n"
+        (one,) = read_manifests([write("a.yaml", text)]).deployed
+        assert (one.kind, one.id.partition("/")[0]) == (kind, kind.lower())
+
+
+def test_objects_of_an_openshift_template_are_read_and_its_parameters_are_kept_as_said() -> None:
+    pod = indented(
+        POD.replace("{name: NAME}", "{name: p}").replace("/m/NAME.onnx", "'/m/${NAME}.onnx'"), 4
+    )
+    text = (
+        "apiVersion: template.openshift.io/v1\nkind: Template\nmetadata: {name: t}\n"
+        f"objects:\n  -\n{pod}parameters: [{{name: NAME, value: x}}]\n"
+    )
+    (one,) = read_manifests([write("a.yaml", text)]).deployed
+    assert [model.uri.value for model in one.models] == ["/m/${NAME}.onnx"]
+    assert one.place.pointer.startswith("/objects/0/")
+
+
+INLINE = "kind: Deployment\nmetadata: {name: d}\nspec: {template: {spec: {nodeName: other}}}\n"
+OPERATIONS = "- {op: replace, path: /spec/template/spec/nodeName, value: other}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("kustomization.yaml", "patches:\n  - patch: |\n" + indented(INLINE, 6), "2:5"),
+        (
+            "kustomization.yml",
+            "resources: [../base]\npatches:\n  - target: {kind: Deployment}\n    patch: |-\n"
+            + indented(OPERATIONS, 6),
+            "4:5",
+        ),
+        ("kustomization.yaml", "patches:\n  - patch: |-\n" + indented(OPERATIONS, 6), "2:5"),
+        ("kustomization.yaml", f"patches: [{{patch: '[{OPERATIONS[2:-1]}]'}}]\n", "1:12"),
+        (
+            "overlay.yaml",
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+            "patchesStrategicMerge:\n  - |\n" + indented(INLINE, 4),
+            "4:5",
+        ),
+        ("replace.yaml", OPERATIONS, "1:23"),
+        ("replace.json", '[{"op": "add", "path": "/spec/replicas", "value": 9}]', "1:24"),
+    ],
+)
+def test_a_patch_of_a_workload_is_told(name: str, content: str, place: str) -> None:
+    found = read_manifests([write(name, content)])
+    (problem,) = found.unreadable
+    assert str(problem.place) == f"{name}:{place}"
+    assert "kubectl kustomize" in problem.remedy
+    assert (found.files, found.skipped) == (1, 0)
+
+
+def test_a_kustomization_that_patches_no_workload_itself_is_skipped() -> None:
+    write("kustomization.yaml", "resources: [a.yaml]\npatches: [{path: patch.yaml}]\n")
+    service = "kind: Service\nmetadata: {name: s}\nspec: {type: NodePort}\n"
+    write("b/kustomization.yaml", "patches:\n  - patch: |\n" + indented(service, 6))
+    write("c/values.yaml", "patches:\n  - patch: |\n" + indented(INLINE, 6))
+    write("d/patch.yaml", "- {op: replace, path: /spec/type, value: NodePort}\n")
+    found = read_manifests(["."])
+    assert (found.files, found.skipped, found.unreadable) == (0, 4, ())

@@ -6,17 +6,19 @@ from typing import Any
 
 import pytest
 
-from placer.core.deployment import Deployed, ModelRef, Place, Stated, Tier, Where
+from placer.core.deployment import Deployed, Egress, ModelRef, Place, Stated, Tier, Where
 from placer.core.project import (
     DeclaredSite,
     DeclaredWorkload,
     DeploymentEntry,
+    EgressEntry,
     ModelEntry,
     Project,
     SiteEntry,
     SiteMatch,
     Unresolved,
     globbed,
+    receiver_of,
     site_of,
     workload_of,
 )
@@ -154,6 +156,76 @@ def test_a_model_that_one_entry_fits_is_resolved(one: Deployed, path: str, name:
     found = workload_of(one, PROJECT, path)
     assert isinstance(found, DeclaredWorkload)
     assert found.name == name
+
+
+ANYTHING = Project(
+    "placer.yaml",
+    (site("line", SiteMatch(labels=(("edge", "*"),)), SiteMatch(node="*"), SiteMatch(group="*")),),
+    (ModelEntry("*model.onnx", "a"), ModelEntry("registry/a*", "a")),
+    (DeploymentEntry(None, "job/*", "a"),),
+)
+TEMPLATES = ("{{ .Values.x }}", "{{- x -}}", "{% x %}", "${X}", "${X:-y}", "$(X)", "$X", "${{ X }}")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_model_that_is_filled_in_later_is_not_resolved_by_a_glob(template: str) -> None:
+    found = workload_of(deployed(f"s3://{template}/model.onnx"), ANYTHING, PATH)
+    assert isinstance(found, Unresolved)
+    assert "not rendered" in found.reason
+    assert "helm template" in found.remedy
+    named = Project("placer.yaml", models=(ModelEntry(f"s3://{template}/*", "a"),))
+    assert isinstance(workload_of(deployed(f"s3://{template}/m"), named, PATH), DeclaredWorkload)
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_an_image_that_is_filled_in_later_is_not_passed_over(template: str) -> None:
+    for image in (template, f"registry/{template}", f"registry/a:{template}"):
+        found = workload_of(deployed(images=(stated(image),)), ANYTHING, PATH)
+        assert isinstance(found, Unresolved)
+        assert "not rendered" in found.reason
+    project = Project("placer.yaml", models=(ModelEntry("registry/a*", "a"),))
+    other = deployed(images=(stated(f"quay.io/{template}"),))
+    assert workload_of(other, project, PATH) is None
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_place_that_is_filled_in_later_is_not_resolved_by_a_glob(template: str) -> None:
+    for where in (
+        Where(labels=(stated(("edge", template)),)),
+        Where(any_of=(stated(("edge", ("a", template))),)),
+        Where(node=stated(template)),
+        Where(group=stated(f"x-{template}")),
+    ):
+        found = site_of(deployed(where=where), ANYTHING, PATH)
+        assert isinstance(found, Unresolved)
+        assert "not rendered" in found.reason
+
+
+def test_a_name_that_is_filled_in_later_is_not_chosen_by_a_glob() -> None:
+    one = Deployed("job/{{ .Release.Name }}", "kubernetes", "Job", "x", AT, ())
+    found = workload_of(one, ANYTHING, PATH)
+    assert isinstance(found, Unresolved)
+    assert "not rendered" in found.reason
+
+
+def test_a_label_with_any_value_is_no_site_of_one_value() -> None:
+    project = Project("placer.yaml", (site("line", SiteMatch(labels=(("edge", ""),))),))
+    where = Where(any_of=(stated(("edge", ())),))
+    found = site_of(deployed(where=where), project, PATH)
+    assert isinstance(found, Unresolved)
+    assert "edge with any value" in found.reason
+
+
+def test_a_receiver_that_is_filled_in_later_is_not_known() -> None:
+    project = Project("placer.yaml", egress=(EgressEntry("*", "EU", None),))
+    for to, law in (("http://${HOST}/", None), ("$upstream", "EU"), ("$aws/things/x", "EU")):
+        assert receiver_of(Egress("mqtt", stated(to), "all"), project).jurisdiction == law
+
+
+def test_a_name_of_millions_of_letters_is_none() -> None:
+    found = workload_of(deployed("a" * 8_000_000 + "model.onnx"), ANYTHING, PATH)
+    assert isinstance(found, Unresolved)
+    assert len(found.reason) < 1000
 
 
 def test_two_models_of_two_workloads_are_not_guessed() -> None:

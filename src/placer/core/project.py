@@ -7,6 +7,7 @@ is guessed: what no entry matches, and what several match, stays unresolved, and
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -18,6 +19,17 @@ NODE_NAME = "metadata.name"
 """What a term of node affinity calls the node's name."""
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
+MAX_TEXT = 4096
+"""Characters of a name that is looked up; a longer one is none (paths end here as well)."""
+MAX_QUOTED = 200
+_TEMPLATE = re.compile(
+    r"\{\{(?:[^{}]|\{(?!\{)|\}(?!\}))*(?:\}\})?|\{%(?:[^%]|%(?!\}))*(?:%\})?"
+    r"|\$\{[^{}]*\}?|\$\([^()]*\)?|\$(?!upstream\b)[A-Za-z_]\w*"
+)
+"""What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``.
+
+``$upstream`` is what IoT Edge calls the cloud."""
+_RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +55,9 @@ class SiteMatch:
             (self.path, words.path),
         )
         return all(
-            label in labels and globbed(labels[label], value) for label, value in self.labels
+            label in labels and _names_label(value, labels[label]) for label, value in self.labels
         ) and all(
-            pattern is None or (text is not None and globbed(text, pattern))
+            pattern is None or (text is not None and names(pattern, text))
             for pattern, text in pairs
         )
 
@@ -166,7 +178,8 @@ class DeclaredWorkload:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    labels: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str | None], ...]
+    """None: whatever the label says."""
     node: str | None
     group: str | None
     instance_type: str | None
@@ -195,6 +208,33 @@ def globbed(text: str, pattern: str) -> bool:
     return all(character == "*" for character in pattern[to:])
 
 
+def names(pattern: str, text: str) -> bool:
+    """Tell whether a glob of the project means a text of a manifest.
+
+    Nobody knows what a template becomes: one is meant only where the glob says it to the letter.
+    """
+    return (
+        len(text) <= MAX_TEXT
+        and globbed(text, pattern)
+        and all(one in pattern for one in templates_in(text))
+    )
+
+
+def templates_in(text: str) -> list[str]:
+    """Return what of a text is filled in later: ``{{ .Values.x }}``, ``${X}``, ``$(X)``, ``$X``."""
+    return _TEMPLATE.findall(text) if "{" in text or "$" in text else []
+
+
+def _names_label(pattern: str, value: str | None) -> bool:
+    if value is None:  # nobody knows: only what means any value does
+        return pattern.strip("*") == "" != pattern
+    return names(pattern, value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
+
+
 def workload_of(
     deployed: Deployed, project: Project, path: str
 ) -> DeclaredWorkload | Unresolved | None:
@@ -211,46 +251,68 @@ def workload_of(
         key, value = stated.value
         if key == "placer/workload":
             return _with_digest(value, None, deployed, project)
-    chosen = {
-        entry.workload
+    choosing = [
+        entry
         for entry in project.deployments
         if (entry.path is None or globbed(path, entry.path))
         and (entry.id is None or globbed(deployed.id, entry.id))
-    }
-    if chosen:
+    ]
+    if any(entry.id is not None and not names(entry.id, deployed.id) for entry in choosing):
+        return Unresolved(f"the name {_short(deployed.id)} is not rendered", _RENDER)
+    if choosing:
+        chosen = {entry.workload for entry in choosing}
         return _one(chosen, "deployments", None, deployed, project)
     texts = [model.uri for model in deployed.models] or list(deployed.images)
     found = [
-        (entry, text)
-        for text in texts
-        for entry in project.models
-        if globbed(text.value, entry.uri)
+        (entry, text) for text in texts for entry in project.models if names(entry.uri, text.value)
     ]
     known = {text.value for _, text in found}
     unknown = [model.uri.value for model in deployed.models if model.uri.value not in known]
+    unclear = None if deployed.models else _open_image(deployed, project, known)
+    if unclear is not None:
+        return unclear
     if found and not unknown:
         return _one(
             {entry.workload for entry, _ in found}, "models", found[0][1], deployed, project
         )
     if not deployed.models:
         return None
+    uri = _short(unknown[0])
+    template = next(iter(templates_in(unknown[0])), None)
+    if template is not None:
+        return Unresolved(f"the model {uri} holds {_short(template)}, not rendered", _RENDER)
     return Unresolved(
-        f"no entry of `models` in {project.path} fits {unknown[0]}",
-        f"add to {project.path} under models: {{uri: '{unknown[0]}', workload: NAME}}",
+        f"no entry of `models` in {project.path} fits {uri}",
+        f"add to {project.path} under models: {{uri: '{uri}', workload: NAME}}",
     )
 
 
+def _open_image(deployed: Deployed, project: Project, known: set[str]) -> Unresolved | None:
+    """Return that an image which is filled in later may be one of the project."""
+    for image in deployed.images:
+        template = next(iter(templates_in(image.value)), None)
+        if template is None or image.value in known:
+            continue
+        begin = image.value.partition(template)[0]
+        for entry in project.models:
+            wanted = re.split(r"[*?]", entry.uri, maxsplit=1)[0]
+            if begin.startswith(wanted) or wanted.startswith(begin):
+                told = f"the image {_short(image.value)} holds {_short(template)}, not rendered"
+                return Unresolved(told, _RENDER)
+    return None
+
+
 def _one(
-    names: set[str],
+    workloads: set[str],
     where: str,
     uri: Stated[str] | None,
     deployed: Deployed,
     project: Project,
 ) -> DeclaredWorkload | Unresolved:
-    if len(names) == 1:
-        return _with_digest(names.pop(), uri, deployed, project)
+    if len(workloads) == 1:
+        return _with_digest(workloads.pop(), uri, deployed, project)
     return Unresolved(
-        f"entries of `{where}` lead to several workloads: {', '.join(sorted(names))}",
+        f"entries of `{where}` lead to several workloads: {', '.join(sorted(workloads))}",
         f"make the globs in {project.path} differ, or annotate placer/workload",
     )
 
@@ -269,7 +331,7 @@ def _with_digest(
         for entry in project.models
         if entry.sha256 is not None
         for text in [model.uri for model in deployed.models] or deployed.images
-        if globbed(text.value, entry.uri)
+        if names(entry.uri, text.value)
     }
     digests = pinned | stated
     if len(digests) > 1:
@@ -314,15 +376,16 @@ def _all_words(where: Where, path: str) -> Iterable[_Words]:
     """Yield the words of each place where it may run: one for each allowed set of labels."""
     # no values: the label is there, whatever it says
     choices = [
-        [(stated.value[0], value) for value in stated.value[1] or ("",)] for stated in where.any_of
+        [(stated.value[0], value) for value in stated.value[1] or (None,)]
+        for stated in where.any_of
     ]
     fixed = tuple(stated.value for stated in where.labels)
     for chosen in product(*choices):
         labels = (*fixed, *chosen)
-        names = [value for label, value in labels if label == NODE_NAME]
+        nodes = [value for label, value in labels if label == NODE_NAME]
         yield _Words(
             labels,
-            _value(where.node) or next(iter(names), None),
+            _value(where.node) or next(iter(nodes), None),
             _value(where.group),
             _value(where.instance_type),
             _value(where.platform),
@@ -349,7 +412,8 @@ def place_of_site(deployed: Deployed) -> Place:
 def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     where = deployed.where
     said = [f"{key}={value}" for key, value in (one.value for one in where.labels)]
-    said += [f"{one.value[0]} in {'|'.join(one.value[1])}" for one in where.any_of]
+    for key, values in (one.value for one in where.any_of):
+        said.append(f"{key} in {'|'.join(values)}" if values else f"{key} with any value")
     for name, stated in (
         ("node", where.node),
         ("group", where.group),
@@ -359,6 +423,10 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     ):
         if stated is not None:
             said.append(f"{name} {stated.value}")
+    template = next((one for text in said for one in templates_in(text)), None)
+    if template is not None:
+        told = _short(", ".join(said))
+        return Unresolved(f"{told}: {_short(template)} is not rendered", _RENDER)
     if not said:
         return Unresolved(
             "the manifest says nothing of the place",
@@ -366,14 +434,21 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
             f"match: [{{path: '{path}'}}]",
         )
     return Unresolved(
-        f"no site of {project.path} matches {', '.join(said)}",
+        f"no site of {project.path} matches {_short(', '.join(said))}",
         f"add these words to the `match` of a site in {project.path}",
     )
 
 
 def receiver_of(egress: Egress, project: Project) -> EgressEntry:
     """Return what the project says of a receiver; what it does not say is None."""
-    found = [entry for entry in project.egress if globbed(egress.to.value, entry.to)]
+    to = egress.to.value
+    # a topic of a broker may begin with $
+    is_topic = to.startswith("$") and not to.startswith(("$(", "${"))
+    found = [
+        entry
+        for entry in project.egress
+        if (globbed(to, entry.to) if is_topic else names(entry.to, to))
+    ]
     laws = {entry.jurisdiction for entry in found}
     carried = {entry.carries for entry in found}
     return EgressEntry(

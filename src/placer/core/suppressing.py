@@ -15,8 +15,8 @@ NEVER_SUPPRESSED = frozenset({"PLC618", "PLC711", "PLC721", "PLC722"})
 """What somebody edited by hand, and what is wrong with suppressions."""
 
 
-_ITEM = re.compile(r"(?:/items/[0-9]+)*")
-"""The object within a list of objects."""
+_ITEM = re.compile(r"(?:/(?:items|objects)/[0-9]+)*")
+"""The object within a list of objects, or within a template of OpenShift."""
 
 
 def is_expired(suppression: Suppression, today: date) -> bool:

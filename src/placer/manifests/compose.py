@@ -340,6 +340,7 @@ FORMAT = Format(
         rb"""|\btype["']?\s*:\s*["']?sw\.[a-z]""",
         re.MULTILINE,
     ),
+    words=(b"services", b"sw."),
     claims=claims,
     read=read,
     page="compose-and-balena",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from placer.core.deployment import Defect, Deployed, Unreadable
@@ -29,6 +29,8 @@ class Format:
     """For people: ``Kubernetes workloads``."""
     mark: re.Pattern[bytes]
     """Found in every file of the format, whatever is wrong with it: other files are not parsed."""
+    words: tuple[bytes, ...]
+    """In lower case: the mark is found only where one of them is, which takes less time to see."""
     claims: Callable[[Field], bool]
     """Whether the root of a document (or an item of a Kubernetes list) is of this format."""
     read: Callable[[Sequence[Field]], Found]
@@ -37,6 +39,14 @@ class Format:
     """Section of ``docs/manifests.md`` that says what is read."""
     suffix: str | None = None
     """Ending of its files, where they are neither YAML nor JSON: ``.pbtxt``."""
+
+
+def is_marked(formats: Iterable[Format], content: bytes) -> bool:
+    """Tell whether the mark of one of the formats is found."""
+    lowered = content.lower()
+    return any(
+        any(word in lowered for word in one.words) and one.mark.search(content) for one in formats
+    )
 
 
 def merged(parts: Sequence[Found]) -> Found:

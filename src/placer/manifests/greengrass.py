@@ -386,6 +386,7 @@ FORMAT = Format(
     id="greengrass",
     name="AWS IoT Greengrass v2 recipes and deployments",
     mark=re.compile(rb"componentversion|recipeformatversion", re.IGNORECASE),
+    words=(b"componentversion", b"recipeformatversion"),
     claims=claims,
     read=read,
     page="aws-iot-greengrass-v2-recipes-and-deployments",

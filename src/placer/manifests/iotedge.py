@@ -314,6 +314,7 @@ FORMAT = Format(
     id="iotedge",
     name="Azure IoT Edge deployments",
     mark=re.compile(rb"\bmodules?Content\b|\$edgeAgent"),
+    words=(b"modulecontent", b"modulescontent", b"$edgeagent"),
     claims=claims,
     read=read,
     page="azure-iot-edge-deployments",

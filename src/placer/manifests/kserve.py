@@ -329,6 +329,7 @@ FORMAT = Format(
     id="kserve",
     name="KServe",
     mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?Inference(?:Service|Graph)\b"""),
+    words=(b"inference",),
     claims=claims,
     read=read,
     page="kserve",

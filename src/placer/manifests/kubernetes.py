@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 
 from placer.core.deployment import Deployed, Scale, Unreadable
+from placer.manifests import kustomize
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import Level, repeated_keys, unknown_keys
-from placer.manifests.nodes import Field
+from placer.manifests.nodes import Field, Node
 from placer.manifests.objects import (
     Objects,
     annotations_of,
@@ -22,13 +23,15 @@ from placer.manifests.objects import (
 from placer.manifests.pods import POD, bad_values, below, where_of, workers_of
 from placer.manifests.quantities import count_of
 
-GROUPS = ("", "apps", "batch", "extensions", "autoscaling", "keda.sh")
+GROUPS = ("", "apps", "batch", "extensions", "apps.openshift.io", "autoscaling", "keda.sh")
 POD_PATHS: dict[str, tuple[str, ...]] = {
     "Pod": ("spec",),
     "Deployment": ("spec", "template", "spec"),
     "DaemonSet": ("spec", "template", "spec"),
     "StatefulSet": ("spec", "template", "spec"),
     "ReplicaSet": ("spec", "template", "spec"),
+    "ReplicationController": ("spec", "template", "spec"),
+    "DeploymentConfig": ("spec", "template", "spec"),
     "Job": ("spec", "template", "spec"),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
 }
@@ -44,6 +47,9 @@ _SPEC_KEYS = {
     " updateStrategy minReadySeconds revisionHistoryLimit ordinals"
     " persistentVolumeClaimRetentionPolicy",
     "ReplicaSet": "replicas selector minReadySeconds",
+    "ReplicationController": "replicas selector minReadySeconds",
+    "DeploymentConfig": "replicas selector strategy triggers minReadySeconds revisionHistoryLimit"
+    " paused test",
     "Job": "parallelism completions completionMode activeDeadlineSeconds backoffLimit"
     " backoffLimitPerIndex maxFailedIndexes selector manualSelector ttlSecondsAfterFinished"
     " suspend podFailurePolicy podReplacementPolicy successPolicy managedBy",
@@ -53,19 +59,48 @@ _SPEC_KEYS = {
 
 
 def claims(root: Field) -> bool:
-    """Tell whether a document is a workload or what scales one."""
+    """Tell whether a document is a workload, what scales one, or what patches one.
+
+    A workload's kind in a group of somebody else counts where it has containers.
+    """
     kind = kind_of(root)
-    return (
-        (kind in POD_PATHS or kind in SCALERS)
-        and group_of(root) in GROUPS
-        and (root.at("apiVersion").text() is not None)
-    )
+    is_ours = group_of(root) in GROUPS and root.at("apiVersion").text() is not None
+    if kind in SCALERS:
+        return is_ours
+    if kind in POD_PATHS:
+        return is_ours or root.at(*POD_PATHS[kind], "containers").is_list or _has_containers(root)
+    return kustomize.claims(root)
 
 
 def read(roots: Sequence[Field]) -> Found:
     """Read workloads, each with the scaler that names it."""
     scalers = Objects((*_target(root), root) for root in roots if kind_of(root) in SCALERS)
-    return merged([_workload(root, scalers) for root in roots if kind_of(root) in POD_PATHS])
+    parts: list[Found] = []
+    for root in roots:
+        kind = kind_of(root)
+        if kind in POD_PATHS:
+            parts.append(_workload(root, scalers))
+        elif kind not in SCALERS:
+            parts.append(Found(unreadable=tuple(kustomize.patches(root))))
+    return merged(parts)
+
+
+def _has_containers(root: Field) -> bool:
+    """Tell whether something within an object has containers."""
+    waiting: list[Node] = [] if root.node is None else [root.node]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        content = node.items if node.items is not None else node.pairs
+        if content is None or id(content) in seen:
+            continue
+        seen.add(id(content))
+        waiting += node.items or ()
+        for key, value in node.pairs or ():
+            if key.text == "containers" and value.items:
+                return True
+            waiting.append(value)
+    return False
 
 
 def _workload(root: Field, scalers: Objects) -> Found:
@@ -74,11 +109,13 @@ def _workload(root: Field, scalers: Objects) -> Found:
     pod = root.at(*POD_PATHS[kind])
     if not pod.at("containers").is_list:
         way = ".".join([*POD_PATHS[kind], "containers"])
-        problem = Unreadable(
-            name_place(root),
-            f"{kind} '{name_of(root)}' has no list {way}",
-            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
-        )
+        message = f"{kind} '{name_of(root)}' has no list {way}"
+        remedy = "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`"
+        if group_of(root) not in GROUPS:
+            message = f"{kind} '{name_of(root)}' of {group_of(root)} has containers elsewhere than"
+            message += f" in {way}, and is not read"
+            remedy = "check the workload that is made of it, or leave the file out"
+        problem = Unreadable(name_place(root), message, remedy)
         return Found(defects=defects, unreadable=(problem,))
     template = root.at(*POD_PATHS[kind][:-1])
     holders = (root, template) if kind != "Pod" else (root,)
@@ -148,7 +185,10 @@ LEVELS = _levels()
 FORMAT = Format(
     id="kubernetes",
     name="Kubernetes workloads",
-    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:%s)\b""" % _KINDS.encode()),
+    mark=re.compile(
+        rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:%s)(?:List)?\b""" % _KINDS.encode()
+    ),
+    words=(b"kind",),
     claims=claims,
     read=read,
     page="kubernetes-workloads",

@@ -113,24 +113,33 @@ class Sources:
     """Where init containers get models from: URIs by the name of the file.
 
     An init container that copies ``s3://bucket/defect.onnx`` says more than the path it copies to.
+    Of several URIs with one file name each counts: which of them lies there in the end is not said.
     """
 
     def __init__(self, models: Iterable[ModelRef]) -> None:
-        self._by_name = {_base_name(one): one for one in models if is_uri(one.uri.value)}
+        self._by_name: dict[str, list[ModelRef]] = {}
+        for one in models:
+            if is_uri(one.uri.value):
+                self._by_name.setdefault(_base_name(one), []).append(one)
         self._copied: set[str] = set()
 
     def of(self, models: Iterable[ModelRef]) -> list[ModelRef]:
-        """Return the models, each local path replaced by the URI that its file is got from."""
-        found = []
+        """Return the models, each local path replaced by the URIs that its file is got from."""
+        found: list[ModelRef] = []
         for model in models:
             name = _base_name(model)
-            self._copied.add(name)
-            found.append(self._by_name.get(name, model))
+            sources = self._by_name.get(name, ())
+            if sources and not is_uri(model.uri.value):
+                self._copied.add(name)
+                found += sources
+            else:
+                found.append(model)
         return _distinct(found)
 
     def rest(self) -> list[ModelRef]:
-        """Return the models that nothing named since by the same file name."""
-        return [one for name, one in self._by_name.items() if name not in self._copied]
+        """Return the models that no local path named since by the same file name."""
+        left = (ones for name, ones in self._by_name.items() if name not in self._copied)
+        return [one for ones in left for one in ones]
 
 
 def _files_in(stated: Stated[str]) -> list[ModelRef]:

@@ -22,6 +22,16 @@ from placer.manifests.quantities import bytes_of, cpus_of, quantity
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
+_REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
+_MAX_EXPANDED = 10_000
+"""Characters: variables that name each other double their length with each line."""
+_TERMS_WAY = (
+    "affinity",
+    "nodeAffinity",
+    "requiredDuringSchedulingIgnoredDuringExecution",
+    "nodeSelectorTerms",
+)
 _ARCH = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
 _OS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
@@ -107,11 +117,15 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
     volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
-    running = [(one, sources.of(models)) for one in containers if (models := _models(one, volumes))]
+    running = []
+    for one in containers:
+        named, mounted = _models(one, volumes)
+        if named or mounted:
+            running.append((one, everywhere(sources.of(named), mounted)))
     rest = sources.rest()
     if rest and containers:  # a folder, or a name that the server knows by itself
-        first, models = running[0] if running else (containers[0], [])
-        running[:1] = [(first, [*models, *rest])]
+        first, models = running[0] if running else (containers[0], ())
+        running[:1] = [(first, everywhere(models, rest))]
     if not running:
         images = tuple(one for container in containers for one in _image(container))
         resources = _together(pod, [resources_of(one) for one in containers])
@@ -119,7 +133,7 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     return tuple(
         Worker(
             one.at("name").text() if len(running) > 1 else None,
-            tuple(models),
+            models,
             tuple(_image(one)),
             _with_runtime(pod, resources_of(one)),
         )
@@ -129,19 +143,31 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
 
 def models_of_container(container: Field) -> tuple[ModelRef, ...]:
     """Return the models that the command, the arguments and the environment name."""
+    known: dict[str, str] = {}
+    variables: list[ModelRef] = []
+    for one in container.at("env").items():
+        name, value = one.at("name").text() or "", one.at("value").stated()
+        if value is None:
+            known.pop(name, None)
+            continue
+        value = _expanded(value, known)
+        known[name] = value.value
+        variables += models_of_variable(name, value)
     arguments = [
-        stated
+        _expanded(stated, known)
         for key in ("command", "args")
         for one in container.at(key).items()
         if (stated := one.stated()) is not None
     ]
-    variables = [
-        model
-        for one in container.at("env").items()
-        if (value := one.at("value").stated()) is not None
-        for model in models_of_variable(one.at("name").text() or "", value)
-    ]
     return everywhere(models_of_arguments(arguments), variables)
+
+
+def _expanded(stated: Stated[str], known: Mapping[str, str]) -> Stated[str]:
+    """Put the variables of the container in, as Kubernetes does: ``$(NAME)``, not ``$$(NAME)``."""
+    if "$(" not in stated.value or len(stated.value) > _MAX_EXPANDED:
+        return stated
+    text = _REFERENCE.sub(lambda one: known.get(one["name"] or "", one.group()), stated.value)
+    return replace(stated, value=text) if len(text) <= _MAX_EXPANDED else stated
 
 
 def resources_of(holder: Field) -> Resources:
@@ -180,10 +206,11 @@ def where_of(pod: Field) -> Where:
                 node = Stated(values[0], place)
             else:
                 any_of.append(Stated((key, values), place))
-        elif len(values) == 1:
-            labels.setdefault(key, Stated((key, values[0]), place))
+        elif len(values) == 1 and key not in labels:
+            labels[key] = Stated((key, values[0]), place)
         else:
             any_of.append(Stated((key, values), place))
+    any_of = [one for one in any_of if not _is_said(labels.get(one.value[0]), one.value[1])]
     said = tuple(labels.values())
     return Where(
         labels=said,
@@ -193,6 +220,11 @@ def where_of(pod: Field) -> Where:
         instance_type=_label(said, "node.kubernetes.io/instance-type"),
         platform=_platform(said, pod.at("os", "name").stated()),
     )
+
+
+def _is_said(label: Stated[tuple[str, str]] | None, values: tuple[str, ...]) -> bool:
+    """Tell whether a label that the node must have lets it fit as well."""
+    return label is not None and (not values or label.value[1] in values)
 
 
 def bad_values(pod: Field) -> Iterator[Defect]:
@@ -205,9 +237,29 @@ def bad_values(pod: Field) -> Iterator[Defect]:
                 f'write "{one.text()}" in quotes' if one.text() else "write text in quotes",
                 one.pair_place(),
             )
+    for term in pod.at(*_TERMS_WAY).items():
+        for expression in (*term.at("matchExpressions").items(), *term.at("matchFields").items()):
+            yield from _bad_expression(expression)
     for key in ("containers", "initContainers"):
         for container in pod.at(key).items():
             yield from bad_amounts(container)
+
+
+def _bad_expression(expression: Field) -> Iterator[Defect]:
+    operator, values = expression.at("operator"), expression.at("values")
+    text = operator.text()
+    if text is not None and text not in _OPERATORS and not _is_open(text):
+        yield Defect(
+            "bad_value",
+            f"'operator: {text[:40]}' is none that Kubernetes knows",
+            f"write one of {', '.join(_OPERATORS)}",
+            operator.place(),
+        )
+    elif text in ("In", "NotIn") and not next(values.items(), None) and not values.text():
+        remedy = f"write the values, or {'Exists' if text == 'In' else 'DoesNotExist'}"
+        yield Defect(
+            "bad_value", f"'operator: {text}' has no values", remedy, (values or operator).place()
+        )
 
 
 def bad_amounts(holder: Field) -> Iterator[Defect]:
@@ -236,8 +288,10 @@ def below(keys: Sequence[str], last: Level, *, known: str, watched: str = "", wh
     )
 
 
-def _models(container: Field, volumes: Mapping[str | None, Field]) -> list[ModelRef]:
-    """Return the models of a container, with those of the volumes that it mounts."""
+def _models(
+    container: Field, volumes: Mapping[str | None, Field]
+) -> tuple[list[ModelRef], list[ModelRef]]:
+    """Return the models that a container names, and those of the volumes that it mounts."""
     named = models_of_container(container)
     found: list[ModelRef] = []
     taken: set[str] = set()
@@ -258,7 +312,7 @@ def _models(container: Field, volumes: Mapping[str | None, Field]) -> list[Model
             target = mount.at("mountPath").text()
             taken |= {one.uri.value for one in named if one.uri.value == target}
             found.append(model_of(host))
-    return [*(one for one in named if one.uri.value not in taken), *found]
+    return [one for one in named if one.uri.value not in taken], found
 
 
 def _image(container: Field) -> Iterator[Stated[str]]:
@@ -300,12 +354,7 @@ def _required(pod: Field) -> dict[str, _Rule]:
     """
     terms = [
         {**_rules(term.at("matchExpressions")), **_rules(term.at("matchFields"))}
-        for term in pod.at(
-            "affinity",
-            "nodeAffinity",
-            "requiredDuringSchedulingIgnoredDuringExecution",
-            "nodeSelectorTerms",
-        ).items()
+        for term in pod.at(*_TERMS_WAY).items()
     ]
     if len(terms) < 2:
         return terms[0] if terms else {}
@@ -321,17 +370,32 @@ def _required(pod: Field) -> dict[str, _Rule]:
 
 
 def _rules(expressions: Field) -> dict[str, _Rule]:
+    """Return what is demanded of each label; of several demands the values that all of them allow.
+
+    Of ``Gt`` and ``Lt`` it is only known that the label is there.
+    """
     rules: dict[str, _Rule] = {}
     for one in expressions.items():
         key, operator = one.at("key").text(), one.at("operator").text()
-        if key is None or operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
-            continue  # Gt and Lt say nothing that a site could be found by
-        values = tuple(text for value in one.at("values").items() if (text := value.text()))
+        if key is None or operator not in _OPERATORS:
+            continue
         has_values = operator in ("In", "NotIn")
-        is_wanted = operator in ("In", "Exists")
+        # an empty value is one, and Kubernetes takes null for it
+        values = tuple(value.text() or "" for value in one.at("values").items())
+        if not values and (template := one.at("values").text()) is not None:
+            values = (template,)
+        if not has_values:
+            values = ()
+        is_wanted = operator not in ("NotIn", "DoesNotExist")
         place = one.at("values").place() if has_values and one.at("values") else one.place()
-        if is_wanted or key not in rules:
-            rules[key] = (is_wanted, values if has_values else (), place)
+        known = rules.get(key)
+        if known is not None and known[0]:
+            if not is_wanted:
+                continue
+            if known[1]:
+                both = tuple(value for value in known[1] if value in values)
+                values, place = both or known[1], known[2]
+        rules[key] = (is_wanted, values, place)
     return rules
 
 

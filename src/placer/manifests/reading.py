@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import gc
 import os
 import re
@@ -21,9 +20,9 @@ from placer.core.deployment import (
     Unreadable,
 )
 from placer.core.errors import InputError
-from placer.manifests.format import Format
+from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
-from placer.manifests.nodes import Field
+from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
 from placer.manifests.suppressions import from_annotations, from_comments
@@ -31,10 +30,20 @@ from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
 MAX_UNMARKED_BYTES = 1_000_000
+MAX_SCANNED_BYTES = 50_000_000
+_CHUNK_BYTES = 4_000_000
+_OVERLAP_BYTES = 1000
+"""No mark is longer."""
 STDIN = "-"
-_UNUSUAL = re.compile(rb"kind|services|modules|[Rr]ecipe|\\[xuU]")
-"""Words of files that may be manifests although no format's mark is in them: a kind in a block
-scalar, behind a tag, an alias or a comment, keys with escapes."""
+_UNUSUAL = (b"kind", b"services", b"modules", b"recipe", rb"\x", rb"\u", b"patches", b"op:", b'op"')
+"""Words, in lower case, of files that may be manifests although no format's mark is in them: a kind
+in a block scalar, behind a tag, an alias or a comment, keys with escapes; patches of Kustomize."""
+_ODD = re.compile(
+    rb"""kind["']?\s*:\s*(?:[|>*#&!]|["'][^"'\n]{0,80}\\)"""
+    rb"""|\?\s+["']?(?:kind|services|modules|patches)\b|\*[^\s:]{1,80}\s{1,80}:"""
+    rb"""|"[^"\n]{0,40}\\(?:[xuU]|\r?\n)[^"\n]{0,80}"\s{0,80}:"""
+)
+"""The same for large files, of which those that only have such words are data."""
 
 PARSERS: Mapping[str, Callable[[str, str], Parsed]] = {".pbtxt": parse_text_proto}
 """Suffix -> parser of (text, path); any other file is YAML or JSON."""
@@ -148,23 +157,24 @@ def _contents(
 
 
 def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) -> None:
-    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    sniffed = content.replace(b"\0", b"") if is_wide else content
     suffix = os.path.splitext(path)[1]  # noqa: PTH122  # text as typed
     own = suffix if suffix in PARSERS else None
-    is_marked = any(one.suffix == own and one.mark.search(sniffed) for one in formats)
-    may_be_one = own is None and len(content) <= MAX_UNMARKED_BYTES and _UNUSUAL.search(sniffed)
-    if not (is_marked or may_be_one):
-        run.skipped += 1
-        return
-    if len(content) > MAX_BYTES:
+    of_suffix = [one for one in formats if one.suffix == own]
+    is_large = own is None and len(content) > MAX_UNMARKED_BYTES
+    sniffed = _sniffed(content)
+    is_found = _finder(of_suffix, is_large=is_large)
+    has_mark = is_found(sniffed)
+    if len(content) > MAX_BYTES and (has_mark or _is_marked_beyond(path, is_found)):
         limit = f"larger than {MAX_BYTES // 10**6} MB"
         remedy = "split it, or name only what is deployed"
         run.unreadable.append(Unreadable(Place(path, 1, 1, 1, 1), limit, remedy))
         run.files += 1
         return
+    if not has_mark and (is_large or own is not None or not _is_unusual(sniffed)):
+        run.skipped += 1
+        return
     text = decoded(content, path)
-    if isinstance(text, Unreadable) and not is_marked:
+    if isinstance(text, Unreadable) and not (has_mark or _ODD.search(sniffed)):
         run.skipped += 1
         return
     if isinstance(text, Unreadable):
@@ -179,7 +189,7 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
             if claiming is not None:
                 is_manifest = True
                 run.roots.setdefault(claiming.id, []).append(root)
-    if parsed.unreadable is not None and (is_marked or is_manifest):
+    if parsed.unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
         run.unreadable.append(parsed.unreadable)
     if not is_manifest:
@@ -191,14 +201,70 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     run.defects += defects
 
 
+def _sniffed(content: bytes) -> bytes:
+    """Return bytes in which marks are found: of UTF-16 and UTF-32, whether they say so or not."""
+    return content.replace(b"\0", b"") if b"\0" in content else content
+
+
+def _finder(formats: Sequence[Format], *, is_large: bool) -> Callable[[bytes], bool]:
+    """Return what tells whether bytes hold a mark, of a large file also an odd spelling of one."""
+    if not is_large:
+        return lambda content: is_marked(formats, content)
+    return lambda content: is_marked(formats, content) or _ODD.search(content) is not None
+
+
+def _is_unusual(content: bytes) -> bool:
+    lowered = content.lower()
+    return any(word in lowered for word in _UNUSUAL)
+
+
+def _is_marked_beyond(path: str, is_found: Callable[[bytes], bool]) -> bool:
+    """Tell whether a mark stands in what of a file is not read, or may stand there."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # text as typed
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SCANNED_BYTES:
+            return True
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.seek(MAX_BYTES - _OVERLAP_BYTES)
+            before = b""
+            while chunk := file.read(_CHUNK_BYTES):
+                if is_found(_sniffed(before + chunk)):
+                    return True
+                before = chunk[-_OVERLAP_BYTES:]
+    except OSError:  # standard input, too
+        return True
+    return False
+
+
 def _objects(root: Field) -> Iterator[Field]:
-    """Yield a document, or the items of a Kubernetes list in its place."""
+    """Yield a document, or the items of a Kubernetes list or of an OpenShift template instead."""
     kind = root.at("kind").text() or ""
     if kind.endswith("List") and root.at("items").is_list:
         for item in root.at("items").items():
-            yield from _objects(item) if item.is_mapping else []
+            if item.is_mapping:
+                yield from _objects(_typed(item, root, kind.removesuffix("List")))
+    elif kind == "Template" and root.at("objects").is_list:
+        for item in root.at("objects").items():
+            if item.is_mapping:
+                yield from _objects(item)
     else:
         yield root
+
+
+def _typed(item: Field, root: Field, kind: str) -> Field:
+    """Return an item of a ``DeploymentList``: it may leave out what the list's kind says of it."""
+    if item.node is None or item.at("kind") or not kind:
+        return item
+    said = [(root.at("kind"), kind)]
+    if not item.at("apiVersion"):
+        said.append((root.at("apiVersion"), root.at("apiVersion").text() or ""))
+    pairs = [
+        (one.key, Node(one.node.start, one.node.end, text, is_plain=True))
+        for one, text in said
+        if one.key is not None and one.node is not None
+    ]
+    node = replace(item.node, pairs=[*pairs, *(item.node.pairs or ())], by_key=None)
+    return replace(item, node=node)
 
 
 def _with_unique_ids(deployed: list[Deployed]) -> Iterator[Deployed]:

@@ -163,6 +163,7 @@ FORMAT = Format(
     id="sedna",
     name="KubeEdge Sedna",
     mark=re.compile(rb"""kind["']?\s*:\s*["']?JointInferenceService\b|sedna\.io/"""),
+    words=(b"jointinferenceservice", b"sedna.io/"),
     claims=claims,
     read=read,
     page="kubeedge-sedna",

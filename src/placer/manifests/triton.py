@@ -312,6 +312,15 @@ FORMAT = Format(
         rb"\b(?:max_batch_size|instance_group|ensemble_scheduling|default_model_filename)\b"
         rb"|\b(?:platform|backend)\s*:|\bTYPE_(?:BOOL|U?INT|FP|BF|STRING)"
     ),
+    words=(
+        b"max_batch_size",
+        b"instance_group",
+        b"ensemble_scheduling",
+        b"default_model_filename",
+        b"platform",
+        b"backend",
+        b"type_",
+    ),
     claims=claims,
     read=read,
     page="triton-model-configurations",
