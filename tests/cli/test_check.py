@@ -310,11 +310,137 @@ def test_against_a_base_only_what_changed_is_told(run: Run, make: Make) -> None:
     assert "fixed since HEAD: PLC706" in text
 
 
+def committed(folder: Path, message: str = "before") -> None:
+    if not (folder / ".git").exists():
+        git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-qm", message)
+
+
+def test_a_base_keeps_its_evidence_whatever_archives_leave_out(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    (folder / ".gitattributes").write_text("evidence export-ignore\n*.json export-ignore\n")
+    committed(folder)
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 0, result.out
+    assert "no findings new since HEAD" in result.out
+
+
+def test_a_link_of_the_base_that_leads_out_of_it_is_left_out(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    (folder / "away").symlink_to("/etc/hostname")
+    (folder / "near").symlink_to("deploy")
+    committed(folder)
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
+
+
+def test_a_base_whose_project_was_broken_had_no_gate(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    right = (folder / "placer.yaml").read_text()
+    (folder / "placer.yaml").write_text("nonsense: [\n")
+    committed(folder)
+    (folder / "placer.yaml").write_text(right)
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 1
+
+
+def test_a_defect_that_only_moved_is_not_new(run: Run, make: Make) -> None:
+    broken = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a\n"
+    folder = make(manifest(), broken)
+    committed(folder)
+    (folder / "deploy" / "1.yaml").write_text("# one\n# two\n" + broken)
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 0, result.out
+
+
+@pytest.mark.parametrize(
+    "name", ["placer.yaml", "placer.lock", "deploy/0.yaml", "w.yaml", "evidence/edge.json"]
+)
+def test_no_report_is_written_over_what_the_check_reads(run: Run, make: Make, name: str) -> None:
+    folder = make(SMALL)
+    places = {path.name: path for path in folder.rglob("*") if path.is_file()}
+    path = folder / name
+    if not path.exists():  # by its kind, however the project names it
+        kind = "evidence" if name.startswith("evidence") else "workload"
+        path = next(p for p in places.values() if kind in str(p.relative_to(folder)))
+    before = path.read_bytes()
+    link = folder / "link.json"
+    link.symlink_to(path)
+    for target in (path, link):
+        result = run("check", "deploy", *OPTIONS, "--output", f"json={target}")
+        assert result.code == 2, result.out
+        assert "would be overwritten" in result.err
+    assert path.read_bytes() == before
+
+
+def test_manifests_of_two_projects_are_not_judged_by_one(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    other = folder / "deploy" / "other"
+    other.mkdir()
+    (other / "placer.yaml").write_text((folder / "placer.yaml").read_text())
+    (other / "a.yaml").write_text(manifest())
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 2
+    assert "deploy/other/placer.yaml" in result.err
+    assert run("check", "deploy", *OPTIONS, "--project", "placer.yaml").code == 0
+
+
+def test_a_failing_check_whose_reports_go_to_files_says_so(run: Run, make: Make) -> None:
+    make(SMALL)
+    result = run("check", "deploy", *OPTIONS, "--output", "json=found.json")
+    assert result.code == 1
+    assert result.out == ""
+    assert "1 deployment: 1 fail; 1 error" in result.err
+    assert "found.json" in result.err
+
+
+def test_a_verdict_by_no_deployment_says_so(run: Run, make: Make) -> None:
+    make(manifest(), "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a\n")
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "fail by 1 finding of no deployment" in result.out
+    markdown = run("check", "deploy", *OPTIONS, "--format", "markdown")
+    assert "By 1 finding of no deployment" in markdown.out
+
+
+def edited_lock(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    lock = json.loads((folder / "placer.lock").read_text())
+    for one in lock["workloads"].values():
+        change(one["model"])
+    (folder / "placer.lock").write_text(json.dumps(lock))
+
+
+def test_a_lock_whose_inputs_are_not_those_of_the_evidence_is_not_believed(
+    run: Run, make: Make
+) -> None:
+    folder = make(manifest())
+
+    def wider(model: dict[str, Any]) -> None:
+        first = model["inputs"][0]
+        first["shape"] = [2 * size for size in first["shape"]]
+        first["n_bytes"] = first["n_bytes"] * 2 ** len(first["shape"])
+
+    edited_lock(folder, wider)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code != 0
+    assert "of other input shapes" in result.out
+
+
+@pytest.mark.parametrize("n_bytes", [1, -4, 10**15])
+def test_a_lock_whose_sizes_contradict_each_other_is_refused(
+    run: Run, make: Make, n_bytes: int
+) -> None:
+    folder = make(manifest())
+    edited_lock(folder, lambda model: model["inputs"][0].update(n_bytes=n_bytes))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "placer.lock: workloads." in result.err
+
+
 def test_a_base_that_is_none_says_why(run: Run, make: Make) -> None:
     folder = make(manifest())
     result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
     assert result.code == 2
-    assert "not a git repository" in result.err
+    assert "this folder is in no git repository" in result.err
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "before")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-import tarfile
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 from placer.core.deployment import Place
@@ -20,6 +19,11 @@ from placer.core.judging import worst
 WORSE_RATIO = 1.02
 """A p99 that grew less did not get worse: the interval of a median is as wide."""
 GIT_TIMEOUT_S = 120.0
+MAX_BLOB_BYTES = 64 * 2**20
+"""What is larger is no manifest, no lock and no evidence."""
+_LINK = "120000"
+"""Mode of a symbolic link in git's trees."""
+_POSITION = re.compile(r"(?<=:)\d+(?::\d+)?\b|\bline \d+(?:, column \d+)?")
 
 
 def result_of_base(
@@ -53,9 +57,7 @@ def result_of_base(
     named = _git(["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], revision)
     commit = named.decode().strip()
     with tempfile.TemporaryDirectory(prefix="placer-base-") as folder:
-        content = _git(["-C", str(root), "archive", "--format=tar", commit], revision)
-        with tarfile.open(fileobj=BytesIO(content)) as archive:
-            archive.extractall(folder, filter=_harmless)
+        _extract(root, commit, folder, revision)
         there = {path: _moved(path, root, folder) for path in (*paths, project)}
         if not Path(there[project]).is_file():
             return None
@@ -64,17 +66,39 @@ def result_of_base(
             return None
         try:
             found = check(known, there[project])
-        except InputError:
+        except (InputError, UsageError):  # nothing could be checked then: all is new
             return None
         return _renamed(found, {moved: path for path, moved in there.items()})
 
 
-def _harmless(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-    """Leave out what leads out of the folder, such as a link to ``/etc``."""
-    try:
-        return tarfile.data_filter(member, path)
-    except tarfile.FilterError:
-        return None
+def _extract(root: Path, commit: str, folder: str, revision: str) -> None:
+    """Write the files of a commit; attributes that keep a file out of archives do not count.
+
+    Models are left out, which a check of a lock does not read, and links that lead elsewhere.
+    """
+    listed = _git(["-C", str(root), "ls-tree", "-r", "-z", "-l", "--full-tree", commit], revision)
+    wanted: list[tuple[str, str, str]] = []
+    for entry in listed.decode("utf-8", "surrogateescape").split("\0"):
+        about, _, path = entry.partition("\t")
+        mode, kind, digest, size = about.split() if about else ("", "", "", "0")
+        if kind == "blob" and int(size) <= MAX_BLOB_BYTES:
+            wanted.append((mode, digest, path))
+    names = "".join(f"{digest}\n" for _, digest, _ in wanted).encode()
+    content = _git(["-C", str(root), "cat-file", "--batch"], revision, stdin=names)
+    position = 0
+    for mode, _, path in wanted:
+        end = content.index(b"\n", position)
+        size_bytes = int(content[position:end].split()[2])
+        data = content[end + 1 : end + 1 + size_bytes]
+        position = end + 1 + size_bytes + 1
+        target = Path(folder, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if mode == _LINK:
+            place = os.path.normpath(Path(path).parent / os.fsdecode(data))
+            if not place.startswith("..") and not os.path.isabs(place):  # noqa: PTH117  # text
+                target.symlink_to(os.fsdecode(data))
+        else:
+            target.write_bytes(data)
 
 
 def _exists(path: str) -> bool:
@@ -126,7 +150,7 @@ def _mark(one: GateFinding) -> tuple[str, str, str, str, str, str]:
         place.pointer,
         one.deployed or "",
         one.outcome.value,
-        one.value or one.message,
+        one.value or _POSITION.sub("", one.message),
     )
 
 
@@ -168,10 +192,14 @@ def _renamed(found: CheckResult, names: dict[str, str]) -> CheckResult:
     )
 
 
-def _git(arguments: Sequence[str], revision: str) -> bytes:
+def _git(arguments: Sequence[str], revision: str, *, stdin: bytes = b"") -> bytes:
     try:
         done = subprocess.run(
-            ["git", *arguments], capture_output=True, check=False, timeout=GIT_TIMEOUT_S
+            ["git", *arguments],
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=GIT_TIMEOUT_S,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UsageError(
@@ -179,7 +207,12 @@ def _git(arguments: Sequence[str], revision: str) -> bytes:
         ) from error
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = said[-1] if said else "no such revision"
+        why = said[-1].removeprefix("fatal: ") if said else "no such revision"
+        if "not a git repository" in why:
+            raise UsageError(
+                f"--base {revision}: this folder is in no git repository",
+                hint="run it in the repository that holds the manifests, or leave --base out",
+            )
         raise UsageError(
             f"--base {revision}: {why}",
             hint="name a commit, branch or tag of this repository; a shallow clone has few: "

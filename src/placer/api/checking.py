@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -15,7 +16,7 @@ from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there, open_project
 from placer.core.deployment import Deployed, Manifests
-from placer.core.errors import InputError
+from placer.core.errors import InputError, UsageError
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import (
@@ -94,6 +95,8 @@ def check(
         texts.append(("-", content.decode("utf-8-sig", "replace")))
         stdin = BytesIO(content)
     manifests = read_manifests(paths, stdin=stdin)
+    if project is None:
+        _refuse_other_projects(file, manifests)
     today = as_of or datetime.datetime.now(tz=datetime.UTC).date()
     checking = GateInputs(file, lock, is_locked, today)
     files = dict.fromkeys(one.place.path for one in manifests.deployed)
@@ -124,6 +127,39 @@ def check(
         )
         result = since(result, before, base)
     return Check(result, file, tuple(texts))
+
+
+def _refuse_other_projects(file: ProjectFile, manifests: Manifests) -> None:
+    """Raise UsageError where a manifest lies in another project than the one it is judged by."""
+    from placer.files.project import find_project
+
+    own = os.path.realpath(file.project.path)
+    folders = {os.path.dirname(one.place.path) for one in manifests.deployed}  # noqa: PTH120  # text
+    for folder in sorted(folders):
+        other = find_project(folder or ".")
+        if other is not None and os.path.realpath(other) != own:
+            raise UsageError(
+                f"the manifests in {folder or '.'} are of the project {other}, the others of "
+                f"{file.project.path}",
+                hint="check each project by itself, or judge all by one: --project FILE",
+            )
+
+
+def files_of(paths: Sequence[str], project: str | None) -> tuple[str, ...]:
+    """Return what a check reads besides the manifests: none of it may be written over."""
+    start = next((path for path in paths if path != "-"), ".")
+    file = open_project(project, _first_folder(start))
+    found = [file.project.path, file.lock_path, *file.model_files.values()]
+    found += [path for path in file.workloads.values() if is_there(path)]
+    folder = Path(file.evidence_folder)
+    if folder.is_dir():
+        found += [str(one) for one in folder.iterdir()]
+    for path in paths:
+        if path != "-" and not Path(path).is_dir():
+            found += [path] if Path(path).exists() else map(str, Path().glob(path))
+        elif path != "-":
+            found += [str(one) for one in Path(path).rglob("*") if one.is_file()]
+    return tuple(found)
 
 
 def sources_of(found: Check) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placer.api import formats
 from placer.api.locking import (
     digest_of,
     evidence_of,
@@ -95,12 +96,25 @@ def _bound(
     bound = lock.lock.workloads.get(name)
     if bound is not None and model is not None and bound.model["path"] != file.within(model):
         bound = None
+    if bound is not None and not _fits(bound.summary(), workload, now):
+        bound = None
     network = workload.network
     if bound is not None and network is not None and is_there(network):
         locked = None if bound.network is None else bound.network.path
         if locked != file.within(network):  # another network than was locked
             bound = None
     return bound, now
+
+
+def _fits(locked: ModelSummary, workload: WorkloadFile, now_sha256: str | None) -> bool:
+    """Tell whether what a lock states of a model is what the workload and the model's file say."""
+    shapes = {spec.name: spec.shape for spec in locked.inputs}
+    if any(shapes.get(name) != shape for name, shape in workload.shapes.items()):
+        return False
+    if now_sha256 != locked.sha256 or workload.model is None:
+        return True  # not at hand, or another one, which a rule tells
+    found = formats.read_model(workload.model, shapes=dict(workload.shapes))
+    return replace(found, path=locked.path) == replace(locked, path=locked.path)
 
 
 def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Record:
@@ -127,6 +141,13 @@ def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Rec
     of_model = sorted(digest for _, digest in measurement.subjects)
     if of_model != sorted(digest for _, digest in model.subjects):
         return replace(blank, defect="bound", message=f"{path} is evidence of another model")
+    shapes = {(spec.name, spec.shape) for spec in model.inputs}
+    if set(measurement.input_shapes) != shapes:
+        return replace(
+            blank,
+            defect="bound",
+            message=f"{path} is of other input shapes than the lock states of the model",
+        )
     if (evidence.site, measurement.ep) != (locked.site, locked.ep):
         return replace(
             blank,

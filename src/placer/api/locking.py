@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -202,6 +203,8 @@ def digest_of(path: str) -> str:
     """
     sha256 = hashlib.sha256()
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # a path is text as typed
+            raise InputError(f"{path} is not a regular file", hint="name a file on disk")
         with Path(path).open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 sha256.update(chunk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import Annotated
 
@@ -77,7 +78,13 @@ def command(
             hint="render both and compare their JSON, or leave --base out",
         )
     day = options.parse_date(as_of)
-    options.check_places([path for _, path in outputs if path is not None], paths)
+    written = [path for _, path in outputs if path is not None]
+    if any(os.path.lexists(path) for path in written):  # then it could be one of these
+        from placer.api.checking import files_of
+
+        options.check_places(written, [*paths, *files_of(paths, project)])
+    else:
+        options.check_places(written, paths)
 
     # what is read stays until the end: looking for garbage took a fifth of the time
     gc.set_threshold(100_000, 20, 50)
@@ -88,6 +95,7 @@ def command(
     from placer.core.gate import exit_code
     from placer.reports.check import render
     from placer.reports.check.context import Context, texts_of
+    from placer.reports.check.text import summary_of
 
     stdin = sys.stdin.buffer if "-" in paths else None
     found = check(paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin)
@@ -105,4 +113,6 @@ def command(
     )
     severity = Severity[fail_on.upper()]
     code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
+    if code and all(path is not None for _, path in outputs):
+        screen.say(f"{summary_of(found.result)}; see {', '.join(written)}")
     raise typer.Exit(0 if is_zero else code)

@@ -110,6 +110,24 @@ class CheckResult:
     """Findings of the base that are gone."""
 
 
+def counted(number: int, what: str) -> str:
+    """Return ``1 file``, ``2 files``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def of_no_deployment(result: CheckResult) -> int:
+    """Return how many findings decide the verdict although they are of no deployment.
+
+    A file that cannot be read, or a suppression that is of no use: then a check may fail although
+    every deployment passes.
+    """
+    if any(one.outcome is result.outcome for one in result.checked):
+        return 0
+    return sum(
+        one.outcome is result.outcome and one.outcome is not Outcome.PASS for one in result.findings
+    )
+
+
 def exit_code(result: CheckResult, *, fail_on: Severity, allow_inconclusive: bool) -> int:
     """Return 0, 1 (a finding at or above a severity) or 5 (inconclusive).
 

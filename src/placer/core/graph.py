@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 UNKNOWN_DIMENSION = -1
 """A dimension of an output that depends on the data."""
@@ -23,6 +26,29 @@ class TensorSpec:
     """
     n_bytes: int | None
     """Size of the raw tensor; None where the element size varies (strings) or a dimension is -1."""
+
+
+_KINDS = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint", "bool")
+_NUMPY_LACKS = frozenset(("uint2", "uint4"))
+
+
+def contradiction(tensor: TensorSpec) -> str:
+    """Say what cannot be of a tensor that a file describes; empty: nothing."""
+    if any(size < UNKNOWN_DIMENSION for size in tensor.shape):
+        return f"'{tensor.name}' has a negative dimension"
+    if tensor.n_bytes is None or UNKNOWN_DIMENSION in tensor.shape:
+        return ""
+    if tensor.n_bytes < 0:
+        return f"'{tensor.name}' has {tensor.n_bytes} bytes"
+    if tensor.dtype in _NUMPY_LACKS or not tensor.dtype.startswith(_KINDS):
+        return ""
+    expected = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+    if tensor.n_bytes != expected:
+        return (
+            f"'{tensor.name}' has {tensor.n_bytes} bytes, but {tensor.dtype} of shape "
+            f"{','.join(map(str, tensor.shape))} takes {expected}"
+        )
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

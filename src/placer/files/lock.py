@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from placer.core.errors import InputError
-from placer.core.graph import ModelSummary
+from placer.core.graph import ModelSummary, contradiction
 from placer.files.evidence import read_json, read_text
 
 SCHEMA_ID = "placer/lock/v1"
@@ -109,7 +109,13 @@ def read_lock(path: str) -> LockFile:
         lock = Lock.model_validate(document)
         for name, one in lock.workloads.items():
             try:
-                one.summary()
+                summary = one.summary()
+                wrong = next(filter(None, map(contradiction, summary.inputs + summary.outputs)), "")
+                figures = (summary.n_bytes, summary.parameters)
+                if not wrong and min(figures) < 0:
+                    wrong = f"a size is negative: {min(figures)}"
+                if wrong:
+                    raise InputError(f"{path}: workloads.{name}.model: {wrong}", hint=_AGAIN)
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(map(str, ("workloads", name, "model", *first["loc"])))

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, of_no_deployment
 from placer.core.units import format_duration
 from placer.reports.check.context import Context
 from placer.reports.check.shortened import shortened
@@ -40,7 +40,10 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", "&": "&amp;"
 
 def render(result: CheckResult, context: Context) -> str:
     """Return the comment."""
-    head = [TAG, f"## placer check: {_SIGNS[result.outcome]}", _table(result), _changes(result)]
+    beyond = of_no_deployment(result)
+    why = "" if not beyond else f"By {counted(beyond, 'finding')} of no deployment, see below."
+    title = f"## placer check: {_SIGNS[result.outcome]}"
+    head = [TAG, title, why, _table(result), _changes(result)]
     tail = [_fixed(result.fixed)]
     if result.suppressed:
         tail.append(f"Findings ignored, each with a reason: {len(result.suppressed)}.")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from placer.core.deployment import Place
 from placer.core.finding import Severity
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, of_no_deployment
 from placer.core.units import format_duration
 from placer.reports.check.context import Context
 from placer.reports.facts import Cell, Tone, clean
@@ -38,7 +38,7 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
         lines += [*_finding(one, sources, width), []]
     lines += _verdicts(result, width)
     lines += _changes(result, width)
-    lines += [[], *paragraph(_summary(result), width)]
+    lines += [[], *paragraph(summary_of(result), width)]
     return to_text(lines, color=color)
 
 
@@ -162,12 +162,8 @@ def _changes(result: CheckResult, width: int) -> list[Line]:
     return lines if len(lines) > 1 else []
 
 
-def counted(number: int, what: str) -> str:
-    """Return ``1 file``, ``2 files``."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _summary(result: CheckResult) -> str:
+def summary_of(result: CheckResult) -> str:
+    """Return the whole check in one line."""
     parts = [
         f"{sum(one.outcome is outcome for one in result.checked)} {word}"
         for outcome, (_, word, _) in _SIGNS.items()
@@ -181,6 +177,9 @@ def _summary(result: CheckResult) -> str:
         if (n := sum(one.severity is severity for one in result.findings))
     ]
     told = [said, ", ".join(found) or "no findings"]
+    beyond = of_no_deployment(result)
+    if beyond:
+        told[0] += f"; {result.outcome.value} by {counted(beyond, 'finding')} of no deployment"
     if result.base is not None:
         told[1] += f" new since {clean(result.base)}"
     if result.suppressed:
