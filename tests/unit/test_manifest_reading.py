@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,28 @@ def test_repeated_keys_of_one_anchor_are_told_once() -> None:
     )
     found = read_manifests([write("a.yaml", text)])
     assert [str(one.place) for one in found.defects] == ["a.yaml:3:33"]
+
+
+def test_of_many_defects_the_first_are_told_and_how_many_more_there_are() -> None:
+    text = POD + "".join(f"  {name}: 1\n" for name in ["a"] * 40_000) + "  # placer: ignore[X]\n"
+    found = list(read_manifests([write("a.yaml", text)]).defects)
+    assert [one.kind for one in found].count("duplicate_key") == 100
+    assert [one.kind for one in found].count("bad_value") == 1
+    assert found[98].message.endswith("counts")
+    assert found[99].message.endswith("; 39,899 more of this kind in the file")
+    exact = read_manifests([write("b.yaml", POD + "  a: 1\n" * 101)]).defects
+    assert len(exact) == 100
+    assert not [one for one in exact if "more" in one.message]
+
+
+@pytest.mark.parametrize("piece", ["{{", "${", "a.onnx ", "$(", "a.onnx,"])
+def test_megabytes_of_one_sign_are_read_in_linear_time(piece: str) -> None:
+    args = f"args: ['{piece * (4_000_000 // len(piece))}', --model"
+    pod = POD.replace("NAME", "a").replace("args: [--model", args)
+    start = time.perf_counter()
+    found = read_manifests([write("a.yaml", pod)])
+    assert [one.name for one in found.deployed] == ["a"]
+    assert time.perf_counter() - start < 10  # takes 1 s; in quadratic time it would take hours
 
 
 def test_a_word_of_a_million_letters_is_read_in_linear_time() -> None:

@@ -80,25 +80,26 @@ def is_uri(text: str) -> bool:
 
 def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
     """Return the models of a command line, whether words stand alone or in a shell's line."""
-    words = [
-        Stated(word.strip("\"'"), one.place)
-        for one in arguments
-        for word in _WORD.findall(one.value)
-    ]
     found: list[ModelRef] = []
+    seen: set[str] = set()
     is_expected = False
-    for word in words:
-        option = _OPTION.fullmatch(word.value)
-        if option is not None and word.value.startswith("-"):
-            is_expected = option["value"] is None
-            if option["value"]:
-                found.append(model_of(replace(word, value=option["value"].strip("\"'"))))
-            continue
-        if is_expected and not word.value.startswith("-"):
-            found.append(model_of(word))
-        else:
-            found += _files_in(word)
-        is_expected = False
+    for one in arguments:
+        for quoted in _WORD.findall(one.value):
+            word = quoted.strip("\"'")
+            is_option = word.startswith("-")
+            option = _OPTION.fullmatch(word) if is_option else None
+            if option is not None:
+                is_expected = option["value"] is None
+                if option["value"]:
+                    value = option["value"].strip("\"'")
+                    found.append(model_of(replace(one, value=value)))
+                continue
+            if is_expected and not is_option:
+                found.append(model_of(replace(one, value=word)))
+            elif word not in seen:
+                seen.add(word)
+                found += _files_in(replace(one, value=word))
+            is_expected = False
     return _distinct(found)
 
 
@@ -144,7 +145,7 @@ class Sources:
 
 def _files_in(stated: Stated[str]) -> list[ModelRef]:
     names = _NAME.findall(stated.value) if "." in stated.value else []
-    found = [name[:end] for name in names if (end := _end_of_file(name))]
+    found = [name[:end] for name in dict.fromkeys(names) if (end := _end_of_file(name))]
     return [model_of(replace(stated, value=name)) for name in found]
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,8 @@ from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
 MAX_UNMARKED_BYTES = 1_000_000
+MAX_DEFECTS = 100
+"""Of one kind that are told of a file."""
 MAX_SCANNED_BYTES = 50_000_000
 _CHUNK_BYTES = 4_000_000
 _OVERLAP_BYTES = 1000
@@ -105,7 +108,7 @@ def read_manifests(
     run.defects += defects
     return Manifests(
         tuple(_with_unique_ids(sorted(deployed, key=lambda one: turn(one.place)))),
-        tuple(sorted(set(run.defects), key=lambda one: (turn(one.place), one.message))),
+        tuple(_capped(sorted(set(run.defects), key=lambda one: (turn(one.place), one.message)))),
         tuple(sorted(run.unreadable, key=lambda one: turn(one.place))),
         tuple(sorted(set(run.suppressions), key=lambda one: (turn(one.place), one.rule))),
         run.files,
@@ -265,6 +268,20 @@ def _typed(item: Field, root: Field, kind: str) -> Field:
     ]
     node = replace(item.node, pairs=[*pairs, *(item.node.pairs or ())], by_key=None)
     return replace(item, node=node)
+
+
+def _capped(defects: list[Defect]) -> Iterator[Defect]:
+    """Pass on the first of each kind in a file, and how many more there are."""
+    counts = Counter((one.place.path, one.kind) for one in defects)
+    passed: Counter[tuple[str, str]] = Counter()
+    for one in defects:
+        key = (one.place.path, one.kind)
+        passed[key] += 1
+        if passed[key] < MAX_DEFECTS or counts[key] == MAX_DEFECTS:
+            yield one
+        elif passed[key] == MAX_DEFECTS:
+            more = counts[key] - MAX_DEFECTS
+            yield replace(one, message=f"{one.message}; {more:,} more of this kind in the file")
 
 
 def _with_unique_ids(deployed: list[Deployed]) -> Iterator[Deployed]:
