@@ -36,6 +36,12 @@ def _network_probe() -> dict[str, Any]:
     return probe_schema()
 
 
+def _calibration() -> dict[str, Any]:
+    from placer.files.calibration import calibration_schema
+
+    return calibration_schema()
+
+
 def _project() -> dict[str, Any]:
     from placer.files.project import project_schema
 
@@ -53,6 +59,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "recommendation": _recommendation,
         "comparison": _comparison,
         "check": _check,
+        "calibration": _calibration,
         "network-probe": _network_probe,
         "project": _project,
         "workload": _workload,

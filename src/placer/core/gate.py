@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from placer.core.deployment import Place, Suppression
+from placer.core.environment import Basis
 from placer.core.finding import Severity
 
 
@@ -83,6 +84,8 @@ class Checked:
     recommended_p99_s: float | None
     declared: str | None
     """Candidate id of what is declared; None: not resolved."""
+    basis: Basis | None = None
+    """Worst basis of what is in ``p99_s``; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticSerializationError
 
 from placer.core.deployment import Suppression
+from placer.core.environment import Basis
 from placer.core.finding import Severity
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 
@@ -131,6 +132,8 @@ class CheckedPart(_Part):
     """The verdict."""
     p99_s: float | None
     """Of the declared placement; null: not known."""
+    basis: Basis | None
+    """Where it comes from, the worst of its parts; null: not known."""
     limit_s: float | None
     """Of the workload's highest percentile."""
     declared: str | None

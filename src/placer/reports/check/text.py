@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from placer.core.deployment import Place
+from placer.core.environment import Basis
 from placer.core.finding import Severity
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, of_no_deployment
 from placer.core.units import format_duration
@@ -139,7 +140,8 @@ def _told(one: Checked) -> str:
     parts.insert(0, f"workload {one.workload}" if one.workload else "model not resolved")
     if one.p99_s is not None:
         limit = f", limit {format_duration(one.limit_s)}" if one.limit_s is not None else ""
-        parts.append(f"p99 {format_duration(one.p99_s)}{limit}")
+        how = "" if one.basis in (None, Basis.MEASURED) else f" ({one.basis.value})"
+        parts.append(f"p99 {format_duration(one.p99_s)}{how}{limit}")
     if one.recommended is not None and one.recommended != one.declared:
         p99 = one.recommended_p99_s
         at = "" if p99 is None else f", p99 {format_duration(p99)}"
