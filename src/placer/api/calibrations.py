@@ -229,9 +229,7 @@ def _estimate(
         found.file.measured_at, today, same_machine=True, same_runtime=True
     )
     widened = math.exp(math.hypot(math.log(factor), math.log(age_factor)))
-    peaks: tuple[float | None, float | None] = (None, None)
-    if isinstance(site, Device):
-        peaks = peaks_of(site, found.file.dtype)
+    peaks = peaks_of(site, found.file.dtype)
     median_s, low_s, high_s = clip_by_physics(
         told.median_s,
         told.median_s / widened,

@@ -240,9 +240,7 @@ def estimate_compute(
     if median_s is None:
         unknown = ", ".join(model.unknown_operators) or "a shape is not known"
         return NoEstimate(f"the work of the model is not known ({unknown})")
-    peaks: tuple[float | None, float | None] = (None, None)
-    if isinstance(site, Device):
-        peaks = peaks_of(site, run_dtype)
+    peaks = peaks_of(site, run_dtype)
     median_s, low_s, high_s = clip_by_physics(
         median_s,
         median_s / factor,
@@ -315,20 +313,20 @@ def _level(name: str, roofline: Roofline) -> Level:
         ) from error
 
 
-def peaks_of(device: Device, dtype: str) -> tuple[float | None, float | None]:
-    """Return what a device cannot exceed: operations and bytes per second; None: not known."""
-    return _peak_flops_per_s(device, dtype), device.memory_bytes_per_s
+def peaks_of(site: Device | CloudOffer, dtype: str) -> tuple[float | None, float | None]:
+    """Return what a site cannot exceed: operations and bytes per second; None: not known."""
+    return _peak_flops_per_s(site, dtype), site.memory_bytes_per_s
 
 
-def _peak_flops_per_s(device: Device, dtype: str) -> float | None:
+def _peak_flops_per_s(site: Device | CloudOffer, dtype: str) -> float | None:
     """Return a rate that arithmetic of this type cannot exceed; None: not known."""
     match dtype:
-        case "float32" if device.chip_class is ChipClass.CPU:
-            return device.peak_fp32_flops_per_s
+        case "float32" if site.chip_class is ChipClass.CPU:
+            return site.peak_fp32_flops_per_s
         case "float32" | "float16":  # tensor cores run float32 as TF32, at up to half of float16
-            return device.peak_fp16_flops_per_s
+            return site.peak_fp16_flops_per_s
         case "int8" | "uint8":
-            return device.peak_int8_ops_per_s
+            return site.peak_int8_ops_per_s
         case _:
             return None
 

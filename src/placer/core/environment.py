@@ -171,6 +171,11 @@ class CloudOffer:
     memory_bytes: int | None = None
     accelerator: str | None = None
     accelerators: int = 0
+    peak_fp32_flops_per_s: float | None = None
+    """Of one accelerator, on which a request runs; None: unknown, or of a CPU nobody states."""
+    peak_fp16_flops_per_s: float | None = None
+    peak_int8_ops_per_s: float | None = None
+    memory_bytes_per_s: float | None = None
     usd_per_hour: float | None = None
     egress_usd_per_byte: float | None = None
     """First paid tier to the internet; None: unknown."""
