@@ -70,6 +70,9 @@ def served_by(checking: GateInputs, name: str) -> Served:
         network_record=None if bound is None else _network_record(file, bound),
         is_network_assumed=workload.network is None,
         model_now_sha256=now_sha256,
+        lock_defect=""
+        if bound is None or checking.lock is None
+        else _difference(bound.summary(), workload, now_sha256),
         limit=_limit_of(workload),
     )
     checking.served[name] = served
@@ -96,7 +99,7 @@ def _bound(
     bound = lock.lock.workloads.get(name)
     if bound is not None and model is not None and bound.model["path"] != file.within(model):
         bound = None
-    if bound is not None and not _fits(bound.summary(), workload, now):
+    if bound is not None and not _is_of_shapes(bound.summary(), workload):
         bound = None
     network = workload.network
     if bound is not None and network is not None and is_there(network):
@@ -106,29 +109,44 @@ def _bound(
     return bound, now
 
 
-def _fits(locked: ModelSummary, workload: WorkloadFile, now_sha256: str | None) -> bool:
-    """Tell whether what a lock states of a model is what the workload and the model's file say."""
+def _is_of_shapes(locked: ModelSummary, workload: WorkloadFile) -> bool:
+    """Tell whether a lock was written with the input shapes that the workload states."""
     shapes = {spec.name: spec.shape for spec in locked.inputs}
-    if any(shapes.get(name) != shape for name, shape in workload.shapes.items()):
-        return False
+    return all(shapes.get(name) == shape for name, shape in workload.shapes.items())
+
+
+def _difference(locked: ModelSummary, workload: WorkloadFile, now_sha256: str | None) -> str:
+    """Say what the lock states of a model and its file does not; empty: nothing, or no file.
+
+    The work of its operators is by placer's formulas, which may be others than they were.
+    """
     if now_sha256 != locked.sha256 or workload.model is None:
-        return True  # not at hand, or another one, which a rule tells
+        return ""  # not at hand, or another one, which a rule tells
     found = formats.read_model(workload.model, shapes=dict(workload.shapes))
-    return replace(found, path=locked.path) == replace(locked, path=locked.path)
+    for name in ("n_bytes", "subjects", "parameters", "inputs", "outputs", "format"):
+        if getattr(found, name) != getattr(locked, name):
+            return f"the {name} of {workload.model}"
+    nodes = {work.op_type: work.n_nodes for work in found.operators}
+    if nodes != {work.op_type: work.n_nodes for work in locked.operators}:
+        return f"the operators of {workload.model}"
+    return ""
 
 
 def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Record:
     """Read one evidence file of the lock; what is wrong with it is kept, not raised."""
-    from placer.files.evidence import to_evidence
+    from placer.files.evidence import MAX_FILE_BYTES, to_evidence
 
     path = file.near(locked.path)
     blank = Record(locked.path, locked.sha256, locked.site, locked.ep, None)
     try:
         if not is_there(path):  # a device or a pipe would be waited for
             raise FileNotFoundError(path)
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError):
         return replace(blank, defect="missing", message=f"{path} is missing")
+    if len(data) > MAX_FILE_BYTES:
+        return replace(blank, defect="tampered", message=f"{path} was changed")
     if hashlib.sha256(data).hexdigest() != locked.sha256:
         return replace(blank, defect="tampered", message=f"{path} was changed")
     try:

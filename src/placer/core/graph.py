@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 UNKNOWN_DIMENSION = -1
 """A dimension of an output that depends on the data."""
@@ -28,27 +27,70 @@ class TensorSpec:
     """Size of the raw tensor; None where the element size varies (strings) or a dimension is -1."""
 
 
-_KINDS = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint", "bool")
-_NUMPY_LACKS = frozenset(("uint2", "uint4"))
+_SIZED = re.compile(r"(?:u?int|b?float|complex)(\d{1,3})(?:_?e\d+m\d+(?:fn)?(?:uz)?)?")
+_UNSIZED = frozenset(("string", "undefined", "unknown", "resource", "variant"))
+_MAX_BYTES = 2**50
+"""What is larger is no tensor, and no model."""
+_MAX_COUNT = 2**63
 
 
-def contradiction(tensor: TensorSpec) -> str:
-    """Say what cannot be of a tensor that a file describes; empty: nothing."""
+def _bits_of(dtype: str) -> int | None:
+    """Return the bits of one element; None: it has no fixed size, or the type is not known."""
+    if dtype == "bool":
+        return 8
+    match = _SIZED.fullmatch(dtype)
+    return None if match is None else int(match.group(1))
+
+
+def contradiction(model: ModelSummary) -> str:
+    """Say what cannot be of a model that a file describes; empty: nothing.
+
+    Figures are in bytes and counts; the size of a tensor follows from its type and shape.
+    """
+    figures = {"n_bytes": model.n_bytes, "parameters": model.parameters}
+    for work in model.operators:
+        figures[f"{work.op_type}: n_nodes"] = work.n_nodes
+        figures[f"{work.op_type}: flops"] = work.flops or 0
+        figures[f"{work.op_type}: bytes_moved"] = work.bytes_moved or 0
+    for name, value in figures.items():
+        if not 0 <= value < _MAX_COUNT:
+            return f"{name} is {value}"
+    if model.n_bytes > _MAX_BYTES:
+        return f"n_bytes is {model.n_bytes}"
+    if model.subjects[:1] and model.subjects[0][1] != model.sha256:
+        return f"sha256 is {model.sha256[:12]}, the first of subjects {model.subjects[0][1][:12]}"
+    if not model.subjects:
+        return "subjects is empty"
+    names = [spec.name for spec in model.inputs]
+    if len(set(names)) < len(names):
+        return "an input stands twice"
+    for spec in model.inputs:
+        if UNKNOWN_DIMENSION in spec.shape:
+            return f"the input '{spec.name}' has a negative dimension"
+    return next(filter(None, map(_contradiction_of, (*model.inputs, *model.outputs))), "")
+
+
+def _contradiction_of(tensor: TensorSpec) -> str:
     if any(size < UNKNOWN_DIMENSION for size in tensor.shape):
         return f"'{tensor.name}' has a negative dimension"
-    if tensor.n_bytes is None or UNKNOWN_DIMENSION in tensor.shape:
-        return ""
-    if tensor.n_bytes < 0:
-        return f"'{tensor.name}' has {tensor.n_bytes} bytes"
-    if tensor.dtype in _NUMPY_LACKS or not tensor.dtype.startswith(_KINDS):
-        return ""
-    expected = math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize
+    bits = _bits_of(tensor.dtype)
+    if bits is None and tensor.dtype not in _UNSIZED and not tensor.dtype.startswith("type"):
+        return f"'{tensor.name}' is of the type '{tensor.dtype}', which no model has"
+    expected = None
+    if bits is not None and UNKNOWN_DIMENSION not in tensor.shape:
+        expected = -(-math.prod(tensor.shape) * bits // 8)
+    if expected is not None and expected > _MAX_BYTES:
+        return f"'{tensor.name}' takes {expected} bytes"
     if tensor.n_bytes != expected:
         return (
-            f"'{tensor.name}' has {tensor.n_bytes} bytes, but {tensor.dtype} of shape "
-            f"{','.join(map(str, tensor.shape))} takes {expected}"
+            f"'{tensor.name}' has {_told(tensor.n_bytes)}, but {tensor.dtype} of shape "
+            f"{','.join(map(str, tensor.shape))} takes {_told(expected)}"
         )
     return ""
+
+
+def _told(n_bytes: int | None) -> str:
+    return "an unknown size" if n_bytes is None else f"{n_bytes} bytes"
 
 
 @dataclass(frozen=True, slots=True)

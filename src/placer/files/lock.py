@@ -18,6 +18,7 @@ from placer.files.evidence import read_json, read_text
 
 SCHEMA_ID = "placer/lock/v1"
 _AGAIN = "written by: placer lock"
+_BY_HAND = "it is written by `placer lock`, never by hand: write it anew"
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _SUMMARY: TypeAdapter[ModelSummary] = TypeAdapter(ModelSummary)
 
@@ -109,13 +110,9 @@ def read_lock(path: str) -> LockFile:
         lock = Lock.model_validate(document)
         for name, one in lock.workloads.items():
             try:
-                summary = one.summary()
-                wrong = next(filter(None, map(contradiction, summary.inputs + summary.outputs)), "")
-                figures = (summary.n_bytes, summary.parameters)
-                if not wrong and min(figures) < 0:
-                    wrong = f"a size is negative: {min(figures)}"
+                wrong = contradiction(one.summary())
                 if wrong:
-                    raise InputError(f"{path}: workloads.{name}.model: {wrong}", hint=_AGAIN)
+                    raise InputError(f"{path}: workloads.{name}.model: {wrong}", hint=_BY_HAND)
             except ValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(map(str, ("workloads", name, "model", *first["loc"])))

@@ -18,7 +18,17 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     network = None if served is None else served.network_record
     if network is not None and network.defect == "tampered" and uses_network(case):
         found_here.append((network.path, network.sha256))
-    return tuple(
+    edited: tuple[GateFinding, ...] = ()
+    if served is not None and served.lock_defect:
+        edited = found(
+            "PLC618",
+            case,
+            f"placer.lock states {served.lock_defect} otherwise than the file says",
+            "placer.lock is written by `placer lock`, never by hand: write it anew",
+            outcome=Outcome.FAIL,
+            place=case.model_place,
+        )
+    return edited + tuple(
         one
         for record in misbound
         for one in found(
@@ -54,8 +64,9 @@ RULE = GateRule(
     id="PLC618",
     title="evidence tampered with",
     severity=Severity.ERROR,
-    what="Whether the bytes of each evidence and network file are those that were locked, and "
-    "whether evidence is of the model, site and execution provider to which the lock binds it.",
+    what="Whether the bytes of each evidence and network file are those that were locked, "
+    "whether evidence is of the model, input shapes, site and execution provider to which the lock "
+    "binds it, and whether the lock states of a model what its file says, where that is at hand.",
     why="One edited number makes any placement pass.",
     example="A sample changed by hand: violated.",
     fix="Restore the file. Evidence is written by `placer profile --save`, never by hand.",

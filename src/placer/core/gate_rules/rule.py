@@ -64,6 +64,8 @@ class Served:
     is_network_assumed: bool
     model_now_sha256: str | None
     """Of the model's file, where it is at hand and was read; None: it was not."""
+    lock_defect: str = ""
+    """What the lock states otherwise than the model's file of the same digest; empty: nothing."""
     limit: Excerpt | None = None
     """Where the workload states its tightest latency."""
 
