@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -44,9 +45,18 @@ def width() -> int:
     return shutil.get_terminal_size((100, 40)).columns
 
 
+def tell(text: str, *, nl: bool = True) -> None:
+    """Write on standard error; where that cannot be written, the report still can."""
+    try:
+        typer.echo(text, err=True, nl=nl)
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):  # else Python fails again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def warn(text: str) -> None:
     """Say something on standard error."""
-    typer.echo(f"warning: {text}", err=True)
+    tell(f"warning: {text}")
 
 
 class Progress:
@@ -72,16 +82,16 @@ class Progress:
     ) -> None:
         """Take the line away."""
         if self._is_terminal and self._is_started:
-            typer.echo("\r\x1b[K", err=True, nl=False)
+            tell("\r\x1b[K", nl=False)
 
     def _show(self, text: str) -> None:
         if interrupts:  # a library swallowed the exception
             raise KeyboardInterrupt
         if self._is_terminal:
             columns = shutil.get_terminal_size((80, 24)).columns
-            typer.echo(f"\r\x1b[K{text[: columns - 1]}", err=True, nl=False)
+            tell(f"\r\x1b[K{text[: columns - 1]}", nl=False)
         elif not self._is_started:
-            typer.echo(text, err=True)
+            tell(text)
         self._is_started = True
 
 

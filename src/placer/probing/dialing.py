@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import math
 import socket
 import ssl
+import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +17,10 @@ from placer.core.errors import InputError, MeasuringError, PlacerError, UsageErr
 from placer.probing.targets import Target, is_address
 
 NS_PER_S = 1e9
+EXCHANGE_RATIO = 2.0
+"""An exchange lasts at most so many times the longest silence (`--timeout`), and the whole probe at
+most so much longer than `--duration`: a server that drips holds nobody."""
+LEAST_WAIT_S = 0.02
 
 _TOO_OLD = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 _NOT_TLS = (
@@ -42,6 +50,16 @@ class Access:
     """Sent with each request; they are secret."""
     proxy: str | None = None
     """Environment variable that names a proxy, which is not used."""
+    until_s: float = math.inf
+    """When the whole probe is over, by `now_s`."""
+
+    def deadline_s(self) -> float:
+        """Return when an exchange that begins now must be over, by `now_s`."""
+        return min(now_s() + EXCHANGE_RATIO * self.timeout_s, self.until_s)
+
+    def wait_s(self) -> float:
+        """Return how long a step that begins now may take: the longest silence, or what is left."""
+        return max(LEAST_WAIT_S, min(self.timeout_s, self.until_s - now_s()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +94,11 @@ def look_up(target: Target, access: Access) -> tuple[Address, ...]:
     Raises
     ------
     MeasuringError
-        The name is not known, or nobody could be asked.
+        The name is not known, or nobody could be asked in time.
     """
     began_s = now_s()
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        found = _resolved(target, access)
     except (socket.gaierror, UnicodeError) as error:
         number = getattr(error, "errno", None)
         if number == socket.EAI_AGAIN:
@@ -97,10 +115,59 @@ def look_up(target: Target, access: Access) -> tuple[Address, ...]:
     return tuple(Address(int(family), place, look_up_s) for family, _, _, _, place in found)
 
 
+Resolved = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]]
+
+
+def _resolved(target: Target, access: Access) -> Resolved:
+    """Return what the resolver finds; it has no time-out of its own, hence the thread."""
+    found: list[Resolved | Exception] = []
+
+    def resolve() -> None:
+        try:
+            found.append(
+                list(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
+            )
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=resolve, daemon=True)
+    wait_s = access.wait_s()
+    thread.start()
+    thread.join(wait_s)
+    if not found:
+        raise MeasuringError(
+            f"host '{target.host}' was not found: no name server answers within {wait_s:.3g} s",
+            hint=_with_proxy("check the name server, or give the host's address", access),
+        )
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+def clamp(sock: socket.socket, window_bytes: int) -> None:
+    """Hold the window that is advertised, where the system lets us.
+
+    Before the connect it holds for good, within a factor of two: the scale of the window follows
+    from it. Later it must be asked for again and again, as Linux lifts it while it is read.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
+
+
 def connect(
-    target: Target, addresses: tuple[Address, ...], access: Access
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    *,
+    window_bytes: int | None = None,
 ) -> tuple[Address, socket.socket, float]:
     """Open a TCP connection to the first address that answers.
+
+    Parameters
+    ----------
+    window_bytes
+        What may be on its way here, unread; None: as the system likes.
 
     Returns
     -------
@@ -115,17 +182,21 @@ def connect(
     for address in addresses:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(access.timeout_s)
+            sock.settimeout(access.wait_s())
+            if window_bytes is not None:
+                clamp(sock, window_bytes)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             began_s = now_s()
             sock.connect(address.place)
-            return address, sock, now_s() - began_s
+            connect_s = now_s() - began_s
         except OSError as error:
             sock.close()
             failed = error
         except BaseException:
             sock.close()
             raise
+        else:
+            return address, sock, connect_s
     assert failed is not None
     raise unreachable(target, failed, access) from failed
 
@@ -205,7 +276,9 @@ def encrypt(
     """
     began_s = now_s()
     try:
+        sock.settimeout(access.wait_s())  # of the handshake as a whole
         wrapped = context.wrap_socket(sock, server_hostname=target.host)
+        wrapped.settimeout(access.timeout_s)
     except (OSError, ValueError) as error:
         sock.close()
         raise tls_failure(target, error, access) from error
@@ -237,8 +310,9 @@ def tls_failure(target: Target, error: Exception, access: Access) -> PlacerError
         )
     if isinstance(error, TimeoutError):
         return MeasuringError(
-            f"{where} stalls in the TLS handshake: silent for {access.timeout_s:g} s",
-            hint=f"check that it speaks TLS there; without it: {plain}://",
+            f"{where} stalls in the TLS handshake: not done after {access.timeout_s:g} s",
+            hint="check that it speaks TLS there; without it: "
+            f"{plain}://{target.host}:{target.port}",
         )
     if isinstance(error, ConnectionError):
         return _closes_in_handshake(where, plain, target)
@@ -288,10 +362,15 @@ def closed(target: Target, what: str) -> MeasuringError:
 
 
 def dial(
-    target: Target, addresses: tuple[Address, ...], access: Access, context: ssl.SSLContext | None
+    target: Target,
+    addresses: tuple[Address, ...],
+    access: Access,
+    context: ssl.SSLContext | None,
+    *,
+    window_bytes: int | None = None,
 ) -> Connection:
     """Open a connection, with TLS where there is a context. Raises as `connect` and `encrypt`."""
-    _, sock, connect_s = connect(target, addresses, access)
+    _, sock, connect_s = connect(target, addresses, access, window_bytes=window_bytes)
     if context is None:
         return Connection(sock, connect_s, None, None)
     wrapped, tls_s = encrypt(target, sock, context, access)

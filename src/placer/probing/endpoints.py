@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol
 
-from placer.core.errors import InputError, UsageError
+from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 from placer.core.network.losses import LossEvidence
 from placer.core.units import format_bytes
 from placer.probing import grpc_calls, inference
 from placer.probing.connects import RATE_HZ
 from placer.probing.dialing import connect, encrypt, look_up, tls_context
-from placer.probing.http import Answer, ask, check_status, open_client, quiet_close
+from placer.probing.exchange import Line, Meter
+from placer.probing.http import MAX_KEPT_BYTES, Answer, Client, ask, check_status
 from placer.probing.question import CALL_BYTES_SHARE, Found, Question
 from placer.probing.server_time import Counted, ServerTime, between, of_headers, of_metrics
 from placer.probing.targets import Target
 from placer.probing.tcp_info import tcp_info
+from placer.probing.tensors import least_bytes
 
-FIRST_ANSWER_BYTES = 256 * 1024
-"""Where reading the first answer ends."""
-HEAD_BYTES = 250
-"""About what a request or an answer without a body takes."""
+FIRST_ANSWER_BYTES, FIRST_ANSWER_SHARE = 256 * 1024, 0.02
+"""Where reading the first answer ends, also as a share of all bytes."""
+METADATA_SHARE = 0.1
+"""Of the bytes: what an answer other than of a call may take."""
 
 
 class Endpoint(Protocol):
@@ -44,8 +47,17 @@ class Endpoint(Protocol):
     def call(self) -> float:
         """Make one call and return how long it took."""
 
-    def server_time(self) -> ServerTime | None:
-        """Return what the server took for the calls so far, where it tells."""
+    def ack_at_once(self, is_on: bool, /) -> bool:
+        """Acknowledge as soon as something comes, or not; False: that cannot be done."""
+
+    def server_time(self, times_s: Sequence[float]) -> ServerTime | None:
+        """Return what the server took for the calls so far, where it tells.
+
+        Parameters
+        ----------
+        times_s
+            How long they took as they were seen here.
+        """
 
     def loss(self) -> LossEvidence:
         """Return what the packets with payload that were sent tell of loss.
@@ -62,9 +74,9 @@ class HttpEndpoint:
     def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
         self._question, self._found = question, found
         self._target, self._access = question.target, question.access
-        self._first_bytes = min(FIRST_ANSWER_BYTES, question.max_bytes // 10)
-        self._sock = sock
-        self._client = open_client(self._target, sock)
+        self._first_bytes = first_bytes(question)
+        self._line = Line(sock, self._access, found.meter)
+        self._client = Client(self._target, self._line)
         self._headers: list[Mapping[str, str]] = []
         self._before: Counted | None = None
         self._root = inference.root_of(self._target)
@@ -74,11 +86,15 @@ class HttpEndpoint:
         self.no_upload = "no place to send bytes to is known: give --upload-url"
         self.no_download = "answers of models are small: give --download-url a body of some MB"
         self.call_bytes = (0, 0)
-        self._greet()
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
-        quiet_close(self._sock)
+        self._line.hang_up()
 
     def _ask(
         self,
@@ -86,66 +102,85 @@ class HttpEndpoint:
         path: str,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        max_bytes: int = 2**40,
+        max_bytes: int | None = None,
     ) -> Answer:
-        """Ask over the connection that is kept, or over a new one where the server closed it."""
-        answer = ask(
-            self._target.at(path),
-            self._client,
-            self._access,
-            method=method,
-            body=body,
-            headers=headers,
-            max_bytes=max_bytes,
-        )
-        self._found.moved(HEAD_BYTES + len(body or b""), HEAD_BYTES + answer.n_bytes)
+        """Ask over the connection that is kept, or over a new one where the server closed it.
+
+        Parameters
+        ----------
+        max_bytes
+            Where reading the answer ends; None: where no metadata do.
+        """
+        try:
+            answer = ask(
+                self._target.at(path),
+                self._client,
+                self._access,
+                method=method,
+                body=body,
+                headers=headers,
+                max_bytes=metadata_bytes(self._question) if max_bytes is None else max_bytes,
+            )
+        except PlacerError:
+            self._line.hang_up()
+            raise
         if answer.is_last or not answer.is_whole:
             self._open_again()
         return answer
 
     def _open_again(self) -> None:
         self._lost_before = self.loss()
-        quiet_close(self._sock)
-        address = look_up(self._target, self._access)
-        _, sock, _ = connect(self._target, address, self._access)
-        if self._target.is_encrypted:
-            context = tls_context(self._access, ("http/1.1",))
-            sock, _ = encrypt(self._target, sock, context, self._access)
-        self._sock = sock
-        self._client = open_client(self._target, sock)
+        self._line.hang_up()
+        self._line = open_line(self._question, self._target, self._found.meter)
+        self._client = Client(self._target, self._line)
 
     def _greet(self) -> None:
         """Ask for the first time, and find out whether an inference server answers."""
-        path = self._target.path
-        is_root = path in ("/", self._root + "/v2")
-        is_inference = self._question.model is not None
-        first = None
-        if is_root or is_inference:
-            first = self._ask("GET", f"{self._root}/v2", max_bytes=self._first_bytes)
-            self._told(first)
-            about = inference.server_metadata(first)
-            if about is not None:
-                self._found.update(server=f"{about['name']} {about.get('version', '')}".strip())
-            is_inference = is_inference or about is not None
-        if is_inference:
-            self._found.update(protocol="HTTP/1.1, Open Inference Protocol")
-            if first is not None and first.status in (401, 403, 407):
-                check_status(self._target, first, what=f"GET {self._root}/v2")
+        path, meta = self._target.path, f"{self._root}/v2"
         if self._question.model is not None:
-            self._open_model(self._question.model)
-            return
-        if is_inference:
-            self.what = f"GET {self._root}/v2/health/live"
-            self._method, self._path = "GET", f"{self._root}/v2/health/live"
-            self.no_upload = "give --model to send real requests, or --upload-url"
+            self._greet_model(meta, self._question.model)
             return
         answer = self._ask("GET", path, max_bytes=self._first_bytes)
         self._told(answer)
+        about = inference.server_metadata(answer)
+        if about is None and path == "/":
+            about = self._metadata(meta)
+        if about is not None:
+            self._confirmed(about)
+            self.what = f"GET {meta}/health/live"
+            self._method, self._path = "GET", f"{meta}/health/live"
+            self.no_upload = "give --model to send real requests, or --upload-url"
+            return
         shown = path.partition("?")[0]
         check_status(self._target, answer, what=f"GET {shown}")
         self._method, self._path = "HEAD", path
         self.what = f"HEAD {shown}"
         self.upload = self.download = self._target
+
+    def _greet_model(self, meta: str, model: str) -> None:
+        first = self._ask("GET", meta, max_bytes=self._first_bytes)
+        self._told(first)
+        about = inference.server_metadata(first)
+        if about is not None:
+            self._confirmed(about)
+        elif first.status in (401, 403, 407):
+            check_status(self._target, first, what=f"GET {meta}")
+        self._open_model(model)
+
+    def _metadata(self, meta: str) -> dict[str, object] | None:
+        """Return what an inference server says of itself; None: it is another one."""
+        try:
+            return inference.server_metadata(self._ask("GET", meta, max_bytes=self._first_bytes))
+        except (
+            PlacerError
+        ):  # any server may do with a path that the user did not name what it likes
+            self._open_again()
+            return None
+
+    def _confirmed(self, about: Mapping[str, object] | None = None) -> None:
+        self._found.update(protocol="HTTP/1.1, Open Inference Protocol")
+        if about is not None:
+            self._found.update(server=f"{about['name']} {about.get('version', '')}".strip())
 
     def _told(self, answer: Answer) -> None:
         phases = replace(
@@ -163,6 +198,8 @@ class HttpEndpoint:
 
     def _open_model(self, model: str) -> None:
         told = inference.model_inputs(self._target, self._ask, self._root, model)
+        self._confirmed()
+        check_room(self._question, least_bytes(told))
         assert self._question.inputs is not None
         specs, arrays = self._question.inputs(told)
         self._body, self._body_headers = inference.make_request(
@@ -176,14 +213,23 @@ class HttpEndpoint:
         self._method = "POST"
         self.upload = self._target.at(f"{inference.model_path(self._root, model)}/infer")
         self._headers.clear()
-        if of_headers([answer.headers]) is None:
+        if of_headers([answer.headers], [answer.whole_s])[0] is None:
             self._before = self._counted()
 
     def _infer(self) -> Answer:
         model = self._question.model
         assert model is not None
+        check_room(self._question, len(self._body))
+        most = int(CALL_BYTES_SHARE * self._question.max_bytes / 2) - len(self._body)
+
+        def asked(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+            answer = self._ask(method, path, body, headers, max_bytes=max(1, most))
+            if not answer.is_whole:
+                check_room(self._question, len(body) + answer.n_bytes + 1)
+            return answer
+
         return inference.infer(
-            self._target, self._ask, self._root, model, self._body, self._body_headers
+            self._target, asked, self._root, model, self._body, self._body_headers
         )
 
     def _counted(self) -> Counted | None:
@@ -191,8 +237,13 @@ class HttpEndpoint:
         if model is None:
             return None
         if self._question.metrics is not None:
-            return metrics_of(self._question, model)
-        return inference.counted(self._ask, self._root, model)
+            return metrics_of(self._question, self._found.meter, model)
+        try:
+            return inference.counted(self._ask, self._root, model, self._found.note)
+        except PlacerError as error:
+            self._found.note(f"what the server counts is left out: {error.message}")
+            self._open_again()
+            return None
 
     def call(self) -> float:
         """Make one call and return how long it took."""
@@ -203,20 +254,70 @@ class HttpEndpoint:
         self._headers.append(answer.headers)
         return answer.whole_s
 
-    def server_time(self) -> ServerTime | None:
+    def ack_at_once(self, is_on: bool, /) -> bool:
+        """Acknowledge as soon as something comes, or not, where the system lets us."""
+        self._line.acks_at_once = is_on
+        return sys.platform == "linux"
+
+    def server_time(self, times_s: Sequence[float]) -> ServerTime | None:
         """Return what the server took for the calls so far, where it tells."""
-        told = of_headers(self._headers)
+        told, ignored = of_headers(self._headers, times_s)
+        if ignored:
+            self._found.note(f"the server's own time is left out: {ignored}")
         if told is not None or self._method != "POST":
             return told
-        return between(self._before, self._counted())
+        return counted_time(self._found, self._before, self._counted(), times_s)
 
     def loss(self) -> LossEvidence:
         """Return what the packets of its connection tell of loss."""
-        info = tcp_info(self._sock) if self._sock.fileno() >= 0 else None
+        sock = self._line.sock
+        info = tcp_info(sock) if sock.fileno() >= 0 else None
         if info is None:
             return self._lost_before
         lost = info.lost
         return self._lost_before + LossEvidence(info.data_segs_out, lost)
+
+
+def first_bytes(question: Question) -> int:
+    """Return where reading the first answer of a server ends."""
+    return int(min(FIRST_ANSWER_BYTES, FIRST_ANSWER_SHARE * question.max_bytes))
+
+
+def metadata_bytes(question: Question) -> int:
+    """Return what an answer other than of a call may take."""
+    return int(min(MAX_KEPT_BYTES, METADATA_SHARE * question.max_bytes))
+
+
+def window_bytes(question: Question) -> int:
+    """Return what may be on its way here, unread, while a server is greeted and called."""
+    if question.model is None:
+        return first_bytes(question)
+    return int(CALL_BYTES_SHARE * question.max_bytes / 2)
+
+
+def open_line(question: Question, target: Target, meter: Meter) -> Line:
+    """Open a connection to a server of the question. Raises PlacerError."""
+    access = question.access
+    _, sock, _ = connect(
+        target, look_up(target, access), access, window_bytes=window_bytes(question)
+    )
+    if target.is_encrypted:
+        sock, _ = encrypt(target, sock, tls_context(access, ("http/1.1",)), access)
+    return Line(sock, access, meter)
+
+
+def counted_time(
+    found: Found, before: Counted | None, after: Counted | None, times_s: Sequence[float]
+) -> ServerTime | None:
+    """Return the mean time that a server counted; None: it is no time that the calls can hold."""
+    told = between(before, after)
+    if told is None or (times_s and 0 <= told.server_s <= max(times_s)):
+        return told
+    found.note(
+        f"the server's own time is left out: {told.server_s:.3g} s by its {told.source}, which "
+        f"calls of at most {max(times_s, default=0.0):.3g} s cannot hold"
+    )
+    return None
 
 
 def check_room(question: Question, n_bytes: int) -> None:
@@ -229,18 +330,22 @@ def check_room(question: Question, n_bytes: int) -> None:
         )
 
 
-def metrics_of(question: Question, model: str) -> Counted | None:
+def metrics_of(question: Question, meter: Meter, model: str) -> Counted | None:
     """Return what the metrics at --metrics-url tell. Raises PlacerError."""
     target = question.metrics
     assert target is not None
-    access = question.access
-    _, sock, _ = connect(target, look_up(target, access), access)
-    with sock:
-        if target.is_encrypted:
-            sock, _ = encrypt(target, sock, tls_context(access, ("http/1.1",)), access)
-        with contextlib.closing(open_client(target, sock)) as client:
-            answer = ask(target, client, access)
+    most = metadata_bytes(question)
+    line = open_line(question, target, meter)
+    try:
+        answer = ask(target, Client(target, line), question.access, max_bytes=most)
+    finally:
+        line.hang_up()
     check_status(target, answer, what="--metrics-url")
+    if not answer.is_whole:
+        raise MeasuringError(
+            f"{target.authority} answers --metrics-url with more than {format_bytes(most)}",
+            hint="raise --max-data, or leave out --metrics-url",
+        )
     found = of_metrics(answer.body.decode("utf-8", "replace"), model)
     if found is None:
         raise InputError(
@@ -257,9 +362,12 @@ class GrpcEndpoint:
 
     def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
         self._question, self._found = question, found
-        seconds = grpc_calls.greet(question.target, sock, question.access)
+        line = Line(sock, question.access, found.meter)
+        try:
+            seconds = grpc_calls.greet(question.target, line, question.access)
+        finally:
+            line.hang_up()
         found.update(phases=replace(found.probe.phases, first_byte_s=seconds), protocol="gRPC")
-        quiet_close(sock)
         self.upload: Target | None = None
         self.download: Target | None = None
         self.no_upload = "gRPC does not show its packets: give --upload-url an HTTP server there"
@@ -268,7 +376,8 @@ class GrpcEndpoint:
         )
         self.call_bytes = (0, 0)
         self._before: Counted | None = None
-        self._client = grpc_calls.GrpcClient(question.target, question.access)
+        most = int(CALL_BYTES_SHARE * question.max_bytes / 2)
+        self._client = grpc_calls.GrpcClient(question.target, question.access, found.meter, most)
         try:
             self._open()
         except BaseException:
@@ -287,7 +396,9 @@ class GrpcEndpoint:
         if model is None:
             return
         assert self._question.inputs is not None
-        specs, arrays = self._question.inputs(self._client.model_inputs(model))
+        told = self._client.model_inputs(model)
+        check_room(self._question, least_bytes(told))
+        specs, arrays = self._question.inputs(told)
         self._request = self._client.request(model, specs, arrays)
         n_bytes, _ = self._client.infer(model, self._request)
         self.call_bytes = (self._request.ByteSize(), n_bytes)
@@ -300,7 +411,7 @@ class GrpcEndpoint:
         if model is None:
             return None
         if self._question.metrics is not None:
-            return metrics_of(self._question, model)
+            return metrics_of(self._question, self._found.meter, model)
         return self._client.counted(model)
 
     def call(self) -> float:
@@ -309,9 +420,13 @@ class GrpcEndpoint:
             return self._client.server_metadata()[1]
         return self._client.infer(self._question.model, self._request)[1]
 
-    def server_time(self) -> ServerTime | None:
+    def ack_at_once(self, is_on: bool, /) -> bool:
+        """Return False: gRPC does not show its packets."""
+        return False
+
+    def server_time(self, times_s: Sequence[float]) -> ServerTime | None:
         """Return what the server took for the calls so far, where it tells."""
-        return between(self._before, self._counted())
+        return counted_time(self._found, self._before, self._counted(), times_s)
 
     def loss(self) -> LossEvidence:
         """Return nothing: gRPC does not show its packets."""
@@ -325,7 +440,7 @@ class IperfEndpoint:
     """It takes one client at a time and every connect for one."""
 
     def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
-        quiet_close(sock)
+        sock.close()
         found.update(protocol="iperf3")
         self.upload: Target | None = question.target
         self.download: Target | None = question.target
@@ -340,7 +455,11 @@ class IperfEndpoint:
         """Do nothing: it has no calls."""
         return 0.0
 
-    def server_time(self) -> ServerTime | None:
+    def ack_at_once(self, is_on: bool, /) -> bool:
+        """Return False: it has no calls."""
+        return False
+
+    def server_time(self, times_s: Sequence[float]) -> ServerTime | None:
         """Return None: it has no calls."""
         return None
 

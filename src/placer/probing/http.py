@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from placer.core.errors import InputError, MeasuringError, PlacerError
 from placer.probing.dialing import Access, closed, now_s, stalled, tls_failure
+from placer.probing.exchange import MAX_HEAD_BYTES, Line, Overdue, TooMuch, overdue, too_much
 from placer.probing.targets import Target
 
 MAX_KEPT_BYTES = 4 * 2**20
 """Most of an answer that is kept; metadata and answers of models are smaller."""
+READ_BYTES = 65536
 AGENT = "placer-probe"
 
 
@@ -36,12 +36,15 @@ class Answer:
     """Whether the server closes the connection after it."""
 
 
-def open_client(target: Target, sock: socket.socket) -> http.client.HTTPConnection:
-    """Return an HTTP client on an open connection; it never opens one of its own."""
-    client = http.client.HTTPConnection(target.host, target.port)
-    client.sock = sock
-    client.auto_open = 0
-    return client
+class Client(http.client.HTTPConnection):
+    """An HTTP client on an open connection; it never opens one of its own."""
+
+    auto_open = 0
+
+    def __init__(self, target: Target, line: Line) -> None:
+        super().__init__(target.host, target.port)
+        self.line = line
+        self.sock = line
 
 
 def head_of(target: Target, access: Access, extra: Mapping[str, str]) -> dict[str, str]:
@@ -56,7 +59,7 @@ def head_of(target: Target, access: Access, extra: Mapping[str, str]) -> dict[st
 
 def ask(
     target: Target,
-    client: http.client.HTTPConnection,
+    client: Client,
     access: Access,
     *,
     method: str = "GET",
@@ -69,25 +72,29 @@ def ask(
     Parameters
     ----------
     max_bytes
-        Where reading ends.
+        Where reading a body ends.
 
     Raises
     ------
     MeasuringError
-        The server stalls or closes.
+        The server stalls or closes, or its answer has no end.
     InputError
         It speaks another protocol.
     """
     what = f"{method} {target.path.partition('?')[0]}"
+    client.line.begin(max_bytes + max_bytes // 8 + MAX_HEAD_BYTES)
     began_s = now_s()
+    is_head = True
     try:
         client.request(
             method, target.path, body=body, headers=head_of(target, access, headers or {})
         )
         response = client.getresponse()
         first_s = now_s() - began_s
+        is_head = False
+        check_head(target, response, what)
         kept, n_bytes, is_whole = bytearray(), 0, True
-        while chunk := response.read1(65536):
+        while chunk := response.read1(min(READ_BYTES, max_bytes - n_bytes)):
             n_bytes += len(chunk)
             if len(kept) < MAX_KEPT_BYTES:
                 kept += chunk
@@ -111,20 +118,57 @@ def ask(
             response.will_close,
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if is_head and isinstance(error, TooMuch):
+            raise InputError(
+                f"{target.authority} answers {what} with headers that do not end",
+                hint=_OTHER_SERVER,
+            ) from error
         raise explained(target, error, what, access) from error
+
+
+def check_head(target: Target, response: http.client.HTTPResponse, what: str) -> None:
+    """Raise InputError where the head of an answer makes no sense."""
+    if response.status < 200:
+        raise InputError(
+            f"{target.authority} answers {what} with {response.status} alone, which is no answer",
+            hint="probe another path",
+        )
+    told = response.headers.get("Content-Length")
+    if told is not None and not (told.isascii() and told.strip().isdigit()):
+        raise InputError(
+            f"{target.authority} answers {what} with the Content-Length '{told[:40]}', which is "
+            "no number",
+            hint=_OTHER_SERVER,
+        )
+
+
+_OTHER_SERVER = "give the URL of the inference server, or of a web server beside it"
 
 
 def explained(target: Target, error: Exception, what: str, access: Access) -> PlacerError:
     """Return what an error in the middle of an exchange means."""
+    if isinstance(error, Overdue):
+        return overdue(target, error, what)
+    if isinstance(error, TooMuch):
+        return too_much(target, error, what)
     if isinstance(error, TimeoutError):
         return stalled(target, f"no answer to {what}", access)
-    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
+    if isinstance(error, http.client.IncompleteRead):
+        size = error.__context__  # http.client could not read the size of a chunk
+        if isinstance(size, ValueError) and not str(size).endswith("b''"):
+            return InputError(
+                f"{target.authority} answers {what} in chunks whose sizes are no numbers",
+                hint=_OTHER_SERVER,
+            )
+        return closed(target, f"instead of answering {what}")
+    if isinstance(error, http.client.RemoteDisconnected):
         return closed(target, f"instead of answering {what}")
     if isinstance(error, http.client.BadStatusLine):
         return foreign(target, str(error.args[0]).encode("latin-1", "replace"))
     if isinstance(error, http.client.HTTPException):
         return InputError(
-            f"{target.authority} answers {what} with what is no HTTP: {type(error).__name__}"
+            f"{target.authority} answers {what} with what is no HTTP: {error or type(error)}",
+            hint=_OTHER_SERVER,
         )
     if isinstance(error, ssl.SSLError):
         return tls_failure(target, error, access)
@@ -144,14 +188,19 @@ def foreign(target: Target, first: bytes) -> InputError:
         return InputError(
             f"{where} speaks SSH, not {wanted}", hint="give the port of the inference server"
         )
+    if text.startswith(b"HTTP/") and wanted == "HTTP":
+        line = text.partition(b"\r")[0][:60].decode("ascii", "backslashreplace")
+        return InputError(
+            f"{where} begins its answer with '{line}', which is no status line of HTTP/1.1",
+            hint=_OTHER_SERVER,
+        )
     if text.startswith(b"HTTP/"):
         return InputError(
             f"{where} speaks HTTP/1.1, not {wanted}", hint=f"try http{secure}://{place}"
         )
     if first[:2] == b"\x15\x03":
         return InputError(f"{where} speaks TLS", hint=f"try {target.scheme}s://{place}")
-    # a frame SETTINGS of HTTP/2 (RFC 9113 section 4.1): length, type 4, no flags, stream 0
-    if len(first) >= 4 and first[0] == 0 and b"\x04" in first[2:5]:
+    if _begins_http2(first):
         return InputError(
             f"{where} speaks HTTP/2 alone, as gRPC does, not {wanted}",
             hint=f"try grpc{secure}://{place}",
@@ -161,6 +210,15 @@ def foreign(target: Target, first: bytes) -> InputError:
         f"{where} speaks neither HTTP nor gRPC: it begins with {shown}",
         hint="give the port of the inference server",
     )
+
+
+def _begins_http2(first: bytes) -> bool:
+    """Tell whether bytes are a frame SETTINGS: RFC 9113 sections 4.1 and 6.5.
+
+    Length in three bytes, a multiple of six; type 4, no flags, stream 0. A line ends early.
+    """
+    is_settings = len(first) >= 4 and first[:2] == b"\0\0" and first[2] % 6 == 0 and first[3] == 4
+    return is_settings and not any(first[4:9])
 
 
 def check_status(target: Target, answer: Answer, *, what: str) -> None:
@@ -196,9 +254,3 @@ def check_status(target: Target, answer: Answer, *, what: str) -> None:
         by = f" (through {via})" if via else ""
         raise MeasuringError(f"{said}{by}", hint="look into the server's log")
     raise InputError(said, hint="probe another path")
-
-
-def quiet_close(sock: socket.socket) -> None:
-    """Close a socket whatever state it is in."""
-    with contextlib.suppress(OSError):
-        sock.close()

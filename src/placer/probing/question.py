@@ -10,13 +10,16 @@ import numpy as np
 from placer.core.graph import TensorSpec
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Probe
-from placer.probing.connects import BYTES_EACH, Connects
+from placer.probing.connects import Connects
 from placer.probing.dialing import Access
+from placer.probing.exchange import Meter
 from placer.probing.targets import Target
 from placer.probing.tensors import ModelInput
 
 CALL_BYTES_SHARE = 0.2
 """Of the bytes: what calls may take."""
+CONNECTS_SHARE = 0.15
+"""Of the bytes: what connects may take."""
 Inputs = Callable[[Sequence[ModelInput]], tuple[Sequence[TensorSpec], Mapping[str, np.ndarray]]]
 """Gives real tensors for the inputs that a server describes."""
 
@@ -45,6 +48,8 @@ class Found:
     """What was found so far."""
 
     probe: Probe
+    meter: Meter
+    """Of all but the connects, which have a share of the bytes of their own."""
     connects: Connects = field(default_factory=Connects)
     calm: LossEvidence = field(default_factory=LossEvidence)
     """Packets of connections that did not fill the link."""
@@ -57,16 +62,3 @@ class Found:
         """Add a note once."""
         if text not in self.probe.notes:
             self.update(notes=(*self.probe.notes, text))
-
-    def moved(self, up_bytes: int, down_bytes: int) -> None:
-        """Count bytes."""
-        self.update(
-            sent_bytes=self.probe.sent_bytes + up_bytes,
-            received_bytes=self.probe.received_bytes + down_bytes,
-        )
-
-    def used_bytes(self) -> int:
-        """Return what was moved so far."""
-        return (
-            self.probe.sent_bytes + self.probe.received_bytes + BYTES_EACH * self.connects.started
-        )
