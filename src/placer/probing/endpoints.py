@@ -225,7 +225,11 @@ class HttpEndpoint:
         def asked(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
             answer = self._ask(method, path, body, headers, max_bytes=max(1, most))
             if not answer.is_whole:
-                check_room(self._question, len(body) + answer.n_bytes + 1)
+                raise MeasuringError(
+                    f"{self._target.authority} answers an inference of '{model}' with more than "
+                    f"{format_bytes(answer.n_bytes)}: --max-data leaves no room for two",
+                    hint="raise --max-data",
+                )
             return answer
 
         return inference.infer(

@@ -210,7 +210,7 @@ def counted(ask: Ask, root: str, model: str, note: Callable[[str], None]) -> Cou
         body = parsed(answer)
         if (found := of_statistics(body)) is not None:
             return found
-        if isinstance(body, dict) and "model_stats" in body:
+        if not answer.is_whole or (isinstance(body, dict) and "model_stats" in body):
             note("the server's statistics make no sense: they are left out")
     answer = ask("GET", f"{root}/metrics")
     if answer.status == 200 and not answer.is_whole:
