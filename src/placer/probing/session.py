@@ -32,7 +32,7 @@ from placer.probing.tcp_info import congestion_control
 
 Say = Callable[[str], None]
 
-RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.27, 0.1, 0.2
+RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.25, 0.1, 0.19
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
 connects again, between calls and transfers."""
 DRAIN_SHARE = 0.12
@@ -163,6 +163,9 @@ class _Session:
             left_s = question.duration_s - (now_s() - self.began_s) - bulk_s
             self._connects("round trips", max(left_s, half_s / 4))
             self._check_round_trips()
+            # what no connect took is theirs
+            taken = BYTES_EACH * self.found.connects.started
+            self.found.meter.max_bytes = question.max_bytes - taken
             # at the end: queues that they leave behind meet no round trip
             if up is not None:
                 self._up(up)
