@@ -12,9 +12,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent import futures
 from pathlib import Path
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from placer.probing.tcp_info import tcp_info
 from tests.integration.test_network_probe import command, environment, probe, told
@@ -454,6 +457,115 @@ def test_waiting_for_an_acknowledgement_is_told_from_a_slow_server(
         server.shutdown()
         server.server_close()
     assert any("TCP_NODELAY" in note for note in found["notes"]) == is_told, found["calls"]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000,
+    ],
+    ids=["continue", "headers", "body"],
+)
+def test_a_flood_instead_of_a_transfer_stays_within_the_bytes(later: bytes) -> None:
+    gets: list[str] = []
+    began_s = time.monotonic()
+
+    def handle(sock: socket.socket) -> None:
+        def answers(method: str, path: str) -> bytes:
+            gets.extend([path] * (method == "GET"))
+            while len(gets) > 2 and method == "GET":  # greeted, with / and /v2
+                sock.sendall(later)
+            return b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+        speaking(answers)(sock)
+
+    with listening(handle) as port:
+        words = ("--duration", "4s", "--max-data", "2MB", "--format", "json")
+        done = probe(f"http://127.0.0.1:{port}", *words)
+    assert time.monotonic() - began_s < 4 + MOST_S
+    found = json.loads(done.stdout)
+    assert found["sent_bytes"] + found["received_bytes"] <= 2e6
+    assert len(gets) > 2
+    assert done.returncode in (0, 3, 4), done.stderr
+    assert len(found["calls"]["times_s"]) >= 2
+
+
+def test_a_handshake_of_tls_that_drips_is_left() -> None:
+    with listening(endless(b"\x16\x03\x03\x40\x00", b"\x02", 0.3)) as port:
+        began_s = time.monotonic()
+        done = probe(f"https://127.0.0.1:{port}/")
+    assert time.monotonic() - began_s < MOST_S
+    assert done.returncode in (3, 4)
+
+
+class Grpc(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]  # no types
+    """An inference server over gRPC that says what it should not."""
+
+    def __init__(self, shape: tuple[int, ...] = (1, 4), out_bytes: int = 4, said: str = "") -> None:
+        self.shape, self.out_bytes, self.said = shape, out_bytes, said
+
+    def ServerMetadata(self, request: object, context: object) -> object:
+        return service_pb2.ServerMetadataResponse(name=f"s{CONTROL}", version="1")
+
+    def ModelMetadata(self, request: object, context: grpc.ServicerContext) -> object:
+        if self.said:
+            context.abort(grpc.StatusCode.INTERNAL, self.said)
+        return service_pb2.ModelMetadataResponse(
+            name="m",
+            inputs=[
+                service_pb2.ModelMetadataResponse.TensorMetadata(
+                    name="x", datatype="FP32", shape=self.shape
+                )
+            ],
+        )
+
+    def ModelInfer(self, request: object, context: object) -> object:
+        if not self.out_bytes:
+            return service_pb2.ModelInferResponse(model_name="m")
+        return service_pb2.ModelInferResponse(
+            model_name="m",
+            outputs=[
+                service_pb2.ModelInferResponse.InferOutputTensor(
+                    name="y", datatype="UINT8", shape=[self.out_bytes]
+                )
+            ],
+            raw_output_contents=[b"x" * self.out_bytes],
+        )
+
+
+@pytest.mark.parametrize(
+    ("servicer", "code", "said"),
+    [
+        (Grpc(), 0, "plan: "),
+        (Grpc(out_bytes=3_000_000), 4, "with more than 2.00 MB"),
+        (Grpc(out_bytes=0), 3, "without outputs"),
+        (Grpc(shape=(1,) * 100), 3, "does not tell the inputs"),
+        (Grpc(shape=(2**40,)), 3, "does not tell the inputs"),
+        (Grpc(shape=(2**30, 2**30)), 2, "leaves no room"),
+        (Grpc(said=f"no {CONTROL}"), 3, "does not know the model"),
+    ],
+    ids=range(7),
+)
+def test_a_grpc_server_that_says_what_it_should_not_is_told(
+    servicer: Grpc, code: int, said: str
+) -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        done = probe(f"grpc://127.0.0.1:{port}", "--model", "m", "--format", "json")
+    finally:
+        server.stop(None)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    found = json.loads(done.stdout)
+    assert found["server"].startswith("s\\x1b")
+    assert found["sent_bytes"] + found["received_bytes"] < 20e6
+    for text in (done.stdout, done.stderr):
+        assert not set("\x1b\x07\x9b\x7f") & set(text)
 
 
 SILENT_NAMES = """

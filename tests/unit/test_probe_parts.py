@@ -14,6 +14,7 @@ from placer.core.errors import InputError, UsageError
 from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
+from placer.core.printable import printable
 from placer.core.probe import Calls, Probe, Rate, path_of, split_retried
 from placer.files.specs import NetworkSpec
 from placer.probing.http import foreign
@@ -66,6 +67,15 @@ def test_a_link_without_a_queue_before_it_has_no_rate() -> None:
     found = link_rate(times, moved, rtt_s=0.1, flow_rtt_s=np.full(len(times), 0.101))
     assert isinstance(found, str)
     assert "may carry more" in found
+
+
+@pytest.mark.parametrize("rtt_s", [0.01, 0.02, 0.1])
+def test_a_transfer_of_two_seconds_has_the_windows_of_a_slow_end(rtt_s: float) -> None:
+    times, moved = _transfer(2.04, 6e5, rtt_s)  # of the default probe, at 5 Mbit/s
+    found = link_rate(times, moved, rtt_s=rtt_s)
+    assert isinstance(found, LinkRate)
+    assert found.windows >= 20
+    assert found.p5_bytes_per_s is not None
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.05])
@@ -228,6 +238,12 @@ def test_what_is_no_url_gets_a_hint(text: str, hint: str) -> None:
 )
 def test_other_protocols_are_named(first: bytes, word: str) -> None:
     assert word in foreign(parse_target("grpc://host:1"), first).message
+
+
+def test_text_of_others_is_written_as_escapes_and_cut() -> None:
+    assert printable("a\x1b[2Jb\r\n\u202ec\x9b") == "a\\x1b[2Jb\\r\\n\\u202ec\\x9b"
+    assert printable("caf\u00e9 \u4e16") == "caf\u00e9 \u4e16"
+    assert len(printable("x" * 10_000)) < 1100
 
 
 def test_open_dimensions_must_be_stated() -> None:

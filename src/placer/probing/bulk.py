@@ -124,11 +124,12 @@ def download(
     window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (CONNECTIONS * WINDOWS))
     # what the windows hold by then arrives all the same
     budget = Budget(max_bytes - CONNECTIONS * window_bytes)
+    spare_bytes = max(0, meter.left_bytes - budget.left)
 
     def work(stream: Stream) -> None:
         client = Client(target, stream.line)
         while not stop.is_set() and budget.left > 0:
-            stream.line.begin(max_bytes, deadline_s=math.inf)
+            stream.line.begin(max_bytes, deadline_s=math.inf, spare_bytes=spare_bytes)
             clamp(stream.line.sock, window_bytes)
             began_s = now_s()
             client.request("GET", target.path, headers=head_of(target, access, {}))

@@ -76,8 +76,21 @@ class Line:
         self._bound_bytes = 0
         self.begin(MAX_HEAD_BYTES)
 
-    def begin(self, max_bytes: int, *, deadline_s: float | None = None) -> None:
-        """Begin an exchange that may bring so many bytes; its time is that of `Access`."""
+    def begin(
+        self, max_bytes: int, *, deadline_s: float | None = None, spare_bytes: int = 0
+    ) -> None:
+        """Begin an exchange.
+
+        Parameters
+        ----------
+        max_bytes
+            What it may bring.
+        deadline_s
+            When it must be over, by `now_s`; None: as `Access` tells.
+        spare_bytes
+            Of the whole probe: what must be left, as it may be on its way already.
+        """
+        self._spare_bytes = spare_bytes
         self._began_s = now_s()
         self._deadline_s = self._access.deadline_s() if deadline_s is None else deadline_s
         self._came_bytes = 0
@@ -111,7 +124,8 @@ class Line:
         at_once
             Do not wait for it: raise BlockingIOError.
         """
-        room = min(len(buffer), self._bound_bytes - self._came_bytes, self._meter.left_bytes)
+        left_bytes = self._meter.left_bytes - self._spare_bytes
+        room = min(len(buffer), self._bound_bytes - self._came_bytes, left_bytes)
         if room <= 0:
             raise TooMuch(self._came_bytes)
         if at_once:
