@@ -24,9 +24,9 @@ from placer.probing.dialing import (
     now_s,
     tls_context,
 )
-from placer.probing.endpoints import ENDPOINTS, window_bytes
+from placer.probing.endpoints import ENDPOINTS
 from placer.probing.exchange import Meter
-from placer.probing.question import CALL_BYTES_SHARE, CONNECTS_SHARE, Found, Question
+from placer.probing.question import CALL_BYTES_SHARE, CONNECTS_SHARE, Found, Question, window_bytes
 from placer.probing.targets import Target
 from placer.probing.tcp_info import congestion_control
 
