@@ -39,9 +39,9 @@ MAX_HELD_RATIO = 0.5
 """Share of the time that the receiver may hold the sender back."""
 WINDOWS = 4
 """Parts of the bytes of a download, one of which may be on its way, unread."""
-LEAST_WINDOW_BYTES = 16_384
-LEAST_LEFT_BYTES = 8 * LEAST_WINDOW_BYTES
-"""A download of less tells nothing, and what is on its way when it is cut would exceed it."""
+LEAST_WINDOW_BYTES = 131_072
+LEAST_BYTES_EACH = 250_000
+"""Of a download, for a connection: of less there are fewer."""
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
 LEAST_FED_RATIO = 0.3
@@ -117,13 +117,14 @@ def download(
     PlacerError
         No connection could be opened, or all of them failed before anything was moved.
     """
-    if max_bytes < LEAST_LEFT_BYTES:
+    n_connections = min(CONNECTIONS, max_bytes // LEAST_BYTES_EACH)
+    if not n_connections:
         reason = "no bytes are left for a download: raise --max-data"
         return Transfer(Rate(None, 0, reason), LossEvidence(), None)
     stop = threading.Event()
     window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (CONNECTIONS * WINDOWS))
-    # what the windows hold by then arrives all the same
-    budget = Budget(max_bytes - CONNECTIONS * window_bytes)
+    # what the windows hold by then arrives all the same, and a packet more (of loopback: 64 kB)
+    budget = Budget(max_bytes - n_connections * window_bytes - BLOCK_BYTES)
     spare_bytes = max(0, meter.left_bytes - budget.left)
 
     def work(stream: Stream) -> None:
@@ -151,7 +152,8 @@ def download(
 
     return _run(
         "down", target, addresses, access, context, meter, work, stop, budget,
-        window_bytes=window_bytes, seconds=seconds, rtt_s=rtt_s, say=say,
+        n_connections=n_connections, window_bytes=window_bytes,
+        seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
 
@@ -209,7 +211,8 @@ def upload(
 
     return _run(
         "up", target, addresses, access, context, meter, work, stop, budget,
-        window_bytes=LEAST_WINDOW_BYTES, seconds=seconds, rtt_s=rtt_s, say=say,
+        n_connections=CONNECTIONS, window_bytes=LEAST_WINDOW_BYTES,
+        seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
 
@@ -224,6 +227,7 @@ def _run(
     stop: threading.Event,
     budget: Budget,
     *,
+    n_connections: int,
     window_bytes: int,
     seconds: float,
     rtt_s: float,
@@ -239,7 +243,7 @@ def _run(
             stream.error = error
 
     try:
-        for _ in range(CONNECTIONS):
+        for _ in range(n_connections):
             connection = dial(target, addresses, access, context, window_bytes=window_bytes)
             if sys.platform == "linux":
                 # what is written is on its way soon: little is left when the time ends
@@ -292,7 +296,8 @@ def _run(
         for stream in watched.streams:
             stream.line.hang_up()
     if way == "down":
-        meter.add(0, _on_its_way(watched))
+        most = min(n_connections * window_bytes, meter.left_bytes)
+        meter.add(0, min(_on_its_way(watched), most))
     return _found(way, target, access, watched, ends, rtt_s)
 
 

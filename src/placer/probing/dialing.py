@@ -21,6 +21,8 @@ EXCHANGE_RATIO = 2.0
 """An exchange lasts at most so many times the longest silence (`--timeout`), and the whole probe at
 most so much longer than `--duration`: a server that drips holds nobody."""
 LEAST_WAIT_S = 0.02
+MOST_SET_BYTES = 2 * 212_992
+"""Twice net.core.rmem_max as Linux comes: the largest buffer that anybody may set."""
 
 _TOO_OLD = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 _NOT_TLS = (
@@ -144,12 +146,20 @@ def _resolved(target: Target, access: Access) -> Resolved:
     return found[0]
 
 
-def clamp(sock: socket.socket, window_bytes: int) -> None:
-    """Hold the window that is advertised, where the system lets us.
+def hold(sock: socket.socket, window_bytes: int) -> None:
+    """Bound what may come before it is read, before the connect.
 
-    Before the connect it holds for good, within a factor of two: the scale of the window follows
-    from it. Later it must be asked for again and again, as Linux lifts it while it is read.
+    A buffer that is set holds for good, what is not read included; but no more than
+    `MOST_SET_BYTES` can be set. Beyond, the window that is advertised is all that can be held.
     """
+    if window_bytes <= MOST_SET_BYTES:
+        with contextlib.suppress(OSError):  # Linux doubles it, for what packets take beside payload
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes // 2)
+    clamp(sock, window_bytes)
+
+
+def clamp(sock: socket.socket, window_bytes: int) -> None:
+    """Hold the window that is advertised, asked for again as Linux lifts it while it is read."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
@@ -184,7 +194,7 @@ def connect(
         try:
             sock.settimeout(access.wait_s())
             if window_bytes is not None:
-                clamp(sock, window_bytes)
+                hold(sock, window_bytes)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             began_s = now_s()
             sock.connect(address.place)
