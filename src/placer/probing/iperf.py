@@ -171,7 +171,7 @@ def _run(
         if not error or "interrupt" in error:
             return dict(told)
         # the server is between two clients
-        if is_last or not any(word in error for word in ("refused", "busy")):
+        if is_last or not any(word in error for word in ("refused", "busy", "reset")):
             raise _failed(target, error)
         time.sleep(RETRY_S)
     raise AssertionError
