@@ -4,13 +4,16 @@
 
 The manifests are the fixtures of the tests under new names, in a project that gives each model a
 workload and resolves some of the places. Each time is that of a fresh `placer check --locked`, with
-its report. checkov, if it is on the PATH, checks Kubernetes files, placer the same ones.
+its report. checkov, if it is on the PATH, checks Kubernetes files, placer the same ones, in turns:
+other work on the machine would fall on one of them alone. Both are compiled, as an installation
+leaves them: PYTHONDONTWRITEBYTECODE is not passed on, and a first run is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import statistics
@@ -88,15 +91,12 @@ def write(folder: Path, formats: tuple[str, ...], count: int) -> int:
     return size
 
 
-def timed(command: list[str], turns: int) -> tuple[float, str]:
-    """Return the median wall time of a command, and what it printed last."""
-    times, printed = [], ""
-    for _ in range(turns):
-        start = time.perf_counter_ns()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        times.append((time.perf_counter_ns() - start) / 1e9)
-        printed = done.stdout
-    return statistics.median(times), printed
+def timed(command: list[str]) -> tuple[float, str]:
+    """Return the wall time of a command, and what it printed."""
+    compiled = {key: one for key, one in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    start = time.perf_counter_ns()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=compiled)
+    return (time.perf_counter_ns() - start) / 1e9, done.stdout
 
 
 def main() -> int:
@@ -110,8 +110,9 @@ def main() -> int:
         ids = tuple(one.id for one in FORMATS)
         project(every)
         size = write(every / "deploy", ids, arguments.manifests)
-        seconds, report = timed(command(every), arguments.turns)
+        _, report = timed(command(every))
         found = json.loads(report)
+        seconds = statistics.median(timed(command(every))[0] for _ in range(arguments.turns))
         outcomes = Counter(one["outcome"] for one in found["checked"])
         print(
             f"{arguments.manifests:,} manifests of {len(ids)} formats, {size / 1e6:.1f} MB\n"
@@ -120,12 +121,12 @@ def main() -> int:
             f"{len(found['findings'])} findings"
         )
         passed = seconds <= LIMIT_S
-        passed &= against_checkov(kubernetes, min(arguments.manifests, 1000))
+        passed &= against_checkov(kubernetes, min(arguments.manifests, 1000), arguments.turns)
     print(f"{'PASS' if passed else 'FAIL'}: at most {LIMIT_S:.0f} s, median of {arguments.turns}")
     return 0 if passed else 1
 
 
-def against_checkov(folder: Path, count: int) -> bool:
+def against_checkov(folder: Path, count: int, turns: int) -> bool:
     """Print the times of both on the same Kubernetes files; tell whether placer is fast enough."""
     checkov = shutil.which("checkov")
     if checkov is None:
@@ -133,14 +134,18 @@ def against_checkov(folder: Path, count: int) -> bool:
         return True
     project(folder)
     write(folder / "deploy", ("kubernetes",), count)
-    ours, _ = timed(command(folder), 3)
     words = ["-d", str(folder / "deploy"), "--framework", "kubernetes", "--quiet", "--compact"]
-    theirs, _ = timed([checkov, *words], 3)
+    both = [command(folder), [checkov, *words]]
+    for one in both:
+        timed(one)
+    pairs = [[timed(one)[0] for one in both] for _ in range(turns)]
+    ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
+    ratio = statistics.median(checkov_s / placer_s for placer_s, checkov_s in pairs)
     print(
-        f"{count} Kubernetes files\n  placer   {ours:6.2f} s\n  checkov  {theirs:6.2f} s, "
-        f"{theirs / ours:.1f} times as long"
+        f"{count} Kubernetes files, in turns\n  placer   {ours:6.2f} s\n"
+        f"  checkov  {theirs:6.2f} s, {ratio:.1f} times as long (median of {turns} ratios)"
     )
-    return theirs >= FASTER * ours
+    return ratio >= FASTER
 
 
 if __name__ == "__main__":

@@ -128,6 +128,15 @@ def test_a_table_cannot_be_kept_as_a_calibration(run: Run, table: Path, tmp_path
     assert "--to keeps what was measured here" in done.err
 
 
+@pytest.mark.parametrize("words", [("--ep", "cpu"), ("--threads", "1"), ("--site", "rpi5")])
+def test_options_of_measuring_mean_nothing_for_a_table(
+    run: Run, table: Path, words: tuple[str, str]
+) -> None:
+    done = run("calibrate", "--from", table, *words)
+    assert done.code == 2
+    assert f"{words[0]} is for measuring here" in done.err
+
+
 def calibration(**changes: object) -> CalibrationFile:
     timings = tuple(
         Timing(Work(name, 1e9 * float(f), 1e9 * float(b), float(n)), float(s))

@@ -44,8 +44,9 @@ def command(url: str, *options: str) -> list[str]:
 
 
 def probe(url: str, *options: str, **more: str) -> Done:
+    short = () if "--duration" in options else ("--duration", "1s")
     done = subprocess.run(
-        command(url, "--duration", "1s", "--timeout", "1s", *options),
+        command(url, *short, "--timeout", "1s", *options),
         capture_output=True,
         text=True,
         env=environment(**more),

@@ -14,10 +14,11 @@ from placer.core.errors import InputError, UsageError
 from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
+from placer.core.printable import printable
 from placer.core.probe import Calls, Probe, Rate, path_of, split_retried
 from placer.files.specs import NetworkSpec
 from placer.probing.http import foreign
-from placer.probing.server_time import Counted, between, of_headers, of_metrics
+from placer.probing.server_time import Counted, between, of_headers, of_metrics, of_statistics
 from placer.probing.targets import parse_target
 from placer.probing.tensors import ModelInput, concrete
 from placer.reports.network_probe import render_text, render_yaml
@@ -66,6 +67,15 @@ def test_a_link_without_a_queue_before_it_has_no_rate() -> None:
     found = link_rate(times, moved, rtt_s=0.1, flow_rtt_s=np.full(len(times), 0.101))
     assert isinstance(found, str)
     assert "may carry more" in found
+
+
+@pytest.mark.parametrize("rtt_s", [0.01, 0.02, 0.1])
+def test_a_transfer_of_two_seconds_has_the_windows_of_a_slow_end(rtt_s: float) -> None:
+    times, moved = _transfer(2.04, 6e5, rtt_s)  # of the default probe, at 5 Mbit/s
+    found = link_rate(times, moved, rtt_s=rtt_s)
+    assert isinstance(found, LinkRate)
+    assert found.windows >= 20
+    assert found.p5_bytes_per_s is not None
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.05])
@@ -127,13 +137,57 @@ def test_the_json_follows_its_schema_and_has_null_for_what_is_not_known() -> Non
 
 
 def test_the_time_of_a_server_is_read_from_its_headers() -> None:
-    found = of_headers([{"server-timing": 'db;dur=5, total;desc="all";dur=12.5'}] * 2)
+    timing = {"server-timing": 'db;dur=5, total;desc="all";dur=12.5'}
+    found, ignored = of_headers([timing] * 2, [1.0] * 2)
     assert found is not None
     assert found.server_s == pytest.approx(0.0125)
-    envoy = of_headers([{"x-envoy-upstream-service-time": "7"}])
+    assert not ignored
+    envoy, _ = of_headers([{"x-envoy-upstream-service-time": "7"}], [1.0])
     assert envoy is not None
     assert envoy.server_s == pytest.approx(0.007)
-    assert of_headers([{}]) is None
+    assert of_headers([{}], [1.0]) == (None, "")
+
+
+@pytest.mark.parametrize(
+    "duration", ["1.2.3", ".", "NaN", "inf", "-1", "1e999", "1500", "", "1" * 5000]
+)
+@pytest.mark.parametrize("header", ["server-timing", "x-envoy-upstream-service-time"])
+def test_a_time_of_the_server_that_a_call_cannot_hold_is_ignored(
+    header: str, duration: str
+) -> None:
+    told = f"app;dur={duration}" if header == "server-timing" else duration
+    found, ignored = of_headers([{header: told}] * 2, [1.0] * 2)
+    assert found is None
+    assert "is no time that a call of 1000 ms can hold" in ignored
+
+
+def test_one_time_that_makes_no_sense_leaves_the_others() -> None:
+    found, ignored = of_headers([{"server-timing": "cache;dur=., app;dur=5"}], [1.0])
+    assert found is not None
+    assert found.server_s == pytest.approx(0.005)
+    assert "'cache;dur=.'" in ignored
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-5"])
+def test_metrics_that_are_no_counters_are_ignored(value: str) -> None:
+    assert of_metrics(METRICS.replace("0.5", value), "digits") is None
+
+
+@pytest.mark.parametrize(
+    "stats",
+    [
+        None,
+        [None],
+        ["x"],
+        [{"inference_stats": None}],
+        [{"inference_stats": {"success": []}}],
+        [{"inference_stats": {"success": {"count": "many", "ns": 1}}}],
+        [{"inference_stats": {"success": {"count": 1, "ns": -1}}}],
+        [{"inference_stats": {"success": {"count": 1.5, "ns": float("nan")}}}],
+    ],
+)
+def test_statistics_that_make_no_sense_are_none(stats: object) -> None:
+    assert of_statistics({"model_stats": stats}) is None
 
 
 METRICS = """
@@ -184,6 +238,12 @@ def test_what_is_no_url_gets_a_hint(text: str, hint: str) -> None:
 )
 def test_other_protocols_are_named(first: bytes, word: str) -> None:
     assert word in foreign(parse_target("grpc://host:1"), first).message
+
+
+def test_text_of_others_is_written_as_escapes_and_cut() -> None:
+    assert printable("a\x1b[2Jb\r\n\u202ec\x9b") == "a\\x1b[2Jb\\r\\n\\u202ec\\x9b"
+    assert printable("caf\u00e9 \u4e16") == "caf\u00e9 \u4e16"
+    assert len(printable("x" * 10_000)) < 1100
 
 
 def test_open_dimensions_must_be_stated() -> None:

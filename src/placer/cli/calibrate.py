@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from placer.cli import options, screen
+from placer.core.errors import UsageError
 
 FORMATS = ("text", "json")
 
@@ -36,8 +37,9 @@ def command(
         ),
     ] = None,
     ep: Annotated[
-        str, typer.Option(metavar="NAME", help="Execution provider to measure here.")
-    ] = "cpu",
+        str | None,
+        typer.Option(metavar="NAME", help="Execution provider to measure here (default: cpu)."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(metavar="N", help="Threads of one inference (default: all cores)."),
@@ -68,6 +70,12 @@ def command(
     """
     outputs = options.parse_outputs(output or (), format_, FORMATS)
     options.check_threads(threads)
+    for option, value in (("--ep", ep), ("--threads", threads), ("--site", site)):
+        if from_ is not None and value is not None:
+            raise UsageError(
+                f"{option} is for measuring here, and --from measures nothing",
+                hint=f"leave {option} or --from out",
+            )
     reads = [one for one in (from_, predict, device) if one is not None]
     written = [path for _, path in outputs if path is not None]
     options.check_places([*written, *([to] if to is not None else [])], reads)
@@ -78,7 +86,7 @@ def command(
     if from_ is None:
         with screen.Progress() as progress:
             found = calibrating.calibrate_here(
-                ep, threads, device=device, site=site, progress=progress
+                ep or "cpu", threads, device=device, site=site, progress=progress
             )
     else:
         found = calibrating.calibrate_from(from_, device=device)

@@ -114,5 +114,5 @@ def command(
     severity = Severity[fail_on.upper()]
     code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
     if code and all(path is not None for _, path in outputs):
-        screen.say(f"{summary_of(found.result)}; see {', '.join(written)}")
+        screen.tell(f"{summary_of(found.result)}; see {', '.join(written)}")
     raise typer.Exit(0 if is_zero else code)

@@ -307,7 +307,7 @@ def _say_plan(question: Question) -> None:
     posts = ""
     if question.has_upload and place is not None:
         posts = f"; random bytes are POSTed to {place} (--no-upload: none)"
-    screen.say(
+    screen.tell(
         f"plan: at most {format_bytes(question.max_bytes)} and about {question.duration_s:g} s to "
         f"{target.url}, at most {MAX_CONNECTS_HZ} connects a second{posts}"
     )

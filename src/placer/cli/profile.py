@@ -206,7 +206,7 @@ def command(
             if is_directory:
                 target = str(Path(save) / f"{Path(model).stem}-{measurement.ep}.json")
             write_atomically(target, statement)
-            typer.echo(f"evidence written to {target}", err=True)
+            screen.tell(f"evidence written to {target}")
     for name, failure in found.failures:
         if name in named or not found.measurements:
             raise MeasuringError(f"{name}: {failure.message}", hint=failure.remedy)

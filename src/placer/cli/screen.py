@@ -45,15 +45,18 @@ def width() -> int:
     return shutil.get_terminal_size((100, 40)).columns
 
 
+def tell(text: str, *, nl: bool = True) -> None:
+    """Write on standard error; where that cannot be written, the report still can."""
+    try:
+        typer.echo(text, err=True, nl=nl)
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):  # else Python fails again at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
 def warn(text: str) -> None:
     """Say something on standard error."""
-    say(f"warning: {text}")
-
-
-def say(text: str, *, nl: bool = True) -> None:
-    """Write to standard error; one that is full or closed costs no answer."""
-    with contextlib.suppress(OSError):
-        typer.echo(text, err=True, nl=nl)
+    tell(f"warning: {text}")
 
 
 class Progress:
@@ -79,16 +82,16 @@ class Progress:
     ) -> None:
         """Take the line away."""
         if self._is_terminal and self._is_started:
-            say("\r\x1b[K", nl=False)
+            tell("\r\x1b[K", nl=False)
 
     def _show(self, text: str) -> None:
         if interrupts:  # a library swallowed the exception
             raise KeyboardInterrupt
         if self._is_terminal:
             columns = shutil.get_terminal_size((80, 24)).columns
-            say(f"\r\x1b[K{text[: columns - 1]}", nl=False)
+            tell(f"\r\x1b[K{text[: columns - 1]}", nl=False)
         elif not self._is_started:
-            say(text)
+            tell(text)
         self._is_started = True
 
 

@@ -40,14 +40,17 @@ def suppress(
     paths
         Path of a manifest as typed -> relative to the folder of the project.
     """
-    valid = [one for one in suppressions if not is_expired(one, today)]
+    valid: dict[tuple[str, str], list[Suppression]] = {}
+    for one in suppressions:
+        if not is_expired(one, today):
+            valid.setdefault((one.rule, one.place.path), []).append(one)
     entries = [one for one in project.suppressions if not is_expired(one.suppression, today)]
 
     def silencer(found: GateFinding) -> Suppression | None:
         if found.rule in NEVER_SUPPRESSED:
             return None
-        for one in valid:
-            if one.rule == found.rule and _covers(one, found):
+        for one in valid.get((found.rule, found.place.path), ()):
+            if _covers(one, found):
                 return one
         for entry in entries:
             if entry.rule == found.rule and _is_in(entry, found, paths):

@@ -143,5 +143,9 @@ def _timing_rows(timings: Sequence[Timing]) -> list[dict[str, Any]]:
 
 
 def calibration_schema() -> dict[str, Any]:
-    """Return the JSON Schema of the file."""
-    return _CalibrationSpec.model_json_schema(by_alias=True)
+    """Return the JSON Schema (draft 2020-12) of the file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "urn:placer:calibration:v1",
+        **_CalibrationSpec.model_json_schema(by_alias=True),
+    }

@@ -158,8 +158,8 @@ class EgressSpec(specs.Spec):
     jurisdiction: specs.Jurisdiction | None = Field(default=None, description="Where it stands.")
     carries: Literal["request", "answer", "all"] | None = Field(
         default=None,
-        description="What goes there: raw input, the output alone, or both; left out: as the "
-        "manifest's format says.",
+        description="What goes there: `request` (raw input), `answer` (the output alone) or `all`; "
+        "left out: as the manifest's format says.",
     )
 
 

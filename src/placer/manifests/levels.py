@@ -74,6 +74,13 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
         return
     is_blind = root.document.is_case_blind
     by_lower = {word.lower(): word for word in known.keys} if is_blind else {}
+    names = {key.text for key, _ in root.node.pairs or ()}
+    if not (is_blind or root.node.merges or root.document.repeats_keys) and names <= known.keys:
+        for name in [one for one in known.below if one in names]:
+            entry = root.at(name)
+            for one in entry.items() if entry.is_list else [entry]:
+                yield from unknown_keys(one, known.below[name], reader=reader)
+        return
     for entry in root.pairs() if root.document.repeats_keys else root.entries():
         name = by_lower.get(entry.name.lower(), entry.name)
         if name not in known.keys:
@@ -93,7 +100,7 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
     while waiting:
         node, pointer = waiting.pop()
         content = node.items if node.items is not None else node.pairs
-        if content is None or id(content) in seen:
+        if content is None or not node.repeats or id(content) in seen:
             continue
         seen.add(id(content))
         for index, item in enumerate(node.items or ()):

@@ -96,9 +96,9 @@ def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
                 continue
             if is_expected and not is_option:
                 found.append(model_of(replace(one, value=word)))
-            elif word not in seen:
+            elif "." in word and word not in seen:
                 seen.add(word)
-                found += _files_in(replace(one, value=word))
+                found += _files_in(Stated(word, one.place))
             is_expected = False
     return _distinct(found)
 
@@ -146,7 +146,7 @@ class Sources:
 def _files_in(stated: Stated[str]) -> list[ModelRef]:
     names = _NAME.findall(stated.value) if "." in stated.value else []
     found = [name[:end] for name in dict.fromkeys(names) if (end := _end_of_file(name))]
-    return [model_of(replace(stated, value=name)) for name in found]
+    return [model_of(Stated(name, stated.place)) for name in found]
 
 
 def _end_of_file(name: str) -> int:

@@ -60,6 +60,8 @@ class Node:
     size: int = 1
     """Values in it, counted as often as they are repeated."""
     depth: int = 0
+    repeats: bool = True
+    """Of a collection: a key may be given twice in it, or deeper; whatever their case."""
     by_key: dict[str, tuple[Node, Node]] | None = None
     """Of a mapping that was looked into: key -> the last (key, value)."""
 
@@ -102,16 +104,26 @@ class Field:
 
     def at(self, *names: str) -> Field:
         """Follow keys; of a repeated key the last counts."""
-        found = self
+        node, pointer, key, text = self.node, self.pointer, self.key, self.name
+        is_blind = self.document.is_case_blind
         for depth, name in enumerate(names):
-            found = found._child(name)
-            if found.node is None:
-                return found._missing(*names[depth + 1 :]) if depth + 1 < len(names) else found
-        return found
+            found = None
+            if node is not None and node.pairs is not None:
+                if not is_blind and node.by_key is not None:  # most of a million ways end here
+                    found = node.by_key.get(name)
+                if found is None and (is_blind or node.merges or node.by_key is None):
+                    found = self._found(node, name)
+            if found is None:
+                missing = "/".join([pointer, *map(escaped, names[depth:])])
+                return Field(self.document, None, missing, None, names[-1])
+            key, node = found
+            text = key.text or ""
+            pointer = f"{pointer}/{escaped(text)}"
+        return Field(self.document, node, pointer, key, text)
 
     def first_of(self, *names: str) -> Field:
         """Return the first of these keys that is there."""
-        return next((one for name in names if (one := self._child(name))), self._missing(names[0]))
+        return next((one for name in names if (one := self.at(name))), self.at(names[0]))
 
     def all_of(self, name: str) -> Iterator[Field]:
         """Yield every value of a repeated key, in the order of the text."""
@@ -140,8 +152,14 @@ class Field:
         """Yield the values of a mapping, one for each key, merged ones last."""
         if self.node is None or self.node.pairs is None:
             return
+        if not (self.node.merges or self.document.is_case_blind):
+            for text, (key, value) in _last_pairs(self.node).items():
+                if key.text is not None:
+                    pointer = f"{self.pointer}/{escaped(text)}"
+                    yield Field(self.document, value, pointer, key, text)
+            return
         seen: set[str] = set()
-        for mapping in self._mappings():
+        for mapping in _mappings(self.node):
             last = {
                 self._name(key): (key, value)
                 for key, value in mapping.pairs or ()
@@ -256,51 +274,25 @@ class Field:
 
     # parts
 
-    def _child(self, name: str) -> Field:
-        node = self.node
-        if node is None or node.pairs is None:
-            return self._missing(name)
+    def _found(self, node: Node, name: str) -> tuple[Node, Node] | None:
+        """Return the pair of a key in a mapping, or in those that it merges."""
         wanted = name.lower() if self.document.is_case_blind else name
         found = self._pair(node, wanted)
         if found is None and node.merges:
-            others = (self._pair(one, wanted) for one in self._mappings())
+            others = (self._pair(one, wanted) for one in _mappings(node))
             found = next((one for one in others if one is not None), None)
-        if found is None:
-            return self._missing(name)
-        key, value = found
-        text = key.text or ""
-        return Field(self.document, value, f"{self.pointer}/{escaped(text)}", key, text)
+        return found
 
     def _pair(self, node: Node, wanted: str) -> tuple[Node, Node] | None:
         """Return the last pair of a key in one mapping."""
         if self.document.is_case_blind:
             same = (one for one in reversed(node.pairs or []) if self._name(one[0]) == wanted)
             return next(same, None)
-        if node.by_key is None:
-            node.by_key = {pair[0].text or "": pair for pair in node.pairs or ()}
-        return node.by_key.get(wanted)
-
-    def _missing(self, *names: str) -> Field:
-        pointer = "/".join([self.pointer, *map(escaped, names)])
-        return Field(self.document, None, pointer, None, names[-1])
+        return _last_pairs(node).get(wanted)
 
     def _name(self, key: Node) -> str:
         text = key.text or ""
         return text.lower() if self.document.is_case_blind else text
-
-    def _mappings(self) -> Iterator[Node]:
-        """Yield the mapping and those that it merges; the earlier wins."""
-        waiting = [] if self.node is None else [self.node]
-        for _ in range(MAX_MERGES):
-            if not waiting:
-                return
-            mapping = waiting.pop(0)
-            yield mapping
-            merged: list[Node] = []
-            for key, value in (mapping.pairs or ()) if mapping.merges else ():
-                if is_merge(key):
-                    merged += value.items if value.items is not None else [value]
-            waiting = [one for one in merged if one.pairs is not None] + waiting
 
     @property
     def _is_written(self) -> bool:
@@ -317,6 +309,28 @@ class Field:
             self.pointer,
             self.document.index,
         )
+
+
+def _last_pairs(node: Node) -> dict[str, tuple[Node, Node]]:
+    """Return the last pair of each key of a mapping."""
+    if node.by_key is None:
+        node.by_key = {pair[0].text or "": pair for pair in node.pairs or ()}
+    return node.by_key
+
+
+def _mappings(node: Node) -> Iterator[Node]:
+    """Yield a mapping and those that it merges; the earlier wins."""
+    waiting = [node]
+    for _ in range(MAX_MERGES):
+        if not waiting:
+            return
+        mapping = waiting.pop(0)
+        yield mapping
+        merged: list[Node] = []
+        for key, value in (mapping.pairs or ()) if mapping.merges else ():
+            if is_merge(key):
+                merged += value.items if value.items is not None else [value]
+        waiting = [one for one in merged if one.pairs is not None] + waiting
 
 
 def escaped(name: str) -> str:

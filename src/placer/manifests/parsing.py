@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from placer.core.deployment import Place, Unreadable
-from placer.manifests.nodes import Document, Mark, Node, is_merge
+from placer.manifests.nodes import MERGE_KEY, Document, Mark, Node, is_merge
 
 MAX_DEPTH = 100
 MAX_VALUES = 500_000
@@ -154,19 +154,23 @@ class _Builder:
         """Yield the root of each document as soon as it is complete."""
         import yaml
 
+        scalar, alias = yaml.ScalarEvent, yaml.AliasEvent
+        starts = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+        ends = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
         anchors: dict[str, Node | None] = {}
         stack: list[tuple[Node, str | None, list[Node], int]] = []
+        children: list[Node] = []
         done: Node | None = None
         while (event := next_event()) is not None:
             kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if kind is scalar:
                 style, anchor = event.style, event.anchor
                 done = self._node(event, event.value)
                 done.is_plain = not style and event.tag is None
                 done.is_block = style in ("|", ">")
                 if anchor is not None:
                     anchors[anchor] = done
-            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+            elif kind in starts:
                 if len(stack) >= MAX_DEPTH:
                     raise _too_deep(event.start_mark)
                 node = self._node(event, None)
@@ -175,18 +179,20 @@ class _Builder:
                     node.pairs = []
                 if event.anchor is not None:
                     anchors[event.anchor] = None
-                stack.append((node, event.anchor, [], event.start_mark.index))
+                children = []
+                stack.append((node, event.anchor, children, event.start_mark.index))
                 continue
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                done, anchor, children, start = stack.pop()
-                self._close(done, children, event)
+            elif kind in ends:
+                done, anchor, own, start = stack.pop()
+                children = stack[-1][2] if stack else []
+                self._close(done, own, event)
                 if done.pairs and not done.is_block and done.pairs[0][0].pairs is not None:
                     source = self._source[start : event.end_mark.index]
                     if source.startswith("{{") and source.endswith("}}") and "\n" not in source:
                         done.template = source
                 if anchor is not None:
                     anchors[anchor] = done
-            elif kind is yaml.AliasEvent:
+            elif kind is alias:
                 done = self._alias(event, anchors)
             else:
                 if kind is yaml.DocumentStartEvent:
@@ -194,8 +200,7 @@ class _Builder:
                 elif kind is yaml.DocumentEndEvent and done is not None:
                     yield done
                 continue
-            if stack:
-                stack[-1][2].append(done)
+            children.append(done)
 
     def _node(self, event: Any, text: str | None) -> Node:
         self._values += 1
@@ -212,12 +217,21 @@ class _Builder:
         node.end = end if self._marks is None else self._marks(end)
         if node.pairs is None:
             node.items = children
+            node.repeats = False
         else:
-            node.pairs = list(zip(children[::2], children[1::2], strict=True))
-            node.merges = any(is_merge(key) for key in children[::2])
+            keys = children[::2]
+            node.pairs = list(zip(keys, children[1::2], strict=True))
+            texts = [key.text or "" for key in keys]
+            node.merges = MERGE_KEY in texts and any(is_merge(key) for key in keys)
+            node.repeats = len(set(map(str.lower, texts))) < len(texts)
+        node.size += len(children)
+        for child in children:
+            if child.text is None:
+                node.size += child.size - 1
+                node.depth = max(node.depth, child.depth)
+                node.repeats = node.repeats or child.repeats
         if children:
-            node.size += sum([child.size for child in children])
-            node.depth = 1 + max([child.depth for child in children])
+            node.depth += 1
         if node.size > MAX_VALUES:
             raise _too_much(event.start_mark)
         if node.depth > MAX_DEPTH:

@@ -25,10 +25,11 @@ def files_of(paths: Sequence[str]) -> Iterator[str | Unreadable]:
         A path is missing, a pattern matches nothing, or there are more than ``MAX_FILES``.
     """
     seen: set[str] = set()
+    folders: dict[str, str] = {}
     for path in paths:
         for found in _named(path, seen):
             if isinstance(found, str):
-                real = os.path.realpath(found)
+                real = _real(found, folders)
                 if real in seen:
                     continue
                 seen.add(real)
@@ -37,6 +38,16 @@ def files_of(paths: Sequence[str]) -> Iterator[str | Unreadable]:
                         f"{path}: more than {MAX_FILES:,} files", hint="name a smaller directory"
                     )
             yield found
+
+
+def _real(path: str, folders: dict[str, str]) -> str:
+    """Return the real path of a file; `folders` are those of folders that are known."""
+    folder, name = os.path.split(path)
+    if os.path.islink(path) or name in ("", ".", ".."):  # noqa: PTH114
+        return os.path.realpath(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder or ".")
+    return os.path.join(folders[folder], name)  # noqa: PTH118
 
 
 def _named(path: str, seen: set[str]) -> Iterator[str | Unreadable]:

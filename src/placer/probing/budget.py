@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import select
-import socket
 import ssl
 import threading
+
+from placer.probing.exchange import Line
 
 BLOCK_BYTES = 65536
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)")
@@ -26,22 +27,19 @@ class Budget:
             return self.left
 
 
-def status_of(sock: socket.socket, wait_s: float) -> int | None:
+def status_of(line: Line, wait_s: float) -> int | None:
     """Return the status of an answer that has begun to come, else None.
 
     What comes on a TLS connection may be a session ticket alone.
     """
-    if not select.select([sock], [], [], wait_s)[0]:
+    if not select.select([line.sock], [], [], wait_s)[0]:
         return None
-    timeout_s = sock.gettimeout()
-    sock.settimeout(0.0)
+    data = bytearray(BLOCK_BYTES)
     try:
-        data = sock.recv(BLOCK_BYTES)
+        n_bytes = line.receive_into(memoryview(data), at_once=True)
     except (BlockingIOError, ssl.SSLWantReadError):
         return None
-    finally:
-        sock.settimeout(timeout_s)
-    if not data:
+    if not n_bytes:
         raise ConnectionResetError("closed by the server")
     found = _STATUS.match(data)
     return int(found.group(1)) if found else None

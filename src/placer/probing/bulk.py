@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import math
 import os
 import socket
 import ssl
@@ -12,15 +13,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Rate
 from placer.core.units import format_bytes, format_rate
-from placer.probing.bounded import BoundedSocket
 from placer.probing.budget import BLOCK_BYTES, Budget, status_of
-from placer.probing.clock import now_s
-from placer.probing.dialing import Access, Address, dial
-from placer.probing.http import explained, head_of, open_client, quiet_close
+from placer.probing.dialing import Access, Address, clamp, dial, now_s
+from placer.probing.exchange import MAX_HEAD_BYTES, Line, Meter, TooMuch
+from placer.probing.http import Client, explained, head_of
 from placer.probing.targets import Target
 from placer.probing.tcp_info import TcpInfo, tcp_info
 
@@ -37,9 +39,9 @@ MAX_HELD_RATIO = 0.5
 """Share of the time that the receiver may hold the sender back."""
 WINDOWS = 4
 """Parts of the bytes of a download, one of which may be on its way, unread."""
-LEAST_WINDOW_BYTES = 32_768
-ANSWER_WINDOW_BYTES = 4096
-"""Of the answers to an upload, which nobody reads but their status."""
+LEAST_WINDOW_BYTES = 131_072
+LEAST_BYTES_EACH = 250_000
+"""Of a download, for a connection: of less there are fewer."""
 _NOTSENT_LOWAT = 25
 """TCP_NOTSENT_LOWAT of Linux, where Python does not have it."""
 LEAST_FED_RATIO = 0.3
@@ -52,7 +54,7 @@ DRAIN_S = 2.0
 class Stream:
     """One connection of a transfer."""
 
-    sock: socket.socket
+    line: Line
     base: TcpInfo | None
     moved_bytes: int = 0
     """As the application sees it."""
@@ -66,7 +68,7 @@ class Stream:
 
     def newly_arrived_bytes(self) -> int:
         """Return what has arrived since the last call, read or not."""
-        info = tcp_info(self.sock) if self.base is not None else None
+        info = tcp_info(self.line.sock) if self.base is not None else None
         if info is None or self.base is None:
             arrived_bytes = self.moved_bytes
         else:
@@ -84,8 +86,6 @@ class Transfer:
     loss: LossEvidence
     """Of packets whose fate is known: those of a direction without retransmissions."""
     retransmissions: int | None
-    back_bytes: int = 0
-    """What came, or was sent, in the other direction."""
 
 
 @dataclass(slots=True)
@@ -103,6 +103,7 @@ def download(
     addresses: tuple[Address, ...],
     access: Access,
     context: ssl.SSLContext | None,
+    meter: Meter,
     *,
     max_bytes: int,
     seconds: float,
@@ -116,23 +117,21 @@ def download(
     PlacerError
         No connection could be opened, or all of them failed before anything was moved.
     """
+    n_connections = min(CONNECTIONS, max_bytes // LEAST_BYTES_EACH)
+    if not n_connections:
+        reason = "no bytes are left for a download: raise --max-data"
+        return Transfer(Rate(None, 0, reason), LossEvidence(), None)
     stop = threading.Event()
-    # few bytes: so few connections that their windows leave most of them
-    connections = max(1, min(CONNECTIONS, max_bytes // (WINDOWS * LEAST_WINDOW_BYTES)))
-    window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (connections * WINDOWS))
-    # what the windows hold by then arrives all the same
-    budget = Budget(max(max_bytes // 2, max_bytes - connections * window_bytes))
+    window_bytes = max(LEAST_WINDOW_BYTES, max_bytes // (CONNECTIONS * WINDOWS))
+    # what the windows hold by then arrives all the same, and a packet more (of loopback: 64 kB)
+    budget = Budget(max_bytes - n_connections * window_bytes - BLOCK_BYTES)
+    spare_bytes = max(0, meter.left_bytes - budget.left)
 
     def work(stream: Stream) -> None:
-        client = open_client(target, stream.sock, window_bytes=window_bytes)
-        bounds = client.sock
-        assert isinstance(bounds, BoundedSocket)
+        client = Client(target, stream.line)
         while not stop.is_set() and budget.left > 0:
-            bounds.begin(
-                until_s=access.until_s,
-                silence_s=access.timeout_s,
-                max_bytes=budget.left + connections * window_bytes,
-            )
+            stream.line.begin(max_bytes, deadline_s=math.inf, spare_bytes=spare_bytes)
+            clamp(stream.line.sock, window_bytes)
             began_s = now_s()
             client.request("GET", target.path, headers=head_of(target, access, {}))
             response = client.getresponse()
@@ -140,6 +139,7 @@ def download(
             stream.idle_s += now_s() - began_s
             got = 0
             while not stop.is_set() and (chunk := response.read1(BLOCK_BYTES)):
+                clamp(stream.line.sock, window_bytes)
                 got += len(chunk)
                 stream.moved_bytes += len(chunk)
                 if budget.take(stream.newly_arrived_bytes()) <= 0:
@@ -151,8 +151,9 @@ def download(
                 return
 
     return _run(
-        "down", target, addresses, access, context, work, stop, budget, connections,
-        window_bytes=window_bytes, seconds=seconds, rtt_s=rtt_s, say=say,
+        "down", target, addresses, access, context, meter, work, stop, budget,
+        n_connections=n_connections, window_bytes=window_bytes,
+        seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
 
@@ -161,6 +162,7 @@ def upload(
     addresses: tuple[Address, ...],
     access: Access,
     context: ssl.SSLContext | None,
+    meter: Meter,
     *,
     max_bytes: int,
     seconds: float,
@@ -182,7 +184,8 @@ def upload(
     size = max(BLOCK_BYTES, max_bytes // CONNECTIONS // BLOCK_BYTES * BLOCK_BYTES)
 
     def work(stream: Stream) -> None:
-        sock = stream.sock
+        line = stream.line
+        line.begin(MAX_HEAD_BYTES, deadline_s=math.inf)
         head = head_of(target, access, {"Content-Type": "application/octet-stream"})
         head["Content-Length"] = str(size)
         lines = [
@@ -190,25 +193,26 @@ def upload(
             *(f"{name}: {value}" for name, value in head.items()),
         ]
         began_s = now_s()
-        sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        line.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         sent = 0
         while not stop.is_set() and sent < size:
             if budget.take(len(block)) < 0:
                 break
-            sock.sendall(block)
+            line.sendall(block)
             sent += len(block)
             stream.moved_bytes += len(block)
-            stream.status = status_of(sock, 0.0)
+            stream.status = status_of(line, 0.0)
             if stream.status is not None:
                 break
         stream.busy_s += now_s() - began_s
         until_s = now_s() + access.timeout_s
         while sent >= size and stream.status is None and not stop.is_set() and now_s() < until_s:
-            stream.status = status_of(sock, TICK_S)
+            stream.status = status_of(line, TICK_S)
 
     return _run(
-        "up", target, addresses, access, context, work, stop, budget, CONNECTIONS,
-        window_bytes=ANSWER_WINDOW_BYTES, seconds=seconds, rtt_s=rtt_s, say=say,
+        "up", target, addresses, access, context, meter, work, stop, budget,
+        n_connections=CONNECTIONS, window_bytes=LEAST_WINDOW_BYTES,
+        seconds=seconds, rtt_s=rtt_s, say=say,
     )  # fmt: skip
 
 
@@ -218,11 +222,12 @@ def _run(
     addresses: tuple[Address, ...],
     access: Access,
     context: ssl.SSLContext | None,
+    meter: Meter,
     work: Callable[[Stream], None],
     stop: threading.Event,
     budget: Budget,
-    connections: int,
     *,
+    n_connections: int,
     window_bytes: int,
     seconds: float,
     rtt_s: float,
@@ -238,7 +243,7 @@ def _run(
             stream.error = error
 
     try:
-        for _ in range(connections):
+        for _ in range(n_connections):
             connection = dial(target, addresses, access, context, window_bytes=window_bytes)
             if sys.platform == "linux":
                 # what is written is on its way soon: little is left when the time ends
@@ -246,7 +251,8 @@ def _run(
                 connection.sock.setsockopt(socket.IPPROTO_TCP, number, 2 * BLOCK_BYTES)
                 with contextlib.suppress(OSError):  # it grows until the link is full
                     connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
-            watched.streams.append(Stream(connection.sock, tcp_info(connection.sock)))
+            line = Line(connection.sock, access, meter)
+            watched.streams.append(Stream(line, tcp_info(line.sock)))
         for stream in watched.streams:
             thread = threading.Thread(target=guarded, args=(stream,), daemon=True)
             threads.append(thread)
@@ -281,14 +287,17 @@ def _run(
             threading.Event().wait(TICK_S)
     finally:
         stop.set()
-        ends = [tcp_info(stream.sock) for stream in watched.streams]
+        ends = [tcp_info(stream.line.sock) for stream in watched.streams]
         for stream in watched.streams:
             with contextlib.suppress(OSError):
-                stream.sock.shutdown(socket.SHUT_RDWR)
+                stream.line.sock.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(timeout=2)
         for stream in watched.streams:
-            quiet_close(stream.sock)
+            stream.line.hang_up()
+    if way == "down":
+        most = min(n_connections * window_bytes, meter.left_bytes)
+        meter.add(0, min(_on_its_way(watched), most))
     return _found(way, target, access, watched, ends, rtt_s)
 
 
@@ -298,7 +307,7 @@ def _state(stream: Stream, way: str) -> tuple[float, float, float]:
     As the kernel tells it, else as the sockets show it, without packets and round trip. Bytes
     stand still behind a packet that was lost, packets go on.
     """
-    info = tcp_info(stream.sock) if stream.base is not None else None
+    info = tcp_info(stream.line.sock) if stream.base is not None else None
     base = stream.base
     if info is None or base is None:
         return stream.moved_bytes, 0.0, 0.0
@@ -309,8 +318,18 @@ def _state(stream: Stream, way: str) -> tuple[float, float, float]:
     return max(0, info.bytes_received - base.bytes_received), packets, info.rcv_rtt_s
 
 
+def _on_its_way(watched: _Watched) -> int:
+    """Return about what the server had sent of a download when it was cut: one round trip of it."""
+    if len(watched.times_s) < 2:
+        return 0
+    before = float(
+        np.interp(watched.times_s[-1] - watched.rtt_s[-1], watched.times_s, watched.bytes_)
+    )
+    return max(0, int(watched.bytes_[-1] - before))
+
+
 def _is_sent(stream: Stream) -> bool:
-    info = tcp_info(stream.sock) if stream.base is not None else None
+    info = tcp_info(stream.line.sock) if stream.base is not None else None
     return info is None or (info.unacked == 0 and info.notsent_bytes == 0)
 
 
@@ -323,7 +342,11 @@ def _found(
     rtt_s: float,
 ) -> Transfer:
     moved = int(watched.bytes_[-1]) if watched.bytes_ else 0
-    errors = [stream.error for stream in watched.streams if stream.error is not None]
+    errors = [
+        stream.error
+        for stream in watched.streams
+        if stream.error is not None and not isinstance(stream.error, TooMuch)  # that was the plan
+    ]
     statuses = [stream.status for stream in watched.streams if stream.status is not None]
     is_long = moved > BLOCK_BYTES
     if errors and not is_long and not statuses:
@@ -341,12 +364,6 @@ def _found(
         for end, stream in zip(ends, watched.streams, strict=True)
         if end is not None and stream.base is not None
     ]
-    back = 0
-    if len(known) == len(watched.streams):  # what came after the last look as well
-        acked = sum(end.bytes_acked - base.bytes_acked for end, base in known)
-        received = sum(end.bytes_received - base.bytes_received for end, base in known)
-        back = received if way == "up" else acked
-        moved = max(moved, acked if way == "up" else received)
     again = None
     packets = 0
     if len(known) == len(watched.streams):
@@ -359,7 +376,7 @@ def _found(
     # a packet lost while the link is full may be one that its queue refused
     loss = LossEvidence(packets, 0) if again == 0 else LossEvidence()
     rate = _rate(way, watched, known, rtt_s, statuses)
-    return Transfer(Rate(rate[0], moved, rate[1]), loss, again, back)
+    return Transfer(Rate(rate[0], moved, rate[1]), loss, again)
 
 
 def _rate(

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import split_retried
-from placer.probing.clock import now_s
-from placer.probing.dialing import Address
+from placer.probing.dialing import Address, now_s
 from placer.probing.tcp_info import tcp_info
 
 RATE_HZ = 20.0

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import socket
 import ssl
+import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
-from placer.probing.clock import now_s
 from placer.probing.targets import Target, is_address
+
+NS_PER_S = 1e9
+EXCHANGE_RATIO = 2.0
+"""An exchange lasts at most so many times the longest silence (`--timeout`), and the whole probe at
+most so much longer than `--duration`: a server that drips holds nobody."""
+LEAST_WAIT_S = 0.02
+MOST_SET_BYTES = 2 * 212_992
+"""Twice net.core.rmem_max as Linux comes: the largest buffer that anybody may set."""
 
 _TOO_OLD = ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE")
 _NOT_TLS = (
@@ -20,6 +31,11 @@ _NOT_TLS = (
     "HTTP_REQUEST",
     "PACKET_LENGTH_TOO_LONG",
 )
+
+
+def now_s() -> float:
+    """Return the time of a clock that never goes back."""
+    return time.perf_counter_ns() / NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +53,15 @@ class Access:
     proxy: str | None = None
     """Environment variable that names a proxy, which is not used."""
     until_s: float = math.inf
-    """When all is over at the latest, on the clock of ``now_s``."""
+    """When the whole probe is over, by `now_s`."""
 
-    @property
+    def deadline_s(self) -> float:
+        """Return when an exchange that begins now must be over, by `now_s`."""
+        return min(now_s() + EXCHANGE_RATIO * self.timeout_s, self.until_s)
+
     def wait_s(self) -> float:
-        """Longest wait from now on."""
-        return max(1e-3, min(self.timeout_s, self.until_s - now_s()))
+        """Return how long a step that begins now may take: the longest silence, or what is left."""
+        return max(LEAST_WAIT_S, min(self.timeout_s, self.until_s - now_s()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +96,11 @@ def look_up(target: Target, access: Access) -> tuple[Address, ...]:
     Raises
     ------
     MeasuringError
-        The name is not known, or nobody could be asked.
+        The name is not known, or nobody could be asked in time.
     """
     began_s = now_s()
     try:
-        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+        found = _resolved(target, access)
     except (socket.gaierror, UnicodeError) as error:
         number = getattr(error, "errno", None)
         if number == socket.EAI_AGAIN:
@@ -98,8 +117,52 @@ def look_up(target: Target, access: Access) -> tuple[Address, ...]:
     return tuple(Address(int(family), place, look_up_s) for family, _, _, _, place in found)
 
 
-MOST_FIXED_WINDOW_BYTES = 200_000
-"""Linux gives a socket no larger buffer of a fixed size (net.core.rmem_max, 212,992 as shipped)."""
+Resolved = list[tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[object, ...]]]
+
+
+def _resolved(target: Target, access: Access) -> Resolved:
+    """Return what the resolver finds; it has no time-out of its own, hence the thread."""
+    found: list[Resolved | Exception] = []
+
+    def resolve() -> None:
+        try:
+            found.append(
+                list(socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM))
+            )
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=resolve, daemon=True)
+    wait_s = access.wait_s()
+    thread.start()
+    thread.join(wait_s)
+    if not found:
+        raise MeasuringError(
+            f"host '{target.host}' was not found: no name server answers within {wait_s:.3g} s",
+            hint=_with_proxy("check the name server, or give the host's address", access),
+        )
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
+
+
+def hold(sock: socket.socket, window_bytes: int) -> None:
+    """Bound what may come before it is read, before the connect.
+
+    A buffer that is set holds for good, what is not read included; but no more than
+    `MOST_SET_BYTES` can be set. Beyond, the window that is advertised is all that can be held.
+    """
+    if window_bytes <= MOST_SET_BYTES:
+        with contextlib.suppress(OSError):  # Linux doubles it, for what packets take beside payload
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes // 2)
+    clamp(sock, window_bytes)
+
+
+def clamp(sock: socket.socket, window_bytes: int) -> None:
+    """Hold the window that is advertised, asked for again as Linux lifts it while it is read."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window_bytes)
 
 
 def connect(
@@ -114,7 +177,7 @@ def connect(
     Parameters
     ----------
     window_bytes
-        Most that the server may send ahead; None, or more than can be fixed: the system chooses.
+        What may be on its way here, unread; None: as the system likes.
 
     Returns
     -------
@@ -129,19 +192,21 @@ def connect(
     for address in addresses:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(access.wait_s)
+            sock.settimeout(access.wait_s())
+            if window_bytes is not None:
+                hold(sock, window_bytes)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if window_bytes is not None and window_bytes <= MOST_FIXED_WINDOW_BYTES:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
             began_s = now_s()
             sock.connect(address.place)
-            return address, sock, now_s() - began_s
+            connect_s = now_s() - began_s
         except OSError as error:
             sock.close()
             failed = error
         except BaseException:
             sock.close()
             raise
+        else:
+            return address, sock, connect_s
     assert failed is not None
     raise unreachable(target, failed, access) from failed
 
@@ -220,9 +285,10 @@ def encrypt(
         The port does not speak TLS.
     """
     began_s = now_s()
-    sock.settimeout(access.wait_s)
     try:
+        sock.settimeout(access.wait_s())  # of the handshake as a whole
         wrapped = context.wrap_socket(sock, server_hostname=target.host)
+        wrapped.settimeout(access.timeout_s)
     except (OSError, ValueError) as error:
         sock.close()
         raise tls_failure(target, error, access) from error
@@ -254,8 +320,8 @@ def tls_failure(target: Target, error: Exception, access: Access) -> PlacerError
         )
     if isinstance(error, TimeoutError):
         return MeasuringError(
-            f"{where} stalls in the TLS handshake: silent for {access.timeout_s:g} s",
-            hint=f"check that it speaks TLS there; without it: "
+            f"{where} stalls in the TLS handshake: not done after {access.timeout_s:g} s",
+            hint="check that it speaks TLS there; without it: "
             f"{plain}://{target.host}:{target.port}",
         )
     if isinstance(error, ConnectionError):
@@ -295,22 +361,6 @@ def stalled(target: Target, what: str, access: Access) -> MeasuringError:
     return MeasuringError(
         f"{target.authority} stalls: {what}, silent for {access.timeout_s:g} s",
         hint="give it more time: --timeout",
-    )
-
-
-def endless(target: Target, what: str) -> MeasuringError:
-    """Return that bytes come and come, but no end of them in the time of the probe."""
-    return MeasuringError(
-        f"{target.authority} is not done with its answer to {what} when the time of the probe is "
-        "over: it sends too slowly, or without end",
-        hint="look into the server's log; give it more time: --duration",
-    )
-
-
-def printable(text: str) -> str:
-    """Return what a server says with its control characters spelt out: a terminal obeys them."""
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,20 +11,25 @@ import numpy as np
 
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 from placer.core.graph import TensorSpec
-from placer.probing.clock import now_s
-from placer.probing.dialing import Access, closed, printable, stalled
+from placer.core.units import format_bytes
+from placer.probing.dialing import Access, closed, now_s, stalled
+from placer.probing.exchange import Line, Meter, Overdue, overdue
 from placer.probing.http import foreign
-from placer.probing.inference import unknown_model
+from placer.probing.inference import inputs_from, unknown_model
 from placer.probing.server_time import Counted
 from placer.probing.targets import Target
 from placer.probing.tensors import REQUEST_ID, ModelInput, datatype_of, raw_bytes
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """How a client begins HTTP/2: RFC 9113 section 3.4, with an empty SETTINGS."""
-MAX_SENT_BYTES = 2**31 - 1
+MAX_MESSAGE_BYTES = 2**31 - 1
+HEADERS_BYTES = 250
+"""About what the headers of a call and of its answer take, each."""
+UNREAD_BYTES = 65_535
+"""What comes of a message that is too large before it is refused: the first window of HTTP/2."""
 
 
-def greet(target: Target, sock: socket.socket, access: Access) -> float:
+def greet(target: Target, line: Line, access: Access) -> float:
     """Begin HTTP/2 and return how long the server's first byte took.
 
     Raises
@@ -37,14 +41,16 @@ def greet(target: Target, sock: socket.socket, access: Access) -> float:
     """
     began_s = now_s()
     first = b""
+    block = memoryview(bytearray(64))
     try:
-        sock.sendall(PREFACE)
+        line.sendall(PREFACE)
         while len(first) < 9:
-            sock.settimeout(access.wait_s)
-            chunk = sock.recv(64)
-            if not chunk:
+            n_bytes = line.receive_into(block)
+            if not n_bytes:
                 break
-            first += chunk
+            first += block[:n_bytes].tobytes()
+    except Overdue as error:
+        raise overdue(target, error, "its first frame of HTTP/2") from error
     except TimeoutError as error:
         if first:
             raise foreign(target, first) from error
@@ -79,14 +85,16 @@ def messages() -> tuple[Any, Any, Any]:
 class GrpcClient:
     """One channel to an inference server. Calls raise PlacerError."""
 
-    def __init__(self, target: Target, access: Access, *, max_bytes: int) -> None:
+    def __init__(self, target: Target, access: Access, meter: Meter, max_bytes: int) -> None:
         self._grpc, self._pb, stubs = messages()
-        self._target, self._access = target, access
+        self._target, self._access, self._meter = target, access, meter
+        self._max_bytes = min(max_bytes, MAX_MESSAGE_BYTES)
+        """Of an answer: a larger one is refused before it is read."""
         self._metadata = [(name.lower(), value) for name, value in access.headers]
         place = target.authority if ":" in target.host else f"{target.host}:{target.port}"
         choices = [
-            ("grpc.max_send_message_length", MAX_SENT_BYTES),
-            ("grpc.max_receive_message_length", max_bytes),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", self._max_bytes),
             ("grpc.enable_http_proxy", 0),
             ("grpc.enable_retries", 0),
         ]
@@ -119,23 +127,16 @@ class GrpcClient:
     def server_metadata(self) -> tuple[str, float]:
         """Return what the server calls itself, and how long the call took."""
         answer, time_s = self._call("ServerMetadata", self._pb.ServerMetadataRequest())
-        return printable(f"{answer.name} {answer.version}".strip()), time_s
+        return f"{answer.name} {answer.version}".strip(), time_s
 
     def model_inputs(self, model: str) -> tuple[ModelInput, ...]:
         """Return the inputs of a model."""
         answer, _ = self._call("ModelMetadata", self._pb.ModelMetadataRequest(name=model), model)
-        found = tuple(
-            ModelInput(
-                printable(one.name), printable(one.datatype), tuple(int(n) for n in one.shape)
-            )
+        told = [
+            {"name": one.name, "datatype": one.datatype, "shape": list(one.shape)}
             for one in answer.inputs
-        )
-        if not found:
-            raise InputError(
-                f"{self._target.authority} does not tell the inputs of '{model}'",
-                hint="let its metadata list name, datatype and shape of each input",
-            )
-        return found
+        ]
+        return inputs_from(self._target, told, model)
 
     def request(
         self, model: str, specs: Sequence[TensorSpec], arrays: Mapping[str, np.ndarray]
@@ -156,6 +157,11 @@ class GrpcClient:
     def infer(self, model: str, request: Any) -> tuple[int, float]:
         """Ask a model once; return the bytes of the answer and how long it took."""
         answer, time_s = self._call("ModelInfer", request, model)
+        if not answer.outputs:
+            raise InputError(
+                f"{self._target.authority} answers an inference of '{model}' without outputs",
+                hint="look into the server's log",
+            )
         return answer.ByteSize(), time_s
 
     def counted(self, model: str) -> Counted | None:
@@ -176,25 +182,28 @@ class GrpcClient:
     def _call(self, name: str, request: Any, model: str | None = None) -> tuple[Any, float]:
         call = getattr(self._stub, name)
         began_s = now_s()
+        self._meter.add(request.ByteSize() + HEADERS_BYTES, HEADERS_BYTES)
         try:
-            answer = call(request, timeout=self._access.wait_s, metadata=self._metadata)
+            answer = call(request, timeout=self._access.wait_s(), metadata=self._metadata)
         except self._grpc.RpcError as error:
             raise self._explained(error, name, model) from error
         except ValueError as error:  # metadata that gRPC does not take
             raise UsageError(f"--header cannot be sent over gRPC: {error}") from error
-        return answer, now_s() - began_s
+        time_s = now_s() - began_s
+        self._meter.add(0, answer.ByteSize())
+        return answer, time_s
 
     def _explained(self, error: Any, name: str, model: str | None) -> PlacerError:
-        code = error.code()
-        said = printable(" ".join(str(error.details() or "").split())[:300])
+        code, said = error.code(), " ".join(str(error.details() or "").split())[:300]
         codes = self._grpc.StatusCode
         what = f"{self._target.authority} answers {name} with {code.name}"
         if code is codes.DEADLINE_EXCEEDED:
             return stalled(self._target, f"no answer to {name}", self._access)
         if code is codes.RESOURCE_EXHAUSTED and "larger than max" in said:
-            return UsageError(
-                f"the answer of {self._target.authority} to {name} takes more bytes than "
-                f"--max-data leaves for one: {said}",
+            self._meter.add(0, UNREAD_BYTES)
+            return MeasuringError(
+                f"{self._target.authority} answers {name} with more than "
+                f"{format_bytes(self._max_bytes)}",
                 hint="raise --max-data",
             )
         if code is codes.UNAVAILABLE:
@@ -223,9 +232,9 @@ class GrpcClient:
         try:
             answer = self._stub.RepositoryIndex(
                 self._pb.RepositoryIndexRequest(),
-                timeout=self._access.wait_s,
+                timeout=self._access.wait_s(),
                 metadata=self._metadata,
             )
         except self._grpc.RpcError:
             return None
-        return sorted({printable(one.name) for one in answer.models})
+        return sorted({one.name for one in answer.models})

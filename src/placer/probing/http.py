@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from placer.core.errors import InputError, MeasuringError, PlacerError
-from placer.probing.bounded import BoundedSocket, TooLong, TooMuch
-from placer.probing.clock import now_s
-from placer.probing.dialing import Access, closed, endless, printable, stalled, tls_failure
+from placer.probing.dialing import Access, closed, now_s, stalled, tls_failure
+from placer.probing.exchange import MAX_HEAD_BYTES, Line, Overdue, TooMuch, overdue, too_much
 from placer.probing.targets import Target
 
-HEAD_LIMIT_BYTES = 256 * 1024
-"""Most of what stands before a body, or between its chunks."""
 MAX_KEPT_BYTES = 4 * 2**20
 """Most of an answer that is kept; metadata and answers of models are smaller."""
+READ_BYTES = 65536
 AGENT = "placer-probe"
 
 
@@ -40,20 +36,15 @@ class Answer:
     """Whether the server closes the connection after it."""
 
 
-def open_client(
-    target: Target, sock: socket.socket, *, window_bytes: int | None = None
-) -> http.client.HTTPConnection:
-    """Return an HTTP client on an open connection; it never opens one of its own.
+class Client(http.client.HTTPConnection):
+    """An HTTP client on an open connection; it never opens one of its own."""
 
-    Parameters
-    ----------
-    window_bytes
-        Most that the server may have on its way here; None: as the system does.
-    """
-    client = http.client.HTTPConnection(target.host, target.port)
-    client.sock = BoundedSocket(sock, window_bytes=window_bytes)
-    client.auto_open = 0
-    return client
+    auto_open = 0
+
+    def __init__(self, target: Target, line: Line) -> None:
+        super().__init__(target.host, target.port)
+        self.line = line
+        self.sock = line
 
 
 def head_of(target: Target, access: Access, extra: Mapping[str, str]) -> dict[str, str]:
@@ -68,7 +59,7 @@ def head_of(target: Target, access: Access, extra: Mapping[str, str]) -> dict[st
 
 def ask(
     target: Target,
-    client: http.client.HTTPConnection,
+    client: Client,
     access: Access,
     *,
     method: str = "GET",
@@ -81,38 +72,29 @@ def ask(
     Parameters
     ----------
     max_bytes
-        Where reading ends.
+        Where reading a body ends.
 
     Raises
     ------
     MeasuringError
-        The server stalls or closes.
+        The server stalls or closes, or its answer has no end.
     InputError
         It speaks another protocol.
     """
     what = f"{method} {target.path.partition('?')[0]}"
-    bounds = client.sock
-    assert isinstance(bounds, BoundedSocket)
-    bounds.begin(
-        until_s=access.until_s,
-        silence_s=access.timeout_s,
-        max_bytes=max_bytes + HEAD_LIMIT_BYTES,
-    )
+    client.line.begin(max_bytes + max_bytes // 8 + MAX_HEAD_BYTES)
     began_s = now_s()
+    is_head = True
     try:
         client.request(
             method, target.path, body=body, headers=head_of(target, access, headers or {})
         )
         response = client.getresponse()
         first_s = now_s() - began_s
-        length = response.headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit()):
-            raise InputError(
-                f"{target.authority} answers {what} with the length '{printable(length)}'",
-                hint="look into the server: Content-Length is a number of bytes",
-            )
+        is_head = False
+        check_head(target, response, what)
         kept, n_bytes, is_whole = bytearray(), 0, True
-        while chunk := response.read1(65536):
+        while chunk := response.read1(min(READ_BYTES, max_bytes - n_bytes)):
             n_bytes += len(chunk)
             if len(kept) < MAX_KEPT_BYTES:
                 kept += chunk
@@ -127,7 +109,7 @@ def ask(
             response.read()  # nothing is left, which makes the connection ready again
         return Answer(
             response.status,
-            {name.lower(): printable(value) for name, value in response.getheaders()},
+            {name.lower(): value for name, value in response.getheaders()},
             bytes(kept),
             n_bytes,
             first_s,
@@ -136,36 +118,57 @@ def ask(
             response.will_close,
         )
     except (OSError, http.client.HTTPException, ValueError) as error:
-        first = bounds.first_bytes
-        if isinstance(error, TimeoutError) and first and not first.startswith(b"HTTP/"):
-            raise foreign(target, first) from error
+        if is_head and isinstance(error, TooMuch):
+            raise InputError(
+                f"{target.authority} answers {what} with headers that do not end",
+                hint=_OTHER_SERVER,
+            ) from error
         raise explained(target, error, what, access) from error
+
+
+def check_head(target: Target, response: http.client.HTTPResponse, what: str) -> None:
+    """Raise InputError where the head of an answer makes no sense."""
+    if response.status < 200:
+        raise InputError(
+            f"{target.authority} answers {what} with {response.status} alone, which is no answer",
+            hint="probe another path",
+        )
+    told = response.headers.get("Content-Length")
+    if told is not None and not (told.isascii() and told.strip().isdigit()):
+        raise InputError(
+            f"{target.authority} answers {what} with the Content-Length '{told[:40]}', which is "
+            "no number",
+            hint=_OTHER_SERVER,
+        )
+
+
+_OTHER_SERVER = "give the URL of the inference server, or of a web server beside it"
 
 
 def explained(target: Target, error: Exception, what: str, access: Access) -> PlacerError:
     """Return what an error in the middle of an exchange means."""
-    if isinstance(error, TooLong):
-        return endless(target, what)
+    if isinstance(error, Overdue):
+        return overdue(target, error, what)
     if isinstance(error, TooMuch):
-        return MeasuringError(
-            f"{target.authority} sends on and on in answer to {what}, and no whole answer",
-            hint="look into the server's log; is it the right port?",
-        )
+        return too_much(target, error, what)
     if isinstance(error, TimeoutError):
         return stalled(target, f"no answer to {what}", access)
     if isinstance(error, http.client.IncompleteRead):
-        return MeasuringError(
-            f"{target.authority} breaks off its answer to {what}", hint="look into the server's log"
-        )
+        size = error.__context__  # http.client could not read the size of a chunk
+        if isinstance(size, ValueError) and not str(size).endswith("b''"):
+            return InputError(
+                f"{target.authority} answers {what} in chunks whose sizes are no numbers",
+                hint=_OTHER_SERVER,
+            )
+        return closed(target, f"instead of answering {what}")
     if isinstance(error, http.client.RemoteDisconnected):
         return closed(target, f"instead of answering {what}")
     if isinstance(error, http.client.BadStatusLine):
         return foreign(target, str(error.args[0]).encode("latin-1", "replace"))
     if isinstance(error, http.client.HTTPException):
         return InputError(
-            f"{target.authority} answers {what} with what is no HTTP: "
-            f"{printable(str(error)) or type(error).__name__}",
-            hint="give the port of a web server or an inference server",
+            f"{target.authority} answers {what} with what is no HTTP: {error or type(error)}",
+            hint=_OTHER_SERVER,
         )
     if isinstance(error, ssl.SSLError):
         return tls_failure(target, error, access)
@@ -186,10 +189,10 @@ def foreign(target: Target, first: bytes) -> InputError:
             f"{where} speaks SSH, not {wanted}", hint="give the port of the inference server"
         )
     if text.startswith(b"HTTP/") and wanted == "HTTP":
+        line = text.partition(b"\r")[0][:60].decode("ascii", "backslashreplace")
         return InputError(
-            f"{where} answers with a broken status line, "
-            f"{text[:40].decode('ascii', 'backslashreplace')!r}",
-            hint="look into the server: HTTP/1.1 200 OK",
+            f"{where} begins its answer with '{line}', which is no status line of HTTP/1.1",
+            hint=_OTHER_SERVER,
         )
     if text.startswith(b"HTTP/"):
         return InputError(
@@ -197,8 +200,7 @@ def foreign(target: Target, first: bytes) -> InputError:
         )
     if first[:2] == b"\x15\x03":
         return InputError(f"{where} speaks TLS", hint=f"try {target.scheme}s://{place}")
-    # a frame SETTINGS of HTTP/2 (RFC 9113 section 4.1): length, type 4, no flags, stream 0
-    if len(first) >= 9 and first[0] == 0 and first[3] == 4 and first[5:9] == bytes(4):
+    if _begins_http2(first):
         return InputError(
             f"{where} speaks HTTP/2 alone, as gRPC does, not {wanted}",
             hint=f"try grpc{secure}://{place}",
@@ -208,6 +210,15 @@ def foreign(target: Target, first: bytes) -> InputError:
         f"{where} speaks neither HTTP nor gRPC: it begins with {shown}",
         hint="give the port of the inference server",
     )
+
+
+def _begins_http2(first: bytes) -> bool:
+    """Tell whether bytes are a frame SETTINGS: RFC 9113 sections 4.1 and 6.5.
+
+    Length in three bytes, a multiple of six; type 4, no flags, stream 0. A line ends early.
+    """
+    is_settings = len(first) >= 4 and first[:2] == b"\0\0" and first[2] % 6 == 0 and first[3] == 4
+    return is_settings and not any(first[4:9])
 
 
 def check_status(target: Target, answer: Answer, *, what: str) -> None:
@@ -243,9 +254,3 @@ def check_status(target: Target, answer: Answer, *, what: str) -> None:
         by = f" (through {via})" if via else ""
         raise MeasuringError(f"{said}{by}", hint="look into the server's log")
     raise InputError(said, hint="probe another path")
-
-
-def quiet_close(sock: socket.socket) -> None:
-    """Close a socket whatever state it is in."""
-    with contextlib.suppress(OSError):
-        sock.close()

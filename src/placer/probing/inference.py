@@ -10,8 +10,6 @@ import numpy as np
 
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError, near_match
 from placer.core.graph import TensorSpec
-from placer.core.units import format_bytes
-from placer.probing.dialing import printable
 from placer.probing.http import Answer, check_status
 from placer.probing.server_time import Counted, of_metrics, of_statistics
 from placer.probing.targets import Target
@@ -19,6 +17,8 @@ from placer.probing.tensors import HEADER_LENGTH, ModelInput, request_body
 
 Ask = Callable[..., Answer]
 """Asks (method, path, body, headers) over a connection that is kept."""
+MAX_RANK, MAX_SIZE = 32, 2**31
+"""Of the shapes that a server may tell: what arrays can have."""
 
 
 def model_path(root: str, model: str) -> str:
@@ -33,11 +33,19 @@ def root_of(target: Target) -> str:
 
 
 def parsed(answer: Answer) -> object:
-    """Return the JSON of an answer; None: it has none."""
+    """Return the JSON of an answer; None: it has none, or was not read to its end."""
+    return _json(answer.body) if answer.is_whole else None
+
+
+def _json(text: bytes) -> object:
     try:
-        return json.loads(answer.body)
-    except (ValueError, RecursionError):  # nested without end
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):  # nested too deep is no JSON of the protocol either
         return None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def server_metadata(answer: Answer) -> dict[str, object] | None:
@@ -63,11 +71,15 @@ def model_inputs(target: Target, ask: Ask, root: str, model: str) -> tuple[Model
     body = parsed(answer)
     if answer.status == 200 and isinstance(body, dict):
         return inputs_from(target, body.get("inputs"), model)
-    known = _known_models(ask, root)
-    if known is None and server_metadata(ask("GET", f"{root}/v2")) is None:
+    # one that has a page for everything is asked no more
+    known = None if answer.status == 200 else _known_models(ask, root)
+    if known is None and (
+        answer.status == 200 or server_metadata(ask("GET", f"{root}/v2")) is None
+    ):
+        said = f"{answer.status}" + (" and what is no metadata" if answer.status == 200 else "")
         raise InputError(
             f"{target.url} does not speak the Open Inference Protocol: {path} is answered with "
-            f"{answer.status}",
+            f"{said}",
             hint="leave out --model to probe it as any web server",
         )
     raise unknown_model(target, model, known, error_text(answer))
@@ -88,26 +100,26 @@ def unknown_model(target: Target, model: str, known: Sequence[str] | None, said:
 
 def inputs_from(target: Target, told: object, model: str) -> tuple[ModelInput, ...]:
     """Return the inputs of the metadata of a model. Raises InputError where they make no sense."""
-    try:
-        found = tuple(
-            ModelInput(printable(one["name"]), printable(one["datatype"]), _shape(one["shape"]))
-            for one in told  # type: ignore[attr-defined]  # else TypeError
-        )
-    except (TypeError, KeyError, ValueError, OverflowError):
-        found = ()
-    if not found:
+    listed = told if isinstance(told, list) else []
+    found = [_input_from(one) for one in listed]
+    if not found or None in found:
+        first = next((one for one in listed if _input_from(one) is None), told)
         raise InputError(
-            f"{target.authority} does not tell the inputs of '{model}'",
+            f"{target.authority} does not tell the inputs of '{model}': {json.dumps(first)[:80]}",
             hint="let its metadata list name, datatype and shape of each input",
         )
-    return found
+    return tuple(one for one in found if one is not None)
 
 
-def _shape(told: object) -> tuple[int, ...]:
-    """Return a shape; JSON made of protobuf has its numbers as text. Raises as `int` does."""
-    if not isinstance(told, list) or any(isinstance(one, bool | float) for one in told):
-        raise TypeError
-    return tuple(int(one) for one in told)
+def _input_from(one: object) -> ModelInput | None:
+    if not isinstance(one, dict):
+        return None
+    name, datatype, shape = one.get("name"), one.get("datatype"), one.get("shape")
+    if not isinstance(name, str) or not isinstance(datatype, str) or not isinstance(shape, list):
+        return None
+    if len(shape) > MAX_RANK or any(type(n) is not int or abs(n) > MAX_SIZE for n in shape):
+        return None
+    return ModelInput(name, datatype, tuple(shape))
 
 
 def _known_models(ask: Ask, root: str) -> list[str] | None:
@@ -115,13 +127,11 @@ def _known_models(ask: Ask, root: str) -> list[str] | None:
     answer = ask("GET", f"{root}/v2/models")
     body = parsed(answer)
     if answer.status == 200 and isinstance(body, dict) and isinstance(body.get("models"), list):
-        return sorted(printable(str(one)) for one in body["models"])
+        return sorted(str(one) for one in body["models"])
     answer = ask("POST", f"{root}/v2/repository/index", b"{}", {"Content-Type": "application/json"})
     body = parsed(answer)
     if answer.status == 200 and isinstance(body, list):
-        return sorted(
-            {printable(str(one["name"])) for one in body if isinstance(one, dict) and "name" in one}
-        )
+        return sorted({str(one["name"]) for one in body if isinstance(one, dict) and "name" in one})
     return None
 
 
@@ -129,7 +139,7 @@ def error_text(answer: Answer) -> str:
     """Return what a server says went wrong, in one line."""
     body = parsed(answer)
     said = body.get("error", body.get("detail", "")) if isinstance(body, dict) else ""
-    return printable(" ".join(str(said).split())[:300])
+    return " ".join(str(said).split())[:300]
 
 
 def infer(
@@ -151,18 +161,13 @@ def infer(
     """
     path = f"{model_path(root, model)}/infer"
     answer = ask("POST", path, body, headers)
-    if answer.status == 200 and not answer.is_whole:
-        raise UsageError(
-            f"the answer of '{model}' takes more than {format_bytes(answer.n_bytes)}: --max-data "
-            "leaves no room for two",
-            hint="raise --max-data",
-        )
     if answer.status == 200:
         if not _is_inference(answer):
+            kind = answer.headers.get("content-type", "no Content-Type")
             raise InputError(
-                f"{target.authority} answers an inference of '{model}' with no answer of the Open "
-                "Inference Protocol",
-                hint="look at what stands at the URL; leave out --model to probe any web server",
+                f"{target.authority} answers an inference of '{model}' with 200 and what is no "
+                f"answer of the Open Inference Protocol ({kind})",
+                hint="check that the URL leads to an inference server",
             )
         return answer
     said = error_text(answer)
@@ -178,16 +183,15 @@ def infer(
 
 
 def _is_inference(answer: Answer) -> bool:
-    """Tell whether an answer is JSON with outputs, with or without tensors in binary behind it."""
-    if answer.n_bytes > len(answer.body):  # not all of it is kept
-        return answer.body.lstrip().startswith(b"{")
+    """Tell whether an answer has outputs; of one too long to be kept its beginning counts."""
+    text = answer.body
     length = answer.headers.get(HEADER_LENGTH.lower(), "")
-    head = answer.body[: int(length)] if length.isascii() and length.isdigit() else answer.body
-    try:
-        told = json.loads(head)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(told, dict) and isinstance(told.get("outputs"), list)
+    if length.isascii() and length.isdigit():
+        text = text[: int(length[:12])]
+    elif answer.n_bytes > len(text):  # more than is kept
+        return text.lstrip()[:1] == b"{"
+    body = _json(text)
+    return isinstance(body, dict) and isinstance(body.get("outputs"), list)
 
 
 def make_request(
@@ -199,12 +203,19 @@ def make_request(
     return request_body(specs, arrays, is_binary=encoding == "binary")
 
 
-def counted(ask: Ask, root: str, model: str) -> Counted | None:
+def counted(ask: Ask, root: str, model: str, note: Callable[[str], None]) -> Counted | None:
     """Return what the server counted so far: its statistics extension, else its metrics."""
     answer = ask("GET", f"{model_path(root, model)}/stats")
-    if answer.status == 200 and (found := of_statistics(parsed(answer))) is not None:
-        return found
+    if answer.status == 200:
+        body = parsed(answer)
+        if (found := of_statistics(body)) is not None:
+            return found
+        if not answer.is_whole or (isinstance(body, dict) and "model_stats" in body):
+            note("the server's statistics make no sense: they are left out")
     answer = ask("GET", f"{root}/metrics")
+    if answer.status == 200 and not answer.is_whole:
+        note("the server's metrics are too long to be read: they are left out")
+        return None
     if answer.status == 200:
         return of_metrics(answer.body.decode("utf-8", "replace"), model)
     return None

@@ -21,6 +21,7 @@ from placer.core.probe import Rate
 from placer.core.units import format_rate
 from placer.probing.bulk import CONNECTIONS, Transfer
 from placer.probing.dialing import Access
+from placer.probing.exchange import Meter
 from placer.probing.targets import Target
 
 INTERVAL_S = 0.1
@@ -62,6 +63,7 @@ def transfer(
     seconds: float,
     rtt_s: float,
     say: Callable[[int], None],
+    meter: Meter,
 ) -> Transfer:
     """Let iperf3 fill the link in one direction, up to bytes or seconds.
 
@@ -80,25 +82,31 @@ def transfer(
     ]  # fmt: skip
     if not is_upload:
         told = _run(target, [*words, "--reverse"], ("--bytes", max_bytes), seconds)
+        meter.add(0, _moved_bytes(told))
         return _found(told, rtt_s=rtt_s)
     # the sender counts what it has written, not what has arrived, and most servers tell that as
     # text of a line a second alone: a first try tells how many seconds the bytes last
     words.append("--get-server-output")
     first = _run(target, words, ("--bytes", min(GAUGE_BYTES, max_bytes // 4)), seconds)
-    gauged_bytes = int(first.get("end", {}).get("sum_sent", {}).get("bytes", 0))
-    if not gauged_bytes:
-        raise MeasuringError(
-            f"{target.authority} does not answer as an iperf3 server does",
-            hint="start a server there: iperf3 --server",
-        )
+    gauged_bytes = _moved_bytes(first)
+    meter.add(gauged_bytes, 0)
     rate = float(first.get("end", {}).get("sum_sent", {}).get("bits_per_second", 0.0)) / 8
-    lasts_s = (max_bytes - gauged_bytes) / rate if rate else 0.0
+    if not rate or not gauged_bytes:
+        reason = f"the iperf3 server took nothing in {seconds:.2g} s: restart it"
+        return Transfer(Rate(None, gauged_bytes, reason), LossEvidence(), None)
+    lasts_s = (max_bytes - gauged_bytes) / rate
     if lasts_s < LEAST_UPLOAD_S:
         reason = f"{LEAST_UPLOAD_S} s of an upload are more than --max-data allows: raise it"
         return Transfer(Rate(None, gauged_bytes, reason), LossEvidence(), None)
     bound_s = int(min(lasts_s, max(LEAST_UPLOAD_S, seconds)))
     told = _run(target, words, ("--time", bound_s), bound_s + access.timeout_s)
+    meter.add(_moved_bytes(told), 0)
     return _uploaded(told, rtt_s)
+
+
+def _moved_bytes(told: dict[str, Any]) -> int:
+    """Return what was moved, as the intervals tell it."""
+    return int(sum(one["sum"]["bytes"] for one in told.get("intervals", [])))
 
 
 def _uploaded(told: dict[str, Any], rtt_s: float) -> Transfer:
@@ -112,7 +120,7 @@ def _uploaded(told: dict[str, Any], rtt_s: float) -> Transfer:
         if float(end) - float(start) > 0.5
     ]
     intervals = told.get("intervals", [])
-    n_bytes = int(sum(one["sum"]["bytes"] for one in intervals))
+    n_bytes = _moved_bytes(told)
     again = sum(int(one["sum"].get("retransmits", 0)) for one in intervals)
     loss = LossEvidence(n_bytes // MSS_BYTES, 0) if again == 0 else LossEvidence()
     if not rates:
@@ -154,10 +162,16 @@ def _run(
                 f"iperf3 fails: {said or f'exit code {child.returncode}'}"
             ) from None
         error = str(told.get("error", ""))
+        if "interrupt" in error and not told.get("start", {}).get("connected"):
+            raise MeasuringError(
+                f"{target.host} port {target.port} does not answer as an iperf3 server: no test "
+                f"began within {seconds:.2g} s",
+                hint="start a server there: iperf3 --server",
+            )
         if not error or "interrupt" in error:
             return dict(told)
         # the server is between two clients
-        if is_last or not any(word in error for word in ("refused", "busy")):
+        if is_last or not any(word in error for word in ("refused", "busy", "reset")):
             raise _failed(target, error)
         time.sleep(RETRY_S)
     raise AssertionError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,39 +34,68 @@ _METRICS = {
 }
 """Name before ``_sum`` -> seconds of its unit: KServe, MLServer; Triton has a plain counter, whose
 requests are `nv_inference_request_success`."""
+MAX_COUNT = 2**64
+"""Counters of the statistics extension are unsigned and have 64 bits."""
 _TRITON = ("nv_inference_request_duration_us", "nv_inference_request_success")
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)", re.ASCII)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_DURATION = re.compile(
-    r"^\s*([^;\s]+)\s*(?:;.*?)?;\s*dur\s*=\s*\"?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?![\w.])",
-    re.IGNORECASE,
-)
+_DURATION = re.compile(r"^\s*([^;\s]+)\s*(?:;.*?)?;\s*dur\s*=\s*([^;\s]*)", re.IGNORECASE)
+_ENVOY = "x-envoy-upstream-service-time"
 
 
-def of_headers(headers: Sequence[Mapping[str, str]]) -> ServerTime | None:
-    """Return the mean of what the headers of answers tell.
+def of_headers(
+    headers: Sequence[Mapping[str, str]], times_s: Sequence[float]
+) -> tuple[ServerTime | None, str]:
+    """Return the mean of what the headers of answers tell, and what of it was ignored.
 
     `Server-Timing` (W3C): its `total`, else its longest part, as parts may lie within others;
-    `x-envoy-upstream-service-time`.
+    `x-envoy-upstream-service-time`. A time that is none, or that the call cannot hold, is ignored.
+
+    Parameters
+    ----------
+    times_s
+        How long the calls took as they were seen here, shape (n,).
     """
     told: list[float] = []
-    source = ""
-    for one in headers:
+    source = ignored = ""
+    for one, time_s in zip(headers, times_s, strict=True):
         parts = {}
         for part in one.get("server-timing", "").split(","):
             found = _DURATION.match(part)
-            if found:
-                parts[found.group(1)] = float(found.group(2)) / 1e3
+            if found is None:
+                continue
+            value_s = _within(found.group(2).strip('"'), time_s)
+            if value_s is None:
+                ignored = ignored or _ignored("Server-Timing", part.strip(), time_s)
+            else:
+                parts[found.group(1)] = value_s
         if parts:
             name = "total" if "total" in parts else max(parts, key=lambda key: parts[key])
             told.append(parts[name])
             source = f"Server-Timing: {name}"
-        elif re.fullmatch(r"\d+", one.get("x-envoy-upstream-service-time", "")):
-            told.append(int(one["x-envoy-upstream-service-time"]) / 1e3)
-            source = "x-envoy-upstream-service-time"
+        elif _ENVOY in one:
+            value_s = _within(one[_ENVOY], time_s)
+            if value_s is None:
+                ignored = ignored or _ignored(_ENVOY, one[_ENVOY], time_s)
+            else:
+                told.append(value_s)
+                source = _ENVOY
     if not told or len(told) < len(headers):
+        return None, ignored
+    return ServerTime(float(np.mean(told)), source), ignored
+
+
+def _within(text: str, time_s: float) -> float | None:
+    """Return milliseconds as seconds; None: that is no time, or the call cannot hold it."""
+    try:
+        value_s = float(text) / 1e3
+    except ValueError:
         return None
-    return ServerTime(float(np.mean(told)), source)
+    return value_s if 0 <= value_s <= time_s else None  # NaN is neither
+
+
+def _ignored(header: str, text: str, time_s: float) -> str:
+    return f"'{text[:60]}' of {header} is no time that a call of {1e3 * time_s:.4g} ms can hold"
 
 
 def of_metrics(text: str, model: str) -> Counted | None:
@@ -80,9 +110,11 @@ def of_metrics(text: str, model: str) -> Counted | None:
         if named.get("model_name", named.get("model", model)) != model:
             continue
         try:
-            sums[name] = sums.get(name, 0.0) + float(value)
+            number = float(value)
         except ValueError:
             continue
+        if 0 <= number < math.inf:  # a counter is nothing else
+            sums[name] = sums.get(name, 0.0) + number
     for base, unit_s in _METRICS.items():
         total, count = f"{base}_sum", f"{base}_count"
         if base == _TRITON[0]:
@@ -93,18 +125,24 @@ def of_metrics(text: str, model: str) -> Counted | None:
 
 
 def of_statistics(body: object) -> Counted | None:
-    """Return requests and time of a model from Triton's statistics extension."""
+    """Return requests and time of a model from Triton's statistics extension; None: no sense."""
     if not isinstance(body, dict) or not isinstance(body.get("model_stats"), list):
         return None
     count, total_s = 0, 0.0
-    try:
-        for one in body["model_stats"]:
-            success = one.get("inference_stats", {}).get("success", {})
-            count += int(success.get("count", 0))
-            total_s += int(success.get("ns", 0)) / 1e9
-    except (AttributeError, TypeError, ValueError, OverflowError):  # no such statistics
-        return None
+    for one in body["model_stats"]:
+        n, time_ns = (_counter(one, key) for key in ("count", "ns"))
+        if n is None or time_ns is None:
+            return None
+        count += n
+        total_s += time_ns / 1e9
     return Counted(count, total_s, "statistics extension")
+
+
+def _counter(one: object, key: str) -> int | None:
+    for name in ("inference_stats", "success"):
+        one = one.get(name, {}) if isinstance(one, dict) else None
+    value = one.get(key, 0) if isinstance(one, dict) else None
+    return value if type(value) is int and 0 <= value < MAX_COUNT else None
 
 
 def between(before: Counted | None, after: Counted | None) -> ServerTime | None:

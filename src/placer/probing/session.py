@@ -11,30 +11,39 @@ from dataclasses import replace
 import numpy as np
 
 from placer.core.errors import MeasuringError, PlacerError
+from placer.core.printable import printable
 from placer.core.probe import Calls, Phases, Probe, Rate
 from placer.probing import bulk, iperf
-from placer.probing.clock import now_s
 from placer.probing.connects import BYTES_EACH, RATE_HZ, connect_often
-from placer.probing.dialing import Address, connect, encrypt, look_up, tls_context
+from placer.probing.dialing import (
+    EXCHANGE_RATIO,
+    Address,
+    connect,
+    encrypt,
+    look_up,
+    now_s,
+    tls_context,
+)
 from placer.probing.endpoints import ENDPOINTS
-from placer.probing.http import quiet_close
-from placer.probing.question import CALL_BYTES_SHARE, Found, Question
+from placer.probing.exchange import Meter
+from placer.probing.question import CALL_BYTES_SHARE, CONNECTS_SHARE, Found, Question, window_bytes
 from placer.probing.targets import Target
 from placer.probing.tcp_info import congestion_control
 
 Say = Callable[[str], None]
 
-RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.27, 0.1, 0.18
+RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.25, 0.1, 0.19
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
 connects again, between calls and transfers."""
 DRAIN_SHARE = 0.12
 """Of the duration: what may be in the queue after an upload."""
-UP_SHARE, SPARE_SHARE, CONNECTS_SHARE = 0.42, 0.12, 0.15
-"""Of the bytes: upload; what is kept for packets on their way when a download is cut;
-connects."""
+UP_SHARE, SPARE_SHARE = 0.42, 0.12
+"""Of the bytes: upload; what is kept for packets on their way when a download is cut."""
 MAX_CALLS = 50
-GRACE_RATIO = 0.5
-"""Of the duration: by how much all is over at the latest, whatever a server does."""
+HELD_S = 0.03
+"""A delayed acknowledgement takes 40 ms on Linux: less than this a server is not held up by one."""
+COMPARED_CALLS = 5
+"""With acknowledgements at once, to see whether that is what the others waited for."""
 
 
 class Stopped(Exception):
@@ -56,7 +65,8 @@ def started(question: Question) -> Found:
             at.isoformat().replace("+00:00", "Z"),
             connect_rate_hz=RATE_HZ,
             asked_duration_s=question.duration_s,
-        )
+        ),
+        Meter(int((1 - CONNECTS_SHARE) * question.max_bytes)),
     )
 
 
@@ -75,30 +85,47 @@ def probe(question: Question, say: Say) -> Probe:
     """
     found = started(question)
     began_s = now_s()
-    grace_s = max(GRACE_RATIO * question.duration_s, 2 * question.access.timeout_s)
-    until_s = began_s + question.duration_s + grace_s
+    until_s = began_s + question.duration_s + EXCHANGE_RATIO * question.access.timeout_s
     question = replace(question, access=replace(question.access, until_s=until_s))
     try:
         _Session(question, found, say, began_s).run()
-    except (Exception, KeyboardInterrupt) as error:  # whatever a server does, all else is kept
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else f"unexpected: {error!r}"
-        if isinstance(error, PlacerError):
-            reason = error.message
-        found.update(error=reason)
+    except PlacerError as error:
+        found.update(error=error.message)
+        hint = None if error.hint is None else printable(error.hint)
+        cause = type(error)(printable(error.message), hint=hint)
+        raise Stopped(_finished(found, began_s), cause) from error
+    except KeyboardInterrupt as error:
+        found.update(error="interrupted")
+        raise Stopped(_finished(found, began_s), error) from error
+    except Exception as error:  # a bug: what was measured until then is kept all the same
+        found.update(error=f"a bug in placer: {type(error).__name__}: {error}")
         raise Stopped(_finished(found, began_s), error) from error
     return _finished(found, began_s)
 
 
 def _finished(found: Found, began_s: float) -> Probe:
+    """Return what was found, without anything of a server that a terminal would act on."""
     round_trips_s, loss = found.connects.found()
+    known, each = found.probe, found.connects.started * BYTES_EACH // 2
     return replace(
-        found.probe,
+        known,
         rtt_samples_s=round_trips_s,
         loss=loss + found.calm,
         duration_s=now_s() - began_s,
-        sent_bytes=found.probe.sent_bytes + found.connects.started * BYTES_EACH // 2,
-        received_bytes=found.probe.received_bytes + found.connects.started * BYTES_EACH // 2,
+        sent_bytes=found.meter.sent_bytes + each,
+        received_bytes=found.meter.received_bytes + each,
+        protocol=printable(known.protocol),
+        server=None if known.server is None else printable(known.server),
+        notes=tuple(printable(note) for note in known.notes),
+        error=None if known.error is None else printable(known.error),
+        uplink=replace(known.uplink, reason=printable(known.uplink.reason)),
+        downlink=replace(known.downlink, reason=printable(known.downlink.reason)),
+        calls=None if known.calls is None else _printable_calls(known.calls),
     )
+
+
+def _printable_calls(calls: Calls) -> Calls:
+    return replace(calls, what=printable(calls.what), server_source=printable(calls.server_source))
 
 
 class _Session:
@@ -136,6 +163,9 @@ class _Session:
             left_s = question.duration_s - (now_s() - self.began_s) - bulk_s
             self._connects("round trips", max(left_s, half_s / 4))
             self._check_round_trips()
+            # what no connect took is theirs
+            taken = BYTES_EACH * self.found.connects.started
+            self.found.meter.max_bytes = question.max_bytes - taken
             # at the end: queues that they leave behind meet no round trip
             if up is not None:
                 self._up(up)
@@ -150,7 +180,7 @@ class _Session:
         look_up_s = addresses[0].look_up_s
         self.found.update(phases=Phases(look_up_s=look_up_s))
         address, sock, connect_s = connect(
-            target, addresses, access, window_bytes=self.question.window_bytes
+            target, addresses, access, window_bytes=window_bytes(self.question)
         )
         self.addresses = (address,)
         self.found.update(
@@ -170,14 +200,19 @@ class _Session:
                 self.endpoint = endpoint
                 yield endpoint.upload
         finally:
-            quiet_close(sock)
+            sock.close()
 
     def _connects(self, what: str, seconds: float) -> None:
-        if seconds <= 0:
-            return
         connects = self.found.connects
         most = CONNECTS_SHARE * self.question.max_bytes / BYTES_EACH
         rate_hz = min(self.endpoint.connect_rate_hz, most / self.question.duration_s)
+        seconds = min(
+            seconds,
+            (most - connects.started) / rate_hz,
+            self.question.access.until_s - now_s(),
+        )
+        if seconds <= 0:
+            return
         self.found.update(connect_rate_hz=rate_hz)
         connect_often(
             self.addresses[0],
@@ -226,19 +261,39 @@ class _Session:
             times_s.append(self.endpoint.call())
             self._told_calls(times_s)
         if times_s:
-            server = self.endpoint.server_time()
+            server = self.endpoint.server_time(times_s)
             calls = self.found.probe.calls
-            if server is not None and not 0 <= server.server_s <= max(times_s):
-                self.found.note(
-                    f"the server tells {server.server_s:g} s of its own time ({server.source}), "
-                    "which no call took: it is not used"
-                )
-                server = None
             if server is not None and calls is not None:
                 self.found.update(
                     calls=replace(calls, server_s=server.server_s, server_source=server.source)
                 )
+            self._compare_held(times_s, 0.0 if server is None else server.server_s)
         self.found.calm += self.endpoint.loss()
+
+    def _compare_held(self, times_s: list[float], server_s: float) -> None:
+        """Find out whether the server waits for acknowledgements where calls take unduly long.
+
+        Such a server writes head and body apart without TCP_NODELAY: the body stays there until
+        the head is acknowledged, which this host delays as all do. Acknowledged at once, the same
+        calls are quicker by that delay; nothing else is.
+        """
+        typical_s = float(np.median(times_s))
+        if typical_s - self.rtt_s - server_s < HELD_S or not self.endpoint.ack_at_once(True):
+            return
+        up_bytes, down_bytes = self.endpoint.call_bytes
+        if 2 * COMPARED_CALLS * (up_bytes + down_bytes) > self.found.meter.left_bytes / 4:
+            return
+        self.say(f"{self.endpoint.what}: acknowledged at once")
+        quick_s = [self.endpoint.call() for _ in range(COMPARED_CALLS)]
+        self.endpoint.ack_at_once(False)
+        again_s = [self.endpoint.call() for _ in range(COMPARED_CALLS)]
+        held_s = min(typical_s, float(np.median(again_s))) - float(np.median(quick_s))
+        if held_s >= HELD_S and max(quick_s) < float(np.median(again_s)):
+            self.found.note(
+                f"about {1e3 * held_s:.0f} ms of each call the server waits for an "
+                "acknowledgement: it writes an answer in parts without TCP_NODELAY, which is "
+                "neither the network nor the model; set TCP_NODELAY there"
+            )
 
     def _told_calls(self, times_s: list[float]) -> None:
         up_bytes, down_bytes = self.endpoint.call_bytes
@@ -252,7 +307,7 @@ class _Session:
             self._transfer(
                 target,
                 is_upload=True,
-                max_bytes=int(UP_SHARE * question.max_bytes),
+                max_bytes=int(min(UP_SHARE * question.max_bytes, self.found.meter.left_bytes)),
                 seconds=BULK_SHARE * question.duration_s,
             ),
             is_upload=True,
@@ -260,7 +315,7 @@ class _Session:
 
     def _down(self, target: Target) -> None:
         question = self.question
-        left = (1 - SPARE_SHARE) * question.max_bytes - self.found.used_bytes()
+        left = self.found.meter.left_bytes - SPARE_SHARE * question.max_bytes
         self._put(
             self._transfer(
                 target,
@@ -289,6 +344,7 @@ class _Session:
                 seconds=seconds,
                 rtt_s=self.rtt_s,
                 say=say,
+                meter=self.found.meter,
             )
         is_same = target.authority == self.question.target.authority
         addresses = self.addresses if is_same else look_up(target, access)
@@ -302,6 +358,7 @@ class _Session:
             addresses,
             access,
             context,
+            self.found.meter,
             max_bytes=max_bytes,
             seconds=seconds,
             rtt_s=self.rtt_s,
@@ -309,9 +366,6 @@ class _Session:
         )
 
     def _put(self, transfer: bulk.Transfer, *, is_upload: bool) -> None:
-        n_bytes = transfer.rate.moved_bytes
-        ways = (n_bytes, transfer.back_bytes)
-        self.found.moved(*(ways if is_upload else reversed(ways)))
         self.found.calm += transfer.loss
         if transfer.retransmissions is not None:
             before = self.found.probe.bulk_retransmissions or 0

@@ -103,6 +103,21 @@ def concrete(
     return tuple(found)
 
 
+def least_bytes(inputs: Sequence[ModelInput]) -> int:
+    """Return what a request takes at least, with 1 for what is open."""
+    return sum(
+        _size_bytes(DTYPES.get(one.datatype, "string"), 1) * math.prod(max(1, n) for n in one.shape)
+        for one in inputs
+    )
+
+
+def _size_bytes(dtype: str, text_bytes: int) -> int:
+    """Return what an element takes."""
+    if dtype in _NO_NUMPY:
+        return 2 if dtype == "bfloat16" else text_bytes
+    return int(np.dtype(dtype).itemsize)
+
+
 def datatype_of(spec: TensorSpec) -> str:
     """Return the protocol's name of a type."""
     return next(name for name, dtype in DTYPES.items() if dtype == spec.dtype)

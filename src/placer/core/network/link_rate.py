@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 
 WINDOW_S = 0.1
 """Rates are taken over windows of this and of a round trip at least; in short transfers of half."""
+WANTED_WINDOWS = 30
+"""A transfer that is too short for so many has shorter windows: slow start takes some of them."""
 LEAST_WINDOWS = 5
 LEAST_WINDOWS_P5 = 20
 """Windows from which the 5th percentile is told."""
@@ -77,8 +79,8 @@ def link_rate(
     first, last = moves[0], moves[-1] + 1
     span_s = float(times[last] - times[first])
     window_s = max(WINDOW_S, rtt_s)
-    if span_s < 4 * LEAST_WINDOWS * window_s:
-        window_s = max(least_window_s, rtt_s / 2, span_s / (4 * LEAST_WINDOWS))
+    if span_s < WANTED_WINDOWS * window_s:
+        window_s = max(least_window_s, rtt_s / 2, span_s / WANTED_WINDOWS)
     edges = times[first] + window_s * np.arange(int(span_s / window_s + 1e-9) + 1)
     if len(edges) <= LEAST_WINDOWS:
         return f"the transfer was over in {1e3 * span_s:.0f} ms"
