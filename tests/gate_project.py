@@ -6,6 +6,7 @@ The model is never read: the lock holds what is known of it, as in a pipeline.
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,3 +171,17 @@ def _write(path: Path, content: Mapping[str, object]) -> None:
 def _replaced(text: str, change: tuple[str, str]) -> str:
     assert change[0] in text
     return text.replace(*change)
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git in a folder."""
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+def committed(folder: Path, message: str = "before") -> None:
+    """Commit all that is in a folder."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "-q")
+    git(folder, "add", "-A", "-f")
+    git(folder, "commit", "-qm", message)

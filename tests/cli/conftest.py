@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from placer.cli import main
-from tests import models
+from tests import gate_project, models
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Result:
 
 
 Run = Callable[..., Result]
+Make = Callable[..., Path]
 
 
 def _runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cache: Path) -> Run:
@@ -66,3 +68,16 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = str(tmp_path_factory.mktemp("models") / "small.onnx")
     models.mlp(path, width=64, layers=2)
     return path
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Make a project in the folder that the commands run in."""
+
+    def run(*texts: str, **arguments: Any) -> Path:
+        manifests = {f"{number}.yaml": text for number, text in enumerate(texts)}
+        folder = gate_project.make(tmp_path / "project", manifests, **arguments)
+        monkeypatch.chdir(folder)
+        return folder
+
+    return run

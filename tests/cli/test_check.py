@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,27 +14,12 @@ from jsonschema import Draft202012Validator
 from placer.files.evidence import to_statement
 from placer.reports.check.document import check_schema
 from tests import builders, gate_project, models
-from tests.cli.conftest import Result, Run
-from tests.gate_project import CLOUD_LABEL, Evidence, manifest
+from tests.cli.conftest import Make, Result, Run
+from tests.gate_project import CLOUD_LABEL, Evidence, git, manifest
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
 COMMENT = "# placer: ignore[PLC706] measured with a debug build{until}\n            limits"
 SMALL = manifest().replace("512Mi", "64Mi")
-
-Make = Callable[..., Path]
-
-
-@pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Make a project in the folder that the commands run in."""
-
-    def run(*texts: str, **arguments: Any) -> Path:
-        manifests = {f"{number}.yaml": text for number, text in enumerate(texts)}
-        folder = gate_project.make(tmp_path / "project", manifests, **arguments)
-        monkeypatch.chdir(folder)
-        return folder
-
-    return run
 
 
 def document(result: Result) -> dict[str, Any]:
@@ -310,48 +294,6 @@ def test_against_a_base_only_what_changed_is_told(run: Run, make: Make) -> None:
     assert "fixed since HEAD: PLC706" in text
 
 
-def committed(folder: Path, message: str = "before") -> None:
-    if not (folder / ".git").exists():
-        git(folder, "init", "-q")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", message)
-
-
-def test_a_base_keeps_its_evidence_whatever_archives_leave_out(run: Run, make: Make) -> None:
-    folder = make(SMALL)
-    (folder / ".gitattributes").write_text("evidence export-ignore\n*.json export-ignore\n")
-    committed(folder)
-    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
-    assert result.code == 0, result.out
-    assert "no findings new since HEAD" in result.out
-
-
-def test_a_link_of_the_base_that_leads_out_of_it_is_left_out(run: Run, make: Make) -> None:
-    folder = make(SMALL)
-    (folder / "away").symlink_to("/etc/hostname")
-    (folder / "near").symlink_to("deploy")
-    committed(folder)
-    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
-
-
-def test_a_base_whose_project_was_broken_had_no_gate(run: Run, make: Make) -> None:
-    folder = make(SMALL)
-    right = (folder / "placer.yaml").read_text()
-    (folder / "placer.yaml").write_text("nonsense: [\n")
-    committed(folder)
-    (folder / "placer.yaml").write_text(right)
-    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 1
-
-
-def test_a_defect_that_only_moved_is_not_new(run: Run, make: Make) -> None:
-    broken = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a\n"
-    folder = make(manifest(), broken)
-    committed(folder)
-    (folder / "deploy" / "1.yaml").write_text("# one\n# two\n" + broken)
-    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
-    assert result.code == 0, result.out
-
-
 @pytest.mark.parametrize(
     "name", ["placer.yaml", "placer.lock", "deploy/0.yaml", "w.yaml", "evidence/edge.json"]
 )
@@ -434,19 +376,6 @@ def test_a_lock_whose_sizes_contradict_each_other_is_refused(
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 3
     assert "placer.lock: workloads." in result.err
-
-
-def test_a_base_that_is_none_says_why(run: Run, make: Make) -> None:
-    folder = make(manifest())
-    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
-    assert result.code == 2
-    assert "this folder is in no git repository" in result.err
-    git(folder, "init", "-q")
-    git(folder, "add", "-A")
-    git(folder, "commit", "-qm", "before")
-    result = run("check", "deploy", *OPTIONS, "--base", "nowhere")
-    assert result.code == 2
-    assert "nowhere" in result.err
 
 
 @pytest.mark.parametrize(
@@ -568,11 +497,6 @@ def test_a_workload_without_a_model_cannot_be_locked(run: Run, make: Make) -> No
     assert "names no model" in result.err
     content = yaml.safe_load((folder / "placer.yaml").read_text())
     assert content["workloads"] == {"counter": "workloads/counter.yaml"}
-
-
-def git(folder: Path, *words: str) -> None:
-    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
 
 
 def test_a_lock_that_binds_evidence_of_another_model_fails(run: Run, make: Make) -> None:

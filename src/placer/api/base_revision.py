@@ -7,10 +7,12 @@ import re
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
+from placer.api.locking import digest_of
 from placer.core.deployment import Place
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import CheckResult, GateFinding
@@ -23,7 +25,22 @@ MAX_BLOB_BYTES = 64 * 2**20
 """What is larger is no manifest, no lock and no evidence."""
 _LINK = "120000"
 """Mode of a symbolic link in git's trees."""
-_POSITION = re.compile(r"(?<=:)\d+(?::\d+)?\b|\bline \d+(?:, column \d+)?")
+_POSITION = re.compile(
+    r"(?<=\S):\d+:\d+\b|(?<![\w:./@-])\d+:\d+(?![\w:])|\bline \d+(?:, column \d+)?"
+)
+"""``path:line:column``, ``line:column`` and words for them; neither a port nor a tag of an image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a check of an earlier revision gave."""
+
+    result: CheckResult | None
+    """Its places named as the paths are now; None: it could not be checked."""
+    without: str = ""
+    """Why it could not be checked: all that is found now counts as new."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that could not be read, by its path as it is now."""
 
 
 def result_of_base(
@@ -31,7 +48,7 @@ def result_of_base(
     paths: Sequence[str],
     project: str,
     check: Callable[[Sequence[str], str], CheckResult],
-) -> CheckResult | None:
+) -> Base:
     """Check the files of a revision on its own project file, lock and evidence.
 
     Parameters
@@ -43,32 +60,49 @@ def result_of_base(
     check
         Checks paths with a project file.
 
-    Returns
-    -------
-    The result, its places named as the paths are now; None: the revision has no project file, or
-    nothing to check.
-
     Raises
     ------
     UsageError
         No git, no repository, no such revision, or a path outside of the repository.
+    InputError
+        The files of the revision cannot be fetched or written.
     """
-    root = Path(_git(["rev-parse", "--show-toplevel"], revision).decode().strip())
-    named = _git(["rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], revision)
-    commit = named.decode().strip()
-    with tempfile.TemporaryDirectory(prefix="placer-base-") as folder:
-        _extract(root, commit, folder, revision)
+    if revision.startswith("-"):
+        raise UsageError(
+            f"--base {revision}: no revision begins with '-'", hint="name a commit, branch or tag"
+        )
+    here = str(Path(os.path.realpath(project)).parent)
+    top = _git(["-C", here, "rev-parse", "--show-toplevel"], revision)
+    root = Path(os.fsdecode(top).rstrip("\n"))
+    asked = ["-C", here, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
+    commit = _git(asked, revision).decode().strip()
+    with tempfile.TemporaryDirectory(prefix="placer-base-") as made:
+        folder = os.path.realpath(made)
+        try:
+            _extract(root, commit, folder, revision)
+        except OSError as error:
+            raise InputError(
+                f"--base {revision}: its files cannot be written to {folder} "
+                f"({(error.strerror or str(error)).lower()})",
+                hint="free some space there, or set TMPDIR to another folder",
+            ) from error
         there = {path: _moved(path, root, folder) for path in (*paths, project)}
         if not Path(there[project]).is_file():
-            return None
+            return Base(None, f"no {project} there")
         known = [there[path] for path in paths if _exists(there[path])]
         if not known:
-            return None
+            return Base(None, f"no {', '.join(paths)} there")
+        named = _Names(folder, root, {moved: path for path, moved in there.items()})
         try:
             found = check(known, there[project])
-        except (InputError, UsageError):  # nothing could be checked then: all is new
-            return None
-        return _renamed(found, {moved: path for path, moved in there.items()})
+        except (InputError, UsageError) as error:  # it had no gate then
+            return Base(None, named.text(error.message))
+        digests = {
+            named.path(path): digest
+            for path in unreadable_paths(found)
+            if (digest := _digest(path)) is not None
+        }
+        return Base(named.result(found), digests=digests)
 
 
 def _extract(root: Path, commit: str, folder: str, revision: str) -> None:
@@ -78,38 +112,88 @@ def _extract(root: Path, commit: str, folder: str, revision: str) -> None:
     """
     listed = _git(["-C", str(root), "ls-tree", "-r", "-z", "-l", "--full-tree", commit], revision)
     wanted: list[tuple[str, str, str]] = []
-    for entry in listed.decode("utf-8", "surrogateescape").split("\0"):
+    for entry in os.fsdecode(listed).split("\0"):
         about, _, path = entry.partition("\t")
         mode, kind, digest, size = about.split() if about else ("", "", "", "0")
-        if kind == "blob" and int(size) <= MAX_BLOB_BYTES:
+        if kind == "blob" and not size.isdigit():
+            raise _absent(revision, path, digest)
+        if kind == "blob" and int(size) <= MAX_BLOB_BYTES and _is_inside(path):
             wanted.append((mode, digest, path))
     names = "".join(f"{digest}\n" for _, digest, _ in wanted).encode()
-    content = _git(["-C", str(root), "cat-file", "--batch"], revision, stdin=names)
-    position = 0
-    for mode, _, path in wanted:
-        end = content.index(b"\n", position)
-        size_bytes = int(content[position:end].split()[2])
-        data = content[end + 1 : end + 1 + size_bytes]
-        position = end + 1 + size_bytes + 1
-        target = Path(folder, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if mode == _LINK:
-            place = os.path.normpath(Path(path).parent / os.fsdecode(data))
-            if not place.startswith("..") and not os.path.isabs(place):  # noqa: PTH117  # text
-                target.symlink_to(os.fsdecode(data))
-        else:
-            target.write_bytes(data)
+    links = []
+    with tempfile.TemporaryFile() as content:  # a repository may be larger than the memory
+        _git(["-C", str(root), "cat-file", "--batch"], revision, stdin=names, stdout=content)
+        content.seek(0)
+        for mode, digest, path in wanted:
+            head = content.readline().split()
+            if len(head) != 3:
+                raise _absent(revision, path, digest)
+            data = content.read(int(head[2]) + 1)[:-1]
+            target = Path(folder, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if mode == _LINK:
+                links.append(target)
+                target.symlink_to(os.fsdecode(data) or ".")
+            else:
+                target.write_bytes(data)
+    outside = links
+    while outside:  # one that goes may have kept another within the folder
+        outside = [one for one in links if one.is_symlink() and not _stays(one, folder)]
+        for one in outside:
+            one.unlink()
+
+
+def _absent(revision: str, path: str, digest: str) -> InputError:
+    return InputError(
+        f"--base {revision}: {path} ({digest[:12]}) is not in this clone",
+        hint="it is partial: fetch the whole revision first",
+    )
+
+
+def _is_inside(path: str) -> bool:
+    parts = path.split("/")
+    return all(parts) and ".." not in parts and "." not in parts and parts[0] != ".git"
+
+
+def _stays(link: Path, folder: str) -> bool:
+    return os.path.realpath(link).startswith(f"{folder}{os.sep}")
+
+
+def _digest(path: str) -> str | None:
+    """Return the SHA-256 of a file; None: it is none, or cannot be read."""
+    try:
+        return digest_of(path)
+    except InputError:
+        return None
+
+
+def unreadable_paths(result: CheckResult) -> tuple[str, ...]:
+    """Return the files of which nobody knows what they deploy."""
+    found = (*result.findings, *result.suppressed)
+    return tuple({one.place.path: None for one in found if one.rule == "PLC712"})
 
 
 def _exists(path: str) -> bool:
     return Path(path).exists() or any(character in path for character in "*?[")
 
 
-def since(now: CheckResult, before: CheckResult | None, revision: str) -> CheckResult:
-    """Return a result with what is new since the base alone, what got worse and what was mended."""
+def since(now: CheckResult, base: Base, revision: str) -> CheckResult:
+    """Return a result with what is new since the base alone, what got worse and what was mended.
+
+    A file that cannot be read hides what it deploys: where its content changed, it is new.
+    """
+    before = base.result
     if before is None:
-        return replace(now, base=revision)
-    new = _beyond(now.findings, before.findings)
+        return replace(now, base=revision, base_without=base.without)
+    changed = {
+        path
+        for path in unreadable_paths(now)
+        if path in base.digests and base.digests[path] != _digest(path)
+    }
+    old = tuple(
+        one for one in before.findings if one.rule != "PLC712" or one.place.path not in changed
+    )
+    new = _beyond(now.findings, old)
     p99_s = {(one.path, one.id): one.p99_s for one in before.checked}
     worse = []
     for one in now.checked:
@@ -164,58 +248,95 @@ def _moved(path: str, root: Path, folder: str) -> str:
     return str(Path(folder) / inside)
 
 
-def _renamed(found: CheckResult, names: dict[str, str]) -> CheckResult:
-    """Return a result whose paths are those of the working tree."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How the files of a base are called in the working tree."""
 
-    def path_of(path: str) -> str:
-        for moved, typed in names.items():
+    folder: str
+    root: Path
+    typed: Mapping[str, str]
+    """Path of the base -> path as typed."""
+
+    def path(self, path: str) -> str:
+        """Return the path of a file as it is now."""
+        for moved, typed in self.typed.items():
             if path == moved:
                 return typed
             if path.startswith(f"{moved}/"):
-                return os.path.join(typed, path.removeprefix(f"{moved}/"))  # noqa: PTH118  # as typed
+                rest = path.removeprefix(f"{moved}/")
+                return rest if typed == "." else os.path.join(typed, rest)  # noqa: PTH118  # as typed
+        if path.startswith(f"{self.folder}/"):
+            return os.path.relpath(self.root / path.removeprefix(f"{self.folder}/"))
         return path
 
-    def place_of(place: Place) -> Place:
-        return replace(place, path=path_of(place.path))
+    def text(self, text: str) -> str:
+        """Return a message with the paths as they are now."""
+        pattern = re.escape(self.folder) + r"(?:/[^\s:'\",;()]+)?"
+        return re.sub(pattern, lambda match: self.path(match.group()), text)
 
-    def finding_of(one: GateFinding) -> GateFinding:
-        path = None if one.deployed_in is None else path_of(one.deployed_in)
-        return replace(one, place=place_of(one.place), deployed_in=path)
+    def place(self, place: Place) -> Place:
+        """Return a place with its path as it is now."""
+        return replace(place, path=self.path(place.path))
 
-    return replace(
-        found,
-        checked=tuple(
-            replace(one, path=path_of(one.path), place=place_of(one.place)) for one in found.checked
-        ),
-        findings=tuple(map(finding_of, found.findings)),
-        suppressed=tuple(map(finding_of, found.suppressed)),
-    )
+    def finding(self, one: GateFinding) -> GateFinding:
+        """Return a finding that speaks of the files as they are now."""
+        return replace(
+            one,
+            message=self.text(one.message),
+            remedy=self.text(one.remedy),
+            place=self.place(one.place),
+            deployed_in=None if one.deployed_in is None else self.path(one.deployed_in),
+            related=tuple(replace(other, place=self.place(other.place)) for other in one.related),
+        )
+
+    def result(self, found: CheckResult) -> CheckResult:
+        """Return a result that speaks of the files as they are now."""
+        return replace(
+            found,
+            checked=tuple(
+                replace(one, path=self.path(one.path), place=self.place(one.place))
+                for one in found.checked
+            ),
+            findings=tuple(map(self.finding, found.findings)),
+            suppressed=tuple(map(self.finding, found.suppressed)),
+        )
 
 
-def _git(arguments: Sequence[str], revision: str, *, stdin: bytes = b"") -> bytes:
+def _git(
+    arguments: Sequence[str],
+    revision: str,
+    *,
+    stdin: bytes = b"",
+    stdout: BinaryIO | None = None,
+) -> bytes:
     try:
         done = subprocess.run(
             ["git", *arguments],
             input=stdin,
-            capture_output=True,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
             check=False,
             timeout=GIT_TIMEOUT_S,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise UsageError(
             f"--base {revision}: git cannot be run", hint="install git, or leave --base out"
         ) from error
     if done.returncode != 0:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        why = said[-1].removeprefix("fatal: ") if said else "no such revision"
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no such revision"]
+        why = next((line for line in said if line.startswith("fatal: ")), said[-1])
+        why = why.removeprefix("fatal: ")
         if "not a git repository" in why:
             raise UsageError(
-                f"--base {revision}: this folder is in no git repository",
-                hint="run it in the repository that holds the manifests, or leave --base out",
+                f"--base {revision}: the project is in no git repository",
+                hint="--base compares with a commit of the repository that holds placer.yaml; "
+                "leave it out where there is none",
             )
         raise UsageError(
             f"--base {revision}: {why}",
-            hint="name a commit, branch or tag of this repository; a shallow clone has few: "
+            hint=f"git config --global --add safe.directory {why.split(chr(39))[1]}"
+            if "dubious ownership" in why and why.count("'") > 1
+            else "name a commit, branch or tag of this repository; a shallow clone has few: "
             "fetch it first",
         )
-    return done.stdout
+    return done.stdout or b""

@@ -107,6 +107,8 @@ class CheckResult:
     """Deployed things of which nothing says that they run a model."""
     base: str | None = None
     """Revision that it is compared with; None: none."""
+    base_without: str = ""
+    """Why that could not be checked, so that all counts as new; empty: it could."""
     worse: tuple[tuple[str, str, float, float], ...] = ()
     """(path, deployment, p99 before, p99 now) in seconds where it got worse since the base."""
     fixed: tuple[GateFinding, ...] = ()

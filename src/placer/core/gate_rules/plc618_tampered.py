@@ -28,29 +28,33 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             outcome=Outcome.FAIL,
             place=case.model_place,
         )
-    return edited + tuple(
-        one
-        for record in misbound
-        for one in found(
-            "PLC618",
-            case,
-            f"{record.message}, to which placer.lock binds it",
-            "placer.lock is written by `placer lock`, never by hand: write it anew",
-            outcome=Outcome.FAIL,
-            place=case.where,
-            evidence=record.sha256,
+    return (
+        edited
+        + tuple(
+            one
+            for record in misbound
+            for one in found(
+                "PLC618",
+                case,
+                f"{record.message}, to which placer.lock binds it",
+                "placer.lock is written by `placer lock`, never by hand: write it anew",
+                outcome=Outcome.FAIL,
+                place=case.where,
+                evidence=record.sha256,
+            )
         )
-    ) + tuple(
-        one
-        for path, sha256 in found_here
-        for one in found(
-            "PLC618",
-            case,
-            f"{path} has other bytes than placer.lock says ({sha256[:12]})",
-            "restore the file from version control; if it was measured anew: placer lock",
-            outcome=Outcome.FAIL,
-            place=case.where,
-            evidence=sha256,
+        + tuple(
+            one
+            for path, sha256 in found_here
+            for one in found(
+                "PLC618",
+                case,
+                f"{path} has other bytes than placer.lock says ({sha256[:12]})",
+                "restore the file from version control; if it was measured anew: placer lock",
+                outcome=Outcome.FAIL,
+                place=case.where,
+                evidence=sha256,
+            )
         )
     )
 

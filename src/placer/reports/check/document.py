@@ -182,6 +182,8 @@ class CheckDocument(_Part):
     """Deployed things of which nothing says that they run a model."""
     base: str | None
     """Revision that it is compared with."""
+    base_without: str
+    """Why that could not be checked, so that all counts as new; empty: it could."""
     worse: tuple[WorsePart, ...]
     """Slower than at the base."""
     fixed: tuple[FindingPart, ...]
@@ -200,6 +202,7 @@ def to_json(result: CheckResult) -> str:
         unresolved=result.unresolved,
         others=result.others,
         base=result.base,
+        base_without=result.base_without,
         worse=tuple(
             WorsePart(path=path, deployed=name, before_s=before_s, now_s=now_s)
             for path, name, before_s, now_s in result.worse

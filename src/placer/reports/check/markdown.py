@@ -92,6 +92,9 @@ def _changes(result: CheckResult) -> str:
     if result.base is None:
         return ""
     new = len(result.findings)
+    if result.base_without:
+        why = escaped(result.base_without)
+        return f"{escaped(result.base)} could not be checked ({why}): all {new} count as new."
     text = f"Since {escaped(result.base)}: {new} new, {len(result.fixed)} fixed"
     return f"{text}, {len(result.worse)} slower."
 

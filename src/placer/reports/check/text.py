@@ -154,6 +154,9 @@ def _changes(result: CheckResult, width: int) -> list[Line]:
     if result.base is None:
         return []
     lines: list[Line] = [[]]
+    if result.base_without:
+        text = f"{clean(result.base)} could not be checked, so all counts as new: "
+        lines += paragraph(f"{text}{clean(result.base_without)}", width)
     for path, name, before_s, now_s in result.worse:
         text = f"{clean(path)}: {clean(name)}: p99 {format_duration(before_s)} -> "
         text += f"{format_duration(now_s)} since {clean(result.base)}"

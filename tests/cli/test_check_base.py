@@ -1,0 +1,165 @@
+"""``placer check --base``: what changed since a revision, whatever its repository holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from tests import builders, gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import CLOUD_LABEL, Evidence, committed, git, manifest
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--base", "HEAD")
+SMALL = manifest().replace("512Mi", "64Mi")
+BROKEN = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a\n"
+
+
+def test_it_keeps_its_evidence_whatever_archives_leave_out(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    (folder / ".gitattributes").write_text("evidence export-ignore\n*.json export-ignore\n")
+    committed(folder)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 0, result.out
+    assert "no findings new since HEAD" in result.out
+
+
+def test_links_that_lead_out_of_it_are_left_out(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    (folder / "away").symlink_to("/etc/hostname")
+    (folder / "near").symlink_to("deploy")
+    deep = folder / "a" / "b"
+    deep.mkdir(parents=True)
+    (deep / "root").symlink_to("../..")
+    (folder / "deploy" / "out.yaml").symlink_to("../a/b/root/../outside.yaml")
+    (folder.parent / "outside.yaml").write_text(manifest())
+    committed(folder)
+    (folder / "deploy" / "out.yaml").unlink()
+    found = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)
+    assert (found["findings"], found["fixed"]) == ([], [])
+
+
+def test_a_project_that_was_broken_had_no_gate(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    right = (folder / "placer.yaml").read_text()
+    (folder / "placer.yaml").write_text("nonsense: [\n")
+    committed(folder)
+    (folder / "placer.yaml").write_text(right)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    said = " ".join(result.out.split())
+    assert "HEAD could not be checked, so all counts as new: placer.yaml:2:1: not YAML" in said
+    comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
+    assert "HEAD could not be checked (placer.yaml" in comment
+    assert "all 1 count as new" in comment
+
+
+def test_a_revision_without_a_project_says_that_all_is_new(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    git(folder, "init", "-q")
+    git(folder, "commit", "--allow-empty", "-qm", "nothing")
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "all counts as new: no placer.yaml there" in " ".join(result.out.split())
+
+
+def test_a_defect_that_only_moved_is_not_new(run: Run, make: Make) -> None:
+    twice = manifest().replace(
+        "      containers:", "      nodeSelector: {disk: ssd}\n      containers:"
+    )
+    folder = make(twice)
+    committed(folder)
+    assert "PLC709" in run("check", "deploy", *OPTIONS[:-2]).out
+    (folder / "deploy" / "0.yaml").write_text("# one\n# two\n" + twice)
+    result = run("check", "deploy", *OPTIONS)
+    assert "no findings new since HEAD" in result.out
+
+
+def test_what_is_not_resolved_stays_so_until_its_words_change(run: Run, make: Make) -> None:
+    text = manifest("disk: ssd").replace("/models/model.onnx", "registry:5000/other:1")
+    folder = make(text, project_file=gate_project.project(models=[], deployments=[]))
+    (folder / "deploy" / "1.yaml").write_text(manifest("disk: ssd"))
+    committed(folder)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 0, result.out
+    (folder / "deploy" / "1.yaml").write_text(manifest("disk: hdd"))
+    assert run("check", "deploy", *OPTIONS).code == 5
+
+
+@pytest.mark.parametrize("where", [".", "deploy", "deploy/*.yaml", "absolute"])
+def test_paths_may_be_given_in_any_way(run: Run, make: Make, where: str) -> None:
+    folder = make(SMALL, manifest("disk: ssd"))
+    committed(folder)
+    path = str(folder / "deploy") if where == "absolute" else where
+    result = run("check", path, *OPTIONS)
+    assert result.code == 0, result.out
+
+
+def test_it_is_the_repository_of_the_project_not_of_the_folder(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    monkeypatch.chdir(folder.parent)
+    assert run("check", "project/deploy", *OPTIONS).code == 0
+
+
+def test_an_unreadable_file_whose_content_changed_is_new(run: Run, make: Make) -> None:
+    folder = make(manifest(), BROKEN)
+    committed(folder)
+    assert run("check", "deploy", *OPTIONS).code == 0
+    (folder / "deploy" / "1.yaml").write_text(BROKEN.replace("name: a", "name: b"))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "PLC712" in result.out
+
+
+def test_a_name_that_is_no_text_is_read(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    odd = os.fsencode(folder / "deploy") + b"/\xff\xfe two words\n.yaml"
+    with open(odd, "w") as file:  # noqa: PTH123  # bytes
+        file.write(SMALL)
+    committed(folder)
+    assert run("check", "deploy", *OPTIONS).code == 0
+
+
+def test_a_clone_that_lacks_files_says_so(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    for one in Path(folder, ".git", "objects").glob("??/*"):
+        if zlib.decompress(one.read_bytes()).startswith(b"blob"):
+            one.unlink()
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "is not in this clone" in result.err
+
+
+@pytest.mark.parametrize("name", ["nowhere", "--output=x", "", "a\nb"])
+def test_a_revision_that_is_none_says_why(run: Run, make: Make, name: str) -> None:
+    folder = make(manifest())
+    committed(folder)
+    result = run("check", "deploy", *OPTIONS[:-2], f"--base={name}")
+    assert result.code == 2
+    assert f"--base {name}" in result.err
+    assert "fatal" not in result.err
+
+
+def test_a_folder_in_no_repository_says_so(run: Run, make: Make) -> None:
+    make(manifest())
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 2
+    assert "the project is in no git repository" in result.err
+    assert "fatal" not in result.err
+
+
+def test_a_slower_place_is_told_with_both_times(run: Run, make: Make) -> None:
+    cloud = Evidence(builders.measurement(0.001, ep="cuda"), gate_project.CLOUD, "cloud.json")
+    folder = make(manifest(), evidence=(Evidence(builders.measurement()), cloud))
+    committed(folder)
+    moved = manifest(CLOUD_LABEL, more=', nvidia.com/gpu: "1"')
+    (folder / "deploy" / "0.yaml").write_text(moved)
+    (worse,) = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)["worse"]
+    assert worse["now_s"] > worse["before_s"]
