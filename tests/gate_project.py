@@ -6,10 +6,12 @@ The model is never read: the lock holds what is known of it, as in a pipeline.
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -185,3 +187,11 @@ def committed(folder: Path, message: str = "before") -> None:
         git(folder, "init", "-q")
     git(folder, "add", "-A", "-f")
     git(folder, "commit", "-qm", message)
+
+
+def edited_lock(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the lock states of models."""
+    lock = json.loads((folder / "placer.lock").read_text())
+    for one in lock["workloads"].values():
+        change(one["model"])
+    (folder / "placer.lock").write_text(json.dumps(lock))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from placer.files.evidence import to_statement
 from placer.reports.check.document import check_schema
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Result, Run
-from tests.gate_project import CLOUD_LABEL, Evidence, git, manifest
+from tests.gate_project import CLOUD_LABEL, Evidence, edited_lock, git, manifest
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
 COMMENT = "# placer: ignore[PLC706] measured with a debug build{until}\n            limits"
@@ -294,26 +293,6 @@ def test_against_a_base_only_what_changed_is_told(run: Run, make: Make) -> None:
     assert "fixed since HEAD: PLC706" in text
 
 
-@pytest.mark.parametrize(
-    "name", ["placer.yaml", "placer.lock", "deploy/0.yaml", "w.yaml", "evidence/edge.json"]
-)
-def test_no_report_is_written_over_what_the_check_reads(run: Run, make: Make, name: str) -> None:
-    folder = make(SMALL)
-    places = {path.name: path for path in folder.rglob("*") if path.is_file()}
-    path = folder / name
-    if not path.exists():  # by its kind, however the project names it
-        kind = "evidence" if name.startswith("evidence") else "workload"
-        path = next(p for p in places.values() if kind in str(p.relative_to(folder)))
-    before = path.read_bytes()
-    link = folder / "link.json"
-    link.symlink_to(path)
-    for target in (path, link):
-        result = run("check", "deploy", *OPTIONS, "--output", f"json={target}")
-        assert result.code == 2, result.out
-        assert "would be overwritten" in result.err
-    assert path.read_bytes() == before
-
-
 def test_manifests_of_two_projects_are_not_judged_by_one(run: Run, make: Make) -> None:
     folder = make(manifest())
     other = folder / "deploy" / "other"
@@ -342,13 +321,6 @@ def test_a_verdict_by_no_deployment_says_so(run: Run, make: Make) -> None:
     assert "fail by 1 finding of no deployment" in result.out
     markdown = run("check", "deploy", *OPTIONS, "--format", "markdown")
     assert "By 1 finding of no deployment" in markdown.out
-
-
-def edited_lock(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    lock = json.loads((folder / "placer.lock").read_text())
-    for one in lock["workloads"].values():
-        change(one["model"])
-    (folder / "placer.lock").write_text(json.dumps(lock))
 
 
 def test_a_lock_whose_inputs_are_not_those_of_the_evidence_is_not_believed(

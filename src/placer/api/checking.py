@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from placer.api.base_revision import result_of_base, since
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
-from placer.api.locking import digest_of, is_there, open_project
+from placer.api.locking import digest_of, is_there, load_workload_of, open_project
 from placer.core.deployment import Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
@@ -87,7 +87,7 @@ def check(
     start = next((path for path in paths if path != "-"), ".")
     file = open_project(project, _first_folder(start))
     lock = None
-    if is_there(file.lock_path) or is_locked:
+    if os.path.lexists(file.lock_path) or is_locked:
         lock = read_lock(file.lock_path)
     texts = []
     if stdin is not None:
@@ -145,20 +145,46 @@ def _refuse_other_projects(file: ProjectFile, manifests: Manifests) -> None:
             )
 
 
-def files_of(paths: Sequence[str], project: str | None) -> tuple[str, ...]:
-    """Return what a check reads besides the manifests: none of it may be written over."""
+def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str]) -> tuple[str, ...]:
+    """Return the files that a check reads and that its reports could be written over.
+
+    Parameters
+    ----------
+    written
+        Files of reports. Of the manifests below a directory only these are looked at.
+
+    Raises
+    ------
+    UsageError
+        A report would lie among the evidence.
+    """
+    from placer.manifests.paths import SUFFIXES, files_of
+    from placer.manifests.reading import read_manifests
+
     start = next((path for path in paths if path != "-"), ".")
     file = open_project(project, _first_folder(start))
-    found = [file.project.path, file.lock_path, *file.model_files.values()]
-    found += [path for path in file.workloads.values() if is_there(path)]
-    folder = Path(file.evidence_folder)
-    if folder.is_dir():
-        found += [str(one) for one in folder.iterdir()]
-    for path in paths:
-        if path != "-" and not Path(path).is_dir():
-            found += [path] if Path(path).exists() else map(str, Path().glob(path))
-        elif path != "-":
-            found += [str(one) for one in Path(path).rglob("*") if one.is_file()]
+    folder = os.path.realpath(file.evidence_folder)
+    for path in written:
+        if f"{os.path.realpath(path)}{os.sep}".startswith(f"{folder}{os.sep}"):
+            raise UsageError(
+                f"{path} lies in {file.evidence_folder}, where only evidence may be",
+                hint="give another file to write",
+            )
+    named = [path for path in paths if path != "-"]
+    found = [file.project.path, file.lock_path, *file.model_files.values(), *file.site_files]
+    found += [path for path in named if is_there(path)]
+    for name, path in file.workloads.items():
+        if is_there(path):
+            workload = load_workload_of(file, name)
+            found += [path, *filter(None, (workload.model, workload.network, workload.device))]
+            found += [one.partition("@")[0] for one in workload.clouds]
+    existing = {os.path.realpath(one): one for one in written if one.endswith(SUFFIXES)}
+    if any(map(is_there, existing)):
+        below = (one for one in files_of(named) if isinstance(one, str))
+        for path in below:
+            if os.path.realpath(path) in existing:  # a report of before may be written anew
+                read = read_manifests([path])
+                found += [path] if read.files or read.unreadable else []
     return tuple(found)
 
 
@@ -169,8 +195,11 @@ def sources_of(found: Check) -> dict[str, str]:
     places = [one.place for one in (*result.findings, *result.suppressed)]
     places += [related.place for one in result.findings for related in one.related]
     for path in {place.path for place in places} - {"-"}:
+        if not is_there(path):  # a pipe that was read is empty, a device has no end
+            continue
         with contextlib.suppress(OSError, UnicodeError):
-            data = Path(path).read_bytes()[:MAX_SOURCE_BYTES]
+            with Path(path).open("rb") as stream:
+                data = stream.read(MAX_SOURCE_BYTES)
             encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
             texts[path] = data.decode(encoding, "replace")
     return texts

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +55,8 @@ class Runtime(Protocol):
 def format_of(path: str) -> str:
     """Return the format of a model file by its content; by its name where that says nothing."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # it would be waited for
+            return ONNX
         with Path(path).open("rb") as file:
             head = file.read(8)
     except (OSError, ValueError):

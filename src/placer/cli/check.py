@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from typing import Annotated
 
@@ -79,12 +78,10 @@ def command(
         )
     day = options.parse_date(as_of)
     written = [path for _, path in outputs if path is not None]
-    if any(os.path.lexists(path) for path in written):  # then it could be one of these
-        from placer.api.checking import files_of
+    if written:
+        from placer.api.checking import inputs_of
 
-        options.check_places(written, [*paths, *files_of(paths, project)])
-    else:
-        options.check_places(written, paths)
+        options.check_places(written, inputs_of(paths, project, written))
 
     # what is read stays until the end: looking for garbage took a fifth of the time
     gc.set_threshold(100_000, 20, 50)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -210,8 +212,10 @@ def read_text(path: str, *, hint: str = _WRITE_AGAIN) -> str:
         Missing, unreadable, a directory, too large, or not UTF-8.
     """
     try:
-        if Path(path).is_fifo():  # it would be waited for
-            raise InputError(f"{path}: a pipe, not a file", hint=hint)
+        mode = os.stat(path).st_mode  # noqa: PTH116  # a path is text as typed
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # it would be waited for
+            kind = "pipe" if stat.S_ISFIFO(mode) else "device"
+            raise InputError(f"{path}: a {kind}, not a file", hint=hint)
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:

@@ -67,8 +67,15 @@ class _Node:
     is_quoted: bool = False
 
 
-def read_yaml(path: str) -> Document:
+def read_yaml(
+    path: str, *, hint: str = "check the path; a catalogue name has no '/' or '.yaml'"
+) -> Document:
     """Read one YAML file whose root is a mapping.
+
+    Parameters
+    ----------
+    hint
+        What to do where there is no such file.
 
     Raises
     ------
@@ -78,14 +85,14 @@ def read_yaml(path: str) -> Document:
         The text is no such YAML, or larger than ``MAX_BYTES``.
     """
     try:
-        if stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116  # it would be waited for
-            raise InputError(f"{path}: a pipe, not a file", hint="name a regular file")
+        mode = os.stat(path).st_mode  # noqa: PTH116  # a path is text as typed
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # it would be waited for
+            kind = "pipe" if stat.S_ISFIFO(mode) else "device"
+            raise InputError(f"{path}: a {kind}, not a file", hint="name a regular file")
         with open(path, "rb") as file:  # noqa: PTH123  # a path is text as typed, in messages too
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: no such file", hint="check the path; a catalogue name has no '/' or '.yaml'"
-        ) from error
+        raise InputError(f"{path}: no such file", hint=hint) from error
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise InputError(

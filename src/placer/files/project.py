@@ -223,6 +223,8 @@ class ProjectFile:
     """Name -> file relative to the working directory, or a name of the catalogue."""
     model_files: Mapping[int, str]
     """Index in ``models`` -> file whose digest is locked."""
+    site_files: tuple[str, ...]
+    """Device and cloud files of the sites; a name of the catalogue is no file."""
     document: Document
 
     def near(self, path: str) -> str:
@@ -266,7 +268,7 @@ def read_project(path: str) -> ProjectFile:
     UsageError
         It says something wrong; told with its place.
     """
-    document = read_yaml(path)
+    document = read_yaml(path, hint=f"--project takes the path of a {FILE_NAME}")
     _refuse_workload(document)
     spec = validate(ProjectSpec, document)
     folder = os.path.dirname(path)  # noqa: PTH120  # a path is text as typed
@@ -325,6 +327,12 @@ def read_project(path: str) -> ProjectFile:
             for index, one in enumerate(spec.models)
             if one.file is not None
         },
+        site_files=tuple(
+            near(text.partition("@")[0])
+            for site in spec.sites.values()
+            for text in (site.device, site.cloud)
+            if text is not None
+        ),
         document=document,
     )
 

@@ -379,6 +379,11 @@ def _leaves_directory(location: str) -> bool:
 def _hash_external(path: str, location: str, end: int, tensor_name: str) -> tuple[str, int]:
     file = Path(path).parent / location
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise InputError(
+                f"{file}, which holds tensor '{tensor_name}' of {path}, is not a regular file",
+                hint="copy the external data beside the model, under the same name",
+            )
         with file.open("rb") as stream:
             size = file.stat().st_size
             if size < end:

@@ -1,0 +1,207 @@
+"""What ``placer check`` and ``placer lock`` do with files that are none, or not what they were."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import builders, gate_project, models
+from tests.cli.conftest import Make, Run
+from tests.gate_project import Evidence, edited_lock, manifest
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
+SMALL = manifest().replace("512Mi", "64Mi")
+
+
+def set_input(**changes: object) -> Callable[[dict[str, Any]], None]:
+    return lambda model: model["inputs"][0].update(changes)
+
+
+def set_operator(**changes: object) -> Callable[[dict[str, Any]], None]:
+    return lambda model: model["operators"][0].update(changes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.update(sha256="ef" * 32),
+        lambda model: model.update(subjects=[]),
+        lambda model: model.update(n_bytes=-1),
+        lambda model: model.update(n_bytes=2**60),
+        lambda model: model.update(parameters=-5),
+        lambda model: model["inputs"].append(model["inputs"][0]),
+        set_input(dtype="float32x"),
+        set_input(dtype="uintfoo"),
+        set_input(n_bytes=None),
+        set_input(shape=[-1]),
+        set_input(shape=[-2, 3]),
+        set_operator(flops=-1),
+        set_operator(n_nodes=-1),
+        set_operator(bytes_moved=2**70),
+    ],
+)
+def test_a_lock_that_contradicts_itself_is_refused(
+    run: Run, make: Make, change: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = make(manifest())
+    edited_lock(folder, change)
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3, result.out
+    assert "placer.lock: workloads.counter.model: " in result.err
+    assert "placer lock" in result.err
+
+
+def real(make: Make) -> Path:
+    """A project whose model is there."""
+    folder = make(manifest())
+    (folder / "evidence" / "edge.json").unlink()
+    (folder / "placer.lock").unlink()
+    models.mlp(str(folder / "model.onnx"), 8, 1)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.update(n_bytes=1),
+        lambda model: model.update(parameters=1),
+        lambda model: model["outputs"][0].update(name="other"),
+        lambda model: model["operators"][0].update(n_nodes=77),
+    ],
+)
+def test_a_lock_that_says_otherwise_than_the_model_fails(
+    run: Run, make: Make, change: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = real(make)
+    assert run("lock").code == 0
+    assert "PLC618" not in run("check", "deploy").out
+    edited_lock(folder, change)
+    result = run("check", "deploy", "--allow-inconclusive")
+    assert result.code == 1
+    assert "PLC618" in result.out
+
+
+@pytest.mark.parametrize("name", ["placer.lock", "model.onnx", "evidence/edge.json", "w", "file"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_nothing_that_is_no_file_is_waited_for(
+    make: Make, tmp_path: Path, name: str, kind: str
+) -> None:
+    folder = make(SMALL)
+    path = folder / {"w": "workloads/counter.yaml", "file": "served.onnx"}.get(name, name)
+    if name == "file":
+        text = (folder / "placer.yaml").read_text()
+        (folder / "placer.yaml").write_text(
+            text.replace("workload: counter", "workload: counter\n  file: served.onnx", 1)
+        )
+        models.mlp(str(folder / "model.onnx"), 8, 1)
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    for words in (("lock",), ("check", "deploy")):
+        done = subprocess.run(
+            [sys.executable, "-m", "placer", *words],
+            timeout=60,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        )
+        assert done.returncode in ((1, 2, 3, 5) if words[0] == "check" else (0, 2, 3)), done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_manifest_from_a_pipe_is_read_once(make: Make) -> None:
+    make(SMALL)
+    os.mkfifo("rendered.yaml")
+    done = subprocess.run(
+        [
+            "sh",
+            "-c",
+            'cat deploy/0.yaml > rendered.yaml & "$0" -m placer check rendered.yaml "$@"',
+            sys.executable,
+            *OPTIONS,
+        ],
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "PLC706" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "placer.yaml",
+        "placer.lock",
+        "deploy/0.yaml",
+        "workloads/counter.yaml",
+        "evidence/edge.json",
+        "evidence/new.json",
+        "model.onnx",
+    ],
+)
+@pytest.mark.parametrize("through", ["path", "link", "folder"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_no_report_is_written_over_what_a_check_reads(
+    run: Run, make: Make, name: str, through: str, is_there: bool
+) -> None:
+    folder = make(SMALL)
+    (folder / "model.onnx").write_bytes(b"a model")
+    path = folder / name
+    if not is_there and name in ("placer.lock", "model.onnx"):
+        path.unlink()
+    before = path.read_bytes() if path.exists() else None
+    target = str(path)
+    if through == "link":
+        target = str(folder / "link.json")
+        Path(target).symlink_to(path)
+    elif through == "folder":
+        (folder / "other").symlink_to(path.parent)
+        target = f"other/{path.name}"
+    result = run("check", "deploy", "--as-of", gate_project.TODAY, "--output", f"json={target}")
+    assert result.code == 2, result.err
+    assert "would be overwritten" in result.err or "only evidence may be" in result.err
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+@pytest.mark.parametrize("where", [".", "deploy", "**/*"])
+def test_a_report_of_before_is_written_anew(run: Run, make: Make, where: str) -> None:
+    make(SMALL)
+    outputs = [
+        f"--output={name}={place}"
+        for name, place in (
+            ("json", "found.json"),
+            ("json", "deploy/found.json"),
+            ("sarif", "placer.sarif"),
+            ("gitlab", "quality.json"),
+            ("markdown", "deploy/comment.md"),
+        )
+    ]
+    for _ in range(2):
+        result = run("check", where, *OPTIONS, *outputs)
+        assert result.code == 1, result.err
+
+
+def test_evidence_of_other_input_shapes_is_not_believed(run: Run, make: Make) -> None:
+    make(manifest(), evidence=(Evidence(builders.measurement(input_shapes=(("x", (9, 9)),))),))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "of other input shapes" in " ".join(result.out.split())
+
+
+def test_a_project_that_is_not_there_is_told_plainly(run: Run, make: Make) -> None:
+    make(manifest())
+    result = run("check", "deploy", "--project", "nope.yaml")
+    assert result.code == 3
+    assert "nope.yaml: no such file" in result.err
+    assert "catalogue" not in result.err
