@@ -318,9 +318,71 @@ def test_a_verdict_by_no_deployment_says_so(run: Run, make: Make) -> None:
     make(manifest(), "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a\n")
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 1
-    assert "fail by 1 finding of no deployment" in result.out
+    assert "fail by 1 finding of no deployment (PLC712)" in result.out
     markdown = run("check", "deploy", *OPTIONS, "--format", "markdown")
-    assert "By 1 finding of no deployment" in markdown.out
+    assert "Fail by 1 finding of no deployment (PLC712), see below." in markdown.out
+
+
+def test_a_warning_that_fails_is_named_beside_the_verdicts(run: Run, make: Make) -> None:
+    make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}"))
+    words = ("check", "deploy", *OPTIONS, "--fail-on", "warning")
+    result = run(*words)
+    assert result.code == 1
+    assert "fail by 1 finding at or above warning (PLC707)" in " ".join(result.out.split())
+    markdown = run(*words, "--format", "markdown").out
+    assert "## placer check: ❌ fail" in markdown
+    assert "Fail by 1 finding at or above warning (PLC707)" in markdown
+    assert 'failures="1"' in run(*words, "--format", "junit").out
+    told = run(*words, "--output", "json=found.json")
+    assert "at or above warning (PLC707)" in told.err
+    assert "✅ pass" in run("check", "deploy", *OPTIONS, "--format", "markdown").out
+
+
+def test_what_has_no_effect_fails_the_deployment_that_it_is_of(run: Run, make: Make) -> None:
+    twice = manifest().replace(
+        "      containers:", "      nodeSelector: {disk: ssd}\n      containers:"
+    )
+    make(f"{manifest()}---\n{twice.replace('name: counter', 'name: other')}")
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))
+    (defect,) = [one for one in found["findings"] if one["rule"] == "PLC709"]
+    assert (defect["deployed"], defect["deployed_in"]) == ("deployment/other", "deploy/0.yaml")
+    assert {one["id"]: one["outcome"] for one in found["checked"]}["deployment/counter"] == "pass"
+    assert {one["id"]: one["outcome"] for one in found["checked"]}["deployment/other"] == "fail"
+
+
+def test_a_missing_limit_is_told_beside_what_is_stated(run: Run, make: Make) -> None:
+    unlimited = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}")
+    bare = manifest().replace("limits: {memory: 512Mi}", "{}")
+    make(unlimited, bare.replace("name: counter", "name: other"))
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))["findings"]
+    first, second = [one["place"] for one in found if one["rule"] == "PLC707"]
+    assert first["pointer"].endswith("/limits/cpu")
+    assert second["pointer"].endswith("/containers/0/image")
+
+
+def test_an_estimate_says_so_beside_its_figure(run: Run, make: Make) -> None:
+    make(manifest(), evidence=())
+    said = " ".join(run("check", "deploy", *OPTIONS).out.split())
+    assert " ms (assumed), limit 30" in said or " ms (catalogue), limit 30" in said
+    row = run("check", "deploy", *OPTIONS, "--format", "markdown").out
+    assert "ms (assumed) |" in row or "ms (catalogue) |" in row
+
+
+def test_an_entry_of_a_suppression_may_name_one_deployment(run: Run, make: Make) -> None:
+    two = f"{SMALL}---\n{SMALL.replace('name: counter', 'name: other')}"
+    entry = {
+        "rule": "PLC706",
+        "path": "deploy/*",
+        "pointer": "/spec/template",
+        "reason": "a debug build",
+    }
+    folder = make(two, project_file=gate_project.project(suppressions=[entry]))
+    assert run("check", "deploy", *OPTIONS).code == 0  # a pointer is one of each document
+    named = gate_project.project(suppressions=[{**entry, "id": "deployment/coun*"}])
+    (folder / "placer.yaml").write_text(yaml.safe_dump(named))
+    found = document(run("check", "deploy", *OPTIONS, "--format", "json"))
+    assert [one["deployed"] for one in found["findings"]] == ["deployment/other"]
+    assert [one["deployed"] for one in found["suppressed"]] == ["deployment/counter"]
 
 
 def test_a_lock_whose_inputs_are_not_those_of_the_evidence_is_not_believed(

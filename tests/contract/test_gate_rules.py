@@ -140,7 +140,12 @@ FIXTURES: Mapping[str, tuple[Arguments, Arguments]] = {
     "PLC713": (one(LOOSE), one()),
     "PLC721": (
         one(COMMENT.format(until="") + manifest()),
-        one(UNLIMITED.replace("  name: counter", COMMENT.format(until="") + "  name: counter")),
+        one(
+            UNLIMITED.replace(
+                "            limits",
+                "            " + COMMENT.format(until="") + "            limits",
+            )
+        ),
     ),
     "PLC722": (
         one(COMMENT.format(until="; until=2026-06-30") + manifest()),

@@ -401,4 +401,5 @@ def _checked(case: GateCase, outcome: Outcome) -> Checked:
         recommended_p99_s=None if best is None or best.latency is None else best.latency.p99_s,
         declared=None if declared is None else declared.id,
         basis=None if declared is None or declared.latency is None else declared.basis,
+        recommended_basis=None if best is None or best.latency is None else best.basis,
     )

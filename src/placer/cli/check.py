@@ -96,11 +96,13 @@ def command(
 
     stdin = sys.stdin.buffer if "-" in paths else None
     found = check(paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin)
+    severity = Severity[fail_on.upper()]
     context = Context(
         rules=texts_of(all_rules()),
         sources=sources_of(found),
         version=__version__,
         with_suppressed=with_suppressed,
+        fail_on=severity,
     )
     screen.emit(
         outputs,
@@ -108,8 +110,7 @@ def command(
             found.result, name, context, width=screen.width(), color=screen.wants_color()
         ),
     )
-    severity = Severity[fail_on.upper()]
     code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
     if code and all(path is not None for _, path in outputs):
-        screen.tell(f"{summary_of(found.result)}; see {', '.join(written)}")
+        screen.tell(f"{summary_of(found.result, severity)}; see {', '.join(written)}")
     raise typer.Exit(0 if is_zero else code)

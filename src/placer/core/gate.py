@@ -86,6 +86,8 @@ class Checked:
     """Candidate id of what is declared; None: not resolved."""
     basis: Basis | None = None
     """Worst basis of what is in ``p99_s``; None: not known."""
+    recommended_basis: Basis | None = None
+    """That of ``recommended_p99_s``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +122,40 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def of_no_deployment(result: CheckResult) -> int:
-    """Return how many findings decide the verdict although they are of no deployment.
-
-    A file that cannot be read, or a suppression that is of no use: then a check may fail although
-    every deployment passes.
-    """
-    if any(one.outcome is result.outcome for one in result.checked):
-        return 0
-    return sum(
-        one.outcome is result.outcome and one.outcome is not Outcome.PASS for one in result.findings
+def failing(result: CheckResult, fail_on: Severity) -> tuple[GateFinding, ...]:
+    """Return the findings that give exit code 1: decided, and at or above a severity."""
+    return tuple(
+        one
+        for one in result.findings
+        if one.outcome is not Outcome.INCONCLUSIVE and one.severity >= fail_on
     )
+
+
+def verdict_of(result: CheckResult, fail_on: Severity) -> Outcome:
+    """Return the verdict on the whole run as its exit code says it."""
+    return Outcome.FAIL if failing(result, fail_on) else result.outcome
+
+
+def reason_of(result: CheckResult, fail_on: Severity) -> str:
+    """Say which findings decide where no verdict on a deployment shows it; empty: one does.
+
+    A file that cannot be read is of no deployment, and a severity may be asked for below that of
+    what fails a deployment.
+    """
+    verdict = verdict_of(result, fail_on)
+    if verdict is Outcome.PASS or any(one.outcome is verdict for one in result.checked):
+        return ""
+    if verdict is Outcome.FAIL:
+        deciding = failing(result, fail_on)
+    else:
+        deciding = tuple(one for one in result.findings if one.outcome is verdict)
+    if not deciding:
+        return ""
+    rules = ", ".join(sorted({one.rule for one in deciding}))
+    beyond = all(one.deployed is None for one in deciding)
+    below = verdict is not result.outcome
+    told = f" at or above {fail_on.label}" if below else " of no deployment" if beyond else ""
+    return f"{verdict.value} by {counted(len(deciding), 'finding')}{told} ({rules})"
 
 
 def exit_code(result: CheckResult, *, fail_on: Severity, allow_inconclusive: bool) -> int:
@@ -138,8 +163,7 @@ def exit_code(result: CheckResult, *, fail_on: Severity, allow_inconclusive: boo
 
     What could not be decided counts as inconclusive alone, however severe its finding is.
     """
-    decided = [one for one in result.findings if one.outcome is not Outcome.INCONCLUSIVE]
-    if any(one.severity >= fail_on for one in decided):
+    if failing(result, fail_on):
         return 1
     is_open = any(one.outcome is Outcome.INCONCLUSIVE for one in result.findings)
     return 5 if is_open and not allow_inconclusive else 0

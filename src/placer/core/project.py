@@ -129,8 +129,10 @@ class SuppressionEntry:
     path: str
     """A glob."""
     pointer: str | None
-    """JSON pointer: only there and below."""
+    """JSON pointer: only there and below, in each document of the file."""
     suppression: Suppression
+    id: str | None = None
+    """Of what is deployed (a glob); None: all, and what is of no deployment."""
 
 
 @dataclass(frozen=True, slots=True)

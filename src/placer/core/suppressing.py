@@ -100,6 +100,8 @@ def _is_in(entry: SuppressionEntry, found: GateFinding, paths: Mapping[str, str]
     path = found.place.path
     if not globbed(paths.get(path, path), entry.path):
         return False
+    if entry.id is not None and (found.deployed is None or not globbed(found.deployed, entry.id)):
+        return False
     if entry.pointer is None:
         return True
     pointer = found.place.pointer

@@ -169,7 +169,12 @@ class SuppressionSpec(specs.Spec):
     rule: Annotated[str, BeforeValidator(_known_rule)] = Field(description="As PLC707.")
     path: _Glob = Field(description="Manifests (a glob).")
     pointer: Annotated[str, Field(pattern=r"^/")] | None = Field(
-        default=None, description="JSON pointer: only there and below."
+        default=None,
+        description="JSON pointer: only there and below, in each document of the file.",
+    )
+    id: _Glob | None = Field(
+        default=None,
+        description="Ids as `placer check` prints them (a glob): only these deployments.",
     )
     reason: specs.Text = Field(description="Why.")
     until: specs.Date | None = Field(default=None, description="Last day; left out: for ever.")
@@ -314,6 +319,7 @@ def read_project(path: str) -> ProjectFile:
                         one.reason,
                         one.until,
                     ),
+                    one.id,
                 )
                 for index, one in enumerate(spec.suppressions)
             ),

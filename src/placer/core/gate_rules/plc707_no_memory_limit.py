@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from placer.core.deployment import Deployed, Place
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit
@@ -24,9 +25,20 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more",
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
+        place=_place_of(case.deployed),
         value=mebibytes(peak_bytes),
         evidence=record.sha256,
     )
+
+
+def _place_of(deployed: Deployed) -> Place:
+    """Return the nearest to where a limit would be: another resource, else the image, the model."""
+    granted = deployed.resources
+    near = [one for one in (granted.memory_request_bytes, granted.cpus_limit) if one is not None]
+    places = [one.place for one in (*near, *granted.accelerators, *deployed.images)]
+    places += [one.uri.place for one in deployed.models]
+    own = (one for one in places if one.path == deployed.place.path)
+    return next(own, deployed.place)
 
 
 FORMATS_WITHOUT_LIMITS = frozenset({"triton"})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.rule import FilesCase, GateRule, defect_finding
+from placer.core.gate_rules.rule import FilesCase, GateRule, defect_findings
 
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:
-    return tuple(
-        defect_finding("PLC709", Severity.ERROR, Outcome.FAIL, defect)
-        for defect in case.manifests.defects
-        if defect.kind in ("duplicate_key", "ignored_level")
+    return defect_findings(
+        "PLC709", Severity.ERROR, Outcome.FAIL, case, ("duplicate_key", "ignored_level")
     )
 
 

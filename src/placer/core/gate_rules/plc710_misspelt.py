@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.rule import FilesCase, GateRule, defect_finding
+from placer.core.gate_rules.rule import FilesCase, GateRule, defect_findings
 
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:
-    return tuple(
-        defect_finding("PLC710", Severity.WARNING, Outcome.PASS, defect)
-        for defect in case.manifests.defects
-        if defect.kind in ("unknown_key",)
-    )
+    return defect_findings("PLC710", Severity.WARNING, Outcome.PASS, case, ("unknown_key",))
 
 
 RULE = GateRule(

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.rule import FilesCase, GateRule, defect_finding
+from placer.core.gate_rules.rule import FilesCase, GateRule, defect_findings
 
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:
-    return tuple(
-        defect_finding("PLC711", Severity.ERROR, Outcome.FAIL, defect)
-        for defect in case.manifests.defects
-        if defect.kind in ("bad_value",)
-    )
+    return defect_findings("PLC711", Severity.ERROR, Outcome.FAIL, case, ("bad_value",))
 
 
 RULE = GateRule(

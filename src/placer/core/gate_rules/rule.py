@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from shlex import quote
 
-from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression
+from placer.core.deployment import Deployed, Manifests, Place, Suppression
 from placer.core.environment import NetworkPath
 from placer.core.estimate import Candidate
 from placer.core.finding import Severity
@@ -224,17 +225,48 @@ def found(
     )
 
 
-def defect_finding(rule: str, severity: Severity, outcome: Outcome, defect: Defect) -> GateFinding:
-    """Return the finding on a defect of a manifest."""
-    return GateFinding(
-        rule=rule,
-        severity=severity,
-        outcome=outcome,
-        message=defect.message,
-        remedy=defect.remedy,
-        place=defect.place,
-        deployed=None,
-    )
+def defect_findings(
+    rule: str, severity: Severity, outcome: Outcome, case: FilesCase, kinds: Sequence[str]
+) -> tuple[GateFinding, ...]:
+    """Return a finding for each defect of some kinds, of the one deployment that it lies in."""
+    defects = [one for one in case.manifests.defects if one.kind in kinds]
+    if not defects:
+        return ()
+    by_document: dict[tuple[str, int], list[Deployed]] = {}
+    for one in case.manifests.deployed:
+        by_document.setdefault((one.place.path, one.place.document), []).append(one)
+    found = []
+    for defect in defects:
+        place = defect.place
+        owner = _owner_of(place, by_document.get((place.path, place.document), ()))
+        found.append(
+            GateFinding(
+                rule=rule,
+                severity=severity,
+                outcome=outcome,
+                message=defect.message,
+                remedy=defect.remedy,
+                place=place,
+                deployed=None if owner is None else owner.id,
+                deployed_in=None if owner is None else owner.place.path,
+            )
+        )
+    return tuple(found)
+
+
+_NAME = re.compile(r"(?:/metadata)?/(?:name|generateName)$")
+
+
+def _owner_of(place: Place, deployed: Sequence[Deployed]) -> Deployed | None:
+    """Return what is deployed by the innermost object around a place; None: none, or several."""
+    inner: list[Deployed] = []
+    longest = -1
+    for one in deployed:
+        scope = _NAME.sub("", one.place.pointer)
+        if f"{place.pointer}/".startswith(f"{scope}/") and len(scope) >= longest:
+            inner = [one] if len(scope) > longest else [*inner, one]
+            longest = len(scope)
+    return inner[0] if len(inner) == 1 else None
 
 
 def _typed(limit_s: float) -> str:

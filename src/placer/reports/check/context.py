@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from placer.core.environment import Basis
 from placer.core.finding import Severity
 
 
@@ -62,6 +63,11 @@ def texts_of(rules: Iterable[Explained]) -> dict[str, RuleText]:
     }
 
 
+def basis_of(basis: Basis | None) -> str:
+    """Return what is told beside a time of what it rests on: nothing where it was measured."""
+    return "" if basis in (None, Basis.MEASURED) else f" ({basis.value})"
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Rules, files and options."""
@@ -73,3 +79,5 @@ class Context:
     """Of placer."""
     with_suppressed: bool = False
     """Tell suppressed findings as well."""
+    fail_on: Severity = Severity.ERROR
+    """From this severity on a finding fails the check."""

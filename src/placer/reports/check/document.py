@@ -142,6 +142,8 @@ class CheckedPart(_Part):
     """Candidate id of the best placement on the same evidence."""
     recommended_p99_s: float | None
     """Its p99."""
+    recommended_basis: Basis | None
+    """Where that comes from, the worst of its parts."""
 
 
 class WorsePart(_Part):

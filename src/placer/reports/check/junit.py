@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.units import format_duration
-from placer.reports.check.context import Context
+from placer.reports.check.context import Context, basis_of
 from placer.reports.check.shortened import named, shortened
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -59,7 +59,7 @@ def _placement(one: Checked, base: str | None) -> str:
     told = [f"workload {one.workload or 'not resolved'}, site {one.site or 'not resolved'}"]
     if one.p99_s is not None:
         limit = "" if one.limit_s is None else f", limit {format_duration(one.limit_s)}"
-        told.append(f"p99 {format_duration(one.p99_s)}{limit}")
+        told.append(f"p99 {format_duration(one.p99_s)}{basis_of(one.basis)}{limit}")
     text = shortened("; ".join(told))
     if one.outcome is Outcome.PASS:
         inner = f"<system-out>{_text(text)}</system-out>\n"
@@ -84,7 +84,11 @@ def _case(
         for line in (shortened(f"{one.place}: {one.message}"), f"help: {shortened(one.remedy)}")
     ]
     detail, message = _text("\n".join(told)), shortened(worst.message)
-    match worst.outcome:
+    fails = any(
+        one.severity >= context.fail_on and one.outcome is not Outcome.INCONCLUSIVE
+        for one in findings
+    )
+    match Outcome.FAIL if fails else worst.outcome:
         case Outcome.FAIL:
             start = f"<failure message={_attribute(message)} type={_attribute(rule)}>"
             inner = f"{start}{detail}</failure>\n"

@@ -11,9 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, of_no_deployment
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, reason_of, verdict_of
 from placer.core.units import format_duration
-from placer.reports.check.context import Context
+from placer.reports.check.context import Context, basis_of
 from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
@@ -40,9 +40,9 @@ _ENTITIES = {"<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;", "&": "&amp;"
 
 def render(result: CheckResult, context: Context) -> str:
     """Return the comment."""
-    beyond = of_no_deployment(result)
-    why = "" if not beyond else f"By {counted(beyond, 'finding')} of no deployment, see below."
-    title = f"## placer check: {_SIGNS[result.outcome]}"
+    told = reason_of(result, context.fail_on)
+    why = f"{escaped(told[:1].upper() + told[1:])}, see below." if told else ""
+    title = f"## placer check: {_SIGNS[verdict_of(result, context.fail_on)]}"
     head = [TAG, title, why, _table(result), _changes(result)]
     tail = [_fixed(result.fixed)]
     if result.suppressed:
@@ -77,12 +77,14 @@ def _row(one: Checked, before_s: float | None) -> str:
     if one.tier:
         place += f" ({one.tier}{f', {escaped(one.region)}' if one.region else ''})"
     p99 = "?" if one.p99_s is None else format_duration(one.p99_s)
+    p99 += basis_of(one.basis)
     if before_s is not None:
         p99 = f"{format_duration(before_s)} → **{p99}**"
     limit = "" if one.limit_s is None else format_duration(one.limit_s)
     best = ""
     if one.recommended is not None and one.recommended != one.declared:
-        at = "" if one.recommended_p99_s is None else f" ({format_duration(one.recommended_p99_s)})"
+        p99_s, basis = one.recommended_p99_s, basis_of(one.recommended_basis)
+        at = "" if p99_s is None else f" ({format_duration(p99_s)}){basis}"
         best = f"{escaped(one.recommended)}{at}"
     name = f"{escaped(one.id)}<br><sub>{escaped(one.path)}</sub>"
     return f"| {_SIGNS[one.outcome]} | {name} | {place} | {p99} | {limit} | {best} |"

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from placer.core.deployment import Place
-from placer.core.environment import Basis
 from placer.core.finding import Severity
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, of_no_deployment
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, reason_of
 from placer.core.units import format_duration
-from placer.reports.check.context import Context
+from placer.reports.check.context import Context, basis_of
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
 from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
@@ -39,7 +38,7 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
         lines += [*_finding(one, sources, width), []]
     lines += _verdicts(result, width)
     lines += _changes(result, width)
-    lines += [[], *paragraph(summary_of(result), width)]
+    lines += [[], *paragraph(summary_of(result, context.fail_on), width)]
     return to_text(lines, color=color)
 
 
@@ -140,11 +139,11 @@ def _told(one: Checked) -> str:
     parts.insert(0, f"workload {one.workload}" if one.workload else "model not resolved")
     if one.p99_s is not None:
         limit = f", limit {format_duration(one.limit_s)}" if one.limit_s is not None else ""
-        how = "" if one.basis in (None, Basis.MEASURED) else f" ({one.basis.value})"
-        parts.append(f"p99 {format_duration(one.p99_s)}{how}{limit}")
+        parts.append(f"p99 {format_duration(one.p99_s)}{basis_of(one.basis)}{limit}")
     if one.recommended is not None and one.recommended != one.declared:
         p99 = one.recommended_p99_s
-        at = "" if p99 is None else f", p99 {format_duration(p99)}"
+        basis = basis_of(one.recommended_basis)
+        at = "" if p99 is None else f", p99 {format_duration(p99)}{basis}"
         parts.append(f"recommended: {one.recommended}{at}")
     return clean("; ".join(parts))
 
@@ -167,7 +166,7 @@ def _changes(result: CheckResult, width: int) -> list[Line]:
     return lines if len(lines) > 1 else []
 
 
-def summary_of(result: CheckResult) -> str:
+def summary_of(result: CheckResult, fail_on: Severity) -> str:
     """Return the whole check in one line."""
     parts = [
         f"{sum(one.outcome is outcome for one in result.checked)} {word}"
@@ -182,9 +181,8 @@ def summary_of(result: CheckResult) -> str:
         if (n := sum(one.severity is severity for one in result.findings))
     ]
     told = [said, ", ".join(found) or "no findings"]
-    beyond = of_no_deployment(result)
-    if beyond:
-        told[0] += f"; {result.outcome.value} by {counted(beyond, 'finding')} of no deployment"
+    if why := reason_of(result, fail_on):
+        told[0] += f"; {why}"
     if result.base is not None:
         told[1] += f" new since {clean(result.base)}"
     if result.suppressed:
