@@ -28,7 +28,7 @@ _LINK = "120000"
 _POSITION = re.compile(
     r"(?<=\S):\d+:\d+\b|(?<![\w:./@-])\d+:\d+(?![\w:])|\bline \d+(?:, column \d+)?"
 )
-"""``path:line:column``, ``line:column`` and words for them; neither a port nor a tag of an image."""
+"""``path:line:column``, ``line:column`` and words for them; neither a port nor an image's tag."""
 
 
 @dataclass(frozen=True, slots=True)
