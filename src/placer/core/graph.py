@@ -28,7 +28,6 @@ class TensorSpec:
 
 
 _SIZED = re.compile(r"(?:u?int|b?float|complex)(\d{1,3})(?:_?e\d+m\d+(?:fn)?(?:uz)?)?")
-_UNSIZED = frozenset(("string", "undefined", "unknown", "resource", "variant"))
 _MAX_BYTES = 2**50
 """What is larger is no tensor, and no model."""
 _MAX_COUNT = 2**63
@@ -74,8 +73,6 @@ def _contradiction_of(tensor: TensorSpec) -> str:
     if any(size < UNKNOWN_DIMENSION for size in tensor.shape):
         return f"'{tensor.name}' has a negative dimension"
     bits = _bits_of(tensor.dtype)
-    if bits is None and tensor.dtype not in _UNSIZED and not tensor.dtype.startswith("type"):
-        return f"'{tensor.name}' is of the type '{tensor.dtype}', which no model has"
     expected = None
     if bits is not None and UNKNOWN_DIMENSION not in tensor.shape:
         expected = -(-math.prod(tensor.shape) * bits // 8)
