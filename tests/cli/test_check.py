@@ -624,3 +624,15 @@ def test_empty_labels_fit_nothing(run: Run, make: Make) -> None:
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 2
     assert "an empty match" in result.err
+
+
+@pytest.mark.parametrize("value", ["'{{ .Values.memory }}'", "'${MEM}'"])
+def test_a_memory_limit_that_cannot_be_read_is_not_a_missing_one(
+    run: Run, make: Make, value: str
+) -> None:
+    make(manifest().replace("512Mi", value))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 5, result.out
+    assert f"the memory limit '{value.strip(chr(39))}' is no amount" in result.out
+    assert "no memory limit" not in result.out
+    assert "deploy/0.yaml:17:" in result.out

@@ -430,6 +430,26 @@ def test_an_emulated_link_is_recovered() -> None:
 
 
 @pytest.mark.usefixtures("_permitted")
+def test_lost_packets_do_not_make_the_slow_end_of_a_link() -> None:
+    rate = 20e6 / 8
+    with EmulatedLink(
+        delay_s=0.010, up_bytes_per_s=rate, down_bytes_per_s=rate, up_loss_ratio=0.01, seed=3
+    ) as link:
+        server = link.server.spawn(
+            [sys.executable, "-m", "tests.web_server", link.server_address, "8080"],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        assert server.stdout is not None
+        server.stdout.readline()
+        url = f"http://{link.server_address}:8080/"
+        found = _over(link, url, "--duration", "6s", "--no-download")
+    assert _mbit_per_s(found, "uplink") == pytest.approx(20, rel=0.1)
+    p5 = found["uplink"]["p5_bytes_per_s"]
+    assert p5 is None or p5 >= 0.85 * found["uplink"]["bytes_per_s"]
+
+
+@pytest.mark.usefixtures("_permitted")
 def test_iperf3_recovers_an_emulated_link() -> None:
     if shutil.which("iperf3") is None:
         reason = "the program iperf3 is not installed"

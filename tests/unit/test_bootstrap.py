@@ -5,7 +5,8 @@ import pytest
 from scipy.special import stdtrit
 
 from placer.core import bootstrap
-from placer.core.bootstrap import quantile_ratios, runs_for_bounds, student_quantile
+from placer.core.beta import student_quantile
+from placer.core.bootstrap import quantile_ratios, runs_for_bounds
 from placer.core.sequential import Floats
 
 TOLERANCE = 0.02

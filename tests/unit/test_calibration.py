@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from placer.core.beta import student_t_quantile
+from placer.core.beta import student_quantile
 from placer.core.calibration import (
     FLOOR_FACTOR,
     Calibration,
@@ -82,12 +82,12 @@ def test_nine_in_ten_new_models_lie_in_the_interval(count: int) -> None:
 def test_the_interval_is_the_t_interval_of_what_leaving_out_tells() -> None:
     found = calibrate(noisy(8, 0.2))
     spread = math.sqrt(float(np.mean(np.square(found.residuals))))
-    assert found.factor_90 == pytest.approx(math.exp(student_t_quantile(0.95, 7) * spread))
+    assert found.factor_90 == pytest.approx(math.exp(student_quantile(0.95, 7) * spread))
 
 
 def test_student_t_is_that_of_tables() -> None:
     for freedom, wanted in ((4, 2.1318), (7, 1.8946), (11, 1.7959), (200, 1.6525)):
-        assert student_t_quantile(0.95, freedom) == pytest.approx(wanted, abs=2e-4)
+        assert student_quantile(0.95, freedom) == pytest.approx(wanted, abs=2e-4)
 
 
 def test_the_order_of_rows_changes_nothing() -> None:

@@ -17,6 +17,7 @@ from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
 from placer.core.printable import printable
 from placer.core.probe import Calls, Probe, Rate, path_of, split_retried
 from placer.files.specs import NetworkSpec
+from placer.probing import iperf
 from placer.probing.http import foreign
 from placer.probing.server_time import Counted, between, of_headers, of_metrics, of_statistics
 from placer.probing.targets import parse_target
@@ -259,3 +260,32 @@ def test_open_dimensions_must_be_stated() -> None:
         concrete([open_], {"y": (1, 7)})
     with pytest.raises(InputError, match="unknown data type"):
         concrete([ModelInput("x", "FP8", (1,))], {})
+
+
+def sawtooth(slow: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Return times and what had arrived of 2.5 MB/s, a third of it in the slow part."""
+    times = np.arange(0, 4, 0.005)
+    rates = np.full(len(times), 2.5e6)
+    rates[slow] /= 3
+    return times, np.cumsum(rates * 0.005)
+
+
+def test_the_slow_end_of_a_link_is_not_that_of_a_flow_that_lost_packets() -> None:
+    slow = slice(300, 420)
+    times, arrived = sawtooth(slow)
+    in_flight, waits = np.full(len(times), 200e3), np.full(len(times), 0.06)
+    told = link_rate(times, arrived, rtt_s=0.02, flow_rtt_s=waits, in_flight_bytes=in_flight)
+    assert isinstance(told, LinkRate)
+    assert told.p5_bytes_per_s is not None
+    assert told.p5_bytes_per_s < 0.5 * told.median_bytes_per_s  # the link was slow, and busy
+    in_flight[slow] = 15e3  # the path holds 50 kB: it was idle in between
+    told = link_rate(times, arrived, rtt_s=0.02, flow_rtt_s=waits, in_flight_bytes=in_flight)
+    assert isinstance(told, LinkRate)
+    assert told.p5_bytes_per_s == pytest.approx(told.median_bytes_per_s, rel=0.02)
+
+
+@pytest.mark.parametrize("span", ["1.0.0-2.00", "...-2.00", "1.00-..", "1.00-2.00"])
+def test_lines_of_iperf3_that_are_none_are_left_out(span: str) -> None:
+    text = f"[SUM]   {span}   sec  1.19 MBytes  1.0.0 Mbits/sec\n"
+    told = {"server_output_text": text, "intervals": [], "end": {}}
+    assert iperf._uploaded(told, 0.02).rate.rate is None

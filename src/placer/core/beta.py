@@ -59,24 +59,18 @@ def _log_fraction(a: float, b: float, x: float) -> float:
     return a * math.log(x) + b * math.log1p(-x) - math.log(a) - log_beta(a, b) + math.log(value)
 
 
-def student_t_quantile(share: float, freedom: int) -> float:
-    """Return the quantile of Student's t, for a share of at least one half.
+def student_quantile(probability: float, freedom: float) -> float:
+    """Return the quantile of Student's t at a probability above 1/2.
 
-    Source: DLMF 8.17.2 and the density of t: P(|T| > t) = I_x(freedom / 2, 1 / 2) where
-    x = freedom / (freedom + t^2).
+    Source: NIST Digital Library of Mathematical Functions, 8.17, by bisection of
+    ``P(|T| > t) = I_x(freedom / 2, 1 / 2)`` with ``x = freedom / (freedom + t^2)``.
     """
-    both_tails = math.log(2 * (1 - share))
+    log_tails = math.log(2 * (1 - probability))
     low, high = 0.0, 1.0
-    while _log_both_tails(high, freedom) > both_tails:
-        low, high = high, 2 * high
     for _ in range(60):
         middle = (low + high) / 2
-        if _log_both_tails(middle, freedom) > both_tails:
+        if log_beta_cdf(freedom / 2, 0.5, middle) < log_tails:
             low = middle
         else:
             high = middle
-    return (low + high) / 2
-
-
-def _log_both_tails(t: float, freedom: int) -> float:
-    return log_beta_cdf(freedom / 2, 0.5, freedom / (freedom + t * t)) if t else 0.0
+    return math.sqrt(freedom * (1 - high) / high)

@@ -18,7 +18,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from placer.core.beta import log_beta_cdf
+from placer.core.beta import student_quantile
 from placer.core.sequential import (
     Floats,
     block_length,
@@ -163,20 +163,3 @@ def _interval(a: Floats, b: Floats, *, processes: tuple[int, int]) -> tuple[floa
     factor = student_quantile(1 - _TAIL, freedom) / NormalDist().inv_cdf(1 - _TAIL)
     low, high = np.quantile(stretched[1] - stretched[0], [_TAIL, 1 - _TAIL]) * factor
     return min(0.0, float(low)), max(0.0, float(high))
-
-
-def student_quantile(probability: float, freedom: float) -> float:
-    """Return the quantile of Student's t at a probability above 1/2.
-
-    Source: NIST Digital Library of Mathematical Functions, 8.17, by bisection of
-    ``P(|T| > t) = I_x(freedom / 2, 1 / 2)`` with ``x = freedom / (freedom + t^2)``.
-    """
-    log_tails = math.log(2 * (1 - probability))
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if log_beta_cdf(freedom / 2, 0.5, middle) < log_tails:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(freedom * (1 - high) / high)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from placer.core.beta import student_t_quantile
+from placer.core.beta import student_quantile
 from placer.core.errors import UsageError
 
 FloatArray = npt.NDArray[np.float64]
@@ -194,7 +194,7 @@ def calibrate(
         if _root_mean_square(found) < _root_mean_square(residuals):
             is_split, features, residuals = True, apart, found
     *rates, s_per_byte, s_per_op = map(float, _fit(features, latencies_s))
-    t = student_t_quantile((1 + NOMINAL) / 2, len(rows) - 1)
+    t = student_quantile((1 + NOMINAL) / 2, len(rows) - 1)
     return Calibration(
         s_per_flop=rates[0],
         s_per_matrix_flop=rates[1] if is_split else rates[0],

@@ -97,6 +97,8 @@ class Resources:
     """What the manifest grants; None: not stated."""
 
     memory_limit_bytes: Stated[int] | None = None
+    memory_limit_unread: Stated[str] | None = None
+    """A limit is stated, but it is no amount: a template that was not rendered, or a mistake."""
     memory_request_bytes: Stated[int] | None = None
     cpus_limit: Stated[float] | None = None
     accelerators: tuple[Stated[tuple[str, int]], ...] = ()

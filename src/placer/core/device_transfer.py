@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placer.core.beta import student_t_quantile
+from placer.core.beta import student_quantile
 from placer.core.calibration import (
     FLOOR_FACTOR,
     LEAST_MODELS,
@@ -101,7 +101,7 @@ def transfer(source: Calibration, target: Calibration) -> Transfer:
         off[index] = _left_out(target, shared[index][1].work.model) - correlation * _left_out(
             source, shared[index][0].work.model
         )
-    t = student_t_quantile((1 + NOMINAL) / 2, len(shared) - 1)
+    t = student_quantile((1 + NOMINAL) / 2, len(shared) - 1)
     return Transfer(
         correlation=_correlation(source_residuals, target_residuals),
         factor_90=max(FLOOR_FACTOR, math.exp(t * math.sqrt(float(np.mean(off**2))))),

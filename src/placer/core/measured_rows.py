@@ -14,7 +14,7 @@ from datetime import date
 
 import numpy as np
 
-from placer.core.bootstrap import student_quantile
+from placer.core.beta import student_quantile
 from placer.core.compute import (
     HALF_PRECISION_EPS,
     ComputeEstimate,

@@ -30,7 +30,7 @@ from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, model_of, models_of_arguments
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import count_of
+from placer.manifests.quantities import count_of, unread
 
 _BYTES = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,10})?) ?(?P<unit>[kmgtp]?)i?b?", re.I)
 """Source: docker/go-units, ``RAMInBytes``: all units are powers of 1024."""
@@ -251,8 +251,11 @@ def _resources(service: Field) -> Resources:
     resources = service.at("deploy", "resources")
     limits, reserved = resources.at("limits"), resources.at("reservations")
     accelerators = [*_accelerators(service, reserved)]
+    stated = (limits.at("memory"), service.at("mem_limit"))
+    limit = _bytes(stated[0]) or _bytes(stated[1])
     return Resources(
-        _bytes(limits.at("memory")) or _bytes(service.at("mem_limit")),
+        limit,
+        unread(limit, *stated),
         _bytes(reserved.at("memory")) or _bytes(service.at("mem_reservation")),
         _cpus(limits.at("cpus")) or _cpus(service.at("cpus")),
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],

@@ -32,6 +32,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
+from placer.manifests.quantities import unread
 
 _MQTT_PROXY = "aws.greengrass.ipc.mqttproxy"
 _PUBLISHES = ("aws.greengrass#publishtoiotcore", "*")
@@ -333,10 +334,11 @@ def _where(platform: Field, target: Field, tier: Stated[Tier]) -> Where:
 
 def _resources(limits: Field, for_all: Field | None) -> Resources:
     memory = _first_number("memory", limits, for_all)
+    limit = None if memory is None else Stated(int(memory.value * _KB_BYTES), memory.place)
+    stated = [one.at("memory") for one in (limits, for_all) if one is not None]
     return Resources(
-        memory_limit_bytes=None
-        if memory is None
-        else Stated(int(memory.value * _KB_BYTES), memory.place),
+        memory_limit_bytes=limit,
+        memory_limit_unread=unread(limit, *stated),
         cpus_limit=_first_number("cpus", limits, for_all),
     )
 

@@ -29,7 +29,7 @@ from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import level, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import count_of
+from placer.manifests.quantities import count_of, unread
 
 _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
@@ -274,8 +274,10 @@ def _binds(options: Field) -> Iterator[Bind]:
 
 def _resources(config: Field) -> Resources:
     cpus = config.at("NanoCpus").integer()
+    limit = _positive(config.at("Memory"))
     return Resources(
-        _positive(config.at("Memory")),
+        limit,
+        unread(limit, config.at("Memory")),
         _positive(config.at("MemoryReservation")),
         Stated(cpus / 1e9, config.at("NanoCpus").place()) if cpus and cpus > 0 else None,
         tuple({one.value[0]: one for one in reversed([*_accelerators(config)])}.values())[::-1],

@@ -18,7 +18,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import bytes_of, cpus_of, quantity
+from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
@@ -181,8 +181,10 @@ def resources_of(holder: Field) -> Resources:
             if one.name in _PLAIN_RESOURCES or "/" not in one.name or not count or count < 0:
                 continue
             accelerators.setdefault(one.name, Stated((one.name, count), one.pair_place()))
+    limit = bytes_of(limits.at("memory"))
     return Resources(
-        bytes_of(limits.at("memory")),
+        limit,
+        unread(limit, limits.at("memory")),
         bytes_of(requests.at("memory")),
         cpus_of(limits.at("cpu")),
         tuple(accelerators.values()),
@@ -328,7 +330,9 @@ def _together(pod: Field, parts: Sequence[Resources]) -> Resources:
     limits = [one.memory_limit_bytes for one in parts if one.memory_limit_bytes is not None]
     accelerators = tuple(one for part in parts for one in part.accelerators)
     if not limits or len(limits) < len(parts):
-        return _with_runtime(pod, Resources(accelerators=accelerators))
+        odd = next((one.memory_limit_unread for one in parts if one.memory_limit_unread), None)
+        found = Resources(memory_limit_unread=odd, accelerators=accelerators)
+        return _with_runtime(pod, found)
     total = Stated(sum(one.value for one in limits), limits[0].place)
     return _with_runtime(pod, Resources(memory_limit_bytes=total, accelerators=accelerators))
 

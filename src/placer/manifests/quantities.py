@@ -12,6 +12,8 @@ _QUANTITY = re.compile(
     r"\+?(?P<number>[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})"
     r"(?:[eE](?P<power>[-+]?[0-9]{1,2})|(?P<suffix>[KMGTPE]i|[numkMGTPE]?))"
 )
+_NO_LIMIT = re.compile(r"[-+]?0*(?:\.0*)?[A-Za-z]{0,3}|-[0-9]+")
+"""Zero with or without a unit, or less: Docker and Greengrass take it for no limit."""
 _FACTORS = {
     "": Decimal(1),
     "n": Decimal("1e-9"),
@@ -38,6 +40,20 @@ def bytes_of(field: Field) -> Stated[int] | None:
     """Return an amount of memory; what is no quantity (a template) is not known."""
     value = quantity(field.text() or "")
     return None if value is None else Stated(int(value), field.place())
+
+
+def unread(read: Stated[int] | None, *amounts: Field) -> Stated[str] | None:
+    """Return the amount that is stated although none could be read; None: there is none.
+
+    Parameters
+    ----------
+    read
+        What could be read of the amounts.
+    """
+    if read is not None:
+        return None
+    stated = [one for one in (amount.stated() for amount in amounts) if one is not None]
+    return next((one for one in stated if not _NO_LIMIT.fullmatch(one.value.strip())), None)
 
 
 def cpus_of(field: Field) -> Stated[float] | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from placer.core.network.link_rate import LinkRate, link_rate
 from placer.core.network.losses import LossEvidence
+from placer.core.network.wire import MSS_BYTES
 from placer.core.probe import Rate
 from placer.core.units import format_bytes, format_rate
 from placer.probing.budget import BLOCK_BYTES, Budget, status_of
@@ -96,6 +97,8 @@ class _Watched:
     packets: list[float] = field(default_factory=list)
     rtt_s: list[float] = field(default_factory=list)
     """Of the slowest stream."""
+    in_flight: list[int] = field(default_factory=list)
+    """Packets of an upload that are on their way."""
 
 
 def download(
@@ -263,11 +266,12 @@ def _run(
         while True:
             time_s = now_s()
             states = [_state(stream, way) for stream in watched.streams]
-            arrived = sum(n_bytes for n_bytes, _, _ in states)
+            arrived = sum(n_bytes for n_bytes, _, _, _ in states)
             watched.times_s.append(time_s)
             watched.bytes_.append(arrived)
-            watched.packets.append(sum(packets for _, packets, _ in states))
-            watched.rtt_s.append(max(rtt_s for _, _, rtt_s in states))
+            watched.packets.append(sum(packets for _, packets, _, _ in states))
+            watched.rtt_s.append(max(rtt_s for _, _, rtt_s, _ in states))
+            watched.in_flight.append(sum(count for _, _, _, count in states))
             if arrived != last:
                 last, last_at_s = arrived, time_s
             say(int(arrived))
@@ -301,21 +305,22 @@ def _run(
     return _found(way, target, access, watched, ends, rtt_s)
 
 
-def _state(stream: Stream, way: str) -> tuple[float, float, float]:
-    """Return what has arrived, in bytes and in packets, and the round trip in seconds.
+def _state(stream: Stream, way: str) -> tuple[float, float, float, int]:
+    """Return what has arrived, in bytes and packets, the round trip in s, and packets in flight.
 
-    As the kernel tells it, else as the sockets show it, without packets and round trip. Bytes
+    As the kernel tells it, else as the sockets show it, without the latter three. Bytes
     stand still behind a packet that was lost, packets go on.
     """
     info = tcp_info(stream.line.sock) if stream.base is not None else None
     base = stream.base
     if info is None or base is None:
-        return stream.moved_bytes, 0.0, 0.0
+        return stream.moved_bytes, 0.0, 0.0, 0
     if way == "up":
         packets = info.delivered - base.delivered
-        return max(0, info.bytes_acked - base.bytes_acked), packets, info.rtt_s
+        arrived = max(0, info.bytes_acked - base.bytes_acked)
+        return arrived, packets, info.rtt_s, info.in_flight
     packets = info.data_segs_in - base.data_segs_in
-    return max(0, info.bytes_received - base.bytes_received), packets, info.rcv_rtt_s
+    return max(0, info.bytes_received - base.bytes_received), packets, info.rcv_rtt_s, 0
 
 
 def _on_its_way(watched: _Watched) -> int:
@@ -394,6 +399,9 @@ def _rate(
         _smoothed(watched) if is_told else watched.bytes_,
         rtt_s=rtt_s,
         flow_rtt_s=watched.rtt_s if is_told else None,
+        in_flight_bytes=[MSS_BYTES * one for one in watched.in_flight]
+        if is_told and way == "up"
+        else None,
     )
     reason = _why_not(way, watched, known, statuses)
     if isinstance(rate, str):

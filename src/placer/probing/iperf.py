@@ -32,7 +32,9 @@ GAUGE_BYTES = 400_000
 RETRY_S = 0.5
 LEAST_UPLOAD_S = 2
 _SERVER_LINE = re.compile(
-    r"\[\s*(\w+)\]\s+([0-9.]+)-([0-9.]+)\s+sec\s+\S+ \w+\s+([0-9.]+) ([KMG]?)bits/sec"
+    r"\[\s*(\w+)\]\s+([0-9]+\.[0-9]+)-([0-9]+\.[0-9]+)\s+sec\s+\S+ \w+\s+"
+    r"([0-9]+(?:\.[0-9]+)?) ([KMG]?)bits/sec",
+    re.ASCII,
 )
 _BYTES_PER_S = {"": 1 / 8, "K": 1e3 / 8, "M": 1e6 / 8, "G": 1e9 / 8}
 

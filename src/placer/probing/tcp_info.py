@@ -77,7 +77,9 @@ class TcpInfo:
     rcv_rtt_s: float
     """Of what is received; 0: not known yet."""
     unacked: int
-    """Packets on their way."""
+    """Packets on their way, lost ones and those behind them that did arrive as well."""
+    in_flight: int
+    """Of them, those that are really on their way, by what was acknowledged selectively."""
     total_retrans: int
     dsack_dups: int
     """Of them, those that were not needed."""
@@ -119,6 +121,7 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
         rcv_rtt_s=all_["rcv_rtt"] / 1e6,
         busy_s=all_["busy_time"] / 1e6,
         rwnd_limited_s=all_["rwnd_limited"] / 1e6,
+        in_flight=max(0, all_["unacked"] - all_["sacked"] - all_["lost"] + all_["retrans"]),
         **{
             name: all_[name]
             for name in (

@@ -1,4 +1,4 @@
-"""PLC707: no memory limit is stated."""
+"""PLC707: no memory limit is stated, or none that can be read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
+    unread = case.deployed.resources.memory_limit_unread
+    if unread is not None:
+        return found(
+            "PLC707",
+            case,
+            f"the memory limit '{unread.value}' is no amount that can be read",
+            "render the manifest first (helm template, envsubst), or correct it: 512Mi",
+            outcome=Outcome.INCONCLUSIVE,
+            severity=Severity.WARNING,
+            place=unread.place,
+            value=unread.value,
+        )
     if case.deployed.resources.memory_limit_bytes is not None or record is None:
         return ()
     if case.deployed.format in FORMATS_WITHOUT_LIMITS or record.measurement is None:
@@ -48,7 +60,8 @@ RULE = GateRule(
     id="PLC707",
     title="memory limit missing",
     severity=Severity.WARNING,
-    what="Whether a container has a memory limit at all.",
+    what="Whether a container has a memory limit at all, and one that can be read: a template that "
+    "was not rendered is inconclusive.",
     why="Without one a leak takes the device's memory, and the kernel chooses who dies.",
     example="An IoT Edge module without `HostConfig: Memory`: a warning that suggests 112Mi.",
     fix="State the limit that the message suggests: the measured peak and a quarter more.",

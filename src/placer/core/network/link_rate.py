@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class LinkRate:
 
     median_bytes_per_s: float
     p5_bytes_per_s: float | None
-    """5th percentile of the windows; None: too few."""
+    """5th percentile of the windows in which the flows kept the link busy; None: too few."""
     windows: int
     window_s: float
     is_seen_full: bool
@@ -51,6 +52,7 @@ def link_rate(
     *,
     rtt_s: float,
     flow_rtt_s: Sequence[float] | Floats | None = None,
+    in_flight_bytes: Sequence[float] | Floats | None = None,
     least_window_s: float = LEAST_WINDOW_S,
 ) -> LinkRate | str:
     """Return the rate while the link was full, or why it cannot be told.
@@ -68,6 +70,10 @@ def link_rate(
         Round trip of the path without load.
     flow_rtt_s
         Round trip of the slowest of the flows at those times, shape (n,); None: not known.
+    in_flight_bytes
+        What was on its way at those times, of all flows together, shape (n,); None: not known.
+        Where it falls below what the path holds at the median rate (rate x round trip), a flow that
+        lost packets leaves the link idle: such a window tells nothing of the link's slow end.
     least_window_s
         Shortest window: what lies between two times.
     """
@@ -98,12 +104,18 @@ def link_rate(
     high = float(np.quantile(rates[is_full], 0.9))
     begins = int(np.argmax(is_full & (rates >= PLATEAU_RATIO * high)))
     full = rates[begins:][is_full[begins:]]
+    counted = is_full.copy()
+    counted[:begins] = False
     if len(full) < LEAST_WINDOWS:
         return said
     packets = PACKET_BYTES / MSS_BYTES
     few = len(full) < FEW_WINDOWS
     median = float(np.quantile(full, FEW_QUANTILE if few else 0.5))
-    p5 = float(np.quantile(full, 0.05)) if len(full) >= LEAST_WINDOWS_P5 else None
+    busy = full
+    if in_flight_bytes is not None:
+        least_bytes = _least_in(edges, times, np.asarray(in_flight_bytes, dtype=np.float64))
+        busy = rates[counted & (least_bytes >= median * rtt_s)]
+    p5 = float(np.quantile(busy, 0.05)) if len(busy) >= LEAST_WINDOWS_P5 else None
     return LinkRate(
         median * packets,
         None if p5 is None else min(p5, median) * packets,
@@ -111,6 +123,12 @@ def link_rate(
         window_s,
         flow_rtt_s is not None,
     )
+
+
+def _least_in(edges: Floats, times: Floats, values: Floats) -> Floats:
+    """Return the least of the values at the times within each window, shape (windows,)."""
+    places = np.searchsorted(times, edges)
+    return np.array([values[max(0, start - 1) : end + 1].min() for start, end in pairwise(places)])
 
 
 def _is_full(
