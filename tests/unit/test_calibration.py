@@ -191,7 +191,7 @@ def test_residuals_carry_over_and_tell_more_than_the_target_alone() -> None:
     carry = transfer(calibrate(here[:20]), calibrate(there[:20]))
     assert carry.shared == 20
     assert 0.7 < carry.correlation <= 1.0
-    assert carry.is_better
+    assert carry.factor_90 < carry.target.factor_90
     own = calibrate(there[:20])
     off = [
         [abs(math.log(told / far.latency_s)) for told in (

@@ -89,37 +89,35 @@ BY_ROOFLINE = SiteTime(
     ("basis", "cloud", "words"),
     [
         (Basis.MEASURED, builders.cloud(), None),
-        (Basis.CATALOGUE, builders.cloud(), "(the network from the catalogue's figures"),
+        (Basis.CATALOGUE, builders.cloud(), "(the network is estimated, not measured"),
         (
             Basis.MEASURED,
             CloudSite(builders.offer(), BY_ROOFLINE),
-            "(the time of the model from the catalogue's figures",
+            "(the time of the model is estimated, not measured",
         ),
         (
             Basis.CATALOGUE,
             CloudSite(builders.offer(), BY_ROOFLINE),
-            "(the network and the time of the model from the catalogue's figures",
+            "(the network and the time of the model are estimated, not measured",
         ),
     ],
 )
-def test_headline_says_what_comes_from_the_catalogue(
-    basis: Basis, cloud: CloudSite, words: str | None
-) -> None:
+def test_headline_says_what_is_estimated(basis: Basis, cloud: CloudSite, words: str | None) -> None:
     path = builders.path(basis=basis)
     sites = builders.environment(edges=(builders.edge(0.2),), clouds=(cloud,), path=path)
     decision = recommend(builders.model(), ASK, sites).decision
     assert decision.placement == "cloud"
     assert decision.feasible is True
     assert (words or "") in decision.reason
-    assert ("catalogue" in decision.reason) == (words is not None)
+    assert ("not measured" in decision.reason) == (words is not None)
 
 
-def test_headline_of_a_fallback_that_stays_on_the_device_does_not_name_the_catalogue() -> None:
+def test_headline_of_a_fallback_that_stays_on_the_device_calls_nothing_estimated() -> None:
     sites = builders.environment(path=builders.path(basis=Basis.CATALOGUE))
     answer = recommend(builders.model(), ASK, sites)
     device_first = [one for one in answer.candidates if ":prefer_device:" in one.id]
     assert device_first[0].basis is Basis.CATALOGUE
-    assert "catalogue" not in decide(device_first, is_chosen=True).reason
+    assert "not measured" not in decide(device_first, is_chosen=True).reason
 
 
 @pytest.mark.parametrize(

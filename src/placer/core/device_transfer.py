@@ -44,15 +44,8 @@ class Transfer:
     """The truth lies within [prediction / f, prediction x f] nine times in ten."""
     shared: int
     """Models measured on both."""
-    own_factor_90: float
-    """The same of the target's own parameters alone, without a measurement elsewhere."""
     source: Calibration
     target: Calibration
-
-    @property
-    def is_better(self) -> bool:
-        """Whether a measurement elsewhere tells more than the target's own parameters."""
-        return self.factor_90 < self.own_factor_90
 
     def predict(self, work: Work, measured_s: float) -> Prediction:
         """Return the time on the target of a model that takes so long on the source."""
@@ -106,7 +99,6 @@ def transfer(source: Calibration, target: Calibration) -> Transfer:
         correlation=_correlation(source_residuals, target_residuals),
         factor_90=max(FLOOR_FACTOR, math.exp(t * math.sqrt(float(np.mean(off**2))))),
         shared=len(shared),
-        own_factor_90=target.factor_90,
         source=source,
         target=target,
     )

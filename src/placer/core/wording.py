@@ -138,7 +138,8 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
         network = ["the network"] if StageKind.TRANSFER in read else []
         model = ["the time of the model"] if StageKind.COMPUTE in read else []
         which = " and ".join(network + model)
-        proof += f" ({which} from the catalogue's figures, not measured)"
+        are = "are" if network and model else "is"
+        proof += f" ({which} {are} estimated, not measured)"
     rival = next(
         (
             one
