@@ -4,7 +4,10 @@
 
 Calibrates this machine as the command does (its time is printed), then measures each architecture
 of tests/architectures.py as `placer profile` does, and prints predicted against measured, the
-median error, and the share of the measured times in the 90 % interval. A busy machine shows.
+median error, and the share of the measured times in the 90 % interval. A busy machine shows. One
+calibration model is measured again in turns with each: how much slower or faster it is than during
+the calibration is the pace of the machine, and the error at the pace of the calibration is printed
+beside the other, to tell what the machine did from what the prediction is off.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import onnx
 
 from placer.api import calibrating
 from placer.core.measurement import Measurement
+from placer.onnx_files.calibration_models import CALIBRATION_MODELS
 from placer.onnx_files.reader import read_model
 from placer.profiling.child import Child
 from placer.profiling.machine import describe_machine, usable_cores
@@ -32,6 +36,7 @@ WANTED_S = 60.0
 WANTED_RATIO = 0.10
 LIMIT_S = 6.0
 """For each architecture."""
+PACE_MODEL = "bottlenecks"
 
 
 def main() -> int:
@@ -53,14 +58,22 @@ def main() -> int:
             onnx.save(ARCHITECTURES[name](), path)
             models[name] = read_model(path)
         works = {n: replace(calibrating.work_of(m, child), model=n) for n, m in models.items()}
-        results = {}
-        for name, model in models.items():  # one at a time: together they would not fit memory
+        results, paces = {}, {}
+        known = {one.work.model: one.latency_s for one in found.calibration.timings}
+        path = str(Path(folder) / "pace.onnx")
+        onnx.save(CALIBRATION_MODELS[PACE_MODEL](), path)
+        pace_plan = calibrating.plan_of(read_model(path), folder, "pace", "cpu", asked.threads)
+        for name, model in models.items():  # few at a time: together they would not fit memory
             plan = calibrating.plan_of(model, folder, name, "cpu", asked.threads)
-            ((result,),) = measure_in_turns(
-                [replace(plan, time_limit_s=LIMIT_S)], machine=describe_machine(), today=""
+            (result,), (pace,) = measure_in_turns(
+                [replace(one, time_limit_s=LIMIT_S) for one in (plan, pace_plan)],
+                machine=describe_machine(),
+                today="",
             )
             results[name] = result
-    errors, held = [], []
+            if isinstance(pace, Measurement) and PACE_MODEL in known:
+                paces[name] = calibrating.median_s(pace) / known[PACE_MODEL]
+    errors, paced, held = [], [], []
     for name, result in results.items():
         if not isinstance(result, Measurement):
             print(f"{name}: {result.message}")
@@ -69,9 +82,12 @@ def main() -> int:
         told = found.calibration.predict(works[name])
         errors.append(told.median_s / measured_s - 1)
         held.append(told.low_s <= measured_s <= told.high_s)
+        pace_ratio = paces.get(name, 1.0)
+        paced.append(told.median_s * pace_ratio / measured_s - 1)
         print(
             f"{name:22} {works[name].flops / 1e9:6.2f} GFLOP  measured {1e3 * measured_s:7.2f} ms"
             f"  predicted {1e3 * told.median_s:7.2f} ms  {100 * errors[-1]:+6.1f} %"
+            f"  pace x {pace_ratio:.2f}"
             f"{'' if held[-1] else '  outside'}"
             f"{'  (disturbed)' if result.instrument.is_disturbed else ''}"
         )
@@ -81,6 +97,11 @@ def main() -> int:
         f"{100 * WANTED_RATIO:.0f}), bias {100 * float(np.median(errors)):+.1f} %, "
         f"{100 * float(np.mean(held)):.0f} % in the 90 % interval of "
         f"x/÷ {found.calibration.factor_90:.2f}"
+    )
+    print(
+        f"at the pace of the calibration: {100 * float(np.median(np.abs(paced))):.1f} %, bias "
+        f"{100 * float(np.median(paced)):+.1f} %; pace x {min(paces.values(), default=1.0):.2f} to "
+        f"{max(paces.values(), default=1.0):.2f}"
     )
     is_met = took_s < WANTED_S and middle < WANTED_RATIO
     print("PASS" if is_met else "MISS")

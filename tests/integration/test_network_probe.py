@@ -404,6 +404,18 @@ def _over(link: EmulatedLink, url: str, *options: str) -> dict:  # type: ignore[
     return told(done)
 
 
+def _served(link: EmulatedLink, *options: str) -> str:
+    """Start a web server beyond the link and return its URL."""
+    server = link.server.spawn(
+        [sys.executable, "-m", "tests.web_server", link.server_address, "8080", *options],
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert server.stdout is not None
+    server.stdout.readline()
+    return f"http://{link.server_address}:8080/"
+
+
 def _mbit_per_s(found: dict, way: str) -> float:  # type: ignore[type-arg]  # JSON
     assert found[way]["bytes_per_s"] is not None, found[way]["reason"]
     return 8e-6 * float(found[way]["bytes_per_s"])
@@ -412,14 +424,8 @@ def _mbit_per_s(found: dict, way: str) -> float:  # type: ignore[type-arg]  # JS
 @pytest.mark.usefixtures("_permitted")
 def test_an_emulated_link_is_recovered() -> None:
     with EmulatedLink(delay_s=0.010, up_bytes_per_s=5e6 / 8, down_bytes_per_s=20e6 / 8) as link:
-        server = link.server.spawn(
-            [sys.executable, "-m", "tests.web_server", link.server_address, "8080"],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        assert server.stdout is not None
-        server.stdout.readline()
-        found = _over(link, f"http://{link.server_address}:8080/", "--duration", "6s")
+        url = _served(link)
+        found = _over(link, url, "--duration", "6s")
         sent = link.counts()
     assert found["rtt"]["p50_s"] == pytest.approx(0.020, rel=0.03)
     assert _mbit_per_s(found, "uplink") == pytest.approx(5, rel=0.1)
@@ -435,18 +441,44 @@ def test_lost_packets_do_not_make_the_slow_end_of_a_link() -> None:
     with EmulatedLink(
         delay_s=0.010, up_bytes_per_s=rate, down_bytes_per_s=rate, up_loss_ratio=0.01, seed=3
     ) as link:
-        server = link.server.spawn(
-            [sys.executable, "-m", "tests.web_server", link.server_address, "8080"],
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-        )
-        assert server.stdout is not None
-        server.stdout.readline()
-        url = f"http://{link.server_address}:8080/"
+        url = _served(link)
         found = _over(link, url, "--duration", "6s", "--no-download")
     assert _mbit_per_s(found, "uplink") == pytest.approx(20, rel=0.1)
     p5 = found["uplink"]["p5_bytes_per_s"]
     assert p5 is None or p5 >= 0.85 * found["uplink"]["bytes_per_s"]
+
+
+@pytest.mark.usefixtures("_permitted")
+@pytest.mark.parametrize("block_bytes", [16384, 65536])
+def test_a_server_that_sends_slowly_does_not_tell_the_rate_of_the_link(block_bytes: int) -> None:
+    rate = 50e6 / 8
+    pause_s = block_bytes / (4.25e6 / 8)  # each of four connections: a third of the link
+    options = ("--send-block-bytes", str(block_bytes), "--send-pause-s", str(pause_s))
+    with EmulatedLink(delay_s=0.010, up_bytes_per_s=rate, down_bytes_per_s=rate) as link:
+        found = _over(link, _served(link, *options), "--duration", "6s", "--no-upload")
+    assert found["downlink"]["bytes_per_s"] is None
+    assert "sends more slowly" in found["downlink"]["reason"]
+
+
+@pytest.mark.usefixtures("_permitted")
+@pytest.mark.parametrize("max_data", ["2MB", "20MB"])
+def test_a_server_that_reads_slowly_does_not_tell_the_rate_of_the_link(max_data: str) -> None:
+    rate = 50e6 / 8
+    with EmulatedLink(delay_s=0.010, up_bytes_per_s=rate, down_bytes_per_s=rate) as link:
+        url = _served(link, "--read-pause-s", str(65536 / (2e6 / 8)))
+        options = ("--duration", "6s", "--no-download", "--max-data", max_data)
+        found = _over(link, url, *options)
+    assert found["uplink"]["bytes_per_s"] is None
+    assert "reads more slowly" in found["uplink"]["reason"]
+
+
+@pytest.mark.usefixtures("_permitted")
+def test_a_server_that_answers_while_it_reads_tells_the_rate_of_the_link() -> None:
+    rate = 20e6 / 8
+    with EmulatedLink(delay_s=0.010, up_bytes_per_s=rate, down_bytes_per_s=rate) as link:
+        url = _served(link, "--answers-early")
+        found = _over(link, url, "--duration", "6s", "--no-download")
+    assert _mbit_per_s(found, "uplink") == pytest.approx(20, rel=0.1)
 
 
 @pytest.mark.usefixtures("_permitted")

@@ -66,7 +66,9 @@ def test_every_shell_line_of_the_readme_runs(
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     for written in ours:
-        line = written.replace("localhost:8000", f"127.0.0.1:{server.server_address[1]}")
+        line = written.replace(
+            "https://example.org", f"http://127.0.0.1:{server.server_address[1]}"
+        )
         bound = ["--time-limit", "2s"] if " recommend " in line else []
         if bound and not {"--workload", "--tune"} & set(line.split()):
             bound += ["--threads", "1"]

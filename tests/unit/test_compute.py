@@ -6,6 +6,8 @@ import pytest
 
 from placer.core.compute import (
     FALLBACK_FACTOR,
+    FALLBACK_MEDIAN,
+    FALLBACK_P90,
     MEANINGS,
     ComputeEstimate,
     Level,
@@ -148,11 +150,14 @@ def test_an_npu_may_be_slower_where_it_is_not_known_which_nodes_it_runs() -> Non
     assert "not known" in estimate.note
 
 
-def test_an_npu_that_leaves_nodes_to_the_cpu_has_no_estimate() -> None:
+def test_nodes_that_fall_back_to_the_cpu_enter_the_time_by_their_share() -> None:
     partly = replace(COVERED, left_out=(LeftOut("e", "Erf", "cpu", "not supported"),))
-    refused = estimate_compute(NPU, MODEL, dtype="float32", ep="qnn", coverage=partly)
-    assert isinstance(refused, NoEstimate)
-    assert "1 of 4 nodes would not run on its NPU (Erf)" in refused.reason
+    estimate = estimate_compute(NPU, MODEL, dtype="float32", ep="qnn", coverage=partly)
+    assert isinstance(estimate, ComputeEstimate)
+    assert estimate.low_s == pytest.approx(0.011 / 2.4)
+    assert estimate.median_s == pytest.approx(0.011 * (0.75 + 0.25 * FALLBACK_MEDIAN))
+    assert estimate.high_s == pytest.approx(0.011 * 2.4 * (0.75 + 0.25 * FALLBACK_P90))
+    assert "1 of 4 nodes would fall back to the CPU (Erf)" in estimate.note
 
 
 @pytest.mark.parametrize(

@@ -289,3 +289,32 @@ def test_lines_of_iperf3_that_are_none_are_left_out(span: str) -> None:
     text = f"[SUM]   {span}   sec  1.19 MBytes  1.0.0 Mbits/sec\n"
     told = {"server_output_text": text, "intervals": [], "end": {}}
     assert iperf._uploaded(told, 0.02).rate.rate is None
+
+
+def test_pauses_of_a_download_are_told() -> None:
+    times = np.arange(0, 2, 0.005)
+    steady = np.cumsum(np.full(len(times), 2.5e6 * 0.005))
+    bursts = np.repeat(steady[::8], 8)[: len(times)]  # all of 40 ms at once
+    for arrived, low, high in ((steady, 0.0, 0.01), (bursts, 0.8, 0.9)):
+        told = link_rate(times, arrived, rtt_s=0.02)
+        assert isinstance(told, LinkRate)
+        assert low <= told.paused_ratio <= high
+
+
+def test_a_slow_link_has_no_pauses_between_its_packets() -> None:
+    times = np.arange(0, 4, 0.005)
+    arrived = MSS_BYTES * np.floor(times / 0.0125)  # one packet in 12.5 ms
+    told = link_rate(times, arrived, rtt_s=0.02)
+    assert isinstance(told, LinkRate)
+    assert told.paused_ratio < 0.02
+
+
+def test_windows_in_which_the_receiver_held_the_flows_back_do_not_count() -> None:
+    times, arrived = sawtooth(slice(400, 800))
+    waits = np.full(len(times), 0.06)
+    held_s = np.cumsum(np.where(times >= 2, 0.004, 0.0))
+    told = link_rate(times, arrived, rtt_s=0.02, flow_rtt_s=waits, held_s=held_s)
+    assert isinstance(told, LinkRate)
+    assert told.p5_bytes_per_s == pytest.approx(told.median_bytes_per_s, rel=0.02)
+    told = link_rate(times, arrived, rtt_s=0.02, flow_rtt_s=waits, held_s=0.8 * times)
+    assert told == "the server reads more slowly than the link carries"

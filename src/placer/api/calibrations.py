@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from placer.api.calibrating import Calibrated, calibrate_from, work_of
 from placer.core.calibration import Prediction, Work
 from placer.core.compute import (
-    FALLBACK_FACTOR,
     ComputeEstimate,
     Level,
     NoEstimate,
@@ -20,6 +19,7 @@ from placer.core.compute import (
     clip_by_physics,
     level_of_evidence,
     peaks_of,
+    with_fallback,
 )
 from placer.core.coverage import Coverage
 from placer.core.device_transfer import transfer
@@ -69,11 +69,6 @@ class Calibrations:
         why = _why_not(found.file, site, dtype, ep)
         if why:
             return NoEstimate(why)
-        if coverage is not None and coverage.left_out:
-            return NoEstimate(
-                f"{len(coverage.left_out)} of {coverage.n_nodes} nodes would not run on its NPU: "
-                "the time of what falls back is not known"
-            )
         work = self._work(summary)
         level, told = Level.E4, found.calibration.predict(work)
         factor = found.calibration.factor_90
@@ -239,9 +234,9 @@ def _estimate(
         flops=summary.flops,
         weight_bytes=None,
     )
-    if site.chip_class is ChipClass.NPU and coverage is None:
-        high_s *= FALLBACK_FACTOR
-        note += "; whether all nodes run on the NPU is not known"
+    if site.chip_class is ChipClass.NPU:
+        median_s, high_s, told_of = with_fallback(median_s, high_s, coverage)
+        note += f"; {told_of}"
     return ComputeEstimate(
         median_s=median_s,
         low_s=low_s,

@@ -361,7 +361,10 @@ def _figures(path: NetworkPath) -> str:
     rates = (("up", path.uplink_bytes_per_s), ("down", path.downlink_bytes_per_s))
     told = [f"round trip {format_duration(median_rtt_s(path))}"]
     told += [f"{way} {format_rate(rate)}" for way, rate in rates if rate is not None]
-    told.append("no loss" if not path.loss_ratio else f"loss {100 * path.loss_ratio:.3g} %")
+    if path.loss_ratio is None:
+        told.append("loss unknown")
+    else:
+        told.append(f"loss {100 * path.loss_ratio:.3g} %" if path.loss_ratio else "no loss")
     return f"  {', '.join(told)} (medians)"
 
 

@@ -38,7 +38,8 @@ def on_to(path: NetworkPath, start: str | None, end: str | None) -> NetworkPath:
         )
     if path.measured_to in (None, ENDPOINT):
         told = (
-            "was measured to where the requests go"
+            "holds the whole way to a server (`measured_to: endpoint`), part of which would count "
+            "twice"
             if path.measured_to == ENDPOINT
             else "does not say what its round trip was measured to"
         )

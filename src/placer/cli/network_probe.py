@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 FORMATS = ("text", "yaml", "json")
 LEAST_BYTES, MOST_BYTES = 1_000_000, 10**12
 LEAST_S, MOST_S = 1.0, 86_400.0
-MAX_CONNECTS_HZ = 20
 _MODEL = "Inference server"
 _REACH = "Reaching it"
 
@@ -300,6 +299,8 @@ def _proxy(target: Target) -> str | None:
 
 def _say_plan(question: Question) -> None:
     """Say on standard error what is sent at most, before anything is."""
+    from placer.probing.connects import IPERF3_RATE_HZ, RATE_HZ
+
     target = question.target
     place = None if question.upload is None else question.upload.url
     if place is None and target.scheme in ("http", "https"):
@@ -307,7 +308,8 @@ def _say_plan(question: Question) -> None:
     posts = ""
     if question.has_upload and place is not None:
         posts = f"; random bytes are POSTed to {place} (--no-upload: none)"
+    connects_hz = IPERF3_RATE_HZ if target.scheme == "iperf3" else RATE_HZ
     screen.tell(
         f"plan: at most {format_bytes(question.max_bytes)} and about {question.duration_s:g} s to "
-        f"{target.url}, at most {MAX_CONNECTS_HZ} connects a second{posts}"
+        f"{target.url}, at most {connects_hz:g} connects a second{posts}"
     )

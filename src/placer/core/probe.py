@@ -86,7 +86,8 @@ class Probe:
     downlink: Rate = Rate()
     loss: LossEvidence = field(default_factory=LossEvidence)
     bulk_retransmissions: int | None = None
-    """Packets sent again while the link was full, in both directions; may be its queue."""
+    """Packets sent again while the link was full; may be its queue. Of a download over HTTP only
+    that there were none is known."""
     notes: tuple[str, ...] = ()
     sent_bytes: int = 0
     received_bytes: int = 0

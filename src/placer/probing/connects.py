@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import selectors
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from placer.probing.tcp_info import tcp_info
 
 RATE_HZ = 20.0
 """Connects that are started per second at most: more could look like an attack."""
+IPERF3_RATE_HZ = 4.0
+"""To an iperf3 server, which takes each for a client."""
 BYTES_EACH = 2 * 74 + 3 * 66
 """SYN, its answer, and what closes the connection, with headers; both directions."""
 DRAIN_S = 1.5
@@ -49,6 +52,7 @@ def connect_often(
     timeout_s: float,
     rate_hz: float = RATE_HZ,
     say: Callable[[], None],
+    stop: threading.Event | None = None,
 ) -> None:
     """Connect again and again for a time, each closed at once; several may be under way.
 
@@ -58,6 +62,8 @@ def connect_often(
         Added to.
     seconds
         How long connects are started. Those under way are waited for, at most `timeout_s`.
+    stop
+        Ends it before; those under way are given up.
     """
     began_s = now_s()
     number = 0
@@ -65,6 +71,8 @@ def connect_often(
         open_: dict[socket.socket, float] = {}
         try:
             while True:
+                if stop is not None and stop.is_set():
+                    return
                 time_s = now_s()
                 due_s = began_s + number / rate_hz
                 is_over = due_s > began_s + seconds

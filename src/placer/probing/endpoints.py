@@ -11,7 +11,7 @@ from typing import Protocol
 
 from placer.core.network.losses import LossEvidence
 from placer.probing import grpc_calls
-from placer.probing.connects import RATE_HZ
+from placer.probing.connects import IPERF3_RATE_HZ, RATE_HZ
 from placer.probing.counting import counted_time, metrics_of
 from placer.probing.exchange import Line
 from placer.probing.http_endpoint import HttpEndpoint
@@ -138,8 +138,7 @@ class GrpcEndpoint:
 class IperfEndpoint:
     """A server of iperf3, which is left alone but for its transfers."""
 
-    connect_rate_hz = 4.0
-    """It takes one client at a time and every connect for one."""
+    connect_rate_hz = IPERF3_RATE_HZ
 
     def __init__(self, question: Question, found: Found, sock: socket.socket) -> None:
         sock.close()

@@ -19,10 +19,11 @@ from placer.core.network.losses import LossEvidence
 from placer.core.network.wire import MSS_BYTES, PACKET_BYTES
 from placer.core.probe import Rate
 from placer.core.units import format_rate
-from placer.probing.bulk import CONNECTIONS, Transfer
+from placer.probing.bulk import CONNECTIONS
 from placer.probing.dialing import Access
 from placer.probing.exchange import Meter
 from placer.probing.targets import Target
+from placer.probing.watched import Transfer
 
 INTERVAL_S = 0.1
 MARGIN_S = 3.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -32,11 +33,13 @@ from placer.probing.tcp_info import congestion_control
 
 Say = Callable[[str], None]
 
-RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.25, 0.1, 0.19
+RTT_SHARE, CALLS_SHARE, BULK_SHARE = 0.25, 0.1, 0.18
 """Of the duration: connects before the calls, calls, a transfer in one direction. What is left has
-connects again, between calls and transfers."""
-DRAIN_SHARE = 0.12
+connects again, between calls and transfers, and after transfers that the bytes ended."""
+DRAIN_SHARE = 0.11
 """Of the duration: what may be in the queue after an upload."""
+EMPTY_S = 0.5
+"""From the end of the transfers: queues that they leave behind are to meet no round trip."""
 UP_SHARE, SPARE_SHARE = 0.42, 0.12
 """Of the bytes: upload; what is kept for packets on their way when a download is cut."""
 MAX_CALLS = 50
@@ -166,11 +169,18 @@ class _Session:
             # what no connect took is theirs
             taken = BYTES_EACH * self.found.connects.started
             self.found.meter.max_bytes = question.max_bytes - taken
-            # at the end: queues that they leave behind meet no round trip
             if up is not None:
                 self._up(up)
             if down is not None:
                 self._down(down)
+            room = self.found.meter.left_bytes / BYTES_EACH
+            left_s = min(
+                question.duration_s - (now_s() - self.began_s) - EMPTY_S - self.rtt_s,
+                room / self.endpoint.connect_rate_hz,
+            )
+            if left_s > 0:
+                time.sleep(EMPTY_S)
+                self._connects("round trips", left_s)
 
     @contextlib.contextmanager
     def _first(self) -> Iterator[Target | None]:

@@ -39,7 +39,7 @@ def render_text(probe: Probe) -> str:
     for name, *texts in rows:
         lines.append(f"{name:{_COLUMN}}{texts[0]}" if name else texts[0])
         lines += [f"{'':{_COLUMN}}{text}" for text in texts[1:]]
-    lines += [f"note: {text}" for text in probe.notes]
+    lines += [f"note: {text}" for text in (*probe.notes, *_lacks(probe))]
     lines.append(
         f"{format_bytes(probe.sent_bytes)} sent, {format_bytes(probe.received_bytes)} received in "
         f"{format_duration(probe.duration_s)}"
@@ -47,6 +47,18 @@ def render_text(probe: Probe) -> str:
     if probe.error is not None:
         lines.append(f"partial: {probe.error}")
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _lacks(probe: Probe) -> list[str]:
+    """Return what a network file of it cannot be used for."""
+    names = [
+        name
+        for name, side in (("uplink", probe.uplink), ("downlink", probe.downlink))
+        if side.rate is None
+    ]
+    if not names or probe.is_partial:
+        return []
+    return [f"without {' and '.join(names)} a network file of this proves no target"]
 
 
 def _heading(probe: Probe) -> tuple[str, ...]:
@@ -155,7 +167,7 @@ def _loss(probe: Probe) -> tuple[str, ...]:
     n = probe.bulk_retransmissions
     return (
         told,
-        f"not counted: {n:,} lost or late while the link was full: its queue may have refused them",
+        f"not counted: {n:,} sent again while the link was full: its queue may have refused them",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,10 @@ QUEUE_S, QUEUE_RATIO = 1e-3, 0.05
 before it: the link is full."""
 WAITING_RATIO = 0.9
 """Share of a window in which that is seen, from which the window counts as full."""
+HELD_RATIO = 0.25
+"""Share of a window for which a receiver may hold the flows back, if the window is to count."""
+PAUSE_PACKETS = 4
+"""So many packets' time without any is a pause: a link that is full has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class LinkRate:
     window_s: float
     is_seen_full: bool
     """Whether a queue was seen in all windows; else nobody could tell."""
+    paused_ratio: float = 0.0
+    """Share of the time, after slow start, in pauses: nothing arrived."""
 
 
 def link_rate(
@@ -53,6 +60,7 @@ def link_rate(
     rtt_s: float,
     flow_rtt_s: Sequence[float] | Floats | None = None,
     in_flight_bytes: Sequence[float] | Floats | None = None,
+    held_s: Sequence[float] | Floats | None = None,
     least_window_s: float = LEAST_WINDOW_S,
 ) -> LinkRate | str:
     """Return the rate while the link was full, or why it cannot be told.
@@ -74,6 +82,9 @@ def link_rate(
         What was on its way at those times, of all flows together, shape (n,); None: not known.
         Where it falls below what the path holds at the median rate (rate x round trip), a flow that
         lost packets leaves the link idle: such a window tells nothing of the link's slow end.
+    held_s
+        For how long the receiver, which did not read, had held the flows back by then, mean of the
+        flows, shape (n,); None: not known. What waits for the receiver looks like a queue.
     least_window_s
         Shortest window: what lies between two times.
     """
@@ -98,6 +109,12 @@ def link_rate(
         is_full = _is_full(times, edges, np.asarray(flow_rtt_s, dtype=np.float64), rtt_s)
         reached = 8e-6 * float(np.median(rates))
         said = f"the link was hardly ever full, {reached:.3g} Mbit/s reached: it may carry more"
+    if held_s is not None:
+        held = np.diff(np.interp(edges, times, np.asarray(held_s, dtype=np.float64)))
+        is_held = held > HELD_RATIO * window_s
+        if np.count_nonzero(is_full & ~is_held) < LEAST_WINDOWS and is_held.any():
+            said = "the server reads more slowly than the link carries"
+        is_full &= ~is_held
     if not is_full.any():
         return said
     # in slow start bursts queue as well, although the link is not full between them
@@ -122,7 +139,27 @@ def link_rate(
         len(full),
         window_s,
         flow_rtt_s is not None,
+        _paused_ratio(times, arrived, float(edges[begins]), PAUSE_PACKETS * MSS_BYTES / median),
     )
+
+
+def _paused_ratio(times: Floats, arrived: Floats, start_s: float, pause_s: float) -> float:
+    """Return the share of the time from a start to the last byte in which nothing arrived.
+
+    Parameters
+    ----------
+    pause_s
+        Shortest pause. Times that are further apart than that are taken as they are.
+    """
+    end = int(np.searchsorted(arrived, arrived[-1]))
+    begin = int(np.searchsorted(times, start_s))
+    tick_s = float(np.median(np.diff(times)))
+    every = max(1, math.ceil(pause_s / tick_s)) if tick_s > 0 else 1
+    at, bytes_ = times[begin : end + 1 : every], arrived[begin : end + 1 : every]
+    if len(at) < 2:
+        return 0.0
+    lasts_s = np.diff(at)
+    return float(lasts_s[np.diff(bytes_) <= 0].sum() / lasts_s.sum())
 
 
 def _least_in(edges: Floats, times: Floats, values: Floats) -> Floats:
