@@ -358,3 +358,26 @@ def test_a_result_never_overwrites_the_cases(run: Run, tmp_path: Path) -> None:
     result = run("network", "estimate", "--cases", str(file), "--output", f"json={file}")
     assert result.code == 2
     assert "would be overwritten" in result.err
+
+
+def test_it_says_where_recommend_takes_another_connection(run: Run) -> None:
+    ask = ("network", "estimate", *PATH, "--up", "20KB", "--down", "1KB", "--format", "json")
+    for options, is_told in (
+        (("--loss", "1%", "--connection", "warm"), True),
+        (("--loss", "1%", "--connection", "new"), False),
+        (("--loss", "1%", "--connection", "warm", "--cc", "bbr"), False),
+        (("--loss", "0", "--connection", "warm"), False),
+    ):
+        told = json.loads(run(*ask, *options).out)["assumptions"]
+        assert any("in the long run" in text for text in told) == is_told, options
+
+
+def test_an_unknown_loss_is_no_loss_of_none(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        "name: site\ntitle: t\nbasis: measured\nmeasured_at: '2026-11-27'\nsource: me\n"
+        "rtt: {p50: 20 ms}\nuplink: 10 Mbit/s\ndownlink: 10 Mbit/s\nmeasured_to: endpoint\n"
+    )
+    found = run("network", "estimate", "--network", str(file), "--up", "1KB", "--down", "1KB")
+    assert "loss unknown" in found.out
+    assert "no loss" not in found.out

@@ -18,7 +18,7 @@ from placer.core.printable import printable
 from placer.core.probe import Calls, Probe, Rate, path_of, split_retried
 from placer.files.specs import NetworkSpec
 from placer.probing import iperf
-from placer.probing.http import foreign
+from placer.probing.http import Answer, check_status, foreign
 from placer.probing.server_time import Counted, between, of_headers, of_metrics, of_statistics
 from placer.probing.targets import parse_target
 from placer.probing.tensors import ModelInput, concrete
@@ -150,7 +150,7 @@ def test_the_time_of_a_server_is_read_from_its_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    "duration", ["1.2.3", ".", "NaN", "inf", "-1", "1e999", "1500", "", "1" * 5000]
+    "duration", ["1.2.3", "1_0", "\u0661", ".", "NaN", "inf", "-1", "1e999", "1500", "", "1" * 5000]
 )
 @pytest.mark.parametrize("header", ["server-timing", "x-envoy-upstream-service-time"])
 def test_a_time_of_the_server_that_a_call_cannot_hold_is_ignored(
@@ -239,6 +239,27 @@ def test_what_is_no_url_gets_a_hint(text: str, hint: str) -> None:
 )
 def test_other_protocols_are_named(first: bytes, word: str) -> None:
     assert word in foreign(parse_target("grpc://host:1"), first).message
+
+
+def test_bytes_of_no_protocol_are_escaped_once() -> None:
+    told = foreign(parse_target("http://host:1"), b"\xff\x1b[31m\r\n").message
+    assert told.endswith(r"it begins with '\xff\x1b[31m\r\n'")
+
+
+@pytest.mark.parametrize(
+    ("location", "hint"),
+    [
+        ("/login?next=/", "probe http://host:1/login"),
+        ("http://other/", "probe http://other/"),
+        ("gopher://other/", "probe another path"),
+        ("", "probe another path"),
+    ],
+)
+def test_a_redirect_is_a_url_that_can_be_probed(location: str, hint: str) -> None:
+    answer = Answer(302, {"location": location}, b"", 0, 0.0, 0.0, True, False)
+    with pytest.raises(InputError) as caught:
+        check_status(parse_target("http://host:1"), answer, what="GET /")
+    assert caught.value.hint == hint
 
 
 def test_text_of_others_is_written_as_escapes_and_cut() -> None:

@@ -17,6 +17,7 @@ from typer.main import get_command, get_group
 
 from placer.cli import interrupts
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError, near_match
+from placer.core.printable import printable
 
 COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
@@ -235,7 +236,7 @@ def _report_bug(error: Exception) -> int:
         import traceback
 
         _say("".join(traceback.format_exception(error)).rstrip())
-    what = " ".join(str(error).split())
+    what = printable(" ".join(str(error).split()))
     _say(f"bug in placer: {type(error).__name__}: {what}")
     _say(
         "hint: run it again with PLACER_TRACEBACK=1 and report the output, the command and "

@@ -11,7 +11,7 @@ from placer.core.environment import Backbone, NetworkPath
 from placer.core.errors import UsageError
 from placer.core.network.envelope import Envelope, envelope_of
 from placer.core.network.framing import Protocol, framed_bytes
-from placer.core.network.requests import Effort
+from placer.core.network.requests import REQUESTS, WARM_UP, Effort
 from placer.core.network.wire import MSS_BYTES
 from placer.core.sequential import quantile
 from placer.core.transfer import (
@@ -178,6 +178,12 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
         found.append("packet loss is unknown: none is taken")
     elif path.loss_burst_packets is None:
         path = replace(path, loss_burst_packets=1.0)
+    if path.loss_ratio and path.connection != "new" and path.congestion_control == "cubic":
+        found.append(
+            f"of a kept connection that loses packets the requests {WARM_UP + 1} to "
+            f"{WARM_UP + REQUESTS} are taken; `placer recommend` takes the window that losses "
+            "leave in the long run: slower for small messages"
+        )
     if path.backbone is not None:
         found.append(_way_on(path.backbone))
     known = known_percentile(path)

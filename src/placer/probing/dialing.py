@@ -366,9 +366,10 @@ def stalled(target: Target, what: str, access: Access) -> MeasuringError:
 
 def closed(target: Target, what: str) -> MeasuringError:
     """Return that the server closed the connection."""
-    return MeasuringError(
-        f"{target.authority} closes the connection {what}", hint="look into the server's log"
-    )
+    hint = "look into the server's log"
+    if not target.is_encrypted:
+        hint += f"; if it speaks TLS: {target.scheme}s://{target.host}:{target.port}"
+    return MeasuringError(f"{target.authority} closes the connection {what}", hint=hint)
 
 
 def dial(

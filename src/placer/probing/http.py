@@ -6,6 +6,7 @@ import http.client
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 from placer.core.errors import InputError, MeasuringError, PlacerError
 from placer.probing.dialing import Access, closed, now_s, stalled, tls_failure
@@ -205,7 +206,7 @@ def foreign(target: Target, first: bytes) -> InputError:
             f"{where} speaks HTTP/2 alone, as gRPC does, not {wanted}",
             hint=f"try grpc{secure}://{place}",
         )
-    shown = repr(first[:40].decode("ascii", "backslashreplace"))
+    shown = repr(first[:40]).removeprefix("b")
     return InputError(
         f"{where} speaks neither HTTP nor gRPC: it begins with {shown}",
         hint="give the port of the inference server",
@@ -234,8 +235,9 @@ def check_status(target: Target, answer: Answer, *, what: str) -> None:
             hint="measure from where the server is reached directly",
         )
     if status < 400:
-        place = answer.headers.get("location", "").partition("?")[0]
-        raise InputError(f"{said}", hint=f"probe {place}" if place else None)
+        place = urljoin(target.url, answer.headers.get("location", "").partition("?")[0])
+        is_one = place != target.url and place.startswith(("http://", "https://"))
+        raise InputError(f"{said}", hint=f"probe {place}" if is_one else "probe another path")
     if status == 401:
         hint = "sign in: --header 'Authorization: Bearer ...'"
         raise InputError(said, hint=hint)

@@ -40,6 +40,8 @@ _TRITON = ("nv_inference_request_duration_us", "nv_inference_request_success")
 _LINE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)", re.ASCII)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _DURATION = re.compile(r"^\s*([^;\s]+)\s*(?:;.*?)?;\s*dur\s*=\s*([^;\s]*)", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+")
+"""Python's own has underscores, digits of all scripts and ``inf``."""
 _ENVOY = "x-envoy-upstream-service-time"
 
 
@@ -87,10 +89,9 @@ def of_headers(
 
 def _within(text: str, time_s: float) -> float | None:
     """Return milliseconds as seconds; None: that is no time, or the call cannot hold it."""
-    try:
-        value_s = float(text) / 1e3
-    except ValueError:
+    if _NUMBER.fullmatch(text.strip()) is None:
         return None
+    value_s = float(text) / 1e3
     return value_s if 0 <= value_s <= time_s else None  # NaN is neither
 
 

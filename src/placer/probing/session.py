@@ -30,6 +30,7 @@ from placer.probing.exchange import Meter
 from placer.probing.question import CALL_BYTES_SHARE, CONNECTS_SHARE, Found, Question, window_bytes
 from placer.probing.targets import Target
 from placer.probing.tcp_info import congestion_control
+from placer.probing.watched import Transfer
 
 Say = Callable[[str], None]
 
@@ -338,7 +339,7 @@ class _Session:
 
     def _transfer(
         self, target: Target, *, is_upload: bool, max_bytes: int, seconds: float
-    ) -> bulk.Transfer:
+    ) -> Transfer:
         access = self.question.access
         way = "uplink" if is_upload else "downlink"
 
@@ -375,7 +376,7 @@ class _Session:
             say=say,
         )
 
-    def _put(self, transfer: bulk.Transfer, *, is_upload: bool) -> None:
+    def _put(self, transfer: Transfer, *, is_upload: bool) -> None:
         self.found.calm += transfer.loss
         if transfer.retransmissions is not None:
             before = self.found.probe.bulk_retransmissions or 0

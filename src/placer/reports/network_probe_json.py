@@ -107,7 +107,8 @@ class LossPart(_Part):
     packets: int
     """Packets whose fate is known."""
     bulk_retransmissions: int | None
-    """Sent again while the link was full, not counted above; null: not known."""
+    """Sent again while the link was full, not counted above (of a download over HTTP only 0 is
+    known); null: not known."""
 
 
 class ProbeDocument(_Part):
