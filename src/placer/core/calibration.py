@@ -40,6 +40,10 @@ with sparsity (DGX B200 data sheet, 2024)."""
 FASTEST_BYTES_PER_S = 1.0e14
 """No single chip reads faster: Groq states 80 TB/s for the on-chip memory of its LPU (GroqChip
 product brief, 2022), NVIDIA 8 TB/s for the HBM3e of its B200."""
+LEAST_CALL_S = 1e-6
+"""No runtime answers a call in less: ONNX Runtime's takes three times as long for a single Relu."""
+NEAR_RATIO = 2.0
+"""A model counts as one of the measured kind up to this factor beyond their range."""
 MOST_FITS = 100
 """Fits that tell the interval; with so many rows, one more or less in each changes nothing."""
 SLOWEST_FLOPS_PER_S = 1.0e9
@@ -138,22 +142,57 @@ class Calibration:
                 "calibration knows the time of"
             )
         floor_s = least_s(work, self.limits)
+        factor = self.factor_90 * self.beyond_ratio(work, median_s)
         median_s = max(median_s, floor_s)
         return Prediction(
             work.model,
             median_s,
-            max(median_s / self.factor_90, floor_s),
-            median_s * self.factor_90,
+            max(median_s / factor, floor_s),
+            median_s * factor,
         )
+
+    def beyond_ratio(self, work: Work, median_s: float) -> float:
+        """Return how far a model lies beyond those that were measured, as a factor; 1: among them.
+
+        Its time against their range, and its bytes and operators for each operation against their
+        largest; NEAR_RATIO of that is free. Times grow with the work and no faster than it, so
+        that a part which none of the measured models shows is off by this factor at most.
+        """
+        times_s = [row.latency_s for row in self.timings]
+        beyond = [min(times_s) / median_s, median_s / max(times_s)]
+        for amount, known in (
+            (work.bytes_moved, [row.work.bytes_moved for row in self.timings]),
+            (work.n_ops, [row.work.n_ops for row in self.timings]),
+        ):
+            most = (
+                max(
+                    one / row.work.flops
+                    for one, row in zip(known, self.timings, strict=True)
+                    if row.work.flops
+                )
+                if any(row.work.flops for row in self.timings)
+                else math.inf
+            )
+            is_known = (
+                work.flops
+                and most > 0
+                and not any(
+                    one and not row.work.flops for one, row in zip(known, self.timings, strict=True)
+                )
+            )
+            if is_known:
+                beyond.append(amount / work.flops / most)
+        return max(1.0, max(beyond) / NEAR_RATIO)
 
 
 def least_s(work: Work, limits: Limits) -> float:
     """Return the time below which no inference is possible; 0: nothing is known.
 
     Bytes moved count each tensor at each operator that reads it, much of it in caches: a bound on
-    the memory they are read from says little. So only arithmetic bounds a prediction.
+    the memory they are read from says little, that of the fastest chip's caches always holds.
     """
-    return 0.0 if limits.flops_per_s is None else work.flops / limits.flops_per_s
+    flops_s = 0.0 if limits.flops_per_s is None else work.flops / limits.flops_per_s
+    return max(flops_s, work.bytes_moved / FASTEST_BYTES_PER_S, LEAST_CALL_S)
 
 
 def calibrate(
@@ -246,9 +285,10 @@ def _distinct(timings: Sequence[Timing]) -> list[Timing]:
 
 
 def _check_count(timings: Sequence[Timing]) -> None:
-    if len(timings) < LEAST_MODELS:
+    count = len({(row.work.flops, row.work.bytes_moved, row.work.n_ops) for row in timings})
+    if count < LEAST_MODELS:
         raise UsageError(
-            f"{len(timings)} different model(s), and at least {LEAST_MODELS} are needed: three "
+            f"{count} different model(s), and at least {LEAST_MODELS} are needed: three "
             "parameters are fitted, and what is left tells how wrong they may be",
             hint="measure more models there, as different from each other as can be; 8 are good",
         )
