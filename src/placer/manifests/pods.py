@@ -271,7 +271,14 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
             text = one.text()
             if one.name not in ("cpu", "memory") or text is None or _is_open(text):
                 continue
-            if quantity(text) is None:
+            if one.name == "memory" and text.endswith("m") and quantity(text) is not None:
+                yield Defect(
+                    "bad_value",
+                    f"'memory: {text[:40]}' is thousandths of a byte: 'm' is milli",
+                    f"write {text[:-1][:40]}Mi",
+                    one.place(),
+                )
+            elif quantity(text) is None:
                 yield Defect(
                     "bad_value",
                     f"'{one.name}: {text[:40]}' is no amount",

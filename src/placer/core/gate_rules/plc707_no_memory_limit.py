@@ -22,6 +22,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             severity=Severity.WARNING,
             place=unread.place,
             value=unread.value,
+            subject="unread",
         )
     if case.deployed.resources.memory_limit_bytes is not None or record is None:
         return ()
