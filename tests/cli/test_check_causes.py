@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -205,12 +206,22 @@ def test_evidence_that_cannot_be_used_is_the_one_cause_that_is_told(
     assert "p99" not in said.rpartition("deployment/counter")[2].replace("--sla p99", "")
 
 
-def test_nothing_is_recommended_on_evidence_of_another_site_that_was_changed(found: Any) -> None:
-    broken = replace(Evidence(builders.measurement()), tampering=("2026-11-23", "2026-11-22"))
-    networks = {"site.yaml": NETWORK}
-    setting = {"networks": networks, "workload_file": workload(network="site.yaml")}
-    _, rules = found(AT_CLOUD, evidence=(broken, IN_CLOUD), **setting)
-    assert "PLC703" not in rules
+def test_nothing_is_recommended_on_evidence_of_another_site_that_was_changed(
+    run: Run, make: Make
+) -> None:
+    good = Evidence(builders.measurement())
+    broken = replace(good, tampering=("2026-11-23", "2026-11-22"))
+    for evidence, is_recommended in ((good, True), (broken, False)):
+        make(
+            AT_CLOUD,
+            evidence=(evidence, IN_CLOUD),
+            networks={"site.yaml": NETWORK},
+            workload_file=workload(network="site.yaml"),
+        )
+        result = run("check", "deploy", *OPTIONS, "--format", "json")
+        (checked,) = json.loads(result.out)["checked"]
+        assert (checked["recommended"] is not None) is is_recommended
+        shutil.rmtree(Path.cwd())
 
 
 def test_a_changed_network_file_is_the_one_cause_that_is_told(found: Any, run: Run) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from placer.api.base_revision import changed_unreadable, result_of_base
@@ -41,8 +39,6 @@ from placer.core.suppressing import entries_about, suppress
 
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile
-
-MAX_SOURCE_BYTES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,41 +197,6 @@ def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str])
                 read = read_manifests([path])
                 found += [path] if read.files or read.unreadable else []
     return tuple(found)
-
-
-def sources_of(found: Check) -> dict[str, str]:
-    """Return the text of each file that a finding points at, as far as it can be read."""
-    result = found.result
-    texts = dict(found.stdin)
-    places = [one.place for one in (*result.findings, *result.suppressed)]
-    places += [related.place for one in result.findings for related in one.related]
-    for path in {place.path for place in places} - {"-"}:
-        if not is_there(path):  # a pipe that was read is empty, a device has no end
-            continue
-        with contextlib.suppress(OSError, UnicodeError):
-            with Path(path).open("rb") as stream:
-                data = stream.read(MAX_SOURCE_BYTES)
-            encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-            texts[path] = data.decode(encoding, "replace")
-    return texts
-
-
-def repository_paths_of(found: Check) -> dict[str, str]:
-    """Return how files that findings point at are called from the root of their repository.
-
-    Without a repository, from the working directory. What lies elsewhere is left out.
-    """
-    here = Path.cwd()
-    root = next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
-    result = found.result
-    places = [one.place for one in (*result.findings, *result.suppressed)]
-    places += [related.place for one in result.findings for related in one.related]
-    told = {}
-    for path in {place.path for place in places} - {"-"}:
-        inside = os.path.relpath(os.path.abspath(path), root)  # noqa: PTH100  # links stay
-        if not inside.startswith(".."):
-            told[path] = inside
-    return told
 
 
 def _first_folder(path: str) -> str:
