@@ -18,7 +18,8 @@ _CUTOFF = 0.8
 
 _PLACING_WORDS = """
 nodeSelector nodeName affinity nodeAffinity requiredDuringSchedulingIgnoredDuringExecution
-nodeSelectorTerms matchExpressions matchFields runtimeClassName spec template jobTemplate
+nodeSelectorTerms matchExpressions matchFields key operator values runtimeClassName
+spec template jobTemplate
 targetCondition targetArn Platform os architecture
 deploy placement constraints platform data defaultDeviceType
 """

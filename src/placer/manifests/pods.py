@@ -38,7 +38,7 @@ _OS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 PLACEMENT_KEYS = "nodeSelector nodeName affinity runtimeClassName"
 """Keys of a pod's specification that decide where it runs."""
 
-_MATCH = level("key operator values")
+_MATCH = level("", "key operator values")
 _TERMS = level("matchExpressions matchFields", "", {"matchExpressions": _MATCH})
 _AFFINITY = level(
     "podAffinity podAntiAffinity",
