@@ -261,9 +261,11 @@ def test_a_limit_that_got_worse_is_told_with_both(run: Run, make: Make) -> None:
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 1
     assert "the limit is 8 MiB" in result.out
-    assert "was at HEAD: limit 32 MiB" in result.out
+    assert "(before: limit 32 MiB)" in result.out
+    assert "1 error new or worse since HEAD" in result.out
     comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
-    assert "(was at HEAD: limit 32 MiB)" in comment
+    assert "(before: limit 32 MiB)" in comment
+    assert "Since HEAD: 0 new, 1 worse, 0 fixed" in comment
     (folder / "deploy" / "0.yaml").write_text(manifest().replace("512Mi", "40Mi"))
     assert told(run) == {}
 
@@ -286,7 +288,7 @@ def test_what_fails_as_before_does_not_stand_under_a_passing_head(run: Run, make
     committed(folder)
     comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
     said = "1 deployment fails and 1 deployment is inconclusive as before"
-    assert f"## placer check: ✅ nothing new, {said}" in comment
+    assert f"## placer check: ✅ nothing new fails, {said}" in comment
     assert "| ❌ fail as before |" in comment
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 0

@@ -70,14 +70,10 @@ def basis_of(basis: Basis | None) -> str:
 
 
 def marked(one: GateFinding) -> str:
-    """Return the message, with a mark where it is what makes a deployment inconclusive."""
-    is_open = one.outcome is Outcome.INCONCLUSIVE
-    return f"inconclusive: {one.message}" if is_open else one.message
-
-
-def before_of(one: GateFinding, base: str | None) -> str:
-    """Say what it was at the base; empty: it is new."""
-    return "" if one.before is None or base is None else f"was at {base}: {one.before}"
+    """Return the message: marked where it makes a deployment inconclusive, with what was before."""
+    mark = "inconclusive: " if one.outcome is Outcome.INCONCLUSIVE else ""
+    was = "" if one.before is None else f" (before: {one.before})"
+    return f"{mark}{one.message}{was}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from placer.core.gate import (
     verdict_of,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, before_of, marked
+from placer.reports.check.context import Context, basis_of, marked
 from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
@@ -51,7 +51,7 @@ def render(result: CheckResult, context: Context) -> str:
     told = reason_of(result, context.fail_on)
     why = f"{escaped(told[:1].upper() + told[1:])}, see below." if told else ""
     verdict, old = verdict_of(result, context.fail_on), as_before(result)
-    sign = "✅ nothing new" if old and verdict is Outcome.PASS else _SIGNS[verdict]
+    sign = "✅ nothing new fails" if old and verdict is Outcome.PASS else _SIGNS[verdict]
     title = f"## placer check: {sign}{f', {old}' if old else ''}"
     head = [TAG, title, why, _table(result), _changes(result)]
     tail = [
@@ -62,7 +62,7 @@ def render(result: CheckResult, context: Context) -> str:
     if result.suppressed:
         tail.append(f"Findings ignored, each with a reason: {len(result.suppressed)}.")
     room = MAX_CHARACTERS - sum(map(len, (*head, *tail)))
-    files, left = _files(result.findings, context, room, result.base)
+    files, left = _files(result.findings, context, room)
     if left:
         tail.insert(0, f"Findings left out here, see the other reports of this run: {left}.")
     return "\n\n".join(part for part in (*head, *files, *tail) if part) + "\n"
@@ -112,7 +112,10 @@ def _changes(result: CheckResult) -> str:
     if result.base_without:
         why = escaped(result.base_without)
         return f"{escaped(result.base)} could not be checked ({why}): all {new} count as new."
-    parts = [f"{new} new", f"{len(result.fixed)} fixed", f"{len(result.worse)} slower"]
+    changed = sum(one.before is not None for one in result.findings)
+    parts = [f"{new - changed} new", f"{len(result.fixed)} fixed", f"{len(result.worse)} slower"]
+    if changed:
+        parts.insert(1, f"{changed} worse")
     if result.silenced:
         parts.append(f"{len(result.silenced)} ignored since")
     if result.unjudged:
@@ -120,15 +123,13 @@ def _changes(result: CheckResult) -> str:
     return f"Since {escaped(result.base)}: {', '.join(parts)}."
 
 
-def _files(
-    findings: Sequence[GateFinding], context: Context, room: int, base: str | None
-) -> tuple[list[str], int]:
+def _files(findings: Sequence[GateFinding], context: Context, room: int) -> tuple[list[str], int]:
     """Return a block for each file, of the most severe findings, and how many are left out."""
     severe_first = sorted(enumerate(findings), key=lambda one: -one[1].severity)
     shown: dict[str, dict[int, str]] = {}
     for number, one in severe_first:
         path = one.place.path
-        line = _finding(one, context, base)
+        line = _finding(one, context)
         needed = len(line) + 1
         if path not in shown:
             needed += len(_block(path, "999999 of 999999", ())) + 2
@@ -149,14 +150,13 @@ def _block(path: str, count: str, lines: Sequence[str]) -> str:
     return "\n".join([summary, "", *lines, "", "</details>"])
 
 
-def _finding(one: GateFinding, context: Context, base: str | None) -> str:
+def _finding(one: GateFinding, context: Context) -> str:
     rule = context.rules.get(one.rule)
     title = "" if rule is None else f" {escaped(rule.title)}"
     where = f" ({escaped(one.deployed)})" if one.deployed else ""
-    was = escaped(before_of(one, base))
     return (
         f"- **{one.severity.label} {one.rule}**{title}, line {one.place.line}{where}: "
-        f"{escaped(marked(one))}{f' ({was})' if was else ''}<br>{escaped(one.remedy)}"
+        f"{escaped(marked(one))}<br>{escaped(one.remedy)}"
     )
 
 

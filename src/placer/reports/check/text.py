@@ -17,7 +17,7 @@ from placer.core.gate import (
     reason_of,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, before_of, marked
+from placer.reports.check.context import Context, basis_of, marked
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
 from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
@@ -43,14 +43,14 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
     for one in told:
-        lines += [*_finding(one, sources, width, result.base), []]
+        lines += [*_finding(one, sources, width), []]
     lines += _verdicts(result, width)
     lines += _changes(result, width)
     lines += [[], *paragraph(summary_of(result, context.fail_on), width)]
     return to_text(lines, color=color)
 
 
-def _finding(one: GateFinding, sources: Sources, width: int, base: str | None) -> list[Line]:
+def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
     word = "ignored" if one.suppressed is not None else one.severity.label
     head = f"{word}[{one.rule}]"
     tone = Tone.FAINT if one.suppressed is not None else _TONES[one.severity]
@@ -68,7 +68,6 @@ def _finding(one: GateFinding, sources: Sources, width: int, base: str | None) -
             f"in {clean(one.deployed)}" if one.deployed else "",
             f"workload {clean(one.workload)}" if one.workload else "",
             f"evidence {one.evidence[:12]}" if one.evidence else "",
-            clean(before_of(one, base)),
         )
         if text
     ]
@@ -133,7 +132,7 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
         sign, word, tone = _SIGNS[one.outcome]
         name = f"{clean(one.path)}: {clean(one.id)}"
         lines.append([Cell(f"{sign} {word:13}", tone), Cell(name, Tone.STRONG)])
-        told = _told(one) + (f"; as at {clean(result.base or '')}" if one.is_as_before else "")
+        told = _told(one) + ("; as before" if one.is_as_before else "")
         lines += paragraph(told, width, indent=15)
     if passes > MAX_PASSES:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
@@ -199,7 +198,8 @@ def summary_of(result: CheckResult, fail_on: Severity) -> str:
     if why := reason_of(result, fail_on):
         told[0] += f"; {why}"
     if result.base is not None:
-        told[1] += f" new since {clean(result.base)}"
+        worse = " or worse" if any(one.before for one in result.findings) else ""
+        told[1] += f" new{worse} since {clean(result.base)}"
         if old := as_before(result):
             told.insert(1, old)
     if result.suppressed:
