@@ -54,7 +54,7 @@ def test_a_project_that_was_broken_had_no_gate(run: Run, make: Make) -> None:
     assert "HEAD could not be checked, so all counts as new: placer.yaml:2:1: not YAML" in said
     comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
     assert "HEAD could not be checked (placer.yaml" in comment
-    assert "all 1 count as new" in comment
+    assert "what is found (1) is new" in comment
 
 
 def test_a_revision_without_a_project_says_that_all_is_new(run: Run, make: Make) -> None:

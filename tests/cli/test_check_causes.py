@@ -206,6 +206,14 @@ def test_evidence_that_cannot_be_used_is_the_one_cause_that_is_told(
     assert "p99" not in said.rpartition("deployment/counter")[2].replace("--sla p99", "")
 
 
+def test_where_nothing_was_measured_that_alone_is_told_to_do(found: Any, run: Run) -> None:
+    code, rules = found(manifest(), evidence=())
+    assert (code, list(rules)) == (5, ["PLC611"])
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    (checked,) = json.loads(result.out)["checked"]
+    assert checked["recommended"] is None
+
+
 def test_nothing_is_recommended_on_evidence_of_another_site_that_was_changed(
     run: Run, make: Make
 ) -> None:

@@ -279,6 +279,8 @@ def _case(
     network = served.network_record
     if any(one.defect for one in (*served.records, *((network,) if network else ()))):
         best = None  # it may be another site's, of which a recommendation would know too little
+    if not records and best is not None and best.feasible is not True:
+        best = None  # one estimate against another
     return replace(case, chosen=chosen, candidate=candidate, recommended=best)
 
 

@@ -126,7 +126,8 @@ def _of(records: Sequence[Record], path: str | None) -> Record | None:
 def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
     """Return what the rules of placements say of the declared one, at the keys of the manifest.
 
-    Notes are left out: a gate says what to act on.
+    Notes are left out: a gate says what to act on. Where nothing was measured, which another rule
+    tells, it is not told again that an estimate proves no target.
     """
     candidate = case.candidate
     ways = plain_text_findings(case)
@@ -140,7 +141,8 @@ def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
     return ways + tuple(
         _at_the_manifest(case, candidate, one, target)
         for one, target in told
-        if one.effect is not Effect.NONE or one.severity >= Severity.WARNING
+        if (one.effect is not Effect.NONE or one.severity >= Severity.WARNING)
+        and (case.records or one.rule not in ("PLC202", "PLC601"))
     )
 
 

@@ -111,7 +111,7 @@ def _changes(result: CheckResult) -> str:
     new = len(result.findings)
     if result.base_without:
         why = escaped(result.base_without)
-        return f"{escaped(result.base)} could not be checked ({why}): all {new} count as new."
+        return f"{escaped(result.base)} could not be checked ({why}): what is found ({new}) is new."
     changed = sum(one.before is not None for one in result.findings)
     parts = [f"{new - changed} new", f"{len(result.fixed)} fixed", f"{len(result.worse)} slower"]
     if changed:
