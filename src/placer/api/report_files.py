@@ -37,11 +37,12 @@ def repository_paths_of(found: Check) -> dict[str, str]:
     """
     here = Path.cwd()
     root = next((one for one in (here, *here.parents) if (one / ".git").exists()), here)
+    above = f"{str(root).rstrip(os.sep)}{os.sep}"
     told = {}
     for path in {place.path for place in _places(found)} - {"-"}:
-        inside = os.path.relpath(os.path.abspath(path), root)  # noqa: PTH100  # links stay
-        if not inside.startswith(".."):
-            told[path] = inside
+        whole = os.path.normpath(os.path.join(here, path))  # noqa: PTH118  # links stay as typed
+        if whole.startswith(above):
+            told[path] = whole.removeprefix(above)
     return told
 
 
