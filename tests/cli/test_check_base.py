@@ -293,3 +293,11 @@ def test_what_fails_as_before_does_not_stand_under_a_passing_head(run: Run, make
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 0
     assert said in " ".join(result.out.split())
+
+
+def test_what_is_mended_is_fixed_beside_what_cannot_be_judged(run: Run, make: Make) -> None:
+    other = manifest("disk: ssd").replace("name: counter", "name: other")
+    folder = make(f"{SMALL}---\n{manifest().replace('name: counter', 'name: other')}")
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(f"{manifest()}---\n{other}")
+    assert told(run) == {"findings": ["PLC701"], "fixed": ["PLC706"]}

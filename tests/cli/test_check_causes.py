@@ -334,6 +334,13 @@ def test_a_suppression_whose_rule_could_not_judge_is_not_called_unused(
     assert "PLC721" not in again(run)[1]
 
 
+def test_a_suppression_of_a_changed_model_is_not_called_unused_where_none_is_read(
+    found: Any,
+) -> None:
+    _, rules = found(IGNORED.format(rule="PLC612") + manifest())
+    assert rules == {}
+
+
 def test_an_entry_is_not_called_unused_where_only_some_of_its_files_were_checked(
     run: Run, make: Make
 ) -> None:

@@ -324,7 +324,10 @@ def _result(
         )
     ]
     rules = frozenset([*(one.id for one in RULES), *(one.id for one in GATE_RULES)])
-    files = FilesCase(manifests, defects, project, tuple(findings), (), checking.today, rules)
+    unasked = frozenset({"PLC612"} if checking.is_locked else ())
+    files = FilesCase(
+        manifests, defects, project, tuple(findings), (), checking.today, rules, unasked
+    )
     for rule in GATE_RULES:
         if rule.check_files is not None and not rule.id.startswith("PLC72"):
             findings += rule.check_files(files)

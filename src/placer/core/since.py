@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.judging import worst
-from placer.core.suppressing import unjudged_paths
+from placer.core.suppressing import unjudged
 
 WORSE_RATIO = 1.02
 """A figure that grew less did not get worse: the interval of a median is as wide."""
@@ -55,7 +55,7 @@ def since(
         told.get(id(one), one) for one in now.findings if id(one) in told or id(one) in found
     )
     silenced, _, gone = _paired(now.suppressed, gone)
-    unjudged = _unjudged(now, gone, is_there)
+    open_ = _unjudged(now, gone, is_there)
     return replace(
         now,
         outcome=worst(one.outcome for one in findings),
@@ -63,9 +63,9 @@ def since(
         findings=findings,
         base=revision,
         worse=_slower(now.checked, before.checked),
-        fixed=tuple(one for one in gone if id(one) not in unjudged),
+        fixed=tuple(one for one in gone if id(one) not in open_),
         silenced=tuple(was for _, was in silenced),
-        unjudged=tuple(one for one in gone if id(one) in unjudged),
+        unjudged=tuple(one for one in gone if id(one) in open_),
     )
 
 
@@ -148,7 +148,7 @@ def _unjudged(
 ) -> set[int]:
     """Return those of which nobody can say that they are mended."""
     checked = {(one.path, one.id) for one in now.checked}
-    open_ = unjudged_paths((*now.findings, *now.suppressed))
+    open_ = unjudged((*now.findings, *now.suppressed))
     return {
         id(one)
         for one in gone
@@ -157,7 +157,7 @@ def _unjudged(
             if one.deployed is not None
             else not is_there(one.place.path)
         )
-        or (one.deployed_in or one.place.path) in open_
+        or {(path := one.deployed_in or one.place.path, one.deployed), (path, None)} & open_
     }
 
 

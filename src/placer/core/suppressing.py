@@ -67,13 +67,21 @@ def suppress(
 
 def unjudged_paths(findings: Iterable[GateFinding]) -> frozenset[str]:
     """Return the files in which some rules could not judge."""
-    found = (one for one in findings if one.rule in _UNJUDGED)
-    return frozenset(one.deployed_in or one.place.path for one in found)
+    return frozenset(path for path, _ in unjudged(findings))
 
 
-def may_be_needed(rule: str, paths: Iterable[str], unjudged: Collection[str]) -> bool:
+def unjudged(findings: Iterable[GateFinding]) -> frozenset[tuple[str, str | None]]:
+    """Return path and id of each deployment that some rules could not judge; None: of the file."""
+    return frozenset(
+        (one.deployed_in or one.place.path, one.deployed)
+        for one in findings
+        if one.rule in _UNJUDGED
+    )
+
+
+def may_be_needed(rule: str, paths: Iterable[str], unjudged_in: Collection[str]) -> bool:
     """Tell whether a rule that found nothing in some files could not judge one of them."""
-    return rule not in _OF_FILES and any(path in unjudged for path in paths)
+    return rule not in _OF_FILES and any(path in unjudged_in for path in paths)
 
 
 def entries_about(
@@ -98,7 +106,7 @@ def entries_about(
         Tells whether the run looked at all files that a glob fits.
     """
     used = {one.suppressed for one in findings}
-    unjudged = unjudged_paths(findings)
+    open_ = unjudged_paths(findings)
     return tuple(
         entry.suppression
         for entry in entries
@@ -106,7 +114,7 @@ def entries_about(
         or entry.suppression in used
         or (
             (fitting := [path for path, within in paths.items() if globbed(within, entry.path)])
-            and not may_be_needed(entry.rule, fitting, unjudged)
+            and not may_be_needed(entry.rule, fitting, open_)
             and is_all_seen(entry.path)
         )
     )

@@ -28,7 +28,7 @@ def _check(case: FilesCase) -> tuple[GateFinding, ...]:
         elif one.rule in NEVER_SUPPRESSED:
             message = f"{one.rule} cannot be ignored"
             remedy = "remove the suppression, and mend what the rule tells"
-        elif may_be_needed(one.rule, (one.place.path,), unjudged):
+        elif one.rule in case.unasked or may_be_needed(one.rule, (one.place.path,), unjudged):
             continue
         else:
             message = f"nothing here breaks {one.rule}, which is ignored"
@@ -53,8 +53,8 @@ RULE = GateRule(
     severity=Severity.WARNING,
     what="Whether each suppression silences a finding, of a rule that there is and that may be "
     "silenced. One is not called unused where its rule could not judge (the site or the model is "
-    "not resolved, evidence is missing or was changed), nor one of `placer.yaml` for files that "
-    "were not all checked.",
+    "not resolved, evidence is missing or was changed, no model file is read), nor one of "
+    "`placer.yaml` for files that were not all checked.",
     why="One that is left over silences the next fault at its place, unseen.",
     example="`# placer: ignore[PLC707] limit is set by the operator` above a container with a "
     "limit.",

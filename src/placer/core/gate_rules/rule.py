@@ -183,6 +183,8 @@ class FilesCase:
     today: date
     rules: frozenset[str]
     """Ids of all rules that there are."""
+    unasked: frozenset[str]
+    """Those that had not all that they judge by: with ``--locked`` no model file is read."""
 
 
 @dataclass(frozen=True, slots=True)
