@@ -217,7 +217,8 @@ def test_measuring_again_replaces_the_file_that_is_there(run: Run, make: Make) -
         run("check", "deploy", "--locked", "--as-of", "2028-01-01", "--format", "json")
     )
     (old,) = [one for one in found["findings"] if one["rule"] == "PLC615"]
-    assert "--ep cpu --sla p99=30ms --save 'evidence/of the line.json'; then" in old["remedy"]
+    assert "--ep cpu --sla p99=30ms --threads 4 --spinning --fresh " in old["remedy"]
+    assert "--save 'evidence/of the line.json'; then" in old["remedy"]
 
 
 def test_the_first_measurement_names_one_execution_provider(run: Run, make: Make) -> None:

@@ -54,7 +54,7 @@ def test_a_project_that_was_broken_had_no_gate(run: Run, make: Make) -> None:
     assert "HEAD could not be checked, so all counts as new: placer.yaml:2:1: not YAML" in said
     comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
     assert "HEAD could not be checked (placer.yaml" in comment
-    assert "all 1 count as new" in comment
+    assert "what is found (1) is new" in comment
 
 
 def test_a_revision_without_a_project_says_that_all_is_new(run: Run, make: Make) -> None:
@@ -163,3 +163,141 @@ def test_a_slower_place_is_told_with_both_times(run: Run, make: Make) -> None:
     (folder / "deploy" / "0.yaml").write_text(moved)
     (worse,) = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)["worse"]
     assert worse["now_s"] > worse["before_s"]
+
+
+def told(run: Run, *paths: str) -> dict[str, list[str]]:
+    """Return the rules that a check against the base tells, by what became of them."""
+    result = run("check", *(paths or ("deploy",)), *OPTIONS, "--format", "json")
+    found = json.loads(result.out)
+    return {
+        key: [one["rule"] for one in found[key]]
+        for key in ("findings", "fixed", "silenced", "unjudged")
+        if found[key]
+    }
+
+
+def test_what_is_mended_is_fixed(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(manifest())
+    assert told(run) == {"fixed": ["PLC706"]}
+
+
+def test_what_is_suppressed_is_not_called_fixed(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    comment = "# placer: ignore-file[PLC706] a debug build\n"
+    (folder / "deploy" / "0.yaml").write_text(comment + SMALL)
+    assert told(run) == {"silenced": ["PLC706"]}
+    assert "ignored since HEAD: PLC706" in run("check", "deploy", *OPTIONS).out
+
+
+def test_what_is_gone_with_its_file_or_deployment_is_not_called_fixed(run: Run, make: Make) -> None:
+    other = SMALL.replace("name: counter", "name: other")
+    folder = make(f"{manifest()}---\n{other}", SMALL)
+    committed(folder)
+    (folder / "deploy" / "1.yaml").unlink()
+    (folder / "deploy" / "0.yaml").write_text(manifest())
+    assert told(run) == {"unjudged": ["PLC706", "PLC706"]}
+    assert "2 no longer checked" in run("check", "deploy", *OPTIONS, "--format", "markdown").out
+
+
+def test_what_cannot_be_judged_any_more_is_not_called_fixed(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    (folder / "evidence" / "edge.json").unlink()
+    assert told(run) == {"findings": ["PLC611"], "unjudged": ["PLC706"]}
+
+
+def test_a_file_that_was_renamed_brings_nothing_new(run: Run, make: Make) -> None:
+    folder = make(SMALL, manifest())
+    committed(folder)
+    (folder / "deploy" / "0.yaml").rename(folder / "deploy" / "renamed.yaml")
+    assert told(run) == {}
+
+
+def test_a_deployment_that_was_renamed_is_a_new_one(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(SMALL.replace("name: counter", "name: other"))
+    assert told(run) == {"findings": ["PLC706"], "unjudged": ["PLC706"]}
+
+
+def test_other_words_of_a_message_make_no_other_finding(run: Run, make: Make) -> None:
+    unused = "# placer: ignore-file[PLC707] {}\n"
+    folder = make(unused.format("the operator limits it") + manifest())
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(unused.format("a quota does") + manifest())
+    assert told(run) == {}
+
+
+def test_a_container_before_it_makes_no_other_finding(run: Run, make: Make) -> None:
+    folder = make(SMALL)
+    committed(folder)
+    first = "containers:\n        - {name: proxy, image: proxy@sha256:" + "1" * 64 + "}"
+    (folder / "deploy" / "0.yaml").write_text(SMALL.replace("containers:", first))
+    assert told(run) == {}
+
+
+def test_a_receiver_that_takes_the_place_of_another_is_new(run: Run, make: Make) -> None:
+    logged = (
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\n"
+        "metadata: {name: counter}\nspec:\n  predictor:\n"
+        "    nodeSelector: {node-role.kubernetes.io/edge: ''}\n"
+        "    logger: {url: https://a.example.com}\n    model:\n"
+        "      modelFormat: {name: onnx}\n      storageUri: s3://m/model.onnx\n"
+        "      resources: {limits: {memory: 512Mi}}\n"
+    )
+    folder = make(logged, workload_file=gate_project.workload(data={"class": "special"}))
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(logged.replace("a.example", "b.example"))
+    assert told(run) == {"findings": ["PLC704"]}
+
+
+def test_a_limit_that_got_worse_is_told_with_both(run: Run, make: Make) -> None:
+    folder = make(manifest().replace("512Mi", "32Mi"))
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(manifest().replace("512Mi", "8Mi"))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "the limit is 8 MiB" in result.out
+    assert "(before: limit 32 MiB)" in result.out
+    assert "1 error new or worse since HEAD" in result.out
+    comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
+    assert "(before: limit 32 MiB)" in comment
+    assert "Since HEAD: 0 new, 1 worse, 0 fixed" in comment
+    (folder / "deploy" / "0.yaml").write_text(manifest().replace("512Mi", "40Mi"))
+    assert told(run) == {}
+
+
+def test_a_target_that_is_missed_by_more_is_told_with_both(run: Run, make: Make) -> None:
+    slow = Evidence(builders.measurement(0.05))
+    folder = make(manifest(), evidence=(slow,))
+    committed(folder)
+    gate_project.make(folder.parent / "new", {}, evidence=(Evidence(builders.measurement(0.08)),))
+    for name in ("evidence/edge.json", "placer.lock"):
+        (folder / name).write_bytes((folder.parent / "new" / name).read_bytes())
+    found = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)
+    (missed,) = [one for one in found["findings"] if one["rule"] == "PLC201"]
+    assert missed["before"] is not None
+    assert missed["before"] != missed["value"]
+
+
+def test_what_fails_as_before_does_not_stand_under_a_passing_head(run: Run, make: Make) -> None:
+    folder = make(SMALL, manifest("disk: ssd"))
+    committed(folder)
+    comment = run("check", "deploy", *OPTIONS, "--format", "markdown").out
+    said = "1 deployment fails and 1 deployment is inconclusive as before"
+    assert f"## placer check: ✅ nothing new fails, {said}" in comment
+    assert "| ❌ fail as before |" in comment
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 0
+    assert said in " ".join(result.out.split())
+
+
+def test_what_is_mended_is_fixed_beside_what_cannot_be_judged(run: Run, make: Make) -> None:
+    other = manifest("disk: ssd").replace("name: counter", "name: other")
+    folder = make(f"{SMALL}---\n{manifest().replace('name: counter', 'name: other')}")
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(f"{manifest()}---\n{other}")
+    assert told(run) == {"findings": ["PLC701"], "fixed": ["PLC706"]}

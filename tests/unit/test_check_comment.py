@@ -86,7 +86,7 @@ def test_what_got_slower_stands_before_what_only_passes() -> None:
 def test_what_is_fixed_since_the_base_is_listed() -> None:
     many = tuple(replace(OPEN, message=f"old {number} " + "z" * 200) for number in range(90))
     comment = _comment(replace(CHANGED, fixed=many))
-    assert "Since main: 2 new, 90 fixed, 1 slower." in comment
+    assert "Since main: 1 new, 1 worse, 90 fixed, 1 slower" in comment
     listed = comment.count("- PLC615 deploy/a.yaml: old")
     assert 0 < listed < 90
     assert f"- and {90 - listed} more" in comment

@@ -127,8 +127,12 @@ RESULT = CheckResult(
 CHANGED = replace(
     RESULT,
     base="main",
+    checked=(CHECKED, replace(UNKNOWN, is_as_before=True), PASSED),
+    findings=(replace(FINDING, before="limit 80 MiB"), OPEN),
     worse=(("deploy/a.yaml", "deployment/counter", 0.0082, 0.0112),),
     fixed=(replace(OPEN, rule="PLC701", message="no site matches"),),
+    silenced=(replace(FINDING, rule="PLC713", message="it can change its bytes"),),
+    unjudged=(replace(FINDING, deployed="pod/gone"),),
 )
 NOTHING = CheckResult(Outcome.PASS, (), (), (), 1, 0, 0)
 SAMPLES = {"failing": RESULT, "changed": CHANGED}

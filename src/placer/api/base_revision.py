@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,19 +15,13 @@ from placer.api.locking import digest_of
 from placer.core.deployment import Place
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import CheckResult, GateFinding
-from placer.core.judging import worst
+from placer.core.since import unreadable_paths
 
-WORSE_RATIO = 1.02
-"""A p99 that grew less did not get worse: the interval of a median is as wide."""
 GIT_TIMEOUT_S = 120.0
 MAX_BLOB_BYTES = 64 * 2**20
 """What is larger is no manifest, no lock and no evidence."""
 _LINK = "120000"
 """Mode of a symbolic link in git's trees."""
-_POSITION = re.compile(
-    r"(?<=\S):\d+:\d+\b|(?<![\w:./@-])\d+:\d+(?![\w:])|\bline \d+(?:, column \d+)?"
-)
-"""``path:line:column``, ``line:column`` and words for them; neither a port nor an image's tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,74 +160,16 @@ def _digest(path: str) -> str | None:
         return None
 
 
-def unreadable_paths(result: CheckResult) -> tuple[str, ...]:
-    """Return the files of which nobody knows what they deploy."""
-    found = (*result.findings, *result.suppressed)
-    return tuple({one.place.path: None for one in found if one.rule == "PLC712"})
-
-
 def _exists(path: str) -> bool:
     return Path(path).exists() or any(character in path for character in "*?[")
 
 
-def since(now: CheckResult, base: Base, revision: str) -> CheckResult:
-    """Return a result with what is new since the base alone, what got worse and what was mended.
-
-    A file that cannot be read hides what it deploys: where its content changed, it is new.
-    """
-    before = base.result
-    if before is None:
-        return replace(now, base=revision, base_without=base.without)
-    changed = {
+def changed_unreadable(now: CheckResult, base: Base) -> frozenset[str]:
+    """Return the files that cannot be read and hold something else than at the base."""
+    return frozenset(
         path
         for path in unreadable_paths(now)
         if path in base.digests and base.digests[path] != _digest(path)
-    }
-    old = tuple(
-        one for one in before.findings if one.rule != "PLC712" or one.place.path not in changed
-    )
-    new = _beyond(now.findings, old)
-    p99_s = {(one.path, one.id): one.p99_s for one in before.checked}
-    worse = []
-    for one in now.checked:
-        before_s = p99_s.get((one.path, one.id))
-        if before_s is not None and one.p99_s is not None and one.p99_s > WORSE_RATIO * before_s:
-            worse.append((one.path, one.id, before_s, one.p99_s))
-    return replace(
-        now,
-        outcome=worst(one.outcome for one in new),
-        findings=new,
-        base=revision,
-        worse=tuple(worse),
-        fixed=_beyond(before.findings, now.findings),
-    )
-
-
-def _beyond(
-    findings: Sequence[GateFinding], others: Sequence[GateFinding]
-) -> tuple[GateFinding, ...]:
-    """Return the findings that the others do not have, or have less often."""
-    left = Counter(_mark(one) for one in others)
-    found = []
-    for one in findings:
-        mark = _mark(one)
-        if left[mark] > 0:
-            left[mark] -= 1
-        else:
-            found.append(one)
-    return tuple(found)
-
-
-def _mark(one: GateFinding) -> tuple[str, str, str, str, str, str]:
-    """Return what makes two findings the same although lines moved."""
-    place = one.place
-    return (
-        one.rule,
-        place.path,
-        place.pointer,
-        one.deployed or "",
-        one.outcome.value,
-        one.value or _POSITION.sub("", one.message),
     )
 
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from placer.api.base_revision import result_of_base, since
+from placer.api.base_revision import changed_unreadable, result_of_base
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there, load_workload_of, open_project
-from placer.core.deployment import Deployed, Manifests
+from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
-from placer.core.gate_rules.rule import (
-    FilesCase,
-    GateCase,
+from placer.core.gate_rules.rule import FilesCase, GateCase, owned
+from placer.core.judging import (
+    is_without_basis,
+    judged,
+    outcomes_of,
+    placement_findings,
+    worst,
 )
-from placer.core.judging import judged, outcomes_of, placement_findings, worst
 from placer.core.project import (
     DeclaredSite,
     DeclaredWorkload,
@@ -32,12 +33,12 @@ from placer.core.project import (
     site_of,
     workload_of,
 )
+from placer.core.rules import RULES
+from placer.core.since import since
 from placer.core.suppressing import entries_about, suppress
 
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile
-
-MAX_SOURCE_BYTES = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ def check(
         for one, site in zip(manifests.deployed, sites, strict=True)
         if not isinstance(site, Unresolved) and site.entry.law is not None
     }
+    defects = owned(manifests)
+    own: dict[tuple[str, str], list[Defect]] = {}
+    for defect, owner in defects:
+        if owner is not None:
+            own.setdefault((owner.place.path, owner.id), []).append(defect)
     cases: list[GateCase] = []
     others = 0
     for deployed, site in zip(manifests.deployed, sites, strict=True):
@@ -114,10 +120,11 @@ def check(
         if case is None:
             others += 1
         else:
-            cases.append(case)
+            lying_in = own.get((deployed.place.path, deployed.id), ())
+            cases.append(replace(case, defects=tuple(lying_in)) if lying_in else case)
     if not cases and not manifests.unreadable and not manifests.defects:
         raise _nothing(paths, manifests, file)
-    result = _result(checking, manifests, cases, within, others)
+    result = _result(checking, manifests, defects, cases, within, others, paths)
     if base is not None:
         before = result_of_base(
             base,
@@ -125,7 +132,11 @@ def check(
             file.project.path,
             lambda there, at: check(there, project=at, is_locked=True, as_of=today).result,
         )
-        result = since(result, before, base)
+        if before.result is None:
+            result = replace(result, base=base, base_without=before.without)
+        else:
+            changed = changed_unreadable(result, before)
+            result = since(result, before.result, base, changed=changed, is_there=is_there)
     return Check(result, file, tuple(texts))
 
 
@@ -186,23 +197,6 @@ def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str])
                 read = read_manifests([path])
                 found += [path] if read.files or read.unreadable else []
     return tuple(found)
-
-
-def sources_of(found: Check) -> dict[str, str]:
-    """Return the text of each file that a finding points at, as far as it can be read."""
-    result = found.result
-    texts = dict(found.stdin)
-    places = [one.place for one in (*result.findings, *result.suppressed)]
-    places += [related.place for one in result.findings for related in one.related]
-    for path in {place.path for place in places} - {"-"}:
-        if not is_there(path):  # a pipe that was read is empty, a device has no end
-            continue
-        with contextlib.suppress(OSError, UnicodeError):
-            with Path(path).open("rb") as stream:
-                data = stream.read(MAX_SOURCE_BYTES)
-            encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-            texts[path] = data.decode(encoding, "replace")
-    return texts
 
 
 def _first_folder(path: str) -> str:
@@ -272,7 +266,7 @@ def _case(
     names = names_of(site.entry)
     records = tuple(one for one in served.records if one.site in names)
     case = replace(case, records=records)
-    if served.model is None:
+    if served.model is None or is_without_basis(case):
         return case
     grants = deployed.resources.grants_accelerator
     key = (served.name, site.entry.name, grants)
@@ -282,6 +276,11 @@ def _case(
             site.entry, served, records, environment, workings, grants_accelerator=grants
         )
     chosen, candidate, best = checking.judgements[key]
+    network = served.network_record
+    if any(one.defect for one in (*served.records, *((network,) if network else ()))):
+        best = None  # it may be another site's, of which a recommendation would know too little
+    if not records and best is not None and best.feasible is not True:
+        best = None  # one estimate against another
     return replace(case, chosen=chosen, candidate=candidate, recommended=best)
 
 
@@ -309,9 +308,11 @@ def _with_locked_digest(
 def _result(
     checking: GateInputs,
     manifests: Manifests,
+    defects: tuple[tuple[Defect, Deployed | None], ...],
     cases: Sequence[GateCase],
     within: Mapping[str, str],
     others: int,
+    asked: Sequence[str],
 ) -> CheckResult:
     project = checking.file.project
     findings = [
@@ -322,14 +323,24 @@ def _result(
             *(found for rule in GATE_RULES if rule.check for found in rule.check(case)),
         )
     ]
-    files = FilesCase(manifests, project, tuple(findings), (), checking.today)
+    rules = frozenset([*(one.id for one in RULES), *(one.id for one in GATE_RULES)])
+    unasked = frozenset({"PLC612"} if checking.is_locked else ())
+    files = FilesCase(
+        manifests, defects, project, tuple(findings), (), checking.today, rules, unasked
+    )
     for rule in GATE_RULES:
         if rule.check_files is not None and not rule.id.startswith("PLC72"):
             findings += rule.check_files(files)
     others_paths = {one.place.path for one in findings} - within.keys()
     paths = {**within, **{path: checking.file.within(path) for path in others_paths}}
     silenced = suppress(findings, manifests.suppressions, project, paths, checking.today)
-    entries = entries_about(project.suppressions, paths.values(), checking.today)
+    entries = entries_about(
+        project.suppressions,
+        paths,
+        checking.today,
+        silenced,
+        lambda pattern: _is_all_seen(checking.file, pattern, asked),
+    )
     files = replace(files, findings=silenced, suppressions=(*manifests.suppressions, *entries))
     on_wishes = [
         one
@@ -356,6 +367,21 @@ def _result(
         ),
         others=others,
     )
+
+
+def _is_all_seen(file: ProjectFile, pattern: str, asked: Sequence[str]) -> bool:
+    """Tell whether what was asked for holds all files of the project that a glob fits."""
+    from placer.manifests.paths import files_of
+
+    if not any(character in pattern for character in "*?"):
+        return True
+    named = [path for path in asked if path != "-"]
+    seen = {file.within(path) for path in files_of(named) if isinstance(path, str)}
+    try:
+        below = [path for path in files_of([file.folder or "."]) if isinstance(path, str)]
+    except InputError:  # too many to say so
+        return False
+    return all(path in seen or not globbed(path, pattern) for path in map(file.within, below))
 
 
 def _in_order(findings: Sequence[GateFinding], manifests: Manifests) -> tuple[GateFinding, ...]:

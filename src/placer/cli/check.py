@@ -87,7 +87,8 @@ def command(
     gc.set_threshold(100_000, 20, 50)
 
     from placer import __version__
-    from placer.api.checking import check, sources_of
+    from placer.api.checking import check
+    from placer.api.report_files import repository_paths_of, sources_of
     from placer.core.finding import Severity
     from placer.core.gate import exit_code
     from placer.reports.check import render
@@ -103,6 +104,7 @@ def command(
         version=__version__,
         with_suppressed=with_suppressed,
         fail_on=severity,
+        repository_paths=repository_paths_of(found),
     )
     screen.emit(
         outputs,

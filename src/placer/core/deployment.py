@@ -136,10 +136,13 @@ class Defect:
     """Something that is declared and has no effect, or cannot be read."""
 
     kind: str
-    """``duplicate_key``, ``ignored_level``, ``unknown_key`` or ``bad_value``."""
+    """``duplicate_key``, ``ignored_level``, ``unknown_key``, ``unknown_place_key`` (it would have
+    decided the place) or ``bad_value``."""
     message: str
     remedy: str
     place: Place
+    subject: str = ""
+    """The key, or the text, that it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,13 @@ class GateFinding:
     suppressed: Suppression | None = None
     deployed_in: str | None = None
     """File that deploys it, as given: `place` may be in another one; None: the whole file."""
+    subject: str = ""
+    """What of the place it is about (a receiver, a site, a key): part of what makes two findings
+    the same one. Never a sentence."""
+    excess_ratio: float | None = None
+    """How far it is beyond its limit, where it is a matter of degree: more is worse."""
+    before: str | None = None
+    """What was found, or allowed, at the base where that was something else; None: it is new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,8 @@ class Checked:
     """Worst basis of what is in ``p99_s``; None: not known."""
     recommended_basis: Basis | None = None
     """That of ``recommended_p99_s``."""
+    is_as_before: bool = False
+    """Nothing that is new since the base decides its verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,11 @@ class CheckResult:
     worse: tuple[tuple[str, str, float, float], ...] = ()
     """(path, deployment, p99 before, p99 now) in seconds where it got worse since the base."""
     fixed: tuple[GateFinding, ...] = ()
-    """Findings of the base that are gone."""
+    """Findings of the base that are mended."""
+    silenced: tuple[GateFinding, ...] = ()
+    """Those that are suppressed now."""
+    unjudged: tuple[GateFinding, ...] = ()
+    """Those whose file or deployment is gone, or of which nothing can be said any more."""
 
 
 def counted(number: int, what: str) -> str:
@@ -134,6 +147,20 @@ def failing(result: CheckResult, fail_on: Severity) -> tuple[GateFinding, ...]:
 def verdict_of(result: CheckResult, fail_on: Severity) -> Outcome:
     """Return the verdict on the whole run as its exit code says it."""
     return Outcome.FAIL if failing(result, fail_on) else result.outcome
+
+
+def as_before(result: CheckResult) -> str:
+    """Say which deployments do not pass although nothing new decides it; empty: none."""
+    words = {Outcome.FAIL: ("fails", "fail"), Outcome.INCONCLUSIVE: ("is", "are")}
+    told = []
+    for outcome, (singular, plural) in words.items():
+        number = sum(one.is_as_before and one.outcome is outcome for one in result.checked)
+        if number:
+            what = " inconclusive" if outcome is Outcome.INCONCLUSIVE else ""
+            told.append(
+                f"{counted(number, 'deployment')} {singular if number == 1 else plural}{what}"
+            )
+    return f"{' and '.join(told)} as before" if told else ""
 
 
 def reason_of(result: CheckResult, fail_on: Severity) -> str:

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from placer.core.deployment import Place, Tier
-from placer.core.estimate import Candidate
+from placer.core.doubts import link_doubts
+from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.gate import Excerpt, GateFinding, Outcome
+from placer.core.gate_rules.plc104_ways import plain_text_findings
+from placer.core.gate_rules.plc616_too_weak import runs_needed
+from placer.core.gate_rules.plc618_tampered import uses_network
+from placer.core.gate_rules.plc619_network_age import PROBE
 from placer.core.gate_rules.plc708_accelerator import needs_accelerator
 from placer.core.gate_rules.rule import GateCase, Record, Served
 from placer.core.placement import Cloud, Edge, Environment
 from placer.core.project import SiteEntry
 from placer.core.ranking import objective_of, rank
+from placer.core.units import format_duration, format_percentile, format_usd
 from placer.core.workings import Workings
 
 _ORDER = (Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.FAIL)
@@ -99,6 +105,20 @@ def judged(
     return _of(usable, chosen.time.evidence_path), declared, best
 
 
+def is_without_basis(case: GateCase) -> bool:
+    """Tell whether what the declared placement would be judged by was locked and cannot be used.
+
+    A rule tells that; a verdict on an estimate instead, or on bytes that nobody reviewed, would
+    only lead away from it.
+    """
+    served = case.served
+    assert served is not None
+    network = served.network_record
+    is_cut_off = network is not None and bool(network.defect) and uses_network(case)
+    is_unusable = bool(case.records) and all(one.defect for one in case.records)
+    return bool(served.lock_defect) or is_cut_off or is_unusable
+
+
 def _of(records: Sequence[Record], path: str | None) -> Record | None:
     return next((one for one in records if one.path == path), None)
 
@@ -106,22 +126,35 @@ def _of(records: Sequence[Record], path: str | None) -> Record | None:
 def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
     """Return what the rules of placements say of the declared one, at the keys of the manifest.
 
-    Notes are left out: a gate says what to act on.
+    Notes are left out: a gate says what to act on. Where nothing was measured, which another rule
+    tells, it is not told again that an estimate proves no target.
     """
     candidate = case.candidate
+    ways = plain_text_findings(case)
     if candidate is None:
-        return ()
-    return tuple(
-        _at_the_manifest(case, one)
-        for one in candidate.findings
-        if one.effect is not Effect.NONE or one.severity >= Severity.WARNING
+        return ways
+    targets = {  # each has a finding of its own, in their order
+        rule: iter([one for one in candidate.targets if one.verdict is verdict])
+        for rule, verdict in (("PLC201", Verdict.VIOLATED), ("PLC202", Verdict.UNPROVEN))
+    }
+    told = [(one, next(targets.get(one.rule, iter(())), None)) for one in candidate.findings]
+    return ways + tuple(
+        _at_the_manifest(case, candidate, one, target)
+        for one, target in told
+        if (one.effect is not Effect.NONE or one.severity >= Severity.WARNING)
+        and (case.records or one.rule not in ("PLC202", "PLC601"))
     )
 
 
-def _at_the_manifest(case: GateCase, finding: Finding) -> GateFinding:
+def _at_the_manifest(
+    case: GateCase, candidate: Candidate, finding: Finding, target: TargetVerdict | None
+) -> GateFinding:
     served = case.served
     assert served is not None
-    limit = value = None
+    value, excess_ratio = _degree(candidate, served, finding.rule, target)
+    subject, limit = case.declared_site, None
+    if target is not None:
+        subject += f" {format_percentile(target.percentile)}"
     related: tuple[Excerpt, ...] = ()
     if finding.rule.startswith("PLC2") and served.limit is not None:
         related = (served.limit,)
@@ -131,7 +164,7 @@ def _at_the_manifest(case: GateCase, finding: Finding) -> GateFinding:
         severity=finding.severity,
         outcome=_OUTCOMES[finding.effect],
         message=finding.message,
-        remedy=case.measure if finding.rule in ("PLC202", "PLC601") else finding.remedy,
+        remedy=_remedy(case, candidate, finding, target),
         place=_place_of(case, finding.rule),
         deployed=case.deployed.id,
         deployed_in=case.deployed.place.path,
@@ -140,7 +173,64 @@ def _at_the_manifest(case: GateCase, finding: Finding) -> GateFinding:
         limit=limit,
         evidence=None if case.chosen is None else case.chosen.sha256,
         related=related,
+        subject=subject,
+        excess_ratio=excess_ratio,
     )
+
+
+def _degree(
+    candidate: Candidate, served: Served, rule: str, target: TargetVerdict | None
+) -> tuple[str | None, float | None]:
+    """Return what was found, as text and as a ratio of what is allowed, where it has a degree."""
+    found = allowed = None
+    text = ""
+    if target is not None:
+        found, allowed = target.value_s or target.low_s, target.limit_s
+        text = "" if found is None else format_duration(found)
+    elif rule == "PLC501":
+        found, allowed = candidate.usd_per_month, served.workload.budget_usd_per_month
+        text = "" if found is None else f"{format_usd(found)} per month"
+    if found is None or not allowed:
+        return None, None
+    return text, found / allowed
+
+
+def _remedy(
+    case: GateCase, candidate: Candidate, finding: Finding, target: TargetVerdict | None
+) -> str:
+    """Return what to do here: a target that is not proven needs what leaves it open."""
+    if finding.rule == "PLC601":
+        return case.measure
+    if finding.rule != "PLC202" or target is None or case.served is None:
+        return finding.remedy
+    record, workload = case.chosen, case.served.workload
+    if record is None or record.measurement is None:
+        return case.measure
+    for rule in ("PLC203", "PLC303"):
+        if over := [one for one in candidate.findings if one.rule == rule]:
+            return f"{over[0].remedy} ({rule})"
+    measured = record.measurement
+    is_weak = len(measured.samples_s) < runs_needed(target.percentile)
+    if is_weak or measured.instrument.is_disturbed:
+        return case.measure
+    path, sizes = case.served.network, (candidate.bytes_up, candidate.bytes_down)
+    if uses_network(case):
+        if busy := link_doubts(path, workload, 1.0, *sizes):
+            return f"fewer or smaller requests, or a faster link: {busy[0]}"
+        return f"the network is what is not known well enough: {PROBE}; then: placer lock"
+    if workload.rate_hz is not None and candidate.capacity_hz:
+        load = workload.rate_hz * workload.fleet / candidate.capacity_hz
+        if load >= BUSY_RATIO:
+            return (
+                f"a lower rate or a faster site: it is busy {100 * load:.0f} % of the time, and "
+                "requests wait for each other"
+            )
+    return case.measure
+
+
+BUSY_RATIO = 0.7
+"""Busier than this, waiting is most of the latency: at 0.7 a random request waits longer than it is
+served (M/D/1: load / 2 / (1 - load) = 1.17 service times)."""
 
 
 def _place_of(case: GateCase, rule: str) -> Place:

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 from placer.core.deployment import Deployed, Egress, Place, Stated, Suppression, Tier, Where
 from placer.core.environment import CloudOffer, Device
@@ -19,6 +19,7 @@ NODE_NAME = "metadata.name"
 """What a term of node affinity calls the node's name."""
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
+MAX_TOLD_MATCHES = 4
 MAX_TEXT = 4096
 """Characters of a name that is looked up; a longer one is none (paths end here as well)."""
 MAX_QUOTED = 200
@@ -119,6 +120,18 @@ class EgressEntry:
     """The law that holds there; None: not stated."""
     carries: str | None
     """``request``, ``answer`` or ``all``: what really goes there; None: as the format says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What all entries of a project together say of one receiver of data."""
+
+    jurisdiction: str | None
+    """None: no entry states it, or they differ."""
+    carries: str | None
+    """Likewise."""
+    disputed: tuple[str, ...] = ()
+    """``jurisdiction (DE, US)``: in what the entries differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +424,8 @@ def place_of_site(deployed: Deployed) -> Place:
     return said[0] if said else deployed.place
 
 
-def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
+def words_of_place(deployed: Deployed) -> list[str]:
+    """Return all that a manifest says of the place, as messages tell it."""
     where = deployed.where
     said = [f"{key}={value}" for key, value in (one.value for one in where.labels)]
     for key, values in (one.value for one in where.any_of):
@@ -425,6 +439,11 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     ):
         if stated is not None:
             said.append(f"{name} {stated.value}")
+    return said
+
+
+def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
+    said = words_of_place(deployed)
     template = next((one for text in said for one in templates_in(text)), None)
     if template is not None:
         told = _short(", ".join(said))
@@ -432,17 +451,53 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     if not said:
         return Unresolved(
             "the manifest says nothing of the place",
-            f"name it in the manifest, or add to {project.path} under sites: "
-            f"match: [{{path: '{path}'}}]",
+            f"name it in the manifest, or add to a site in {project.path}: "
+            f"match: [{_match_of(deployed.where, path)}]",
         )
     return Unresolved(
         f"no site of {project.path} matches {_short(', '.join(said))}",
-        f"add these words to the `match` of a site in {project.path}",
+        f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]",
     )
 
 
-def receiver_of(egress: Egress, project: Project) -> EgressEntry:
-    """Return what the project says of a receiver; what it does not say is None."""
+def _match_of(where: Where, path: str) -> str:
+    """Return the matches that mean what a manifest says of the place, as ``placer.yaml`` has them.
+
+    There is no word for the tier, which a format says by itself: what says no more is meant by
+    its path.
+    """
+    platform = None if where.labels or where.any_of else where.platform
+    matches = []
+    for words in islice(_all_words(where, path), MAX_TOLD_MATCHES):
+        labels = [(key, value or "*") for key, value in words.labels if key != NODE_NAME]
+        told = [f"{_quoted(key)}: {_quoted(value)}" for key, value in labels]
+        parts = [f"labels: {{{', '.join(told)}}}"] if told else []
+        parts += [
+            f"{name}: {_quoted(value)}"
+            for name, value in (
+                ("node", words.node),
+                ("group", words.group),
+                ("instance_type", None if told else words.instance_type),
+                ("platform", _value(platform)),
+            )
+            if value is not None
+        ]
+        matches.append(f"{{{', '.join(parts) or f'path: {_quoted(path)}'}}}")
+    return _short(", ".join(matches))
+
+
+def _quoted(text: str) -> str:
+    """Return text as a flow mapping of YAML takes it, in quotes where it needs them."""
+    if re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _YAML_WORDS:
+        return text
+    return "'" + text.replace("'", "''") + "'"
+
+
+_YAML_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+
+
+def receiver_of(egress: Egress, project: Project) -> Receiver:
+    """Return what the project says of a receiver: each entry that fits adds what it states."""
     to = egress.to.value
     # a topic of a broker may begin with $
     is_topic = to.startswith("$") and not to.startswith(("$(", "${"))
@@ -451,10 +506,14 @@ def receiver_of(egress: Egress, project: Project) -> EgressEntry:
         for entry in project.egress
         if (globbed(to, entry.to) if is_topic else names(entry.to, to))
     ]
-    laws = {entry.jurisdiction for entry in found}
-    carried = {entry.carries for entry in found}
-    return EgressEntry(
-        egress.to.value,
-        laws.pop() if len(laws) == 1 else None,
-        carried.pop() if len(carried) == 1 else None,
+    laws = sorted({one.jurisdiction for one in found if one.jurisdiction is not None})
+    carried = sorted({one.carries for one in found if one.carries is not None})
+    return Receiver(
+        laws[0] if len(laws) == 1 else None,
+        carried[0] if len(carried) == 1 else None,
+        tuple(
+            f"{name} ({', '.join(stated)})"
+            for name, stated in (("jurisdiction", laws), ("carries", carried))
+            if len(stated) > 1
+        ),
     )

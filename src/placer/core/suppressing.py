@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -13,7 +13,12 @@ from placer.core.project import Project, SuppressionEntry, globbed
 
 NEVER_SUPPRESSED = frozenset({"PLC618", "PLC711", "PLC721", "PLC722"})
 """What somebody edited by hand, and what is wrong with suppressions."""
-
+_UNJUDGED = frozenset(
+    {"PLC611", "PLC612", "PLC617", "PLC618", "PLC620", "PLC701", "PLC702", "PLC712"}
+)
+"""Where one of them speaks, other rules could not judge: a suppression of those may be needed."""
+_OF_FILES = frozenset({"PLC709", "PLC710", "PLC711"})
+"""What is judged all the same."""
 
 _ITEM = re.compile(r"(?:/(?:items|objects)/[0-9]+)*")
 """The object within a list of objects, or within a template of OpenShift."""
@@ -60,24 +65,58 @@ def suppress(
     return tuple(replace(found, suppressed=silencer(found)) for found in findings)
 
 
+def unjudged_paths(findings: Iterable[GateFinding]) -> frozenset[str]:
+    """Return the files in which some rules could not judge."""
+    return frozenset(path for path, _ in unjudged(findings))
+
+
+def unjudged(findings: Iterable[GateFinding]) -> frozenset[tuple[str, str | None]]:
+    """Return path and id of each deployment that some rules could not judge; None: of the file."""
+    return frozenset(
+        (one.deployed_in or one.place.path, one.deployed)
+        for one in findings
+        if one.rule in _UNJUDGED
+    )
+
+
+def may_be_needed(rule: str, paths: Iterable[str], unjudged_in: Collection[str]) -> bool:
+    """Tell whether a rule that found nothing in some files could not judge one of them."""
+    return rule not in _OF_FILES and any(path in unjudged_in for path in paths)
+
+
 def entries_about(
-    entries: Iterable[SuppressionEntry], paths: Iterable[str], today: date
+    entries: Iterable[SuppressionEntry],
+    paths: Mapping[str, str],
+    today: date,
+    findings: Sequence[GateFinding],
+    is_all_seen: Callable[[str], bool],
 ) -> tuple[Suppression, ...]:
     """Return the entries of a project that a run can say something of.
 
-    An entry for files that are not among those of the run is not unused: they were not looked at.
-    An expired one is told in any case.
+    An entry is not unused where its rule could not judge, nor where files that it is for were not
+    looked at. An expired one is told in any case.
 
     Parameters
     ----------
     paths
-        Of what the run looked at, relative to the folder of the project.
+        As in `suppress`.
+    findings
+        Of all rules, each with what silences it.
+    is_all_seen
+        Tells whether the run looked at all files that a glob fits.
     """
-    seen = tuple(paths)
+    used = {one.suppressed for one in findings}
+    open_ = unjudged_paths(findings)
     return tuple(
         entry.suppression
         for entry in entries
-        if is_expired(entry.suppression, today) or any(globbed(path, entry.path) for path in seen)
+        if is_expired(entry.suppression, today)
+        or entry.suppression in used
+        or (
+            (fitting := [path for path, within in paths.items() if globbed(within, entry.path)])
+            and not may_be_needed(entry.rule, fitting, open_)
+            and is_all_seen(entry.path)
+        )
     )
 
 

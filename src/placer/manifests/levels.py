@@ -16,6 +16,16 @@ from placer.manifests.nodes import Field, Node, escaped, is_merge
 _CUTOFF = 0.8
 """Similarity from which a key counts as mistyped: `memroy` has 0.83, `nodeSelecter` 0.92."""
 
+_PLACING_WORDS = """
+nodeSelector nodeName affinity nodeAffinity requiredDuringSchedulingIgnoredDuringExecution
+nodeSelectorTerms matchExpressions matchFields key operator values runtimeClassName
+spec template jobTemplate
+targetCondition targetArn Platform os architecture
+deploy placement constraints platform data defaultDeviceType
+"""
+PLACING = frozenset(_PLACING_WORDS.split())
+"""Keys that decide where something runs, or hold such keys: mistyped, the place is another one."""
+
 _MAX_KEYS = 500
 """A mapping with more is data that no person wrote."""
 
@@ -124,6 +134,7 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
                     f"that of {counts.line + 1}:{counts.column + 1} counts",
                     "keep one of the two",
                     place,
+                    name,
                 )
             else:
                 last[folded] = key
@@ -143,6 +154,7 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
             f"'{name}' has no effect here: {reader} reads it in {elsewhere}",
             f"move it to {elsewhere}",
             entry.key_place(),
+            name,
         )
         return
     watched = {word.lower(): word for word in sorted(known.watched)}
@@ -150,8 +162,9 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
     if close:
         meant = watched[close[0]]
         yield Defect(
-            "unknown_key",
+            "unknown_place_key" if meant in PLACING else "unknown_key",
             f"'{name}' is no key that {reader} knows here, and has no effect",
             f"write '{meant}'",
             entry.key_place(),
+            name,
         )

@@ -38,7 +38,7 @@ _OS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 PLACEMENT_KEYS = "nodeSelector nodeName affinity runtimeClassName"
 """Keys of a pod's specification that decide where it runs."""
 
-_MATCH = level("key operator values")
+_MATCH = level("", "key operator values")
 _TERMS = level("matchExpressions matchFields", "", {"matchExpressions": _MATCH})
 _AFFINITY = level(
     "podAffinity podAntiAffinity",
@@ -271,7 +271,14 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
             text = one.text()
             if one.name not in ("cpu", "memory") or text is None or _is_open(text):
                 continue
-            if quantity(text) is None:
+            if one.name == "memory" and text.endswith("m") and quantity(text) is not None:
+                yield Defect(
+                    "bad_value",
+                    f"'memory: {text[:40]}' is thousandths of a byte: 'm' is milli",
+                    f"write {text[:-1][:40]}Mi",
+                    one.place(),
+                )
+            elif quantity(text) is None:
                 yield Defect(
                     "bad_value",
                     f"'{one.name}: {text[:40]}' is no amount",

@@ -37,8 +37,9 @@ def quantity(text: str) -> Decimal | None:
 
 
 def bytes_of(field: Field) -> Stated[int] | None:
-    """Return an amount of memory; what is no quantity (a template) is not known."""
-    value = quantity(field.text() or "")
+    """Return an amount of memory; what is no quantity (a template) or milli is not known."""
+    text = field.text() or ""
+    value = None if text.endswith("m") else quantity(text)
     return None if value is None else Stated(int(value), field.place())
 
 

@@ -40,7 +40,8 @@ def from_comments(comments: Iterable[Comment], path: str) -> Read:
         if match is None:
             words = said["said"].strip()
             message = f"'placer: {words[:60]}' is no suppression"
-            defects.append(Defect("bad_value", message, f"write `# placer: {_EXAMPLE}`", place))
+            remedy = f"write `# placer: {_EXAMPLE}`"
+            defects.append(Defect("bad_value", message, remedy, place, words))
             continue
         covers = "file" if match["word"] == "ignore-file" else "line"
         rules = [one.strip() for one in match["rules"].split(",")]
@@ -86,7 +87,8 @@ def _read(
             word = "ignore-file" if covers == "file" else "ignore"
             write = f"# placer: {word}[{rule}] reason; until=2026-12-31"
         message = f"{problem}: the suppression has no effect"
-        defects.append(Defect("bad_value", message, f"write `{write}`", place))
+        subject = f"{','.join(rules)} {rest}"
+        defects.append(Defect("bad_value", message, f"write `{write}`", place, subject))
         return
     suppressions += [Suppression(rule, place, covers, reason, until) for rule in rules]
 

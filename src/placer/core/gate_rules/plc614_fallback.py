@@ -31,6 +31,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         value=f"{elsewhere}/{total}",
         limit=None if limit is None else f"{100 * limit:g} %",
         evidence=record.sha256,
+        excess_ratio=elsewhere / total,
     )
 
 

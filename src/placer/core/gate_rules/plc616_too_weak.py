@@ -34,6 +34,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         value=str(runs),
         limit=str(needed),
         evidence=record.sha256,
+        excess_ratio=needed / max(1, runs),
     )
 
 

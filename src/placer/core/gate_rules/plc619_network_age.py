@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.plc615_too_old import from_the_future
 from placer.core.gate_rules.plc618_tampered import uses_network
-from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.gate_rules.rule import GateCase, GateRule, day_of, found
+
+PROBE = "placer network probe URL --output yaml=FILE, named as `network:` in the workload"
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -15,13 +16,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if served is None or not uses_network(case):
         return ()
     record = served.network_record
-    probe = "placer network probe URL --output yaml=FILE, named as `network:` in the workload"
     if record is not None and record.defect == "missing":
         return found(
             "PLC619",
             case,
             f"{record.path} is in placer.lock and not in the repository",
-            f"commit it, or measure again at the device: {probe}; then: placer lock",
+            f"commit it, or measure again at the device: {PROBE}; then: placer lock",
             outcome=Outcome.INCONCLUSIVE,
             place=case.where,
             evidence=record.sha256,
@@ -31,15 +31,29 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             "PLC619",
             case,
             f"the network is assumed ({served.network.name}), which proves nothing",
-            f"measure it at the device: {probe}",
+            f"measure it at the device: {PROBE}",
             outcome=Outcome.INCONCLUSIVE,
             place=case.where,
         )
     measured_at = served.network.measured_at
     if measured_at is None:
         return ()
-    age_days = (case.today - date.fromisoformat(measured_at[:10])).days
+    measured_on = day_of(measured_at)
+    age_days = (case.today - measured_on).days
     most_days = case.project.network_max_age_days
+    if age_days < 0:
+        return found(
+            "PLC619",
+            case,
+            f"the network {served.network.name} was measured on {measured_on}, after the day that "
+            f"is asked about ({case.today})",
+            from_the_future(measured_on),
+            outcome=Outcome.INCONCLUSIVE,
+            place=case.where,
+            value=str(measured_on),
+            limit=str(case.today),
+            evidence=None if record is None else record.sha256,
+        )
     if age_days <= most_days:
         return ()
     return found(
@@ -47,12 +61,13 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         case,
         f"the network {served.network.name} was measured {age_days} days ago, at most "
         f"{most_days:g} count",
-        f"measure it again at the device: {probe}; then: placer lock",
+        f"measure it again at the device: {PROBE}; then: placer lock",
         outcome=Outcome.INCONCLUSIVE,
         place=case.where,
         value=f"{age_days} d",
         limit=f"{most_days:g} d",
         evidence=None if record is None else record.sha256,
+        excess_ratio=age_days / most_days,
     )
 
 
@@ -62,7 +77,7 @@ RULE = GateRule(
     severity=Severity.WARNING,
     what="Whether the network of a cloud placement was measured within `max_age: network:` of "
     "`placer.yaml` (7 days if left out). Networks of the catalogue are figures of others and do "
-    "not age; an assumed one proves nothing.",
+    "not age; an assumed one proves nothing, nor does one of after the day that is asked about.",
     why="A path changes with the hour; its measurement ages much faster than a model's.",
     example="A probe of last month: inconclusive.",
     fix="Probe again from the device, replace the file, lock. Or state a longer `max_age`.",

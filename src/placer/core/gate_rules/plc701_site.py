@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from placer.core.finding import Severity
-from placer.core.gate import GateFinding, Outcome
+from placer.core.gate import Excerpt, GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.project import Unresolved, place_of_site
+from placer.core.project import Unresolved, place_of_site, words_of_place
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if not isinstance(case.site, Unresolved):
         return ()
+    cause = next((one for one in case.defects if one.kind in _OF_THE_PLACE), None)
     return found(
         "PLC701",
         case,
         case.site.reason,
-        case.site.remedy,
+        case.site.remedy if cause is None else f"first mend {cause.place}: {cause.remedy}",
         outcome=Outcome.INCONCLUSIVE,
         place=place_of_site(case.deployed),
+        value=", ".join(words_of_place(case.deployed)),
+        related=() if cause is None else (Excerpt(cause.place, cause.message),),
     )
+
+
+_OF_THE_PLACE = ("unknown_place_key", "ignored_level", "duplicate_key")
 
 
 RULE = GateRule(

@@ -18,6 +18,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         case.workload.remedy,
         outcome=Outcome.INCONCLUSIVE,
         place=case.model_place,
+        subject=", ".join(one.uri.value for one in case.deployed.models),
     )
 
 

@@ -31,6 +31,8 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
         place=case.where,
+        value=declared.id,
+        limit=best.id,
         evidence=None if case.chosen is None else case.chosen.sha256,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from placer.core.deployment import Egress, Tier
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.plc705_receiver import to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.project import Unresolved, receiver_of
 from placer.core.workload import DataClass, Leaves, Workload
@@ -20,8 +21,9 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
 
 
 def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, ...]:
-    carries = receiver_of(egress, case.project).carries or egress.carries
-    what = f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
+    entry = receiver_of(egress, case.project)
+    carries = entry.carries or egress.carries
+    what = way_of(egress)
     if most is Leaves.RAW_INPUT or (most is not Leaves.NOTHING and carries == "answer"):
         return ()
     allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {most.value} may"
@@ -30,12 +32,12 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
             "PLC704",
             case,
             f"what the {what} carries is not known; {allowed} leave the device",
-            f"say so in {case.project.path}: egress: "
-            f"[{{to: '{egress.to.value}', carries: answer}}]",
+            to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed),
             outcome=Outcome.INCONCLUSIVE,
             place=egress.to.place,
             value="messages",
             limit=most.value,
+            subject=egress.to.value,
         )
     sent = {"answer": "the output", "messages": "messages"}.get(carries, "raw input")
     return found(
@@ -47,7 +49,13 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
         place=egress.to.place,
         value=carries,
         limit=most.value,
+        subject=egress.to.value,
     )
+
+
+def way_of(egress: Egress) -> str:
+    """Return a way out and its receiver as sentences name them."""
+    return f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
 
 
 def most_that_may_leave(workload: Workload) -> Leaves:

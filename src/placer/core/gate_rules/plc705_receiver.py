@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
 from placer.core.privacy import allowed_in
-from placer.core.project import receiver_of
+from placer.core.project import receiver_of, templates_in
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -40,6 +39,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 place=egress.to.place,
                 value=law,
                 limit=", ".join(allowed),
+                subject=egress.to.value,
             )
         case _:
             return found(
@@ -47,20 +47,36 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 case,
                 f"it is not known where {egress.to.value} lies; data may be processed in "
                 f"{', '.join(allowed)} alone",
-                f"say so in {case.project.path}: egress: [{{to: '{egress.to.value}', "
-                f"jurisdiction: {allowed[0]}}}]",
+                to_say(
+                    case.project.path,
+                    egress.to.value,
+                    f"jurisdiction: {allowed[0]}",
+                    entry.disputed,
+                ),
                 outcome=Outcome.INCONCLUSIVE,
                 place=egress.to.place,
                 limit=", ".join(allowed),
+                subject=egress.to.value,
             )
+
+
+def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
+    """Return the remedy where the project does not say something of a receiver, or twice."""
+    if disputed:
+        return f"entries of `egress` in {path} differ in its {' and '.join(disputed)}: keep one"
+    quoted = to.replace("'", "''")
+    return f"say so in {path}: egress: [{{to: '{quoted}', {stated}}}]"
 
 
 def is_inside(receiver: str) -> bool:
     """Tell whether a receiver is in the same cluster: a service name without a public domain."""
-    host = re.sub(r"^[a-z][a-z0-9+.-]*://", "", receiver).split("/")[0].split(":")[0]
-    return receiver.startswith(("http://", "https://", "grpc://")) and (
-        host.endswith((".svc", ".svc.cluster.local", ".local")) or "." not in host
-    )
+    host = host_of(receiver)
+    if host is None or templates_in(host) or scheme_of(receiver) not in _OF_SERVICES:
+        return False
+    return is_in_cluster(host) or is_same_host(host) or host.endswith(".local")
+
+
+_OF_SERVICES = ("http", "https", "grpc", "grpcs")
 
 
 RULE = GateRule(

@@ -28,6 +28,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         value=mebibytes(peak_bytes),
         limit=mebibytes(limit.value),
         evidence=record.sha256,
+        excess_ratio=peak_bytes / max(1, limit.value),
     )
 
 

@@ -12,6 +12,8 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
     unread = case.deployed.resources.memory_limit_unread
+    if unread is not None and any(one.place == unread.place for one in case.defects):
+        return ()  # another rule says what is wrong with it
     if unread is not None:
         return found(
             "PLC707",
@@ -22,6 +24,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             severity=Severity.WARNING,
             place=unread.place,
             value=unread.value,
+            subject="unread",
         )
     if case.deployed.resources.memory_limit_bytes is not None or record is None:
         return ()

@@ -8,17 +8,22 @@ from placer.core.gate_rules.rule import FilesCase, GateRule, defect_findings
 
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:
-    return defect_findings("PLC710", Severity.WARNING, Outcome.PASS, case, ("unknown_key",))
+    return (
+        *defect_findings("PLC710", Severity.ERROR, Outcome.FAIL, case, ("unknown_place_key",)),
+        *defect_findings("PLC710", Severity.WARNING, Outcome.PASS, case, ("unknown_key",)),
+    )
 
 
 RULE = GateRule(
     id="PLC710",
     title="key near a known one",
-    severity=Severity.WARNING,
+    severity=Severity.ERROR,
     what="Keys that nobody knows, one or two letters from one that would place the model or give "
-    "it resources.",
-    why="Consumers drop unknown keys without a word: a device is not mapped, a limit not set.",
-    example="`PathnContainer` in createOptions: the device file is not mapped.",
+    "it resources. One that would decide the place is a violation, another a warning.",
+    why="Consumers drop unknown keys without a word: the model runs elsewhere, a device is not "
+    "mapped, a limit not set.",
+    example="`nodeSelecter` in a pod: violated, any node may take it. `PathnContainer` in "
+    "createOptions: a warning, the device file is not mapped.",
     fix="Write the key as the message says.",
     check_files=_check,
 )

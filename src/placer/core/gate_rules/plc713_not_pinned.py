@@ -25,11 +25,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         "PLC713",
         case,
         f"{names[0].value} can change its bytes without a change of the manifest",
-        f"pin it by digest (@sha256:...), or state `sha256:` of it in {case.project.path} under "
-        "models",
+        f"pin it by digest (@sha256:...), or state `sha256:` of it, or its `file:`, in "
+        f"{case.project.path} under models",
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
         place=names[0].place,
+        subject=names[0].value,
     )
 
 
@@ -41,6 +42,7 @@ RULE = GateRule(
     why="A tag or a path holds another model tomorrow, and evidence of yesterday's says nothing "
     "of it.",
     example="`image: registry.example/defect:latest`: a warning; `...@sha256:...`: none.",
-    fix="Pin by digest in the manifest, or state the digest under `models` in `placer.yaml`.",
+    fix="Pin by digest in the manifest, or say under `models` in `placer.yaml` what lies there: "
+    "`sha256:` its digest, or `file:` a file whose digest `placer lock` writes down.",
     check=_check,
 )

@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+from placer.core.errors import near_match
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import FilesCase, GateRule
-from placer.core.suppressing import is_expired
+from placer.core.suppressing import (
+    NEVER_SUPPRESSED,
+    is_expired,
+    may_be_needed,
+    unjudged_paths,
+)
 
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:
     used = {one.suppressed for one in case.findings if one.suppressed is not None}
-    return tuple(
-        GateFinding(
-            rule="PLC721",
-            severity=Severity.WARNING,
-            outcome=Outcome.PASS,
-            message=f"nothing here breaks {one.rule}, which is ignored ({one.reason})",
-            remedy="remove the suppression",
-            place=one.place,
-            deployed=None,
+    unjudged = unjudged_paths(case.findings)
+    found = []
+    for one in case.suppressions:
+        if one in used or is_expired(one, case.today):
+            continue
+        remedy = "remove the suppression"
+        if one.rule not in case.rules:
+            message = f"{one.rule} is no rule{near_match(one.rule, case.rules)}: nothing is ignored"
+            remedy = "write the rule that is meant (placer rules list), or remove the suppression"
+        elif one.rule in NEVER_SUPPRESSED:
+            message = f"{one.rule} cannot be ignored"
+            remedy = "remove the suppression, and mend what the rule tells"
+        elif one.rule in case.unasked or may_be_needed(one.rule, (one.place.path,), unjudged):
+            continue
+        else:
+            message = f"nothing here breaks {one.rule}, which is ignored"
+        found.append(
+            GateFinding(
+                rule="PLC721",
+                severity=Severity.WARNING,
+                outcome=Outcome.PASS,
+                message=f"{message} ({one.reason})",
+                remedy=remedy,
+                place=one.place,
+                deployed=None,
+                subject=one.rule,
+            )
         )
-        for one in case.suppressions
-        if one not in used and not is_expired(one, case.today)
-    )
+    return tuple(found)
 
 
 RULE = GateRule(
     id="PLC721",
     title="suppression unused",
     severity=Severity.WARNING,
-    what="Whether each suppression silences a finding.",
+    what="Whether each suppression silences a finding, of a rule that there is and that may be "
+    "silenced. One is not called unused where its rule could not judge (the site or the model is "
+    "not resolved, evidence is missing or was changed, no model file is read), nor one of "
+    "`placer.yaml` for files that were not all checked.",
     why="One that is left over silences the next fault at its place, unseen.",
     example="`# placer: ignore[PLC707] limit is set by the operator` above a container with a "
     "limit.",

@@ -20,6 +20,7 @@ def _check(case: FilesCase) -> tuple[GateFinding, ...]:
             deployed=None,
             value=str(case.today),
             limit=one.until,
+            subject=one.rule,
         )
         for one in case.suppressions
         if is_expired(one, case.today)

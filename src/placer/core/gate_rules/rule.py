@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from shlex import quote
 
-from placer.core.deployment import Deployed, Manifests, Place, Suppression
+from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression
 from placer.core.environment import NetworkPath
 from placer.core.estimate import Candidate
 from placer.core.finding import Severity
@@ -100,6 +100,8 @@ class GateCase:
     today: date
     laws: Mapping[tuple[str, str], str]
     """(path, id) of another thing that is deployed -> jurisdiction of its site, where known."""
+    defects: tuple[Defect, ...] = ()
+    """Those of the manifest that lie in it."""
 
     @property
     def site_name(self) -> str:
@@ -115,8 +117,16 @@ class GateCase:
         return entry.name
 
     @property
+    def declared_site(self) -> str:
+        """The site's name in ``placer.yaml``; empty: it is not resolved."""
+        return "" if isinstance(self.site, Unresolved) else self.site.entry.name
+
+    @property
     def measure(self) -> str:
-        """The command that measures what is missing, on which device, and what follows it."""
+        """The command that measures what is missing, on which device, and what follows it.
+
+        Where there is evidence, it is measured anew with the settings of that.
+        """
         served = self.served
         if served is None or isinstance(self.site, Unresolved):
             return "placer lock"
@@ -124,11 +134,13 @@ class GateCase:
         known = self.chosen or next(iter(self.records), None)
         path = f"evidence/{served.name}-{self.site.entry.name}.json"
         ep = self._ep_of_the_profile
+        again = ""
         if known is not None:  # a second file of one site and execution provider cannot be locked
             path, ep = known.path, known.ep
+            again = f"{_settings_of(known)} --fresh"
         return (
             f"on {self.site_name}: placer profile {model} --site {quote(self.site_name)}"
-            f"{f' --ep {ep}' if ep else ''}{served.target_options} --save {quote(path)}; "
+            f"{f' --ep {ep}' if ep else ''}{served.target_options}{again} --save {quote(path)}; "
             "then here: placer lock"
         )
 
@@ -161,12 +173,18 @@ class FilesCase:
     """All manifests of a run, for rules that are not about one thing that is deployed."""
 
     manifests: Manifests
+    defects: tuple[tuple[Defect, Deployed | None], ...]
+    """Each with the deployment that it lies in, as ``owned`` returns them."""
     project: Project
     findings: tuple[GateFinding, ...]
     """Of all other rules, suppressed ones among them."""
     suppressions: tuple[Suppression, ...]
     """Those of the manifests and of the project."""
     today: date
+    rules: frozenset[str]
+    """Ids of all rules that there are."""
+    unasked: frozenset[str]
+    """Those that had not all that they judge by: with ``--locked`` no model file is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +216,16 @@ def found(
     limit: str | None = None,
     evidence: str | None = None,
     related: tuple[Excerpt, ...] = (),
+    subject: str | None = None,
+    excess_ratio: float | None = None,
 ) -> tuple[GateFinding, ...]:
-    """Return one finding on something deployed; the severity follows the outcome unless given."""
+    """Return one finding on something deployed; the severity follows the outcome unless given.
+
+    Parameters
+    ----------
+    subject
+        What of the place it is about; None: the site that is declared there.
+    """
     if severity is None:
         severity = {
             Outcome.FAIL: Severity.ERROR,
@@ -221,37 +247,49 @@ def found(
             limit=limit,
             evidence=evidence,
             related=related,
+            subject=case.declared_site if subject is None else subject,
+            excess_ratio=excess_ratio,
         ),
     )
+
+
+def day_of(measured_at: str) -> date:
+    """Return the day, in UTC, of a date or a time in ISO 8601."""
+    moment = datetime.fromisoformat(measured_at)
+    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).date()
 
 
 def defect_findings(
     rule: str, severity: Severity, outcome: Outcome, case: FilesCase, kinds: Sequence[str]
 ) -> tuple[GateFinding, ...]:
     """Return a finding for each defect of some kinds, of the one deployment that it lies in."""
-    defects = [one for one in case.manifests.defects if one.kind in kinds]
-    if not defects:
-        return ()
-    by_document: dict[tuple[str, int], list[Deployed]] = {}
-    for one in case.manifests.deployed:
-        by_document.setdefault((one.place.path, one.place.document), []).append(one)
-    found = []
-    for defect in defects:
-        place = defect.place
-        owner = _owner_of(place, by_document.get((place.path, place.document), ()))
-        found.append(
-            GateFinding(
-                rule=rule,
-                severity=severity,
-                outcome=outcome,
-                message=defect.message,
-                remedy=defect.remedy,
-                place=place,
-                deployed=None if owner is None else owner.id,
-                deployed_in=None if owner is None else owner.place.path,
-            )
+    return tuple(
+        GateFinding(
+            rule=rule,
+            severity=severity,
+            outcome=outcome,
+            message=defect.message,
+            remedy=defect.remedy,
+            place=defect.place,
+            deployed=None if owner is None else owner.id,
+            deployed_in=None if owner is None else owner.place.path,
+            subject=defect.subject,
         )
-    return tuple(found)
+        for defect, owner in case.defects
+        if defect.kind in kinds
+    )
+
+
+def owned(manifests: Manifests) -> tuple[tuple[Defect, Deployed | None], ...]:
+    """Return each defect with the one deployment that it lies in; None: in none, or in several."""
+    by_document: dict[tuple[str, int], list[Deployed]] = {}
+    if manifests.defects:
+        for one in manifests.deployed:
+            by_document.setdefault((one.place.path, one.place.document), []).append(one)
+    return tuple(
+        (one, _owner_of(one.place, by_document.get((one.place.path, one.place.document), ())))
+        for one in manifests.defects
+    )
 
 
 _NAME = re.compile(r"(?:/metadata)?/(?:name|generateName)$")
@@ -267,6 +305,19 @@ def _owner_of(place: Place, deployed: Sequence[Deployed]) -> Deployed | None:
             inner = [one] if len(scope) > longest else [*inner, one]
             longest = len(scope)
     return inner[0] if len(inner) == 1 else None
+
+
+def _settings_of(record: Record) -> str:
+    """Return the options of ``placer profile`` for the settings of evidence, each after a space."""
+    if record.measurement is None:
+        return ""
+    settings = record.measurement.settings
+    if settings.intra_op_threads < 1:
+        return ""
+    told = f" --threads {settings.intra_op_threads}"
+    if settings.intra_op_threads > 1 and settings.allow_spinning is not None:
+        told += " --spinning" if settings.allow_spinning else " --no-spinning"
+    return told
 
 
 def _typed(limit_s: float) -> str:

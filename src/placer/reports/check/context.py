@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from placer.core.environment import Basis
 from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,13 @@ def basis_of(basis: Basis | None) -> str:
     return "" if basis in (None, Basis.MEASURED) else f" ({basis.value})"
 
 
+def marked(one: GateFinding) -> str:
+    """Return the message: marked where it makes a deployment inconclusive, with what was before."""
+    mark = "inconclusive: " if one.outcome is Outcome.INCONCLUSIVE else ""
+    was = "" if one.before is None else f" (before: {one.before})"
+    return f"{mark}{one.message}{was}"
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Rules, files and options."""
@@ -81,3 +89,9 @@ class Context:
     """Tell suppressed findings as well."""
     fail_on: Severity = Severity.ERROR
     """From this severity on a finding fails the check."""
+    repository_paths: Mapping[str, str] = field(default_factory=dict)
+    """Path as typed -> relative to the root of the repository, for reports that are read there."""
+
+    def in_repository(self, path: str) -> str:
+        """Return a path as the hosts of repositories name it; one that is not known, as typed."""
+        return self.repository_paths.get(path, path)

@@ -105,6 +105,8 @@ class FindingPart(_Part):
     """Other places that it rests on."""
     suppressed: SuppressedPart | None
     """Null: it is not."""
+    before: str | None
+    """What was found, or allowed, at the base, where that was something else; null: it is new."""
 
 
 class CheckedPart(_Part):
@@ -144,6 +146,8 @@ class CheckedPart(_Part):
     """Its p99."""
     recommended_basis: Basis | None
     """Where that comes from, the worst of its parts."""
+    is_as_before: bool
+    """It does not pass, and nothing that is new since the base decides that."""
 
 
 class WorsePart(_Part):
@@ -171,7 +175,7 @@ class CheckDocument(_Part):
     checked: tuple[CheckedPart, ...]
     """In the order of files and lines."""
     findings: tuple[FindingPart, ...]
-    """Those that are not silenced; with a base, those that are new since it."""
+    """Those that are not silenced; with a base, those that are new or worse since it."""
     suppressed: tuple[FindingPart, ...]
     """Those that are."""
     files: int
@@ -189,7 +193,11 @@ class CheckDocument(_Part):
     worse: tuple[WorsePart, ...]
     """Slower than at the base."""
     fixed: tuple[FindingPart, ...]
-    """Findings of the base that are gone."""
+    """Findings of the base that are mended."""
+    silenced: tuple[FindingPart, ...]
+    """Those that are suppressed now."""
+    unjudged: tuple[FindingPart, ...]
+    """Those whose file or deployment is gone, or of which nothing can be said any more."""
 
 
 def to_json(result: CheckResult) -> str:
@@ -210,6 +218,8 @@ def to_json(result: CheckResult) -> str:
             for path, name, before_s, now_s in result.worse
         ),
         fixed=tuple(map(_finding, result.fixed)),
+        silenced=tuple(map(_finding, result.silenced)),
+        unjudged=tuple(map(_finding, result.unjudged)),
     )
     try:
         return document.model_dump_json(by_alias=True, indent=2) + "\n"
@@ -247,6 +257,7 @@ def _finding(one: GateFinding) -> FindingPart:
         evidence=one.evidence,
         related=tuple(RelatedPart.model_validate(related) for related in one.related),
         suppressed=None if one.suppressed is None else _suppressed(one.suppressed),
+        before=one.before,
     )
 
 

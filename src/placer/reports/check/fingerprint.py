@@ -5,22 +5,27 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from placer.core.gate import GateFinding
 
 
-def fingerprints(findings: Sequence[GateFinding]) -> list[str]:
+def fingerprints(findings: Sequence[GateFinding], name: Callable[[str], str] = str) -> list[str]:
     """Return a hash for each finding, all different, without line numbers.
 
     Of rule, path, document, JSON pointer, deployment and workload; equal ones are numbered.
+
+    Parameters
+    ----------
+    name
+        Names a path, so that it is the same one wherever the check was run.
     """
     seen: Counter[tuple[str, ...]] = Counter()
     found = []
     for one in findings:
         parts = (
             one.rule,
-            posixpath.normpath(one.place.path),
+            posixpath.normpath(name(one.place.path)),
             str(one.place.document),
             one.place.pointer,
             one.deployed or "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import CheckResult, GateFinding
-from placer.reports.check.context import Context
+from placer.reports.check.context import Context, marked
 from placer.reports.check.shortened import named, shortened
 
 SHOWN = 10
@@ -33,13 +33,15 @@ def _command(command: str, one: GateFinding, context: Context) -> str:
     place = one.place
     rule = context.rules.get(one.rule)
     title = one.rule if rule is None else f"{one.rule}: {rule.title}"
-    parts = [] if place.path == "-" else [f"file={_escaped(named(place.path))}"]
+    parts = (
+        [] if place.path == "-" else [f"file={_escaped(named(context.in_repository(place.path)))}"]
+    )
     parts += [f"line={place.line}", f"endLine={place.end_line}"]
     if place.end_line == place.line:
         parts += [f"col={place.column}", f"endColumn={max(place.column, place.end_column - 1)}"]
     parts.append(f"title={_property(title)}")
     where = f" [{one.deployed}]" if one.deployed else ""
-    return f"::{command} {','.join(parts)}::{_data(f'{one.message}{where}; {one.remedy}')}"
+    return f"::{command} {','.join(parts)}::{_data(f'{marked(one)}{where}; {one.remedy}')}"
 
 
 def _data(text: str) -> str:

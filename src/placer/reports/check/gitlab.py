@@ -10,7 +10,7 @@ import json
 
 from placer.core.finding import Severity
 from placer.core.gate import CheckResult
-from placer.reports.check.context import Context
+from placer.reports.check.context import Context, marked
 from placer.reports.check.fingerprint import fingerprints
 from placer.reports.check.shortened import named, shortened
 
@@ -19,18 +19,20 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.N
 
 def render(result: CheckResult, context: Context) -> str:
     """Return the report as JSON."""
-    del context
+    marks = fingerprints(result.findings, context.in_repository)
     rows = [
         {
-            "description": shortened(f"{one.message}; {one.remedy}"),
+            "description": shortened(f"{marked(one)}; {one.remedy}"),
             "check_name": one.rule,
             "fingerprint": fingerprint,
             "severity": _SEVERITIES[one.severity],
             "location": {
-                "path": "stdin" if one.place.path == "-" else named(one.place.path),
+                "path": "stdin"
+                if one.place.path == "-"
+                else named(context.in_repository(one.place.path)),
                 "lines": {"begin": one.place.line, "end": one.place.end_line},
             },
         }
-        for one, fingerprint in zip(result.findings, fingerprints(result.findings), strict=True)
+        for one, fingerprint in zip(result.findings, marks, strict=True)
     ]
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of
+from placer.reports.check.context import Context, basis_of, marked
 from placer.reports.check.shortened import named, shortened
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -81,9 +81,9 @@ def _case(
     told = [
         line
         for one in findings
-        for line in (shortened(f"{one.place}: {one.message}"), f"help: {shortened(one.remedy)}")
+        for line in (shortened(f"{one.place}: {marked(one)}"), f"help: {shortened(one.remedy)}")
     ]
-    detail, message = _text("\n".join(told)), shortened(worst.message)
+    detail, message = _text("\n".join(told)), shortened(marked(worst))
     fails = any(
         one.severity >= context.fail_on and one.outcome is not Outcome.INCONCLUSIVE
         for one in findings
@@ -93,7 +93,7 @@ def _case(
             start = f"<failure message={_attribute(message)} type={_attribute(rule)}>"
             inner = f"{start}{detail}</failure>\n"
         case Outcome.INCONCLUSIVE:
-            start = f"<skipped message={_attribute(f'inconclusive: {message}')}>"
+            start = f"<skipped message={_attribute(message)}>"
             inner = f"{start}{detail}</skipped>\n"
         case _:
             inner = f"<system-out>{detail}</system-out>\n"

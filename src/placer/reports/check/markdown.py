@@ -11,9 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, reason_of, verdict_of
+from placer.core.gate import (
+    Checked,
+    CheckResult,
+    GateFinding,
+    Outcome,
+    as_before,
+    reason_of,
+    verdict_of,
+)
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of
+from placer.reports.check.context import Context, basis_of, marked
 from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
@@ -22,7 +30,7 @@ MAX_ROWS = 200
 _TABLE_CHARACTERS = 30_000
 """Of the table: the rest is for the findings."""
 _FIXED_CHARACTERS = 6_000
-"""Of the list of what is fixed."""
+"""Of each list of what became of findings of the base."""
 _MAX_TEXT = 600
 """Characters of one text of others."""
 _SIGNS = {
@@ -42,9 +50,15 @@ def render(result: CheckResult, context: Context) -> str:
     """Return the comment."""
     told = reason_of(result, context.fail_on)
     why = f"{escaped(told[:1].upper() + told[1:])}, see below." if told else ""
-    title = f"## placer check: {_SIGNS[verdict_of(result, context.fail_on)]}"
+    verdict, old = verdict_of(result, context.fail_on), as_before(result)
+    sign = "✅ nothing new fails" if old and verdict is Outcome.PASS else _SIGNS[verdict]
+    title = f"## placer check: {sign}{f', {old}' if old else ''}"
     head = [TAG, title, why, _table(result), _changes(result)]
-    tail = [_fixed(result.fixed)]
+    tail = [
+        _list("Fixed", result.fixed),
+        _list("Ignored since", result.silenced),
+        _list("No longer checked", result.unjudged),
+    ]
     if result.suppressed:
         tail.append(f"Findings ignored, each with a reason: {len(result.suppressed)}.")
     room = MAX_CHARACTERS - sum(map(len, (*head, *tail)))
@@ -87,7 +101,8 @@ def _row(one: Checked, before_s: float | None) -> str:
         at = "" if p99_s is None else f" ({format_duration(p99_s)}){basis}"
         best = f"{escaped(one.recommended)}{at}"
     name = f"{escaped(one.id)}<br><sub>{escaped(one.path)}</sub>"
-    return f"| {_SIGNS[one.outcome]} | {name} | {place} | {p99} | {limit} | {best} |"
+    sign = _SIGNS[one.outcome] + (" as before" if one.is_as_before else "")
+    return f"| {sign} | {name} | {place} | {p99} | {limit} | {best} |"
 
 
 def _changes(result: CheckResult) -> str:
@@ -96,9 +111,16 @@ def _changes(result: CheckResult) -> str:
     new = len(result.findings)
     if result.base_without:
         why = escaped(result.base_without)
-        return f"{escaped(result.base)} could not be checked ({why}): all {new} count as new."
-    text = f"Since {escaped(result.base)}: {new} new, {len(result.fixed)} fixed"
-    return f"{text}, {len(result.worse)} slower."
+        return f"{escaped(result.base)} could not be checked ({why}): what is found ({new}) is new."
+    changed = sum(one.before is not None for one in result.findings)
+    parts = [f"{new - changed} new", f"{len(result.fixed)} fixed", f"{len(result.worse)} slower"]
+    if changed:
+        parts.insert(1, f"{changed} worse")
+    if result.silenced:
+        parts.append(f"{len(result.silenced)} ignored since")
+    if result.unjudged:
+        parts.append(f"{len(result.unjudged)} no longer checked")
+    return f"Since {escaped(result.base)}: {', '.join(parts)}."
 
 
 def _files(findings: Sequence[GateFinding], context: Context, room: int) -> tuple[list[str], int]:
@@ -134,11 +156,11 @@ def _finding(one: GateFinding, context: Context) -> str:
     where = f" ({escaped(one.deployed)})" if one.deployed else ""
     return (
         f"- **{one.severity.label} {one.rule}**{title}, line {one.place.line}{where}: "
-        f"{escaped(one.message)}<br>{escaped(one.remedy)}"
+        f"{escaped(marked(one))}<br>{escaped(one.remedy)}"
     )
 
 
-def _fixed(findings: Sequence[GateFinding]) -> str:
+def _list(word: str, findings: Sequence[GateFinding]) -> str:
     if not findings:
         return ""
     lines = _fitting(
@@ -147,7 +169,7 @@ def _fixed(findings: Sequence[GateFinding]) -> str:
     )
     left = len(findings) - len(lines)
     more = [f"- and {left} more"] if left else []
-    summary = f"<details><summary>Fixed: {len(findings)}</summary>"
+    summary = f"<details><summary>{word}: {len(findings)}</summary>"
     return "\n".join([summary, "", *lines, *more, "", "</details>"])
 
 

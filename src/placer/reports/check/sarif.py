@@ -15,7 +15,7 @@ from urllib.parse import quote
 from placer.core.deployment import Place
 from placer.core.finding import Severity
 from placer.core.gate import CheckResult, GateFinding
-from placer.reports.check.context import Context, RuleText
+from placer.reports.check.context import Context, RuleText, marked
 from placer.reports.check.fingerprint import fingerprints
 from placer.reports.check.shortened import shortened
 
@@ -34,7 +34,7 @@ def render(result: CheckResult, context: Context) -> str:
     findings = list(result.findings)
     if context.with_suppressed:
         findings += result.suppressed
-    told = list(zip(findings, fingerprints(findings), strict=True))
+    told = list(zip(findings, fingerprints(findings, context.in_repository), strict=True))
     if len(told) > MAX_RESULTS:
         told = _most_severe(told, MAX_RESULTS)
     report = _log(told, len(findings) - len(told), context)
@@ -67,7 +67,7 @@ def _log(told: Sequence[Told], left: int, context: Context) -> str:
                 **({"toolExecutionNotifications": [_cut_note(left)]} if left else {}),
             }
         ],
-        "results": _results(told, used),
+        "results": _results(told, used, context),
     }
     log = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -96,16 +96,16 @@ def _rule(rule_id: str, rule: RuleText | None) -> dict[str, Any]:
     }
 
 
-def _results(told: Sequence[Told], used: Sequence[str]) -> list[dict[str, Any]]:
+def _results(told: Sequence[Told], used: Sequence[str], context: Context) -> list[dict[str, Any]]:
     return [
         {
             "ruleId": one.rule,
             "ruleIndex": used.index(one.rule),
             "level": _LEVELS[one.severity],
             "message": {"text": _message(one)},
-            "locations": [{"physicalLocation": _location(one.place)}],
+            "locations": [{"physicalLocation": _location(one.place, context)}],
             "partialFingerprints": {"placerFinding/v1": fingerprint},
-            **_related(one),
+            **_related(one, context),
             **_suppressed(one),
         }
         for one, fingerprint in told
@@ -115,7 +115,7 @@ def _results(told: Sequence[Told], used: Sequence[str]) -> list[dict[str, Any]]:
 def _message(one: GateFinding) -> str:
     where = f"'{one.deployed}': " if one.deployed else ""
     evidence = f" Evidence {one.evidence[:12]}." if one.evidence else ""
-    said = _sentence(shortened(f"{where}{one.message}"))
+    said = _sentence(shortened(f"{where}{marked(one)}"))
     return _unlinked(f"{said}{evidence} To do: {shortened(one.remedy)}")
 
 
@@ -124,9 +124,9 @@ def _unlinked(text: str) -> str:
     return text.replace("](", "] (")
 
 
-def _location(place: Place) -> dict[str, Any]:
+def _location(place: Place, context: Context) -> dict[str, Any]:
     return {
-        "artifactLocation": _artifact(place.path),
+        "artifactLocation": _artifact(context.in_repository(place.path)),
         "region": {
             "startLine": place.line,
             "startColumn": place.column,
@@ -148,14 +148,14 @@ def _artifact(path: str) -> dict[str, str]:
     return {"uri": shown, "uriBaseId": "%SRCROOT%"}
 
 
-def _related(one: GateFinding) -> dict[str, Any]:
+def _related(one: GateFinding, context: Context) -> dict[str, Any]:
     if not one.related:
         return {}
     return {
         "relatedLocations": [
             {
                 "id": number,
-                "physicalLocation": _location(related.place),
+                "physicalLocation": _location(related.place, context),
                 "message": {"text": _unlinked(_sentence(shortened(related.label)))},
             }
             for number, related in enumerate(one.related, start=1)

@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from placer.core.deployment import Place
 from placer.core.finding import Severity
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, counted, reason_of
+from placer.core.gate import (
+    Checked,
+    CheckResult,
+    GateFinding,
+    Outcome,
+    as_before,
+    counted,
+    reason_of,
+)
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of
+from placer.reports.check.context import Context, basis_of, marked
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
 from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
@@ -46,7 +54,7 @@ def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
     word = "ignored" if one.suppressed is not None else one.severity.label
     head = f"{word}[{one.rule}]"
     tone = Tone.FAINT if one.suppressed is not None else _TONES[one.severity]
-    first, *others = wrap(f"{head} {clean(one.message)}", width - 2)
+    first, *others = wrap(f"{head} {clean(marked(one))}", width - 2)
     lines: list[Line] = [
         [Cell(head, tone), Cell(first.removeprefix(head), Tone.STRONG)],
         *([Cell(f"  {text}", Tone.STRONG)] for text in others),
@@ -124,7 +132,8 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
         sign, word, tone = _SIGNS[one.outcome]
         name = f"{clean(one.path)}: {clean(one.id)}"
         lines.append([Cell(f"{sign} {word:13}", tone), Cell(name, Tone.STRONG)])
-        lines += paragraph(_told(one), width, indent=15)
+        told = _told(one) + ("; as before" if one.is_as_before else "")
+        lines += paragraph(told, width, indent=15)
     if passes > MAX_PASSES:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
@@ -160,9 +169,14 @@ def _changes(result: CheckResult, width: int) -> list[Line]:
         text = f"{clean(path)}: {clean(name)}: p99 {format_duration(before_s)} -> "
         text += f"{format_duration(now_s)} since {clean(result.base)}"
         lines += paragraph(text, width, indent=2, first="", tone=Tone.BAD)
-    for one in result.fixed:
-        text = f"fixed since {clean(result.base)}: {one.rule} {clean(str(one.place))}"
-        lines += paragraph(f"{text} {clean(one.message)}", width, tone=Tone.GOOD)
+    for what, findings, tone in (
+        ("fixed", result.fixed, Tone.GOOD),
+        ("ignored", result.silenced, Tone.UNSURE),
+        ("no longer checked", result.unjudged, Tone.UNSURE),
+    ):
+        for one in findings:
+            text = f"{what} since {clean(result.base)}: {one.rule} {clean(str(one.place))}"
+            lines += paragraph(f"{text} {clean(one.message)}", width, tone=tone)
     return lines if len(lines) > 1 else []
 
 
@@ -184,11 +198,18 @@ def summary_of(result: CheckResult, fail_on: Severity) -> str:
     if why := reason_of(result, fail_on):
         told[0] += f"; {why}"
     if result.base is not None:
-        told[1] += f" new since {clean(result.base)}"
+        worse = " or worse" if any(one.before for one in result.findings) else ""
+        told[1] += f" new{worse} since {clean(result.base)}"
+        if old := as_before(result):
+            told.insert(1, old)
     if result.suppressed:
         told.append(f"{len(result.suppressed)} ignored")
     if result.others:
-        told.append(f"{result.others} others run no model that is known")
+        told.append(
+            "1 other runs no model that is known"
+            if result.others == 1
+            else f"{result.others} others run no model that is known"
+        )
     files = counted(result.files, "manifest file")
     if result.skipped:
         files += f", {counted(result.skipped, 'other file')} skipped"

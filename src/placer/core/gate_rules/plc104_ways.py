@@ -1,0 +1,67 @@
+"""PLC104 of the ways that a manifest opens: some schemes say that nothing is encrypted.
+
+The rule itself is one of placements; here it speaks of what no placement has.
+"""
+
+from __future__ import annotations
+
+from placer.core.deployment import Egress
+from placer.core.finding import Severity
+from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.plc704_egress import way_of
+from placer.core.gate_rules.rule import GateCase, found
+from placer.core.hosts import PLAIN_SCHEMES, host_of, is_in_cluster, is_same_host, scheme_of
+from placer.core.privacy import TRANSPORT
+from placer.core.project import templates_in
+
+
+def plain_text_findings(case: GateCase) -> tuple[GateFinding, ...]:
+    """Return what PLC104 says of loggers, services and other receivers that a manifest names."""
+    if case.served is None:
+        return ()
+    workload = case.served.workload
+    data_class = workload.data_class
+    is_asked = workload.needs_encryption or (
+        data_class is not None and TRANSPORT[data_class].needs_encryption
+    )
+    if data_class is not None and not is_asked:
+        return ()
+    what = f"{data_class} data" if data_class else "data of a class not stated"
+    return tuple(
+        one for egress in case.deployed.egress for one in _judged(case, egress, what, is_asked)
+    )
+
+
+def _judged(case: GateCase, egress: Egress, what: str, is_asked: bool) -> tuple[GateFinding, ...]:
+    to = egress.to.value
+    scheme, host = scheme_of(to), host_of(to)
+    if scheme not in PLAIN_SCHEMES or (host is not None and is_same_host(host)):
+        return ()
+    outcome, severity = Outcome.PASS, Severity.WARNING
+    message = f"{what} travels without TLS: {way_of(egress)}"
+    remedy = f"send it by {_WITH_TLS[scheme]}://"
+    if host is not None and not templates_in(host) and is_in_cluster(host):
+        severity = Severity.WARNING if is_asked else Severity.NOTE
+        message += ", within the cluster"
+        remedy += ", or silence this with the reason, for instance a mesh that encrypts"
+    elif host is None or templates_in(host):
+        outcome = Outcome.INCONCLUSIVE if is_asked else Outcome.PASS
+        message += "; whether that is within the cluster is not known"
+    else:
+        outcome = Outcome.FAIL if is_asked else Outcome.PASS
+        severity = Severity.ERROR if is_asked else Severity.WARNING
+        remedy += "; a service of the cluster is named NAME.NAMESPACE.svc"
+    return found(
+        "PLC104",
+        case,
+        message,
+        remedy,
+        outcome=outcome,
+        severity=severity,
+        place=egress.to.place,
+        value=scheme,
+        subject=to,
+    )
+
+
+_WITH_TLS = {"http": "https", "grpc": "grpcs", "ws": "wss", "mqtt": "mqtts", "amqp": "amqps"}

@@ -1,0 +1,359 @@
+"""``placer check``: what a finding says is its cause, and its remedy leads out of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import builders, gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import CLOUD_LABEL, Evidence, manifest, project, workload
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
+SMALL = manifest().replace("512Mi", "64Mi")
+KSERVE = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {{name: counter}}
+spec:
+  predictor:
+    nodeSelector: {{node-role.kubernetes.io/edge: ''}}
+    logger: {{url: '{url}', mode: {mode}}}
+    model:
+      modelFormat: {{name: onnx}}
+      storageUri: s3://m/model.onnx
+      resources: {{limits: {{memory: 512Mi}}}}
+"""
+NETWORK = {
+    "name": "site",
+    "rtt": {"p50": "5 ms", "p99": "8 ms"},
+    "uplink": "100 Mbit/s",
+    "downlink": "100 Mbit/s",
+    "loss": "0%",
+    "basis": "measured",
+    "source": "test",
+    "measured_at": "2026-11-25",
+}
+IN_CLOUD = Evidence(builders.measurement(0.001, ep="cuda"), gate_project.CLOUD, "cloud.json")
+AT_CLOUD = manifest(CLOUD_LABEL, more=', nvidia.com/gpu: "1"')
+
+
+def kserve(url: str, mode: str = "all") -> str:
+    return KSERVE.format(url=url, mode=mode)
+
+
+@pytest.fixture
+def found(run: Run, make: Make) -> Any:
+    """Check a project that is made of texts: its exit code and its findings by rule."""
+
+    def check(*texts: str, day: str = gate_project.TODAY, **arguments: Any) -> tuple[int, Any]:
+        make(*texts, **arguments)
+        return again(run, day)
+
+    return check
+
+
+def again(run: Run, day: str = gate_project.TODAY) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    result = run("check", "deploy", "--locked", "--as-of", day, "--format", "json")
+    assert result.out, result.err
+    rules: dict[str, list[dict[str, Any]]] = {}
+    for one in json.loads(result.out)["findings"]:
+        rules.setdefault(one["rule"], []).append(one)
+    return result.code, rules
+
+
+PERSONAL = {"class": "personal", "regions": ["EU"]}
+EVERYWHERE = project(egress=[{"to": "*", "jurisdiction": "DE"}])
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "severity"),
+    [
+        ("http://logs.example.com/in", 1, "error"),
+        ("HTTP://logs.example.com", 1, "error"),
+        ("http://10.0.0.7:8080/", 1, "error"),
+        ("http://logger.svc@logs.example.com/", 1, "error"),
+        ("http://logs.example.com/#.svc", 1, "error"),
+        ("http://camera.local/", 1, "error"),
+        ("grpc://logs.example.com:8001", 1, "error"),
+        ("http://logger.audit.svc.cluster.local/x", 0, "warning"),
+        ("http://logger.audit.svc:80", 0, "warning"),
+        ("http://logger", 0, "warning"),
+        ("http://localhost:8080", 0, None),
+        ("http://127.0.0.1/x", 0, None),
+        ("http://[::1]:80/", 0, None),
+        ("https://logs.example.com/in", 0, None),
+    ],
+)
+def test_a_receiver_without_tls_is_told(
+    found: Any, url: str, code: int, severity: str | None
+) -> None:
+    told = workload(data=PERSONAL)
+    got, rules = found(kserve(url), workload_file=told, project_file=EVERYWHERE)
+    assert got == code, rules
+    severities = [one["severity"] for one in rules.get("PLC104", [])]
+    assert severities == ([] if severity is None else [severity])
+
+
+def test_encryption_that_is_asked_for_holds_for_public_data_too(found: Any, run: Run) -> None:
+    plain, url = {"class": "public"}, "http://logs.example.com"
+    code, rules = found(kserve(url), workload_file=workload(data=plain))
+    assert (code, list(rules)) == (0, ["PLC713"])
+    Path("workloads/counter.yaml").write_text(
+        yaml.safe_dump(workload(data={**plain, "encryption": True}))
+    )
+    code, rules = again(run)
+    assert (code, list(rules)) == (1, ["PLC104", "PLC713"])
+
+
+def test_a_receiver_whose_host_is_filled_in_later_is_inconclusive(found: Any) -> None:
+    texts = kserve("http://${HOST}/in")
+    entry = project(egress=[{"to": "http://${HOST}/*", "jurisdiction": "DE"}])
+    code, rules = found(texts, workload_file=workload(data=PERSONAL), project_file=entry)
+    assert code == 5
+    assert [one["outcome"] for one in rules["PLC104"]] == ["inconclusive"]
+
+
+def test_a_service_of_a_graph_without_tls_is_told(found: Any) -> None:
+    graph = (
+        "apiVersion: serving.kserve.io/v1alpha1\nkind: InferenceGraph\nmetadata: {name: chain}\n"
+        "spec:\n  nodeSelector: {node-role.kubernetes.io/edge: ''}\n  nodes:\n    root:\n"
+        "      routerType: Sequence\n      steps:\n"
+        "        - {serviceUrl: 'http://scores.example.com'}\n"
+    )
+    chosen = project(
+        deployments=[{"id": "inferencegraph/*", "workload": "counter"}],
+        egress=[{"to": "*", "jurisdiction": "DE"}],
+    )
+    code, rules = found(graph, workload_file=workload(data=PERSONAL), project_file=chosen)
+    assert code == 1
+    assert "call of a service to http://scores.example.com" in rules["PLC104"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://user:word@logs.example.com", "https://[2001:db8::7]/", "https://a.eu?.svc"]
+)
+def test_no_spelling_of_a_url_makes_a_receiver_one_of_the_cluster(found: Any, url: str) -> None:
+    code, rules = found(kserve(url), workload_file=workload(data={"regions": ["EU"]}))
+    assert code == 5
+    assert "PLC705" in rules
+
+
+def test_a_mistyped_key_of_the_place_fails_wherever_the_file_is_said_to_run(
+    found: Any, run: Run
+) -> None:
+    code, rules = found(manifest().replace("nodeSelector", "nodeSelecter"))
+    assert code == 1
+    assert rules["PLC710"][0]["outcome"] == "fail"
+    (unresolved,) = rules["PLC701"]
+    assert unresolved["remedy"] == "first mend deploy/0.yaml:10:7: write 'nodeSelector'"
+    sites = project()["sites"]
+    assert isinstance(sites, dict)
+    sites["line"]["match"].append({"path": "deploy/0.yaml"})
+    Path("placer.yaml").write_text(yaml.safe_dump(project(sites=sites)))
+    code, rules = again(run)
+    assert (code, list(rules)) == (1, ["PLC710"])
+
+
+def test_the_remedy_of_an_unresolved_site_is_an_entry_that_resolves_it(
+    found: Any, run: Run
+) -> None:
+    _, rules = found(manifest("disk: ssd"))
+    (unresolved,) = rules["PLC701"]
+    match = yaml.safe_load(unresolved["remedy"].partition("match: ")[2])
+    sites = project()["sites"]
+    assert isinstance(sites, dict)
+    sites["line"]["match"] += match
+    Path("placer.yaml").write_text(yaml.safe_dump(project(sites=sites)))
+    assert again(run) == (0, {})
+
+
+def test_what_two_entries_say_of_a_receiver_counts_together(found: Any, run: Run) -> None:
+    special = workload(data={"class": "special", "regions": ["EU"]})
+    url = "https://logs.example.com"
+    entries = [{"to": url, "carries": "request"}, {"to": "https://*", "jurisdiction": "US"}]
+    _, rules = found(kserve(url), workload_file=special, project_file=project(egress=entries))
+    assert "lies in US" in rules["PLC705"][0]["message"]
+    assert "carries raw input" in rules["PLC704"][0]["message"]
+    entries.append({"to": "*", "jurisdiction": "DE"})
+    Path("placer.yaml").write_text(yaml.safe_dump(project(egress=entries)))
+    _, rules = again(run)
+    assert "differ in its jurisdiction (DE, US): keep one" in rules["PLC705"][0]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "rule", "code"),
+    [
+        ({"tampering": ("2026-11-23", "2026-11-22")}, "PLC618", 1),
+        ({"is_missing": True}, "PLC611", 5),
+        ({"change": ('"method_version":1', '"method_version":9')}, "PLC617", 5),
+    ],
+)
+def test_evidence_that_cannot_be_used_is_the_one_cause_that_is_told(
+    found: Any, run: Run, evidence: dict[str, Any], rule: str, code: int
+) -> None:
+    broken = replace(Evidence(builders.measurement()), **evidence)
+    got, rules = found(manifest(), evidence=(broken, IN_CLOUD))
+    assert (got, list(rules)) == (code, [rule])
+    said = run("check", "deploy", *OPTIONS).out
+    assert "recommended" not in said
+    assert "p99" not in said.rpartition("deployment/counter")[2].replace("--sla p99", "")
+
+
+def test_where_nothing_was_measured_that_alone_is_told_to_do(found: Any, run: Run) -> None:
+    code, rules = found(manifest(), evidence=())
+    assert (code, list(rules)) == (5, ["PLC611"])
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    (checked,) = json.loads(result.out)["checked"]
+    assert checked["recommended"] is None
+
+
+def test_nothing_is_recommended_on_evidence_of_another_site_that_was_changed(
+    run: Run, make: Make
+) -> None:
+    good = Evidence(builders.measurement())
+    broken = replace(good, tampering=("2026-11-23", "2026-11-22"))
+    for evidence, is_recommended in ((good, True), (broken, False)):
+        make(
+            AT_CLOUD,
+            evidence=(evidence, IN_CLOUD),
+            networks={"site.yaml": NETWORK},
+            workload_file=workload(network="site.yaml"),
+        )
+        result = run("check", "deploy", *OPTIONS, "--format", "json")
+        (checked,) = json.loads(result.out)["checked"]
+        assert (checked["recommended"] is not None) is is_recommended
+        shutil.rmtree(Path.cwd())
+
+
+def test_a_changed_network_file_is_the_one_cause_that_is_told(found: Any, run: Run) -> None:
+    setting: dict[str, Any] = {
+        "networks": {"site.yaml": NETWORK},
+        "workload_file": workload(network="site.yaml"),
+    }
+    found(AT_CLOUD, evidence=(IN_CLOUD,), **setting)
+    slow = yaml.safe_dump({**NETWORK, "rtt": {"p50": "500 ms", "p99": "800 ms"}})
+    Path("workloads/site.yaml").write_text(slow)
+    code, rules = again(run)
+    assert code == 1
+    assert not {"PLC201", "PLC202", "PLC601", "PLC703"} & rules.keys()
+    assert "PLC618" in rules
+
+
+def test_an_unknown_quantile_of_the_network_is_probed_not_measured_on_the_machine(
+    found: Any,
+) -> None:
+    _, rules = found(
+        AT_CLOUD,
+        evidence=(IN_CLOUD,),
+        networks={"site.yaml": {**NETWORK, "rtt": {"p50": "5 ms"}}},
+        workload_file=workload(network="site.yaml"),
+    )
+    assert "placer network probe" in rules["PLC202"][0]["remedy"]
+    assert "placer profile" not in rules["PLC202"][0]["remedy"]
+
+
+def test_too_high_a_demand_asks_for_a_lower_one_not_for_a_measurement(found: Any) -> None:
+    rate = {"rate": "97/s", "arrival": "poisson"}
+    slow = Evidence(builders.measurement(0.01, runs=3000))
+    told = workload(demand=rate, latency={"p99": "250 ms"})
+    _, rules = found(manifest(), evidence=(slow,), workload_file=told)
+    (unproven,) = rules["PLC202"]
+    assert "rate" in unproven["remedy"]
+    assert "placer profile" not in unproven["remedy"]
+
+
+def test_measuring_again_is_fresh_and_with_the_settings_of_the_evidence(found: Any) -> None:
+    settings = builders.measurement().settings
+    single = builders.measurement(
+        settings=replace(settings, intra_op_threads=1), measured_at="2026-01-02"
+    )
+    _, rules = found(manifest(), evidence=(Evidence(single),))
+    assert "--threads 1 --fresh " in rules["PLC615"][0]["remedy"]
+    assert "spinning" not in rules["PLC615"][0]["remedy"]
+
+
+def test_a_day_before_the_measurement_proves_nothing(found: Any) -> None:
+    code, rules = found(manifest(), day="2026-11-22")
+    assert code == 5
+    assert (
+        "measured on 2026-11-23, after the day that is asked about (2026-11-22)"
+        in (rules["PLC615"][0]["message"])
+    )
+
+
+def test_a_day_before_the_probe_proves_nothing(found: Any) -> None:
+    _, rules = found(
+        AT_CLOUD,
+        evidence=(IN_CLOUD,),
+        networks={"site.yaml": NETWORK},
+        workload_file=workload(network="site.yaml"),
+        day="2026-11-24",
+    )
+    assert "measured on 2026-11-25, after the day" in rules["PLC619"][0]["message"]
+
+
+IGNORED = "# placer: ignore-file[{rule}] the operator limits it\n"
+
+
+def test_a_suppression_of_what_is_no_rule_says_so(found: Any) -> None:
+    _, rules = found(IGNORED.format(rule="PLC777") + manifest())
+    assert rules["PLC721"][0]["message"].startswith("PLC777 is no rule")
+
+
+def test_a_suppression_of_what_cannot_be_ignored_says_so(found: Any) -> None:
+    broken = replace(Evidence(builders.measurement()), tampering=("2026-11-23", "2026-11-22"))
+    _, rules = found(IGNORED.format(rule="PLC618") + manifest(), evidence=(broken,))
+    assert rules["PLC721"][0]["message"].startswith("PLC618 cannot be ignored")
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        (manifest("disk: ssd"), Evidence(builders.measurement())),
+        (manifest(), replace(Evidence(builders.measurement()), is_missing=True)),
+        (
+            manifest(),
+            replace(Evidence(builders.measurement()), tampering=("2026-11-23", "2026-11-22")),
+        ),
+    ],
+)
+def test_a_suppression_whose_rule_could_not_judge_is_not_called_unused(
+    found: Any, run: Run, text: str, evidence: Evidence
+) -> None:
+    _, rules = found(IGNORED.format(rule="PLC706") + text, evidence=(evidence,))
+    assert "PLC721" not in rules
+    entry = {"rule": "PLC706", "path": "deploy/*", "reason": "a debug build"}
+    Path("placer.yaml").write_text(yaml.safe_dump(project(suppressions=[entry])))
+    assert "PLC721" not in again(run)[1]
+
+
+def test_a_suppression_of_a_changed_model_is_not_called_unused_where_none_is_read(
+    found: Any,
+) -> None:
+    _, rules = found(IGNORED.format(rule="PLC612") + manifest())
+    assert rules == {}
+
+
+def test_an_entry_is_not_called_unused_where_only_some_of_its_files_were_checked(
+    run: Run, make: Make
+) -> None:
+    entry = {"rule": "PLC706", "path": "deploy/*", "reason": "a debug build"}
+    make(SMALL, manifest(), project_file=project(suppressions=[entry]))
+    assert "PLC721" not in run("check", "deploy/1.yaml", *OPTIONS).out
+    Path("deploy/0.yaml").write_text(manifest(), encoding="utf-8")
+    assert "PLC721" not in run("check", "deploy/1.yaml", *OPTIONS).out
+    assert "PLC721" in run("check", "deploy", *OPTIONS).out
+
+
+def test_thousandths_of_a_byte_are_no_limit_of_memory(found: Any) -> None:
+    code, rules = found(manifest().replace("512Mi", "256m"))
+    assert code == 1
+    assert rules["PLC711"][0]["remedy"] == "write 256Mi"
+    assert list(rules) == ["PLC711"]
