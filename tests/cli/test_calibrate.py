@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from placer.core.calibration import Timing, Work
 from placer.core.environment import ChipClass
 from placer.files.calibration import CalibrationFile, read_calibration, write_calibration
+from placer.profiling.machine import describe_machine
 from tests.cli.conftest import Run
 
 DIGITS = Path(__file__).parents[2] / "examples" / "01_digits" / "digits.onnx"
@@ -173,7 +175,7 @@ def recommend(run: Run, model: Path, *options: object) -> dict[str, object]:
     found = json.loads(done.out)
     edge = next(one for one in found["candidates"] if one["placement"] == "edge")
     stage: dict[str, object] = next(one for one in edge["stages"] if one["kind"] == "compute")
-    return stage
+    return {**stage, "document": done.out}
 
 
 def test_a_calibration_gives_the_time_of_a_model_that_was_not_measured(
@@ -188,16 +190,138 @@ def test_a_calibration_gives_the_time_of_a_model_that_was_not_measured(
     assert learnt["basis"] == "catalogue"
 
 
-def test_a_calibration_of_another_class_or_provider_says_nothing(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chip_class": ChipClass.GPU, "ep": "cuda"},
+        {"ep": "openvino"},
+        {"dtype": "int8"},
+        {"runtime": "litert 2.0"},
+    ],
+)
+def test_a_calibration_of_another_kind_takes_nothing_away(
+    run: Run, tmp_path: Path, changes: dict[str, object]
+) -> None:
     path = tmp_path / "c.json"
-    for changes in ({"chip_class": ChipClass.GPU, "ep": "cuda"}, {"ep": "openvino"}):
-        write_calibration(str(path), calibration(**changes))
-        done = run(
-            "recommend", DIGITS, "--sla", "50ms", "--device", "rpi5", "--as-of", "2026-11-26",
-            "--evidence", f"rpi5={path}", "--format", "json",
-        )  # fmt: skip
-        assert done.code == 5, done.err
-        assert "one says nothing about the other" in done.out
+    write_calibration(str(path), calibration(**changes))
+    without = recommend(run, DIGITS)
+    found = recommend(run, DIGITS, "--evidence", f"rpi5={path}")
+    assert found["p50_s"] == without["p50_s"]
+    assert "says nothing about the other" in str(found["document"])
+
+
+def test_a_calibration_tells_what_makes_it_doubtful(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    write_calibration(str(path), calibration())
+    plain = recommend(run, DIGITS, "--evidence", f"rpi5={path}")
+    write_calibration(str(path), calibration(disturbed_models=5, p99_ratio=1.5))
+    found = recommend(run, DIGITS, "--evidence", f"rpi5={path}")
+    assert "5 disturbed by other programs" in str(found["document"])
+    assert "p99 was 1.5 times the median" in str(found["document"])
+    assert "medians alone" in str(plain["document"])
+    assert found["p50_s"] == plain["p50_s"]
+
+
+HERE = describe_machine().machine_id
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("rpi5", {"machine_id": HERE}, "was measured on this machine (a chip) and does not say"),
+        ("rpi5", {"site": "orin-nx-16"}, "is the calibration of orin-nx-16, as it says itself"),
+        ("rpi4", {}, "the site 'rpi4', which is not asked about; did you mean 'rpi5'"),
+        ("rpi5", {"measured_at": "2030-01-01"}, "measured_at: 2030-01-01 is no day up to"),
+    ],
+)
+def test_a_calibration_is_of_the_site_that_is_asked_about(
+    run: Run, tmp_path: Path, name: str, changes: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "c.json"
+    write_calibration(str(path), calibration(**changes))
+    done = run(
+        "recommend", DIGITS, "--sla", "50ms", "--device", "rpi5", "--as-of", "2026-11-26",
+        "--evidence", f"{name}={path}",
+    )  # fmt: skip
+    assert done.code in (2, 3)
+    assert message.replace("; did you mean 'rpi5'", "") in done.err
+
+
+def test_a_site_to_calibrate_is_one_that_is_known(run: Run) -> None:
+    done = run("calibrate", "--site", "rpi55")
+    assert done.code == 2
+    assert "--site 'rpi55' is neither a device nor a cloud offer" in done.err
+
+
+def test_a_calibration_is_written_to_no_file_of_another_kind(run: Run, tmp_path: Path) -> None:
+    victim = tmp_path / "model.onnx"
+    victim.write_bytes(b"mine")
+    done = run("calibrate", "--to", victim)
+    assert done.code == 2
+    assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(("separator", "what"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_are_told(run: Run, tmp_path: Path, separator: str, what: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join((HEADER, *ROWS)).replace(",", separator))
+    done = run("calibrate", "--from", table)
+    assert done.code == 2
+    assert f"t.csv:1: columns are separated by {what}" in done.err
+
+
+def test_models_of_the_same_work_are_one(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join([HEADER, *(f"m{n},1,0.1,10,0.01" for n in range(8))]))
+    done = run("calibrate", "--from", table)
+    assert done.code == 2
+    assert "1 different model(s)" in done.err
+
+
+def test_a_model_far_from_those_that_were_measured_has_a_wide_interval(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text(
+        "model,gflops,gbytes,n_ops\nnear,1,0.05,60\nmemory,0.001,10,3\nsmall,0.00001,0.0000001,1\n"
+    )
+    done = run("calibrate", "--from", table, "--predict", models, "--format", "json")
+    told = json.loads(done.out)
+    near, memory, small = told["predictions"]
+    assert near["high_s"] / near["median_s"] == pytest.approx(told["factor_90"])
+    for one in (memory, small):
+        assert one["high_s"] / one["median_s"] > 10 * told["factor_90"]
+    assert memory["low_s"] >= 10e9 / 1e14
+    assert small["low_s"] >= 1e-6
+    text = run("calibrate", "--from", table, "--predict", models).out
+    assert "times beyond what was measured" in text
+
+
+def test_the_row_that_is_furthest_off_is_named(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join((HEADER, *ROWS, "odd,2,0.1,80,0.4")))
+    done = run("calibrate", "--from", table, "--format", "json")
+    assert "t.csv:8: 'odd' is" in done.err
+    assert any("'odd' is" in one for one in json.loads(done.out)["warnings"])
+
+
+def test_bytes_in_other_units_are_suspected(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    rows = [row.split(",") for row in ROWS]
+    text = [",".join([name, f, f"{1e3 * float(b)}", n, s]) for name, f, b, n, s in rows]
+    table.write_text("\n".join((HEADER, *text)))
+    done = run("calibrate", "--from", table)
+    assert "are the bytes in 10^9?" in done.err
+
+
+def test_a_file_that_contradicts_itself_is_refused(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    first, *rest = calibration().timings
+    odd = replace(first, work=replace(first.work, matrix_flops=9e15))
+    write_calibration(str(path), calibration(timings=(odd, *rest)))
+    done = run("calibrate", "--from", path)
+    assert done.code == 3
+    assert "timings.0.matrix_flops" in done.err
 
 
 def test_a_calibration_of_another_machine_must_say_which(run: Run, tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def recommend(
             ELECTRICITY_USD_PER_KWH,
             assumptions_of,
         )
-        from placer.api.calibrations import take_calibrations
+        from placer.api.calibrations import check_all_asked, take_calibrations
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.sites import (
             check_named_eps,
@@ -248,6 +248,7 @@ def recommend(
         if workload.min_agreement_ratio is not None and not others and measured <= {"cpu"}:
             warn("min_agreement judges nothing: there is no variant, and only the CPU was measured")
         check_all_used(records, site_device, offers, calibrations.by_site)
+        check_all_asked(calibrations, site_device, offers, {site for site, _ in records})
         taken: tuple[Assumption, ...] = ()
         if published is not None:
             taken = (take_as(published, site_device, summary, edges, cloud_sites),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from placer.api.measuring import Say, say_nothing
 from placer.core.calibration import (
     FASTEST_BYTES_PER_S,
     FASTEST_FLOPS_PER_S,
+    FASTEST_MEMORY_BYTES_PER_S,
     LEAST_MODELS,
     Calibration,
     Limits,
@@ -20,6 +22,7 @@ from placer.core.calibration import (
     Work,
     calibrate,
     is_suspiciously_slow,
+    worst_row,
 )
 from placer.core.environment import ChipClass, Device
 from placer.core.errors import InputError, MeasuringError, UsageError
@@ -45,8 +48,10 @@ MATRIX_OPERATORS = frozenset(
 )
 """What ONNX Runtime computes as products of matrices, by other kernels than convolutions."""
 OPTIMISING_LIMIT_S = 60.0
+P99_RUNS = 100
+"""Fewer runs hold no p99."""
 TIME_LIMIT_S = 2.4
-"""Of one calibration model, in three processes: 13 of them take about half a minute."""
+"""Of one calibration model, in three processes: 17 of them take about 45 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ def calibrate_here(
     from placer.profiling.sampling import measure_in_turns
     from placer.runtimes import onnxruntime
 
+    if site is not None:
+        check_site(site)
     name = parse_ep(ep)
     why = onnxruntime.why_unavailable(name)
     if why is not None:
@@ -148,6 +155,7 @@ def calibrate_here(
         raise MeasuringError(f"{name}: {failed[0]}")
     timings = tuple(Timing(work, median_s(result), work.model) for work, result in measured)
     calibration = calibrate(timings, limits=_limits(device))
+    disturbed = sum(result.instrument.is_disturbed for _, result in measured)
     file = CalibrationFile(
         device=machine.cpu,
         chip_class=chip_class,
@@ -159,9 +167,10 @@ def calibrate_here(
         timings=timings,
         machine_id=machine.machine_id,
         site=site,
+        disturbed_models=disturbed,
+        p99_ratio=_p99_ratio([result for _, result in measured]),
     )
     warnings = _warnings(calibration)
-    disturbed = sum(result.instrument.is_disturbed for _, result in measured)
     if disturbed:
         warnings += (f"{disturbed} of {len(measured)} models were disturbed by other programs",)
     return Calibrated(calibration, f"{machine.cpu}, {name}, {count} thread(s)", warnings, file)
@@ -214,6 +223,43 @@ def median_s(measured: Measurement) -> float:
     return float(np.median([run_s for run in measured.processes for run_s in run.samples_s]))
 
 
+def _p99_ratio(measured: Sequence[Measurement]) -> float:
+    """Return by how much the p99 of a model exceeds its median, median over the models.
+
+    Of each with its P99_RUNS runs or more; with none, the largest run of each counts.
+    """
+    import numpy as np
+
+    ratios = []
+    for one in measured:
+        runs_s = np.array([run_s for run in one.processes for run_s in run.samples_s])
+        ratios.append((len(runs_s), float(np.quantile(runs_s, 0.99) / np.median(runs_s))))
+    long = [ratio for count, ratio in ratios if count >= P99_RUNS]
+    return max(1.0, float(np.median(long or [ratio for _, ratio in ratios])))
+
+
+def check_site(name: str) -> None:
+    """Raise UsageError if a name is neither a device nor a cloud offer of the catalogue, or file.
+
+    The file of a device or an offer of your own counts by the name that it states.
+    """
+    from placer.core.errors import near_match
+    from placer.files import catalogue
+
+    known = [
+        *catalogue.list_names(catalogue.Kind.DEVICES),
+        *catalogue.list_names(catalogue.Kind.CLOUDS),
+    ]
+    if name.partition("@")[0] in known or Path(name).suffix in (".yaml", ".yml"):
+        return
+    raise UsageError(
+        f"--site '{name}' is neither a device nor a cloud offer of the catalogue"
+        f"{near_match(name, known)}",
+        hint="`placer catalog list` shows them; leave it out and name the site when you use the "
+        "file: --evidence NAME=FILE",
+    )
+
+
 def _limits(name: str | None) -> Limits:
     """Return what a device cannot exceed; unknown figures bound it by the fastest chips."""
     fastest = Limits(FASTEST_FLOPS_PER_S, FASTEST_BYTES_PER_S)
@@ -222,7 +268,9 @@ def _limits(name: str | None) -> Limits:
     from placer.files.catalogue import load_device
 
     flops_per_s = _peak_flops_per_s(load_device(name))
-    return fastest if flops_per_s is None else replace(fastest, flops_per_s=flops_per_s)
+    if flops_per_s is None:
+        return fastest
+    return replace(fastest, flops_per_s=flops_per_s, name=f"the peak of {name}")
 
 
 def _peak_flops_per_s(device: Device) -> float | None:
@@ -251,9 +299,22 @@ def _warnings(calibration: Calibration) -> tuple[str, ...]:
             f"the models do not follow one line: nine in ten predictions lie within x/÷ "
             f"{calibration.factor_90:.2g}. More models, or those of one kind, say more"
         )
+    row, off = worst_row(calibration)
+    if off > FAR_FACTOR:
+        place = f"{row.where}: " if row.where else ""
+        warnings.append(
+            f"{place}'{row.work.model}' is {off:.2g} times off what the others tell, the furthest"
+        )
+    if calibration.s_per_byte and 1 / calibration.s_per_byte > FASTEST_MEMORY_BYTES_PER_S:
+        warnings.append(
+            f"the models move {1e-9 / calibration.s_per_byte:.3g} GB/s, more than any memory: are "
+            "the bytes in 10^9?"
+        )
     return tuple(warnings)
 
 
+FAR_FACTOR = 3.0
+"""A row that is further off than this is named."""
 WIDE_FACTOR = 3.0
 """An interval wider than this in both directions tells little more than the order of magnitude."""
 

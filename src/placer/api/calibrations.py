@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from placer.api.calibrating import Calibrated, calibrate_from, work_of
 from placer.core.calibration import Prediction, Work
 from placer.core.compute import (
+    HALF_PRECISION_EPS,
     ComputeEstimate,
     Level,
     NoEstimate,
@@ -24,8 +25,9 @@ from placer.core.compute import (
 from placer.core.coverage import Coverage
 from placer.core.device_transfer import transfer
 from placer.core.environment import ChipClass, CloudOffer, Device
-from placer.core.errors import UsageError
+from placer.core.errors import InputError, UsageError, near_match
 from placer.core.graph import ModelSummary
+from placer.core.runtime import split_ep
 
 if TYPE_CHECKING:
     from placer.files.calibration import CalibrationFile
@@ -66,13 +68,16 @@ class Calibrations:
         found = next((one for name, one in self.by_site.items() if name in names_of(site)), None)
         if found is None or found.file is None:
             return None
-        why = _why_not(found.file, site, dtype, ep)
+        runs_in_half = dtype == "float32" and split_ep(ep)[0] in HALF_PRECISION_EPS
+        halves = ("float16", "float32") if runs_in_half else (dtype,)
+        why = _why_not(found.file, site, halves, ep)
         if why:
             return NoEstimate(why)
         work = self._work(summary)
         level, told = Level.E4, found.calibration.predict(work)
-        factor = found.calibration.factor_90
-        note = f"{len(found.calibration.timings)} models measured there, this one not"
+        factor = told.high_s / told.median_s
+        note = f"{len(found.calibration.timings)} models measured on {found.file.device}, "
+        note += f"this one not{_doubts_of(found, told)}"
         for place, record in records:
             carried = self._carried(found, place, record, work)
             if carried is not None and carried[1] < factor:
@@ -152,8 +157,21 @@ def take_calibrations(
         limits_of = device.name if named == device.name and not device.is_this_machine else None
         one = calibrate_from(path, device=limits_of)
         assert one.file is not None
+        _check_date(one.file, today)
+        is_here = one.file.machine_id == describe_machine().machine_id
+        if named and one.file.site not in (None, named):
+            raise UsageError(
+                f"{path} is the calibration of {one.file.site}, as it says itself, not of {named}",
+                hint=f"--evidence {path}, or calibrate {named}: placer calibrate --site {named}",
+            )
         site: str | None = named or one.file.site
-        if site is None and one.file.machine_id != describe_machine().machine_id:
+        if is_here and named and one.file.site is None:
+            raise UsageError(
+                f"{path} was measured on this machine ({one.file.device}) and does not say that "
+                f"this is {named}",
+                hint=f"if it is: placer calibrate --site {named}; else calibrate there",
+            )
+        if site is None and not is_here:
             raise UsageError(
                 f"{path} is the calibration of another machine ({one.file.device}) and does not "
                 "say which site that is",
@@ -165,6 +183,46 @@ def take_calibrations(
             )
         found[site] = one
     return tuple(rest), Calibrations(found, today)
+
+
+def check_all_asked(
+    calibrations: Calibrations,
+    device: Device,
+    offers: Sequence[CloudOffer],
+    measured: Collection[str | None],
+) -> None:
+    """Raise UsageError for the calibration of a site that the question does not touch.
+
+    Parameters
+    ----------
+    measured
+        Sites with evidence of the model: their times may be carried over.
+    """
+    sites: tuple[Device | CloudOffer, ...] = (device, *offers)
+    known = {name for site in sites for name in names_of(site)} | set(measured)
+    for site, one in calibrations.by_site.items():
+        if site not in known:
+            assert one.file is not None
+            texts = sorted(name for name in known if name is not None)
+            what = "this machine" if site is None else f"the site '{site}'"
+            raise UsageError(
+                f"{one.file.path} is the calibration of {what}, which is not asked about"
+                f"{near_match(site or '', texts)}",
+                hint="add it with --cloud or --device, or say what it is: --evidence NAME=FILE",
+            )
+
+
+def _check_date(file: CalibrationFile, today: datetime.date) -> None:
+    """Raise InputError for a calibration of a day to come."""
+    try:
+        is_to_come = datetime.date.fromisoformat(file.measured_at) > today
+    except ValueError:
+        is_to_come = True
+    if is_to_come:
+        raise InputError(
+            f"{file.path}: measured_at: {file.measured_at} is no day up to {today}",
+            hint="measure anew: placer calibrate --to FILE; --as-of states another day",
+        )
 
 
 def names_of(site: Device | CloudOffer) -> tuple[str | None, ...]:
@@ -188,7 +246,9 @@ def _runtime_of(text: str) -> str:
     return text.partition(" ")[0]
 
 
-def _why_not(file: CalibrationFile, site: Device | CloudOffer, dtype: str, ep: str) -> str:
+def _why_not(
+    file: CalibrationFile, site: Device | CloudOffer, dtypes: Sequence[str], ep: str
+) -> str:
     """Say why a calibration tells nothing of a model on a site; empty: it does."""
     if file.chip_class is not site.chip_class:
         return (
@@ -200,12 +260,30 @@ def _why_not(file: CalibrationFile, site: Device | CloudOffer, dtype: str, ep: s
             f"{file.path} was measured with {file.ep}, the question is about {ep}: one says "
             f"nothing about the other; placer calibrate --ep {ep} there"
         )
-    if file.dtype != dtype:
+    if _runtime_of(file.runtime) != "onnxruntime":
         return (
-            f"{file.path} was measured in {file.dtype}, the model runs in {dtype}: one says "
+            f"{file.path} was measured with {file.runtime}, the model runs in ONNX Runtime: one "
+            "says nothing about the other"
+        )
+    if file.dtype not in dtypes:
+        return (
+            f"{file.path} was measured in {file.dtype}, the model runs in {dtypes[0]}: one says "
             "nothing about the other; measure the model there: placer profile"
         )
     return ""
+
+
+def _doubts_of(found: Calibrated, told: Prediction) -> str:
+    """Say what makes a calibration doubtful, as the end of a sentence."""
+    assert found.file is not None
+    said = []
+    if found.calibration.left_out:
+        said.append(f"{len(found.calibration.left_out)} of them left out, far off the others")
+    if found.file.disturbed_models:
+        said.append(f"{found.file.disturbed_models} disturbed by other programs")
+    if told.beyond_ratio > 1:
+        said.append(f"which is {told.beyond_ratio:.2g} times beyond their range")
+    return "".join(f", {one}" for one in said)
 
 
 def _estimate(
@@ -225,10 +303,15 @@ def _estimate(
     )
     widened = math.exp(math.hypot(math.log(factor), math.log(age_factor)))
     peaks = peaks_of(site, found.file.dtype)
+    tail_ratio = found.file.p99_ratio or 1.0
+    if found.file.p99_ratio is None:
+        note += "; medians alone, so that p99 may be higher"
+    else:
+        note += f"; p99 was {tail_ratio:.2g} times the median there, which the upper end holds"
     median_s, low_s, high_s = clip_by_physics(
         told.median_s,
         told.median_s / widened,
-        told.median_s * widened,
+        told.median_s * widened * tail_ratio,
         peak_flops_per_s=peaks[0],
         peak_bytes_per_s=peaks[1],
         flops=summary.flops,

@@ -311,18 +311,19 @@ def modelled_time(
     from placer.core.compute import ComputeEstimate, estimate_compute
     from placer.core.placement import SiteTime
 
+    unused = ""
     if calibrations is not None and summary.format == formats.ONNX:
         dtype = _arithmetic_type(summary, variant)
         learnt = calibrations.time_of(site, summary, dtype, ep, records, coverage)
         if isinstance(learnt, ComputeEstimate):
             return SiteTime(estimate=learnt)
         if learnt is not None:
-            return SiteTime(source=learnt.reason)
+            unused = learnt.reason
 
     if published is not None:
         row = published_time(published, site, summary, ep, variant, coverage)
         if isinstance(row, ComputeEstimate):
-            return SiteTime(estimate=row)
+            return SiteTime(estimate=_noting(row, unused))
     figures = site.roofline
     if summary.format != formats.ONNX and figures is not None:
         return SiteTime(
@@ -333,8 +334,15 @@ def modelled_time(
         site, summary, dtype=_arithmetic_type(summary, variant), ep=ep, coverage=coverage
     )
     if isinstance(estimate, ComputeEstimate):
-        return SiteTime(estimate=estimate)
-    return SiteTime(source=estimate.reason)
+        return SiteTime(estimate=_noting(estimate, unused))
+    return SiteTime(source="; ".join(one for one in (estimate.reason, unused) if one))
+
+
+def _noting(estimate: ComputeEstimate, unused: str) -> ComputeEstimate:
+    """Return an estimate whose note also says why a calibration was not used."""
+    if not unused:
+        return estimate
+    return replace(estimate, note="; ".join(one for one in (estimate.note, unused) if one))
 
 
 def published_time(
@@ -365,6 +373,12 @@ def published_time(
     factor = foretold.median_s / foretold.low_s
     if 1 / factor <= found.median_s / foretold.median_s <= factor:
         return found
+    # it may be another architecture: the interval holds both times
+    found = replace(
+        found,
+        low_s=min(found.low_s, foretold.low_s),
+        high_s=max(found.high_s, foretold.high_s),
+    )
     doubt = (
         f"the compute rate of {site.name} foretells {format_duration(foretold.median_s)} "
         f"({foretold.level}, ×/÷ {factor:.2g}) for this model: is it that architecture?"

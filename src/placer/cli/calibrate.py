@@ -76,6 +76,8 @@ def command(
                 f"{option} is for measuring here, and --from measures nothing",
                 hint=f"leave {option} or --from out",
             )
+    if to is not None and not to.endswith(".json"):
+        raise UsageError(f"--to '{to}' is no .json file", hint="a calibration file ends in .json")
     reads = [one for one in (from_, predict, device) if one is not None]
     written = [path for _, path in outputs if path is not None]
     options.check_places([*written, *([to] if to is not None else [])], reads)
@@ -98,7 +100,7 @@ def command(
     screen.emit(
         outputs,
         lambda name: (
-            report.to_json(found.calibration, found.source, predictions)
+            report.to_json(found.calibration, found.source, predictions, found.warnings)
             if name == "json"
             else report.to_text(found.calibration, found.source, predictions)
         ),

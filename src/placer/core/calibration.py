@@ -46,6 +46,8 @@ NEAR_RATIO = 2.0
 """A model counts as one of the measured kind up to this factor beyond their range."""
 MOST_FITS = 100
 """Fits that tell the interval; with so many rows, one more or less in each changes nothing."""
+FASTEST_MEMORY_BYTES_PER_S = 8.0e12
+"""What NVIDIA states for the memory of its B200; fitted rates beyond it look like other units."""
 SLOWEST_FLOPS_PER_S = 1.0e9
 """Below this in the median a table is suspected to be in other units: a Raspberry Pi 4 reaches ten
 times as much (ResNet-50, 8.2 GFLOP, in 573 ms with TensorFlow Lite: 14 GFLOP/s)."""
@@ -85,6 +87,8 @@ class Prediction:
     low_s: float
     """Lower end of the central 90 %."""
     high_s: float
+    beyond_ratio: float = 1.0
+    """How far the model lies beyond those that were measured, which widens the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Limits:
 
     flops_per_s: float | None = None
     bytes_per_s: float | None = None
+    name: str = "any chip"
+    """Whose figures they are, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +148,15 @@ class Calibration:
                 "calibration knows the time of"
             )
         floor_s = least_s(work, self.limits)
-        factor = self.factor_90 * self.beyond_ratio(work, median_s)
+        beyond = self.beyond_ratio(work, median_s)
+        factor = self.factor_90 * beyond
         median_s = max(median_s, floor_s)
         return Prediction(
             work.model,
             median_s,
             max(median_s / factor, floor_s),
             median_s * factor,
+            beyond,
         )
 
     def beyond_ratio(self, work: Work, median_s: float) -> float:
@@ -271,6 +279,13 @@ def is_suspiciously_slow(calibration: Calibration) -> bool:
     return bool(rates) and float(np.median(rates)) < SLOWEST_FLOPS_PER_S
 
 
+def worst_row(calibration: Calibration) -> tuple[Timing, float]:
+    """Return the row that is furthest off what the others tell, and by which factor."""
+    off = np.abs(calibration.residuals)
+    place = int(np.argmax(off))
+    return calibration.timings[place], float(np.exp(off[place]))
+
+
 def _distinct(timings: Sequence[Timing]) -> list[Timing]:
     seen: dict[Work, Timing] = {}
     for timing in timings:
@@ -303,7 +318,7 @@ def _check_physics(timing: Timing, limits: Limits) -> None:
         if limit is not None and amount / timing.latency_s > limit:
             raise UsageError(
                 f"{timing.where}: '{work.model}' in {timing.latency_s:g} s would be "
-                f"{amount / timing.latency_s:.1e} {unit}, faster than any chip ({limit:.1e})",
+                f"{amount / timing.latency_s:.1e} {unit}, faster than {limits.name} ({limit:.1e})",
                 hint="look at the units: latency in seconds, work in 10^9 FLOP and 10^9 bytes",
             )
 

@@ -133,7 +133,12 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
         proof = f"its median latency is {median}; no latency target was set"
     else:
         proof = "no latency target was set"
-    read = {stage.kind for stage in best.stages if stage.basis is Basis.CATALOGUE}
+    read = {
+        stage.kind
+        for stage in best.stages
+        if stage.basis is Basis.CATALOGUE
+        or (stage.basis is Basis.TRANSFERRED and stage.kind is StageKind.COMPUTE)
+    }
     if read:
         network = ["the network"] if StageKind.TRANSFER in read else []
         model = ["the time of the model"] if StageKind.COMPUTE in read else []

@@ -39,6 +39,10 @@ class CalibrationFile:
     """Salted hash of the host's identity; empty: not told."""
     site: str | None = None
     """The device or cloud offer that this machine is; None: not stated."""
+    disturbed_models: int | None = None
+    """Models that other programs disturbed; None: not told."""
+    p99_ratio: float | None = None
+    """p99 over median of one model, median over all; None: not told."""
     path: str = ""
 
 
@@ -50,7 +54,7 @@ class _TimingSpec(BaseModel):
     bytes_moved: Annotated[FiniteFloat, Field(ge=0)]
     n_ops: Annotated[FiniteFloat, Field(ge=0)]
     matrix_flops: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    latency_s: Annotated[FiniteFloat, Field(gt=0)]
+    latency_s: Annotated[FiniteFloat, Field(gt=0, le=1e6)]
 
 
 class _CalibrationSpec(BaseModel):
@@ -66,6 +70,8 @@ class _CalibrationSpec(BaseModel):
     measured_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     machine_id: Annotated[str, Field(max_length=200)] = ""
     site: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    disturbed_models: Annotated[int, Field(ge=0)] | None = None
+    p99_ratio: Annotated[FiniteFloat, Field(ge=1, le=1000)] | None = None
     timings: Annotated[list[_TimingSpec], Field(min_length=1, max_length=100_000)]
 
 
@@ -83,7 +89,17 @@ def read_calibration(path: str) -> CalibrationFile:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the document"
-        raise InputError(f"{path}: {place}: {first['msg'].lower()}", hint=_HINT) from error
+        said = str(first["msg"])
+        if first["type"] == "model_type":
+            said = "this is no object of keys"
+        raise InputError(f"{path}: {place}: {said[:1].lower()}{said[1:]}", hint=_HINT) from error
+    for index, one in enumerate(spec.timings):
+        if one.matrix_flops is not None and one.matrix_flops > one.flops:
+            raise InputError(
+                f"{path}: timings.{index}.matrix_flops: '{one.model}' has more operations in "
+                "matrices than in all",
+                hint=_HINT,
+            )
     return CalibrationFile(
         device=spec.device,
         chip_class=ChipClass(spec.chip_class),
@@ -102,6 +118,8 @@ def read_calibration(path: str) -> CalibrationFile:
         ),
         machine_id=spec.machine_id,
         site=spec.site,
+        disturbed_models=spec.disturbed_models,
+        p99_ratio=spec.p99_ratio,
         path=path,
     )
 
@@ -123,6 +141,8 @@ def _document(file: CalibrationFile) -> dict[str, Any]:
         "measured_at": file.measured_at,
         "machine_id": file.machine_id,
         "site": file.site,
+        "disturbed_models": file.disturbed_models,
+        "p99_ratio": file.p99_ratio,
         "timings": _timing_rows(file.timings),
     }
 

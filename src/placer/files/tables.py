@@ -111,7 +111,17 @@ def _lines(path: str, columns: Sequence[str]) -> Iterator[Line]:
 
 
 def _check_header(path: str, names: Sequence[str], columns: Sequence[str]) -> None:
+    for separator, what in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and separator in names[0]:
+            raise UsageError(
+                f"{path}:1: columns are separated by {what}, not by commas",
+                hint="save it as CSV with commas, and points in the numbers",
+            )
     for column in columns:
+        if names == [""] or not names:
+            raise InputError(
+                f"{path} is empty", hint=f"its first line names the columns: {','.join(columns)}"
+            )
         if column not in names:
             raise UsageError(
                 f"{path}:1: column '{column}' is missing{near_match(column, names)}",

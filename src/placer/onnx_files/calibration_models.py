@@ -421,6 +421,8 @@ CALIBRATION_MODELS: Mapping[str, Callable[[], ModelProto]] = MappingProxyType(
         "dense": _made(dense, 3, 128, 128, growth=32, counts=(4, 6, 8)),
         "u_shape": _made(u_shape, 3, 128, 128, widths=(16, 32, 64)),
         "layers": _made(layers, 2048, features=2048, count=4),
+        "wide_layers": _made(layers, 4096, features=4096, count=2),
+        "classifier": _made(plain, 3, 64, 64, widths=(32, 64, 128), hidden=3072),
         "small_steps": _made(small_steps, 3, 48, 48, channels=32, count=12),
     }
 )  # fmt: skip

@@ -12,18 +12,26 @@ from placer.core.units import format_duration
 SCHEMA = "placer/calibrated/v1"
 
 
-def to_json(calibration: Calibration, source: str, predictions: Sequence[Prediction]) -> str:
+def to_json(
+    calibration: Calibration,
+    source: str,
+    predictions: Sequence[Prediction],
+    warnings: Sequence[str] = (),
+) -> str:
     """Return parameters, interval and predictions, the latter in the order they were asked.
 
     Parameters
     ----------
     source
         What the timings are from.
+    warnings
+        What makes them doubtful.
     """
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "source": source,
         "models": len(calibration.timings),
+        "warnings": list(warnings),
         "left_out": [timing.work.model for timing in calibration.left_out],
         "flops_per_s": _rate(calibration.s_per_flop),
         "matrix_flops_per_s": _rate(calibration.s_per_matrix_flop),
@@ -74,6 +82,11 @@ def to_text(calibration: Calibration, source: str, predictions: Sequence[Predict
         lines += [
             f"{one.model:<{width}}  {format_duration(one.median_s):>10}  "
             f"{format_duration(one.low_s)} to {format_duration(one.high_s)}"
+            + (
+                f"  {one.beyond_ratio:.2g} times beyond what was measured"
+                if one.beyond_ratio > 1
+                else ""
+            )
             for one in predictions
         ]
     return "\n".join(lines) + "\n"
