@@ -12,9 +12,11 @@ from placer.api.formats import ONNX, read_model, runtime_of
 from placer.api.making import MadeFile, make_variants
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
 from placer.api.variant_plan import Judging, VariantOptions, not_made, plan_variants
+from placer.core.cascade import Trials, trials_of
 from placer.core.errors import InputError, UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary, TensorSpec
+from placer.core.held_out import halves, not_among
 from placer.core.variant import Accuracy, Agreement, Variant, accuracy, agreement
 
 
@@ -213,6 +215,12 @@ def _judged(
                 warn(f"{whose}: a labelled output gives more than one answer for a sample")
                 return None
 
+        samples = judging.inputs.samples
+        choosing, rest = halves(len(next(iter(samples.values()))) if samples else 1)
+        apart = not_among(
+            {name: array[rest] for name, array in samples.items()},
+            {name: array[choosing] for name, array in samples.items()},
+        )
         try:
             expected = outputs(model)
         except ChildError as error:
@@ -222,10 +230,13 @@ def _judged(
         for variant in variants:
             found: Agreement | None = None
             share: Accuracy | None = None
+            trials: Trials | None = None
             try:
                 given = outputs(variant.model)
                 found, share = agreement(expected, given), right(given, variant.path)
+                labels = None if share is None else judging.labels
+                trials = trials_of(expected, given, choosing, rest[apart], labels)
             except ChildError as error:
                 warn(f"{variant.path}: its answers cannot be compared: {error.message}")
-            judged.append(replace(variant, agreement=found, accuracy=share))
+            judged.append(replace(variant, agreement=found, accuracy=share, trials=trials))
     return tuple(judged), right(expected, model.path)

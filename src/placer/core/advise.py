@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from placer.core.cascade import NoCascade, choose
 from placer.core.estimate import (
     Candidate,
     Flip,
@@ -61,7 +62,11 @@ def recommend(
         candidates=candidates,
         flips=flips,
         next_measurement=following,
-        findings=(*environment.findings, *_cost_is_left_out(workload, objective, ranked)),
+        findings=(
+            *environment.findings,
+            *_cost_is_left_out(workload, objective, ranked),
+            *_no_cascades(workload, environment),
+        ),
         assumptions=environment.assumptions,
         variants=_variants(model, environment, candidates),
     )
@@ -101,6 +106,37 @@ def _variants(
             )
         )
     return tuple(facts)
+
+
+def _no_cascades(workload: Workload, environment: Environment) -> tuple[Finding, ...]:
+    """Say of which compared variants no cascade is offered, and why.
+
+    That one needs none is not worth telling: it is a candidate by itself.
+    """
+    wanted = workload.min_agreement_ratio
+    if wanted is None or not any(site.variant is None for site in environment.clouds):
+        return ()
+    on_device = dict.fromkeys(site.variant for site in environment.edges)
+    findings = []
+    for variant in on_device:
+        if variant is None or variant.agreement is None:
+            continue
+        trials = variant.trials
+        why = NoCascade.NO_SCORES if trials is None else choose(trials, wanted)
+        if why in (NoCascade.NO_SCORES, NoCascade.NEVER_SURE):
+            findings.append(
+                Finding(
+                    "PLC406",
+                    Severity.NOTE,
+                    Effect.NONE,
+                    f"no cascade of {variant.name} and the model is offered: {why}",
+                    "another variant, or a lower --min-agreement"
+                    if why is NoCascade.NEVER_SURE
+                    else "export the model with its scores as an output",
+                    None,
+                )
+            )
+    return tuple(findings)
 
 
 def _cost_is_left_out(

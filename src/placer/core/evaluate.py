@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+from placer.core.cascade import CascadeFacts, choose
+from placer.core.cascade_leg import cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
 from placer.core.environment import Basis, CloudOffer, Device
@@ -34,6 +37,7 @@ from placer.core.legs import (
     fallback_leg,
 )
 from placer.core.placement import (
+    Cascade,
     Cloud,
     CloudSite,
     Edge,
@@ -104,6 +108,24 @@ def evaluate(
                 if prefers_device
                 else 1.0,
             )
+        case Cascade(edge_site, cloud_site, facts):
+            in_cloud = _what_runs(cloud_site, model)
+            leg = cascade_leg(
+                edge_site, cloud_site, facts, in_cloud, workload, environment, workings
+            )
+            return _candidate(
+                option.id,
+                Placement.CASCADE,
+                leg,
+                edge_site,
+                cloud_site,
+                model,
+                workload,
+                environment,
+                share=facts.escalation.ratio,
+                slow_share=facts.escalation.high_ratio,
+                cascade=facts,
+            )
 
 
 def rank_all(
@@ -111,7 +133,8 @@ def rank_all(
 ) -> tuple[list[Candidate], Objective]:
     """Judge every placement of the environment; return them best first, and by what.
 
-    The fallbacks are those of the best device site and the best cloud site.
+    The fallbacks are those of the best device site and the best cloud site; the cascades pass on
+    from the best device site of each variant to the best cloud site of the model itself.
     """
 
     def judged(options: Sequence[PlacementOption]) -> list[Candidate]:
@@ -125,9 +148,42 @@ def rank_all(
         edge_site = next(site for site in environment.edges if Edge(site).id == edges[0].id)
         cloud_site = next(site for site in environment.clouds if Cloud(site).id == clouds[0].id)
         fallbacks = judged([Fallback(edge_site, cloud_site, prefers) for prefers in (True, False)])
-    everything = [*edges, *clouds, *fallbacks]
+    cascades = judged(_cascades(edges, clouds, workload, environment, workings))
+    everything = [*edges, *clouds, *fallbacks, *cascades]
     objective = objective_of(workload, everything)
     return rank(everything, objective), objective
+
+
+def _cascades(
+    edges: Sequence[Candidate],
+    clouds: Sequence[Candidate],
+    workload: Workload,
+    environment: Environment,
+    workings: Workings,
+) -> list[Cascade]:
+    """Return the cascades worth judging; none without a wanted agreement and compared variants.
+
+    Parameters
+    ----------
+    edges, clouds
+        Candidates on the device alone and in the cloud alone, best first.
+    """
+    wanted = workload.min_agreement_ratio
+    in_cloud = {Cloud(site).id: site for site in environment.clouds if site.variant is None}
+    cloud_site = next((in_cloud[one.id] for one in clouds if one.id in in_cloud), None)
+    if wanted is None or cloud_site is None:
+        return []
+    on_device = {Edge(site).id: site for site in environment.edges}
+    found: dict[str, Cascade] = {}
+    for one in edges:
+        site = on_device[one.id]
+        trials = None if site.variant is None else site.variant.trials
+        if site.variant is None or trials is None or site.variant.name in found:
+            continue
+        facts = workings.once(("threshold", id(trials), wanted), partial(choose, trials, wanted))
+        if isinstance(facts, CascadeFacts):
+            found[site.variant.name] = Cascade(site, cloud_site, facts)
+    return list(found.values())
 
 
 def _candidate(
@@ -142,6 +198,7 @@ def _candidate(
     *,
     share: float = 1.0,
     slow_share: float = 1.0,
+    cascade: CascadeFacts | None = None,
 ) -> Candidate:
     device, offer = environment.device, None if cloud is None else cloud.offer
     uses_cloud = cloud is not None
@@ -174,17 +231,22 @@ def _candidate(
             site.variant for site in (edge, cloud) if site is not None and site.variant is not None
         )
     )
-    agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
+    if cascade is None:
+        agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
+    else:
+        agreements = [cascade.agreement.ratio]
     accuracies = [
         environment.accuracy if site.variant is None else site.variant.accuracy
         for site in (edge, cloud)
         if site is not None
     ]
+    if cascade is not None:
+        accuracies = [cascade.accuracy]
     known = [one.ratio for one in accuracies if one is not None]
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
-    answers_offline = _answers_offline(edge, leg, workload)
+    answers_offline = cascade is None and _answers_offline(edge, leg, workload)
     case = Case(
         id=candidate_id,
         placement=placement,
@@ -197,7 +259,7 @@ def _candidate(
         targets=leg.targets,
         leaves_device=leaving,
         answers_offline=answers_offline,
-        availability=_availability(environment, edge, offer, answers_offline),
+        availability=_availability(environment, edge, offer, answers_offline, cascade),
         nodes_by_ep=() if edge is None else edge.nodes_by_ep,
         measurements=tuple(
             site.time.measurement
@@ -225,6 +287,7 @@ def _candidate(
         is_settled_by_quiet=leg.held_back,
         deciding_assumption=leg.deciding_assumption,
         failures=failures,
+        cascade=cascade,
     )
     findings = tuple(found for rule in RULES for found in rule.check(case))
     verdicts = [target.verdict for target in leg.targets]
@@ -248,7 +311,7 @@ def _candidate(
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
         costs=money.items,
-        joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - share),
+        joules=_joules(edge, device, 1.0 if cloud is None or cascade is not None else 1.0 - share),
         peak_memory_bytes=edge_memory,
         agreement_ratio=min(agreements) if len(agreements) == len(variants) > 0 else None,
         accuracy_ratio=min(known) if len(known) == len(accuracies) else None,
@@ -258,6 +321,7 @@ def _candidate(
         variant=" + ".join(one.path for one in variants) or None,
         variant_label=" + ".join(one.label for one in variants) or None,
         spread=leg.spread,
+        cascade=cascade,
     )
 
 
@@ -305,13 +369,27 @@ def _answers_offline(edge: EdgeSite | None, leg: Leg, workload: Workload) -> boo
 
 
 def _availability(
-    environment: Environment, edge: EdgeSite | None, offer: CloudOffer | None, offline: bool
+    environment: Environment,
+    edge: EdgeSite | None,
+    offer: CloudOffer | None,
+    offline: bool,
+    cascade: CascadeFacts | None,
 ) -> Availability:
     """Return the share of requests that are answered: by the device, or over link and cloud.
 
     A device that cannot serve the whole rate alone does not count as a way of its own beside the
-    cloud. Device, link and cloud are taken to fail independently of each other.
+    cloud. A cascade needs the device for each request, and for those that are passed on link and
+    cloud as well. Device, link and cloud are taken to fail independently of each other.
     """
+    if cascade is not None:
+        on_device = _availability(environment, edge, None, True, None)
+        in_cloud = _availability(environment, None, offer, False, None)
+        rate = cascade.escalation
+        return Availability(
+            on_device.low_ratio * (1 - rate.high_ratio * (1 - in_cloud.low_ratio)),
+            on_device.high_ratio * (1 - rate.low_ratio * (1 - in_cloud.high_ratio)),
+            (*on_device.missing, *in_cloud.missing),
+        )
     missing = []
     ways: list[tuple[float, float]] = []
     if edge is not None and (offline or offer is None):

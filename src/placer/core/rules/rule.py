@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from placer.core.cascade import CascadeFacts
 from placer.core.environment import CloudOffer, Device, NetworkPath
 from placer.core.estimate import Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
@@ -104,6 +105,8 @@ class Case:
     deciding_assumption: str | None
     """An assumed input whose other plausible values change the verdict; None: there is none."""
     failures: tuple[Failure, ...]
+    cascade: CascadeFacts | None = None
+    """When the device passes a request on; None: this is no cascade."""
 
 
 @dataclass(frozen=True, slots=True)
