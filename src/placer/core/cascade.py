@@ -154,7 +154,7 @@ def confidence_of(
     are_probabilities = [_are_probabilities(one) for one in scored]
     top, margin = np.inf, np.inf
     for scores, is_probability in zip(scored, are_probabilities, strict=True):
-        is_number = np.isfinite(scores).all(axis=-1)
+        is_number = np.asarray(np.isfinite(scores).all(axis=-1))
         known = np.where(is_number[..., np.newaxis], scores, 0.0)
         probabilities = known if is_probability else _softmax(known)
         highest = np.partition(known, -2, axis=-1)[..., -2:]
