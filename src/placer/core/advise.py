@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from placer.core.cascade import NoCascade, choose
+from placer.core.cascade import NoCascade
 from placer.core.estimate import (
     Candidate,
     Flip,
@@ -14,7 +14,7 @@ from placer.core.estimate import (
     Recommendation,
     VariantFacts,
 )
-from placer.core.evaluate import evaluate, rank_all
+from placer.core.evaluate import evaluate, rank_all, threshold_of
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.flips import find_flips
 from placer.core.graph import ModelSummary
@@ -65,7 +65,7 @@ def recommend(
         findings=(
             *environment.findings,
             *_cost_is_left_out(workload, objective, ranked),
-            *_no_cascades(workload, environment),
+            *_no_cascades(workload, environment, workings),
         ),
         assumptions=environment.assumptions,
         variants=_variants(model, environment, candidates),
@@ -108,7 +108,9 @@ def _variants(
     return tuple(facts)
 
 
-def _no_cascades(workload: Workload, environment: Environment) -> tuple[Finding, ...]:
+def _no_cascades(
+    workload: Workload, environment: Environment, workings: Workings
+) -> tuple[Finding, ...]:
     """Say of which compared variants no cascade is offered, and why.
 
     That one needs none is not worth telling: it is a candidate by itself.
@@ -121,8 +123,7 @@ def _no_cascades(workload: Workload, environment: Environment) -> tuple[Finding,
     for variant in on_device:
         if variant is None or variant.agreement is None:
             continue
-        trials = variant.trials
-        why = NoCascade.NO_SCORES if trials is None else choose(trials, wanted)
+        why = threshold_of(variant, wanted, workings)
         if why in (NoCascade.NO_SCORES, NoCascade.NEVER_SURE):
             findings.append(
                 Finding(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from placer.core.cascade import CascadeFacts, choose
+from placer.core.cascade import CascadeFacts, NoCascade, choose
 from placer.core.cascade_leg import cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
@@ -50,6 +50,7 @@ from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
+from placer.core.variant import Variant
 from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
@@ -177,13 +178,24 @@ def _cascades(
     found: dict[str, Cascade] = {}
     for one in edges:
         site = on_device[one.id]
-        trials = None if site.variant is None else site.variant.trials
-        if site.variant is None or trials is None or site.variant.name in found:
+        if site.variant is None or site.variant.name in found:
             continue
-        facts = workings.once(("threshold", id(trials), wanted), partial(choose, trials, wanted))
+        facts = threshold_of(site.variant, wanted, workings)
         if isinstance(facts, CascadeFacts):
             found[site.variant.name] = Cascade(site, cloud_site, facts)
     return list(found.values())
+
+
+def threshold_of(
+    variant: Variant, wanted_ratio: float, workings: Workings
+) -> CascadeFacts | NoCascade:
+    """Return when a variant passes on so that the answers agree often enough, or why never."""
+    trials = variant.trials
+    if trials is None:
+        return NoCascade.NO_SCORES
+    return workings.once(
+        ("threshold", id(trials), wanted_ratio), partial(choose, trials, wanted_ratio)
+    )
 
 
 def _candidate(

@@ -81,7 +81,7 @@ def cascade_texts(answer: Recommendation) -> tuple[str, ...]:
     """Say of each cascade when the device passes a request on, and what that keeps."""
     return tuple(
         f"{facts.clean(one.id)}: {told_cascade(one.cascade)}; chosen on "
-        f"{facts.counted(one.cascade.chosen_on, 'other sample')}"
+        f"{one.cascade.chosen_on:,} others"
         for one in answer.candidates
         if one.cascade is not None
     )
