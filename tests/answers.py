@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import NormalDist
 
-from placer.core.cascade import CascadeFacts, CurvePoint, Measure, Rate, ScoreKind
+from placer.core.cascade import (
+    CascadeFacts,
+    CurvePoint,
+    Measure,
+    Rate,
+    ScoreKind,
+    Wanted,
+)
 from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
     Candidate,
@@ -810,7 +817,7 @@ def cascade_wins() -> Recommendation:
         escalation=Rate(0.1284, 0.1207, 0.1364, 5000),
         agreement=Rate(0.9922, 0.9898, 0.9941, 5000),
         accuracy=Accuracy(0.7190, 0.7084, 0.7294, 5000),
-        wanted_ratio=0.98,
+        wanted=Wanted(0.98),
         chosen_on=5000,
         curve=(
             CurvePoint(0.5, 0.0312, 0.9634, 0.9587),

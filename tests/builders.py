@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from placer.core.cascade import CascadeFacts, Measure, Rate, ScoreKind
+from placer.core.cascade import CascadeFacts, Measure, Rate, ScoreKind, Wanted
 from placer.core.environment import (
     Basis,
     ChipClass,
@@ -200,7 +200,7 @@ def cascade_facts(
         escalation=Rate(escalated / samples, *binomial_bounds(escalated, samples), samples),
         agreement=Rate(agreeing / samples, *binomial_bounds(agreeing, samples), samples),
         accuracy=None,
-        wanted_ratio=0.98,
+        wanted=Wanted(0.98),
         chosen_on=samples,
         curve=(),
     )

@@ -112,3 +112,29 @@ def test_too_few_samples_prove_no_cascade(run_again: Run, small: str, tmp_path: 
     (told,) = (one for one in found["findings"] if one["rule"] == "PLC406")
     assert told["effect"] == "unproven"
     assert "--inputs" in told["remedy"]
+
+
+def test_a_wanted_accuracy_is_held_against_the_labels(run_again: Run, small: str) -> None:
+    document = asked(
+        run_again, small, "--inputs", SAMPLES, "--labels", str(DIGITS / "labels.npy"),
+        "--min-accuracy", "95%",
+    )  # fmt: skip
+    (found,) = cascades(document)
+    assert found["cascade"]["wanted"] == {"agreement_ratio": None, "accuracy_ratio": 0.95}
+    assert found["cascade"]["accuracy"]["ratio"] > 0.95
+    by_id = {one["id"]: one for one in document["candidates"]}
+    assert by_id["edge:cpu"]["feasible"] is True
+    told = {one["rule"]: one["effect"] for one in by_id["edge:cpu~linear"]["findings"]}
+    assert told["PLC408"] == "violated"
+    assert "PLC406" not in told
+
+
+def test_the_accuracy_of_the_model_alone_is_judged(run_again: Run) -> None:
+    labels = ("--inputs", SAMPLES, "--labels", str(DIGITS / "labels.npy"))
+    for wanted, feasible in (("95%", True), ("99.9%", None)):
+        result = run_again(
+            "recommend", BIG, *QUICK, *labels, "--min-accuracy", wanted, "--format", "json"
+        )
+        by_id = {one["id"]: one for one in json.loads(result.out)["candidates"]}
+        assert by_id["edge:cpu"]["feasible"] is feasible, result.err
+        assert by_id["edge:cpu"]["accuracy_ratio"] == pytest.approx(0.998)

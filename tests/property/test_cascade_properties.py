@@ -15,6 +15,7 @@ from placer.core.cascade import (
     Rate,
     ScoreKind,
     Trials,
+    Wanted,
     escalation_draws,
     judge,
     mixture_s,
@@ -89,7 +90,7 @@ def test_a_higher_threshold_passes_more_on_and_keeps_more(
         None,
         *halves(200),
     )
-    low, high = (judge(compared, Measure.MARGIN, one, 0.9) for one in sorted(thresholds))
+    low, high = (judge(compared, Measure.MARGIN, one, Wanted(0.9)) for one in sorted(thresholds))
     assert low.escalation.ratio <= high.escalation.ratio
     assert low.agreement.ratio <= high.agreement.ratio
     assert low.agreement.low_ratio <= high.agreement.low_ratio

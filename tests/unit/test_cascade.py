@@ -16,6 +16,7 @@ from placer.core.cascade import (
     NoCascade,
     ScoreKind,
     Trials,
+    Wanted,
     allowed_wrong,
     choose,
     confidence_of,
@@ -162,7 +163,7 @@ def test_the_half_that_chooses_does_not_judge() -> None:
 def test_less_is_passed_on_where_less_agreement_is_wanted() -> None:
     rates = []
     for wanted in (0.999, 0.99, 0.97, 0.9, 0.85):
-        found = choose(trials(), wanted)
+        found = choose(trials(), Wanted(wanted))
         assert isinstance(found, CascadeFacts)
         assert found.agreement.samples == found.escalation.samples == found.chosen_on == 1000
         rates.append(found.escalation.ratio)
@@ -176,7 +177,7 @@ def test_labels_give_the_accuracy_of_both_together() -> None:
     labels["y"][:200] = (labels["y"][:200] + 1) % 10  # the big model is wrong there
     compared = trials_of(big, small, *halves(2000), labels)
     assert compared is not None
-    found = choose(compared, 0.95)
+    found = choose(compared, Wanted(0.95))
     assert isinstance(found, CascadeFacts)
     assert found.accuracy is not None
     right = small["y"].argmax(axis=1) == labels["y"]
@@ -185,6 +186,53 @@ def test_labels_give_the_accuracy_of_both_together() -> None:
         confidence >= found.threshold, right, big["y"].argmax(axis=1) == labels["y"]
     )[compared.judging]
     assert found.accuracy.ratio == pytest.approx(expected.mean())
+
+
+def labelled() -> Trials:
+    """Two models that are right in 80 %: a small one where it is sure, a big one anywhere."""
+    rng = np.random.default_rng(3)
+    confidence = rng.random(4000)
+    small = rng.random(4000) < 0.6 + 0.4 * confidence
+    big = rng.random(4000) < 0.8
+    same = (small == big).astype(float)
+    by_measure = ((Measure.TOP_PROBABILITY, confidence),)
+    return Trials(ScoreKind.LOGITS, by_measure, same, (small, big), *halves(4000))
+
+
+def test_a_threshold_is_chosen_for_a_wanted_accuracy() -> None:
+    rates = []
+    for wanted in (0.825, 0.815, 0.805, 0.795):
+        found = choose(labelled(), Wanted(None, wanted))
+        assert isinstance(found, CascadeFacts)
+        assert found.accuracy is not None
+        assert found.accuracy.ratio > wanted - 0.01
+        rates.append(found.escalation.ratio)
+    assert rates == sorted(rates, reverse=True)
+    assert choose(labelled(), Wanted(None, 0.7)) is NoCascade.NEEDLESS
+    assert choose(labelled(), Wanted(None, 0.9)) is NoCascade.NEVER_SURE  # nor is the big one
+
+
+def test_a_cascade_can_be_more_accurate_than_the_big_model() -> None:
+    found = choose(labelled(), Wanted(None, 0.82))
+    assert isinstance(found, CascadeFacts)
+    assert found.accuracy is not None
+    big = labelled().right
+    assert big is not None
+    assert found.accuracy.ratio > big[1].mean()
+
+
+def test_both_wishes_are_kept() -> None:
+    agreed, right, both = (
+        choose(labelled(), one) for one in (Wanted(0.85), Wanted(None, 0.82), Wanted(0.85, 0.82))
+    )
+    assert isinstance(agreed, CascadeFacts)
+    assert isinstance(right, CascadeFacts)
+    assert isinstance(both, CascadeFacts)
+    assert both.threshold == max(agreed.threshold, right.threshold)
+
+
+def test_without_labels_no_accuracy_can_be_wanted() -> None:
+    assert choose(trials(), Wanted(None, 0.9)) is NoCascade.NO_LABELS
 
 
 def test_samples_of_the_same_confidence_go_the_same_way() -> None:
@@ -198,30 +246,30 @@ def test_samples_of_the_same_confidence_go_the_same_way() -> None:
         None,
         *halves(1000),
     )
-    found = choose(compared, 0.95)
+    found = choose(compared, Wanted(0.95))
     assert isinstance(found, CascadeFacts)
     assert found.threshold == 0.95
     assert found.agreement.ratio == 1.0
 
 
 def test_says_why_there_is_none() -> None:
-    assert choose(trials(noise=0.01), 0.9) is NoCascade.NEEDLESS
+    assert choose(trials(noise=0.01), Wanted(0.9)) is NoCascade.NEEDLESS
     wrong = trials()
     wrong = replace(wrong, agrees=np.zeros_like(wrong.agrees))
-    assert choose(wrong, 0.9999) is NoCascade.NEVER_SURE
+    assert choose(wrong, Wanted(0.9999)) is NoCascade.NEVER_SURE
 
 
 def test_answers_that_agree_in_part_are_judged_by_bounds_that_hold_for_them() -> None:
     whole = trials()
     partly = replace(whole, agrees=0.5 + whole.agrees / 2)
-    found = choose(partly, 0.9)
+    found = choose(partly, Wanted(0.9))
     assert isinstance(found, CascadeFacts)
     margin = np.sqrt(np.log(20) / 2000)
     assert found.agreement.low_ratio == pytest.approx(found.agreement.ratio - margin)
 
 
 def test_the_curve_falls_as_more_is_answered_alone() -> None:
-    found = judge(trials(), Measure.MARGIN, 2.0, 0.95)
+    found = judge(trials(), Measure.MARGIN, 2.0, Wanted(0.95))
     passed_on = [point.escalation_ratio for point in found.curve]
     kept = [point.agreement_ratio for point in found.curve]
     assert len(found.curve) >= 10
@@ -256,7 +304,7 @@ def test_a_proof_on_the_other_half_is_seldom_wrong_and_usual() -> None:
         picked = np.random.default_rng(seed).integers(0, 200_000, 600)
         compared = trials_of({"y": big["y"][picked]}, {"y": small["y"][picked]}, *halves(600), None)
         assert compared is not None
-        facts = choose(compared, wanted)
+        facts = choose(compared, Wanted(wanted))
         if not isinstance(facts, CascadeFacts):
             continue
         found += 1

@@ -39,6 +39,7 @@ def gather_variants(
     read: Sequence[str],
     *,
     measure: bool,
+    is_accuracy_asked: bool,
     progress: Say,
     warn: Say,
 ) -> Variants:
@@ -52,6 +53,8 @@ def gather_variants(
         Files that are inputs of the question: none is written over.
     measure
         False: nothing runs here, so that none is made or judged.
+    is_accuracy_asked
+        The model itself is judged by the labels, also without a variant.
 
     Raises
     ------
@@ -70,11 +73,12 @@ def gather_variants(
             f"{model.path} is no ONNX model, and variants are made of those alone",
             hint="convert it with the tools of its own format, and give it: --variant FILE",
         )
-    plan = plan_variants(model, options, asked, has_variants=bool(paths))
+    is_judged = bool(paths) or (is_accuracy_asked and asked.labels is not None)
+    plan = plan_variants(model, options, asked, has_variants=is_judged)
     made, findings = make_variants(plan, model, options, asked, (*read, *paths), progress)
     ours, unread = _load_made(made, model, options, own)
     every, model_accuracy = (*own, *ours), None
-    if every and plan.judging is not None:
+    if plan.judging is not None:
         every, model_accuracy = _judged(every, model, options, plan.judging, progress, warn)
     return Variants(every, model_accuracy, (*plan.findings, *findings, *unread))
 

@@ -14,7 +14,7 @@ from placer.core.estimate import (
     Recommendation,
     VariantFacts,
 )
-from placer.core.evaluate import evaluate, rank_all, threshold_of
+from placer.core.evaluate import evaluate, rank_all, threshold_of, wanted_of
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.flips import find_flips
 from placer.core.graph import ModelSummary
@@ -25,6 +25,13 @@ from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
 __all__ = ["evaluate", "recommend"]
+
+
+_NO_CASCADE_REMEDIES = {
+    NoCascade.NEVER_SURE: "another variant, or ask for less",
+    NoCascade.NO_LABELS: "give them: --labels LABELS.npy",
+    NoCascade.NO_SCORES: "export the model with its scores as an output",
+}
 
 
 def recommend(
@@ -115,7 +122,7 @@ def _no_cascades(
 
     That one needs none is not worth telling: it is a candidate by itself.
     """
-    wanted = workload.min_agreement_ratio
+    wanted = wanted_of(workload)
     if wanted is None or not any(site.variant is None for site in environment.clouds):
         return ()
     on_device = dict.fromkeys(site.variant for site in environment.edges)
@@ -124,16 +131,14 @@ def _no_cascades(
         if variant is None or variant.agreement is None:
             continue
         why = threshold_of(variant, wanted, workings)
-        if why in (NoCascade.NO_SCORES, NoCascade.NEVER_SURE):
+        if isinstance(why, NoCascade) and why is not NoCascade.NEEDLESS:
             findings.append(
                 Finding(
                     "PLC406",
                     Severity.NOTE,
                     Effect.NONE,
                     f"no cascade of {variant.name} and the model is offered: {why}",
-                    "another variant, or a lower --min-agreement"
-                    if why is NoCascade.NEVER_SURE
-                    else "export the model with its scores as an output",
+                    _NO_CASCADE_REMEDIES[why],
                     None,
                 )
             )

@@ -70,8 +70,19 @@ class NoCascade(StrEnum):
 
     NEEDLESS = "its answers agree often enough by themselves"
     """On the samples that choose."""
-    NEVER_SURE = "even where it is surest its answers differ too often"
+    NEVER_SURE = "too many answers are wrong even if it answers only where it is surest"
+    NO_LABELS = "no labels tell how often it is right"
     NO_SCORES = "none of its outputs tells how sure it is: that takes scores of several classes"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the answers of a cascade must keep, at least one of both."""
+
+    agreement_ratio: float | None
+    """With the big model."""
+    accuracy_ratio: float | None = None
+    """With the labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +121,8 @@ class CascadeFacts:
     """Of the answers with those of the big model."""
     accuracy: Accuracy | None
     """None: no labels."""
-    wanted_ratio: float
-    """The agreement that the threshold was chosen for."""
+    wanted: Wanted
+    """What the threshold was chosen for."""
     chosen_on: int
     """Samples that chose the threshold; none of them judges."""
     curve: tuple[CurvePoint, ...]
@@ -210,24 +221,19 @@ def trials_of(
     return Trials(*found, agreeing(big, small), right, choosing, judging)
 
 
-def choose(trials: Trials, wanted_ratio: float) -> CascadeFacts | NoCascade:
+def choose(trials: Trials, wanted: Wanted) -> CascadeFacts | NoCascade:
     """Choose measure and threshold with the least escalation on one half; judge on the other."""
+    if wanted.accuracy_ratio is not None and trials.right is None:
+        return NoCascade.NO_LABELS
     at = trials.choosing
-    wrong = 1 - trials.agrees[at]
-    allowed = allowed_wrong(
-        len(at),
-        len(trials.judging),
-        wanted_ratio,
-        is_whole=bool(np.isin(trials.agrees, (0.0, 1.0)).all()),
-    )
     best: tuple[int, Measure, float] | None = None
     for measure, confidence in trials.confidences:
         order = np.argsort(-confidence[at], kind="stable")
         ordered = confidence[at][order]
         # a threshold takes all samples of the same confidence
         is_last = np.append(ordered[1:] < ordered[:-1], [True])
-        is_few = np.cumsum(wrong[order]) <= allowed + 1e-9
-        fitting = np.flatnonzero(is_last & is_few & np.isfinite(ordered))
+        is_kept = _are_kept(trials, at[order], wanted)
+        fitting = np.flatnonzero(is_last & is_kept & np.isfinite(ordered))
         if fitting.size and (best is None or fitting[-1] > best[0]):
             best = int(fitting[-1]), measure, float(ordered[fitting[-1]])
     if best is None:
@@ -235,10 +241,31 @@ def choose(trials: Trials, wanted_ratio: float) -> CascadeFacts | NoCascade:
     if best[0] == len(at) - 1:
         return NoCascade.NEEDLESS
     _, measure, threshold = best
-    return judge(trials, measure, threshold, wanted_ratio)
+    return judge(trials, measure, threshold, wanted)
 
 
-def judge(trials: Trials, measure: Measure, threshold: float, wanted_ratio: float) -> CascadeFacts:
+def _are_kept(trials: Trials, at: Indices, wanted: Wanted) -> npt.NDArray[np.bool_]:
+    """Tell for each sample that chooses whether what is wanted is kept if those up to it go alone.
+
+    Parameters
+    ----------
+    at
+        The places of the samples, the surest first.
+    """
+    counts = len(at), len(trials.judging)
+    is_kept = np.ones(len(at), dtype=np.bool_)
+    if wanted.agreement_ratio is not None:
+        is_whole = bool(np.isin(trials.agrees, (0.0, 1.0)).all())
+        allowed = allowed_wrong(*counts, wanted.agreement_ratio, is_whole=is_whole)
+        is_kept &= np.cumsum(1 - trials.agrees[at]) <= allowed + 1e-9
+    if wanted.accuracy_ratio is not None and trials.right is not None:
+        small, big = (~one[at] for one in trials.right)
+        wrong = np.cumsum(small) + int(big.sum()) - np.cumsum(big)
+        is_kept &= wrong <= allowed_wrong(*counts, wanted.accuracy_ratio)
+    return is_kept
+
+
+def judge(trials: Trials, measure: Measure, threshold: float, wanted: Wanted) -> CascadeFacts:
     """Return what a threshold does on the samples that judge."""
     confidence = dict(trials.confidences)[measure]
     at = trials.judging
@@ -260,7 +287,7 @@ def judge(trials: Trials, measure: Measure, threshold: float, wanted_ratio: floa
         escalation=Rate(passed_on / len(at), *binomial_bounds(passed_on, len(at)), len(at)),
         agreement=_agreement(trials, alone),
         accuracy=accuracy,
-        wanted_ratio=wanted_ratio,
+        wanted=wanted,
         chosen_on=len(trials.choosing),
         curve=tuple(
             _point(trials, confidence, value)
@@ -290,11 +317,11 @@ def _agreement(trials: Trials, alone: npt.NDArray[np.bool_]) -> Rate:
 def allowed_wrong(
     choosing: int, judging: int, wanted_ratio: float, *, is_whole: bool = True
 ) -> float:
-    """Return how many samples that choose may be answered otherwise than by the big model.
+    """Return how many samples that choose may be answered wrongly.
 
-    As many as leave CHANCE_OF_PROOF that the samples that judge prove the wanted share. With every
-    share of wrong answers as likely beforehand, those among the samples that judge follow the
-    beta-binomial distribution. Where even none leaves so much chance, none.
+    As many as leave CHANCE_OF_PROOF that the samples that judge prove the wanted share of right
+    ones. With every share of wrong answers as likely beforehand, those among the samples that judge
+    follow the beta-binomial distribution. Where even none leaves so much chance, none.
 
     Parameters
     ----------

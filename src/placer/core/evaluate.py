@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from placer.core.cascade import CascadeFacts, NoCascade, choose
+from placer.core.cascade import CascadeFacts, NoCascade, Wanted, choose
 from placer.core.cascade_leg import cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
@@ -50,7 +50,7 @@ from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
-from placer.core.variant import Variant
+from placer.core.variant import Accuracy, Variant
 from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
@@ -169,7 +169,7 @@ def _cascades(
     edges, clouds
         Candidates on the device alone and in the cloud alone, best first.
     """
-    wanted = workload.min_agreement_ratio
+    wanted = wanted_of(workload)
     in_cloud = {Cloud(site).id: site for site in environment.clouds if site.variant is None}
     cloud_site = next((in_cloud[one.id] for one in clouds if one.id in in_cloud), None)
     if wanted is None or cloud_site is None:
@@ -186,16 +186,19 @@ def _cascades(
     return list(found.values())
 
 
-def threshold_of(
-    variant: Variant, wanted_ratio: float, workings: Workings
-) -> CascadeFacts | NoCascade:
+def threshold_of(variant: Variant, wanted: Wanted, workings: Workings) -> CascadeFacts | NoCascade:
     """Return when a variant passes on so that the answers agree often enough, or why never."""
     trials = variant.trials
     if trials is None:
         return NoCascade.NO_SCORES
-    return workings.once(
-        ("threshold", id(trials), wanted_ratio), partial(choose, trials, wanted_ratio)
-    )
+    return workings.once(("threshold", id(trials), wanted), partial(choose, trials, wanted))
+
+
+def wanted_of(workload: Workload) -> Wanted | None:
+    """Return what the answers of a cascade must keep; None: nobody stated it."""
+    if workload.min_agreement_ratio is None and workload.min_accuracy_ratio is None:
+        return None
+    return Wanted(workload.min_agreement_ratio, workload.min_accuracy_ratio)
 
 
 def _candidate(
@@ -247,14 +250,8 @@ def _candidate(
         agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
     else:
         agreements = [cascade.agreement.ratio]
-    accuracies = [
-        environment.accuracy if site.variant is None else site.variant.accuracy
-        for site in (edge, cloud)
-        if site is not None
-    ]
-    if cascade is not None:
-        accuracies = [cascade.accuracy]
-    known = [one.ratio for one in accuracies if one is not None]
+    accuracies = _accuracies(edge, cloud, environment, cascade)
+    known = [one.ratio for _, one in accuracies if one is not None]
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
@@ -300,6 +297,7 @@ def _candidate(
         deciding_assumption=leg.deciding_assumption,
         failures=failures,
         cascade=cascade,
+        accuracies=accuracies,
     )
     findings = tuple(found for rule in RULES for found in rule.check(case))
     verdicts = [target.verdict for target in leg.targets]
@@ -334,6 +332,24 @@ def _candidate(
         variant_label=" + ".join(one.label for one in variants) or None,
         spread=leg.spread,
         cascade=cascade,
+    )
+
+
+def _accuracies(
+    edge: EdgeSite | None,
+    cloud: CloudSite | None,
+    environment: Environment,
+    cascade: CascadeFacts | None,
+) -> tuple[tuple[str, Accuracy | None], ...]:
+    """Return what answers, and how often it is right."""
+    if cascade is not None and edge is not None and edge.variant is not None:
+        return ((f"the cascade of {edge.variant.name} and the model", cascade.accuracy),)
+    return tuple(
+        ("the model", environment.accuracy)
+        if site.variant is None
+        else (site.variant.name, site.variant.accuracy)
+        for site in (edge, cloud)
+        if site is not None
     )
 
 

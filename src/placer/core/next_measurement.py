@@ -286,10 +286,14 @@ def _by_findings(
             "its class allows only stated regions",
             with_option(again, "--region", "REGION"),
         )
-    if effects == {"PLC406"} and workload.min_agreement_ratio is not None:
-        (why,) = (found.message for found in best.findings if found.effect is Effect.UNPROVEN)
-        what = "more real samples of the input, on which the variant and the model are compared"
-        return NextMeasurement(what, why, with_option(again, "--inputs", "SAMPLES.npz"))
+    is_stated = workload.min_agreement_ratio or workload.min_accuracy_ratio
+    if effects and effects <= {"PLC406", "PLC408"} and is_stated:
+        first = next(found for found in best.findings if found.effect is Effect.UNPROVEN)
+        asked = with_option(again, "--inputs", "SAMPLES.npz")
+        if first.rule == "PLC408":
+            asked = with_option(asked, "--labels", "LABELS.npy")
+        what = "more real samples of the input, on which the answers are judged"
+        return NextMeasurement(what, first.message, asked)
     device, last = environment.device, best.sites[-1]
     in_cloud = best.placement is not Placement.EDGE
     measured_compute = [

@@ -165,13 +165,16 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
 
 def told_cascade(facts: CascadeFacts) -> str:
     """Say when the device passes a request on, how often, and how often the answer is the same."""
-    rate, kept = facts.escalation, facts.agreement
+    rate, kept, right = facts.escalation, facts.agreement, facts.accuracy
+    accuracy = ""
+    if right is not None:
+        accuracy = f", {100 * right.ratio:.4g} % are right (at least {100 * right.low_ratio:.4g} %)"
     return (
         f"it answers by itself where {_NAMES[facts.confidence]} is at least {facts.threshold:.6g} "
         f"and passes on {100 * rate.ratio:.3g} % of the requests ({100 * rate.low_ratio:.3g} to "
         f"{100 * rate.high_ratio:.3g} %), with the answers of the model in "
         f"{100 * kept.ratio:.4g} % (at least {100 * kept.low_ratio:.4g} %) of "
-        f"{kept.samples:,} samples"
+        f"{kept.samples:,} samples{accuracy}"
     )
 
 

@@ -445,6 +445,15 @@ class CurvePart(_Part):
     """Lower confidence bound of the agreement (one-sided 95 %), of this threshold alone."""
 
 
+class WantedPart(_Part):
+    """What the answers of a cascade must keep, at least one of both."""
+
+    agreement_ratio: float | None
+    """With the model; null: not asked."""
+    accuracy_ratio: float | None
+    """With the labels; null: not asked."""
+
+
 class CascadePart(_Part):
     """When the small model passes a request on to the model, and what was measured of that."""
 
@@ -460,8 +469,8 @@ class CascadePart(_Part):
     """Of the answers that are those of the model; what is passed on agrees."""
     accuracy: AccuracyPart | None
     """Null: no labels."""
-    wanted_ratio: float
-    """The agreement that the threshold was chosen for."""
+    wanted: WantedPart
+    """What the threshold was chosen for."""
     chosen_on: int
     """Samples that chose the threshold."""
     curve: tuple[CurvePart, ...]
