@@ -132,6 +132,17 @@ def test_margins_of_two_scales_are_not_compared() -> None:
     assert [measure for measure, _ in found[1]] == [Measure.TOP_PROBABILITY]
 
 
+def test_many_dense_samples_are_read_a_few_at_a_time() -> None:
+    rng = np.random.default_rng(1)
+    dense = rng.standard_normal((9, 50_000, 20)).astype(np.float32)
+    whole, first = confidence_of({"y": dense}), confidence_of({"y": dense[:1]})
+    assert whole is not None
+    assert first is not None
+    for (_, of_all), (_, of_one) in zip(whole[1], first[1], strict=True):
+        assert of_all.shape == (9,)
+        assert of_all[0] == of_one[0]
+
+
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_never_sure(odd: float) -> None:
     scores = LOGITS.copy()

@@ -17,7 +17,7 @@ on gets that answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -44,6 +44,7 @@ CURVE_STEPS = 10
 """The curve has one threshold for each tenth of the samples."""
 _SUM_TOLERANCE = 0.01
 """Probabilities that were computed in float16 miss a sum of 1 by so much."""
+_NUMBERS_AT_ONCE = 1 << 22
 _SEED = 20261127
 _DRAWS_PER_ROW = 100
 
@@ -156,23 +157,18 @@ def confidence_of(
         Output name -> array of shape (samples, *output shape), with scores along the last axis.
     """
     scored = [
-        array.astype(np.float64).reshape(len(array), -1, array.shape[-1])
+        array.reshape(len(array), -1, array.shape[-1])
         for array in outputs.values()
         if array.dtype.kind == "f" and array.ndim > 1 and array.shape[-1] > 1
     ]
     if not scored:
         return None
-    are_probabilities = [_are_probabilities(one) for one in scored]
-    top, margin = np.inf, np.inf
-    for scores, is_probability in zip(scored, are_probabilities, strict=True):
-        is_number = np.asarray(np.isfinite(scores).all(axis=-1))
-        known = np.where(is_number[..., np.newaxis], scores, 0.0)
-        probabilities = known if is_probability else _softmax(known)
-        highest = np.partition(known, -2, axis=-1)[..., -2:]
-        for_one = np.where(is_number, probabilities.max(axis=-1), -np.inf)
-        apart = np.where(is_number, highest[..., 1] - highest[..., 0], -np.inf)
-        top = np.minimum(top, for_one.min(axis=1))
-        margin = np.minimum(margin, apart.min(axis=1))
+    are_probabilities = [all(map(_are_probabilities, _parts(one))) for one in scored]
+    of_each = [
+        np.concatenate([_sureness(part, is_probability=is_one) for part in _parts(one)], axis=1)
+        for one, is_one in zip(scored, are_probabilities, strict=True)
+    ]
+    top, margin = np.minimum.reduce(of_each)
     found = [(Measure.TOP_PROBABILITY, np.asarray(top))]
     if len(set(are_probabilities)) == 1:  # else margins of two scales would be compared
         found.append((Measure.MARGIN, np.asarray(margin)))
@@ -180,13 +176,32 @@ def confidence_of(
     return kind, tuple(found)
 
 
+def _parts(scores: npt.NDArray[np.generic]) -> Iterator[FloatArray]:
+    """Yield scores of a few samples after another: those of dense outputs are many."""
+    step = max(1, _NUMBERS_AT_ONCE // max(1, scores[:1].size))
+    for first in range(0, len(scores), step):
+        yield scores[first : first + step].astype(np.float64)
+
+
+def _sureness(scores: FloatArray, *, is_probability: bool) -> FloatArray:
+    """Return the highest probability and the margin of each sample, (2, samples).
+
+    Parameters
+    ----------
+    scores
+        Shape (samples, answers, classes).
+    """
+    is_number = np.asarray(np.isfinite(scores).all(axis=-1))
+    known = np.where(is_number[..., np.newaxis], scores, 0.0)
+    probabilities = known if is_probability else _softmax(known)
+    highest = np.partition(known, -2, axis=-1)[..., -2:]
+    found = np.stack([probabilities.max(axis=-1), highest[..., 1] - highest[..., 0]])
+    return np.asarray(np.where(is_number, found, -np.inf).min(axis=-1))
+
+
 def _are_probabilities(scores: FloatArray) -> bool:
     known = scores[np.isfinite(scores).all(axis=-1)]
-    return bool(
-        known.size
-        and (known >= 0).all()
-        and (np.abs(known.sum(axis=-1) - 1) <= _SUM_TOLERANCE).all()
-    )
+    return bool((known >= 0).all() and (np.abs(known.sum(axis=-1) - 1) <= _SUM_TOLERANCE).all())
 
 
 def _softmax(scores: FloatArray) -> FloatArray:
