@@ -6,6 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from statistics import NormalDist
 
+from placer.core.cascade import (
+    CascadeFacts,
+    CurvePoint,
+    Measure,
+    Rate,
+    ScoreKind,
+    Wanted,
+)
 from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
     Candidate,
@@ -30,6 +38,7 @@ from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import TensorSpec
 from placer.core.precision import Precision
 from placer.core.variant import Accuracy, Agreement
+from placer.core.wording import told_cascade
 from placer.core.workload import LatencyTarget, Leaves
 
 MODEL = ModelFacts(
@@ -798,6 +807,62 @@ def with_variants() -> Recommendation:
     return replace(edge_wins(), variants=(model, made, own))
 
 
+def cascade_wins() -> Recommendation:
+    """A small file answers most requests on the device, the model the others in the cloud."""
+    base = with_variants()
+    facts = CascadeFacts(
+        confidence=Measure.MARGIN,
+        scores=ScoreKind.LOGITS,
+        threshold=2.71828,
+        escalation=Rate(0.1284, 0.1207, 0.1364, 5000),
+        agreement=Rate(0.9922, 0.9898, 0.9941, 5000),
+        accuracy=Accuracy(0.7190, 0.7084, 0.7294, 5000),
+        wanted=Wanted(0.98),
+        chosen_on=5000,
+        curve=(
+            CurvePoint(0.5, 0.0312, 0.9634, 0.9587),
+            CurvePoint(2.71828, 0.1284, 0.9922, 0.9898),
+        ),
+    )
+    chosen = replace(
+        candidate(
+            "cascade:cpu~mobilenetv2-int8+aws-c7i.large@eu-west-1",
+            Placement.CASCADE,
+            rank=1,
+            feasible=True,
+            verdict=Verdict.MET,
+            sites=(EDGE_SITE, CLOUD_CPU_SITE),
+            latency=Latency(0.0042, 0.0171, 0.0179, 0.0188, 0.0062),
+            targets=(judged(0.0188, 0.0186, 0.0193, verdict=Verdict.MET),),
+            bytes_up=605_361,
+            bytes_down=4171,
+            uplink_bytes_per_month=2.04e11,
+            capacity_hz=243.9,
+            instances=1,
+            usd_per_month=41.2,
+            usd_per_million=15.7,
+            joules=0.06,
+            leaves_device=Leaves.RAW_INPUT,
+            spread=spread(0.0042, 0.0188),
+        ),
+        variant="out/mobilenetv2-int8.onnx",
+        variant_label="mobilenetv2-int8",
+        agreement_ratio=0.9922,
+        cascade=facts,
+    )
+    others = tuple(
+        replace(one, rank=one.rank + 1, why_not=one.why_not or "costs more")
+        for one in base.candidates
+    )
+    return replace(
+        base,
+        candidates=(chosen, *others),
+        decision=Decision(
+            Placement.CASCADE, chosen.id, True, f"Run it there; {told_cascade(facts)}."
+        ),
+    )
+
+
 SAMPLES: dict[str, Callable[[], Recommendation]] = {
     "edge_wins": edge_wins,
     "cloud_unproven": cloud_unproven,
@@ -805,4 +870,5 @@ SAMPLES: dict[str, Callable[[], Recommendation]] = {
     "fallback_wins": fallback_wins,
     "crowded": crowded,
     "with_variants": with_variants,
+    "cascade_wins": cascade_wins,
 }

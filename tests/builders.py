@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from placer.core.cascade import CascadeFacts, Measure, Rate, ScoreKind, Wanted
 from placer.core.environment import (
     Basis,
     ChipClass,
@@ -26,6 +27,7 @@ from placer.core.measurement import (
     SessionSettings,
 )
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
+from placer.core.variant import binomial_bounds
 
 SHA = "ab" * 32
 
@@ -185,6 +187,23 @@ def cloud(median_s: float = 0.002, *, the_offer: CloudOffer | None = None) -> Cl
     """A cloud site with evidence measured on it."""
     measured = measurement(median_s, ep="cuda", is_reused=True)
     return CloudSite(the_offer or offer(), SiteTime(measured, 1.10, "E0", "evidence"))
+
+
+def cascade_facts(
+    escalated: int = 200, samples: int = 1000, *, agreeing: int = 995
+) -> CascadeFacts:
+    """A cascade whose small model passed on so many of the samples that judged."""
+    return CascadeFacts(
+        confidence=Measure.TOP_PROBABILITY,
+        scores=ScoreKind.LOGITS,
+        threshold=0.9,
+        escalation=Rate(escalated / samples, *binomial_bounds(escalated, samples), samples),
+        agreement=Rate(agreeing / samples, *binomial_bounds(agreeing, samples), samples),
+        accuracy=None,
+        wanted=Wanted(0.98),
+        chosen_on=samples,
+        curve=(),
+    )
 
 
 def environment(**changes: Any) -> Environment:

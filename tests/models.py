@@ -89,6 +89,32 @@ def mlp(path: str, width: int, layers: int) -> None:
     onnx.save(build(nodes, [tensor("x", shape)], [tensor("y", shape)], initializers), path)
 
 
+def linear(path: str, source: Any, values: Any, bias: Any, *, is_softmax: bool = True) -> None:
+    """Write a linear classifier, with the input and output of another model of one image.
+
+    Parameters
+    ----------
+    source
+        The other model, of which shapes and names are taken.
+    values, bias
+        Of shape (pixels, classes) and (classes,).
+    is_softmax
+        False: it gives its logits.
+    """
+    (taken,), (given,) = source.graph.input, source.graph.output
+    last = ["z"] if is_softmax else [given.name]
+    nodes = [
+        helper.make_node("Flatten", [taken.name], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w", "b"], last),
+        *([helper.make_node("Softmax", last, [given.name])] if is_softmax else []),
+    ]
+    initializers = [
+        numpy_helper.from_array(np.asarray(array, dtype=np.float32), name)
+        for name, array in (("w", values), ("b", bias))
+    ]
+    onnx.save(build(nodes, [taken], [given], initializers), path)
+
+
 def conv_net(path: str, size: int, channels: int, layers: int) -> None:
     """Write ``layers`` times Conv 3x3 and Relu, then a global average.
 

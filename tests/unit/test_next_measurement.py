@@ -1,11 +1,15 @@
 """The command that is advised can be typed as it stands."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from placer.core.advise import recommend
 from placer.core.environment import Basis
 from placer.core.next_measurement import with_option
 from placer.core.placement import EdgeSite, SiteTime
+from placer.core.variant import Accuracy, Agreement, Variant
 from placer.core.workload import DataClass, LatencyTarget, Workload
 from tests import builders
 
@@ -44,3 +48,32 @@ def test_a_device_that_cannot_hold_the_model_is_not_to_be_measured(
     )
     assert answer.next_measurement is not None
     assert (answer.next_measurement.what == "the model on this device") is is_named
+
+
+@pytest.mark.parametrize(
+    ("wanted", "options"),
+    [
+        ({"min_agreement_ratio": 0.99}, " --inputs SAMPLES.npz"),
+        ({"min_accuracy_ratio": 0.99}, " --inputs SAMPLES.npz --labels LABELS.npy"),
+    ],
+)
+def test_answers_that_are_not_judged_well_enough_ask_for_samples(
+    wanted: dict[str, Any], options: str
+) -> None:
+    """Two variants are best together: of each too few samples were judged."""
+    agreed, right = Agreement(1.0, 0.97, 1.0, 100, 0.1), Accuracy(1.0, 0.97, 1.0, 100)
+    one, other = (
+        Variant(f"{name}.onnx", name, builders.model(), agreed, right) for name in ("one", "other")
+    )
+    answer = recommend(
+        builders.model(),
+        Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC, **wanted),
+        builders.environment(
+            edges=(replace(builders.edge(0.002), variant=one),),
+            clouds=(replace(builders.cloud(), variant=other),),
+        ),
+    )
+    assert answer.decision.feasible is None
+    assert answer.next_measurement is not None
+    assert answer.next_measurement.command.endswith(options)
+    assert "samples" in answer.next_measurement.what

@@ -54,7 +54,8 @@ GOLDEN_CASES = [
     *((name, "text", 120) for name in ("edge_wins", "crowded")),
     *((name, "markdown", 80) for name in ("edge_wins", "cloud_unproven", "crowded")),
     ("with_variants", "markdown", 80),
-    *((name, "json", 80) for name in ("edge_wins", "none_feasible")),
+    *((name, "json", 80) for name in ("edge_wins", "none_feasible", "cascade_wins")),
+    ("cascade_wins", "markdown", 80),
 ]
 SUFFIXES = {"text": "txt", "markdown": "md", "json": "json"}
 

@@ -17,7 +17,7 @@ from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.precision import Made, Precision
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
-from placer.core.variant import Agreement, Variant
+from placer.core.variant import Accuracy, Agreement, Variant
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
 
@@ -534,8 +534,33 @@ def test_a_faster_variant_is_chosen_only_if_it_agrees(
     assert candidate.agreement_ratio == (None if found is None else found.ratio)
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "feasible"),
+    [
+        (Accuracy(0.98, 0.972, 0.987, 1000), True),
+        (Accuracy(0.97, 0.960, 0.979, 1000), None),
+        (Accuracy(0.90, 0.883, 0.916, 1000), False),
+        (None, None),
+    ],
+)
+def test_what_is_right_too_seldom_is_not_chosen(
+    accuracy: Accuracy | None, feasible: bool | None
+) -> None:
+    variant = Variant("net-int8.onnx", "net-int8", builders.model(), accuracy=accuracy)
+    environment = builders.environment(
+        edges=(builders.edge(0.01), replace(builders.edge(0.001), variant=variant)),
+        clouds=(),
+        accuracy=Accuracy(0.99, 0.983, 0.995, 1000),
+    )
+    answer = recommend(builders.model(), replace(ASK, min_accuracy_ratio=0.97), environment)
+    faster = f"{EDGE}~net-int8"
+    assert _verdicts(answer) == {EDGE: True, faster: feasible}
+    assert _fires(answer, faster, "PLC408") is (feasible is not True)
+    assert not _fires(answer, faster, "PLC406")  # it is not asked how often they agree
+
+
 def test_every_rule_has_a_flip_or_a_test_of_its_own() -> None:
-    own = {"PLC103", "PLC403", "PLC406", "PLC407", "PLC601"}
+    own = {"PLC103", "PLC403", "PLC406", "PLC407", "PLC408", "PLC601"}
     assert {rule.id for rule in RULES} == {flip.rule for flip in FLIPS} | own
 
 

@@ -108,6 +108,11 @@ def test_a_place_that_nobody_knows_is_told_where_it_stands(tmp_path: Path) -> No
     assert "azure-uksouth" in error.value.message
 
 
+def test_a_file_can_ask_for_an_accuracy(tmp_path: Path) -> None:
+    text = "schema: placer/workload/v1\nname: w\nmodel: {min_accuracy: 97%}\n"
+    assert load_workload(written(tmp_path, text)).workload == Workload(min_accuracy_ratio=0.97)
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     file = load_workload(full(tmp_path))
     near = f"{tmp_path}/"

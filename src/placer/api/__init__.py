@@ -194,6 +194,7 @@ def recommend(
         gathered = gather_variants(
             *(variants, summary, options, making, _read(model, options, making)),
             measure=measure,
+            is_accuracy_asked=workload.min_accuracy_ratio is not None,
             progress=progress,
             warn=warn,
         )

@@ -80,7 +80,8 @@ def plan_variants(
     Parameters
     ----------
     has_variants
-        There are variants that the user made.
+        There is something to judge besides what is made: variants of the user, or the model by its
+        labels.
 
     Raises
     ------

@@ -12,9 +12,11 @@ from placer.api.formats import ONNX, read_model, runtime_of
 from placer.api.making import MadeFile, make_variants
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
 from placer.api.variant_plan import Judging, VariantOptions, not_made, plan_variants
+from placer.core.cascade import Trials, trials_of
 from placer.core.errors import InputError, UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary, TensorSpec
+from placer.core.held_out import halves, not_among
 from placer.core.variant import Accuracy, Agreement, Variant, accuracy, agreement
 
 
@@ -37,6 +39,7 @@ def gather_variants(
     read: Sequence[str],
     *,
     measure: bool,
+    is_accuracy_asked: bool,
     progress: Say,
     warn: Say,
 ) -> Variants:
@@ -50,6 +53,8 @@ def gather_variants(
         Files that are inputs of the question: none is written over.
     measure
         False: nothing runs here, so that none is made or judged.
+    is_accuracy_asked
+        The model itself is judged by the labels, also without a variant.
 
     Raises
     ------
@@ -68,11 +73,12 @@ def gather_variants(
             f"{model.path} is no ONNX model, and variants are made of those alone",
             hint="convert it with the tools of its own format, and give it: --variant FILE",
         )
-    plan = plan_variants(model, options, asked, has_variants=bool(paths))
+    is_judged = bool(paths) or (is_accuracy_asked and asked.labels is not None)
+    plan = plan_variants(model, options, asked, has_variants=is_judged)
     made, findings = make_variants(plan, model, options, asked, (*read, *paths), progress)
     ours, unread = _load_made(made, model, options, own)
     every, model_accuracy = (*own, *ours), None
-    if every and plan.judging is not None:
+    if plan.judging is not None:
         every, model_accuracy = _judged(every, model, options, plan.judging, progress, warn)
     return Variants(every, model_accuracy, (*plan.findings, *findings, *unread))
 
@@ -213,6 +219,12 @@ def _judged(
                 warn(f"{whose}: a labelled output gives more than one answer for a sample")
                 return None
 
+        samples = judging.inputs.samples
+        choosing, rest = halves(len(next(iter(samples.values()))) if samples else 1)
+        apart = not_among(
+            {name: array[rest] for name, array in samples.items()},
+            {name: array[choosing] for name, array in samples.items()},
+        )
         try:
             expected = outputs(model)
         except ChildError as error:
@@ -222,10 +234,13 @@ def _judged(
         for variant in variants:
             found: Agreement | None = None
             share: Accuracy | None = None
+            trials: Trials | None = None
             try:
                 given = outputs(variant.model)
                 found, share = agreement(expected, given), right(given, variant.path)
+                labels = None if share is None else judging.labels
+                trials = trials_of(expected, given, choosing, rest[apart], labels)
             except ChildError as error:
                 warn(f"{variant.path}: its answers cannot be compared: {error.message}")
-            judged.append(replace(variant, agreement=found, accuracy=share))
+            judged.append(replace(variant, agreement=found, accuracy=share, trials=trials))
     return tuple(judged), right(expected, model.path)

@@ -95,6 +95,7 @@ model:
 {shapes}  # variants: [net-int8.onnx]  # other files of the same model
   # make_variants: [int8, fp16]  # made of it by ONNX Runtime's tools
   # min_agreement: 99%  # share of the answers in which a variant agrees with it
+  # min_accuracy: 95%  # share of the samples that are answered as the labels say
   # inputs: samples.npz  # real samples; without them inputs are generated
 
 # Percentile of the request latency: the most that it may be.

@@ -91,6 +91,7 @@ def parse_workload(
     budget: str | None = None,
     objective: str | None = None,
     min_agreement: str | None = None,
+    min_accuracy: str | None = None,
     max_fallback: str | None = None,
 ) -> Workload:
     """Turn the options that describe the question into a Workload; they override the file.
@@ -117,6 +118,7 @@ def parse_workload(
         "budget_usd_per_month": _parsed(budget, parse_budget_usd_per_month, "--budget"),
         "objective": parse_word(objective, Objective, what="--objective"),
         "min_agreement_ratio": _parsed(min_agreement, parse_ratio, "--min-agreement"),
+        "min_accuracy_ratio": _parsed(min_accuracy, parse_ratio, "--min-accuracy"),
         "max_fallback_ratio": _parsed(max_fallback, parse_ratio, "--max-fallback"),
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

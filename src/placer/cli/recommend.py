@@ -140,6 +140,14 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    min_accuracy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the samples that must be answered as --labels say, as 97%.",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     max_fallback: Annotated[
         str | None,
         typer.Option(
@@ -358,6 +366,7 @@ def command(
         budget=budget,
         objective=objective,
         min_agreement=min_agreement,
+        min_accuracy=min_accuracy,
         max_fallback=max_fallback,
     )
     for name, given in (

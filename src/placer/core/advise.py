@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from placer.core.cascade import NoCascade
 from placer.core.estimate import (
     Candidate,
     Flip,
@@ -13,7 +14,7 @@ from placer.core.estimate import (
     Recommendation,
     VariantFacts,
 )
-from placer.core.evaluate import evaluate, rank_all
+from placer.core.evaluate import evaluate, rank_all, threshold_of, wanted_of
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.flips import find_flips
 from placer.core.graph import ModelSummary
@@ -24,6 +25,13 @@ from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
 __all__ = ["evaluate", "recommend"]
+
+
+_NO_CASCADE_REMEDIES = {
+    NoCascade.NEVER_SURE: "another variant, or ask for less",
+    NoCascade.NO_LABELS: "give them: --labels LABELS.npy",
+    NoCascade.NO_SCORES: "export the model with its scores as an output",
+}
 
 
 def recommend(
@@ -61,7 +69,11 @@ def recommend(
         candidates=candidates,
         flips=flips,
         next_measurement=following,
-        findings=(*environment.findings, *_cost_is_left_out(workload, objective, ranked)),
+        findings=(
+            *environment.findings,
+            *_cost_is_left_out(workload, objective, ranked),
+            *_no_cascades(workload, environment, workings),
+        ),
         assumptions=environment.assumptions,
         variants=_variants(model, environment, candidates),
     )
@@ -101,6 +113,36 @@ def _variants(
             )
         )
     return tuple(facts)
+
+
+def _no_cascades(
+    workload: Workload, environment: Environment, workings: Workings
+) -> tuple[Finding, ...]:
+    """Say of which compared variants no cascade is offered, and why.
+
+    That one needs none is not worth telling: it is a candidate by itself.
+    """
+    wanted = wanted_of(workload)
+    if wanted is None or not any(site.variant is None for site in environment.clouds):
+        return ()
+    on_device = dict.fromkeys(site.variant for site in environment.edges)
+    findings = []
+    for variant in on_device:
+        if variant is None or variant.agreement is None:
+            continue
+        why = threshold_of(variant, wanted, workings)
+        if isinstance(why, NoCascade) and why is not NoCascade.NEEDLESS:
+            findings.append(
+                Finding(
+                    "PLC406",
+                    Severity.NOTE,
+                    Effect.NONE,
+                    f"no cascade of {variant.name} and the model is offered: {why}",
+                    _NO_CASCADE_REMEDIES[why],
+                    None,
+                )
+            )
+    return tuple(findings)
 
 
 def _cost_is_left_out(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from placer.core.cascade import CascadeFacts
 from placer.core.environment import Assumption, Basis
 from placer.core.finding import Finding
 from placer.core.graph import TensorSpec
@@ -192,6 +193,8 @@ class Candidate:
     variant: str | None = None
     accuracy_ratio: float | None = None
     """Share of the labelled samples that are answered rightly; the least where two files run."""
+    cascade: CascadeFacts | None = None
+    """When the device passes a request on; None: this is no cascade."""
     variant_label: str | None = field(default=None, compare=False)
     """How sentences call the variant; not in the JSON."""
     spread: Spread | None = field(default=None, compare=False)

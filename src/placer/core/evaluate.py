@@ -8,7 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+from placer.core.cascade import CascadeFacts, NoCascade, Wanted, choose
+from placer.core.cascade_leg import cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
 from placer.core.environment import Basis, CloudOffer, Device
@@ -34,6 +37,7 @@ from placer.core.legs import (
     fallback_leg,
 )
 from placer.core.placement import (
+    Cascade,
     Cloud,
     CloudSite,
     Edge,
@@ -46,6 +50,7 @@ from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
+from placer.core.variant import Accuracy, Variant
 from placer.core.workings import Workings
 from placer.core.workload import Objective, Workload
 
@@ -104,6 +109,24 @@ def evaluate(
                 if prefers_device
                 else 1.0,
             )
+        case Cascade(edge_site, cloud_site, facts):
+            in_cloud = _what_runs(cloud_site, model)
+            leg = cascade_leg(
+                edge_site, cloud_site, facts, in_cloud, workload, environment, workings
+            )
+            return _candidate(
+                option.id,
+                Placement.CASCADE,
+                leg,
+                edge_site,
+                cloud_site,
+                model,
+                workload,
+                environment,
+                share=facts.escalation.ratio,
+                slow_share=facts.escalation.high_ratio,
+                cascade=facts,
+            )
 
 
 def rank_all(
@@ -111,7 +134,8 @@ def rank_all(
 ) -> tuple[list[Candidate], Objective]:
     """Judge every placement of the environment; return them best first, and by what.
 
-    The fallbacks are those of the best device site and the best cloud site.
+    The fallbacks are those of the best device site and the best cloud site; the cascades pass on
+    from the best device site of each variant to the best cloud site of the model itself.
     """
 
     def judged(options: Sequence[PlacementOption]) -> list[Candidate]:
@@ -125,9 +149,56 @@ def rank_all(
         edge_site = next(site for site in environment.edges if Edge(site).id == edges[0].id)
         cloud_site = next(site for site in environment.clouds if Cloud(site).id == clouds[0].id)
         fallbacks = judged([Fallback(edge_site, cloud_site, prefers) for prefers in (True, False)])
-    everything = [*edges, *clouds, *fallbacks]
+    cascades = judged(_cascades(edges, clouds, workload, environment, workings))
+    everything = [*edges, *clouds, *fallbacks, *cascades]
     objective = objective_of(workload, everything)
     return rank(everything, objective), objective
+
+
+def _cascades(
+    edges: Sequence[Candidate],
+    clouds: Sequence[Candidate],
+    workload: Workload,
+    environment: Environment,
+    workings: Workings,
+) -> list[Cascade]:
+    """Return the cascades worth judging; none without a wanted agreement and compared variants.
+
+    Parameters
+    ----------
+    edges, clouds
+        Candidates on the device alone and in the cloud alone, best first.
+    """
+    wanted = wanted_of(workload)
+    in_cloud = {Cloud(site).id: site for site in environment.clouds if site.variant is None}
+    cloud_site = next((in_cloud[one.id] for one in clouds if one.id in in_cloud), None)
+    if wanted is None or cloud_site is None:
+        return []
+    on_device = {Edge(site).id: site for site in environment.edges}
+    found: dict[str, Cascade] = {}
+    for one in edges:
+        site = on_device[one.id]
+        if site.variant is None or site.variant.name in found:
+            continue
+        facts = threshold_of(site.variant, wanted, workings)
+        if isinstance(facts, CascadeFacts):
+            found[site.variant.name] = Cascade(site, cloud_site, facts)
+    return list(found.values())
+
+
+def threshold_of(variant: Variant, wanted: Wanted, workings: Workings) -> CascadeFacts | NoCascade:
+    """Return when a variant passes on so that the answers agree often enough, or why never."""
+    trials = variant.trials
+    if trials is None:
+        return NoCascade.NO_SCORES
+    return workings.once(("threshold", id(trials), wanted), partial(choose, trials, wanted))
+
+
+def wanted_of(workload: Workload) -> Wanted | None:
+    """Return what the answers of a cascade must keep; None: nobody stated it."""
+    if workload.min_agreement_ratio is None and workload.min_accuracy_ratio is None:
+        return None
+    return Wanted(workload.min_agreement_ratio, workload.min_accuracy_ratio)
 
 
 def _candidate(
@@ -142,6 +213,7 @@ def _candidate(
     *,
     share: float = 1.0,
     slow_share: float = 1.0,
+    cascade: CascadeFacts | None = None,
 ) -> Candidate:
     device, offer = environment.device, None if cloud is None else cloud.offer
     uses_cloud = cloud is not None
@@ -174,17 +246,16 @@ def _candidate(
             site.variant for site in (edge, cloud) if site is not None and site.variant is not None
         )
     )
-    agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
-    accuracies = [
-        environment.accuracy if site.variant is None else site.variant.accuracy
-        for site in (edge, cloud)
-        if site is not None
-    ]
-    known = [one.ratio for one in accuracies if one is not None]
+    if cascade is None:
+        agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
+    else:
+        agreements = [cascade.agreement.ratio]
+    accuracies = _accuracies(edge, cloud, environment, cascade)
+    known = [one.ratio for _, one in accuracies if one is not None]
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
-    answers_offline = _answers_offline(edge, leg, workload)
+    answers_offline = cascade is None and _answers_offline(edge, leg, workload)
     case = Case(
         id=candidate_id,
         placement=placement,
@@ -197,7 +268,7 @@ def _candidate(
         targets=leg.targets,
         leaves_device=leaving,
         answers_offline=answers_offline,
-        availability=_availability(environment, edge, offer, answers_offline),
+        availability=_availability(environment, edge, offer, answers_offline, cascade),
         nodes_by_ep=() if edge is None else edge.nodes_by_ep,
         measurements=tuple(
             site.time.measurement
@@ -225,6 +296,8 @@ def _candidate(
         is_settled_by_quiet=leg.held_back,
         deciding_assumption=leg.deciding_assumption,
         failures=failures,
+        cascade=cascade,
+        accuracies=accuracies,
     )
     findings = tuple(found for rule in RULES for found in rule.check(case))
     verdicts = [target.verdict for target in leg.targets]
@@ -248,7 +321,7 @@ def _candidate(
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
         costs=money.items,
-        joules=_joules(edge, device, 1.0 if cloud is None else 1.0 - share),
+        joules=_joules(edge, device, 1.0 if cloud is None or cascade is not None else 1.0 - share),
         peak_memory_bytes=edge_memory,
         agreement_ratio=min(agreements) if len(agreements) == len(variants) > 0 else None,
         accuracy_ratio=min(known) if len(known) == len(accuracies) else None,
@@ -258,6 +331,25 @@ def _candidate(
         variant=" + ".join(one.path for one in variants) or None,
         variant_label=" + ".join(one.label for one in variants) or None,
         spread=leg.spread,
+        cascade=cascade,
+    )
+
+
+def _accuracies(
+    edge: EdgeSite | None,
+    cloud: CloudSite | None,
+    environment: Environment,
+    cascade: CascadeFacts | None,
+) -> tuple[tuple[str, Accuracy | None], ...]:
+    """Return what answers, and how often it is right."""
+    if cascade is not None and edge is not None and edge.variant is not None:
+        return ((f"the cascade of {edge.variant.name} and the model", cascade.accuracy),)
+    return tuple(
+        ("the model", environment.accuracy)
+        if site.variant is None
+        else (site.variant.name, site.variant.accuracy)
+        for site in (edge, cloud)
+        if site is not None
     )
 
 
@@ -305,13 +397,27 @@ def _answers_offline(edge: EdgeSite | None, leg: Leg, workload: Workload) -> boo
 
 
 def _availability(
-    environment: Environment, edge: EdgeSite | None, offer: CloudOffer | None, offline: bool
+    environment: Environment,
+    edge: EdgeSite | None,
+    offer: CloudOffer | None,
+    offline: bool,
+    cascade: CascadeFacts | None,
 ) -> Availability:
     """Return the share of requests that are answered: by the device, or over link and cloud.
 
     A device that cannot serve the whole rate alone does not count as a way of its own beside the
-    cloud. Device, link and cloud are taken to fail independently of each other.
+    cloud. A cascade needs the device for each request, and for those that are passed on link and
+    cloud as well. Device, link and cloud are taken to fail independently of each other.
     """
+    if cascade is not None:
+        on_device = _availability(environment, edge, None, True, None)
+        in_cloud = _availability(environment, None, offer, False, None)
+        rate = cascade.escalation
+        return Availability(
+            on_device.low_ratio * (1 - rate.high_ratio * (1 - in_cloud.low_ratio)),
+            on_device.high_ratio * (1 - rate.low_ratio * (1 - in_cloud.high_ratio)),
+            (*on_device.missing, *in_cloud.missing),
+        )
     missing = []
     ways: list[tuple[float, float]] = []
     if edge is not None and (offline or offer is None):

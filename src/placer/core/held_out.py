@@ -1,4 +1,4 @@
-"""Which real samples calibrate and which judge: no sample does both."""
+"""Which real samples calibrate or choose, and which judge: no sample does both."""
 
 from __future__ import annotations
 
@@ -32,6 +32,21 @@ def set_aside(count: int) -> tuple[Indices, Indices]:
     edges = np.linspace(0, count, n_calibrating + 1).astype(np.intp)
     calibrating = np.random.default_rng(_SEED).integers(edges[:-1], edges[1:])
     return calibrating, np.setdiff1d(np.arange(count), calibrating)
+
+
+def halves(count: int) -> tuple[Indices, Indices]:
+    """Split the places of samples into those that choose a threshold and those that judge it.
+
+    Of each two neighbours one is drawn, always the same; an odd last one judges.
+
+    Parameters
+    ----------
+    count
+        Samples there are.
+    """
+    pairs = count // 2
+    choosing = 2 * np.arange(pairs) + np.random.default_rng(_SEED).integers(0, 2, pairs)
+    return choosing.astype(np.intp), np.setdiff1d(np.arange(count), choosing)
 
 
 def not_among(

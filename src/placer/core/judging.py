@@ -238,6 +238,6 @@ def _place_of(case: GateCase, rule: str) -> Place:
     memory = case.deployed.resources.memory_limit_bytes
     if rule == "PLC401" and memory is not None:
         return memory.place
-    if rule == "PLC406":
+    if rule in ("PLC406", "PLC408"):
         return case.model_place
     return case.where

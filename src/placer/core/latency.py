@@ -251,13 +251,16 @@ class Way:
     """Waiting times at a shared site to draw from, shape (n,)."""
     queue: tuple[float, Arrival] | None = None
     """(rate in Hz, arrival process) of the requests that queue for this one server."""
+    before: ServiceDraws | None = None
+    """What a request goes through first, on the device; None: nothing."""
 
     @property
     def unknowns(self) -> tuple[str, ...]:
         """What is unknown about this way, as sentences."""
         found: tuple[str, ...] = ()
-        if not self.service.is_known:
-            found += (f"the time of an inference is unknown: {self.service.why_unknown}",)
+        for service in (self.before, self.service):
+            if service is not None and not service.is_known:
+                found += (f"the time of an inference is unknown: {service.why_unknown}",)
         if self.path is not None and self.up_bytes is None:
             found += ("the size of a request is unknown (state it: --wire-input)",)
         if self.path is not None and self.down_bytes is None:
@@ -307,6 +310,8 @@ class Way:
         assert self.queue is None
         total_s = self.service.draw(n)[:, :first].copy()
         # in place: memory that is asked for anew costs more here than the sums
+        if self.before is not None:
+            total_s += self.before.draw(n)[:, :first]
         if self.waits_s is not None and self.waits_s.any():
             total_s += self.waits_s[_picks(n, len(self.waits_s))[:, :first]]
         if self.path is not None:
@@ -329,14 +334,24 @@ def compose(
     is_brief
         Read only those asked for, if any are.
     """
-    asked = set(percentiles)
-    wanted = tuple(sorted(asked if is_brief and asked else {*REPORTED_PERCENTILES, *asked}))
+    wanted = percentiles_read(percentiles, is_brief=is_brief)
     return composed_of(
-        _drawn(ways, DRAWS if max(wanted) <= 0.99 else FAR_TAIL_DRAWS),
+        _drawn(ways, draws_for(wanted)),
         wanted,
         unknowns=tuple(dict.fromkeys(text for way, _ in ways for text in way.unknowns)),
         is_lower_bound=any(way.is_lower_bound for way, _ in ways),
     )
+
+
+def percentiles_read(percentiles: Iterable[float], *, is_brief: bool) -> tuple[float, ...]:
+    """Return the percentiles to read, ascending; parameters as ``compose``."""
+    asked = set(percentiles)
+    return tuple(sorted(asked if is_brief and asked else {*REPORTED_PERCENTILES, *asked}))
+
+
+def draws_for(percentiles: tuple[float, ...]) -> int:
+    """Return how many draws of each replicate show the highest of some percentiles."""
+    return DRAWS if max(percentiles) <= 0.99 else FAR_TAIL_DRAWS
 
 
 def _drawn(ways: Sequence[tuple[Way, float]], draws: int) -> FloatArray:

@@ -103,6 +103,7 @@ def cloud_leg(
     workings: Workings,
     *,
     share: float = 1.0,
+    before: SiteTime | None = None,
 ) -> Leg:
     """Judge one cloud offer behind the network path.
 
@@ -110,8 +111,10 @@ def cloud_leg(
     ----------
     share
         Share of the fleet's requests that come here.
+    before
+        Time on the device that each of these requests takes first; None: none.
     """
-    environment = _unpriced(_toward(environment, site))
+    environment = unpriced(toward(environment, site))
     key = (
         "cloud",
         id(site.time),
@@ -124,13 +127,14 @@ def cloud_leg(
         *demand_key(workload),
         workload.targets,
         share,
+        id(before),
     )
     return workings.once(
-        key, lambda: _cloud_leg(site, model, workload, environment, workings, share)
+        key, lambda: _cloud_leg(site, model, workload, environment, workings, share, before)
     )
 
 
-def _toward(environment: Environment, site: CloudSite) -> Environment:
+def toward(environment: Environment, site: CloudSite) -> Environment:
     """Return the sites with the paths that lead on to one cloud offer."""
     if site.backbone is None:
         return environment
@@ -142,7 +146,8 @@ def _toward(environment: Environment, site: CloudSite) -> Environment:
     )
 
 
-def _without_backbone(environment: Environment) -> Environment:
+def without_backbone(environment: Environment) -> Environment:
+    """Return the sites without what is added for the way on to a region."""
     fastest = environment.fastest_path
     return replace(
         environment,
@@ -151,7 +156,7 @@ def _without_backbone(environment: Environment) -> Environment:
     )
 
 
-def _unpriced(environment: Environment) -> Environment:
+def unpriced(environment: Environment) -> Environment:
     """Return the sites without the price of data, which no latency depends on."""
     path = replace(environment.path, data_usd_per_byte=None)
     return replace(environment, path=path)
@@ -220,17 +225,21 @@ def _cloud_leg(
     environment: Environment,
     workings: Workings,
     share: float,
+    before: SiteTime | None,
 ) -> Leg:
     time = site.time
     service = workings.service(time)
     mean_s = time.mean_s
+    first = None if before is None else workings.service(before)
     up_bytes = workload.wire_input_bytes or model.input_bytes
     down_bytes = model.output_bytes
     demand_hz = None if workload.rate_hz is None else workload.rate_hz * workload.fleet * share
 
     def way_over(path: NetworkPath) -> Way:
         # what a backbone proves decides no draw: paths that differ in it alone share theirs
-        return Way(service, path=certain(path), up_bytes=up_bytes, down_bytes=down_bytes)
+        return Way(
+            service, path=certain(path), up_bytes=up_bytes, down_bytes=down_bytes, before=first
+        )
 
     def judged_alike(path: NetworkPath, targets: tuple[LatencyTarget, ...]) -> Judged:
         composed = composed_over(path, targets)
@@ -307,11 +316,12 @@ def _cloud_leg(
         instances=instances,
         spread=None
         if workings.is_brief
-        else _at_least(spread_over([(way, 1.0)]), is_so=composed.is_lower_bound),
+        else at_least(spread_over([(way, 1.0)]), is_so=composed.is_lower_bound),
     )
 
 
-def _at_least(spread: Spread | None, *, is_so: bool) -> Spread | None:
+def at_least(spread: Spread | None, *, is_so: bool) -> Spread | None:
+    """Return a distribution, marked as a lower bound where it is one."""
     return replace(spread, is_lower_bound=True) if spread is not None and is_so else spread
 
 
@@ -329,7 +339,7 @@ def fallback_leg(
     workings: Workings,
 ) -> Leg:
     """Judge device and cloud together: in normal operation, or offline as well where required."""
-    environment = _unpriced(_toward(environment, cloud))
+    environment = unpriced(toward(environment, cloud))
     on_device = edge_leg(edge, workload, workings)
     share = slow_share = 1.0
     if prefers_device:
@@ -375,25 +385,9 @@ def fallback_leg(
         targets = []
         held_back = False
         for target, alone in zip(workload.targets, in_cloud.targets, strict=True):
-            doubts = [
-                *path_doubts(in_cloud.way.service, mixed, environment.path, target),
-                *slow_end_doubts(cloud.time, in_cloud.demand_hz, in_cloud.instances or 1),
-                *link_doubts(
-                    environment.path,
-                    workload,
-                    share,
-                    in_cloud.way.up_bytes,
-                    in_cloud.way.down_bytes,
-                ),
-            ]
-            shortage = way.service.shortage(target.percentile, target.limit_s)
-            if shortage:
-                doubts.append(shortage)
-            lossiest = lossiest_path(environment.path)
-            if lossiest is not None:
-                doubts.append(loss_doubt(lossiest))
-            if backbone is not None and alone.verdict is not Verdict.MET:
-                doubts.append(doubt(backbone))
+            doubts = mixture_doubts(
+                mixed, way, in_cloud, cloud, workload, environment, target, alone, share=share
+            )
             if slow_share > share + SHARE_TOLERANCE and alone.verdict is not Verdict.MET:
                 doubts.append(_slow_share_text(slow_share))
             if in_cloud.deciding_assumption and alone.verdict is not Verdict.MET:
@@ -404,7 +398,7 @@ def fallback_leg(
             targets.append(verdict)
         if backbone is not None and any(one.verdict is Verdict.VIOLATED for one in targets):
             here = (edge, replace(cloud, backbone=None), prefers_device)
-            nearest = _without_backbone(environment)
+            nearest = without_backbone(environment)
             without = fallback_leg(*here, model, workload, nearest, workings).targets
             targets = violated_without_too(targets, without, backbone)
         deciding = in_cloud.deciding_assumption
@@ -429,7 +423,7 @@ def fallback_leg(
             instances=in_cloud.instances,
             spread=None
             if workings.is_brief
-            else _at_least(spread_over(ways), is_so=mixed.is_lower_bound),
+            else at_least(spread_over(ways), is_so=mixed.is_lower_bound),
         )
     targets_now = _offline_as_well(first.targets, on_device.targets, workload)
     if (
@@ -445,6 +439,44 @@ def fallback_leg(
         held_back=first.held_back,
         instances=in_cloud.instances,
     )
+
+
+def mixture_doubts(
+    mixed: Composed,
+    device: Way,
+    in_cloud: Leg,
+    cloud: CloudSite,
+    workload: Workload,
+    environment: Environment,
+    target: LatencyTarget,
+    alone: TargetVerdict,
+    *,
+    share: float,
+) -> list[str]:
+    """Say why a target that is kept by device and cloud together is not proven.
+
+    Parameters
+    ----------
+    alone
+        The verdict on the requests that go to the cloud, a share of all.
+    """
+    path, way = environment.path, in_cloud.way
+    doubts = [
+        *path_doubts(way.service, mixed, path, target),
+        *slow_end_doubts(cloud.time, in_cloud.demand_hz, in_cloud.instances or 1),
+        *link_doubts(path, workload, share, way.up_bytes, way.down_bytes),
+    ]
+    shortage = device.service.shortage(target.percentile, target.limit_s)
+    if shortage:
+        doubts.append(shortage)
+    lossiest = lossiest_path(path)
+    if lossiest is not None:
+        doubts.append(loss_doubt(lossiest))
+    backbone = path.backbone
+    is_exact = backbone is None or backbone.is_exact
+    if backbone is not None and not is_exact and alone.verdict is not Verdict.MET:
+        doubts.append(doubt(backbone))
+    return doubts
 
 
 def cloud_share(
@@ -523,7 +555,7 @@ def _edge_spread(way: Way, *, is_over: bool) -> Spread | None:
     else:
         spread = spread_of(np.concatenate(way.service.segments_s), is_lower_bound=False)
     # where the wait grows without end, the service alone is the least that a request takes
-    return _at_least(spread, is_so=is_over)
+    return at_least(spread, is_so=is_over)
 
 
 def _measured_latency(time: SiteTime) -> Latency | None:

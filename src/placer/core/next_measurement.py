@@ -286,6 +286,14 @@ def _by_findings(
             "its class allows only stated regions",
             with_option(again, "--region", "REGION"),
         )
+    is_stated = workload.min_agreement_ratio or workload.min_accuracy_ratio
+    if effects and effects <= {"PLC406", "PLC408"} and is_stated:
+        first = next(found for found in best.findings if found.effect is Effect.UNPROVEN)
+        asked = with_option(again, "--inputs", "SAMPLES.npz")
+        if first.rule == "PLC408":
+            asked = with_option(asked, "--labels", "LABELS.npy")
+        what = "more real samples of the input, on which the answers are judged"
+        return NextMeasurement(what, first.message, asked)
     device, last = environment.device, best.sites[-1]
     in_cloud = best.placement is not Placement.EDGE
     measured_compute = [
@@ -302,7 +310,7 @@ def _by_findings(
         return NextMeasurement(
             f"the model on {last.name}",
             f"its time there is not measured; run this there, then add --evidence {last.name}.json",
-            _profile(best.variant or model.path, last.name, workload),
+            _profile(_in_cloud(best, model), last.name, workload),
         )
     if best.quality is not None and best.quality.is_disturbed:
         return _when_quiet(best, model, workload, environment, again)
@@ -347,6 +355,11 @@ def _asked(workload: Workload) -> str:
     if workload.rate_hz is not None:
         asked += f" --rate {workload.rate_hz:g}/s"
     return asked
+
+
+def _in_cloud(best: Candidate, model: ModelSummary) -> str:
+    """Return the file that runs at the last site of a candidate."""
+    return best.variant if best.variant and best.cascade is None else model.path
 
 
 def _file_of(site: EdgeSite | CloudSite, model: ModelSummary) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from placer.core.cascade import CascadeFacts
 from placer.core.compute import ComputeEstimate
 from placer.core.coverage import Coverage
 from placer.core.environment import Assumption, Backbone, CloudOffer, Device, NetworkPath
@@ -130,11 +131,28 @@ class Fallback:
         return f"fallback:{prefer}:{'+'.join(one.partition(':')[2] for one in ids)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """A small model on the device that passes on to a big one in the cloud what it is unsure of."""
+
+    edge: EdgeSite
+    """With the small model."""
+    cloud: CloudSite
+    facts: CascadeFacts
+    """When it passes on."""
+
+    @property
+    def id(self) -> str:
+        """``cascade:cpu~net-int8+aws-g4dn.xlarge@us-east-1``."""
+        ids = Edge(self.edge).id, Cloud(self.cloud).id
+        return f"cascade:{'+'.join(one.partition(':')[2] for one in ids)}"
+
+
 def _mark(variant: Variant | None) -> str:
     return "" if variant is None else f"~{variant.name}"
 
 
-PlacementOption = Edge | Cloud | Fallback
+PlacementOption = Edge | Cloud | Fallback | Cascade
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from placer.core.beta import binomial_cdf
 from placer.core.graph import ModelSummary
 from placer.core.precision import Made
+
+if TYPE_CHECKING:
+    from placer.core.cascade import Trials
 
 SCALAR_TOLERANCE_RATIO = 0.01
 """A single number agrees within this share of the largest one that the model gave."""
@@ -59,6 +63,9 @@ class Variant:
     """None: no labels, or not measured."""
     made: Made | None = None
     """How placer made it; None: the user did."""
+    trials: Trials | None = None
+    """What it and the model answered, sample by sample, for a cascade of the two; None: not
+    compared, or nothing tells how sure it is."""
 
     @property
     def label(self) -> str:
@@ -82,11 +89,11 @@ def agreement(model: Arrays, variant: Arrays) -> Agreement:
     Source of the bounds: Clopper and Pearson (1934) where each sample agrees or not; Hoeffding
     (1963) where samples agree in part.
     """
-    scores = np.minimum.reduce([_scores(model[name], variant[name]) for name in model])
+    scores = agreeing(model, variant)
     count = len(scores)
     ratio = float(scores.mean())
     if np.isin(scores, (0.0, 1.0)).all():
-        low, high = _binomial_bounds(round(float(scores.sum())), count)
+        low, high = binomial_bounds(round(float(scores.sum())), count)
     else:
         low, high = agreement_bounds(ratio, count)
     differences = [
@@ -97,15 +104,28 @@ def agreement(model: Arrays, variant: Arrays) -> Agreement:
     return Agreement(ratio, low, high, count, max(differences, default=0.0))
 
 
+def agreeing(model: Arrays, variant: Arrays) -> npt.NDArray[np.float64]:
+    """Return for each sample the share of its answers that agree, as ``agreement`` counts them.
+
+    Shape (samples,); parameters as ``agreement``.
+    """
+    return np.asarray(np.minimum.reduce([_scores(model[name], variant[name]) for name in model]))
+
+
 def agreement_bounds(ratio: float, samples: int) -> tuple[float, float]:
     """Return one-sided 95 % bounds of a share of answers, from its mean over samples alone.
 
     Those of Clopper and Pearson where the share is that of whole samples, else Hoeffding's, which
     hold for samples that agree in part.
     """
-    agreeing = ratio * samples
-    if abs(agreeing - round(agreeing)) < 1e-6:
-        return _binomial_bounds(round(agreeing), samples)
+    whole = ratio * samples
+    if abs(whole - round(whole)) < 1e-6:
+        return binomial_bounds(round(whole), samples)
+    return partly_bounds(ratio, samples)
+
+
+def partly_bounds(ratio: float, samples: int) -> tuple[float, float]:
+    """Return Hoeffding's one-sided 95 % bounds, which hold for samples that agree in part."""
     margin = math.sqrt(math.log(1 / (1 - CONFIDENCE)) / (2 * samples))
     return max(0.0, ratio - margin), min(1.0, ratio + margin)
 
@@ -125,8 +145,11 @@ def _scores(model: npt.NDArray[np.generic], variant: npt.NDArray[np.generic]) ->
     return np.asarray(np.asarray(same, dtype=np.float64).reshape(len(model), -1).mean(axis=1))
 
 
-def _binomial_bounds(agreeing: int, count: int) -> tuple[float, float]:
-    """Return the one-sided 95 % bounds of a probability by bisecting the distribution."""
+def binomial_bounds(agreeing: int, count: int) -> tuple[float, float]:
+    """Return the one-sided 95 % bounds of a probability by bisecting the distribution.
+
+    Source: Clopper and Pearson (1934).
+    """
     tail = 1 - CONFIDENCE
 
     def found(*, is_below: bool) -> float:
@@ -163,12 +186,21 @@ def accuracy(outputs: Arrays, labels: Mapping[str, npt.NDArray[np.int64]]) -> Ac
 
     Source of the bounds: Clopper and Pearson (1934).
     """
-    right = np.logical_and.reduce(
-        [_answers(outputs[name]) == expected for name, expected in labels.items()]
-    )
+    right = right_answers(outputs, labels)
     n_right, count = int(right.sum()), len(right)
-    low, high = _binomial_bounds(n_right, count)
+    low, high = binomial_bounds(n_right, count)
     return Accuracy(n_right / count, low, high, count)
+
+
+def right_answers(
+    outputs: Arrays, labels: Mapping[str, npt.NDArray[np.int64]]
+) -> npt.NDArray[np.bool_]:
+    """Return which samples are answered rightly, as ``accuracy`` counts them; shape (samples,)."""
+    return np.asarray(
+        np.logical_and.reduce(
+            [_answers(outputs[name]) == expected for name, expected in labels.items()]
+        )
+    )
 
 
 def _answers(output: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from placer.core.cascade import CascadeFacts, Measure
 from placer.core.environment import Basis
 from placer.core.estimate import (
     Candidate,
@@ -20,6 +21,11 @@ from placer.core.units import (
     format_usd,
 )
 from placer.core.workload import Objective
+
+_NAMES = {
+    Measure.TOP_PROBABILITY: "its top probability",
+    Measure.MARGIN: "the margin of its two highest scores",
+}
 
 
 def why_not(candidate: Candidate, chosen: Candidate | None, objective: Objective) -> str:
@@ -90,7 +96,8 @@ def _by_latency(candidate: Candidate, chosen: Candidate) -> str:
     mine, other = format_duration(mine_s), format_duration(other_s)
     if other_s < mine_s and mine != other:
         return f"slower: {mine} against {other}"
-    if candidate.placement is Placement.FALLBACK and chosen.placement is Placement.CLOUD:
+    is_hybrid = candidate.placement in (Placement.FALLBACK, Placement.CASCADE)
+    if is_hybrid and chosen.placement is Placement.CLOUD:
         return "no better, and it needs the device as well"
     if candidate.placement is Placement.EDGE:
         return "no better by the objective"
@@ -156,8 +163,24 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
         ),
         None,
     )
+    proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
+
+
+def told_cascade(facts: CascadeFacts) -> str:
+    """Say when the device passes a request on, how often, and how often the answer is the same."""
+    rate, kept, right = facts.escalation, facts.agreement, facts.accuracy
+    accuracy = ""
+    if right is not None:
+        accuracy = f", {100 * right.ratio:.4g} % are right (at least {100 * right.low_ratio:.4g} %)"
+    return (
+        f"it answers by itself where {_NAMES[facts.confidence]} is at least {facts.threshold:.6g} "
+        f"and passes on {100 * rate.ratio:.3g} % of the requests ({100 * rate.low_ratio:.3g} to "
+        f"{100 * rate.high_ratio:.3g} %), with the answers of the model in "
+        f"{100 * kept.ratio:.4g} % (at least {100 * kept.low_ratio:.4g} %) of "
+        f"{kept.samples:,} samples{accuracy}"
+    )
 
 
 def _where(candidate: Candidate) -> str:
@@ -172,6 +195,11 @@ def _where(candidate: Candidate) -> str:
             region = f" in {first.region}" if first.region else ""
             variant = "" if candidate.variant_label is None else f", {candidate.variant_label}"
             return f"in the cloud ({first.name}{region}{variant})"
+        case Placement.CASCADE:
+            return (
+                f"on the device ({first.ep}{setting}), which passes on what it is not sure of to "
+                f"the model in the cloud ({candidate.sites[-1].name})"
+            )
         case _:
             last = candidate.sites[-1]
             if ":prefer_device:" in candidate.id:

@@ -65,7 +65,7 @@ def percentiles_of(workload: Workload) -> tuple[float, ...]:
 def composed_way(way: Way, targets: tuple[LatencyTarget, ...], workings: Workings) -> Composed:
     """Return the composed latency of one way at the percentiles of targets, worked out once."""
     percentiles = tuple(target.percentile for target in targets)
-    key = (id(way.service), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
+    key = (id(way.service), id(way.before), way.path, way.up_bytes, way.down_bytes, id(way.waits_s))
     return workings.once(
         ("composed", *key, percentiles),
         lambda: compose([(way, 1.0)], percentiles, is_brief=workings.is_brief),

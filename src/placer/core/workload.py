@@ -98,6 +98,8 @@ class Workload:
     """For the whole fleet."""
     min_agreement_ratio: float | None = None
     """Share of the answers in which a variant must agree with the model."""
+    min_accuracy_ratio: float | None = None
+    """Share of the labelled samples that must be answered rightly."""
     memory_limit_bytes: int | None = None
     """What the model may take of the device's memory."""
     power_limit_w: float | None = None

@@ -78,6 +78,11 @@ class ModelSpec(specs.Spec):
         description="Share of the answers in which a variant, or an execution provider that "
         "computes less precisely, agrees with the model on the CPU.",
     )
+    min_accuracy: specs.Ratio | None = Field(
+        default=None,
+        description="Share of the samples that the model, a variant or a cascade answers as "
+        "`labels` say.",
+    )
     shapes: Mapping[str, tuple[specs.Count, ...]] = Field(
         default={}, description="Shapes of inputs with symbolic dimensions."
     )
@@ -325,6 +330,7 @@ class WorkloadSpec(specs.ProfileSpec):
             must_work_offline=self.must_work_offline,
             availability_ratio=self.availability,
             min_agreement_ratio=self.model.min_agreement,
+            min_accuracy_ratio=self.model.min_accuracy,
             wire_input_bytes=self.request_size,
             rate_hz=self.demand.rate,
             arrival=self.demand.arrival or Arrival.PERIODIC,

@@ -19,6 +19,7 @@ from pydantic import (
     PlainSerializer,
 )
 
+from placer.core.cascade import Measure, ScoreKind
 from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
@@ -348,10 +349,10 @@ class CandidatePart(_Part):
     """One placement with everything that is known about it."""
 
     id: str
-    """``edge:EP``, ``cloud:OFFER@REGION`` or ``fallback:PREFERENCE:EP+OFFER@REGION``; ``~NAME``
-    after a site marks a variant of the model."""
+    """``edge:EP``, ``cloud:OFFER@REGION``, ``fallback:PREFERENCE:EP+OFFER@REGION`` or
+    ``cascade:EP~NAME+OFFER@REGION``; ``~NAME`` after a site marks a variant of the model."""
     placement: CandidatePlacement
-    """Kind of the placement; splits and cascades are for later versions."""
+    """Kind of the placement; splits are for later versions."""
     family: Literal["edge", "cloud", "hybrid"] = Field(
         validation_alias=_FAMILY_PATHS, serialization_alias="class"
     )
@@ -410,10 +411,70 @@ class CandidatePart(_Part):
     """The most revealing thing that leaves the device."""
     cut: CutPart | None = None
     """Null unless the model is split."""
+    cascade: CascadePart | None = None
+    """Null unless it is a cascade."""
     quality: QualityPart | None
     """Null: nothing was measured."""
     findings: tuple[FindingPart, ...]
     """Of this candidate."""
+
+
+class RatePart(_Part):
+    """A share of the samples that judged."""
+
+    ratio: float
+    """The share."""
+    low_ratio: float
+    """Lower confidence bound (one-sided 95 %)."""
+    high_ratio: float
+    """Upper confidence bound (one-sided 95 %)."""
+    samples: int
+    """That judged: none of them chose the threshold."""
+
+
+class CurvePart(_Part):
+    """What another threshold would do."""
+
+    threshold: float
+    """The small model answers where its confidence is at least this."""
+    escalation_ratio: float
+    """Share of the requests that are passed on."""
+    agreement_ratio: float
+    """Share of the answers that are the model's."""
+    low_ratio: float
+    """Lower confidence bound of the agreement (one-sided 95 %), of this threshold alone."""
+
+
+class WantedPart(_Part):
+    """What the answers of a cascade must keep, at least one of both."""
+
+    agreement_ratio: float | None
+    """With the model; null: not asked."""
+    accuracy_ratio: float | None
+    """With the labels; null: not asked."""
+
+
+class CascadePart(_Part):
+    """When the small model passes a request on to the model, and what was measured of that."""
+
+    confidence: Measure
+    """What tells how sure an answer is; formulas: docs/cascades.md."""
+    scores: ScoreKind
+    """What the outputs of the small model are."""
+    threshold: float
+    """The small model answers where its confidence is at least this, else the model."""
+    escalation: RatePart
+    """Of the requests that are passed on."""
+    agreement: RatePart
+    """Of the answers that are those of the model; what is passed on agrees."""
+    accuracy: AccuracyPart | None
+    """Null: no labels."""
+    wanted: WantedPart
+    """What the threshold was chosen for."""
+    chosen_on: int
+    """Samples that chose the threshold."""
+    curve: tuple[CurvePart, ...]
+    """Other thresholds on the same samples, ascending."""
 
 
 class FlipPart(_Part):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from placer.core.estimate import Recommendation
 from placer.reports import facts
-from placer.reports.variants import HEADS, judged_on, variant_rows
+from placer.reports.variants import HEADS, cascade_texts, judged_on, variant_rows
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>~#$])|(?<![A-Za-z0-9])(_)|(_)(?![A-Za-z0-9])")
 _SPAN = re.compile(r"(`[^`]+`)")
@@ -78,8 +78,13 @@ def _variants(answer: Recommendation) -> str:
     heads = [*HEADS, "file, and how it was made"]
     right = [0 < number < HEADS.index("agrees") for number in range(len(heads))]
     table = f"**Variants of the model**\n\n{to_table(heads, body, right=right)}"
-    note = judged_on(answer)
-    return f"{table}\n\n{_capital(note)}." if note else table
+    note, cascades = (
+        judged_on(answer),
+        "\n".join(f"- {prose(one)}" for one in cascade_texts(answer)),
+    )
+    return "\n\n".join(
+        part for part in (table, f"{_capital(note)}." if note else "", cascades) if part
+    )
 
 
 def _stages(answer: Recommendation) -> str:

@@ -20,7 +20,7 @@ from placer.reports.layout import (
     wrap_command,
 )
 from placer.reports.plot import Distribution, plot
-from placer.reports.variants import HEADS, judged_on, variant_rows
+from placer.reports.variants import HEADS, cascade_texts, judged_on, variant_rows
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -204,6 +204,8 @@ def _variants(answer: Recommendation, width: int) -> list[Line]:
             lines += paragraph(remark, width, indent=4, tone=Tone.FAINT)
     if note := judged_on(answer):
         lines += paragraph(f"({note})", width, indent=2, tone=Tone.FAINT)
+    for text in cascade_texts(answer):
+        lines += paragraph(text, width, indent=4, first="  →")
     return lines
 
 

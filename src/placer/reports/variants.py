@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from placer.core.estimate import Candidate, Recommendation, StageKind, VariantFacts
 from placer.core.units import format_bytes
 from placer.core.variant import Accuracy, Agreement
+from placer.core.wording import told_cascade
 from placer.reports import facts
 from placer.reports.facts import GLUE, Cell, Tone
 
@@ -73,6 +74,16 @@ def _row(one: VariantFacts, caveats: list[str]) -> VariantRow:
             Cell("" if one.accuracy is None else _share(one.accuracy)),
         ),
         remarks=tuple(remarks),
+    )
+
+
+def cascade_texts(answer: Recommendation) -> tuple[str, ...]:
+    """Say of each cascade when the device passes a request on, and what that keeps."""
+    return tuple(
+        f"{facts.clean(one.id)}: {told_cascade(one.cascade)}; chosen on "
+        f"{one.cascade.chosen_on:,} others"
+        for one in answer.candidates
+        if one.cascade is not None
     )
 
 

@@ -19,7 +19,8 @@ def _check(case: Case) -> tuple[Finding, ...]:
             effect=Effect.UNPROVEN,
         )
     # of shared instances as many as it takes are planned: how many is then the estimate
-    sure_hz = case.capacity_hz / (case.capacity_factor_90 if case.offer is None else 1.0)
+    is_fixed = case.offer is None or case.cascade is not None  # each request begins on the device
+    sure_hz = case.capacity_hz / (case.capacity_factor_90 if is_fixed else 1.0)
     if case.demand_hz < sure_hz:
         return ()
     disturbed = case.quality is not None and case.quality.is_disturbed

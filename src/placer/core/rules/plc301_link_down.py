@@ -13,7 +13,9 @@ def _check(case: Case) -> tuple[Finding, ...]:
     return finding(
         "PLC301",
         case,
-        "there is no answer while the link is down",
+        "there is no answer while the link is down"
+        if case.cascade is None
+        else "while the link is down there is no answer of which the device is not sure by itself",
         "run on the device, or use a fallback whose device can serve the whole rate",
         effect=Effect.VIOLATED if required else Effect.NONE,
         severity=Severity.ERROR if required else Severity.NOTE,

@@ -42,7 +42,8 @@ RULE = Rule(
     title="availability not reached",
     severity=Severity.ERROR,
     what="Whether requests are answered as often as `availability:` of the workload asks: device, "
-    "or link and cloud, or either of them in a fallback, taken to fail independently. What is "
+    "or link and cloud, or either of them in a fallback, or the device and for what is passed on "
+    "link and cloud too in a cascade, taken to fail independently. What is "
     "unknown counts as up for violated and as down for met.",
     why="A chain is up less often than its weakest part; two ways are down only together.",
     example="`availability: 99.9%` over a link that is up 99 % of the time: the cloud is violated.",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from placer.core.cascade import Rate
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.precision import Precision
 from placer.core.rules.rule import Case, Rule, finding
-from placer.core.variant import Variant
+from placer.core.variant import Agreement, Variant
 
 _MEASURE = "give real samples, enough of them: --inputs SAMPLES.npz"
 
@@ -15,7 +16,14 @@ def _check(case: Case) -> tuple[Finding, ...]:
 
 
 def _judged(case: Case, variant: Variant) -> tuple[Finding, ...]:
+    agreement: Agreement | Rate | None
     wanted, agreement = case.workload.min_agreement_ratio, variant.agreement
+    subject = variant.name
+    if case.cascade is not None:
+        agreement = case.cascade.agreement
+        subject = f"the cascade of {variant.name} and the model"
+    if wanted is None and case.workload.min_accuracy_ratio is not None:
+        return ()  # how often answers must be right is stated instead: PLC408
     if agreement is None:
         return finding(
             "PLC406",
@@ -25,7 +33,7 @@ def _judged(case: Case, variant: Variant) -> tuple[Finding, ...]:
             effect=Effect.UNPROVEN,
         )
     said = (
-        f"{variant.name} answers as the model does in {_percent(agreement.ratio)} of "
+        f"{subject} answers as the model does in {_percent(agreement.ratio)} of "
         f"{agreement.samples:,} samples"
     )
     if wanted is None:
@@ -76,8 +84,9 @@ RULE = Rule(
     title="variant answers differently",
     severity=Severity.ERROR,
     what="How often a variant of the model (`--variant`) gives the answer of the model, on the "
-    "same real samples, against --min-agreement with 95 % confidence; unproven without either. A "
-    "variant that `--variants` could not make is told under this rule as well.",
+    "same real samples, against --min-agreement with 95 % confidence; unproven without either. Of "
+    "a cascade the answers of both together count. A variant that `--variants` could not make, and "
+    "why there is no cascade, is told under this rule as well.",
     why="A quantised model is fast, small, and sometimes wrong where the original is right.",
     example="--min-agreement 99% and 290 of 300 samples agree: the variant is violated.",
     fix="A better quantisation (calibrated, per channel), or the model itself.",

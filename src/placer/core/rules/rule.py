@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from placer.core.cascade import CascadeFacts
 from placer.core.environment import CloudOffer, Device, NetworkPath
 from placer.core.estimate import Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.measurement import Measurement
-from placer.core.variant import Variant
+from placer.core.variant import Accuracy, Variant
 from placer.core.workload import Leaves, Workload
 
 _REMEDIES = {
@@ -104,6 +105,10 @@ class Case:
     deciding_assumption: str | None
     """An assumed input whose other plausible values change the verdict; None: there is none."""
     failures: tuple[Failure, ...]
+    cascade: CascadeFacts | None = None
+    """When the device passes a request on; None: this is no cascade."""
+    accuracies: tuple[tuple[str, Accuracy | None], ...] = ()
+    """(name, accuracy) of whatever answers; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)
