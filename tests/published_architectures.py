@@ -12,11 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
+from placer.core.structure import Structure
 from placer.onnx_files.calibration_models import Net, bottlenecks, wide_kernels
+from placer.onnx_files.shapes import trace_model
+from placer.onnx_files.structure import read_structure
 from tests.architectures import ARCHITECTURES, IMAGE, made, shufflenet_v2
 
 
@@ -178,3 +182,35 @@ PUBLISHED: dict[str, PublishedArchitecture] = {
     ),
 }  # fmt: skip
 """Name in torchvision -> what was published of it."""
+
+
+def built_structure(name: str) -> Structure:
+    """Return the structure of one architecture, built anew."""
+    structure = read_structure(trace_model(PUBLISHED[name].build()))
+    assert structure is not None
+    return structure
+
+
+def table_text() -> str:
+    """Return what profiles/measured/structures.yaml says."""
+    lines = [
+        "# Which published measurements are of which architecture, and the structure of each:",
+        "# written by `./dev bench structures` from tests/published_architectures.py.",
+        "schema: placer/structures/v1",
+        "architectures:",
+    ]
+    for name, published in sorted(PUBLISHED.items()):
+        built = built_structure(name)
+        lines += [
+            f"  - name: {name}",
+            f"    sha256: {built.sha256}",
+            f"    layers: {built.n_layers}",
+            f"    weights: {built.n_weights}",
+            f"    macs: {built.macs}",
+            f"    shape: [{', '.join(map(str, published.input_shape))}]",
+            f"    parameters: {published.parameters}",
+            f"    rows: [{', '.join(published.rows)}]",
+            "    source: >-",
+            *wrap(published.source, 96, initial_indent=" " * 6, subsequent_indent=" " * 6),
+        ]
+    return "\n".join((*lines, ""))

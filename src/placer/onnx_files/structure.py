@@ -70,28 +70,28 @@ def _layers(steps: Iterable[Step]) -> Iterator[_Found]:
 
 
 def _layers_of(step: Step) -> Iterator[_Found]:
+    kind = step.op_type
     if step.domain not in ("", MICROSOFT):
         yield from _foreign(step)
-    elif step.op_type in _CONVOLUTIONS:
-        weight = step.input(_CONVOLUTIONS[step.op_type])
+    elif kind in _CONVOLUTIONS:
+        weight = step.input(_CONVOLUTIONS[kind])
         if weight.constant:
             yield _convolution(step, weight.dims)
-    elif step.op_type in _MATRICES:
-        yield from _matrix(step, step.input(0), step.input(_MATRICES[step.op_type]))
-    elif step.op_type == "MatMulNBits":
-        weight = (int(step.attributes["K"]), int(step.attributes["N"]))
-        yield WeightedLayer("matrix", weight), _times(step.output(), weight[0])
-    elif step.op_type in ("Attention", "QAttention") and step.domain == MICROSOFT:
-        weight = step.input(1).dims
-        yield WeightedLayer("matrix", weight), _times(step.input(0), weight[-1])
-    elif step.op_type in _RECURRENT:
+    elif kind in _MATRICES:
+        yield from _matrix(step, step.input(0), step.input(_MATRICES[kind]))
+    elif kind == "MatMulNBits":
+        inner, width = int(step.attributes["K"]), int(step.attributes["N"])
+        yield WeightedLayer("matrix", (inner, width)), _times(step.output(), inner)
+    elif kind in ("Attention", "QAttention") and step.domain == MICROSOFT:
+        projection = step.input(1).dims
+        yield WeightedLayer("matrix", projection), _times(step.input(0), projection[-1])
+    elif kind in _RECURRENT:
         yield from _recurrent(step)
-    elif step.op_type in _TABLES:
-        for index in _TABLES[step.op_type]:
-            table = step.input(index)
-            if _is_weight(table):
-                yield WeightedLayer("embedding", table.dims), 0
-    elif step.op_type == "Einsum":
+    elif kind in _TABLES:
+        tables = [step.input(index) for index in _TABLES[kind]]
+        for table in filter(_is_weight, tables):
+            yield WeightedLayer("embedding", table.dims), 0
+    elif kind == "Einsum":
         equation = step.attributes["equation"].decode("utf-8", "replace").replace(" ", "")
         for tensor in step.inputs:
             if tensor is not None and tensor.constant:
