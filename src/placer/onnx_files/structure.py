@@ -107,10 +107,14 @@ def _convolution(step: Step, weight: tuple[int, ...]) -> _Found:
     kind = kinds.get(step.op_type, "conv")
     # every element of the one tensor meets the weights of one channel
     met = step.input(0) if kind == "conv_transpose" else step.output()
+    groups = int(step.attributes.get("group", 1))
+    pixels = (step.input(0).shape or (0,))[2:]
+    if kind == "conv" and groups == 1 and set((*kernel, *pixels)) == {1}:  # of a single pixel
+        return WeightedLayer("matrix", _turned(weight[:2])), _times(met, weight[1])
     layer = WeightedLayer(
         kind,
         weight,
-        groups=int(step.attributes.get("group", 1)),
+        groups=groups,
         strides=strides,
         # a kernel one wide has nothing to dilate
         dilations=tuple(d if k > 1 else 1 for k, d in zip(kernel, dilations, strict=True)),
