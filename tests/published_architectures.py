@@ -207,6 +207,7 @@ def table_text(structures: Mapping[str, Structure]) -> str:
             f"    layers: {built.n_layers}",
             f"    weights: {built.n_weights}",
             f"    macs: {built.macs}",
+            f"    besides: [{', '.join(built.besides)}]",
             f"    shape: [{', '.join(map(str, published.input_shape))}]",
             f"    parameters: {published.parameters}",
             f"    rows: [{', '.join(published.rows)}]",

@@ -2,8 +2,8 @@
 
 The fingerprint covers the layers that have weights and nothing else: not their names, order or
 values, not the batch, not normalisations, activations and biases, which exporters fold and spell in
-many ways, not the type of the numbers. What it leaves out and a time depends on, the resolution and
-the multiply-accumulates, is compared beside it.
+many ways, not the type of the numbers. What it leaves out and a time depends on is compared beside
+it: the resolution, the multiply-accumulates, and which other costly operators there are.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ class Structure:
     """In them, without biases and normalisations."""
     macs: int | None
     """Multiply-accumulates with these weights in one inference; None: a shape is not known."""
+    besides: tuple[str, ...] = ()
+    """Sorted: what takes time and has no weights, ``curved activations``, ``normalisations`` that
+    are not folded, ``Softmax``, ..."""
 
 
 def fingerprint(layers: Iterable[WeightedLayer]) -> str:
@@ -60,17 +63,20 @@ def fingerprint(layers: Iterable[WeightedLayer]) -> str:
     return hashlib.sha256("\n".join(("placer/structure/v1", *lines)).encode()).hexdigest()
 
 
-def structure_of(layers: Sequence[WeightedLayer], macs: int | None) -> Structure:
+def structure_of(
+    layers: Sequence[WeightedLayer], macs: int | None, besides: Sequence[str]
+) -> Structure:
     """Return the structure of a model that has these layers.
 
     Parameters
     ----------
     macs
         Multiply-accumulates of all of them in one inference; None: not known.
+    besides
+        Sorted names of what takes time and has no weights.
     """
-    return Structure(
-        fingerprint(layers), len(layers), sum(layer.n_weights for layer in layers), macs
-    )
+    n_weights = sum(layer.n_weights for layer in layers)
+    return Structure(fingerprint(layers), len(layers), n_weights, macs, tuple(besides))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,9 @@ def _refusal(structure: Structure, input_shapes: Sequence[Sequence[int]], one: A
             f"its layers do {structure.macs / 1e6:,.0f} million multiply-accumulates, those of "
             f"{one.name} {expected / 1e6:,.0f} million: its pooling or padding is another one"
         )
+    more = [name for name in structure.besides if name not in one.structure.besides]
+    if more:
+        return f"it has {' and '.join(more)}, which {one.name} has not"
     return ""
 
 

@@ -23,6 +23,7 @@ class ArchitectureSpec(Spec):
     layers: _Count
     weights: _Count
     macs: _Count
+    besides: tuple[str, ...]
     shape: Annotated[tuple[_Count, ...], Field(min_length=1)]
     parameters: _Count
     rows: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -32,7 +33,7 @@ class ArchitectureSpec(Spec):
         """Return it as the decision takes it."""
         return Architecture(
             self.name,
-            Structure(self.sha256, self.layers, self.weights, self.macs),
+            Structure(self.sha256, self.layers, self.weights, self.macs, self.besides),
             self.shape,
             self.parameters,
             self.rows,

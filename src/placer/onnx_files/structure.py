@@ -43,6 +43,101 @@ _TABLES = MappingProxyType({"Gather": (0,), "EmbedLayerNormalization": (2, 3, 4)
 _INDEX_TYPES = frozenset(("bool", "int32", "int64", "string"))
 """Of constants that are shapes and indices, not weights."""
 
+_SMALL = 4096
+"""Elements up to which any operator is free: gates of channels, scores of classes."""
+_ALIKE = MappingProxyType(
+    {
+        "curved activations": frozenset(
+            [
+                "BiasGelu",
+                "Celu",
+                "Elu",
+                "Erf",
+                "Exp",
+                "FastGelu",
+                "Gelu",
+                "HardSigmoid",
+                "HardSwish",
+                "Mish",
+                "QuickGelu",
+                "Selu",
+                "Sigmoid",
+                "Softplus",
+                "Softsign",
+                "Swish",
+                "Tanh",
+            ]
+        ),
+        "normalisations": frozenset(
+            [
+                "GroupNorm",
+                "GroupNormalization",
+                "InstanceNormalization",
+                "LRN",
+                "LayerNormalization",
+                "LpNormalization",
+                "MeanVarianceNormalization",
+                "Pow",
+                "RMSNormalization",
+                "SimplifiedLayerNormalization",
+                "SkipGroupNorm",
+                "SkipLayerNormalization",
+                "SkipSimplifiedLayerNormalization",
+            ]
+        ),
+    }
+)
+"""What is told together -> operators, of which exporters and tools write one for another."""
+_FREE = frozenset(
+    [
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "CastLike",
+        "Clip",
+        "Concat",
+        "ConstantOfShape",
+        "DequantizeLinear",
+        "Div",
+        "Dropout",
+        "DynamicQuantizeLinear",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Identity",
+        "LeakyRelu",
+        "LogSoftmax",
+        "Max",
+        "MaxPool",
+        "Min",
+        "Mul",
+        "Neg",
+        "NhwcMaxPool",
+        "PRelu",
+        "Pad",
+        "QuantizeLinear",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceSum",
+        "Relu",
+        "Reshape",
+        "Shape",
+        "Size",
+        "Slice",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Sum",
+        "Transpose",
+        "Unsqueeze",
+    ]
+)
+"""Operators that runtimes fold, fuse or spell in other ways, and what moves or compares data."""
+
 _Found = tuple[WeightedLayer, int | None]
 """A layer and its multiply-accumulates in one inference; None: not known."""
 
@@ -57,7 +152,24 @@ def read_structure(trace: Trace) -> Structure | None:
         found = list(_layers(trace.steps))
     except UnknownShapeError:
         return None
-    return structure_of([layer for layer, _ in found], known_sum(macs for _, macs in found))
+    return structure_of(
+        [layer for layer, _ in found],
+        known_sum(macs for _, macs in found),
+        sorted({name for step in trace.steps for name in _besides(step)}),
+    )
+
+
+def _besides(step: Step) -> Iterator[str]:
+    """Yield what an operator is called that takes time and has no weights."""
+    kind = step.op_type.removeprefix("QLinear")
+    if step.folded or kind in _FREE or any(True for _ in _layers_of(step)):
+        return
+    try:
+        if not step.bodies and step.output().size <= _SMALL:
+            return
+    except UnknownShapeError:
+        pass  # it may be large
+    yield next((name for name, kinds in _ALIKE.items() if kind in kinds), kind)
 
 
 def _layers(steps: Iterable[Step]) -> Iterator[_Found]:
@@ -109,7 +221,7 @@ def _convolution(step: Step, weight: tuple[int, ...]) -> _Found:
     met = step.input(0) if kind == "conv_transpose" else step.output()
     groups = int(step.attributes.get("group", 1))
     pixels = (step.input(0).shape or (0,))[2:]
-    if kind == "conv" and groups == 1 and set((*kernel, *pixels)) == {1}:  # of a single pixel
+    if kind == "conv" and groups == 1 and {*kernel, *pixels} == {1}:  # of a single pixel
         return WeightedLayer("matrix", _turned(weight[:2])), _times(met, weight[1])
     layer = WeightedLayer(
         kind,
