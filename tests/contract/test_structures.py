@@ -103,6 +103,26 @@ def test_another_layer_is_another_architecture(name: str) -> None:
         assert match(found, [(1, *PUBLISHED[name].input_shape)], tuple(TABLE.values())) is None
 
 
+def test_a_resnet_with_other_normalisations_or_activations_is_another_work() -> None:
+    """timm's resnet50_gn normalises groups at run time, which no tool can fold."""
+    for kind, told in (
+        ("InstanceNormalization", "normalisations"),
+        ("Sigmoid", "curved activations"),
+    ):
+        model = copied(built("resnet50"))
+        for node in model.graph.node:
+            if node.op_type == "Relu":
+                node.op_type = kind
+                if kind == "InstanceNormalization":
+                    node.input.extend(["scale", "shift"])
+        model.graph.initializer.extend(
+            numpy_helper.from_array(np.ones(64, np.float32), name) for name in ("scale", "shift")
+        )
+        found = match(structure(model), [(1, 3, 224, 224)], tuple(TABLE.values()))
+        assert found is not None
+        assert found.refusal == f"it has {told}, which resnet50 has not"
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [

@@ -76,6 +76,15 @@ def test_another_pooling_is_another_work() -> None:
     assert refusal(replace(STRUCTURE, macs=None)) == "its multiply-accumulates are not known"
 
 
+def test_what_takes_time_beside_the_layers_is_another_work() -> None:
+    told = "it has normalisations and Softmax, which net has not"
+    assert refusal(replace(STRUCTURE, besides=("normalisations", "Softmax"))) == told
+    curved = replace(NET, structure=replace(STRUCTURE, besides=("curved activations",)))
+    found = match(STRUCTURE, [(1, 3, 64, 64)], [curved])
+    assert found is not None
+    assert found.refusal == ""  # what spells them by simpler operators
+
+
 def test_the_one_of_two_resolutions_that_fits_is_taken() -> None:
     large = replace(NET, name="net at 96", input_shape=(3, 96, 96))
     found = match(STRUCTURE, [(1, 3, 96, 96)], [NET, large])
@@ -162,6 +171,15 @@ def test_a_convolution_is_known_by_weights_groups_strides_and_dilations() -> Non
     assert others[3] == conv(6, 6, 1, 1, dilations=[2, 2])
 
 
+def test_a_convolution_of_an_unknown_image_is_no_matrix() -> None:
+    nodes = [node("Riddle", "x", "z", domain="acme"), node("Conv", "z w")]
+    weight = weights("w", 6, 6, 1, 1)
+    found = spelt(nodes, weight, x=(1, 6, 9, 9), domain="acme")
+    known = spelt([node("Conv", "x w")], weight, x=(1, 6, 9, 9))
+    assert (found.sha256, found.macs) == (known.sha256, None)
+    assert found.besides == ("Riddle",)
+
+
 def test_products_of_two_values_and_biases_are_no_layers() -> None:
     found = spelt(
         [
@@ -172,6 +190,20 @@ def test_products_of_two_values_and_biases_are_no_layers() -> None:
         weights("b", 6),
     )
     assert (found.n_layers, found.macs) == (0, 0)
+
+
+def test_costly_operators_without_weights_are_named_where_they_are_large() -> None:
+    def besides(kind: str, side: int = 32, **attributes: Any) -> tuple[str, ...]:
+        found = spelt([node(kind, "x", **attributes)], x=(1, 8, side, side))
+        assert found.n_layers == 0
+        return found.besides
+
+    assert besides("Relu") == besides("MaxPool", kernel_shape=[2, 2]) == ()
+    assert besides("Sigmoid") == besides("HardSwish") == besides("Erf") == ("curved activations",)
+    assert besides("Sigmoid", side=1) == ()  # gates of channels, scores of classes
+    assert besides("LRN", size=3) == ("normalisations",)
+    assert besides("Softmax") == ("Softmax",)
+    assert besides("DepthToSpace", blocksize=2) == ("DepthToSpace",)  # whatever is not known
 
 
 def test_recurrent_layers_and_embeddings_are_layers() -> None:

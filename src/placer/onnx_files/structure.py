@@ -220,8 +220,8 @@ def _convolution(step: Step, weight: tuple[int, ...]) -> _Found:
     # every element of the one tensor meets the weights of one channel
     met = step.input(0) if kind == "conv_transpose" else step.output()
     groups = int(step.attributes.get("group", 1))
-    pixels = (step.input(0).shape or (0,))[2:]
-    if kind == "conv" and groups == 1 and {*kernel, *pixels} == {1}:  # of a single pixel
+    pixels = (step.input(0).shape or ())[2:]
+    if kind == "conv" and groups == 1 and pixels and {*kernel, *pixels} == {1}:
         return WeightedLayer("matrix", _turned(weight[:2])), _times(met, weight[1])
     layer = WeightedLayer(
         kind,
