@@ -204,6 +204,7 @@ def table_text(structures: Mapping[str, Structure]) -> str:
         lines += [
             f"  - name: {name}",
             f"    sha256: {built.sha256}",
+            f"    trunk: {built.trunk_sha256}",
             f"    layers: {built.n_layers}",
             f"    weights: {built.n_weights}",
             f"    macs: {built.macs}",

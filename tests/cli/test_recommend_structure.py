@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx.helper import make_node
-from onnx.numpy_helper import from_array
+from onnx.numpy_helper import from_array, to_array
 
 from tests.cli.conftest import Run
 from tests.published_architectures import PUBLISHED
@@ -145,6 +145,29 @@ def test_another_input_is_told_and_gives_no_time(
     assert "aihub/squeezenet1_1 answers nothing for sd-8gen3 (qnn)" in source
 
 
+def test_a_classifier_of_other_classes_is_told_and_may_be_named(
+    run: Run, squeezenet: str, tmp_path: Path
+) -> None:
+    other, model = str(tmp_path / "other.onnx"), onnx.load(squeezenet)
+    last = [node for node in model.graph.node if node.op_type == "Conv"][-1]
+    for tensor in model.graph.initializer:
+        if tensor.name in last.input[1:]:
+            tensor.CopyFrom(from_array(to_array(tensor)[:10], tensor.name))
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 10
+    onnx.save(model, other)
+    arguments = (other, "--sla", "5ms", *SITE, *DATE)
+    document = answered(run, *arguments)
+    assert edge_of(document)["basis"] == "catalogue"
+    ((value, source),) = architectures(document)
+    assert value == "none"
+    assert source == (
+        "by structure it is squeezenet1_1, but its last layer is another one (--as takes the "
+        "published time all the same): aihub/squeezenet1_1 answers nothing for sd-8gen3 (qnn)"
+    )
+    named = answered(run, *arguments, "--as", "aihub/squeezenet1_1")
+    assert edge_of(named)["basis"] == "transferred"
+
+
 def test_where_nothing_is_published_nothing_is_told(
     run: Run, squeezenet: str, tmp_path: Path
 ) -> None:
@@ -209,10 +232,11 @@ def test_a_mobilenet_has_rows_of_two_sources(run: Run, tmp_path: Path) -> None:
 def test_python_takes_none_too(squeezenet: str) -> None:
     import placer
 
-    arguments: dict[str, Any] = {"device": "sd-8gen3", "measure": False}
-    found = [
-        [one.value for one in placer.recommend(squeezenet, **arguments, **more).assumptions]
-        for more in ({}, {"architecture": "none"})
-    ]
-    assert "aihub/squeezenet1_1" in found[0]
-    assert "aihub/squeezenet1_1" not in found[1]
+    def assumed(architecture: str | None) -> set[str]:
+        answer = placer.recommend(
+            squeezenet, device="sd-8gen3", measure=False, architecture=architecture
+        )
+        return {one.value for one in answer.assumptions}
+
+    assert "aihub/squeezenet1_1" in assumed(None)
+    assert "aihub/squeezenet1_1" not in assumed("none")

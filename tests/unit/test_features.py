@@ -328,7 +328,7 @@ def test_quantised_types_have_shapes_too(
     op: str, shapes: list[tuple[int, ...]], types: str, flops: int, moved: int
 ) -> None:
     names = {index: "uint8" for index, kind in enumerate(types) if kind == "8"}
-    attributes = {"axis": 0} if op == "QLinearConcat" else {}
+    attributes: dict[str, Any] = {"axis": 0} if op == "QLinearConcat" else {}
     work = _node(op, shapes, domain=MICROSOFT, types=names, **attributes)
     assert (work.flops, work.bytes_moved) == (flops, moved)
 

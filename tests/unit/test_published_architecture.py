@@ -19,7 +19,12 @@ DATE = datetime.date(2026, 3, 1)
 PHONE = Device("phone", "Phone", ChipClass.NPU, execution_providers=("qnn",))
 MODEL = builders.model()
 NET = Architecture(
-    "net", Structure("f" * 64, 2, 296, 1000), (3, 8, 8), 300, ("hub/net", "zoo/net"), "a paper"
+    "net",
+    Structure("f" * 64, "e" * 64, 2, 296, 1000),
+    (3, 8, 8),
+    300,
+    ("hub/net", "zoo/net"),
+    "a paper",
 )
 HUB, ZOO = (
     Published(name, (replace(ROW, name=name),), DATE, "net") for name in ("hub/net", "zoo/net")

@@ -21,7 +21,7 @@ from tests.models import build, integers, tensor, weights
 
 CONV = WeightedLayer("conv", (8, 3, 3, 3), strides=(2, 2), dilations=(1, 1))
 MATRIX = WeightedLayer("matrix", (8, 10))
-STRUCTURE = Structure("f" * 64, 2, 296, 1_000_000)
+STRUCTURE = Structure("f" * 64, "e" * 64, 2, 296, 1_000_000)
 NET = Architecture("net", STRUCTURE, (3, 64, 64), 320, ("hub/net",), "a paper")
 
 
@@ -76,6 +76,12 @@ def test_another_pooling_is_another_work() -> None:
     assert refusal(replace(STRUCTURE, macs=None)) == "its multiply-accumulates are not known"
 
 
+def test_another_last_layer_is_told_so_that_the_user_may_name_the_row() -> None:
+    told = "its last layer is another one (--as takes the published time all the same)"
+    assert refusal(replace(STRUCTURE, sha256="0" * 64, macs=1_100_000)) == told
+    assert "it takes 1x3x9x9" in refusal(replace(STRUCTURE, sha256="0" * 64), (1, 3, 9, 9))
+
+
 def test_what_takes_time_beside_the_layers_is_another_work() -> None:
     told = "it has normalisations and Softmax, which net has not"
     assert refusal(replace(STRUCTURE, besides=("normalisations", "Softmax"))) == told
@@ -94,7 +100,8 @@ def test_the_one_of_two_resolutions_that_fits_is_taken() -> None:
 
 def test_an_unknown_structure_is_none() -> None:
     assert match(None, [(1, 3, 64, 64)], [NET]) is None
-    assert match(replace(STRUCTURE, sha256="0" * 64), [(1, 3, 64, 64)], [NET]) is None
+    other = replace(STRUCTURE, sha256="0" * 64, trunk_sha256="1" * 64)
+    assert match(other, [(1, 3, 64, 64)], [NET]) is None
 
 
 # --- spellings in ONNX ----------------------------------------------------------------------

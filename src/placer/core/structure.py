@@ -42,6 +42,8 @@ class Structure:
 
     sha256: str
     """Of the weighted layers: ``fingerprint``."""
+    trunk_sha256: str
+    """Of all but the last of them, which tells the classes."""
     n_layers: int
     """Layers with weights."""
     n_weights: int
@@ -70,13 +72,22 @@ def structure_of(
 
     Parameters
     ----------
+    layers
+        In the order of the file.
     macs
         Multiply-accumulates of all of them in one inference; None: not known.
     besides
         Sorted names of what takes time and has no weights.
     """
     n_weights = sum(layer.n_weights for layer in layers)
-    return Structure(fingerprint(layers), len(layers), n_weights, macs, tuple(besides))
+    return Structure(
+        fingerprint(layers),
+        fingerprint(layers[:-1]),
+        len(layers),
+        n_weights,
+        macs,
+        tuple(besides),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,9 @@ def match(
 ) -> Match | None:
     """Return the architecture of a model; None: no architecture of the table has its structure.
 
+    One that differs in the last layer alone, as after training for other classes, is told with a
+    refusal: the user may name its row.
+
     Parameters
     ----------
     structure
@@ -123,7 +137,8 @@ def match(
     found = [
         Match(one, _refusal(structure, input_shapes, one))
         for one in table
-        if one.structure.sha256 == structure.sha256
+        if structure.sha256 == one.structure.sha256
+        or structure.trunk_sha256 == one.structure.trunk_sha256
     ]
     return min(found, key=lambda one: bool(one.refusal), default=None)
 
@@ -133,6 +148,11 @@ def _refusal(structure: Structure, input_shapes: Sequence[Sequence[int]], one: A
     if [sorted(shape) for shape in input_shapes] != [sorted(measured)]:
         given = " and ".join(_told(shape) for shape in input_shapes)
         return f"it takes {given or 'no input'}, the published times are of {_told(measured)}"
+    more = [name for name in structure.besides if name not in one.structure.besides]
+    if more:
+        return f"it has {' and '.join(more)}, which {one.name} has not"
+    if structure.sha256 != one.structure.sha256:
+        return "its last layer is another one (--as takes the published time all the same)"
     expected = one.structure.macs
     if structure.macs is None or expected is None:
         return "its multiply-accumulates are not known"
@@ -141,9 +161,6 @@ def _refusal(structure: Structure, input_shapes: Sequence[Sequence[int]], one: A
             f"its layers do {structure.macs / 1e6:,.0f} million multiply-accumulates, those of "
             f"{one.name} {expected / 1e6:,.0f} million: its pooling or padding is another one"
         )
-    more = [name for name in structure.besides if name not in one.structure.besides]
-    if more:
-        return f"it has {' and '.join(more)}, which {one.name} has not"
     return ""
 
 

@@ -12,6 +12,7 @@ from placer.files.catalogue import profiles_folder
 from placer.files.positions import parse_yaml, validate
 from placer.files.specs import Spec
 
+_Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=1)]
 
 
@@ -19,7 +20,8 @@ class ArchitectureSpec(Spec):
     """One architecture; the keys are those of ``core.structure``."""
 
     name: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: _Digest
+    trunk: _Digest
     layers: _Count
     weights: _Count
     macs: _Count
@@ -33,7 +35,7 @@ class ArchitectureSpec(Spec):
         """Return it as the decision takes it."""
         return Architecture(
             self.name,
-            Structure(self.sha256, self.layers, self.weights, self.macs, self.besides),
+            Structure(self.sha256, self.trunk, self.layers, self.weights, self.macs, self.besides),
             self.shape,
             self.parameters,
             self.rows,
