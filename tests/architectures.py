@@ -43,14 +43,26 @@ def vgg(net: Net, counts: Sequence[int]) -> str:
 
 
 def squeezenet(net: Net) -> str:
-    """Iandola et al. 2016, version 1.1."""
-    value = net.pool(net.conv(net.x, 64, stride=2), 3, 2)
+    """Iandola et al. 2016, version 1.1: no padding before the first layers of each stage."""
+    value = unpadded(net, unpadded(net, net.x, 64))
     for index, narrow in enumerate((16, 16, 32, 32, 48, 48, 64, 64)):
         squeezed = net.conv(value, narrow, 1)
         value = net.concat(net.conv(squeezed, 4 * narrow, 1), net.conv(squeezed, 4 * narrow))
         if index in (1, 3):
-            value = net.pool(value, 3, 2)
-    return net.head(net.conv(value, 512, 1))
+            value = unpadded(net, value)
+    value = net.conv(value, 1000, 1)
+    return net.op("GlobalAveragePool", [value], (1, 1000, 1, 1))
+
+
+def unpadded(net: Net, value: str, channels: int | None = None) -> str:
+    """Halve an image by 3x3 convolutions, or pooling, that stay inside of it."""
+    _, width, height, depth = net.shape(value)
+    shape = (1, channels or width, (height - 3) // 2 + 1, (depth - 3) // 2 + 1)
+    place = {"kernel_shape": [3, 3], "strides": [2, 2]}
+    if channels is None:
+        return net.op("MaxPool", [value], shape, **place)
+    weights = [net.weight(channels, width, 3, 3, fan_in=9 * width), net.weight(channels)]
+    return net.act(net.op("Conv", [value, *weights], shape, **place), "Relu")
 
 
 def mobilenet_v1(net: Net) -> str:
@@ -68,21 +80,31 @@ Block = tuple[int, int, int, int, bool, str]
 """Kernel, width inside, channels, stride, squeeze-and-excite, activation."""
 
 
-def inverted_blocks(net: Net, stem: int, blocks: Sequence[Block], last: int, act: str) -> str:
+def inverted_blocks(
+    net: Net, stem: int, blocks: Sequence[Block], last: int, act: str, hidden: int | None = None
+) -> str:
     """MobileNetV2 and V3, EfficientNet, MnasNet."""
     value = net.conv(net.x, stem, stride=2, act=act)
     for kernel, inner, channels, stride, is_excited, kind in blocks:
         width = net.shape(value)[1]
         found = value if inner == width else net.conv(value, inner, 1, act=kind)
         found = net.depthwise(found, kernel, stride=stride, act=kind)
-        if is_excited:
-            gate = "HardSigmoid" if kind != "Silu" else "Sigmoid"
-            found = net.squeeze_excite(
-                found, max(8, inner // 4 if kind != "Silu" else width // 4), gate
-            )
+        if is_excited and kind == "Silu":
+            found = net.squeeze_excite(found, width // 4)
+        elif is_excited:
+            found = net.squeeze_excite(found, in_eights(inner / 4), "HardSigmoid")
         found = net.conv(found, channels, 1, act=None)
         value = net.add(found, value) if stride == 1 and channels == width else found
-    return net.head(net.conv(value, last, 1, act=act))
+    value = net.conv(value, last, 1, act=act)
+    if hidden is None:
+        return net.head(value)
+    return net.linear(net.act(net.head(value, hidden), act), 1000)
+
+
+def in_eights(width: float) -> int:
+    """Round a width as MobileNet does: to a multiple of 8, never down by more than a tenth."""
+    rounded = max(8, int(width + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * width else rounded + 8
 
 
 def stages(
@@ -127,10 +149,10 @@ MOBILENET_V3_SMALL: list[Block] = [
 ]  # fmt: skip
 
 
-def shufflenet_v2(net: Net) -> str:
+def shufflenet_v2(net: Net, widths: Sequence[int]) -> str:
     """Ma et al. 2018: half of the channels pass, then channels are shuffled."""
     value = net.pool(net.conv(net.x, 24, stride=2), 3, 2)
-    for channels, count in ((116, 4), (232, 8), (464, 4)):
+    for channels, count in zip(widths, (4, 8, 4), strict=True):
         half = channels // 2
         for index in range(count):
             if not index:
@@ -246,10 +268,12 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
         blocks=stages(MOBILENET_V2, 32, "Relu6", is_excited=False),
     ),
     "mobilenet_v3_large": made(
-        inverted_blocks, *IMAGE, stem=16, last=960, act=H, blocks=MOBILENET_V3_LARGE
+        inverted_blocks, *IMAGE, stem=16, last=960, act=H, hidden=1280,
+        blocks=MOBILENET_V3_LARGE,
     ),
     "mobilenet_v3_small": made(
-        inverted_blocks, *IMAGE, stem=16, last=576, act=H, blocks=MOBILENET_V3_SMALL
+        inverted_blocks, *IMAGE, stem=16, last=576, act=H, hidden=1024,
+        blocks=MOBILENET_V3_SMALL,
     ),
     "mnasnet1_0": made(
         inverted_blocks, *IMAGE, stem=32, last=1280, act=R,
@@ -259,7 +283,7 @@ ARCHITECTURES: dict[str, Callable[[], Any]] = {
         inverted_blocks, *IMAGE, stem=32, last=1280, act="Silu",
         blocks=stages(EFFICIENTNET_B0, 32, "Silu", is_excited=True),
     ),
-    "shufflenet_v2_x1_0": made(shufflenet_v2, *IMAGE),
+    "shufflenet_v2_x1_0": made(shufflenet_v2, *IMAGE, widths=(116, 232, 464)),
     "densenet121": made(dense, *IMAGE, growth=32, counts=(6, 12, 24, 16)),
     "googlenet": made(googlenet, *IMAGE),
     "convnext_tiny": made(wide_kernels, *IMAGE, widths=(96, 192, 384, 768), counts=(3, 3, 9, 3)),

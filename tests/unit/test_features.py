@@ -234,7 +234,8 @@ SCORES = B * 4 * S * S * (2 * 16 + 2 * 16 + 6)
         ("QLinearSigmoid", [ROW, (), (), (), ()], {}, 72, 112),
         ("QLinearSoftmax", [ROW, (), (), (), ()], {}, 120, 112),
         ("QGemm", [(2, 3), (), (), (3, 4), (), ()], {}, 9 * 8, 120),
-        ("QLinearGlobalAveragePool", [X, (), (), (), ()], {}, None, None),
+        ("QLinearGlobalAveragePool", [X, (), (), (), ()], {}, 1200 + 2 * 12, 4864),
+        ("QLinearGlobalAveragePool", [X, (), (), (), ()], {"channels_last": 1}, None, None),
         ("NhwcMaxPool", [(1, 4, 4, 2)], {"kernel_shape": [2, 2]}, None, None),
         (
             "Attention",
@@ -311,6 +312,25 @@ def test_contributed_operators_have_shapes_and_operations(
     work = _node(op, shapes, domain=MICROSOFT, **attributes)
     assert (work.flops, work.bytes_moved) == (flops, moved)
     assert work.op_type == f"com.microsoft::{op}"
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes", "types", "flops", "moved"),
+    [
+        ("DynamicQuantizeMatMul", [(2, 8), (8, 4), ()], "f8f", 2 * 64 + 8 + 5 * 16, 132),
+        ("MatMulIntegerToFloat", [(2, 8), (8, 4), (), ()], "88ff", 2 * 64 + 8, 88),
+        ("QGemm", [(2, 3), (), (), (3, 4), (), ()], "8f88f8", 9 * 8, 36),
+        ("QLinearGlobalAveragePool", [X, (), (), (), ()], "8f8f8", 1200 + 2 * 12, 1222),
+        ("QLinearConcat", [(), (), ROW, (), (), ROW, (), ()], "f88f88f8", 5 * 24, 63),
+    ],
+)
+def test_quantised_types_have_shapes_too(
+    op: str, shapes: list[tuple[int, ...]], types: str, flops: int, moved: int
+) -> None:
+    names = {index: "uint8" for index, kind in enumerate(types) if kind == "8"}
+    attributes: dict[str, Any] = {"axis": 0} if op == "QLinearConcat" else {}
+    work = _node(op, shapes, domain=MICROSOFT, types=names, **attributes)
+    assert (work.flops, work.bytes_moved) == (flops, moved)
 
 
 def test_resize_counts_the_axes_that_change() -> None:

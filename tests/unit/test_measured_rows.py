@@ -15,6 +15,7 @@ from placer.core.environment import Basis, ChipClass, Device
 from placer.core.measured_rows import (
     MeasuredRow,
     Published,
+    estimate_from_any,
     estimate_from_rows,
     factor_of,
     transferred,
@@ -215,3 +216,39 @@ def test_the_interval_of_a_transfer_covers_nine_times_in_ten() -> None:
         assert found is not None
         covered.append(abs(math.log(times[8] / found.median_s)) <= math.log(found.factor_90))
     assert 0.86 <= float(np.mean(covered)) <= 0.96
+
+
+# --- several rows of one architecture -------------------------------------------------------
+
+
+def chosen(*choices: Published, dtype: str = "float32") -> ComputeEstimate | NoEstimate:
+    return estimate_from_any(choices, PHONE, dtype=dtype, ep="qnn")
+
+
+def of(name: str, *rows: MeasuredRow) -> Published:
+    return Published(name, tuple(replace(row, name=name) for row in rows), FRESH, "net")
+
+
+def test_of_two_rows_of_one_architecture_the_arithmetic_chooses() -> None:
+    small = replace(ROW, dtype="int8", precision="w8a8", latency_s=0.001)
+    found = chosen(of("hub/net", ROW), of("zoo/net", small), dtype="int8")
+    assert isinstance(found, ComputeEstimate)
+    assert found.median_s == 0.001
+    assert "taken to be zoo/net, as its structure is that of net" in found.note
+
+
+def test_two_rows_that_answer_alike_are_not_chosen_from() -> None:
+    found = chosen(of("hub/net", ROW), of("zoo/net", ROW))
+    assert isinstance(found, NoEstimate)
+    assert found.reason == (
+        "hub/net and zoo/net are of one architecture and both answer for phone (qnn): "
+        "--as says which one the model is"
+    )
+
+
+def test_no_row_is_no_answer() -> None:
+    assert isinstance(chosen(), NoEstimate)
+    elsewhere = replace(ROW, site=None)
+    found = chosen(of("hub/net", elsewhere))
+    assert isinstance(found, NoEstimate)
+    assert "was not measured on phone" in found.reason

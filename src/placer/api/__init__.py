@@ -21,7 +21,6 @@ from placer.api.measuring import (
     time_of,
 )
 from placer.api.variant_plan import VariantOptions
-from placer.core.environment import Assumption
 from placer.core.errors import UsageError
 from placer.core.finding import Finding
 from placer.core.graph import ModelSummary
@@ -135,7 +134,8 @@ def recommend(
         Evidence files or directories, each optionally as ``SITE=PATH``.
     architecture
         The published measurement, as ``aihub/resnet50``, whose architecture the model is: a site
-        that is not measured and has a row of it takes its time from there.
+        that is not measured and has a row of it takes its time from there. None: the structure of
+        the model tells it; ``none``: no published time is used.
     measure
         False: rely on evidence and the catalogue alone.
     question
@@ -175,6 +175,7 @@ def recommend(
         )
         from placer.api.calibrations import check_all_asked, take_calibrations
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
+        from placer.api.published import architecture_assumptions, choices_of
         from placer.api.sites import (
             check_named_eps,
             cloud_site,
@@ -210,14 +211,13 @@ def recommend(
         records = tuple(record for of_model in found for record in of_model)
         named = [site for site, _ in records] + list(calibrations.by_site)
         offers, why_offers = load_offers(clouds, workload, named)
-        published = None
-        if architecture is not None:
-            from placer.api.published import check_sites, take_as
-            from placer.files.measured import load_published
-
-            published = load_published(architecture, today)
-            elsewhere = () if site_device.is_this_machine else (site_device,)
-            check_sites(published, (*elsewhere, *offers))
+        elsewhere = () if site_device.is_this_machine else (site_device,)
+        choices = choices_of(
+            architecture,
+            tuple(zip(runnable, models, strict=True)),
+            (*elsewhere, *offers),
+            today,
+        )
         backbones = [catalogue.backbone_to(path, place, offer) for offer in offers]
         edges: tuple[EdgeSite, ...] = ()
         cloud_sites: tuple[CloudSite, ...] = ()
@@ -225,20 +225,20 @@ def recommend(
             edge_sites(
                 *(site_device, one, workload, own, options, measure, today, progress, warn),
                 variant=variant,
-                published=published,
+                published=choice.rows,
                 calibrations=calibrations,
             )
-            for variant, one, own in zip(runnable, models, found, strict=True)
+            for variant, one, own, choice in zip(runnable, models, found, choices, strict=True)
         ]
         everywhere = take_turns(asked, spares, progress)
-        for variant, one, own, here in zip(runnable, models, found, everywhere, strict=True):
+        for choice, own, here in zip(choices, found, everywhere, strict=True):
             edges += here
             cloud_sites += tuple(
                 cloud_site(
-                    *(offer, one, own, here, today),
-                    variant=variant,
+                    *(offer, choice.model, own, here, today),
+                    variant=choice.variant,
                     backbone=backbone,
-                    published=published,
+                    published=choice.rows,
                     calibrations=calibrations,
                 )
                 for offer, backbone in zip(offers, backbones, strict=True)
@@ -250,9 +250,6 @@ def recommend(
             warn("min_agreement judges nothing: there is no variant, and only the CPU was measured")
         check_all_used(records, site_device, offers, calibrations.by_site)
         check_all_asked(calibrations, site_device, offers, {site for site, _ in records})
-        taken: tuple[Assumption, ...] = ()
-        if published is not None:
-            taken = (take_as(published, site_device, summary, edges, cloud_sites),)
         environment = Environment(
             device=site_device,
             path=path,
@@ -263,7 +260,7 @@ def recommend(
             electricity_usd_per_kwh=ELECTRICITY_USD_PER_KWH,
             electricity_source=ELECTRICITY_SOURCE,
             assumptions=(
-                *taken,
+                *architecture_assumptions(architecture, choices, site_device, edges, cloud_sites),
                 *assumptions_of(
                     summary,
                     workload,

@@ -196,7 +196,7 @@ def edge_sites(
     warn: Say,
     *,
     variant: Variant | None = None,
-    published: Published | None = None,
+    published: Sequence[Published] = (),
     calibrations: Calibrations | None = None,
 ) -> Measuring[tuple[EdgeSite, ...]]:
     """Return the device with each execution provider: by evidence, measured now, or modelled.
@@ -208,7 +208,7 @@ def edge_sites(
     summary
         What runs there: the model, or that of the variant.
     published
-        The architecture that the model is said to be; None: nobody said it.
+        Measurements of the architecture that the model has; empty: none is known.
     """
     from placer.core.placement import EdgeSite
 
@@ -264,7 +264,7 @@ def modelled_site(
     measure: bool,
     progress: Say,
     variant: Variant | None,
-    published: Published | None = None,
+    published: Sequence[Published] = (),
     *,
     records: Sequence[tuple[str | None, Evidence]] = (),
     calibrations: Calibrations | None = None,
@@ -298,7 +298,7 @@ def modelled_time(
     ep: str,
     variant: Variant | None,
     coverage: Coverage | None = None,
-    published: Published | None = None,
+    published: Sequence[Published] = (),
     *,
     records: Sequence[tuple[str | None, Evidence]] = (),
     calibrations: Calibrations | None = None,
@@ -320,7 +320,7 @@ def modelled_time(
         if learnt is not None:
             unused = learnt.reason
 
-    if published is not None:
+    if published:
         row = published_time(published, site, summary, ep, variant, coverage)
         if isinstance(row, ComputeEstimate):
             return SiteTime(estimate=_noting(row, unused))
@@ -346,27 +346,25 @@ def _noting(estimate: ComputeEstimate, unused: str) -> ComputeEstimate:
 
 
 def published_time(
-    published: Published,
+    published: Sequence[Published],
     site: Device | CloudOffer,
     summary: ModelSummary,
     ep: str,
     variant: Variant | None,
     coverage: Coverage | None,
 ) -> ComputeEstimate | NoEstimate:
-    """Return the published time of the architecture that the model is said to be.
+    """Return the published time of the architecture that the model has or is said to have.
 
-    A variant that placer made has the same one; of another file nobody said so. Where the
-    roofline of the site foretells another time, the note asks whether it is that architecture.
+    Where the roofline of the site foretells another time, the note says so, and asks whether it is
+    that architecture if only the user said it.
     """
     from placer.core.compute import ComputeEstimate, NoEstimate, estimate_compute
-    from placer.core.measured_rows import estimate_from_rows
+    from placer.core.measured_rows import estimate_from_any
 
     if summary.format != formats.ONNX:
         return NoEstimate("published times are of ONNX Runtime, which does not run LiteRT's models")
-    if variant is not None and variant.made is None:
-        return NoEstimate(f"{variant.label} may be another architecture than the model")
     dtype = _arithmetic_type(summary, variant)
-    found = estimate_from_rows(published, site, dtype=dtype, ep=ep, coverage=coverage)
+    found = estimate_from_any(published, site, dtype=dtype, ep=ep, coverage=coverage)
     foretold = estimate_compute(site, summary, dtype=dtype, ep=ep, coverage=coverage)
     if isinstance(found, NoEstimate) or not isinstance(foretold, ComputeEstimate):
         return found
@@ -381,7 +379,12 @@ def published_time(
     )
     doubt = (
         f"the compute rate of {site.name} foretells {format_duration(foretold.median_s)} "
-        f"({foretold.level}, ×/÷ {factor:.2g}) for this model: is it that architecture?"
+        f"({foretold.level}, ×/÷ {factor:.2g}) for this model: "
+    )
+    doubt += (
+        "one of the two is off"
+        if all(one.architecture for one in published)
+        else "is it that architecture?"
     )
     return replace(found, note=f"{found.note}; {doubt}")
 
@@ -404,7 +407,7 @@ def cloud_site(
     *,
     variant: Variant | None = None,
     backbone: Backbone | None = None,
-    published: Published | None = None,
+    published: Sequence[Published] = (),
     calibrations: Calibrations | None = None,
 ) -> CloudSite:
     """Return an offer with its time: by evidence, else published, else by its roofline."""

@@ -204,7 +204,8 @@ def command(
             "--as",
             metavar="ROW",
             help="The published measurement whose architecture MODEL is, as aihub/resnet50: the "
-            "time of a device or cloud that is not measured.",
+            "time of a device or cloud that is not measured (default: by the structure of MODEL); "
+            "none: use no published time.",
             rich_help_panel=_SITES,
         ),
     ] = None,

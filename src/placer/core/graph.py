@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from placer.core.structure import Structure
 
 UNKNOWN_DIMENSION = -1
 """A dimension of an output that depends on the data."""
@@ -127,6 +129,8 @@ class ModelSummary:
     """``onnx`` or ``tflite``."""
     integer_ranges: tuple[tuple[str, int, int], ...] = ()
     """(input, lowest value, highest + 1) of integer inputs where the file tells them."""
+    structure: Structure | None = field(default=None, compare=False)
+    """Of an ONNX file that was read now: evidence and locks do not keep it."""
 
     @property
     def flops(self) -> int | None:

@@ -1,7 +1,8 @@
 """Published measurements: the time of a known architecture on a known chip and runtime.
 
-A row answers for the model that the user says is its architecture. Where the asked device has no
-row of it, the time is transferred from another one by the models that both have.
+A row answers for a model that has the structure of its architecture, or of which the user says so.
+Where the asked device has no row of it, the time is transferred from another one by the models that
+both have.
 """
 
 from __future__ import annotations
@@ -79,12 +80,14 @@ class MeasuredRow:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What the user says that the model is, and all rows of the source that knows it."""
+    """What the model is taken for, and all rows of the source that knows it."""
 
     name: str
     rows: tuple[MeasuredRow, ...]
     """Every row of the source."""
     as_of: date
+    architecture: str = ""
+    """Whose structure the model has; empty: the user named the row."""
 
     @property
     def own(self) -> tuple[MeasuredRow, ...]:
@@ -145,6 +148,37 @@ def factor_of(row: MeasuredRow, as_of: date) -> float:
     return factor
 
 
+def estimate_from_any(
+    choices: Sequence[Published],
+    site: Device | CloudOffer,
+    *,
+    dtype: str,
+    ep: str,
+    coverage: Coverage | None = None,
+) -> ComputeEstimate | NoEstimate:
+    """Return the time of a site from the one model of these that answers it.
+
+    All have the architecture of the model. What was measured on the site goes before what is
+    carried over; two that were measured alike are not chosen from. Parameters as below.
+    """
+    found = [
+        (one.name, estimate_from_rows(one, site, dtype=dtype, ep=ep, coverage=coverage))
+        for one in choices
+    ]
+    answers = [(name, told) for name, told in found if isinstance(told, ComputeEstimate)]
+    best = [one for one in answers if one[1].level is Level.E2] or answers
+    if len(best) > 1:
+        names = " and ".join(name for name, _ in best)
+        return NoEstimate(
+            f"{names} are of one architecture and both answer for {site.name} ({ep}): "
+            "--as says which one the model is"
+        )
+    if best:
+        return best[0][1]
+    refusals = [told for _, told in found if isinstance(told, NoEstimate)]
+    return refusals[0] if refusals else NoEstimate("nothing is published of the model")
+
+
 def estimate_from_rows(
     published: Published,
     site: Device | CloudOffer,
@@ -194,7 +228,7 @@ def estimate_from_rows(
         level=Level.E2,
         basis=basis_of(Level.E2),
         source=_told(row),
-        note=_note(row),
+        note=_note(row, published),
     )
 
 
@@ -248,7 +282,7 @@ def _transferred_to(
         level=Level.E3,
         basis=basis_of(Level.E3),
         source=f"{_told(row)}; carried over by {carried.n_shared} models measured on both devices",
-        note=_note(row),
+        note=_note(row, published),
     )
 
 
@@ -274,8 +308,11 @@ def _told(row: MeasuredRow) -> str:
     return f"{row.source}: {row.name} on {', '.join(part for part in parts if part)}"
 
 
-def _note(row: MeasuredRow) -> str:
-    notes = [f"the model is taken to be {row.name}", f"what was published is {row.statistic}"]
+def _note(row: MeasuredRow, published: Published) -> str:
+    how = (
+        f", as its structure is that of {published.architecture}" if published.architecture else ""
+    )
+    notes = [f"the model is taken to be {row.name}{how}", f"what was published is {row.statistic}"]
     if row.nodes:
         notes.append(f"of it ran {_nodes(row)}")
     return "; ".join(notes)

@@ -179,8 +179,13 @@ def all_rows() -> Iterable[MeasuredRow]:
         yield from rows_of(source)
 
 
-def load_published(name: str, as_of: datetime.date) -> Published:
+def load_published(name: str, as_of: datetime.date, *, architecture: str = "") -> Published:
     """Return the model of this name with the table that has it.
+
+    Parameters
+    ----------
+    architecture
+        Whose structure the model has; empty: the user named it.
 
     Raises
     ------
@@ -199,7 +204,7 @@ def load_published(name: str, as_of: datetime.date) -> Published:
             f"no published measurement is named '{name}'{near}",
             hint="`placer catalog show DEVICE --sla 20ms` lists those of a device by their names",
         )
-    return Published(name, rows, as_of)
+    return Published(name, rows, as_of, architecture)
 
 
 def _row(source: Source, cells: Mapping[str, str], where: str, *, has_parts: bool) -> MeasuredRow:

@@ -22,6 +22,7 @@ from placer.onnx_files.shapes import (
     dtype_name,
     trace_model,
 )
+from placer.onnx_files.structure import read_structure
 
 MAX_FILE_BYTES = 2**31 - 1
 """Source: protobuf's limit of one message; larger models keep their weights in files beside it."""
@@ -135,6 +136,7 @@ def read_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None
             for info, tensor in zip(model.graph.output, trace.outputs, strict=True)
         ),
         operators=count_operators(trace),
+        structure=read_structure(trace),
     )
 
 

@@ -309,6 +309,12 @@ class _Tracer:
         if step.op_type in _ALIASES:
             return self._infer_as(node, step, *_ALIASES[step.op_type])
         match step.op_type:
+            case "QLinearConcat":  # scale and zero point stand before, then behind each input
+                return self._infer_as(node, step, "Concat", range(2, len(step.inputs), 3))
+            case "QLinearAveragePool" | "QLinearGlobalAveragePool":
+                if attributes.get("channels_last"):
+                    return ()
+                return self._infer_as(node, step, step.op_type.removeprefix("QLinear"), (0,))
             case "FusedMatMul":
                 if attributes.get("transBatchA") or attributes.get("transBatchB"):
                     return ()
@@ -353,7 +359,11 @@ class _Tracer:
     def _infer_as(
         self, node: Any, step: Step, op_type: str, positions: Sequence[int]
     ) -> tuple[Tensor, ...]:
-        """Infer as if the node were another one, of the default domain."""
+        """Infer as if the node were another one, of the default domain.
+
+        That one may not take the types of quantised tensors: it gets floats, and the type of the
+        first input is put back.
+        """
         import onnx
 
         twin = onnx.NodeProto(op_type=op_type, output=node.output)
@@ -362,7 +372,14 @@ class _Tracer:
         twin.attribute.extend(a for a in node.attribute if a.name in kept)
         inputs = tuple(step.inputs[i] for i in positions if i < len(step.inputs))
         version = self._versions.get("", 1)
-        return self._infer(twin, replace(step, domain="", version=version, inputs=inputs))
+        if op_type in _CHANGES_TYPE:
+            return self._infer(twin, replace(step, domain="", version=version, inputs=inputs))
+        floats = tuple(
+            None if tensor is None else replace(tensor, dtype="float32", value=None)
+            for tensor in inputs
+        )
+        found = self._infer(twin, replace(step, domain="", version=version, inputs=floats))
+        return tuple(replace(tensor, dtype=step.input(positions[0]).dtype) for tensor in found)
 
     def _evaluate(
         self, node: Any, inputs: Sequence[Tensor | None], outputs: tuple[Tensor, ...]
@@ -486,6 +503,9 @@ _ALIASES: dict[str, tuple[str, tuple[int, ...]]] = {
     "QLinearMul": ("Mul", (0, 3)),
     "QuantizeLinear": ("QuantizeLinear", (0, 1, 2)),
 }
+
+_CHANGES_TYPE = frozenset(("DequantizeLinear", "QuantizeLinear"))
+"""Aliases whose output has another type than their input."""
 
 
 def _of_proto(proto: Any) -> Tensor:
