@@ -17,15 +17,15 @@ Costs = dict[str, Any]
 def up_s(link: Costs, n_bytes: float) -> float:
     """Return how long tensors take over a link."""
     if "pieces" in link:
-        return min(fixed + slope * n_bytes for fixed, slope in link["pieces"])
-    return n_bytes / link["uplink_bytes_per_s"]
+        return min(float(fixed + slope * n_bytes) for fixed, slope in link["pieces"])
+    return n_bytes / float(link["uplink_bytes_per_s"])
 
 
 def down_s(link: Costs, n_bytes: float) -> float:
     """Return how long outputs take back."""
     if "down_pieces" in link:
-        return min(fixed + slope * n_bytes for fixed, slope in link["down_pieces"])
-    return n_bytes / link["downlink_bytes_per_s"] if "downlink_bytes_per_s" in link else 0.0
+        return min(float(fixed + slope * n_bytes) for fixed, slope in link["down_pieces"])
+    return n_bytes / float(link["downlink_bytes_per_s"])
 
 
 def hops(costs: Costs) -> Iterator[list[tuple[int, int, Costs]]]:
@@ -85,18 +85,18 @@ def value(
     moves = list(stages(costs, tier, way))
     if objective == "latency":
         return sum(spent) + sum(
-            link.get("rtt_s", 0.0) + up_s(link, up) + down_s(link, down)
+            float(link.get("rtt_s", 0.0)) + up_s(link, up) + down_s(link, down)
             for link, up, down, _ in moves
         )
     if objective == "money":
         prices = costs["prices"]
-        total = sum(t * price for t, price in zip(spent, prices["usd_per_s"], strict=True))
+        total = sum(t * float(price) for t, price in zip(spent, prices["usd_per_s"], strict=True))
         for _, up, down, at in moves:
             total += up * prices["usd_per_byte_up"][at] + down * prices["usd_per_byte_down"][at]
         return total
     if objective == "energy":
         power = costs["power"]
-        total = power["active_w"] * spent[0] + power["idle_w"] * sum(spent[1:])
+        total = float(power["active_w"] * spent[0] + power["idle_w"] * sum(spent[1:]))
         for link, up, down, at in moves:
             total += power["idle_w"] * link.get("rtt_s", 0.0)
             total += power["send_w" if at == 0 else "idle_w"] * up_s(link, up)

@@ -143,7 +143,22 @@ def read_costs(path: str) -> CostsFile:
     UsageError
         It is not JSON, or no costs; says where.
     """
-    text = read_text(path, hint=_HINT)
+    return parse_costs(read_text(path, hint=_HINT), path=path)
+
+
+def parse_costs(text: str, *, path: str) -> CostsFile:
+    """Parse the text of a file of costs.
+
+    Parameters
+    ----------
+    path
+        Where the text comes from, for messages.
+
+    Raises
+    ------
+    UsageError
+        It is not JSON, or no costs; says where.
+    """
     _check_json(text, path)
     try:
         spec = _CostsSpec.model_validate_json(text.removeprefix("\ufeff"))
@@ -173,10 +188,13 @@ def _to_core(spec: _CostsSpec) -> CostsFile:
         outputs=spec.outputs,
     )
     n_tiers = len(spec.tiers)
-    prices = spec.prices
-    for_sites = _figures("usd_per_s", prices and prices.usd_per_s, n_tiers)
-    up = _figures("usd_per_byte_up", prices and prices.usd_per_byte_up, n_tiers - 1)
-    down = _figures("usd_per_byte_down", prices and prices.usd_per_byte_down, n_tiers - 1)
+    for_sites: tuple[float | None, ...] = (None,) * n_tiers
+    up: tuple[float | None, ...] = (None,) * max(n_tiers - 1, 0)
+    down = up
+    if spec.prices is not None:
+        for_sites = _counted("usd_per_s", spec.prices.usd_per_s, n_tiers)
+        up = _counted("usd_per_byte_up", spec.prices.usd_per_byte_up, n_tiers - 1)
+        down = _counted("usd_per_byte_down", spec.prices.usd_per_byte_down, n_tiers - 1)
     if len(spec.links) != n_tiers - 1:
         raise UsageError(
             f"links: {len(spec.links)} links between {n_tiers} tiers",
@@ -206,9 +224,7 @@ def _to_core(spec: _CostsSpec) -> CostsFile:
     return CostsFile(problem, Objective(spec.objective), spec.latency_limit_s)
 
 
-def _figures(name: str, values: tuple[float, ...] | None, count: int) -> tuple[float | None, ...]:
-    if values is None:
-        return (None,) * max(count, 0)
+def _counted(name: str, values: tuple[float, ...], count: int) -> tuple[float, ...]:
     if len(values) != count:
         raise UsageError(
             f"prices.{name}: {len(values)} prices for {count}",

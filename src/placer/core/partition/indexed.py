@@ -53,7 +53,7 @@ class Indexed:
     @property
     def n_tiers(self) -> int:
         """Number of tiers."""
-        return self.times_s.shape[1]
+        return int(self.times_s.shape[1])
 
 
 def index(problem: Problem) -> Indexed:

@@ -64,7 +64,7 @@ def solve_linear(
     n_free = n_allowed - 1
     offset = 2 + np.concatenate([[0], np.cumsum(n_free)])
     arcs = _Builder(int(offset[-1]))
-    passed = np.cumsum(allowed, axis=1)
+    passed: Ints = np.cumsum(allowed, axis=1, dtype=np.int64)
     """(nodes, tiers): allowed tiers up to this one; 0: the node is beyond, all: before."""
     base += _add_nodes(arcs, allowed, costs, passed, offset[:-1])
     vertex = np.where(

@@ -58,7 +58,8 @@ def on_route(allowed: Flags, route: Route) -> Flags:
     """Return the tiers that a route stops at."""
     stops = {0, *(end for _, end in route)}
     is_stop = np.array([tier in stops for tier in range(allowed.shape[1])])
-    return allowed & is_stop
+    within: Flags = allowed & is_stop
+    return within
 
 
 def solve(

@@ -41,15 +41,27 @@ _CHUNK = 2048
 
 
 def least_interval(
-    indexed: Indexed, allowed: Flags, latency: Callable[[Route], Costs], ways: Sequence[Route]
+    indexed: Indexed,
+    allowed: Flags,
+    latency: Callable[[Route], Costs],
+    ways: Sequence[Route],
+    *,
+    max_ideals: int | None = None,
 ) -> Solution:
     """Return the assignment of the shortest busiest stage.
+
+    Parameters
+    ----------
+    max_ideals
+        With more the answer is approximate; None: as many as take seconds.
 
     Raises
     ------
     InfeasibleError
         No route has any assignment.
     """
+    if max_ideals is None:
+        max_ideals = MAX_IDEALS if indexed.n_tiers <= 2 else MAX_IDEALS_IN_PAIRS
     best: Solution | None = None
     low = math.inf
     refused: InfeasibleError | None = None
@@ -59,8 +71,7 @@ def least_interval(
         except InfeasibleError as error:
             refused = refused or error
             continue
-        limit = MAX_IDEALS if indexed.n_tiers <= 2 else MAX_IDEALS_IN_PAIRS
-        ideals = _ideals(indexed, within, limit)
+        ideals = _ideals(indexed, within, max_ideals)
         if ideals is None:
             found = _by_weights(indexed, within, latency(route), route)
         else:
