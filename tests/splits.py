@@ -29,8 +29,7 @@ def from_file_form(costs: dict[str, Any]) -> CostsFile:
 
 def dads(uplink_mbit_per_s: float) -> Problem:
     """Return Tiny-YOLOv2 of DADS: a chain, no round trip, MiB * 8 / (Mbit/s) as in the paper."""
-    lines = [line for line in DADS.read_text().splitlines() if not line.startswith("#")]
-    rows = list(csv.DictReader(lines))
+    rows = _dads_rows()
     names = [row["layer"] for row in rows]
     nodes = tuple(
         Node(row["layer"], (float(row["edge_s"]), float(row["cloud_s"])), 0 if not place else None)
@@ -47,6 +46,20 @@ def dads(uplink_mbit_per_s: float) -> Problem:
 def dads_names() -> list[str]:
     """Return its layers in order."""
     return [node.name for node in dads(1.0).graph.nodes]
+
+
+def dads_cut_s(layer: str, uplink_mbit_per_s: float) -> float:
+    """Return the latency of a cut after one layer, by the paper's formula."""
+    rows = _dads_rows()
+    at = [row["layer"] for row in rows].index(layer)
+    edge_s = sum(float(row["edge_s"]) for row in rows[: at + 1])
+    cloud_s = sum(float(row["cloud_s"]) for row in rows[at + 1 :])
+    return edge_s + float(rows[at]["output_mib"]) * 8 / uplink_mbit_per_s + cloud_s
+
+
+def _dads_rows() -> list[dict[str, str]]:
+    lines = [line for line in DADS.read_text().splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines))
 
 
 def large(n_nodes: int, *, kind: str, rate: float, seed: int = 0) -> Problem:

@@ -172,7 +172,7 @@ def test_between_two_crossovers_the_plan_is_the_best_one(
 
 
 @given(seeds, tiers)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_what_weighted_stages_find_lies_above_the_best_and_their_bound_below(
     seed: int, n_tiers: int
 ) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from placer.core.errors import UsageError
-from placer.core.partition.costs import costs_of
 from placer.core.partition.crossovers import LinkFigure, crossovers
-from placer.core.partition.indexed import index
 from placer.core.partition.optimal import optimal_plan
 from placer.core.partition.plan import Plan
 from placer.core.partition.problem import Link, Objective, Piece, Problem, rated_link
@@ -26,17 +23,8 @@ def last_on_device(plan: Plan) -> str:
     return [name for name in splits.dads_names() if name in on_device][-1]
 
 
-def cut_after(layer: str, mbit_per_s: float) -> float:
-    problem = splits.dads(mbit_per_s)
-    indexed = index(problem)
-    names = splits.dads_names()
-    head = set(names[: names.index(layer) + 1])
-    tiers = np.array([0 if name in head else 1 for name in indexed.names])
-    return costs_of(problem, indexed, Objective.LATENCY, ((0, 1),)).value(indexed, tiers)
-
-
 def test_at_18_mbit_the_cut_of_the_paper_is_not_the_best_one() -> None:
-    assert cut_after("input", 18) == pytest.approx(0.588, abs=5e-4)
+    assert splits.dads_cut_s("input", 18) == pytest.approx(0.588, abs=5e-4)
     plan = optimal_plan(splits.dads(18), objective=Objective.LATENCY)
     assert last_on_device(plan) == "max3"
     assert plan.value == pytest.approx(0.566, abs=5e-4)
@@ -46,7 +34,7 @@ def test_at_4_mbit_max5_is_63_percent_better_than_the_input() -> None:
     plan = optimal_plan(splits.dads(4), objective=Objective.LATENCY)
     assert last_on_device(plan) == "max5"
     assert plan.value == pytest.approx(0.767, abs=5e-4)
-    assert 1 - plan.value / cut_after("input", 4) == pytest.approx(0.629, abs=5e-4)
+    assert 1 - plan.value / splits.dads_cut_s("input", 4) == pytest.approx(0.629, abs=5e-4)
 
 
 def segments() -> list[tuple[float, float, str]]:
@@ -72,7 +60,9 @@ def test_the_crossovers_are_those_of_the_published_table() -> None:
 def test_both_plans_are_equally_quick_at_a_crossover() -> None:
     for (_, at, before), (_, _, after) in pairwise(segments()):
         if before != "output":
-            assert cut_after(before, at) == pytest.approx(cut_after(after, at), rel=1e-9)
+            assert splits.dads_cut_s(before, at) == pytest.approx(
+                splits.dads_cut_s(after, at), rel=1e-9
+            )
 
 
 def test_the_busiest_stages_are_those_of_the_published_table() -> None:

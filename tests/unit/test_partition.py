@@ -13,7 +13,7 @@ import pytest
 import placer
 from placer.core.errors import UsageError
 from placer.core.partition.flow import Network, least_cut
-from placer.core.partition.optimal import best_plans, optimal_plan
+from placer.core.partition.optimal import best_plans, optimal_plan, unsplit_plans
 from placer.core.partition.plan import Plan
 from placer.core.partition.problem import (
     CostGraph,
@@ -280,6 +280,20 @@ def test_the_best_plans_end_when_there_are_no_more() -> None:
     assert [(plan.value, plan.is_optimal) for plan in plans] == [(2.0, True), (3.0, False)]
 
 
+def test_unsplit_plans_leave_what_is_bound_where_it_is() -> None:
+    nodes = [INPUT, Node("a", (9.0, 1.0)), Node("b", (9.0, None))]
+    tensors = [Tensor("x", "input", ("a",), 1)]
+    question = problem(nodes, tensors, rtt_s=2)
+    here, there = unsplit_plans(question, Objective.LATENCY)
+    assert here is not None
+    assert here.value == 18.0
+    assert there is not None
+    assert there.value == 1 + 9 + 1 + 2
+    nodes[2] = Node("b", (9.0, None), DEVICE)
+    late = [*tensors, Tensor("y", "a", ("b",), 1)]
+    assert unsplit_plans(problem(nodes, late), Objective.LATENCY)[1] is None
+
+
 def test_the_package_offers_the_solver() -> None:
     plan = placer.optimal_cut(
         CostGraph((INPUT, Node("n", (3.0, 1.0))), (x_of(1),)),
@@ -300,23 +314,25 @@ def test_the_package_offers_the_solver() -> None:
         (
             [INPUT, Node("a", (1.0, 1.0), CLOUD), Node("b", (1.0, 1.0), DEVICE)],
             [Tensor("y", "a", ("b",), 1)],
-            "node 'b' is pinned to tier 0, but it comes after node 'a', which is pinned to tier 1",
+            "nodes[2]: 'b' is pinned to tier 0, but it comes after 'a' (nodes[1]), which is pinned "
+            "to tier 1",
         ),
         (
             [INPUT, Node("a", (1.0, 1.0), CLOUD)],
             [Tensor("x", "input", ("a",), 1, keep_up_to_tier=0)],
-            "node 'a' is pinned to tier 1 and holds 'x', kept up to tier 0, which leaves it no",
+            "nodes[1]: 'a' is pinned to tier 1 and holds 'x', kept up to tier 0, which leaves it "
+            "no tier",
         ),
         (
             [INPUT, Node("a", (None, 1.0)), Node("b", (1.0, 1.0)), Node("c", (1.0, None))],
             [Tensor("y", "a", ("b",), 1), Tensor("z", "b", ("c",), 1)],
-            "node 'c' can run on tiers 0 only, but it comes after node 'a', which can run on tiers "
-            "1 only: nothing runs before tier 1 from there on",
+            "nodes[3]: 'c' can run on tiers 0 only, but it comes after 'a' (nodes[1]), which can "
+            "run on tiers 1 only: nothing runs before tier 1 from there on",
         ),
         (
             [Node("a", (1.0, None), CLOUD)],
             [],
-            "node 'a' is pinned to tier 1, where its time_s is null",
+            "nodes[0].tier: 'a' is pinned to tier 1, where its time_s is null",
         ),
     ],
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from placer.core.errors import UsageError
-from placer.core.partition.optimal import optimal_plan
+from placer.core.partition.optimal import optimal_plan, unsplit_plans
 from placer.core.partition.plan import Plan
 from placer.core.partition.problem import InfeasibleError, Problem
+from placer.core.printable import printable
 from placer.files.costs import read_costs
 
 
@@ -17,6 +18,9 @@ class Split:
 
     problem: Problem
     plan: Plan
+    latency_limit_s: float | None
+    unsplit: tuple[Plan | None, ...]
+    """For each tier, all on it that is free; None: not possible."""
 
 
 def split_costs(path: str) -> Split:
@@ -36,6 +40,7 @@ def split_costs(path: str) -> Split:
         plan = optimal_plan(
             file.problem, objective=file.objective, latency_limit_s=file.latency_limit_s
         )
+        unsplit = unsplit_plans(file.problem, file.objective)
     except (InfeasibleError, UsageError) as error:
-        raise type(error)(f"{path}: {error.message}", hint=error.hint) from error
-    return Split(file.problem, plan)
+        raise type(error)(printable(f"{path}: {error.message}"), hint=error.hint) from error
+    return Split(file.problem, plan, file.latency_limit_s, unsplit)

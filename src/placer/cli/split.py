@@ -44,8 +44,10 @@ def command(
     screen.emit(
         outputs,
         lambda name: (
-            report.to_json(found.plan)
+            report.to_json(found.plan, found.unsplit)
             if name == "json"
-            else report.to_text(found.problem, found.plan)
+            else report.to_text(
+                found.problem, found.plan, found.unsplit, latency_limit_s=found.latency_limit_s
+            )
         ),
     )

@@ -27,6 +27,7 @@ from placer.core.partition.problem import (
     Site,
     Tensor,
 )
+from placer.core.printable import printable
 from placer.files.evidence import read_text
 
 _HINT = "`placer schema costs` prints the format"
@@ -164,9 +165,9 @@ def parse_costs(text: str, *, path: str) -> CostsFile:
         spec = _CostsSpec.model_validate_json(text.removeprefix("\ufeff"))
         return _to_core(spec)
     except ValidationError as error:
-        raise UsageError(f"{path}: {_first_problem(error)}", hint=_HINT) from error
+        raise UsageError(printable(f"{path}: {_first_problem(error)}"), hint=_HINT) from error
     except UsageError as error:
-        raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
+        raise UsageError(printable(f"{path}: {error.message}"), hint=error.hint) from error
 
 
 def costs_schema() -> dict[str, Any]:
@@ -270,7 +271,8 @@ def _check_json(text: str, path: str) -> None:
         for name, _ in pairs:
             if name in seen:
                 raise UsageError(
-                    f"{path}: the key '{name[:60]}' stands twice in one object", hint="keep one"
+                    f"{path}: the key '{printable(name[:60])}' stands twice in one object",
+                    hint="keep one",
                 )
             seen.add(name)
 

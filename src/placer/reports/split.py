@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from placer.core.partition.plan import Plan
@@ -14,7 +15,10 @@ MAX_NAMES = 6
 """Of nodes or tensors in one line."""
 
 
-def to_json(plan: Plan) -> str:
+Unsplit = Sequence[Plan | None]
+
+
+def to_json(plan: Plan, unsplit: Unsplit) -> str:
     """Return the answer; the keys are described in ``docs/splitting.md``."""
     document: dict[str, Any] = {
         "value_s": plan.latency_s,
@@ -30,35 +34,70 @@ def to_json(plan: Plan) -> str:
         "route": [list(hop) for hop in plan.route],
         "bound": plan.bound,
         "gap_ratio": plan.gap_ratio,
+        "unsplit": [None if one is None else one.value for one in unsplit],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_text(problem: Problem, plan: Plan) -> str:
+def to_text(
+    problem: Problem, plan: Plan, unsplit: Unsplit, *, latency_limit_s: float | None = None
+) -> str:
     """Return the same for people."""
     names = [printable(site.name) for site in problem.sites]
-    used = plan.used_tiers
-    lines = [_headline(names, plan)]
-    lines.append(f"  {_figures(plan)}")
-    lines.append(f"  {_proof(plan)}")
+    lines = [
+        _headline(names, plan, unsplit),
+        f"  {_figures(plan)}",
+        f"  {_proof(plan, latency_limit_s)}",
+        f"  {_instead(names, plan, unsplit, latency_limit_s)}",
+        "",
+    ]
+    ends = dict(plan.route)
+    stops = {0, *ends.values()}
     width = max(map(len, names))
-    lines.append("")
     for tier, name in enumerate(names):
         nodes = [node for node, at in plan.tiers if at == tier]
-        shown = _listed(nodes) if nodes else "nothing"
-        lines.append(f"{name:<{width}}  {len(nodes):>5} nodes: {shown}")
-        if tier < len(names) - 1 and any(at > tier for at in used):
+        if tier not in stops:
+            lines.append(f"{name:<{width}}  passed by")
+            continue
+        count = f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}"
+        lines.append(f"{name:<{width}}  {count}{': ' if nodes else ''}{_listed(nodes)}")
+        if plan.used_tiers[-1] > tier:
             up, down = format_bytes(plan.bytes_up[tier]), format_bytes(plan.bytes_down[tier])
-            tensors = _listed(plan.cut[tier]) if plan.cut[tier] else "no tensor"
-            lines.append(f"{'':<{width}}  up {up}: {tensors}; down {down}")
+            tensors = f" ({_listed(plan.cut[tier])})" if plan.cut[tier] else ""
+            way = f"{'':<{width}}  to {names[ends[tier]]}: {up}{tensors}"
+            lines.append(f"{way}, back: {down}")
     return "\n".join(lines) + "\n"
 
 
-def _headline(names: list[str], plan: Plan) -> str:
-    used = plan.used_tiers
-    if len(used) == 1:
-        return f"do not split: all on {names[used[0]]}"
-    return f"split: {', '.join(names[tier] for tier in used)}"
+def _headline(names: list[str], plan: Plan, unsplit: Unsplit) -> str:
+    for name, one in zip(names, unsplit, strict=True):
+        if one is not None and one.tiers == plan.tiers:
+            return f"Do not split: all that is free runs on {name}."
+    return f"Split over {', '.join(names[tier] for tier in plan.used_tiers)}."
+
+
+def _instead(names: list[str], plan: Plan, unsplit: Unsplit, latency_limit_s: float | None) -> str:
+    """Say what it would be to run all in one place."""
+    shown = []
+    for name, one in zip(names, unsplit, strict=True):
+        if one is None:
+            what = "not possible"
+        elif latency_limit_s is not None and one.latency_s > latency_limit_s:
+            what = f"too slow ({format_duration(one.latency_s)})"
+        else:
+            what = _value(plan.objective, one.value)
+        shown.append(f"all on {name}: {what}")
+    return "; ".join(shown)
+
+
+def _value(objective: Objective, value: float) -> str:
+    match objective:
+        case Objective.MONEY:
+            return f"{value:.4g} USD"
+        case Objective.ENERGY:
+            return f"{value:.4g} J"
+        case _:
+            return format_duration(value)
 
 
 def _figures(plan: Plan) -> str:
@@ -68,20 +107,22 @@ def _figures(plan: Plan) -> str:
     if plan.joules is not None:
         parts.append(f"{plan.joules:.4g} J on the device")
     if plan.objective is Objective.THROUGHPUT:
-        parts.append(f"one request each {format_duration(plan.interval_s)}")
-    return f"{', '.join(parts)} for one request"
+        parts.append(f"a request each {format_duration(plan.interval_s)}")
+    return ", ".join(parts)
 
 
-def _proof(plan: Plan) -> str:
-    what = {
-        Objective.LATENCY: "quicker",
-        Objective.MONEY: "cheaper",
-        Objective.ENERGY: "thriftier",
-        Objective.THROUGHPUT: "of a shorter interval",
+def _proof(plan: Plan, latency_limit_s: float | None) -> str:
+    better = {
+        Objective.LATENCY: "is quicker",
+        Objective.MONEY: "is cheaper",
+        Objective.ENERGY: "takes less energy",
+        Objective.THROUGHPUT: "has a shorter interval",
     }[plan.objective]
+    within = "" if latency_limit_s is None else f" within {format_duration(latency_limit_s)}"
     if plan.is_optimal:
-        return f"no assignment is {what}: proven"
-    return f"not proven: an assignment {100 * plan.gap_ratio:.2g} % {what} is not ruled out"
+        return f"proven: nothing{within} {better}"
+    gap = f"{100 * plan.gap_ratio:.2g} %"
+    return f"not proven: the best{within} may be up to {gap} better"
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

@@ -24,6 +24,8 @@ class Indexed:
     """Nodes and tensors by number, both sorted by name."""
 
     names: tuple[str, ...]
+    keys: tuple[str, ...]
+    """Where each node stands in the graph as it was given: ``nodes[3]``."""
     times_s: Floats
     """(nodes, tiers); nan: it cannot run there."""
     allowed: Flags
@@ -67,7 +69,9 @@ def index(problem: Problem) -> Indexed:
     check_problem(problem)
     graph = problem.graph
     n_tiers = len(problem.sites)
-    nodes = sorted(graph.nodes, key=lambda node: node.name)
+    order = sorted(range(len(graph.nodes)), key=lambda place: graph.nodes[place].name)
+    keys = tuple(f"nodes[{place}]" for place in order)
+    nodes = [graph.nodes[place] for place in order]
     number = {node.name: place for place, node in enumerate(nodes)}
     times_s = np.array(
         [[math.nan if one is None else float(one) for one in node.time_s] for node in nodes],
@@ -80,7 +84,8 @@ def index(problem: Problem) -> Indexed:
             pins[place] = [f"is pinned to tier {node.tier}"]
             if not allowed[place, node.tier]:
                 raise InfeasibleError(
-                    f"node '{node.name}' is pinned to tier {node.tier}, where its time_s is null",
+                    f"{keys[place]}.tier: '{node.name}' is pinned to tier {node.tier}, where its "
+                    "time_s is null",
                     hint="give its time there, or another tier",
                 )
             allowed[place] &= np.arange(n_tiers) == node.tier
@@ -114,6 +119,7 @@ def index(problem: Problem) -> Indexed:
     lengths = [len(consumers) for consumers in used_by]
     return Indexed(
         names=names,
+        keys=keys,
         times_s=times_s,
         allowed=allowed,
         topological=_topological(names, producers_of),
@@ -199,20 +205,20 @@ def _refuse(
     indexed: Indexed, allowed: Flags, node: int, low: list[int], reason: list[int]
 ) -> NoReturn:
     pins = dict(indexed.pins)
-    name = indexed.names[node]
+    name = f"{indexed.keys[node]}: '{indexed.names[node]}'"
     own = pins.get(node, f"can run on tiers {_listed(allowed[node])} only")
     source = reason[node]
     if source < 0:
         raise InfeasibleError(
-            f"node '{name}' {own}, which leaves it no tier", hint="loosen one of its constraints"
+            f"{name} {own}, which leaves it no tier", hint="loosen one of its constraints"
         )
     cause = source
     while reason[cause] >= 0 and low[reason[cause]] == low[source]:
         cause = reason[cause]
     why = pins.get(cause, f"can run on tiers {_listed(allowed[cause])} only")
     raise InfeasibleError(
-        f"node '{name}' {own}, but it comes after node '{indexed.names[cause]}', which {why}: "
-        f"nothing runs before tier {low[source]} from there on",
+        f"{name} {own}, but it comes after '{indexed.names[cause]}' ({indexed.keys[cause]}), which "
+        f"{why}: nothing runs before tier {low[source]} from there on",
         hint="loosen one of the two; work never returns to an earlier tier",
     )
 

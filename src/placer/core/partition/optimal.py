@@ -6,6 +6,8 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from placer.core.errors import UsageError
 from placer.core.partition.costs import Costs, Route, costs_of
 from placer.core.partition.indexed import Indexed, index
@@ -14,6 +16,7 @@ from placer.core.partition.plan import Plan, plan_of
 from placer.core.partition.problem import (
     CostGraph,
     DirectLink,
+    InfeasibleError,
     Link,
     Objective,
     Power,
@@ -93,6 +96,37 @@ def optimal_plan(
     else:
         found = solve(indexed, indexed.allowed, costs, ways)
     return plan_of(problem, indexed, objective, found.tiers, found.route, bound=found.low)
+
+
+def unsplit_plans(problem: Problem, objective: Objective) -> tuple[Plan | None, ...]:
+    """Return for each tier the plan that runs every node there that is not bound to another one.
+
+    None where a node cannot run on the tier, or an earlier one needs what is made there.
+
+    Raises
+    ------
+    UsageError
+        As `optimal_cut`.
+    """
+    indexed = index(problem)
+    is_free = indexed.allowed.sum(axis=1, keepdims=True) > 1
+    plans: list[Plan | None] = []
+    for tier in range(indexed.n_tiers):
+        here = np.arange(indexed.n_tiers) == tier
+        try:
+            found = solve(
+                indexed,
+                indexed.allowed & (here | ~is_free),
+                _costs(problem, indexed, Objective.LATENCY),
+                tuple(routes(problem)),
+            )
+        except InfeasibleError:
+            plans.append(None)
+            continue
+        plans.append(
+            plan_of(problem, indexed, objective, found.tiers, found.route, bound=-math.inf)
+        )
+    return tuple(plans)
 
 
 def best_plans(
