@@ -19,13 +19,18 @@ from placer.core.partition.indexed import Flags, Floats, Ints
 
 LARGEST = 2**29
 """Capacity of an arc in a round: those of both directions and the flow between fit 32 bits."""
+MAX_SCALE_LOG2 = 1000
 MAX_ROUNDS = 8
 MAX_TREES = 100
 WORTHWHILE = 1e-3
-NARROW = 1e-3
+"""What a tree must gain of the bound for another one of its width."""
 STEP = 16
+"""From one width to the next."""
+NARROW = 1e-4
+"""Of the bound: the last width, after which rounds of integers are quicker. Widths, steps and
+gains were chosen by the times of graphs of 10,000 nodes (`bench/split_solver.py`)."""
 CLOSE_ENOUGH = 1e-12
-"""Of the upper bound: less than the sums of floats are sure of."""
+"""Of the upper bound: about what sums of as many floats are sure of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,57 +61,61 @@ SOURCE, SINK = 0, 1
 
 
 def least_cut(network: Network) -> Cut:
-    """Find a cut of least capacity; one of finite capacity must exist.
+    """Find a cut of least capacity.
 
-    The source alone or all but the sink must be such a cut.
+    One of finite capacity must exist: around the source alone, or around all but the sink.
     """
     arcs = _Arcs.of(network)
-    side = np.zeros(network.n_vertices, dtype=np.bool_)
-    side[SOURCE] = True
+    around_source = np.zeros(network.n_vertices, dtype=np.bool_)
+    around_source[SOURCE] = True
+    side = np.ones(network.n_vertices, dtype=np.bool_)
+    side[SINK] = False
     high = arcs.cut_capacity(side)
-    other = np.ones(network.n_vertices, dtype=np.bool_)
-    other[SINK] = False
-    capacity = arcs.cut_capacity(other)
-    if capacity <= high:
-        side, high = other, capacity
-    if high == 0 and not len(network.tail):
-        return Cut(other, 0.0, 0.0, 0)
-    tolerance = high * CLOSE_ENOUGH
+
+    def offer(other: Flags, *, slack: float = 0.0) -> None:
+        nonlocal side, high
+        capacity = arcs.cut_capacity(other)
+        if other[SOURCE] and capacity <= high + slack:
+            side, high = other, capacity
+
+    offer(around_source)
     rest = arcs.capacity.copy()
     low = 0.0
-    width = high
+    if high > 0:
+        low, width = _push_along_trees(arcs, rest, high)
+        offer(arcs.largest_source_side(rest > width))
+    n_rounds = 0
+    while high - low > high * CLOSE_ENOUGH and n_rounds < MAX_ROUNDS:
+        n_rounds += 1
+        # nothing of what is missing needs more than the gap; twice that is never cut
+        most = 2 * (high - low)
+        scale = 2.0 ** min(math.floor(math.log2(LARGEST) - math.log2(most)), MAX_SCALE_LOG2)
+        integers = np.floor(np.minimum(rest, most) * scale).astype(np.int32)
+        flow = arcs.maximum_flow(integers)
+        rest = np.maximum(rest - flow / scale, 0.0)
+        low += int(flow[arcs.from_source].sum()) / scale
+        offer(arcs.largest_source_side(integers > flow))
+    # no open path is wider than what is missing, so the source stays on its side
+    slack = high * CLOSE_ENOUGH
+    offer(arcs.largest_source_side(rest > max(slack, high - low)), slack=slack)
+    return Cut(side, min(low, high), high, n_rounds)
+
+
+def _push_along_trees(arcs: _Arcs, rest: Floats, high: float) -> tuple[float, float]:
+    """Push flow along wide arcs first, then ever narrower ones; return it and the last width.
+
+    Rounds of integers alone would do, but they look for all paths of one length at a time, and
+    on a chain of 10,000 nodes there are as many lengths. A tree serves all lengths at once.
+    """
+    flow, width = 0.0, high
     for _ in range(MAX_TREES):
         gained = arcs.push_along_tree(rest, width)
-        low += gained
+        flow += gained
         if gained <= high * WORTHWHILE:
             if width < high * NARROW:
                 break
             width /= STEP
-    n_rounds = 0
-    while high - low > tolerance and n_rounds < MAX_ROUNDS:
-        n_rounds += 1
-        gap = high - low
-        # nothing of what is missing needs more than the gap; twice that is never cut
-        scale = 2.0 ** min(math.floor(math.log2(LARGEST) - math.log2(2 * gap)), 1000)
-        integers = np.minimum(np.floor(np.minimum(rest, 2 * gap) * scale), LARGEST)
-        integers = integers.astype(np.int32)
-        flow = arcs.maximum_flow(integers)
-        gained = int(flow[arcs.from_source].sum()) / scale
-        rest -= flow / scale
-        np.maximum(rest, 0.0, out=rest)
-        low += gained
-        found = arcs.largest_source_side(integers > flow)
-        capacity = arcs.cut_capacity(found)
-        if capacity <= high:
-            side, high = found, capacity
-        elif not gained:
-            break
-    # no open path is wider than what is missing, so the source stays on its side
-    settled = arcs.largest_source_side(rest > max(tolerance, high - low))
-    capacity = arcs.cut_capacity(settled)
-    if settled[SOURCE] and capacity <= high + tolerance:
-        side, high = settled, capacity
-    return Cut(side, min(low, high), high, n_rounds)
+    return flow, width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,35 +185,20 @@ class _Arcs:
             shape=(self.n_vertices, self.n_vertices),
         )
         order, before = breadth_first_order(graph, SOURCE)
-        order, parents = order[1:].tolist(), before.tolist()
-        inner = np.asarray(order, dtype=np.int64)
-        into = np.searchsorted(self.keys, before[inner].astype(np.int64) * self.n_vertices + inner)
-        capacity = np.zeros(self.n_vertices)
-        capacity[inner] = rest[into]
-        wanted = np.zeros(self.n_vertices)
-        wanted[self.tail[self.to_sink]] = rest[self.to_sink]
-        widths, wants = capacity.tolist(), wanted.tolist()
-        below = [0.0] * self.n_vertices
-        for vertex in reversed(order):
-            through = wants[vertex] + below[vertex]
-            if through > widths[vertex]:
-                through = widths[vertex]
-            widths[vertex] = through
-            below[parents[vertex]] += through
-        remaining = [0.0] * self.n_vertices
-        remaining[SOURCE] = math.inf
-        pushed = [0.0] * self.n_vertices
-        for vertex in order:
-            parent = parents[vertex]
-            arrives = min(widths[vertex], remaining[parent])
-            widths[vertex] = arrives
-            remaining[parent] -= arrives
-            pushed[vertex] = ends = min(wants[vertex], arrives)
-            remaining[vertex] = arrives - ends
-        flow = np.array(widths)[inner]
-        rest[into] -= flow
-        rest[self.reverse[into]] += flow
-        ends_here = np.array(pushed)[self.tail[self.to_sink]]
+        place = np.zeros(self.n_vertices, dtype=np.int64)
+        place[order] = np.arange(len(order))
+        inner, above = order[1:].astype(np.int64), before[order[1:]].astype(np.int64)
+        into = np.searchsorted(self.keys, above * self.n_vertices + inner)
+        ends = np.zeros(self.n_vertices)
+        ends[self.tail[self.to_sink]] = rest[self.to_sink]
+        # all by place in the tree from here on: a parent stands before its children
+        parents = [0, *place[above].tolist()]
+        flow, pushed = _tree_flow(parents, [math.inf, *rest[into].tolist()], ends[order].tolist())
+        rest[into] -= flow[1:]
+        rest[self.reverse[into]] += flow[1:]
+        ends[:] = 0.0
+        ends[order] = pushed
+        ends_here = ends[self.tail[self.to_sink]]
         rest[self.to_sink] -= ends_here
         rest[self.reverse[self.to_sink]] += ends_here
         return math.fsum(pushed)
@@ -224,3 +218,41 @@ class _Arcs:
         side = np.ones(self.n_vertices, dtype=np.bool_)
         side[reached] = False
         return side
+
+
+def _tree_flow(
+    parents: list[int], widths: list[float], wants: list[float]
+) -> tuple[list[float], list[float]]:
+    """Return (flow into each place, flow from it to the sink) of a tree that carries the most.
+
+    Parameters
+    ----------
+    parents
+        Place of each parent, before its own; the first is the root.
+    widths
+        Of the arc into each place.
+    wants
+        What each place can pass on to the sink.
+    """
+    flow = wants[:]
+    for place in range(len(parents) - 1, 0, -1):  # what each place can use
+        use = flow[place]
+        if use:
+            if use > widths[place]:
+                flow[place] = use = widths[place]
+            flow[parents[place]] += use
+    pushed = [0.0] * len(parents)
+    rest = pushed[:]
+    rest[0] = math.inf
+    for place in range(1, len(parents)):  # what each place is given of it
+        given = flow[place]
+        if given:
+            parent = parents[place]
+            left = rest[parent]
+            if given > left:
+                flow[place] = given = left
+            rest[parent] = left - given
+            end = wants[place]
+            pushed[place] = end = min(end, given)
+            rest[place] = given - end
+    return flow, pushed

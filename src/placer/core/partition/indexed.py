@@ -122,7 +122,7 @@ def index(problem: Problem) -> Indexed:
         keys=keys,
         times_s=times_s,
         allowed=allowed,
-        topological=_topological(names, producers_of),
+        topological=_topological(names, producers_of, consumers_of),
         producers=tuple(map(tuple, producers_of)),
         consumers=tuple(map(tuple, consumers_of)),
         edge_from=np.array([producer for producer, _ in ordered], dtype=np.int64),
@@ -138,9 +138,25 @@ def index(problem: Problem) -> Indexed:
     )
 
 
-def _topological(names: Sequence[str], producers: Sequence[Sequence[int]]) -> tuple[int, ...]:
+def _topological(
+    names: Sequence[str], producers: Sequence[Sequence[int]], consumers: Sequence[Sequence[int]]
+) -> tuple[int, ...]:
+    """Return the nodes, producers before consumers."""
+    missing = [len(one) for one in producers]
+    order = [node for node, count in enumerate(missing) if not count]
+    for node in order:
+        for consumer in consumers[node]:
+            missing[consumer] -= 1
+            if not missing[consumer]:
+                order.append(consumer)  # it is met later in the same loop
+    if len(order) < len(names):
+        _refuse_cycle(names, producers)
+    return tuple(order)
+
+
+def _refuse_cycle(names: Sequence[str], producers: Sequence[Sequence[int]]) -> NoReturn:
     try:
-        return tuple(TopologicalSorter(dict(enumerate(producers))).static_order())
+        TopologicalSorter(dict(enumerate(producers))).prepare()
     except CycleError as error:
         cycle = [names[place] for place in error.args[1]]
         first = cycle.index(min(cycle[:-1]))
@@ -151,6 +167,7 @@ def _topological(names: Sequence[str], producers: Sequence[Sequence[int]]) -> tu
             f"tensors: the nodes form a cycle: {shown}{more}",
             hint="no node can take, however far round, what it makes",
         ) from error
+    raise AssertionError("some nodes wait for each other")
 
 
 def tightened(indexed: Indexed, allowed: Flags) -> Flags:
