@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from placer.core.partition.indexed import Flags, Floats, Ints
 LARGEST = 2**29
 """Capacity of an arc in a round: those of both directions and the flow between fit 32 bits."""
 MAX_SCALE_LOG2 = 1000
-MAX_ROUNDS = 8
+MAX_DEPTH = 12
+SHRINKS = 0.7
 MAX_TREES = 100
 WORTHWHILE = 1e-3
 """What a tree must gain of the bound for another one of its width."""
@@ -54,7 +56,6 @@ class Cut:
     """A flow of this value exists, so no cut is less."""
     high: float
     """Capacity of this cut."""
-    n_rounds: int
 
 
 SOURCE, SINK = 0, 1
@@ -65,10 +66,20 @@ def least_cut(network: Network) -> Cut:
 
     One of finite capacity must exist: around the source alone, or around all but the sink.
     """
-    arcs = _Arcs.of(network)
-    around_source = np.zeros(network.n_vertices, dtype=np.bool_)
+    return _refined(_Arcs.of(network), 0.0, 0)
+
+
+def _refined(arcs: _Arcs, found: float, depth: int) -> Cut:
+    """Find a least cut of what flow of a value has left over.
+
+    Parameters
+    ----------
+    found
+        Flow so far: what is missing counts against the whole.
+    """
+    around_source = np.zeros(arcs.n_vertices, dtype=np.bool_)
     around_source[SOURCE] = True
-    side = np.ones(network.n_vertices, dtype=np.bool_)
+    side = np.ones(arcs.n_vertices, dtype=np.bool_)
     side[SINK] = False
     high = arcs.cut_capacity(side)
 
@@ -81,12 +92,15 @@ def least_cut(network: Network) -> Cut:
     offer(around_source)
     rest = arcs.capacity.copy()
     low = 0.0
-    if high > 0:
+
+    def is_open() -> bool:
+        return depth < MAX_DEPTH and high - low > CLOSE_ENOUGH * (found + high)
+
+    if is_open():
         low, width = _push_along_trees(arcs, rest, high)
         offer(arcs.largest_source_side(rest > width))
-    n_rounds = 0
-    while high - low > high * CLOSE_ENOUGH and n_rounds < MAX_ROUNDS:
-        n_rounds += 1
+    group = _same_side(arcs, rest, high - low) if is_open() else None
+    if group is not None and int(group.max()) + 1 > SHRINKS * arcs.n_vertices:
         # nothing of what is missing needs more than the gap; twice that is never cut
         most = 2 * (high - low)
         scale = 2.0 ** min(math.floor(math.log2(LARGEST) - math.log2(most)), MAX_SCALE_LOG2)
@@ -95,10 +109,39 @@ def least_cut(network: Network) -> Cut:
         rest = np.maximum(rest - flow / scale, 0.0)
         low += int(flow[arcs.from_source].sum()) / scale
         offer(arcs.largest_source_side(integers > flow))
-    # no open path is wider than what is missing, so the source stays on its side
-    slack = high * CLOSE_ENOUGH
-    offer(arcs.largest_source_side(rest > max(slack, high - low)), slack=slack)
-    return Cut(side, min(low, high), high, n_rounds)
+        group = _same_side(arcs, rest, high - low) if is_open() else None
+    if group is None:
+        # no open path is wider than what is missing, so the source stays on its side
+        slack = CLOSE_ENOUGH * (found + high)
+        offer(arcs.largest_source_side(rest > max(slack, high - low)), slack=slack)
+        return Cut(side, min(low, high), high)
+    tail, head = group[arcs.tail], group[arcs.head]
+    kept = (tail != head) & (rest > 0)
+    left = Network(int(group.max()) + 1, tail[kept], head[kept], rest[kept])
+    inner = _refined(_Arcs.of(left), found + low, depth + 1)
+    offer(inner.on_source_side[group], slack=CLOSE_ENOUGH * (found + high))
+    return Cut(side, min(low + inner.low, high), high)
+
+
+def _same_side(arcs: _Arcs, rest: Floats, gap: float) -> Ints:
+    """Return a group for each vertex: no least cut divides a group.
+
+    What is missing of the flow is at most the gap, so no least cut goes through an arc that has
+    more left. What such arcs join to the source or the sink, or in circles, is on one side.
+    """
+    from scipy.sparse.csgraph import connected_components
+
+    is_wide = rest > gap * (1 + 1e-9)
+    wide = arcs.subgraph(is_wide)
+    _, component = connected_components(wide, directed=True, connection="strong")
+    fixed = np.full(arcs.n_vertices, -1)
+    fixed[~arcs.largest_source_side(is_wide)] = SINK
+    fixed[arcs.reached(is_wide)] = SOURCE
+    is_free = fixed < 0
+    _, number = np.unique(component[is_free], return_inverse=True)
+    group = fixed.astype(np.int64)
+    group[is_free] = number + 2
+    return group
 
 
 def _push_along_trees(arcs: _Arcs, rest: Floats, high: float) -> tuple[float, float]:
@@ -173,18 +216,30 @@ class _Arcs:
         values: NDArray[np.int32] = flow.data
         return values
 
-    def push_along_tree(self, rest: Floats, width: float) -> float:
-        """Push what a tree of shortest open paths carries, to all depths at once; return it."""
+    def subgraph(self, is_open: Flags) -> Any:
+        """Return some of the arcs as a matrix of scipy."""
         from scipy.sparse import csr_array
-        from scipy.sparse.csgraph import breadth_first_order
 
-        is_open = (rest > 0) & (self.head != SINK) & ((rest >= width) | (self.tail == SOURCE))
         counts = np.concatenate([[0], np.cumsum(is_open)])
-        graph = csr_array(
+        return csr_array(
             (np.ones(int(counts[-1]), dtype=np.int8), self.head[is_open], counts[self.start]),
             shape=(self.n_vertices, self.n_vertices),
         )
-        order, before = breadth_first_order(graph, SOURCE)
+
+    def reached(self, is_open: Flags) -> Ints:
+        """Return the vertices to which open arcs lead from the source."""
+        from scipy.sparse.csgraph import breadth_first_order
+
+        graph = self.subgraph(is_open)
+        reached: Ints = breadth_first_order(graph, SOURCE, return_predecessors=False)
+        return reached
+
+    def push_along_tree(self, rest: Floats, width: float) -> float:
+        """Push what a tree of shortest open paths carries, to all depths at once; return it."""
+        from scipy.sparse.csgraph import breadth_first_order
+
+        is_open = (rest > 0) & (self.head != SINK) & ((rest >= width) | (self.tail == SOURCE))
+        order, before = breadth_first_order(self.subgraph(is_open), SOURCE)
         place = np.zeros(self.n_vertices, dtype=np.int64)
         place[order] = np.arange(len(order))
         inner, above = order[1:].astype(np.int64), before[order[1:]].astype(np.int64)
@@ -205,18 +260,11 @@ class _Arcs:
 
     def largest_source_side(self, is_open: Flags) -> Flags:
         """Return the vertices from which no open arcs lead to the sink."""
-        from scipy.sparse import csr_array
         from scipy.sparse.csgraph import breadth_first_order
 
-        against = is_open[self.reverse]  # row v: arcs into v
-        counts = np.concatenate([[0], np.cumsum(against)])
-        graph = csr_array(
-            (np.ones(int(counts[-1]), dtype=np.int8), self.head[against], counts[self.start]),
-            shape=(self.n_vertices, self.n_vertices),
-        )
-        reached = breadth_first_order(graph, SINK, return_predecessors=False)
+        against = self.subgraph(is_open[self.reverse])  # row v: arcs into v
         side = np.ones(self.n_vertices, dtype=np.bool_)
-        side[reached] = False
+        side[breadth_first_order(against, SINK, return_predecessors=False)] = False
         return side
 
 
