@@ -69,7 +69,7 @@ def large(n_nodes: int, *, kind: str, rate: float, seed: int = 0) -> Problem:
     ----------
     kind
         ``chain``; ``skip``: with a second way round every third node; ``local``: joins of near
-        nodes; ``global``: joins of any.
+        nodes; ``layers``: of ten, each joining three of the one before; ``global``: joins of any.
     rate
         Of both links, as a multiple of 100 and 20 Mbit/s.
     """
@@ -100,6 +100,10 @@ def _producers(rng: random.Random, kind: str, place: int) -> list[int]:
             return [place - 1]
         case "skip":
             return [place - 1, place - 3] if place >= 3 and place % 3 == 0 else [place - 1]
+        case "layers":
+            layer = (place - 1) // 10
+            above = range(1 + (layer - 1) * 10, 1 + layer * 10)
+            return rng.sample(above, 3) if layer else [0]
         case "local":
             near = range(max(0, place - 8), place)
             return rng.sample(near, min(len(near), rng.randint(1, 3)))

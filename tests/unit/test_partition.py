@@ -345,7 +345,7 @@ def test_constraints_that_clash_are_named(
     assert caught.value.exit_code == 1
 
 
-@pytest.mark.parametrize("kind", ["chain", "skip", "local", "global"])
+@pytest.mark.parametrize("kind", ["chain", "skip", "local", "layers", "global"])
 @pytest.mark.parametrize("rate", [0.01, 1.0, 100.0])
 def test_large_graphs_are_proven(kind: str, rate: float) -> None:
     plan = solved(splits.large(400, kind=kind, rate=rate))

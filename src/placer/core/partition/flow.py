@@ -1,10 +1,11 @@
 """The least cut of a network with float capacities, proven to the last digits.
 
-scipy's maximum flow is quick and takes 32-bit integers. So the flow is found in rounds: each one
-scales what the last one left over to integers, as large as they may be. After a round the cut
-that it found, taken in floats, and the flow so far bound the answer from above and below; what is
-still missing is at most their difference, and so is the flow through any arc, infinite ones too.
-Each round makes the difference some thousand times smaller.
+A flow and a cut bound the answer from below and above. What is missing of the flow is at most
+their difference, the gap, and so is what is missing through any arc. Hence no least cut goes
+through an arc that has more left than the gap, and all that such arcs hold together is one vertex
+of a smaller network, of which the rest is asked again. Flow comes from two sources: trees of open
+paths, in floats, and where they gain too little scipy's maximum flow. That one is quick and takes
+32-bit integers, so it is given what is left, cut off at twice the gap and scaled to them.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ from placer.core.partition.indexed import Flags, Floats, Ints
 LARGEST = 2**29
 """Capacity of an arc in a round: those of both directions and the flow between fit 32 bits."""
 MAX_SCALE_LOG2 = 1000
-MAX_DEPTH = 12
+MAX_DEPTH = 40
+"""Of smaller networks within each other."""
 SHRINKS = 0.7
+"""Share of the vertices down to which the wide arcs must bring a network, else integers do."""
 MAX_TREES = 100
 WORTHWHILE = 1e-3
 """What a tree must gain of the bound for another one of its width."""
-STEP = 16
+STEP = 2
 """From one width to the next."""
-NARROW = 1e-4
-"""Of the bound: the last width, after which rounds of integers are quicker. Widths, steps and
-gains were chosen by the times of graphs of 10,000 nodes (`bench/split_solver.py`)."""
+NARROW = 1e-3
+"""Of the bound: the last width. All these were chosen by the times of graphs of 10,000 nodes
+(`bench/split_solver.py`)."""
 CLOSE_ENOUGH = 1e-12
 """Of the upper bound: about what sums of as many floats are sure of."""
 
