@@ -45,8 +45,3 @@ def test_every_key_of_a_file_is_described() -> None:
 def test_every_key_of_the_answer_is_described(capsys: pytest.CaptureFixture[str]) -> None:
     told = re.findall(r"`(\w+)`", " ".join(rows("| key of the JSON | what |")))
     assert sorted(told) == sorted(json.loads(answer(capsys, "--format", "json")))
-
-
-def test_the_python_of_the_page_runs() -> None:
-    printed = pages.printed_by(pages.blocks(PAGE, "python")[0])
-    assert printed == "0.36 {'input': 0, 'net': 1} True\n"
