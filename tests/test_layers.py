@@ -33,6 +33,7 @@ PURE_STDLIB = {
     "enum",
     "fractions",
     "functools",
+    "graphlib",
     "hashlib",
     "heapq",
     "itertools",
@@ -47,7 +48,7 @@ PURE_STDLIB = {
 }
 """What the core may use: no file, clock, environment, process, network, log or global chance."""
 
-CORE_THIRD_PARTY = {"numpy"}
+CORE_THIRD_PARTY = {"numpy", "scipy"}
 CLI_THIRD_PARTY = {"typer"}
 """Other rings may use every other dependency; the package itself none."""
 

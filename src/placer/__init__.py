@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from placer.api import MeasuringOptions, VariantOptions, load_workload, profile, recommend
     from placer.api.checking import check
     from placer.core.errors import PlacerError
+    from placer.core.partition.optimal import optimal_cut
     from placer.core.workload import LatencyTarget, Workload
 
     __version__: str
@@ -23,6 +24,7 @@ _MODULES = {
     "Workload": "placer.core.workload",
     "check": "placer.api.checking",
     "load_workload": "placer.api",
+    "optimal_cut": "placer.core.partition.optimal",
     "profile": "placer.api",
     "recommend": "placer.api",
 }
@@ -36,6 +38,7 @@ __all__ = [
     "__version__",
     "check",
     "load_workload",
+    "optimal_cut",
     "profile",
     "recommend",
 ]

@@ -39,7 +39,7 @@ def test_sample_answers_follow_the_printed_schema(name: str) -> None:
     Draft202012Validator(printed("recommendation")).validate(document)
 
 
-READ = ("calibration", "project", "workload")
+READ = ("calibration", "costs", "project", "workload")
 """What placer reads as well refuses further keys, and has some that may be left out."""
 
 

@@ -22,6 +22,7 @@ from placer.core.printable import printable
 COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
     "profile": "Measure a model on this machine.",
+    "split": "Find where to cut a model between device and cloud.",
     "check": "Hold deployment manifests to what was measured.",
     "lock": "Bind the workloads of a project to their models and evidence.",
     "init": "Write a workload file for a model.",

@@ -42,6 +42,12 @@ def _calibration() -> dict[str, Any]:
     return calibration_schema()
 
 
+def _costs() -> dict[str, Any]:
+    from placer.files.costs import costs_schema
+
+    return costs_schema()
+
+
 def _project() -> dict[str, Any]:
     from placer.files.project import project_schema
 
@@ -60,6 +66,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "comparison": _comparison,
         "check": _check,
         "calibration": _calibration,
+        "costs": _costs,
         "network-probe": _network_probe,
         "project": _project,
         "workload": _workload,
