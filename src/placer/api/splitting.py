@@ -141,7 +141,7 @@ def measure_groups(
     graph = group(source, kernels)
     if not runs:
         return MeasuredGraph(graph, len(kernels), _unknown(kernels), None, None, None, 0)
-    times_s = {name: time_s for name, time_s in answer["kernels"]}
+    times_s: dict[str, float] = dict(answer["kernels"])
     return MeasuredGraph(
         graph=timed(source, graph, kernels, times_s, answer["whole_s"]),
         kernels=len(kernels),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.errors import InputError, UsageError, near_match
@@ -446,7 +446,7 @@ def _points_and_tails(graph: GroupGraph) -> tuple[tuple[str, ...], list[int]]:
         if needs & ~gives != 1 << number[tensor.name]:
             if sinks == 1:  # all lead to one output: what is left of the tail would be nothing
                 continue
-            candidates = {g.name for i, g in enumerate(graph.groups) if behind >> i & 1}
+            candidates = {graph.groups[index].name for index in _places(behind)}
             left = edges.behind((tensor.name,), candidates)
             if not left.intersection(tensor.consumers):
                 continue
@@ -468,10 +468,10 @@ class Share:
 
 def largest_uncuttable_share(graph: GroupGraph) -> Share:
     """Return the largest part of the model that no single-tensor point divides."""
-    _, tails = _points_and_tails(graph)
-    pieces: defaultdict[tuple[int, ...], list[Group]] = defaultdict(list)
-    for index, group in enumerate(graph.groups):
-        pieces[tuple(place for place, tail in enumerate(tails) if tail >> index & 1)].append(group)
+    pieces = [
+        [graph.groups[index] for index in _places(piece)]
+        for piece in _pieces(_points_and_tails(graph)[1], len(graph.groups))
+    ]
     basis, weights = "groups", {group.name: 1.0 for group in graph.groups}
     for name in ("flops", "time_s"):
         known = {group.name: getattr(group, name) for group in graph.groups}
@@ -480,9 +480,30 @@ def largest_uncuttable_share(graph: GroupGraph) -> Share:
     total = sum(weights.values())
     size, names = max(
         (sum(weights[group.name] for group in piece), tuple(group.name for group in piece))
-        for piece in pieces.values()
+        for piece in pieces
     )
     return Share(size / total, basis, names)
+
+
+def _places(bits: int) -> Iterator[int]:
+    """Yield the places of the ones."""
+    while bits:
+        lowest = bits & -bits
+        yield lowest.bit_length() - 1
+        bits ^= lowest
+
+
+def _pieces(tails: Iterable[int], count: int) -> list[int]:
+    """Divide so many groups by sets of them, as bits: what no set tells apart stays together."""
+    pieces = [(1 << count) - 1]
+    for tail in sorted(tails, key=int.bit_count, reverse=True):
+        if not tail & ~pieces[-1]:  # the usual case: each set lies in the one before
+            rest = pieces.pop() & ~tail
+            pieces += [rest, tail] if rest else [tail]
+        else:
+            parts = [part for piece in pieces for part in (piece & ~tail, piece & tail)]
+            pieces = [part for part in parts if part]
+    return pieces
 
 
 def crossing(

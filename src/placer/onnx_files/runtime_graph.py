@@ -13,6 +13,11 @@ from placer.onnx_files.split_source import SplitSource
 from placer.onnx_files.splitter import WEIGHTS_ALONE_IR, declared, list_weights, save_model
 
 
+_FUSED_INTO_LAST = "/QuickGeluFusion/"
+"""What ONNX Runtime adds to the name of the last of the nodes that it fuses; others it adds to the
+first, so that their names do not tell the output."""
+
+
 @dataclass(frozen=True, slots=True)
 class NamedModel:
     """A model whose nodes and inner tensors have names that a runtime's names lead back to."""
@@ -127,7 +132,7 @@ def _originals(
         return kept
     stem, mark, _ = node.name.rpartition("_nchwc")
     if not mark:
-        return named.nodes.get(node.name, ())
+        return named.nodes.get(node.name.removesuffix(_FUSED_INTO_LAST), ())
     tensor = named.tensors.get(stem) or named.tensors.get(stem.removesuffix("_bn"))
     return () if tensor is None else (_with_fused(tensor, node, followers),)
 
