@@ -1,4 +1,4 @@
-"""ONNX models to cut: small ones of every shape that a cut can trip over, and two published ones."""
+"""ONNX models to cut: small ones of every shape that a cut trips over, and two published ones."""
 
 from __future__ import annotations
 

@@ -50,6 +50,11 @@ class MeasuredGraph:
     profiler_s: float | None
     """What was taken off each kernel."""
     runs: int
+    inner_points: tuple[str, ...]
+    """Tensors that alone divide the nodes of the model, but lie inside of a group.
+
+    To cut there is allowed, and undoes a fusion of the runtime.
+    """
     points: tuple[str, ...] = field(init=False)
     """Tensors that alone divide the groups, in the order they are made."""
     largest_uncuttable: Share = field(init=False)
@@ -138,23 +143,20 @@ def measure_groups(
             kind = InputError if error.kind == "unsupported" else MeasuringError
             raise kind(f"{source.summary.path}: {error.message}") from error
         kernels = read_kernels(optimised_path, named, source)
-    graph = group(source, kernels)
-    if not runs:
-        return MeasuredGraph(graph, len(kernels), _unknown(kernels), None, None, None, 0)
-    times_s: dict[str, float] = dict(answer["kernels"])
+    graph, times_s = group(source, kernels), dict[str, float](answer["kernels"])
+    between = {tensor.name for tensor in graph.tensors}
     return MeasuredGraph(
-        graph=timed(source, graph, kernels, times_s, answer["whole_s"]),
+        graph=timed(source, graph, kernels, times_s, answer["whole_s"]) if runs else graph,
         kernels=len(kernels),
-        unknown_kernels=_unknown(kernels),
-        whole_s=answer["whole_s"],
-        kernels_s=sum(times_s.values()),
-        profiler_s=answer["profiler_s"],
+        unknown_kernels=sum(kernel.belongs_to is None for kernel in kernels),
+        whole_s=answer["whole_s"] if runs else None,
+        kernels_s=sum(times_s.values()) if runs else None,
+        profiler_s=answer["profiler_s"] if runs else None,
         runs=answer["runs"],
+        inner_points=tuple(
+            name for name in single_tensor_points(source.graph) if name not in between
+        ),
     )
-
-
-def _unknown(kernels: Sequence[Any]) -> int:
-    return sum(kernel.belongs_to is None for kernel in kernels)
 
 
 def node_tiers(graph: GroupGraph, assignment: Mapping[str, int]) -> dict[str, int]:

@@ -12,7 +12,6 @@ from placer.onnx_files.reader import load_external
 from placer.onnx_files.split_source import SplitSource
 from placer.onnx_files.splitter import WEIGHTS_ALONE_IR, declared, list_weights, save_model
 
-
 _FUSED_INTO_LAST = "/QuickGeluFusion/"
 """What ONNX Runtime adds to the name of the last of the nodes that it fuses; others it adds to the
 first, so that their names do not tell the output."""

@@ -94,7 +94,7 @@ def _cost_of_profiler(folder: Path, threads: int) -> float:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, folder / "chain.onnx")
-    np.savez(folder / "chain.npz", **{names[0]: np.full((1, 1, 8), 0.5, np.float32)})
+    np.savez(folder / "chain.npz", v0=np.full((1, 1, 8), 0.5, np.float32))
     session = SessionRequest(
         model_path=str(folder / "chain.onnx"),
         ep="cpu",
