@@ -209,6 +209,94 @@ def old_ir(model: Any) -> Any:
     return model
 
 
+def local_functions() -> Any:
+    """Tanh between two calls of a local function, which adds a large constant."""
+    constant = numpy_helper.from_array(np.linspace(0, 1, 5000, dtype=np.float32).reshape(1, 5000))
+    block = helper.make_function(
+        "test.local",
+        "Block",
+        ["a"],
+        ["b"],
+        [
+            helper.make_node("Constant", [], ["c"], value=constant),
+            helper.make_node("Add", ["a", "c"], ["t"]),
+            helper.make_node("Relu", ["t"], ["b"]),
+        ],
+        [helper.make_opsetid("", 17)],
+    )
+    return build(
+        [
+            helper.make_node("Block", ["x"], ["h"], domain="test.local"),
+            helper.make_node("Tanh", ["h"], ["g"]),
+            helper.make_node("Block", ["g"], ["y"], domain="test.local"),
+        ],
+        [tensor("x", (1, 5000))],
+        [tensor("y", (1, 5000))],
+        domains=["test.local"],
+        functions=[block],
+    )
+
+
+def odd_outputs() -> Any:
+    """x (1, 4) -> y; the input itself, a weight and a Reshape of it are outputs as well."""
+    return build(
+        [
+            helper.make_node("Relu", ["x"], ["a"]),
+            helper.make_node("Tanh", ["a"], ["y"]),
+            helper.make_node("Reshape", ["w", "square"], ["k"]),
+        ],
+        [tensor("x", (1, 4))],
+        [tensor("y", (1, 4)), tensor("x", (1, 4)), tensor("k", (2, 2)), tensor("w", (4,))],
+        [weights("w", 4), integers("square", 2, 2)],
+    )
+
+
+def odd_names() -> Any:
+    """Convolutions whose tensors are called as ONNX Runtime and placer call theirs."""
+    return build(
+        [
+            helper.make_node("Conv", ["placer_x", "w"], ["a_nchwc_1"], pads=[1] * 4),
+            helper.make_node("Relu", ["a_nchwc_1"], ["placer_t0"]),
+            helper.make_node("Conv", ["placer_t0", "placer_t1"], ["reorder"], pads=[1] * 4),
+            helper.make_node("Relu", ["reorder"], ["/out/Relu_nchwc"]),
+        ],
+        [tensor("placer_x", (1, 3, 8, 8))],
+        [tensor("/out/Relu_nchwc", (1, 16, 8, 8))],
+        [
+            weights("w", 16, 3, 3, 3, fan_in=27),
+            weights("placer_t1", 16, 16, 3, 3, fan_in=144),
+        ],
+    )
+
+
+def quantised() -> Any:
+    """x -> two convolutions between QuantizeLinear and DequantizeLinear, as exporters write."""
+    rng = np.random.default_rng(0)
+    zero, zeros = (
+        numpy_helper.from_array(np.array(0, kind), name)
+        for kind, name in ((np.uint8, "zero"), (np.int8, "zeros"))
+    )
+    scales = [numpy_helper.from_array(np.array(0.05, np.float32), "scale")]
+    nodes, parts = [helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q0"])], []
+    for layer, width in enumerate((3, 8)):
+        values = rng.integers(-20, 20, (8, width, 3, 3)).astype(np.int8)
+        parts.append(numpy_helper.from_array(values, f"w{layer}"))
+        nodes += [
+            helper.make_node("DequantizeLinear", [f"q{layer}", "scale", "zero"], [f"d{layer}"]),
+            helper.make_node("DequantizeLinear", [f"w{layer}", "scale", "zeros"], [f"v{layer}"]),
+            helper.make_node("Conv", [f"d{layer}", f"v{layer}"], [f"c{layer}"], pads=[1] * 4),
+            helper.make_node("Relu", [f"c{layer}"], [f"r{layer}"]),
+            helper.make_node("QuantizeLinear", [f"r{layer}", "scale", "zero"], [f"q{layer + 1}"]),
+        ]
+    nodes.append(helper.make_node("DequantizeLinear", ["q2", "scale", "zero"], ["y"]))
+    return build(
+        nodes,
+        [tensor("x", (1, 3, 8, 8))],
+        [tensor("y", (1, 8, 8, 8))],
+        [zero, zeros, *scales, *parts],
+    )
+
+
 # --- published ones -------------------------------------------------------------------------
 
 

@@ -25,11 +25,12 @@ from placer.api.splitting import (
     open_to_split,
     write_split,
 )
+from placer.core.cuts import single_tensor_points
 from placer.core.errors import InputError, MeasuringError, UsageError
-from placer.core.groups import single_tensor_points
 from placer.core.split import SplitContract
 from placer.onnx_files.split_source import SplitSource
 from tests import split_models
+from tests.models import chain
 from tests.split_models import CUTTABLE
 
 SAME_RELATIVE = 1e-5
@@ -283,6 +284,81 @@ def test_the_order_of_the_nodes_in_the_file_changes_no_group(
     assert first == second
     first, second = (measure_groups(source, runs=0).graph for source in sources)
     assert single_tensor_points(first) == single_tensor_points(second)
+
+
+@pytest.mark.parametrize("name", ["local_functions", "odd_outputs", "odd_names"])
+def test_models_that_are_written_oddly_are_cut_at_every_point(name: str, tmp_path: Path) -> None:
+    source = open_to_split(save(getattr(split_models, name)(), tmp_path))
+    folder = str(tmp_path / "parts")
+    points = single_tensor_points(source.graph)
+    assert points
+    with comparing(source) as compare:
+        for point in points:
+            contract = write_split(source, cut_at(source, [[point]]), 1, folder)
+            differences = compare(contract, folder)
+            assert [one.name for one in differences] == [o.name for o in source.summary.outputs]
+            assert all(one.relative <= SAME_RELATIVE for one in differences)
+    assert measure_groups(source, runs=0).unknown_kernels == 0
+
+
+def test_names_like_those_of_the_runtime_do_not_mislead(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.odd_names(), tmp_path))
+    found = measure_groups(source, runs=0)
+    assert [group.nodes for group in found.graph.groups] == [
+        ("a_nchwc_1", "placer_t0"),
+        ("reorder", "/out/Relu_nchwc"),
+    ]
+
+
+def test_a_quantised_model_is_cut_where_its_tensors_are_small(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.quantised(), tmp_path))
+    found = measure_groups(source, runs=0)
+    assert {"q0", "q1"} <= set(found.points)
+    assert not {"d1", "c0", "r0"} & set(found.points)  # within the runtime's integer convolution
+    sizes = {tensor.name: tensor.n_bytes for tensor in found.graph.tensors}
+    assert sizes["q1"] == 8 * 8 * 8
+    folder = str(tmp_path / "parts")
+    contract = write_split(source, cut_at(source, [["q1"]]), 1, folder)
+    assert contract.links[0][0].dtype == "uint8"
+    with comparing(source) as compare:
+        assert all(one.absolute == 0 for one in compare(contract, folder))
+
+
+def test_real_samples_are_compared_all(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.straight(), tmp_path))
+    samples = np.random.default_rng(1).standard_normal((5, 1, 3, 16, 16)).astype(np.float32)
+    np.savez(tmp_path / "samples.npz", x=samples)
+    folder = str(tmp_path / "parts")
+    point = single_tensor_points(source.graph)[2]
+    contract = write_split(source, cut_at(source, [[point]]), 1, folder)
+    with comparing(source, inputs=str(tmp_path / "samples.npz")) as compare:
+        assert all(one.argmax_ratio == 1 for one in compare(contract, folder))
+
+
+def test_the_cost_of_the_profiler_is_taken_off_many_small_nodes(tmp_path: Path) -> None:
+    path = str(tmp_path / "chain.onnx")
+    chain(path, 200)
+    found = measure_groups(open_to_split(path), runs=40)
+    assert found.profiler_s is not None
+    assert found.profiler_s > 0
+    assert found.additivity_ratio is not None
+    assert found.additivity_ratio < 3  # not 7, as the profile says
+
+
+def test_the_same_groups_are_timed_with_other_settings(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.residuals(), tmp_path))
+    first = source.graph
+    found = measure_groups(source, runs=3, threads=2, groups=first)
+    assert [group.nodes for group in found.graph.groups] == [group.nodes for group in first.groups]
+    assert found.graph.time_s == pytest.approx(found.whole_s)
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.straight(), tmp_path))
+    (tmp_path / "file").write_text("")
+    tiers = cut_at(source, [[single_tensor_points(source.graph)[0]]])
+    with pytest.raises(UsageError, match="cannot make the directory"):
+        write_split(source, tiers, 1, str(tmp_path / "file" / "parts"))
 
 
 # --- published ones -------------------------------------------------------------------------

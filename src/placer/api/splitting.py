@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from placer.core.errors import InputError, MeasuringError, UsageError
-from placer.core.groups import (
-    GroupGraph,
+from placer.core.cuts import (
     Share,
     crossing,
     largest_uncuttable_share,
     single_tensor_points,
     tiers_of_cuts,
 )
+from placer.core.errors import InputError, MeasuringError, UsageError
+from placer.core.groups import GroupGraph
 from placer.core.split import OutputDifference, SplitContract, output_differences
 
 if TYPE_CHECKING:
@@ -99,11 +99,15 @@ def measure_groups(
     threads: int = 1,
     runs: int = USUAL_RUNS,
     time_limit_s: float = USUAL_TIME_LIMIT_S,
+    groups: GroupGraph | None = None,
 ) -> MeasuredGraph:
     """Contract a model to the groups that ONNX Runtime makes of it on this CPU, and time them.
 
     Parameters
     ----------
+    groups
+        Groups to time, that ONNX Runtime made on another machine or for other settings; None:
+        those that it makes here. Each tier of a split has times of the same groups.
     inputs
         .npz file with real samples; None: generated ones. One is run.
     runs
@@ -143,7 +147,7 @@ def measure_groups(
             kind = InputError if error.kind == "unsupported" else MeasuringError
             raise kind(f"{source.summary.path}: {error.message}") from error
         kernels = read_kernels(optimised_path, named, source)
-    graph, times_s = group(source, kernels), dict[str, float](answer["kernels"])
+    graph, times_s = groups or group(source, kernels), dict[str, float](answer["kernels"])
     between = {tensor.name for tensor in graph.tensors}
     return MeasuredGraph(
         graph=timed(source, graph, kernels, times_s, answer["whole_s"]) if runs else graph,

@@ -41,14 +41,17 @@ def write_named(source: SplitSource, path: str) -> NamedModel:
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {tensor.values.name for tensor in graph.sparse_initializer}
     kept = {info.name for info in (*graph.input, *graph.output)} | weights
+    prefix = "placer_"
+    while any(name.startswith(prefix) for name in kept):
+        prefix += "_"
     new_name = {
-        name: f"placer_t{number}"
+        name: f"{prefix}t{number}"
         for number, name in enumerate(name for node in graph.node for name in node.output if name)
         if name not in kept
     }
     tensors, nodes = {}, {}
     for number, node in enumerate(graph.node):
-        node.name = f"placer_n{number}"
+        node.name = f"{prefix}n{number}"
         nodes[node.name] = tuple(name for name in node.output if name)
         for names in (node.input, node.output):
             renamed = [new_name.get(name, name) for name in names]
