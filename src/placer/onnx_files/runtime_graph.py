@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,13 @@ from placer.onnx_files.splitter import WEIGHTS_ALONE_IR, declared, list_weights,
 _FUSED_INTO_LAST = "/QuickGeluFusion/"
 """What ONNX Runtime adds to the name of the last of the nodes that it fuses; others it adds to the
 first, so that their names do not tell the output."""
+
+
+_NUMBERED = re.compile(r"(?:(?:_token)?_\d+)+$")
+"""What ONNX Runtime adds to a name that is taken."""
+_NO_OPERATION = frozenset({"Identity", "Dropout"})
+_BEFORE_QUANTIZING = frozenset({*_NO_OPERATION, "Relu", "Clip"})
+"""What an integer operator takes in by the limits of its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +106,8 @@ def read_kernels(optimised_path: str, named: NamedModel, source: SplitSource) ->
 
     A node is known by the tensors that it makes, if their names are still there. Layouts for the
     processor hide them: then the name of the node tells, which ONNX Runtime forms from that of its
-    output (``<tensor>_nchwc``), or which it has kept. What is left copies into another layout, for
-    the node behind it.
+    output (``<tensor>_nchwc``), or which it has kept; that of an integer operator is the node's
+    that it stands for. What is left copies into another layout, for the node behind it.
     """
     import onnx
 
@@ -133,10 +141,15 @@ def _originals(
     if kept:
         return kept
     stem, mark, _ = node.name.rpartition("_nchwc")
-    if not mark:
-        return named.nodes.get(node.name.removesuffix(_FUSED_INTO_LAST), ())
-    tensor = named.tensors.get(stem) or named.tensors.get(stem.removesuffix("_bn"))
-    return () if tensor is None else (_with_fused(tensor, node, followers),)
+    if mark:
+        tensor = named.tensors.get(stem) or named.tensors.get(stem.removesuffix("_bn"))
+        return () if tensor is None else (_with_fused(tensor, node, followers),)
+    if node.op_type.startswith(("QLinear", "Nhwc")):
+        return tuple(
+            _behind(tensor, ("QuantizeLinear",), followers, _BEFORE_QUANTIZING)
+            for tensor in named.nodes.get(_NUMBERED.sub("", node.name), ())
+        )
+    return named.nodes.get(node.name.removesuffix(_FUSED_INTO_LAST), ())
 
 
 def _with_fused(tensor: str, node: Any, followers: Mapping[str, Sequence[Any]]) -> str:
@@ -152,8 +165,16 @@ def _with_fused(tensor: str, node: Any, followers: Mapping[str, Sequence[Any]]) 
     return tensor
 
 
-def _behind(tensor: str, op_types: tuple[str, ...], followers: Mapping[str, Sequence[Any]]) -> str:
-    """Return the output of the only node that takes a tensor, if it is of these types."""
+def _behind(
+    tensor: str,
+    op_types: tuple[str, ...],
+    followers: Mapping[str, Sequence[Any]],
+    passed: frozenset[str] = _NO_OPERATION,
+) -> str:
+    """Return the output of the only node that takes a tensor, if it is of these types.
+
+    ``passed`` are types that may stand between.
+    """
     start = tensor
     while True:
         users = followers.get(tensor, ())
@@ -161,7 +182,7 @@ def _behind(tensor: str, op_types: tuple[str, ...], followers: Mapping[str, Sequ
             return start
         if users[0].op_type in op_types:
             return str(users[0].output[0])
-        if users[0].op_type not in ("Identity", "Dropout"):
+        if users[0].op_type not in passed:
             return start
         tensor = users[0].output[0]
 
