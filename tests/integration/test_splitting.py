@@ -30,7 +30,7 @@ from placer.core.errors import InputError, MeasuringError, UsageError
 from placer.core.split import SplitContract
 from placer.onnx_files.split_source import SplitSource
 from tests import split_models
-from tests.models import chain
+from tests.models import chain, custom_op
 from tests.split_models import CUTTABLE
 
 SAME_RELATIVE = 1e-5
@@ -351,6 +351,33 @@ def test_the_same_groups_are_timed_with_other_settings(tmp_path: Path) -> None:
     found = measure_groups(source, runs=3, threads=2, groups=first)
     assert [group.nodes for group in found.graph.groups] == [group.nodes for group in first.groups]
     assert found.graph.time_s == pytest.approx(found.whole_s)
+
+
+def test_a_model_that_the_runtime_does_not_run_is_refused_with_its_reason(tmp_path: Path) -> None:
+    path = str(tmp_path / "custom.onnx")
+    custom_op(path)
+    with pytest.raises(InputError, match="Mystery"):
+        measure_groups(open_to_split(path), runs=0)
+
+
+def test_no_cut_at_all_is_refused(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.straight(), tmp_path))
+    with pytest.raises(UsageError, match="no link to cut at"):
+        cut_at(source, [])
+
+
+def test_a_plan_that_leaves_tiers_empty_has_no_files_for_them(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.straight(), tmp_path))
+    folder = tmp_path / "parts"
+    point = single_tensor_points(source.graph)[1]
+    contract = write_split(source, cut_at(source, [["x"], ["x"], [point]]), 3, str(folder))
+    assert [part.tier for part in contract.parts] == [2, 3]
+    assert [[spec.name for spec in link] for link in contract.links] == [["x"], ["x"], [point]]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        CONTRACT_NAME,
+        "tier2.onnx",
+        "tier3.onnx",
+    ]
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
