@@ -25,7 +25,6 @@ import onnx
 import onnxruntime
 
 from placer.api.splitting import (
-    FAR_FROM_WHOLE_RATIO,
     MeasuredGraph,
     comparing,
     cut_at,
@@ -40,6 +39,7 @@ from tests.architectures import ARCHITECTURES
 from tests.split_models import inception_v3
 
 ALL: dict[str, Callable[[], Any]] = {**ARCHITECTURES, "inception_v3": lambda: inception_v3()[0]}
+FAR_FROM_WHOLE_RATIO = 0.1
 WANTED_RATIO = 0.05
 """Median error of the time of a part."""
 SAME_RELATIVE = 1e-4

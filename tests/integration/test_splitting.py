@@ -30,7 +30,7 @@ from placer.core.errors import InputError, MeasuringError, UsageError
 from placer.core.split import SplitContract
 from placer.onnx_files.split_source import SplitSource
 from tests import split_models
-from tests.models import chain, custom_op
+from tests.models import chain, custom_op, dtypes
 from tests.split_models import CUTTABLE
 
 SAME_RELATIVE = 1e-5
@@ -358,6 +358,15 @@ def test_a_model_that_the_runtime_does_not_run_is_refused_with_its_reason(tmp_pa
     custom_op(path)
     with pytest.raises(InputError, match="Mystery"):
         measure_groups(open_to_split(path), runs=0)
+
+
+def test_a_type_that_numpy_lacks_is_cut_but_not_compared(tmp_path: Path) -> None:
+    path = str(tmp_path / "model.onnx")
+    dtypes(path, "bfloat16")
+    source = open_to_split(path)
+    assert [tensor.n_bytes for tensor in source.graph.tensors] == [12, 12]
+    with pytest.raises(MeasuringError, match="'x' is bfloat16"), comparing(source):
+        pass
 
 
 def test_no_cut_at_all_is_refused(tmp_path: Path) -> None:

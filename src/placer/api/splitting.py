@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from placer.core.cuts import (
     tiers_of_cuts,
 )
 from placer.core.errors import InputError, MeasuringError, UsageError
+from placer.core.graph import TensorSpec
 from placer.core.groups import GroupGraph
 from placer.core.split import OutputDifference, SplitContract, output_differences
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 CONTRACT_NAME = "contract.json"
 USUAL_RUNS = 30
 USUAL_TIME_LIMIT_S = 60.0
-FAR_FROM_WHOLE_RATIO = 0.1
-"""Above it the times of the groups say little of what their sum is."""
-
 Compare = Callable[[SplitContract, str], tuple[OutputDifference, ...]]
 
 
@@ -55,13 +53,10 @@ class MeasuredGraph:
 
     To cut there is allowed, and undoes a fusion of the runtime.
     """
-    points: tuple[str, ...] = field(init=False)
+    points: tuple[str, ...]
     """Tensors that alone divide the groups, in the order they are made."""
-    largest_uncuttable: Share = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "points", single_tensor_points(self.graph))
-        object.__setattr__(self, "largest_uncuttable", largest_uncuttable_share(self.graph))
+    largest_uncuttable: Share
+    """The largest part that none of ``points`` divides."""
 
     @property
     def additivity_ratio(self) -> float | None:
@@ -148,9 +143,11 @@ def measure_groups(
             raise kind(f"{source.summary.path}: {error.message}") from error
         kernels = read_kernels(optimised_path, named, source)
     graph, times_s = groups or group(source, kernels), dict[str, float](answer["kernels"])
+    if runs:
+        graph = timed(source, graph, kernels, times_s, answer["whole_s"])
     between = {tensor.name for tensor in graph.tensors}
     return MeasuredGraph(
-        graph=timed(source, graph, kernels, times_s, answer["whole_s"]) if runs else graph,
+        graph=graph,
         kernels=len(kernels),
         unknown_kernels=sum(kernel.belongs_to is None for kernel in kernels),
         whole_s=answer["whole_s"] if runs else None,
@@ -160,6 +157,8 @@ def measure_groups(
         inner_points=tuple(
             name for name in single_tensor_points(source.graph) if name not in between
         ),
+        points=single_tensor_points(graph),
+        largest_uncuttable=largest_uncuttable_share(graph),
     )
 
 
@@ -247,15 +246,16 @@ def comparing(
     Raises
     ------
     MeasuringError
-        A part or the whole model could not be run. From the function as well.
+        A part or the whole model could not be run, or a tensor between them has a type that numpy
+        lacks. From the function as well.
     """
     from placer.onnx_files.inputs import Inputs
     from placer.profiling.child import Child, ChildError
     from placer.profiling.outputs import outputs_from
     from placer.runtimes import onnxruntime
 
+    _require_numpy((*source.summary.inputs, *source.summary.outputs))
     given = _inputs(source, inputs, most=None)
-    types = {spec.name: spec.dtype for spec in source.specs.values() if spec.dtype == "bfloat16"}
     with (
         tempfile.TemporaryDirectory(prefix="placer-") as temporary,
         Child(onnxruntime.MODULE) as child,
@@ -263,12 +263,9 @@ def comparing(
         path = str(Path(temporary) / "inputs.npz")
 
         def run(model: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-            dtypes = tuple((name, types[name]) for name in arrays if name in types)
-            Inputs(arrays, dtypes, "split").save(path)
+            Inputs(arrays, (), "split").save(path)
             try:
-                found, _ = outputs_from(
-                    child, model, "cpu", path, dtypes, time_limit_s=time_limit_s
-                )
+                found, _ = outputs_from(child, model, "cpu", path, (), time_limit_s=time_limit_s)
             except ChildError as error:
                 raise MeasuringError(f"{model}: {error.message}") from error
             return found
@@ -278,6 +275,7 @@ def comparing(
         def compare(contract: SplitContract, folder: str) -> tuple[OutputDifference, ...]:
             known = dict(given.samples)
             for part in contract.parts:
+                _require_numpy(part.outputs)
                 found = run(
                     str((Path(folder) / part.files[0][0]).resolve()),
                     {spec.name: known[spec.name] for spec in part.inputs},
@@ -286,6 +284,20 @@ def comparing(
             return output_differences(whole, known)
 
         yield compare
+
+
+def _require_numpy(specs: Sequence[TensorSpec]) -> None:
+    import numpy as np
+
+    for spec in specs:
+        try:
+            np.dtype(spec.dtype)
+        except TypeError:
+            raise MeasuringError(
+                f"'{spec.name}' is {spec.dtype}, which numpy does not have: the answers of the "
+                "parts cannot be compared",
+                hint="compare a float32 or float16 export of the model",
+            ) from None
 
 
 def _inputs(source: SplitSource, path: str | None, *, most: int | None) -> Inputs:

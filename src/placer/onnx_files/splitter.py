@@ -54,7 +54,7 @@ def _write_part(
     import onnx
 
     here = [node for node in source.nodes if tiers.get(node.name) == tier]
-    made = {name for node in here for name in node.outputs}
+    made = dict.fromkeys(name for node in here for name in node.outputs)
     sent = {
         name
         for node in source.nodes
@@ -71,8 +71,7 @@ def _write_part(
         for name in dict.fromkeys(name for node in here for name in node.inputs)
         if name not in made
     ]
-    outputs = [name for name in dict.fromkeys(n for node in here for n in node.outputs) if
-               name in sent or name in wanted]  # fmt: skip
+    outputs = [name for name in made if name in sent or name in wanted]
     outputs += fixed
 
     original = source.model
