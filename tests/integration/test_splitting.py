@@ -343,6 +343,7 @@ def test_the_cost_of_the_profiler_is_taken_off_many_small_nodes(tmp_path: Path) 
     assert found.profiler_s > 0
     assert found.additivity_ratio is not None
     assert found.additivity_ratio < 3  # not 7, as the profile says
+    assert found.is_disturbed == (found.additivity_ratio > 1.1)
 
 
 def test_the_same_groups_are_timed_with_other_settings(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CONTRACT_NAME = "contract.json"
 USUAL_RUNS = 30
 USUAL_TIME_LIMIT_S = 60.0
+FAR_FROM_WHOLE_RATIO = 0.1
 Compare = Callable[[SplitContract, str], tuple[OutputDifference, ...]]
 
 
@@ -64,6 +65,14 @@ class MeasuredGraph:
         if not self.whole_s or self.kernels_s is None:
             return None
         return self.kernels_s / self.whole_s
+
+    @property
+    def is_disturbed(self) -> bool:
+        """The kernels take clearly more than the whole: other programs ran inside of long ones.
+
+        The shares of the groups are then not to be relied on: measure again on a quiet machine.
+        """
+        return (self.additivity_ratio or 0.0) > 1 + FAR_FROM_WHOLE_RATIO
 
 
 def open_to_split(
