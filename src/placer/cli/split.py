@@ -37,7 +37,7 @@ def command(
         raise UsageError("nothing to split", hint="name a file of costs: --costs COSTS.json")
     options.check_places([path for _, path in outputs if path is not None], [costs])
 
-    from placer.api.splitting import split_costs
+    from placer.api.split_costs import split_costs
     from placer.reports import split as report
 
     found = split_costs(costs)

@@ -225,6 +225,8 @@ class SessionRequest:
     """(input name, dtype) where numpy has no such dtype and the bits travel as integers."""
     trace_prefix: str = ""
     """Record which kernels run, in a file whose path begins so; empty: do not."""
+    optimised_path: str = ""
+    """Write the graph that the runtime makes of the model there; empty: do not."""
 
 
 class RuntimeSession(Protocol):

@@ -69,6 +69,11 @@ def count_operators(trace: Trace) -> tuple[OperatorWork, ...]:
     return _count(trace.steps)
 
 
+def flops_of(step: Step) -> int | None:
+    """Return the operations of one node; 0 for a view, None where they are not known."""
+    return known_sum(work.flops for work in _count((step,)))
+
+
 def _count(steps: Iterable[Step]) -> tuple[OperatorWork, ...]:
     found: dict[str, list[OperatorWork]] = {}
     for step in steps:

@@ -7,6 +7,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -18,6 +19,7 @@ from placer.onnx_files.shapes import (
     UNDEFINED,
     VALUE_LIMIT,
     Tensor,
+    Trace,
     byte_count,
     dtype_name,
     trace_model,
@@ -78,6 +80,17 @@ def parse_shape_option(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(shape)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedModel:
+    """A model that was read once: what the decision sees, and its graph without large weights."""
+
+    summary: ModelSummary
+    graph: Any
+    """onnx.GraphProto, local functions expanded; large weights have dimensions only."""
+    trace: Trace
+    """One step for each node of ``graph``, in its order."""
+
+
 def read_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> ModelSummary:
     """Read an ONNX file without running it, its weights only to hash them.
 
@@ -103,6 +116,11 @@ def read_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None
     UsageError
         A symbolic dimension has no value, or a given shape does not fit the model.
     """
+    return open_model(path, shapes=shapes).summary
+
+
+def open_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None) -> OpenedModel:
+    """Read an ONNX file as ``read_model`` does, and keep what is known of every tensor."""
     content, digest = _read_file(path)
     model = _parse(path, content)
     n_bytes = len(content)
@@ -115,7 +133,7 @@ def read_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None
     model = _inline_functions(path, model)
     input_shapes, symbols = _bind(path, _open_inputs(path, model.graph), dict(shapes or {}))
     trace = trace_model(model, input_shapes=input_shapes, symbols=symbols)
-    return ModelSummary(
+    summary = ModelSummary(
         path=path,
         sha256=digest,
         n_bytes=n_bytes + sum(size for _, size in externals.values()),
@@ -128,16 +146,17 @@ def read_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None
         ),
         parameters=parameters,
         inputs=tuple(
-            _spec(info.name, Tensor(_dtype(info), input_shapes[info.name]))
+            tensor_spec(info.name, Tensor(_dtype(info), input_shapes[info.name]))
             for info in _open_inputs(path, model.graph)
         ),
         outputs=tuple(
-            _spec(info.name, tensor)
+            tensor_spec(info.name, tensor)
             for info, tensor in zip(model.graph.output, trace.outputs, strict=True)
         ),
         operators=count_operators(trace),
         structure=read_structure(trace),
     )
+    return OpenedModel(summary, model.graph, trace)
 
 
 # --- the file -------------------------------------------------------------------------------
@@ -441,13 +460,19 @@ def _release_weights(path: str, model: Any) -> list[Any]:
                     tensor.ClearField(field)
                 released.append(tensor)
             elif _is_external(tensor):
-                _load_external(path, tensor, n_bytes or 0)
+                load_external(path, tensor)
     return released
 
 
-def _load_external(path: str, tensor: Any, n_bytes: int) -> None:
-    """Read a small tensor: it may be a shape. onnx's own loader refuses symbolic links."""
+def load_external(path: str, tensor: Any) -> None:
+    """Read the data of a tensor into it, if it lies in a file beside the model.
+
+    onnx's own loader refuses symbolic links.
+    """
+    if not _is_external(tensor):
+        return
     entries = {entry.key: entry.value for entry in tensor.external_data}
+    n_bytes = _tensor_bytes(path, tensor) or 0
     with (Path(path).parent / entries["location"]).open("rb") as stream:
         stream.seek(int(entries.get("offset") or 0))
         tensor.raw_data = stream.read(n_bytes)
@@ -662,6 +687,7 @@ def _bind_given(
                 )
 
 
-def _spec(name: str, tensor: Tensor) -> TensorSpec:
+def tensor_spec(name: str, tensor: Tensor) -> TensorSpec:
+    """Return what is known of a tensor, with the name that the model gives it."""
     shape = (UNKNOWN_DIMENSION,) if tensor.shape is None else tensor.shape
     return TensorSpec(name, tensor.dtype or "unknown", shape, tensor.n_bytes)

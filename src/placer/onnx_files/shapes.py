@@ -273,7 +273,7 @@ class _Tracer:
         types, data = {}, {}
         for name, tensor in zip(node.input, step.inputs, strict=True):
             if tensor is not None:
-                types[name] = _to_type(tensor)
+                types[name] = to_type(tensor)
                 if tensor.value is not None:
                     data[name] = numpy_helper.from_array(tensor.value, name)
         try:
@@ -641,7 +641,8 @@ def _from_type(type_proto: Any, symbols: Mapping[str, int] | None) -> Tensor:
     return Tensor(dtype, tuple(dims))
 
 
-def _to_type(tensor: Tensor) -> Any:
+def to_type(tensor: Tensor) -> Any:
+    """Return what is known of a tensor as an onnx.TypeProto."""
     import onnx
 
     proto = onnx.TypeProto()

@@ -59,6 +59,7 @@ _DOING = {
     "tensor_shapes": "reading the model",
     "make": "making the variant",
     "optimise": "optimising the model",
+    "time_kernels": "timing the nodes",
 }
 
 

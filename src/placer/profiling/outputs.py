@@ -61,7 +61,32 @@ def traced_outputs(
     ChildError
         As ``read_outputs``; or none of the kernels ran on the execution provider.
     """
-    with tempfile.TemporaryDirectory(prefix="placer-") as folder, Child(runtime_module) as child:
+    with Child(runtime_module) as child:
+        return outputs_from(
+            child,
+            model_path,
+            ep,
+            inputs_path,
+            dtypes,
+            time_limit_s=time_limit_s,
+            settings=settings,
+            is_traced=is_traced,
+        )
+
+
+def outputs_from(
+    child: Child,
+    model_path: str,
+    ep: str,
+    inputs_path: str,
+    dtypes: tuple[tuple[str, str], ...],
+    *,
+    time_limit_s: float,
+    settings: SessionSettings = PLAIN,
+    is_traced: bool = False,
+) -> tuple[Mapping[str, Any], tuple[tuple[str, int], ...]]:
+    """Return the same from a process that is there: one may run many models in turn."""
+    with tempfile.TemporaryDirectory(prefix="placer-") as folder:
         child.ask(
             "open",
             model_path=model_path,

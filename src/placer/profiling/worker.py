@@ -173,6 +173,11 @@ class Worker:
         answer: dict[str, Any] = self._runtime.optimise(request)
         return answer
 
+    def time_kernels(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Time the nodes of the runtime's graph; see ``placer.runtimes.kernel_times``."""
+        answer: dict[str, Any] = self._runtime.time_kernels(request)
+        return answer
+
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run every input sample once and write what the model gives to an .npz file."""
         import numpy as np
@@ -226,6 +231,7 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         "tensor_shapes": worker.tensor_shapes,
         "make": worker.make,
         "optimise": worker.optimise,
+        "time_kernels": worker.time_kernels,
     }
     for line in requests:
         request = json.loads(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,12 @@ class OnnxRuntimeSession:
         if request.trace_prefix:
             options.enable_profiling = True
             options.profile_file_prefix = request.trace_prefix
+        if request.optimised_path:
+            options.optimized_model_filepath = request.optimised_path
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name",
+                f"{Path(request.optimised_path).name}.data",
+            )
         provider_options = dict(request.settings.provider_options)
         providers: list[Any] | None = None
         log = ErrorLog()
@@ -277,14 +283,9 @@ class OnnxRuntimeSession:
         """
         if not self._is_traced:
             return ()
-        path = Path(self._session.end_profiling())
-        try:
-            events = json.loads(path.read_text(encoding="utf-8"))
-        finally:
-            path.unlink(missing_ok=True)
         kernels = {
             (event["name"], event["args"]["provider"])
-            for event in events
+            for event in self.profile()
             if event.get("cat") == "Node" and event.get("args", {}).get("provider")
         }
         counts = Counter(self._named(provider) for _, provider in kernels)
@@ -294,6 +295,15 @@ class OnnxRuntimeSession:
                 + ", ".join(counts)
             )
         return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def profile(self) -> Sequence[Mapping[str, Any]]:
+        """Return the events of ONNX Runtime's own profile of the runs; ends the session."""
+        path = Path(self._session.end_profiling())
+        try:
+            events: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        finally:
+            path.unlink(missing_ok=True)
+        return events
 
     def _cannot(self, why: str) -> Exception:
         """Return the error of a session that was not created: its options are suspected first."""

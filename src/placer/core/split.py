@@ -1,0 +1,102 @@
+"""The parts of a model that was cut: what each takes and gives, and whether they give the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from placer.core.graph import TensorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A model file with the nodes of one tier."""
+
+    tier: int
+    files: tuple[tuple[str, str, int], ...]
+    """(name, sha256, bytes): the model, then its external data."""
+    nodes: tuple[str, ...]
+    """Original nodes, by their first output; constants that are computed anew not included."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all its files."""
+        return sum(size for _, _, size in self.files)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitContract:
+    """What the sides of a split agree on."""
+
+    model: str
+    """Name of the model's file."""
+    model_sha256: str
+    inputs: tuple[TensorSpec, ...]
+    """Of the model; they are on tier 0."""
+    outputs: tuple[TensorSpec, ...]
+    """Of the model, each given by the part that makes it."""
+    parts: tuple[Part, ...]
+    """By tier; a tier that runs nothing has none."""
+    links: tuple[tuple[TensorSpec, ...], ...]
+    """Tensors that go from tier k to tier k + 1: made anywhere before, taken anywhere behind."""
+    unused_nodes: tuple[str, ...] = ()
+    """Nodes that are in no part, because no output needs them."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputDifference:
+    """How far the parts are from the whole model in one output, on the same samples."""
+
+    name: str
+    absolute: float
+    """The largest difference of any number; infinite where one is not a number, or of text."""
+    relative: float
+    """The largest difference over the largest number that the whole model gives."""
+    argmax_ratio: float | None
+    """Share of the rows along the last axis whose largest number stands at the same place.
+
+    None: the rows have one number each, or are no numbers.
+    """
+
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+def output_differences(whole: Arrays, parts: Arrays) -> tuple[OutputDifference, ...]:
+    """Compare what the whole model and its parts gave for the same samples.
+
+    Parameters
+    ----------
+    whole, parts
+        Output name -> array of shape (samples, *output shape).
+    """
+    return tuple(_difference(name, array, parts[name]) for name, array in whole.items())
+
+
+def _difference(
+    name: str, whole: npt.NDArray[np.generic], given: npt.NDArray[np.generic]
+) -> OutputDifference:
+    if whole.shape != given.shape or whole.dtype != given.dtype:
+        return OutputDifference(name, np.inf, np.inf, 0.0)
+    if whole.dtype.kind not in "biuf":
+        worst = 0.0 if np.array_equal(whole, given) else np.inf
+        return OutputDifference(name, worst, worst, None)
+    if whole.size == 0:
+        return OutputDifference(name, 0.0, 0.0, None)
+    first, second = whole.astype(np.float64), given.astype(np.float64)
+    same = (first == second) | (np.isnan(first) & np.isnan(second))  # infinities as well
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0.0, np.abs(first - second))
+    worst = float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf)))
+    finite = np.abs(first[np.isfinite(first)])
+    largest = float(finite.max()) if finite.size else 0.0
+    relative = worst / largest if largest > 0 else (0.0 if worst == 0 else np.inf)
+    ratio = None
+    if first.ndim > 1 and first.shape[-1] > 1:
+        ratio = float(np.mean(first.argmax(axis=-1) == second.argmax(axis=-1)))
+    return OutputDifference(name, worst, relative, ratio)
