@@ -42,8 +42,10 @@ PURE_STDLIB = {
     "shlex",
     "statistics",
     "string",
+    "struct",
     "types",
     "typing",
+    "zlib",
 }
 """What the core may use: no file, clock, environment, process, network, log or global chance."""
 
