@@ -188,7 +188,7 @@ class _Scope:
         """Give every tensor of the graph its taint."""
         for node in _in_order(self.graph, self.taints):
             given = Node(
-                op_type=node.op_type if node.domain in _KNOWN_DOMAINS else f"{node.domain}::",
+                op_type=node.op_type if node.domain in _KNOWN_DOMAINS else f"{node.domain}::{node.op_type}",
                 attributes={attribute.name: attribute for attribute in node.attribute},
                 names=tuple(node.input),
                 taints=tuple(self.taint(name) if name else None for name in node.input),

@@ -86,7 +86,7 @@ class Node:
     """One operator and what is known of its inputs."""
 
     op_type: str
-    """``domain::`` for an operator that is not known."""
+    """``domain::Op`` outside of ONNX and ONNX Runtime."""
     attributes: Mapping[str, Any]
     names: tuple[str, ...]
     """Of the inputs; empty: left out."""
@@ -149,7 +149,7 @@ def apply(node: Node) -> tuple[Taint, ...]:
 def _not_shown(node: Node, reason: str = "") -> Taint:
     """Return the derived taint of the first raw input."""
     raw = next(taint for taint in node.taints if taint is not None and taint.is_raw)
-    return raw.ended(node.op_type.rstrip(":"), reason)
+    return raw.ended(node.op_type, reason)
 
 
 _NO_VALUES = frozenset(("Shape", "Size", "Constant"))
