@@ -193,9 +193,7 @@ def judge_leakage(
     found = _attack(chosen, gram, kernel, seed)
     if found.psnr_db >= RAW_PSNR_DB and found.gain_low_db >= MIN_GAIN_DB:
         leak = Leak.RAW
-        reason = (
-            f"a linear attack rebuilds inputs to {found.psnr_db:.1f} dB, one of 256 levels"
-        )
+        reason = f"a linear attack rebuilds inputs to {found.psnr_db:.1f} dB, one of 256 levels"
     elif found.gain_low_db >= MIN_GAIN_DB:
         leak = Leak.LINEARLY_RECOVERABLE
         reason = (

@@ -66,7 +66,7 @@ def convolution_proof(
     """
     out_channels, in_channels, *kernel = weights.shape
     per_group = out_channels // groups
-    best = f"{per_group} channels of {in_channels * int(np.prod(kernel))} values"
+    seen = f"{per_group} channels of {in_channels * int(np.prod(kernel))} values"
     smallest = min((MAX_BLOCK if size is None else size for size in output_sizes), default=1)
     for block in range(1, min(MAX_BLOCK, smallest) + 1):
         taps = [
@@ -83,10 +83,11 @@ def convolution_proof(
         ranks = [
             _rank(_window_matrix(part, taps, read)) for part in np.split(weights, groups, axis=0)
         ]
-        best = f"rank {min(ranks)} of {columns}"
+        reason = f"rank {min(ranks)} of {columns} in blocks of {block}"
         if min(ranks) == columns:
-            return Proof(True, best if block == 1 else f"{best} in blocks of {block}")
-    return Proof(False, best)
+            return Proof(True, reason)
+        seen = reason if "rank" not in seen else seen  # the smallest block says most
+    return Proof(False, seen)
 
 
 def _window_matrix(

@@ -90,9 +90,7 @@ def find_taint(path: str, *, public_inputs: Collection[str] = ()) -> TaintedGrap
     UsageError
         A public input is no input of the model.
     """
-    return trace_taint(
-        load_model(path), folder=str(Path(path).parent), public_inputs=public_inputs
-    )
+    return trace_taint(load_model(path), folder=str(Path(path).parent), public_inputs=public_inputs)
 
 
 def trace_taint(
@@ -128,6 +126,8 @@ class _Model:
     def __init__(self, model: Any, folder: str) -> None:
         self.folder = folder
         self.opsets = list(model.opset_import)
+        self.ir_version = max(model.ir_version, 4)
+        """From 4 on inputs and initializers are told apart."""
         self.shapes = _inferred_shapes(model)
 
 
@@ -166,13 +166,14 @@ class _Scope:
     def value(self, name: str) -> np.ndarray | None:
         """Return a constant; None: it is none, or takes too much to compute."""
         from onnx import numpy_helper
+        from onnx.checker import ValidationError
 
         if name in self.initializers:
             try:
                 return np.asarray(
                     numpy_helper.to_array(self.initializers[name], base_dir=self.model.folder)
                 )
-            except (OSError, ValueError, TypeError) as error:
+            except (OSError, ValueError, TypeError, ValidationError) as error:
                 raise InputError(
                     f"cannot read the data of tensor '{name}': {error}",
                     hint="copy the external data beside the model, under the same name",
@@ -188,7 +189,9 @@ class _Scope:
         """Give every tensor of the graph its taint."""
         for node in _in_order(self.graph, self.taints):
             given = Node(
-                op_type=node.op_type if node.domain in _KNOWN_DOMAINS else f"{node.domain}::{node.op_type}",
+                op_type=node.op_type
+                if node.domain in _KNOWN_DOMAINS
+                else f"{node.domain}::{node.op_type}",
                 attributes={attribute.name: attribute for attribute in node.attribute},
                 names=tuple(node.input),
                 taints=tuple(self.taint(name) if name else None for name in node.input),
@@ -196,7 +199,7 @@ class _Scope:
                 value=self.value,
                 shape=self.shape,
             )
-            bodies = [graph for a in node.attribute for graph in (*_graph_of(a), *a.graphs)]
+            bodies = [body for a in node.attribute for body in _bodies_of(a)]
             if bodies:
                 found = _control_flow(self, node, given, bodies)
             else:
@@ -214,8 +217,9 @@ _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
 """ONNX Runtime's operators of the same name (QuantizeLinear, Gelu, ...) do the same."""
 
 
-def _graph_of(attribute: Any) -> tuple[Any, ...]:
-    return (attribute.g,) if attribute.HasField("g") else ()
+def _bodies_of(attribute: Any) -> tuple[Any, ...]:
+    """Return the graphs in an attribute."""
+    return (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs)
 
 
 def _in_order(graph: Any, known: Mapping[str, Taint]) -> Iterator[Any]:
@@ -245,7 +249,7 @@ def _in_order(graph: Any, known: Mapping[str, Taint]) -> Iterator[Any]:
 def _captured(attribute: Any) -> set[str]:
     """Return what the bodies in an attribute read of the graph around them."""
     found: set[str] = set()
-    for graph in (*_graph_of(attribute), *attribute.graphs):
+    for graph in _bodies_of(attribute):
         inside = {info.name for info in graph.input} | {one.name for one in graph.initializer}
         inside |= {name for node in graph.node for name in node.output}
         read = {name for node in graph.node for name in node.input if name}
@@ -317,28 +321,41 @@ def _looped(
 
 
 def _computed(scope: _Scope, name: str) -> np.ndarray | None:
-    """Compute a constant that a node makes of others, by onnx's reference implementation."""
+    """Compute a constant that a node makes of others, by a runtime: onnx's own lacks versions."""
+    import onnxruntime
     from onnx import helper
-    from onnx.reference import ReferenceEvaluator
 
     node = scope.producers[name]
-    if any(_graph_of(attribute) for attribute in node.attribute):
+    if any(_bodies_of(attribute) for attribute in node.attribute):
         return None
-    feeds = {one: scope.value(one) for one in node.input if one}
-    if any(value is None for value in feeds.values()):
-        return None
-    if sum(value.size for value in feeds.values() if value is not None) > MAX_FOLDED_ELEMENTS:
-        return None
+    feeds: dict[str, np.ndarray] = {}
+    for one in filter(None, node.input):
+        value = scope.value(one)
+        if value is None or value.size > MAX_FOLDED_ELEMENTS:
+            return None
+        feeds[one] = value
     graph = helper.make_graph(
         [node],
         "constant",
-        [helper.make_empty_tensor_value_info(one) for one in feeds],
+        [
+            helper.make_tensor_value_info(
+                one, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+            )
+            for one, value in feeds.items()
+        ],
         [helper.make_empty_tensor_value_info(one) for one in node.output if one],
     )
-    small = helper.make_model(graph, opset_imports=scope.model.opsets)
+    small = helper.make_model(
+        graph, opset_imports=scope.model.opsets, ir_version=scope.model.ir_version
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
     try:
-        results = ReferenceEvaluator(small).run([name], feeds)
-    except Exception:  # an operator that the reference lacks: then nothing is shown
+        session = onnxruntime.InferenceSession(
+            small.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        results = session.run([name], feeds)
+    except Exception:  # whatever the runtime does not know: then nothing is shown
         return None
     return np.asarray(results[0])
 
