@@ -216,9 +216,9 @@ def _check_pairs(inputs: Array, tensors: Sequence[Array]) -> None:
     if not tensors:
         raise InputError("no tensor crosses", hint="give the tensors of the cut")
     for array in (inputs, *tensors):
-        if not array.ndim or len(array) != len(inputs):
+        if not array.ndim or array.shape[:1] != inputs.shape[:1]:
             raise InputError(
-                f"an array of the shape {array.shape} stands beside {len(inputs)} inputs",
+                f"an array of the shape {array.shape} stands beside inputs of {inputs.shape}",
                 hint="stack the samples of every tensor along a first axis",
             )
         if array.dtype.kind not in "fiub":

@@ -170,13 +170,13 @@ _RANDOM = frozenset(
 
 
 def _moved(node: Node) -> Taint:
-    """All values of the first input are there, elsewhere or in another type."""
+    """Keep all values of the first input, elsewhere or in another type."""
     data = node.taint(0)
     return data.then(node.op_type) if data.is_raw else _not_shown(node)
 
 
 def _cut(node: Node) -> Taint:
-    """A part of the values of the first input: of plain values each is raw by itself."""
+    """Keep a part of the values of the first input: of plain values each is raw by itself."""
     data = node.taint(0)
     if not data.is_raw:
         return _not_shown(node)
@@ -209,7 +209,7 @@ def _dynamic_quantize(node: Node) -> Sequence[Taint]:
 
 
 def _joined_inputs(*indices: int) -> Rule:
-    """Values of these inputs (none named: of all) come out unchanged, side by side."""
+    """Keep the values of these inputs (none named: of all), side by side."""
 
     def rule(node: Node) -> Taint:
         chosen = [node.taint(i) for i in indices or range(len(node.taints))]
@@ -229,10 +229,7 @@ MAX_WINDOW = 16
 
 def _pool(node: Node) -> Sequence[Taint]:
     window = math.prod(node.integers("kernel_shape"))
-    if window > MAX_WINDOW:
-        found = _not_shown(node, f"one value for {window}")
-    else:
-        found = _cut(node)
+    found = _not_shown(node, f"one value for {window}") if window > MAX_WINDOW else _cut(node)
     return (found, *[_not_shown(node, "places, not values")] * (len(node.outputs) - 1))
 
 
@@ -255,7 +252,7 @@ def _gather(node: Node) -> Taint:
 
 
 def _curve(node: Node) -> Taint:
-    """A curve over each number: a picture in other tones if its values are plain."""
+    """Draw a curve over each number: of plain values that is a picture in other tones."""
     data = node.taint(0)
     if not data.is_raw:
         return _not_shown(node)
@@ -278,7 +275,7 @@ MANY_VALUES = 4
 
 
 def _blend(node: Node) -> Taint:
-    """Add, Mul and their like: what the other operands leave of the raw ones."""
+    """Return what the other operands of Add, Mul and their like leave of the raw ones."""
     raws = [(i, taint) for i, taint in enumerate(node.taints) if taint and taint.is_raw]
     others = [
         (i, taint)
@@ -347,7 +344,7 @@ def _batch_normalised(node: Node) -> Sequence[Taint]:
 
 
 def _normalised(node: Node) -> Sequence[Taint]:
-    """By its own mean and size: of a picture brightness and contrast are gone, no more."""
+    """Normalise by its own mean and size: a picture loses brightness and contrast, no more."""
     first = _curve(node)
     return (first, *[_not_shown(node, "statistics")] * (len(node.outputs) - 1))
 
@@ -453,8 +450,8 @@ def _quantised_matmul(node: Node) -> Taint:
 # --- the table ------------------------------------------------------------------------------
 
 _MOVES = (
-    "CastLike DepthToSpace DequantizeLinear Expand Flatten Identity OneHot Optional OptionalGetElement "
-    "QuantizeLinear Reshape ReverseSequence SpaceToDepth Squeeze Tile Transpose Unsqueeze"
+    "CastLike DepthToSpace DequantizeLinear Expand Flatten Identity OneHot Optional "
+    "OptionalGetElement QuantizeLinear Reshape ReverseSequence SpaceToDepth Squeeze Tile Transpose Unsqueeze"
 )
 _CUTS = (
     "CenterCropPad Compress GatherElements GatherND GridSample Resize RoiAlign SequenceAt Slice "
