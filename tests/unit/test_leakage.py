@@ -266,7 +266,8 @@ def digits(count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     images = np.load(DIGITS / "samples.npz")["image"][:count]
     rows = [session.run(list(BY_DEPTH), {"image": image[None]}) for image in images]
     return images, {
-        name: np.stack(column) for name, column in zip(BY_DEPTH, zip(*rows), strict=True)
+        name: np.stack(column)
+        for name, column in zip(BY_DEPTH, zip(*rows, strict=True), strict=True)
     }
 
 

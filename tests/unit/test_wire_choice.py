@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,11 @@ LAST = RNG.standard_normal((32, 10), dtype=np.float32)
 SAMPLES = [{"x": RNG.standard_normal((1, 64), dtype=np.float32)} for _ in range(40)]
 
 
-def head(sample: Arrays) -> Arrays:
+def head(sample: Mapping[str, Any]) -> Arrays:
     return {"hidden": np.maximum(sample["x"] @ FIRST, 0)}
 
 
-def tail(crossing: Arrays) -> Arrays:
+def tail(crossing: Mapping[str, Any]) -> Arrays:
     return {"y": np.asarray(crossing["hidden"] @ LAST)}
 
 
@@ -120,7 +121,7 @@ def test_tensors_that_a_format_cannot_hold_are_counted() -> None:
 
 
 def test_an_output_that_turns_infinite_has_an_infinite_error() -> None:
-    def inverse(crossing: Arrays) -> Arrays:
+    def inverse(crossing: Mapping[str, Any]) -> Arrays:
         with np.errstate(divide="ignore"):
             return {"y": 1 / crossing["x"]}
 

@@ -340,7 +340,7 @@ def _ridge_weights(
     score = (left**2 @ power) / left.sum(axis=1) ** 2
     best = penalties[int(np.argmin(score))]
     weights = ((across - inner.mean(axis=0)) @ turned / (values + best)) @ turned.T
-    return np.asarray(weights + 1 / m)
+    return np.asarray(weights + 1 / m, dtype=np.float64)
 
 
 def _contrasts(m: int) -> Floats:
@@ -348,4 +348,5 @@ def _contrasts(m: int) -> Floats:
     mirror = np.full(m, -1 / math.sqrt(m))
     mirror[0] += 1.0
     size = float(mirror @ mirror)
-    return (np.eye(m) - (2 / size) * np.outer(mirror, mirror))[:, 1:] if size else np.eye(m)[:, 1:]
+    turned = np.eye(m) - 2 / size * np.outer(mirror, mirror) if size else np.eye(m)
+    return np.asarray(turned[:, 1:])

@@ -1,4 +1,4 @@
-"""What the wire formats of a cut cost in bytes, time and error, and the smallest that may be used."""
+"""What the wire formats of a cut cost in bytes, time and error, and the smallest allowed one."""
 
 from __future__ import annotations
 

@@ -7,7 +7,9 @@ what was done.
 
 int8 is symmetric, with one scale for each tensor and message::
 
-    scale = max|x| / 127        q = round_half_to_even(x / scale), in -127..127        x' = q * scale
+    scale = max|x| / 127
+    q = round_half_to_even(x / scale), in -127..127
+    x' = q * scale
 
 A message is self-describing, all of it little-endian::
 

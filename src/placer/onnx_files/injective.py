@@ -101,7 +101,8 @@ def _window_matrix(
     for outputs in itertools.product(*taps):
         part = np.zeros((out_channels, in_channels, *sizes), dtype=np.float64)
         where = [[place[axis][p] for p in positions] for axis, positions in enumerate(outputs)]
-        part[(slice(None), slice(None), *np.ix_(*where))] = weights
+        channels = (range(out_channels), range(in_channels))
+        part[np.ix_(*channels, *where)] = weights
         blocks.append(part.reshape(out_channels, -1))
     return np.concatenate(blocks)
 

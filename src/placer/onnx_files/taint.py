@@ -200,10 +200,7 @@ class _Scope:
                 shape=self.shape,
             )
             bodies = [body for a in node.attribute for body in _bodies_of(a)]
-            if bodies:
-                found = _control_flow(self, node, given, bodies)
-            else:
-                found = taint_rules.apply(given)
+            found = taint_rules.apply(given) if not bodies else _bodied(self, node, given, bodies)
             self.taints.update(
                 (name, taint) for name, taint in zip(node.output, found, strict=True) if name
             )
@@ -262,9 +259,7 @@ def _captured(attribute: Any) -> set[str]:
 # --- bodies ---------------------------------------------------------------------------------
 
 
-def _control_flow(
-    scope: _Scope, node: Any, given: Node, bodies: Sequence[Any]
-) -> tuple[Taint, ...]:
+def _bodied(scope: _Scope, node: Any, given: Node, bodies: Sequence[Any]) -> tuple[Taint, ...]:
     """Return the taints of what If, Loop, Scan or another operator with bodies makes."""
     captured = [scope.taint(n) for a in node.attribute for n in sorted(_captured(a))]
     match node.op_type:

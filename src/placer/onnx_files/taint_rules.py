@@ -451,7 +451,8 @@ def _quantised_matmul(node: Node) -> Taint:
 
 _MOVES = (
     "CastLike DepthToSpace DequantizeLinear Expand Flatten Identity OneHot Optional "
-    "OptionalGetElement QuantizeLinear Reshape ReverseSequence SpaceToDepth Squeeze Tile Transpose Unsqueeze"
+    "OptionalGetElement QuantizeLinear Reshape ReverseSequence SpaceToDepth Squeeze Tile "
+    "Transpose Unsqueeze"
 )
 _CUTS = (
     "CenterCropPad Compress GatherElements GatherND GridSample Resize RoiAlign SequenceAt Slice "
