@@ -281,7 +281,7 @@ def _u_centred(gram: Floats) -> Floats:
     centred = distances - (rows[:, None] + rows[None, :]) / (n - 2)
     centred += rows.sum() / ((n - 1) * (n - 2))
     np.fill_diagonal(centred, 0.0)
-    return centred
+    return np.asarray(centred)
 
 
 # --- the attack -----------------------------------------------------------------------------
