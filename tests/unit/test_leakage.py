@@ -14,6 +14,7 @@ from placer.core.errors import InputError
 from placer.core.leakage import (
     MAX_PSNR_DB,
     MIN_SAMPLES,
+    Attack,
     Leak,
     distance_correlation,
     judge_leakage,
@@ -194,6 +195,95 @@ def test_booleans_and_integers_are_attacked_too() -> None:
     found = judge_leakage(inputs, [inputs > 0, (inputs * 2).astype(np.int64)])
     assert found.leak is Leak.LINEARLY_RECOVERABLE
     assert found.text.startswith("linearly recoverable (PSNR ")
+
+
+# --- pictures -------------------------------------------------------------------------------
+
+
+def pictures(count: int, height: int, width: int, seed: int = 1) -> np.ndarray:
+    """Smooth random pictures of three channels, with an equal spectrum at every place."""
+    rng = np.random.default_rng(seed)
+    down, right = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    size = np.sqrt(down**2 + right**2)
+    size[0, 0] = 1 / max(height, width)
+    noise = np.fft.fft2(rng.standard_normal((count, 3, height, width)))
+    return np.asarray(np.fft.ifft2(noise / size).real, dtype=np.float32)
+
+
+def reduced(images: np.ndarray, step: int) -> np.ndarray:
+    """Average blocks of pixels; what does not fill a block is left out."""
+    n, channels, height, width = images.shape
+    rows, columns = height // step, width // step
+    whole = images[:, :, : rows * step, : columns * step]
+    return np.asarray(whole.reshape(n, channels, rows, step, columns, step).mean(axis=(3, 5)))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 33)])
+def test_a_few_pictures_are_enough_where_each_place_is_alike(height: int, width: int) -> None:
+    """3,072 values and 40 samples: an attack on whole pictures alone does not see the picture."""
+    images = pictures(40, height, width)
+    mix = normal(2, 6, 3)
+    found = judge_leakage(images, [np.einsum("oc,nchw->nohw", mix, images)])
+    assert found.leak is Leak.RAW
+    assert found.reconstruction is not None
+    assert found.reconstruction.attack is Attack.WINDOWS
+    flat = images.reshape(40, -1)
+    whole = reconstruct_linearly(flat, [flat])
+    assert whole.attack is Attack.WHOLE
+    assert whole.gain_db < 3
+
+
+def test_smaller_pictures_reveal_less() -> None:
+    images = pictures(40, 32, 32)
+    psnr_db = [
+        reconstruct_linearly(images, [reduced(images, step)]).psnr_db for step in (1, 2, 4, 8)
+    ]
+    assert psnr_db == sorted(psnr_db, reverse=True)
+    assert psnr_db[0] > 90
+    assert psnr_db[0] > psnr_db[1] + 30
+
+
+def test_pixels_beyond_the_places_of_a_map_are_guessed() -> None:
+    """5 x 5 places of 2 x 2 pixels lie in the middle of 11 x 11 pixels."""
+    images = pictures(40, 11, 11)
+    cells = images[:, :, :10, :10].reshape(40, 3, 5, 2, 5, 2).transpose(0, 1, 3, 5, 2, 4)
+    found = reconstruct_linearly(images, [cells.reshape(40, 12, 5, 5)])
+    assert found.attack is Attack.WINDOWS
+    left = images - images.mean(axis=0)
+    outside = float((left**2).sum() - (left[:, :, :10, :10] ** 2).sum())
+    expected_db = 10 * np.log10(float((left**2).sum()) / outside)
+    assert found.gain_db == pytest.approx(expected_db, abs=1.0)
+
+
+def test_places_that_reach_beyond_a_picture_do_no_harm() -> None:
+    """4 x 4 places of 2 x 2 pixels for 7 x 7 pixels, as padding makes them."""
+    images = pictures(60, 7, 7)
+    padded = np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)))
+    cells = padded.reshape(60, 3, 4, 2, 4, 2).transpose(0, 1, 3, 5, 2, 4).reshape(60, 12, 4, 4)
+    assert reconstruct_linearly(images, [cells]).gain_db > 10
+
+
+def test_maps_of_two_sizes_and_many_channels_are_joined() -> None:
+    images = pictures(40, 16, 16)
+    wide = np.einsum("oc,nchw->nohw", normal(3, 700, 2), reduced(images, 2)[:, :2])
+    alone = reconstruct_linearly(images, [wide])
+    joined = reconstruct_linearly(images, [wide, reduced(images, 4)[:, 2:]])
+    assert alone.attack is joined.attack is Attack.WINDOWS
+    assert joined.psnr_db > alone.psnr_db + 0.3
+
+
+def test_maps_of_other_pictures_show_nothing() -> None:
+    images = pictures(60, 24, 24)
+    found = judge_leakage(images, [np.roll(images, 20, axis=0)])
+    assert found.leak is Leak.NOT_SHOWN
+    assert found.reconstruction is not None
+    assert abs(found.reconstruction.gain_db) < 0.05
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 1, 1), (40, 0, 8, 8), (40, 3, 64, 64), (40, 3, 8)])
+def test_what_is_no_map_of_the_picture_is_attacked_as_a_whole(shape: tuple[int, ...]) -> None:
+    found = reconstruct_linearly(pictures(40, 16, 16), [normal(1, *shape)])
+    assert found.attack is Attack.WHOLE
 
 
 # --- what is claimed ------------------------------------------------------------------------
