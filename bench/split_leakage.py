@@ -122,7 +122,7 @@ def by_depth(samples: int) -> bool:
         print(
             f"{name:<15} {taint.verdict(name):>8} {found.distance_correlation or 0:>6.3f} "
             f"{attack.psnr_db:>6.1f} {attack.mean_psnr_db:>6.1f} {attack.gain_low_db:>+7.1f} "
-            f"{taken_s:>6.2f}s  {found.text}"
+            f"{taken_s:>6.2f}s  {found.text}, {attack.attack}"
         )
     ends = [psnr_db[names.index(name)] for name in ("scaled", "stem.relu", "block1.relu2")]
     ends += [psnr_db[names.index(name)] for name in ("block2.relu2", "pooled", "logits")]

@@ -66,7 +66,7 @@ def window_errors(
     Parameters
     ----------
     pictures
-        Shape (samples, channels, height, width).
+        Shape (samples, channels, height, width), or (samples, 1, channels, ...) as stacked runs.
     tensors
         What crosses the cut; those of four dimensions with fewer or as many places are used.
     fold_of
@@ -79,7 +79,8 @@ def window_errors(
     None
         The input or every tensor is no map.
     """
-    maps = [tensor for tensor in tensors if _is_map(tensor, pictures)]
+    pictures = _without_batch(pictures)
+    maps = [tensor for tensor in map(_without_batch, tensors) if _is_map(tensor, pictures)]
     if not maps:
         return None
     finest = max(maps, key=lambda tensor: tensor.shape[2] * tensor.shape[3])
@@ -112,6 +113,11 @@ def window_errors(
             missed = float(np.sum(((wanted - guess) * inside) ** 2))
             errors[one] = float(np.sum(left**2)) - float(np.sum(wanted**2)) + missed
     return np.maximum(errors, 0.0)
+
+
+def _without_batch(samples: Array) -> Array:
+    """Return samples without the batch of one that each run had."""
+    return samples[:, 0] if samples.ndim == 5 and samples.shape[1] == 1 else samples
 
 
 def _is_map(tensor: Array, pictures: Array) -> bool:
