@@ -43,8 +43,10 @@ PURE_STDLIB = {
     "shlex",
     "statistics",
     "string",
+    "struct",
     "types",
     "typing",
+    "zlib",
 }
 """What the core may use: no file, clock, environment, process, network, log or global chance."""
 

@@ -159,6 +159,18 @@ def open_model(path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None
     return OpenedModel(summary, model.graph, trace)
 
 
+def load_model(path: str) -> Any:
+    """Return an ONNX file as onnx's ModelProto, external data left where it is.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable or no ONNX model.
+    """
+    content, _ = _read_file(path)
+    return _parse(path, content)
+
+
 # --- the file -------------------------------------------------------------------------------
 
 

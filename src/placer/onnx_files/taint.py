@@ -1,0 +1,392 @@
+"""Which tensors of an ONNX graph are still raw input, as far as the graph shows.
+
+A tensor is raw if the input, or a part of it, can be read off: it was moved, padded, cut out,
+resized, normalised, joined with others, or mapped by a linear operator that loses nothing. That is
+sure. A tensor that is not raw is *derived*: nothing is shown of it, and least of all that it is
+private. The rules for each operator are in ``taint_rules``.
+
+Raw values are *plain* until a linear operator mixes them: of plain values each says something of
+its own, so a part of them, or a curve over each of them, is raw as well. Of mixed ones it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from placer.core.errors import InputError, UsageError, near_match
+from placer.onnx_files import taint_rules
+from placer.onnx_files.reader import load_model
+from placer.onnx_files.taint_rules import CONSTANT, Node, Origin, Taint, joined
+
+MAX_FOLDED_ELEMENTS = 50_000_000
+"""Constants that a graph computes are computed here up to this size."""
+
+
+class Verdict(StrEnum):
+    """What is said of a tensor."""
+
+    RAW = "raw"
+    DERIVED = "derived"
+
+
+@dataclass(frozen=True, slots=True)
+class TaintedGraph:
+    """What is known of every tensor that a node reads or makes, outside of bodies."""
+
+    tensors: Mapping[str, Taint]
+    parts: tuple[tuple[tuple[str, ...], Taint], ...]
+    """(outputs, the mixed raw tensor that they add up to) of every Split of one."""
+
+    def verdict(self, name: str) -> Verdict:
+        """Return raw or derived; constants and public inputs count as derived.
+
+        Raises
+        ------
+        UsageError
+            The graph has no such tensor.
+        """
+        return Verdict.RAW if self.taint(name).is_raw else Verdict.DERIVED
+
+    def taint(self, name: str) -> Taint:
+        """Return what is known of a tensor. Raises as ``verdict``."""
+        if name not in self.tensors:
+            raise UsageError(
+                f"the model has no tensor '{name}'{near_match(name, self.tensors)}",
+                hint="name an input or what a node of the graph makes",
+            )
+        return self.tensors[name]
+
+    def raw_among(self, names: Collection[str]) -> tuple[tuple[tuple[str, ...], Taint], ...]:
+        """Return the sets of tensors of a cut that reveal raw input, with the reason.
+
+        A tensor that is raw by itself, or all parts of a mixture that was split. Raises as
+        ``verdict``.
+        """
+        alone = [((name,), taint) for name in sorted(names) if (taint := self.taint(name)).is_raw]
+        together = [part for part in self.parts if set(part[0]) <= set(names)]
+        return (*alone, *together)
+
+
+def find_taint(path: str, *, public_inputs: Collection[str] = ()) -> TaintedGraph:
+    """Read an ONNX file and trace what stays raw in it.
+
+    Parameters
+    ----------
+    path
+        An ONNX file; external data is looked for beside it.
+    public_inputs
+        Inputs that anyone may see: they taint nothing.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no ONNX model, or its graph has a cycle.
+    UsageError
+        A public input is no input of the model.
+    """
+    return trace_taint(load_model(path), folder=str(Path(path).parent), public_inputs=public_inputs)
+
+
+def trace_taint(
+    model: Any, *, folder: str = "", public_inputs: Collection[str] = ()
+) -> TaintedGraph:
+    """Trace a model that is loaded already; its external data lies in ``folder``.
+
+    Raises as ``find_taint``.
+    """
+    if model.functions:
+        from onnx import inliner
+
+        model = inliner.inline_local_functions(model)
+    graph = model.graph
+    scope = _Scope(graph, None, _Model(model, folder))
+    inputs = [info.name for info in graph.input if info.name not in scope.initializers]
+    for name in public_inputs:
+        if name not in inputs:
+            raise UsageError(
+                f"the public input '{name}' is no input of the model{near_match(name, inputs)}",
+                hint=f"inputs: {', '.join(inputs)}",
+            )
+    for name in inputs:
+        origin = Origin.PUBLIC if name in public_inputs else Origin.RAW
+        scope.taints[name] = Taint(origin, (name,))
+    scope.walk()
+    return TaintedGraph(scope.taints, tuple(scope.parts))
+
+
+class _Model:
+    """What all graphs of a model share."""
+
+    def __init__(self, model: Any, folder: str) -> None:
+        self.folder = folder
+        self.opsets = list(model.opset_import)
+        self.ir_version = max(model.ir_version, 4)
+        """From 4 on inputs and initializers are told apart."""
+        self.shapes = _inferred_shapes(model)
+
+
+class _Scope:
+    """A graph, and for a body what lies around it."""
+
+    def __init__(self, graph: Any, parent: _Scope | None, model: _Model) -> None:
+        self.graph = graph
+        self.parent = parent
+        self.model = model
+        self.taints: dict[str, Taint] = {}
+        self.parts: list[tuple[tuple[str, ...], Taint]] = []
+        self.initializers = {tensor.name: tensor for tensor in graph.initializer}
+        self.producers = {name: node for node in graph.node for name in node.output if name}
+        names = (*self.initializers, *(one.values.name for one in graph.sparse_initializer))
+        self.taints.update(dict.fromkeys(names, CONSTANT))
+
+    def taint(self, name: str) -> Taint:
+        if name in self.taints:
+            return self.taints[name]
+        if self.parent is None:
+            raise InputError(
+                f"a node of the model reads '{name}', which nothing makes",
+                hint="export the model again",
+            )
+        return self.parent.taint(name)
+
+    def shape(self, name: str) -> tuple[int | str, ...] | None:
+        """Return what is known of a shape; bodies are not looked into."""
+        if name in self.initializers:
+            return tuple(self.initializers[name].dims)
+        if self.parent is not None:
+            return None if name in self.taints else self.parent.shape(name)
+        return self.model.shapes.get(name)
+
+    def value(self, name: str) -> np.ndarray | None:
+        """Return a constant; None: it is none, or takes too much to compute."""
+        from onnx import numpy_helper
+        from onnx.checker import ValidationError
+
+        if name in self.initializers:
+            try:
+                return np.asarray(
+                    numpy_helper.to_array(self.initializers[name], base_dir=self.model.folder)
+                )
+            except (OSError, ValueError, TypeError, ValidationError) as error:
+                raise InputError(
+                    f"cannot read the data of tensor '{name}': {error}",
+                    hint="copy the external data beside the model, under the same name",
+                ) from error
+        if name not in self.producers:
+            in_here = name in self.taints or self.parent is None
+            return None if in_here or self.parent is None else self.parent.value(name)
+        if self.taints.get(name) != CONSTANT:
+            return None
+        return _computed(self, name)
+
+    def walk(self) -> None:
+        """Give every tensor of the graph its taint."""
+        for node in _in_order(self.graph, self.taints):
+            given = Node(
+                op_type=node.op_type
+                if node.domain in _KNOWN_DOMAINS
+                else f"{node.domain}::{node.op_type}",
+                attributes={attribute.name: attribute for attribute in node.attribute},
+                names=tuple(node.input),
+                taints=tuple(self.taint(name) if name else None for name in node.input),
+                outputs=tuple(node.output),
+                value=self.value,
+                shape=self.shape,
+            )
+            bodies = [body for a in node.attribute for body in _bodies_of(a)]
+            found = taint_rules.apply(given) if not bodies else _bodied(self, node, given, bodies)
+            self.taints.update(
+                (name, taint) for name, taint in zip(node.output, found, strict=True) if name
+            )
+            if node.op_type == "Split" and given.taints[0] and given.taints[0].is_raw:
+                outputs = tuple(name for name in node.output if name)
+                if given.taints[0].is_mixed and len(outputs) == len(node.output):
+                    self.parts.append((outputs, given.taints[0].then("Split")))
+
+
+_KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
+"""ONNX Runtime's operators of the same name (QuantizeLinear, Gelu, ...) do the same."""
+
+
+def _bodies_of(attribute: Any) -> tuple[Any, ...]:
+    """Return the graphs in an attribute."""
+    return (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs)
+
+
+def _in_order(graph: Any, known: Mapping[str, Taint]) -> Iterator[Any]:
+    """Yield the nodes so that each comes after those it reads, however the file has them."""
+    makers = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
+    waits: list[set[int]] = []
+    readers: dict[int, list[int]] = {}
+    for index, node in enumerate(graph.node):
+        read = {*node.input, *(name for a in node.attribute for name in _captured(a))}
+        waits.append({makers[name] for name in read if name in makers and name not in known})
+        for other in waits[-1]:
+            readers.setdefault(other, []).append(index)
+    ready = [index for index, others in enumerate(waits) if not others]
+    done = 0
+    while ready:
+        index = ready.pop()
+        done += 1
+        yield graph.node[index]
+        for reader in readers.get(index, ()):
+            waits[reader].discard(index)
+            if not waits[reader]:
+                ready.append(reader)
+    if done < len(graph.node):
+        raise InputError("the graph of the model has a cycle", hint="export the model again")
+
+
+def _captured(attribute: Any) -> set[str]:
+    """Return what the bodies in an attribute read of the graph around them."""
+    found: set[str] = set()
+    for graph in _bodies_of(attribute):
+        inside = {info.name for info in graph.input} | {one.name for one in graph.initializer}
+        inside |= {name for node in graph.node for name in node.output}
+        read = {name for node in graph.node for name in node.input if name}
+        read |= {info.name for info in graph.output}
+        read |= {name for node in graph.node for a in node.attribute for name in _captured(a)}
+        found |= read - inside
+    return found
+
+
+# --- bodies ---------------------------------------------------------------------------------
+
+
+def _bodied(scope: _Scope, node: Any, given: Node, bodies: Sequence[Any]) -> tuple[Taint, ...]:
+    """Return the taints of what If, Loop, Scan or another operator with bodies makes."""
+    captured = [scope.taint(n) for a in node.attribute for n in sorted(_captured(a))]
+    match node.op_type:
+        case "If":
+            branches = [_run_body(scope, body, ()) for body in bodies]
+            found = [joined(taints) for taints in zip(*branches, strict=True)]
+            decided = given.taints[:1]
+        case "Loop":
+            found = _looped(scope, bodies[0], (CONSTANT, CONSTANT), given.taints[2:], ())
+            decided = given.taints[:2]
+        case "Scan" if "num_scan_inputs" in given.attributes and _has_no_lengths(given, bodies[0]):
+            states = len(given.names) - given.attributes["num_scan_inputs"].i
+            found = _looped(scope, bodies[0], (), given.taints[:states], given.taints[states:])
+            decided = ()
+        case _:  # whatever goes in may come out
+            found = [joined([CONSTANT, *filter(None, given.taints), *captured])] * len(node.output)
+            decided = ()
+    floor = joined([CONSTANT, *(taint.ended(node.op_type) for taint in decided if taint)])
+    return tuple(joined([taint.then(node.op_type), floor]) for taint in found)
+
+
+def _has_no_lengths(given: Node, body: Any) -> bool:
+    """Tell whether it is Scan of opset 9 or later, which has no sequence_lens before its states."""
+    return len(given.names) == len(body.input)
+
+
+def _run_body(scope: _Scope, body: Any, inputs: Iterable[Taint]) -> list[Taint]:
+    inner = _Scope(body, scope, scope.model)
+    inner.taints.update(zip((info.name for info in body.input), inputs, strict=False))
+    inner.walk()
+    return [inner.taint(info.name) for info in body.output]
+
+
+def _looped(
+    scope: _Scope,
+    body: Any,
+    before: tuple[Taint, ...],
+    states: Sequence[Taint | None],
+    scanned: Sequence[Taint | None],
+) -> list[Taint]:
+    """Run a body until what it carries from turn to turn gains no more taint."""
+    carried = [taint or CONSTANT for taint in states]
+    slices = [taint or CONSTANT for taint in scanned]
+    skipped = 1 if before else 0  # Loop's body gives its condition first
+    while True:
+        found = _run_body(scope, body, (*before, *carried, *slices))[skipped:]
+        after = [joined(pair) for pair in zip(carried, found[: len(carried)], strict=True)]
+        if [taint.rank for taint in after] == [taint.rank for taint in carried]:
+            return [*carried, *found[len(carried) :]]
+        carried = after
+
+
+# --- constants and shapes -------------------------------------------------------------------
+
+
+def _computed(scope: _Scope, name: str) -> np.ndarray | None:
+    """Compute a constant that a node makes of others, by a runtime: onnx's own lacks versions."""
+    import onnxruntime
+    from onnx import helper
+
+    node = scope.producers[name]
+    if any(_bodies_of(attribute) for attribute in node.attribute):
+        return None
+    feeds: dict[str, np.ndarray] = {}
+    for one in filter(None, node.input):
+        value = scope.value(one)
+        if value is None or value.size > MAX_FOLDED_ELEMENTS:
+            return None
+        feeds[one] = value
+    graph = helper.make_graph(
+        [node],
+        "constant",
+        [
+            helper.make_tensor_value_info(
+                one, helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+            )
+            for one, value in feeds.items()
+        ],
+        [helper.make_empty_tensor_value_info(one) for one in node.output if one],
+    )
+    small = helper.make_model(
+        graph, opset_imports=scope.model.opsets, ir_version=scope.model.ir_version
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(
+            small.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        results = session.run([name], feeds)
+    except Exception:  # whatever the runtime does not know: then nothing is shown
+        return None
+    return np.asarray(results[0])
+
+
+def _inferred_shapes(model: Any) -> dict[str, tuple[int | str, ...]]:
+    """Return what onnx infers of shapes, on a copy whose large weights are inputs."""
+    import onnx
+    from onnx import helper
+
+    small = onnx.ModelProto(ir_version=max(model.ir_version, 4))
+    small.opset_import.extend(model.opset_import)
+    copy = small.graph
+    copy.name = "shapes"
+    copy.output.extend(model.graph.output)
+    copy.value_info.extend(model.graph.value_info)
+    large = [t for t in model.graph.initializer if np.prod(t.dims, dtype=float) > _SHAPE_ELEMENTS]
+    names = {tensor.name for tensor in large}
+    copy.input.extend(info for info in model.graph.input if info.name not in names)
+    copy.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
+    copy.initializer.extend(t for t in model.graph.initializer if t.name not in names)
+    known = {tensor.name: CONSTANT for tensor in model.graph.initializer}
+    known.update((info.name, CONSTANT) for info in model.graph.input)
+    copy.node.extend(_in_order(model.graph, known))
+    try:
+        inferred = onnx.shape_inference.infer_shapes(small, data_prop=True).graph
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+        inferred = copy
+    return {
+        info.name: tuple(
+            dim.dim_value if dim.HasField("dim_value") else dim.dim_param
+            for dim in info.type.tensor_type.shape.dim
+        )
+        for info in (*inferred.input, *inferred.value_info, *inferred.output)
+        if info.type.tensor_type.HasField("shape")
+    }
+
+
+_SHAPE_ELEMENTS = 1024
+"""Larger initializers are no shapes."""

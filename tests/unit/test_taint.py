@@ -1,0 +1,658 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from placer.core.errors import InputError, UsageError
+from placer.onnx_files.taint import TaintedGraph, Verdict, find_taint, trace_taint
+from placer.onnx_files.taint_rules import RULES, Origin
+from tests import models
+from tests.models import build, integers, tensor, weights
+
+DIGITS = Path(__file__).parents[2] / "examples" / "01_digits" / "digits.onnx"
+
+
+def node(op_type: str, inputs: str, outputs: str, **attributes: Any) -> Any:
+    """``_`` is an input that is left out."""
+    names = ["" if name == "_" else name for name in inputs.split()]
+    return helper.make_node(op_type, names, outputs.split(), **attributes)
+
+
+def const(name: str, values: Any, dtype: str = "float32") -> Any:
+    return numpy_helper.from_array(np.array(values, dtype=dtype), name)
+
+
+def traced(
+    nodes: Sequence[Any],
+    initializers: Sequence[Any] = (),
+    *,
+    shape: Sequence[int | str] = (1, 3, 8, 8),
+    dtype: str = "float32",
+    public: Sequence[str] = (),
+    more_inputs: Sequence[Any] = (),
+    opset: int = models.OPSET,
+) -> TaintedGraph:
+    """Trace a graph of input x; its last tensor is the output."""
+    outputs = [helper.make_empty_tensor_value_info(nodes[-1].output[0])]
+    model = build(
+        nodes, [tensor("x", shape, dtype), *more_inputs], outputs, initializers, opset=opset
+    )
+    return trace_taint(model, public_inputs=public)
+
+
+W3 = weights("w3", 4, 3, 3, 3, fan_in=27)  # 4 channels of 27 values
+MIX = weights("mix", 6, 3, 1, 1, fan_in=3)  # 6 channels of 3 values: injective
+CONV_MIX = node("Conv", "x mix", "m")
+
+
+def padded(stem_channels: int) -> TaintedGraph:
+    """A network that pads the image itself, as exporters write ResNet and DenseNet."""
+    return traced(
+        [
+            node("Pad", "x pads", "padded"),
+            node("Conv", "padded stem", "c", strides=[2, 2]),
+            node("Relu", "c", "r"),
+            node("MaxPool", "r", "y", kernel_shape=[3, 3], strides=[2, 2]),
+        ],
+        [
+            integers("pads", 0, 0, 3, 3, 0, 0, 3, 3),
+            weights("stem", stem_channels, 3, 7, 7, fan_in=147),
+        ],
+        shape=(1, 3, 64, 64),
+    )
+
+
+def test_a_padded_image_is_raw() -> None:
+    found = padded(8)
+    assert found.verdict("padded") is Verdict.RAW
+    assert found.taint("padded").text == "x -> Pad"
+    assert found.verdict("c") is Verdict.DERIVED
+    assert found.taint("c").text == (
+        "x -> Pad -> Conv: not shown to be injective (8 channels of 147 values)"
+    )
+    assert found.taint("y") == found.taint("c")
+
+
+def test_the_stem_of_a_resnet_is_injective_in_blocks() -> None:
+    """64 channels do not determine one patch of 147 values; 2 x 2 of them determine 243."""
+    found = padded(64)
+    assert found.taint("c").text == "x -> Pad -> Conv"
+    assert found.taint("c").is_mixed
+    assert found.taint("r").text == "x -> Pad -> Conv -> Relu: a curve over a mixture"
+
+
+def one(op_type: str, inputs: str = "x", **attributes: Any) -> Any:
+    return node(op_type, inputs, "y", **attributes)
+
+
+I3 = integers("i3", 0, 2, 3, 1)
+PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
+    # operator -> node, initializers, raw after plain values, raw after a mixture
+    "Pad": (one("Pad", "x p"), [integers("p", 0, 0, 1, 1, 0, 0, 1, 1)], True, True),
+    "Pad that crops": (one("Pad", "x p"), [integers("p", 0, 0, -1, 0, 0, 0, 0, 0)], True, False),
+    "Cast": (one("Cast", to=TensorProto.FLOAT16), [], True, True),
+    "Cast to bool": (one("Cast", to=TensorProto.BOOL), [], False, False),
+    "CastLike": (one("CastLike", "x k"), [const("k", [1], "float16")], True, True),
+    "Reshape": (one("Reshape", "x s"), [integers("s", 1, -1)], True, True),
+    "Transpose": (one("Transpose", perm=[0, 2, 3, 1]), [], True, True),
+    "Identity": (one("Identity"), [], True, True),
+    "Flatten": (one("Flatten"), [], True, True),
+    "Squeeze": (one("Squeeze", "x a"), [integers("a", 0)], True, True),
+    "Unsqueeze": (one("Unsqueeze", "x a"), [integers("a", 0)], True, True),
+    "Dropout": (one("Dropout"), [], True, True),
+    "Dropout of training": (
+        one("Dropout", "x _ t"),
+        [const("t", True, "bool")],
+        False,
+        False,
+    ),
+    "Expand": (one("Expand", "x s"), [integers("s", 2, 1, 1, 1)], True, True),
+    "Tile": (one("Tile", "x s"), [integers("s", 1, 1, 2, 2)], True, True),
+    "DepthToSpace": (one("DepthToSpace", blocksize=1), [], True, True),
+    "SpaceToDepth": (one("SpaceToDepth", blocksize=2), [], True, True),
+    "QuantizeLinear": (
+        one("QuantizeLinear", "x s z"),
+        [const("s", 0.1), const("z", 3, "uint8")],
+        True,
+        True,
+    ),
+    "Slice": (
+        one("Slice", "x b e"),
+        [integers("b", 0, 0, 1, 1), integers("e", 1, 3, 7, 7)],
+        True,
+        False,
+    ),
+    "Gather": (one("Gather", "x i", axis=2), [integers("i", 0, 2)], True, False),
+    "Resize": (one("Resize", "x _ s"), [const("s", [1, 1, 0.5, 0.5])], True, False),
+    "MaxPool": (one("MaxPool", kernel_shape=[2, 2], strides=[2, 2]), [], True, False),
+    "AveragePool": (one("AveragePool", kernel_shape=[2, 2]), [], True, False),
+    "AveragePool of all": (one("AveragePool", kernel_shape=[8, 8]), [], False, False),
+    "GlobalAveragePool": (one("GlobalAveragePool"), [], False, False),
+    "Mul": (one("Mul", "x k"), [const("k", 0.5)], True, True),
+    "Mul by some zeros": (
+        one("Mul", "x k"),
+        [const("k", [1.0] * 7 + [0.0])],
+        True,
+        False,
+    ),
+    "Mul by zero": (one("Mul", "x k"), [const("k", 0.0)], False, False),
+    "Add": (one("Add", "x k"), [const("k", 0.5)], True, True),
+    "Sub": (one("Sub", "k x"), [const("k", 0.5)], True, True),
+    "Div": (one("Div", "x k"), [const("k", 255.0)], True, True),
+    "Max": (one("Max", "x k"), [const("k", 0.0)], True, False),
+    "BatchNormalization": (
+        one("BatchNormalization", "x k k k k"),
+        [const("k", [1.0, 2.0, 3.0])],
+        True,
+        True,
+    ),
+    "InstanceNormalization": (
+        one("InstanceNormalization", "x k k"),
+        [const("k", [1.0, 2.0, 3.0])],
+        True,
+        False,
+    ),
+    "LayerNormalization": (
+        one("LayerNormalization", "x k"),
+        [const("k", [1.0] * 8)],
+        True,
+        False,
+    ),
+    "Relu": (one("Relu"), [], True, False),
+    "Clip": (one("Clip", "x k"), [const("k", 0.0)], True, False),
+    "LeakyRelu": (one("LeakyRelu", alpha=0.1), [], True, True),
+    "LeakyRelu of slope 0": (one("LeakyRelu", alpha=0.0), [], True, False),
+    "PRelu": (one("PRelu", "x k"), [const("k", 0.2)], True, True),
+    "Pow": (one("Pow", "x k"), [const("k", 2.0)], True, False),
+    "Neg": (one("Neg"), [], True, True),
+    "Softmax": (one("Softmax"), [], False, False),
+    "ReduceMean": (one("ReduceMean"), [], False, False),
+    "ArgMax": (one("ArgMax"), [], False, False),
+    "Greater": (one("Greater", "x k"), [const("k", 0.0)], False, False),
+    "Where": (one("Where", "c x k"), [const("c", True, "bool"), const("k", 0.0)], True, False),
+    "Conv 1 x 1": (
+        one("Conv", "x k"),
+        [weights("k", 6, 3, 1, 1, fan_in=3, seed=7)],
+        True,
+        False,
+    ),
+    "Conv 3 x 3": (one("Conv", "x w3"), [W3], False, False),
+}
+ONLY_PLAIN = {
+    "Conv 1 x 1",
+    "Conv 3 x 3",
+    "BatchNormalization",
+    "InstanceNormalization",
+    "DepthToSpace",
+}
+"""Their constants fit 3 channels, not the 6 of the mixture."""
+
+
+@pytest.mark.parametrize("case", PLAIN_AND_MIXED)
+def test_operator_on_plain_values(case: str) -> None:
+    made, initializers, is_raw, _ = PLAIN_AND_MIXED[case]
+    found = traced([made], initializers)
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+    if is_raw:
+        assert found.taint("y").text == f"x -> {made.op_type}"
+    else:
+        assert found.taint("y").reason
+
+
+@pytest.mark.parametrize("case", [case for case in PLAIN_AND_MIXED if case not in ONLY_PLAIN])
+def test_operator_on_a_mixture(case: str) -> None:
+    made, initializers, _, is_raw = PLAIN_AND_MIXED[case]
+    turned = onnx.NodeProto.FromString(made.SerializeToString())
+    names = ["m" if name == "x" else name for name in turned.input]
+    del turned.input[:]
+    turned.input.extend(names)
+    found = traced([CONV_MIX, turned], [MIX, *initializers])
+    assert found.taint("m").is_raw
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+
+
+def test_batch_normalisation_that_drops_a_channel_of_a_mixture_is_not_shown() -> None:
+    norm = node("BatchNormalization", "m k o o o", "y")
+    ones = const("o", [1.0] * 6)
+    kept = traced([CONV_MIX, norm], [MIX, ones, const("k", [1.0] * 6)])
+    lost = traced([CONV_MIX, norm], [MIX, ones, const("k", [1.0] * 5 + [0.0])])
+    assert kept.taint("y").is_raw
+    assert lost.taint("y").reason == "a mixture times numbers that may be zero"
+
+
+def test_quantised_and_back_is_raw() -> None:
+    found = traced(
+        [
+            node("QuantizeLinear", "x s z", "q"),
+            node("DequantizeLinear", "q s z", "d"),
+        ],
+        [const("s", 0.1), const("z", 3, "uint8")],
+    )
+    assert found.taint("d").text == "x -> QuantizeLinear -> DequantizeLinear"
+
+
+def test_quantised_at_run_time_is_raw_but_its_scale_is_not() -> None:
+    found = traced([node("DynamicQuantizeLinear", "x", "q s z")])
+    assert found.taint("q").is_raw
+    assert not found.taint("s").is_raw
+    assert not found.taint("z").is_raw
+
+
+def test_split_parts_are_raw_and_those_of_a_mixture_only_together() -> None:
+    plain = traced([node("Split", "x n", "a b", axis=2)], [integers("n", 4, 4)])
+    assert plain.taint("a").is_raw
+    assert plain.taint("b").is_raw
+    mixed = traced([CONV_MIX, node("Split", "m n", "a b", axis=1)], [MIX, integers("n", 3, 3)])
+    assert mixed.verdict("a") is mixed.verdict("b") is Verdict.DERIVED
+    assert mixed.raw_among(["a"]) == ()
+    ((names, taint),) = mixed.raw_among(["b", "a"])
+    assert names == ("a", "b")
+    assert taint.text == "x -> Conv -> Split"
+
+
+def test_raw_tensors_of_a_cut_are_told_by_name() -> None:
+    found = padded(8)
+    assert [names for names, _ in found.raw_among(["y", "padded", "x"])] == [("padded",), ("x",)]
+    assert found.raw_among(["c", "r"]) == ()
+
+
+def test_joining_raw_with_anything_is_raw() -> None:
+    found = traced(
+        [
+            node("Conv", "x w3", "c", pads=[1, 1, 1, 1]),
+            node("Concat", "c x", "y", axis=1),
+        ],
+        [W3],
+    )
+    assert found.taint("y").text == "x -> Concat"
+
+
+def test_a_residual_with_what_was_made_of_it_is_not_shown() -> None:
+    w = weights("w", 3, 3, 3, 3, fan_in=27)
+    found = traced(
+        [node("Conv", "x w", "c", pads=[1, 1, 1, 1]), node("Add", "c x", "y")],
+        [w],
+    )
+    assert found.taint("y").text == "x -> Add: joined with what it made"
+
+
+@pytest.mark.parametrize("height", [8, "h"])
+def test_minus_its_own_mean_is_raw(height: int | str) -> None:
+    found = traced(
+        [
+            node("ReduceMean", "x", "mean", axes=[2, 3]),
+            node("Sub", "x mean", "y"),
+        ],
+        shape=(1, 3, height, 8),
+    )
+    assert not found.taint("mean").is_raw
+    assert found.taint("y").is_raw
+
+
+def test_two_pictures_blended_are_raw() -> None:
+    found = traced([node("Add", "x x2", "y")], more_inputs=[tensor("x2", (1, 3, 8, 8))])
+    assert found.taint("y").text == "x -> Add"
+
+
+# --- linear operators -----------------------------------------------------------------------
+
+
+def identity_conv(rank: int) -> Any:
+    """4 x 4 patches of one channel, 16 channels, of the given rank."""
+    matrix = np.diag([1.0] * rank + [0.0] * (16 - rank)).astype(np.float32)
+    matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((16, 16)))[0] @ matrix
+    return numpy_helper.from_array(matrix.reshape(16, 1, 4, 4).astype(np.float32), "w")
+
+
+@pytest.mark.parametrize(("rank", "is_raw"), [(16, True), (15, False)])
+def test_patches_are_raw_if_the_rank_is_that_of_a_patch(rank: int, is_raw: bool) -> None:
+    found = traced(
+        [node("Conv", "x w", "y", strides=[4, 4])], [identity_conv(rank)], shape=(1, 1, 8, 8)
+    )
+    assert found.taint("y").is_raw == is_raw
+    if not is_raw:
+        assert "rank 15 of 16" in found.taint("y").reason
+
+
+@pytest.mark.parametrize(("channels", "is_raw"), [(2, False), (3, True), (6, True)])
+def test_pointwise_convolution_is_raw_if_its_rank_is_that_of_its_channels(
+    channels: int, is_raw: bool
+) -> None:
+    found = traced([node("Conv", "x w", "y")], [weights("w", channels, 3, 1, 1)])
+    assert found.taint("y").is_raw == is_raw
+
+
+def test_depthwise_convolution_is_not_shown() -> None:
+    found = traced([node("Conv", "x w", "y", group=3)], [weights("w", 3, 1, 3, 3)])
+    assert "1 channels of 9 values" in found.taint("y").reason
+
+
+def test_every_group_of_a_convolution_must_be_injective() -> None:
+    w = np.random.default_rng(1).standard_normal((6, 1, 1, 1)).astype(np.float32)
+    whole = traced([node("Conv", "x w", "y", group=3)], [const("w", w)])
+    w[2:4] = 0
+    broken = traced([node("Conv", "x w", "y", group=3)], [const("w", w)])
+    assert whole.taint("y").is_raw
+    assert not broken.taint("y").is_raw
+
+
+def test_blocks_need_room_in_the_output() -> None:
+    """The output is one value wide: a block of four does not exist."""
+    conv = node("Conv", "x w", "y", strides=[2, 2])
+    w = weights("w", 64, 3, 7, 7, fan_in=147)
+    assert traced([conv], [w], shape=(1, 3, 32, 32)).taint("y").is_raw
+    assert traced([conv], [w], shape=(1, 3, "h", "w")).taint("y").is_raw
+    assert not traced([conv], [w], shape=(1, 3, 8, 8)).taint("y").is_raw
+
+
+@pytest.mark.parametrize(("width", "is_raw"), [(7, False), (8, True), (20, True)])
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "attributes", "turned"),
+    [
+        ("MatMul", "x w", {}, False),
+        ("Gemm", "x w", {}, False),
+        ("Gemm", "x w", {"transB": 1}, True),
+        ("MatMul", "w x", {}, True),
+        ("Gemm", "w x", {}, True),
+        ("Gemm", "w x", {"transA": 1}, False),
+    ],
+)
+def test_products_with_a_constant_matrix(
+    op_type: str, inputs: str, attributes: dict[str, int], turned: bool, width: int, is_raw: bool
+) -> None:
+    w = weights("w", *((width, 8) if turned else (8, width)))
+    found = traced([node(op_type, inputs, "y", **attributes)], [w], shape=(8, 8))
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+
+
+def test_a_matrix_of_less_than_full_rank_is_not_shown() -> None:
+    w = np.random.default_rng(1).standard_normal((8, 12)).astype(np.float32)
+    w[3] = w[4]
+    found = traced([node("MatMul", "x w", "y")], [const("w", w)], shape=(1, 8))
+    assert found.taint("y").reason == "not shown to be injective (rank 7 of 8)"
+
+
+def test_a_product_of_two_raw_tensors_is_not_shown() -> None:
+    found = traced([node("MatMul", "x x", "y")], shape=(8, 8))
+    assert not found.taint("y").is_raw
+
+
+def test_weights_that_are_computed_of_constants_are_known() -> None:
+    """As quantisers write them: int8 weights and DequantizeLinear."""
+    w = np.random.default_rng(1).integers(-127, 128, (6, 3, 1, 1)).astype(np.int8)
+    found = traced(
+        [
+            node("DequantizeLinear", "q s", "w"),
+            node("Identity", "w", "w2"),
+            node("Conv", "x w2", "y"),
+        ],
+        [const("q", w, "int8"), const("s", 0.02)],
+    )
+    assert found.taint("y").is_raw
+    assert found.taint("w").origin is Origin.CONSTANT
+
+
+def test_quantised_convolution_and_product() -> None:
+    rng = np.random.default_rng(1)
+    scale, zero = const("s", 0.02), const("z", 3, "uint8")
+    w = const("w", rng.integers(0, 255, (6, 3, 1, 1)), "uint8")
+    flat = const("w", np.full((6, 3, 1, 1), 3), "uint8")  # nothing but its zero point
+    conv = node("QLinearConv", "q s z w s z s z", "y")
+    quantise = node("QuantizeLinear", "x s z", "q")
+    assert traced([quantise, conv], [scale, zero, w]).taint("y").is_raw
+    assert not traced([quantise, conv], [scale, zero, flat]).taint("y").is_raw
+    integer = node("ConvInteger", "q w z z", "y")
+    assert traced([quantise, integer], [scale, zero, w]).taint("y").is_raw
+    matrix = const("w", rng.integers(0, 255, (8, 9)), "uint8")
+    product = node("QLinearMatMul", "q s z w s z s z", "y")
+    assert traced([quantise, product], [scale, zero, matrix]).taint("y").is_raw
+    integer = node("MatMulInteger", "q w z z", "y")
+    assert traced([quantise, integer], [scale, zero, matrix]).taint("y").is_raw
+    assert (
+        traced([quantise, integer], [scale, zero, const("w", [[3] * 9] * 8, "uint8")])
+        .taint("y")
+        .reason
+        == "not shown to be injective (rank 0 of 8)"
+    )
+
+
+def test_words_looked_up_are_raw() -> None:
+    table = weights("table", 50, 16)
+    found = traced([node("Gather", "table x", "y")], [table], shape=(1, 7), dtype="int64")
+    assert found.taint("y").text == "x -> Gather"
+    assert found.taint("y").is_mixed
+    same = const("table", np.ones((50, 16)))
+    found = traced([node("Gather", "table x", "y")], [same], shape=(1, 7), dtype="int64")
+    assert found.taint("y").reason == "1 of 50 rows of the table differ"
+
+
+# --- inputs, constants, order ---------------------------------------------------------------
+
+
+def test_public_inputs_taint_nothing() -> None:
+    nodes = [node("Concat", "x x2", "y"), node("Mul", "x2 x2", "square")]
+    nodes[0].attribute.append(helper.make_attribute("axis", 1))
+    more = [tensor("x2", (1, 3, 8, 8))]
+    found = traced(nodes, more_inputs=more, public=["x2"])
+    assert found.taint("x2").origin is found.taint("square").origin is Origin.PUBLIC
+    assert found.verdict("square") is Verdict.DERIVED
+    assert found.verdict("y") is Verdict.RAW
+    all_public = traced(nodes, more_inputs=more, public=["x", "x2"])
+    assert all_public.raw_among(["x", "y", "square"]) == ()
+
+
+def test_rejects_a_public_input_that_is_none() -> None:
+    with pytest.raises(UsageError, match=r"'xx' is no input of the model \(did you mean 'x'\?\)"):
+        traced([node("Relu", "x", "y")], public=["xx"])
+
+
+def test_rejects_a_tensor_that_is_none() -> None:
+    with pytest.raises(UsageError, match="the model has no tensor 'padded2'"):
+        padded(8).verdict("padded2")
+
+
+def test_weights_listed_among_the_inputs_are_constants() -> None:
+    """As files of IR version 3 have them."""
+    model = build(
+        [node("Mul", "x k", "y")],
+        [tensor("x", (1, 4)), tensor("k", (1,))],
+        [tensor("y", (1, 4))],
+        [const("k", [2.0])],
+    )
+    model.ir_version = 3
+    found = trace_taint(model)
+    assert found.taint("k").origin is Origin.CONSTANT
+    assert found.taint("y").text == "x -> Mul"
+    with pytest.raises(UsageError, match="no input"):
+        trace_taint(model, public_inputs=["k"])
+
+
+def test_shapes_and_constant_subgraphs_are_constants() -> None:
+    found = traced(
+        [
+            node("Shape", "x", "shape"),
+            node("ConstantOfShape", "shape", "zeros"),
+            node("Add", "x zeros", "y"),
+        ]
+    )
+    assert found.taint("shape").origin is found.taint("zeros").origin is Origin.CONSTANT
+    assert found.taint("y").is_raw
+
+
+def test_noise_hides_its_input() -> None:
+    found = traced([node("RandomNormalLike", "x", "noise"), node("Add", "x noise", "y")])
+    assert not found.taint("noise").is_raw
+    assert not found.taint("y").is_raw
+
+
+def test_operators_of_strangers_are_not_shown() -> None:
+    model = build(
+        [helper.make_node("Identity", ["x"], ["y"], domain="test.unknown")],
+        [tensor("x", (1, 4))],
+        [tensor("y", (1, 4))],
+        domains=["test.unknown"],
+    )
+    found = trace_taint(model)
+    assert found.taint("y").text == (
+        "x -> test.unknown::Identity: what test.unknown::Identity does is not shown to keep its "
+        "input"
+    )
+
+
+def test_the_order_of_nodes_does_not_matter() -> None:
+    model = onnx.load(DIGITS)
+    expected = trace_taint(model)
+    chance = random.Random(1)
+    for _ in range(5):
+        nodes = list(model.graph.node)
+        chance.shuffle(nodes)
+        copies = [onnx.NodeProto.FromString(one.SerializeToString()) for one in nodes]
+        del model.graph.node[:]
+        model.graph.node.extend(copies)
+        assert trace_taint(model) == expected
+
+
+def test_refuses_a_cycle_and_a_name_that_nothing_makes() -> None:
+    with pytest.raises(InputError, match="cycle"):
+        traced([node("Add", "x y", "a"), node("Relu", "a", "y")])
+    with pytest.raises(InputError, match="reads 'b', which nothing makes"):
+        traced([node("Add", "x b", "y")])
+
+
+def test_local_functions_are_looked_into() -> None:
+    body = helper.make_function(
+        "local",
+        "Twice",
+        ["a"],
+        ["b"],
+        [node("Add", "a a", "b")],
+        [helper.make_opsetid("", models.OPSET)],
+    )
+    model = build(
+        [helper.make_node("Twice", ["x"], ["y"], domain="local")],
+        [tensor("x", (1, 4))],
+        [tensor("y", (1, 4))],
+        domains=["local"],
+        functions=[body],
+    )
+    assert trace_taint(model).taint("y").text == "x -> Add"
+
+
+# --- bodies ---------------------------------------------------------------------------------
+
+
+def graph(nodes: Sequence[Any], inputs: Sequence[str], outputs: Sequence[str]) -> Any:
+    empty = helper.make_empty_tensor_value_info
+    return helper.make_graph(nodes, "body", list(map(empty, inputs)), list(map(empty, outputs)))
+
+
+def test_a_branch_that_captures_raw_input_is_raw() -> None:
+    then = graph([node("Flatten", "x", "t")], [], ["t"])
+    other = graph([node("GlobalAveragePool", "x", "e")], [], ["e"])
+    nodes = [helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=other)]
+    found = traced(nodes, [const("c", True, "bool")])
+    assert found.taint("y").text == "x -> Flatten -> If"
+    nodes = [helper.make_node("If", ["c"], ["y"], then_branch=other, else_branch=other)]
+    assert found.verdict("y") is Verdict.RAW
+    assert not traced(nodes, [const("c", True, "bool")]).taint("y").is_raw
+
+
+def test_a_branch_that_hands_out_what_it_captures_is_raw() -> None:
+    then = graph([node("Relu", "x", "t")], [], ["x"])
+    nodes = [helper.make_node("If", ["c"], ["y"], then_branch=then, else_branch=then)]
+    assert traced(nodes, [const("c", True, "bool")]).taint("y").is_raw
+
+
+def test_a_branch_chosen_by_raw_input_is_derived() -> None:
+    constant = graph([node("Identity", "k", "t")], [], ["t"])
+    nodes = [
+        node("ReduceMax", "x", "most"),
+        node("Greater", "most k", "c"),
+        helper.make_node("If", ["c"], ["y"], then_branch=constant, else_branch=constant),
+    ]
+    found = traced(nodes, [const("k", 1.0)])
+    assert found.taint("y").origin is Origin.DERIVED
+
+
+def test_a_loop_carries_raw_input_from_turn_to_turn() -> None:
+    """b takes raw input in the first turn, a from b in the second."""
+    body = graph(
+        [
+            node("Identity", "cond", "cond2"),
+            node("Identity", "b", "a2"),
+            node("Identity", "x", "b2"),
+            node("GlobalMaxPool", "a", "scan"),
+        ],
+        ["i", "cond", "a", "b"],
+        ["cond2", "a2", "b2", "scan"],
+    )
+    loop = helper.make_node("Loop", ["n", "_t", "k", "k"], ["a_end", "b_end", "y"], body=body)
+    found = traced([loop], [const("n", 3, "int64"), const("_t", True, "bool"), const("k", 1.0)])
+    assert found.taint("a_end").is_raw
+    assert found.taint("b_end").is_raw
+    assert found.verdict("y") is Verdict.DERIVED
+
+
+def test_a_scan_over_raw_input_is_raw_where_it_hands_it_out() -> None:
+    body = graph(
+        [node("Add", "state row", "state2"), node("Identity", "row", "out")],
+        ["state", "row"],
+        ["state2", "out"],
+    )
+    scan = helper.make_node("Scan", ["k", "x"], ["total", "y"], body=body, num_scan_inputs=1)
+    found = traced([scan], [const("k", 0.0)])
+    assert found.taint("y").text == "x -> Identity -> Scan"
+
+
+def test_an_unknown_operator_with_a_body_hands_out_what_it_captures() -> None:
+    body = graph([node("Identity", "x", "out")], ["row"], ["out"])
+    mapped = helper.make_node("SequenceMap", ["k"], ["y"], body=body)
+    assert traced([mapped], [const("k", 1.0)]).taint("y").is_raw
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def test_external_weights_are_read(tmp_path: Path) -> None:
+    path = str(tmp_path / "model.onnx")
+    model = build(
+        [node("MatMul", "x w", "y")],
+        [tensor("x", (1, 8))],
+        [tensor("y", (1, 16))],
+        [weights("w", 8, 16)],
+    )
+    onnx.save(model, path, save_as_external_data=True, location="w.data", size_threshold=0)
+    assert find_taint(path).taint("y").is_raw
+    (tmp_path / "w.data").unlink()
+    with pytest.raises(InputError, match="cannot read the data of tensor 'w'"):
+        find_taint(path)
+
+
+def test_a_file_that_is_none_is_told() -> None:
+    with pytest.raises(InputError, match="no such file"):
+        find_taint("missing.onnx")
+
+
+def test_the_stem_of_the_digits_is_raw_and_what_follows_is_not_shown() -> None:
+    """96 channels of 9 values: before the Relu the image can be solved for."""
+    found = find_taint(str(DIGITS))
+    assert found.taint("scaled").text == "image -> Mul"
+    assert found.taint("stem").text == "image -> Mul -> Conv"
+    assert found.verdict("stem.relu") is Verdict.DERIVED
+    assert found.verdict("probabilities") is Verdict.DERIVED
+
+
+def test_every_rule_is_for_an_operator_that_exists() -> None:
+    known = {schema.name for schema in onnx.defs.get_all_schemas()}
+    assert set(RULES) - known <= {
+        "RMSNormalization",  # opset 23
+        "SimplifiedLayerNormalization",  # ONNX Runtime's
+        "Swish",  # opset 24
+    }
