@@ -33,6 +33,7 @@ from tests import split_models
 from tests.models import chain, custom_op, dtypes
 from tests.split_models import CUTTABLE
 
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 SAME_RELATIVE = 1e-5
 """Float32 sums in another order, where a cut undoes a fusion."""
 
@@ -180,6 +181,7 @@ def test_a_symbolic_batch_is_refused_and_takes_effect_where_it_is_given(tmp_path
         source = open_to_split(path, shapes={"x": (batch, 3, 8, 8)})
         sizes[batch] = {tensor.name: tensor.n_bytes for tensor in source.graph.tensors}
         assert single_tensor_points(source.graph) == ("c0", "r0", "flat")
+        assert measure_groups(source, runs=0).unknown_kernels == 0
         with comparing(source) as compare:
             for point in ("r0", "flat"):
                 folder = str(tmp_path / f"parts{batch}")
@@ -399,6 +401,22 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 # --- published ones -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "inception_v1", "shufflenet"])
+def test_models_whose_weights_are_made_by_nodes_send_activations_only(
+    name: str, tmp_path: Path
+) -> None:
+    source = open_to_split(str(LIGHT / f"light_{name}.onnx"))  # IR 3, weights of ConstantOfShape
+    assert len(source.graph.inputs) == 1
+    found = measure_groups(source, runs=0)
+    assert found.unknown_kernels == 0
+    point = found.points[len(found.points) // 2]
+    folder = str(tmp_path / "parts")
+    contract = write_split(source, cut_at(source, [[point]]), 1, folder)
+    assert sum(part.n_bytes for part in contract.parts) < 1.1 * source.summary.n_bytes
+    with comparing(source) as compare:
+        assert all(one.relative <= SAME_RELATIVE for one in compare(contract, folder))
 
 
 def test_every_residual_output_of_resnet50_is_offered(tmp_path: Path) -> None:
