@@ -23,6 +23,7 @@ COMMANDS = {
     "recommend": "Say where a model should run: device, cloud or both.",
     "profile": "Measure a model on this machine.",
     "split": "Find where to cut a model between device and cloud.",
+    "verify": "Run what was recommended, and hold the times to the predictions.",
     "check": "Hold deployment manifests to what was measured.",
     "lock": "Bind the workloads of a project to their models and evidence.",
     "init": "Write a workload file for a model.",

@@ -134,7 +134,7 @@ def probe(
     target = parse_target(url)
     question = _question(
         target,
-        _access(timeout, ca_cert, insecure, header or (), target),
+        access_of(timeout, ca_cert, insecure, header or (), target),
         duration,
         max_data,
         (upload_url, download_url, metrics_url),
@@ -244,13 +244,14 @@ def _question(
     )
 
 
-def _access(
+def access_of(
     timeout: str,
     ca_cert: str | None,
     insecure: bool,
     headers: list[str] | tuple[()],
     target: Target,
 ) -> Access:
+    """Return how a server is reached. Raises UsageError for options that make no sense."""
     from placer.probing.dialing import Access, tls_context
 
     timeout_s = parse_duration_s(timeout, what="--timeout")

@@ -160,3 +160,29 @@ def settings_gain(measurement: Measurement) -> str:
             f"{format_duration(default.cpu_s_per_run)}"
         )
     return f"{said} ({how})"
+
+
+def settings_of_label(label: str) -> SessionSettings | None:
+    """Return the settings that ``SessionSettings.label`` tells; None: it is no such label."""
+    parts = label.split(", ")
+    count, _, word = parts[0].partition(" ")
+    if not (count.isascii() and count.isdigit()) or word not in ("thread", "threads"):
+        return None
+    threads, spinning, io = int(count), None, "host"
+    if threads < 1:
+        return None
+    given: list[list[str]] = []
+    for part in parts[1:]:
+        if part in ("spinning", "no spinning") and not given:
+            spinning = part == "spinning"
+        elif part == "inputs and outputs on the device":
+            io = "device"
+        elif "=" in part:
+            given.append(part.split("=", 1))
+        elif given:  # the value has a comma
+            given[-1][1] += f", {part}"
+        else:
+            return None
+    return SessionSettings(
+        threads, spinning, provider_options=tuple((key, value) for key, value in given), io=io
+    )

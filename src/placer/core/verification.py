@@ -1,0 +1,297 @@
+"""What was predicted for each placement against what was measured, and what the choice cost.
+
+A prediction misses where the whole interval of what was measured lies outside of its own.
+Contention only adds time: slower while other programs ran is undecided, quicker misses all the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from placer.core.compute import Level, factor_90
+from placer.core.environment import Basis, ChipClass
+from placer.core.estimate import Candidate, Placement, Recommendation
+from placer.core.sequential import (
+    Floats,
+    block_length,
+    correlation_runs,
+    quantile,
+    quantile_bounds,
+)
+from placer.core.units import format_percentile
+
+PERCENTILES = (0.5, 0.9, 0.99)
+REUSE_FACTOR = factor_90(Level.E0, ChipClass.CPU) or 1.0
+"""How far what was measured repeats later on the same machine, with 90 %."""
+
+
+class Outcome(StrEnum):
+    """What a measurement says of a prediction; what weighs most is last."""
+
+    WITHIN = "within"
+    NOT_JUDGED = "not_judged"
+    UNDECIDED = "undecided"
+    MISSED = "missed"
+
+
+_ORDER = tuple(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A quantile of the latency with its 90 % interval."""
+
+    value_s: float | None
+    """None: not known."""
+    low_s: float | None
+    """None: unbounded below."""
+    high_s: float | None
+    """None: unbounded above."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileCheck:
+    """One quantile, predicted and measured."""
+
+    percentile: float
+    predicted: Interval
+    measured: Interval
+    outcome: Outcome
+    reason: str
+    """Why it is not judged, undecided or missed; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredStage:
+    """One part of a placement that runs in several."""
+
+    what: str
+    p50_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A placement that ran for real."""
+
+    where: str
+    """Execution provider and settings, or the URL."""
+    segments_s: tuple[Floats, ...]
+    """Latencies of the requests in their order, for each fresh process."""
+    disturbed: tuple[str, ...] = ()
+    """Why the run counts as disturbed; empty: quiet."""
+    stages: tuple[MeasuredStage, ...] = ()
+    """Empty: it has one part."""
+    notes: tuple[str, ...] = ()
+    """What differs from what was predicted, for people."""
+    not_compared: str = ""
+    """Why its times are not those of the prediction; empty: they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A placement that did not run."""
+
+    reason: str
+    is_failure: bool = False
+    """It was tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One candidate of the recommendation."""
+
+    id: str
+    placement: Placement
+    rank: int
+    is_chosen: bool
+    outcome: Outcome
+    """The worst of its quantiles: missed, undecided, within, not judged."""
+    reason: str
+    """Why it is not judged; else empty."""
+    quantiles: tuple[QuantileCheck, ...]
+    """Empty: it did not run."""
+    where: str | None
+    """None: it did not run."""
+    runs: int
+    disturbed: tuple[str, ...]
+    stages: tuple[MeasuredStage, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def p50_s(self) -> float | None:
+        """Measured median of the whole request; None: it did not run as a whole."""
+        if self.reason:
+            return None
+        return next((one.measured.value_s for one in self.quantiles if one.percentile == 0.5), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The whole answer."""
+
+    recommendation: str
+    """Path of the saved answer."""
+    model: str
+    model_sha256: str
+    chosen: str | None
+    """Id; None: every candidate violated something."""
+    outcome: Outcome
+    """Missed: a prediction missed its interval; undecided: of the chosen one, or of all where none
+    was chosen, something is neither confirmed nor missed; not judged: nothing of it was."""
+    reason: str
+    """One sentence."""
+    reuse_factor: float
+    """By which the saved intervals of what was measured are widened on both sides."""
+    candidates: tuple[Checked, ...]
+    """Ascending by rank."""
+    best: str | None
+    """Id of the one with the least measured median; None: none ran."""
+    regret_ratio: float | None
+    """Measured median of the chosen one over the least, minus 1; None: the chosen did not run."""
+
+
+def percentiles_of(answer: Recommendation) -> tuple[float, ...]:
+    """Return the quantiles to compare: p50, p90, p99 and those of the targets, ascending."""
+    return tuple(sorted({*PERCENTILES, *(target.percentile for target in answer.targets)}))
+
+
+def predicted(candidate: Candidate, percentile: float) -> Interval:
+    """Return what a candidate was predicted to take.
+
+    The interval is that of the target of this percentile; of the median of what was measured
+    itself, without a target, the factor of reuse.
+    """
+    factor = REUSE_FACTOR if candidate.basis is Basis.MEASURED else 1.0
+    latency = candidate.latency
+    values_s = {} if latency is None else {
+        0.5: latency.p50_s, 0.9: latency.p90_s, 0.95: latency.p95_s, 0.99: latency.p99_s
+    }  # fmt: skip
+    value_s = values_s.get(percentile)
+    value_s = value_s if value_s is not None and np.isfinite(value_s) else None
+    for target in candidate.targets:
+        if target.percentile == percentile:
+            return Interval(
+                target.value_s if target.value_s is not None else value_s,
+                None if target.low_s is None else target.low_s / factor,
+                None if target.high_s is None else target.high_s * factor,
+            )
+    if percentile == 0.5 and value_s is not None and candidate.basis is Basis.MEASURED:
+        return Interval(value_s, value_s / factor, value_s * factor)
+    return Interval(value_s, None, None)
+
+
+def measured(segments_s: Sequence[Floats], percentile: float) -> Interval:
+    """Return a quantile of what was measured with its bounds, each one-sided with 95 %."""
+    joined = np.concatenate([np.asarray(one, dtype=float) for one in segments_s])
+    block = block_length(correlation_runs(segments_s))
+    low_s, high_s = quantile_bounds(joined, percentile, block_runs=block)
+    return Interval(quantile(joined, percentile), low_s, high_s)
+
+
+def check_quantile(candidate: Candidate, run: Run, percentile: float) -> QuantileCheck:
+    """Hold one quantile of a run against its prediction."""
+    expected, found = predicted(candidate, percentile), measured(run.segments_s, percentile)
+    outcome, reason = _judged(expected, found, run, format_percentile(percentile))
+    return QuantileCheck(percentile, expected, found, outcome, reason)
+
+
+def _judged(expected: Interval, found: Interval, run: Run, name: str) -> tuple[Outcome, str]:
+    low_s, high_s = expected.low_s, expected.high_s
+    if run.not_compared:
+        return Outcome.NOT_JUDGED, run.not_compared
+    if low_s is None and high_s is None:
+        return Outcome.NOT_JUDGED, f"no interval was saved: recommend with --sla {name}=TIME"
+    assert found.value_s is not None
+    if low_s is not None and found.high_s is not None and found.high_s < low_s:
+        return Outcome.MISSED, "quicker than predicted"
+    is_slower = high_s is not None and found.low_s is not None and found.low_s > high_s
+    if is_slower and not run.disturbed:
+        return Outcome.MISSED, "slower than predicted"
+    if is_slower:
+        return Outcome.UNDECIDED, "slower than predicted, but other programs disturbed the run"
+    is_above = low_s is None or found.value_s >= low_s
+    if is_above and (high_s is None or found.value_s <= high_s):
+        return Outcome.WITHIN, ""
+    return Outcome.UNDECIDED, "outside, but its own interval reaches into the predicted one"
+
+
+def check_candidate(
+    candidate: Candidate, run: Run | NotRun, percentiles: Sequence[float], *, is_chosen: bool
+) -> Checked:
+    """Hold a candidate against its run."""
+    if isinstance(run, NotRun):
+        return Checked(
+            candidate.id, candidate.placement, candidate.rank, is_chosen,
+            Outcome.NOT_JUDGED, run.reason, (), None, 0, (), (), (),
+        )  # fmt: skip
+    quantiles = tuple(check_quantile(candidate, run, one) for one in percentiles)
+    judged = [one.outcome for one in quantiles if one.outcome is not Outcome.NOT_JUDGED]
+    return Checked(
+        id=candidate.id,
+        placement=candidate.placement,
+        rank=candidate.rank,
+        is_chosen=is_chosen,
+        outcome=max(judged, key=_ORDER.index) if judged else Outcome.NOT_JUDGED,
+        reason=run.not_compared,
+        quantiles=quantiles,
+        where=run.where,
+        runs=sum(len(one) for one in run.segments_s),
+        disturbed=run.disturbed,
+        stages=run.stages,
+        notes=run.notes,
+    )
+
+
+def verify(
+    answer: Recommendation, runs: Sequence[Run | NotRun], *, recommendation: str, model: str
+) -> Verification:
+    """Hold every candidate of an answer against its run; ``runs``: one for each candidate."""
+    chosen = answer.decision.candidate
+    percentiles = percentiles_of(answer)
+    candidates = tuple(
+        check_candidate(one, run, percentiles, is_chosen=one.id == chosen)
+        for one, run in zip(answer.candidates, runs, strict=True)
+    )
+    p50s_s = {one.id: one.p50_s for one in candidates if one.p50_s is not None}
+    best = min(p50s_s, key=lambda name: p50s_s[name]) if p50s_s else None
+    regret = p50s_s[chosen] / p50s_s[best] - 1 if best and chosen in p50s_s else None
+    outcome = _outcome(candidates)
+    return Verification(
+        recommendation=recommendation,
+        model=model,
+        model_sha256=answer.model.sha256,
+        chosen=chosen,
+        outcome=outcome,
+        reason=_reason(outcome, candidates, chosen),
+        reuse_factor=REUSE_FACTOR,
+        candidates=candidates,
+        best=best,
+        regret_ratio=regret,
+    )
+
+
+def _outcome(candidates: Sequence[Checked]) -> Outcome:
+    if any(one.outcome is Outcome.MISSED for one in candidates):
+        return Outcome.MISSED
+    asked = [one for one in candidates if one.is_chosen] or [
+        one for one in candidates if one.outcome is not Outcome.NOT_JUDGED
+    ]
+    return max((one.outcome for one in asked), key=_ORDER.index, default=Outcome.NOT_JUDGED)
+
+
+def _reason(outcome: Outcome, candidates: Sequence[Checked], chosen: str | None) -> str:
+    what = "what ran" if chosen is None else chosen
+    if outcome is Outcome.MISSED:
+        missed = [one.id for one in candidates if one.outcome is Outcome.MISSED]
+        return f"A prediction misses its interval: {', '.join(missed)}."
+    if outcome is Outcome.WITHIN:
+        return f"The measured times of {what} lie within what was predicted."
+    if outcome is Outcome.UNDECIDED:
+        return f"Whether the prediction for {what} holds is undecided."
+    why = next((one.reason for one in candidates if one.is_chosen and one.reason), "")
+    return f"Nothing that was predicted for {what} could be judged{f': {why}' if why else ''}."
