@@ -257,9 +257,10 @@ def _split_run(
     given = {name: array for name, array in samples.samples.items() if name in taken}
     inputs_path = str(folder / "inputs.npz")
     Inputs(given, samples.dtypes, samples.source).save(inputs_path)
-    limits = {"time_limit_s": options.time_limit_s}
     with Child(onnxruntime.MODULE) as child:
-        made, _ = outputs_from(child, head, "cpu", inputs_path, samples.dtypes, **limits)
+        made, _ = outputs_from(
+            *(child, head, "cpu", inputs_path, samples.dtypes), time_limit_s=options.time_limit_s
+        )
     known = {**samples.samples, **made}
     crossing = {spec.name: known[spec.name] for spec in by_tier[1].inputs}
     head_call = _stage(stack, head, inputs_path, samples.dtypes, candidate.sites[0], options)

@@ -199,7 +199,8 @@ def command(
         [path for path in (recommendation, model, inputs, ca_cert) if path is not None],
     )
 
-    from placer.api.verifying import VerifyingOptions, verify
+    from placer.api.verifying import verify
+    from placer.api.verifying_runs import VerifyingOptions
     from placer.cli.network_probe import access_of
     from placer.files.writing import write_atomically
     from placer.reports import verification as report

@@ -164,9 +164,11 @@ def predicted(candidate: Candidate, percentile: float) -> Interval:
     """Return what a candidate was predicted to take.
 
     The interval is that of the target of this percentile; of the median of what was measured
-    itself, without a target, the factor of reuse.
+    itself, without a target, the factor of reuse. What was disturbed then has no lower end.
     """
-    factor = REUSE_FACTOR if candidate.basis is Basis.MEASURED else 1.0
+    is_measured = candidate.basis is Basis.MEASURED
+    factor = REUSE_FACTOR if is_measured else 1.0
+    was_disturbed = candidate.quality is not None and candidate.quality.is_disturbed
     latency = candidate.latency
     values_s = {} if latency is None else {
         0.5: latency.p50_s, 0.9: latency.p90_s, 0.95: latency.p95_s, 0.99: latency.p99_s
@@ -177,11 +179,11 @@ def predicted(candidate: Candidate, percentile: float) -> Interval:
         if target.percentile == percentile:
             return Interval(
                 target.value_s if target.value_s is not None else value_s,
-                None if target.low_s is None else target.low_s / factor,
+                None if target.low_s is None or was_disturbed else target.low_s / factor,
                 None if target.high_s is None else target.high_s * factor,
             )
-    if percentile == 0.5 and value_s is not None and candidate.basis is Basis.MEASURED:
-        return Interval(value_s, value_s / factor, value_s * factor)
+    if percentile == 0.5 and value_s is not None and is_measured:
+        return Interval(value_s, None if was_disturbed else value_s / factor, value_s * factor)
     return Interval(value_s, None, None)
 
 

@@ -1,0 +1,321 @@
+"""``placer verify`` from a saved recommendation to its exit code."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from placer.api.splitting import cut_at, open_to_split, write_split
+from placer.core.cuts import single_tensor_points
+from placer.files.evidence import to_statement
+from placer.reports.verification.json import verification_schema
+from placer.runtimes.onnxruntime import available_eps
+from tests import builders, models, onnx_server
+from tests.cli.conftest import Result, Run
+from tests.ports import free_port
+
+SITE = "aws-c7i.xlarge@us-east-1"
+CLOUD = f"cloud:{SITE}"
+ANYTHING = (1e-9, 1e3)
+NOTHING = (10.0, 20.0)
+"""An interval that no run of these models reaches."""
+Saved = Callable[..., Path]
+
+
+@pytest.fixture
+def saved(
+    run_again: Run, small_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Saved:
+    """Save a recommendation of a small model, with this interval for all its targets."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(
+        interval: tuple[float | None, float | None] = ANYTHING,
+        *options: str,
+        edit: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Path:
+        shutil.copy(small_model, "model.onnx")
+        given = options or ("--cloud", SITE, "--ep", "cpu", "--time-limit", "1s")
+        targets = ("--sla", "p50=1s", "--sla", "p90=2s", "--sla", "p99=3s")
+        found = run_again("recommend", "model.onnx", *targets, *given, "--save", "answer.json")
+        assert found.code in (0, 5), found.err
+        document = json.loads(Path("answer.json").read_text())
+        for candidate in document["candidates"]:
+            for target in candidate["targets"]:
+                target["low_s"], target["high_s"] = interval
+            if candidate["quality"] is not None:  # the machine of the tests is busy
+                candidate["quality"] = {"disturbed": False, "reasons": []}
+        if edit is not None:
+            edit(document)
+        Path("answer.json").write_text(json.dumps(document))
+        return Path("answer.json")
+
+    return make
+
+
+def verify(run: Run, *options: str) -> Result:
+    return run("verify", "answer.json", "--time-limit", "500ms", *options)
+
+
+def candidate(document: dict[str, Any], name: str) -> dict[str, Any]:
+    found = next(one for one in document["candidates"] if one["id"] == name)
+    assert isinstance(found, dict)
+    return found
+
+
+@contextmanager
+def serving(**named: Path) -> Iterator[str]:
+    """Serve models; give the URL."""
+    port = free_port()
+    server = onnx_server.Server(("127.0.0.1", port), {name: str(p) for name, p in named.items()})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_what_runs_here_is_run_and_held_to_its_prediction(run: Run, saved: Saved) -> None:
+    saved()
+    found = verify(run, "--output", "text", "--output", "json=out.json", "--save", "kept.json")
+    assert found.code == 0, found.err
+    assert found.out.startswith("✔ The measured times of edge:cpu lie within what was predicted.")
+    assert "No rival ran" in found.out
+    assert "no server to run it on is named: --endpoint URL" in found.out
+    document = json.loads(Path("out.json").read_text())
+    jsonschema.validate(document, verification_schema())
+    assert Path("kept.json").read_text() == Path("out.json").read_text()
+    edge = candidate(document, "edge:cpu")
+    assert edge["chosen"]
+    assert edge["runs"] >= 449
+    for quantile in edge["quantiles"]:
+        assert quantile["outcome"] == "within"
+        assert 0 < quantile["measured"]["value_s"] < 1
+    assert document["regret_ratio"] == 0
+    cloud = candidate(document, CLOUD)
+    assert (cloud["outcome"], cloud["runs"], cloud["where"]) == ("not_judged", 0, None)
+
+
+def test_the_settings_are_those_that_were_recommended(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, "edge:cpu")["sites"][0]["options"] = "2 threads, no spinning"
+
+    saved(edit=edit)
+    assert "cpu here, 2 threads, no spinning" in verify(run).out
+
+
+def test_a_missed_interval_is_1(run: Run, saved: Saved) -> None:
+    saved(NOTHING)
+    found = verify(run)
+    assert found.code == 1
+    assert found.out.startswith("✖ A prediction misses its interval: edge:cpu.")
+    assert "p50: quicker than predicted" in found.out
+
+
+def test_a_server_is_asked_for_real(run: Run, saved: Saved) -> None:
+    saved()
+    with serving(model=Path("model.onnx")) as url:
+        found = verify(run, "--endpoint", url, "--format", "json")
+        assert found.code == 0, found.err
+        document = json.loads(found.out)
+        assert candidate(document, CLOUD)["where"] == f"{url}, model"
+        assert candidate(document, CLOUD)["runs"] >= 30
+        assert document["best"] in ("edge:cpu", CLOUD)
+        in_json = verify(run, "--endpoint", f"{SITE}={url}", "--encoding", "json")
+        assert in_json.code == 0, in_json.err
+        assert "1 rival" in in_json.out
+
+
+def test_a_cloud_that_misses_is_1_although_the_chosen_holds(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        for target in candidate(document, CLOUD)["targets"]:
+            target["low_s"], target["high_s"] = NOTHING
+
+    saved(edit=edit)
+    with serving(model=Path("model.onnx")) as url:
+        found = verify(run, "--endpoint", url)
+    assert found.code == 1
+    assert f"misses its interval: {CLOUD}." in found.out
+
+
+def test_a_server_with_another_model_is_refused(run: Run, saved: Saved, tmp_path: Path) -> None:
+    saved()
+    models.mlp(str(tmp_path / "other.onnx"), width=32, layers=1)
+    with serving(model=tmp_path / "other.onnx", tail=tmp_path / "other.onnx") as url:
+        shape = verify(run, "--endpoint", url)
+        unknown = verify(run, "--endpoint", url, "--endpoint-model", "modl")
+    assert (shape.code, unknown.code) == (3, 3)
+    assert "is 1x32, not 1x64" in shape.err
+    assert "did you mean 'model'?" in unknown.err
+
+
+def test_a_server_that_is_not_there_is_4(run: Run, saved: Saved) -> None:
+    saved()
+    found = verify(run, "--endpoint", f"http://127.0.0.1:{free_port()}")
+    assert found.code == 4
+    assert "refuses connections" in found.err
+
+
+def test_sites_of_servers_must_be_those_of_the_answer(run: Run, saved: Saved) -> None:
+    saved(ANYTHING, "--ep", "cpu", "--time-limit", "1s")  # two clouds
+    several = verify(run, "--endpoint", "http://127.0.0.1:1")
+    unknown = verify(run, "--endpoint", "aws-c7i.xlarg=http://127.0.0.1:1")
+    twice = verify(
+        run,
+        *("--endpoint", "aws-c7i.xlarge=http://127.0.0.1:1"),
+        *("--endpoint", f"{SITE}=http://127.0.0.1:2"),
+    )
+    assert (several.code, unknown.code, twice.code) == (2, 2, 2)
+    assert "has several clouds" in several.err
+    assert f"did you mean '{SITE}'?" in unknown.err
+    assert "names two servers" in twice.err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--tail-model", "tail"), "--tail-model has no effect without --endpoint"),
+        (("--timeout", "1s"), "--timeout has no effect without --endpoint"),
+        (("--endpoint", "http://h", "--encoding", "xml"), "--encoding 'xml' is unknown"),
+        (("--endpoint", "grpc://h", "--encoding", "json"), "no effect over gRPC"),
+        (("--endpoint", "=http://h"), "names no site"),
+        (("--endpoint", "h:80"), "does not say what is spoken"),
+        (("--endpoint", "iperf3://h"), "unknown scheme"),
+        (("--endpoint", "http://h", "--tail-model", "t", "--local-tail"), "are both given"),
+        (("--rate", "30"), "unit"),
+        (("--save", "answer.json"), "is an input"),
+    ],
+)
+@pytest.mark.usefixtures("saved")
+def test_options_that_make_no_sense_are_2(
+    run: Run, options: tuple[str, ...], words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "answer.json").write_text("{}")
+    found = run("verify", "answer.json", *options)
+    assert found.code == 2, found.err
+    assert words in found.err
+
+
+def test_another_model_than_it_was_is_3(run: Run, saved: Saved) -> None:
+    saved()
+    shutil.copy("model.onnx", "kept.onnx")
+    models.mlp("model.onnx", width=64, layers=3)
+    changed = verify(run)
+    assert changed.code == 3
+    assert "is not the model of answer.json" in changed.err
+    assert "recommend again" in changed.err
+    Path("model.onnx").unlink()
+    gone = verify(run)
+    assert gone.code == 3
+    assert "--model FILE" in gone.err
+    assert verify(run, "--model", "kept.onnx").code == 0
+
+
+def test_what_is_no_recommendation_is_3(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for content in (b"{", b"[]", b"\xff", to_statement(builders.measurement(), tool="tests")):
+        Path("answer.json").write_bytes(content)
+        found = run("verify", "answer.json")
+        assert found.code == 3, found.err
+        assert "placer recommend MODEL --save FILE" in found.err
+    assert run("verify", "missing.json").code == 3
+    assert run("verify", ".").code == 3
+
+
+def test_another_device_is_not_run_here_unless_this_is_it(run: Run, saved: Saved) -> None:
+    saved(ANYTHING, "--device", "rpi5", "--no-measure", "--cloud", SITE)
+    there = verify(run)
+    assert there.code == 5
+    assert "it runs on rpi5: verify it there, with --here" in " ".join(there.out.split())
+    here = verify(run, "--here", "--format", "json")
+    ran = [one for one in json.loads(here.out)["candidates"] if one["runs"]]
+    assert {one["placement"] for one in ran} == {"edge"}
+
+
+def test_what_was_measured_on_another_machine_is_not_run_here(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, "edge:cpu")["sites"][0]["device"] = "another CPU, 64 core(s)"
+
+    saved(edit=edit)
+    found = verify(run)
+    assert found.code == 5
+    assert "measured on another machine (another CPU, 64 core(s))" in " ".join(found.out.split())
+
+
+@pytest.mark.skipif("cuda" in available_eps(), reason="CUDA runs here")
+def test_a_chosen_placement_that_cannot_run_is_4_after_the_report(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, "edge:cpu")["sites"][0]["ep"] = "cuda"
+
+    saved(edit=edit)
+    found = verify(run)
+    assert found.code == 4
+    assert "Not verified" in found.out
+    assert "edge:cpu could not be run" in found.err
+
+
+def split_of(document: dict[str, Any], tensor: str) -> None:
+    """Add a split of the model at a tensor."""
+    edge, cloud = candidate(document, "edge:cpu"), candidate(document, CLOUD)
+    document["candidates"].append(
+        {
+            **cloud,
+            "id": "split:cpu+cloud",
+            "placement": "split",
+            "class": "hybrid",
+            "rank": len(document["candidates"]) + 1,
+            "sites": [*edge["sites"], *cloud["sites"]],
+            "cut": {"tensors": [tensor], "bytes": 256},
+            "bytes_up": 256,
+        }
+    )
+
+
+def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: Saved) -> None:
+    saved()
+    source = open_to_split("model.onnx")
+    tensor = single_tensor_points(source.graph)[1]
+    saved(edit=lambda document: split_of(document, tensor))
+    contract = write_split(source, cut_at(source, [[tensor]]), 1, "parts")
+    tail = Path("parts") / contract.parts[1].files[0][0]
+    with serving(model=Path("model.onnx"), tail=tail) as url:
+        unnamed = verify(run, "--endpoint", url)
+        found = verify(run, "--endpoint", url, "--tail-model", "tail", "--format", "json")
+    assert "the server is not said to have the tail: --tail-model NAME" in unnamed.out
+    assert found.code == 0, found.err
+    split = candidate(json.loads(found.out), "split:cpu+cloud")
+    assert split["runs"] >= 30
+    assert split["outcome"] == "within"
+    assert [one["what"] for one in split["stages"]] == ["head", "tail with its way"]
+    assert "differ from the model's by at most 0 of" in split["notes"][0]
+
+
+def test_a_split_with_its_tail_here_is_not_compared(run: Run, saved: Saved) -> None:
+    saved()
+    tensor = single_tensor_points(open_to_split("model.onnx").graph)[0]
+    saved(edit=lambda document: split_of(document, tensor))
+    found = verify(run, "--local-tail", "--format", "json")
+    assert found.code == 0, found.err
+    document = json.loads(found.out)
+    split = candidate(document, "split:cpu+cloud")
+    assert split["outcome"] == "not_judged"
+    assert split["reason"] == "the tail ran here, without the network"
+    assert document["best"] == "edge:cpu"
+
+
+def test_a_cut_that_does_not_fit_the_model_is_2(run: Run, saved: Saved) -> None:
+    saved(edit=lambda document: split_of(document, "nothing"))
+    found = verify(run, "--local-tail")
+    assert found.code == 2
+    assert "nothing" in found.err
