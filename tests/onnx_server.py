@@ -66,7 +66,7 @@ def unpack(body: bytes, length: int | None, kind: str) -> dict[str, np.ndarray]:
     for one in document[kind]:
         dtype = DTYPES[one["datatype"]]
         if "data" in one:
-            array = np.array(one["data"], dtype=dtype)
+            array: np.ndarray = np.array(one["data"], dtype=dtype)
         else:
             size = one["parameters"]["binary_data_size"]
             array = np.frombuffer(body[place : place + size], dtype=dtype)

@@ -170,7 +170,8 @@ def test_a_rival_that_misses_counts() -> None:
     rival = answer.candidates[1]
     targets = tuple(replace(one, low_s=10.0, high_s=20.0) for one in rival.targets)
     candidates = (answer.candidates[0], replace(rival, targets=targets), *answer.candidates[2:])
-    runs = [run(), run(), *[NotRun("no server")] * (len(candidates) - 2)]
+    missing: list[Run | NotRun] = [NotRun("no server")] * (len(candidates) - 2)
+    runs = [run(), run(), *missing]
     found = verify(
         replace(answer, candidates=candidates), runs, recommendation="a.json", model="m.onnx"
     )
