@@ -1,0 +1,95 @@
+"""`placer verify` against a real server of the Open Inference Protocol, over HTTP and gRPC."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import inference_server
+from tests.inference_server import MODEL, InferenceServer
+
+ROOT = Path(__file__).parents[2]
+DIGITS = ROOT / "examples" / "01_digits" / "digits.onnx"
+SITE = "aws-c7i.xlarge@us-east-1"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def inference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceServer]:
+    try:
+        inference_server.environment()
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = f"no environment for the inference server could be made: {error}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    with inference_server.serving(DIGITS, tmp_path_factory.mktemp("kserve") / "log") as server:
+        yield server
+
+
+def placer(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "placer", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recommendation whose intervals nothing misses: which time is right is not asked here."""
+    folder = tmp_path_factory.mktemp("answer")
+    words = ("--sla", "p50=1s", "--sla", "p90=2s", "--sla", "3s", "--time-limit", "2s")
+    found = placer(
+        folder,
+        *("recommend", str(DIGITS), "--cloud", SITE, "--ep", "cpu", *words),
+        *("--save", "answer.json"),
+    )
+    assert found.returncode in (0, 5), found.stderr
+    document = json.loads((folder / "answer.json").read_text())
+    for candidate in document["candidates"]:
+        for target in candidate["targets"]:
+            target["low_s"], target["high_s"] = 1e-9, 1e3
+    (folder / "answer.json").write_text(json.dumps(document))
+    return folder
+
+
+def cloud(document: Any) -> Any:
+    return next(one for one in document["candidates"] if one["id"] == f"cloud:{SITE}")
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_real_server_is_asked(answer: Path, inference: InferenceServer, scheme: str) -> None:
+    port = inference.http_port if scheme == "http" else inference.grpc_port
+    url = f"{scheme}://127.0.0.1:{port}"
+    done = placer(
+        answer,
+        *("verify", "answer.json", "--endpoint", url, "--endpoint-model", MODEL),
+        *("--time-limit", "3s", "--format", "json"),
+    )
+    assert done.returncode == 0, done.stderr
+    found = cloud(json.loads(done.stdout))
+    assert found["where"] == f"{url}, {MODEL}"
+    assert found["runs"] >= 30
+    assert 0 < found["quantiles"][0]["measured"]["value_s"] < 1
+
+
+def test_a_real_server_that_does_not_know_the_model_is_3(
+    answer: Path, inference: InferenceServer
+) -> None:
+    url = f"http://127.0.0.1:{inference.http_port}"
+    words = ("verify", "answer.json", "--endpoint", url, "--endpoint-model", "digit")
+    done = placer(answer, *words)
+    assert done.returncode == 3
+    assert "does not know the model 'digit'" in done.stderr
