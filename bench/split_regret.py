@@ -7,7 +7,7 @@ this machine slowed by a fixed count: each inference there is run `--repeat` tim
 the cloud runs it once, in another process, a server of the Open Inference Protocol
 (`tests/onnx_server`), over this kernel's TCP. For each model and network the solver gives its best
 plans from the times of the groups; their parts are written, measured here and ranked anew with the
-network model, and the best split is run beside edge only and cloud only, in turns. Where raw input
+network model right before they run, and the best split is run beside edge only and cloud only, in turns. Where raw input
 may not leave, the cloud alone is no choice and no raw tensor may cross. Chosen is what is predicted
 to be quickest. Needs Linux, gcc, the right to make network namespaces, and two quiet cores; takes
 about ten minutes.
@@ -39,7 +39,6 @@ from placer.core.environment import NetworkPath
 from placer.core.network.exchange import REQUEST_HOST_S
 from placer.core.network.framing import Protocol
 from placer.core.partition.optimal import best_plans
-from placer.core.partition.problem import InfeasibleError
 from placer.core.sequential import quantile, quantile_bounds
 from placer.core.split_problem import INPUT_NODE, link_over, problem_of
 from placer.core.transfer import request_s
@@ -117,19 +116,49 @@ class Placement:
 
 
 @dataclass(frozen=True)
+class Split:
+    """A cut whose parts were written."""
+
+    cut: tuple[str, ...]
+    head: str
+    tail: str
+    sends: tuple[str, ...]
+
+    @property
+    def served_as(self) -> str:
+        """What the server calls the tail."""
+        return Path(self.tail).parent.name
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose parts were written."""
+
+    name: str
+    path: str
+    inputs: str
+    """.npz file."""
+    source: SplitSource
+    splits: Mapping[str, tuple[Split, ...]]
+    """Network -> the best of its plans that are splits."""
+
+    @property
+    def served(self) -> dict[str, str]:
+        """Name -> file of all that a server may be asked for."""
+        tails = {one.served_as: one.tail for some in self.splits.values() for one in some}
+        return {self.name: self.path, **tails}
+
+
+@dataclass(frozen=True)
 class Case:
     """A model over a network, with what was predicted."""
 
     model: str
     network: Network
-    inputs: str
-    """.npz file."""
     placements: tuple[Placement, ...]
     """Edge, cloud, and a split if there is any."""
     predicted_s: tuple[float, ...]
     cut: str
-    files: tuple[tuple[str, str], ...]
-    """(name, file) of what the server runs."""
 
     @property
     def legal(self) -> list[int]:
@@ -144,20 +173,10 @@ class Case:
 # --- solving and measuring here -------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Split:
-    """A cut whose parts were written."""
-
-    cut: tuple[str, ...]
-    head: str
-    tail: str
-    sends: tuple[str, ...]
-
-
-def cases_of(
+def solved(
     name: str, networks: Sequence[Network], folder: Path, asked: argparse.Namespace, own_s: float
-) -> list[Case]:
-    """Solve, write the parts, measure them here and rank the plans of one model."""
+) -> Model:
+    """Measure the groups of a model, solve for each network and write the parts."""
     path = str(folder / f"{name}.onnx")
     onnx.save(ARCHITECTURES[name](), path)
     source = open_to_split(path)
@@ -168,8 +187,8 @@ def cases_of(
     raw = {one.name for one in graph.tensors if taint.taint(one.name).is_raw}
     total_bytes = sum(one.n_bytes for one in graph.tensors)
     down_bytes = sum(one.n_bytes for one in graph.tensors if one.name in graph.outputs)
-    plans: dict[str, list[tuple[str, ...]]] = {}
     written: dict[tuple[str, ...], Split] = {}
+    splits: dict[str, tuple[Split, ...]] = {}
     for network in networks:
         link = link_over(network.path, max_bytes=total_bytes, down_bytes=down_bytes)
         problem = problem_of(
@@ -179,64 +198,57 @@ def cases_of(
             (replace(link, rtt_s=own_s),),
             kept=raw if network.is_raw_kept else (),
         )
-        with contextlib.suppress(InfeasibleError):
-            for plan in best_plans(problem, asked.plans + 2):
-                on_edge = {node for node, tier in plan.tiers if tier == 0} - {INPUT_NODE}
-                if on_edge and plan.cut[0] and len(plan.used_tiers) == 2:
-                    plans.setdefault(network.name, []).append(plan.cut[0])
-    for cut in dict.fromkeys(cut for of_one in plans.values() for cut in of_one):
-        written[cut] = _written(source, cut, folder / f"{name}-{len(written)}")
-    files = [path, *(file for one in written.values() for file in (one.head, one.tail))]
-    known, times_s = timed_here(source, files, asked.runs)
-    inputs_path = str(folder / f"{name}.npz")
-    names = [spec.name for spec in source.summary.inputs]
-    np.savez(inputs_path, **{one: known[one] for one in names})
-    output_bytes = len(pack({one.name: known[one.name] for one in source.summary.outputs}, "x")[0])
-    found = []
-    for network in networks:
-
-        def way_s(sends: Sequence[str], idle_s: float, path: NetworkPath = network.path) -> float:
-            up_bytes = len(pack({one: known[one] for one in sends}, "inputs")[0])
-            return transfer_s(path, up_bytes, output_bytes, idle_s) + own_s
-
-        whole_s = times_s[path]
-        placements = [
-            Placement("edge", path, None, ()),
-            Placement("cloud", None, name, tuple(names)),
+        cuts = [
+            plan.cut[0]
+            for plan in best_plans(problem, asked.plans + 2)
+            if {0, 1} <= {tier for node, tier in plan.tiers if node != INPUT_NODE}
         ]
-        predicted = [asked.repeat * whole_s, whole_s + way_s(names, 0.0)]
-        served, told = [(name, path)], "none"
-        ranked = sorted(
-            (
-                asked.repeat * times_s[one.head]
-                + way_s(one.sends, asked.repeat * times_s[one.head])
-                + times_s[one.tail],
-                cut,
-            )
-            for cut in plans.get(network.name, ())
-            for one in (written[cut],)
-        )
-        if ranked:
-            value_s, cut = ranked[0]
-            one = written[cut]
-            tail = Path(one.tail).parent.name
-            placements.append(Placement("split", one.head, tail, one.sends))
-            predicted.append(value_s)
-            served.append((tail, one.tail))
-            told = ", ".join(cut)
-        found.append(
-            Case(
-                name, network, inputs_path, tuple(placements), tuple(predicted), told, tuple(served)
-            )
-        )
-    return found
+        for cut in cuts[: asked.plans]:
+            if cut not in written:
+                written[cut] = _written(source, cut, folder / f"{name}-{len(written)}")
+        splits[network.name] = tuple(written[cut] for cut in cuts[: asked.plans])
+    inputs = str(folder / f"{name}.npz")
+    generated = generate_inputs(path, source.summary.inputs).samples
+    np.savez(inputs, allow_pickle=False, **{key: array[0] for key, array in generated.items()})
+    return Model(name, path, inputs, source, splits)
 
 
 def _written(source: SplitSource, cut: tuple[str, ...], folder: Path) -> Split:
     contract = write_split(source, cut_at(source, [cut]), 1, str(folder))
-    head, tail = contract.parts
-    files = [str(folder / part.files[0][0]) for part in (head, tail)]
-    return Split(cut, *files, tuple(spec.name for spec in tail.inputs))
+    head, tail = (str(folder / part.files[0][0]) for part in contract.parts)
+    return Split(cut, head, tail, tuple(spec.name for spec in contract.parts[1].inputs))
+
+
+def predicted(model: Model, network: Network, asked: argparse.Namespace, own_s: float) -> Case:
+    """Measure the model and its parts here, and rank the plans by them and the network model."""
+    splits = model.splits[network.name]
+    files = [model.path, *(file for one in splits for file in (one.head, one.tail))]
+    known, times_s = timed_here(model.source, list(dict.fromkeys(files)), asked.runs)
+    names = [spec.name for spec in model.source.summary.inputs]
+    outputs = {spec.name: known[spec.name] for spec in model.source.summary.outputs}
+    down_bytes = len(pack(outputs, "outputs")[0])
+
+    def way_s(sends: Sequence[str], idle_s: float) -> float:
+        up_bytes = len(pack({one: known[one] for one in sends}, "inputs")[0])
+        return transfer_s(network.path, up_bytes, down_bytes, idle_s) + own_s
+
+    def split_s(one: Split) -> float:
+        head_s = asked.repeat * times_s[one.head]
+        return head_s + way_s(one.sends, head_s) + times_s[one.tail]
+
+    whole_s = times_s[model.path]
+    placements = [
+        Placement("edge", model.path, None, ()),
+        Placement("cloud", None, model.name, tuple(names)),
+    ]
+    values_s = [asked.repeat * whole_s, whole_s + way_s(names, 0.0)]
+    told = "no split"
+    if splits:
+        best = min(splits, key=split_s)
+        placements.append(Placement("split", best.head, best.served_as, best.sends))
+        values_s.append(split_s(best))
+        told = ", ".join(best.cut)
+    return Case(model.name, network, tuple(placements), tuple(values_s), told)
 
 
 def timed_here(
@@ -488,9 +500,11 @@ def tell(result: Result) -> None:
     )
 
 
-def measured(cases: Sequence[Case], network: Network, asked: argparse.Namespace) -> list[Result]:
-    """Run the cases of one network over its link."""
-    files = {name: file for case in cases for name, file in case.files}
+def measured(
+    models: Sequence[Model], network: Network, asked: argparse.Namespace, own_s: float
+) -> list[Result]:
+    """Run all models over the link of one network."""
+    files = {name: file for model in models for name, file in model.served.items()}
     rate = network.mbit_per_s * 1e6 / 8
     turns = -(-asked.requests // EACH_TURN)
     found = []
@@ -498,15 +512,16 @@ def measured(cases: Sequence[Case], network: Network, asked: argparse.Namespace)
         EmulatedLink(delay_s=network.rtt_s / 2, up_bytes_per_s=rate, down_bytes_per_s=rate) as link,
         Programs(link.server, link.client, files, asked.repeat) as programs,
     ):
-        for case in cases:
+        for model in models:
+            case = predicted(model, network, asked, own_s)
             least_s = min(case.predicted_s[place] for place in case.legal)
             placements = [
                 replace(one, turns=turns if predicted_s <= FAR_RATIO * least_s else 1)
                 for one, predicted_s in zip(case.placements, case.predicted_s, strict=True)
             ]
-            times_s, waited = programs.run(placements, case.inputs)
+            times_s, waited = programs.run(placements, model.inputs)
             if waited > MAX_WAITED_RATIO:
-                again_s, again = programs.run(placements, case.inputs)
+                again_s, again = programs.run(placements, model.inputs)
                 if again < waited:
                     times_s, waited = again_s, again
             found.append(Result(case, times_s, waited > MAX_WAITED_RATIO))
@@ -538,9 +553,7 @@ def main() -> int:
             folder = Path(name)
             own_s = own_time_s(folder)
             print(f"the programs themselves: {format_duration(own_s)}")
-            cases = [
-                case for model in models for case in cases_of(model, networks, folder, asked, own_s)
-            ]
+            prepared = [solved(one, networks, folder, asked, own_s) for one in models]
             print(
                 f"an inference is run {asked.repeat} times on the edge; ms, predicted and measured"
                 "; (no choice)\n"
@@ -548,8 +561,7 @@ def main() -> int:
                 "   regret"
             )
             for network in networks:
-                of_one = [case for case in cases if case.network == network]
-                results += measured(of_one, network, asked)
+                results += measured(prepared, network, asked, own_s)
     except LinkNotPermitted as refused:
         print(f"not measured: {refused}", file=sys.stderr)
         return 4
