@@ -74,9 +74,7 @@ def correlations() -> bool:
 
 def null_gains() -> bool:
     """Print what the attack gains on independent tensors; tell whether it is below a tenth."""
-    print(
-        "\nboth linear attacks on independent tensors, the better one: gain over guessing the mean, dB"
-    )
+    print("\nbetter linear attack on independent tensors: gain over guessing the mean, dB")
     print(f"{'n':>6} {'mean':>8} {'largest':>8} {'largest bound':>14}")
     worst = -np.inf
     for n in NULL_SAMPLES:
