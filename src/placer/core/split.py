@@ -62,7 +62,7 @@ class CutFacts:
     """Share of the model's time that lies behind the cut, by the times of its groups here."""
     difference_ratio: float | None
     """Largest difference of the parts' outputs from the whole's, over the largest number there;
-    None: they could not be compared."""
+    None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ class CutPart(_Part):
     """Share of the model's time that lies behind the cut, by the times of its groups here."""
     difference_ratio: OptionalNumber = None
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
-    not compared."""
+    not compared, or not a number."""
 
 
 class QualityPart(_Part):
