@@ -172,7 +172,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
 
 
 def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
-    """Say why the model is not split, where a split was judged; empty: none was, or it is chosen."""
+    """Say why the model is not split; empty: no split was judged, or it is chosen."""
     splits = [one for one in candidates if one.placement is Placement.SPLIT]
     if best.placement is Placement.SPLIT or not splits:
         return ""

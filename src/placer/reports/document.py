@@ -357,7 +357,8 @@ class CandidatePart(_Part):
 
     id: str
     """``edge:EP``, ``cloud:OFFER@REGION``, ``fallback:PREFERENCE:EP+OFFER@REGION``,
-    ``cascade:EP~NAME+OFFER@REGION`` or ``split:EP+OFFER@REGION:TENSORS``; ``~NAME`` after a site marks a variant of the model."""
+    ``cascade:EP~NAME+OFFER@REGION`` or ``split:EP+OFFER@REGION:TENSORS``; ``~NAME`` after a
+    site marks a variant of the model."""
     placement: CandidatePlacement
     """Kind of the placement."""
     family: Literal["edge", "cloud", "hybrid"] = Field(
