@@ -316,7 +316,7 @@ def recommend(
                 ),
             ),
             splits=cutting.splits(of_heads, cloud_sites),
-            crossovers=cutting.crossovers,
+            crossovers=cutting.crossovers(edges),
             findings=(
                 *gathered.findings,
                 *cutting.findings,

@@ -1,0 +1,479 @@
+"""Splits for a recommendation: which cuts are worth judging, and their heads to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from placer.api import formats
+from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
+from placer.core.environment import ChipClass, NetworkPath
+from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
+from placer.core.finding import Effect, Finding, Severity
+from placer.core.graph import ModelSummary
+from placer.core.runtime import parse_ep
+from placer.core.workload import Objective, Workload
+
+if TYPE_CHECKING:
+    from placer.api.splitting import Compare, MeasuredGraph
+    from placer.core.estimate import Crossover
+    from placer.core.placement import CloudSite, EdgeSite, Environment, Split
+    from placer.core.split import CutFacts, SplitContract
+    from placer.onnx_files.split_source import SplitSource
+    from placer.onnx_files.taint import TaintedGraph
+
+AUTO, NONE = "auto", "none"
+EP = "cpu"
+"""Groups are timed on the CPU, so that heads run there too."""
+MAX_PROFILE_S = 10.0
+"""Longest time for the groups: a share of the time limit for one execution provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A cut, written, with the head still to be measured."""
+
+    summary: ModelSummary
+    options: MeasuringOptions
+    cut: CutFacts
+    takes_input: bool
+    input_bytes: int
+    down_bytes: int
+    head_bytes: int
+    tail_bytes: int
+    offers: frozenset[str]
+    """Ids of the cloud candidates that its tail may run on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """The cuts of a question."""
+
+    heads: tuple[Head, ...] = ()
+    rated: tuple[str, Problem] | None = None
+    """Id of the quickest cloud candidate, and where to cut toward it over round trip and rates."""
+    profiled_s: float | None = None
+    """Time of the model while its groups were timed."""
+    findings: tuple[Finding, ...] = ()
+
+    def crossovers(self, edges: Sequence[EdgeSite]) -> tuple[Crossover, ...]:
+        """Return where the quickest changes, with the times on the device as measured since.
+
+        Parameters
+        ----------
+        edges
+            With the model, measured like the candidates.
+        """
+        from placer.core.split_choice import crossover_table, on_device
+
+        if self.rated is None:
+            return ()
+        offer_id, problem = self.rated
+        whole_s = next(
+            (_typical_s(one) for one in edges if one.ep == EP and one.variant is None), None
+        )
+        if whole_s and self.profiled_s:
+            problem = on_device(problem, whole_s / self.profiled_s)
+        return crossover_table(problem, offer_id)
+
+    def splits(
+        self, measured: Sequence[tuple[EdgeSite, ...]], clouds: Sequence[CloudSite]
+    ) -> tuple[Split, ...]:
+        """Return the placements of the heads, now that they are measured.
+
+        Parameters
+        ----------
+        measured
+            For each head the device with it.
+        clouds
+            With the time of the whole model.
+        """
+        from placer.core.placement import Cloud, Split
+        from placer.core.split_leg import tail_time
+
+        return tuple(
+            Split(
+                edge=edge,
+                cloud=replace(
+                    cloud,
+                    time=tail_time(
+                        cloud.time,
+                        head.cut.tail_ratio,
+                        is_same_class=cloud.offer.chip_class is ChipClass.CPU,
+                    ),
+                ),
+                cut=head.cut,
+                takes_input=head.takes_input,
+                input_bytes=head.input_bytes,
+                down_bytes=head.down_bytes,
+                head_bytes=head.head_bytes,
+                tail_bytes=head.tail_bytes,
+            )
+            for head, edges in zip(self.heads, measured, strict=True)
+            for edge in edges
+            for cloud in clouds
+            if cloud.variant is None and Cloud(cloud).id in head.offers
+        )
+
+
+def parse_cut(cut: Sequence[str]) -> tuple[str, ...]:
+    """Return the tensors to cut at, or ``auto``; empty: no split is asked for.
+
+    Raises
+    ------
+    UsageError
+        A word beside other names, an empty name or the same one twice.
+    """
+    for word in (AUTO, NONE):
+        if word in cut and len(cut) > 1:
+            raise UsageError(
+                f"--cut {word} stands beside {len(cut) - 1} more",
+                hint=f"give {word} alone, or names of tensors alone",
+            )
+    if tuple(cut) == (NONE,):
+        return ()
+    for place, name in enumerate(cut):
+        if not name.strip():
+            raise UsageError("--cut is empty", hint="auto, none, or the name of a tensor")
+        if name in cut[:place]:
+            raise UsageError(f"--cut {name} stands twice", hint="give it once")
+    return tuple(cut)
+
+
+def plan_cuts(
+    cut: tuple[str, ...],
+    summary: ModelSummary,
+    workload: Workload,
+    options: MeasuringOptions,
+    environment: Environment,
+    *,
+    measure: bool,
+    folder: str,
+    progress: Say,
+) -> Cutting:
+    """Find and write the cuts that are worth judging: for each offer the best, or the one named.
+
+    Parameters
+    ----------
+    cut
+        As ``parse_cut`` returns it.
+    environment
+        Its clouds have the time of the whole model.
+    folder
+        For the files of the parts, which must stay until the heads are measured.
+
+    Raises
+    ------
+    UsageError, InputError, MeasuringError
+        The named cut is none, or cannot be judged. What forbids ``auto`` is a finding.
+    """
+    if not cut:
+        return Cutting()
+    try:
+        return _planned(cut, summary, workload, options, environment, measure, folder, progress)
+    except PlacerError as error:
+        if cut != (AUTO,) or not isinstance(error, UsageError | InputError | MeasuringError):
+            raise
+        return Cutting(findings=(_told(error.message, error.hint or ""),))
+
+
+def _told(why: str, remedy: str) -> Finding:
+    message = f"no split is offered: {why}"
+    return Finding("PLC409", Severity.NOTE, Effect.NONE, message, remedy, None)
+
+
+def _planned(
+    cut: tuple[str, ...],
+    summary: ModelSummary,
+    workload: Workload,
+    options: MeasuringOptions,
+    environment: Environment,
+    measure: bool,
+    folder: str,
+    progress: Say,
+) -> Cutting:
+    from placer.api.splitting import comparing, cut_at, measure_groups, open_to_split
+    from placer.core.placement import Cloud
+    from placer.onnx_files.taint import find_taint
+
+    _check_measurable(options, environment, measure=measure)
+    source = open_to_split(summary.path, shapes=dict(options.shapes or {}))
+    named = None if cut == (AUTO,) else cut_at(source, [cut])  # before anything is measured
+    progress("cut: timing the groups of the model")
+    measured = measure_groups(
+        source,
+        inputs=options.inputs,
+        threads=options.threads or _usable_cores(),
+        time_limit_s=min(MAX_PROFILE_S, options.time_limit_s or DEFAULT_TIME_LIMIT_S),
+    )
+    taint = find_taint(summary.path)
+    names = [tensor.name for tensor in source.graph.tensors]
+    raw_sets = [
+        names for names, _ in taint.raw_among([one for one in names if one in taint.tensors])
+    ]
+    asked: dict[tuple[tuple[str, int], ...], set[str]] = {}
+    findings: list[Finding] = []
+    tables: list[tuple[float, str, Problem]] = []
+    if measured.is_disturbed:
+        findings.append(
+            _noted("the times of the groups are disturbed", "measure again while nothing else runs")
+        )
+    for site in environment.clouds:
+        if site.variant is not None:
+            continue
+        offer_id, whole_s = Cloud(site).id, _typical_s(site)
+        if whole_s is None:
+            findings.append(
+                _told(f"nothing tells how fast the model runs on {site.offer.name}", "")
+            )
+            continue
+        kept = (
+            frozenset(one for names in raw_sets for one in names[:1])
+            if _is_forbidden(site, summary, workload, environment)
+            else frozenset()
+        )
+        path = replace(environment.path, backbone=site.backbone)
+        try:
+            tiers, table = _toward(
+                site, path, whole_s, source, measured, summary, workload, kept, named
+            )
+        except UsageError as error:  # of the path
+            findings.append(_told(error.message, error.hint or ""))
+            continue
+        if table is not None:
+            tables.append((whole_s, offer_id, table))
+        if tiers is None:
+            findings.append(
+                _told(
+                    f"no cut of the model toward {site.offer.name} keeps raw input on the device"
+                    if kept
+                    else "there is no tensor to cut at",
+                    "",
+                )
+            )
+            continue
+        asked.setdefault(tuple(sorted(tiers.items())), set()).add(offer_id)
+    heads = []
+    if asked:
+        progress("cut: writing the parts, comparing them with the whole")
+        limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
+        with comparing(source, inputs=options.inputs, time_limit_s=limit_s) as compare:
+            for number, (key, offers) in enumerate(asked.items()):
+                place = str(Path(folder) / str(number))
+                heads.append(
+                    _head(
+                        dict(key),
+                        frozenset(offers),
+                        source,
+                        measured,
+                        taint,
+                        options,
+                        place,
+                        compare,
+                    )
+                )
+    quickest = min(tables, key=lambda one: one[:2], default=None)
+    return Cutting(
+        tuple(heads),
+        None if quickest is None else quickest[1:],
+        measured.whole_s,
+        tuple(findings),
+    )
+
+
+def _noted(what: str, remedy: str) -> Finding:
+    return Finding("PLC409", Severity.NOTE, Effect.NONE, what, remedy, None)
+
+
+def _check_measurable(
+    options: MeasuringOptions, environment: Environment, *, measure: bool
+) -> None:
+    """Raise UsageError where the head of a split would not be measured on this machine's CPU."""
+    device = environment.device
+    if not device.is_this_machine:
+        raise UsageError(
+            f"--cut needs the device here, to time the groups of the model and the head of the "
+            f"split, and the device is {device.name}",
+            hint="run placer on that device, without --device",
+        )
+    if not measure:
+        raise UsageError(
+            "--cut times the groups of the model and the head of the split: nothing is measured",
+            hint="leave --no-measure out",
+        )
+    if options.eps and EP not in {parse_ep(ep) for ep in options.eps}:
+        raise UsageError(
+            f"--cut times the groups of the model on the CPU, and only {', '.join(options.eps)} is "
+            "measured",
+            hint="add --ep cpu",
+        )
+    if not environment.clouds:
+        raise UsageError("--cut needs a cloud for the tail", hint="name one: --cloud")
+
+
+def _usable_cores() -> int:
+    from placer.profiling.machine import usable_cores
+
+    return usable_cores()
+
+
+def _typical_s(site: CloudSite | EdgeSite) -> float | None:
+    import numpy as np
+
+    if site.time.segments_s:
+        return float(np.median(np.concatenate(site.time.segments_s)))
+    return site.time.mean_s
+
+
+def _is_forbidden(
+    site: CloudSite, summary: ModelSummary, workload: Workload, environment: Environment
+) -> bool:
+    """Tell whether the rules of privacy forbid the whole model on an offer: raw input stays."""
+    from placer.core.evaluate import evaluate
+    from placer.core.placement import Cloud
+    from placer.core.workings import Workings
+
+    candidate = evaluate(Cloud(site), summary, workload, environment, Workings(is_brief=True))
+    return any(
+        found.rule.startswith("PLC1") and found.effect is Effect.VIOLATED
+        for found in candidate.findings
+    )
+
+
+def _toward(
+    site: CloudSite,
+    path: NetworkPath,
+    whole_s: float,
+    source: SplitSource,
+    measured: MeasuredGraph,
+    summary: ModelSummary,
+    workload: Workload,
+    kept: frozenset[str],
+    named: dict[str, int] | None,
+) -> tuple[dict[str, int] | None, Problem | None]:
+    """Return node -> tier of the cut that is worth judging, and the question of crossovers."""
+    from placer.api.splitting import node_tiers
+    from placer.core.split_choice import (
+        best_split,
+        parts_problem,
+        problem_toward,
+        tail_ratio_of,
+    )
+    from placer.core.split_problem import rated_link_over
+
+    inputs = [spec.name for spec in summary.inputs]
+    input_bytes = {}
+    if workload.wire_input_bytes is not None and len(inputs) == 1:
+        input_bytes[inputs[0]] = workload.wire_input_bytes
+    rated = rated_link_over(path)
+    table = None
+    if named is not None:
+        if rated is not None and measured.whole_s is not None:
+            ratio = tail_ratio_of(measured.graph, source.graph, named)
+            table = parts_problem(
+                source.graph,
+                named,
+                ratio,
+                (measured.whole_s, whole_s),
+                rated,
+                input_bytes=input_bytes,
+                kept=kept,
+            )
+        return named, table
+    problem = problem_toward(
+        measured.graph,
+        site.offer,
+        path,
+        whole_s,
+        max_bytes=sum(tensor.n_bytes for tensor in measured.graph.tensors),
+        down_bytes=summary.output_bytes or 0,
+        input_bytes=input_bytes,
+        kept=kept,
+    )
+    limit_s = min((target.limit_s for target in workload.targets), default=None)
+    tiers = best_split(
+        problem, is_for_money=workload.objective is Objective.COST, latency_limit_s=limit_s
+    )
+    if rated is not None:
+        table = replace(problem, links=(rated,))
+    return None if tiers is None else node_tiers(measured.graph, tiers), table
+
+
+def _head(
+    tiers: dict[str, int],
+    offers: frozenset[str],
+    source: SplitSource,
+    measured: MeasuredGraph,
+    taint: TaintedGraph,
+    options: MeasuringOptions,
+    folder: str,
+    compare: Compare,
+) -> Head:
+    from placer.api.splitting import write_split
+    from placer.core.split import CutFacts
+    from placer.core.split_choice import tail_ratio_of
+
+    contract = write_split(source, tiers, 1, folder)
+    head, tail = contract.parts
+    crossing = contract.links[0]
+    names = tuple(spec.name for spec in crossing)
+    raw = {
+        name
+        for found, _ in taint.raw_among([n for n in names if n in taint.tensors])
+        for name in found
+    }
+    path = str(Path(folder) / head.files[0][0])
+    summary = formats.read_model(path, shapes=_shapes(options, [one.name for one in head.inputs]))
+    model_outputs = {spec.name for spec in contract.outputs}
+    inputs = {spec.name for spec in contract.inputs}
+    return Head(
+        summary=summary,
+        options=_options(options, summary, folder),
+        cut=CutFacts(
+            tensors=names,
+            n_bytes=sum(spec.n_bytes or 0 for spec in crossing),
+            raw=tuple(name for name in names if name in raw),
+            tail_ratio=tail_ratio_of(measured.graph, source.graph, tiers),
+            difference_ratio=_difference(contract, folder, compare),
+        ),
+        takes_input=inputs <= set(names),
+        input_bytes=source.summary.input_bytes or 0,
+        down_bytes=sum(spec.n_bytes or 0 for spec in tail.outputs if spec.name in model_outputs),
+        head_bytes=head.n_bytes,
+        tail_bytes=tail.n_bytes,
+        offers=offers,
+    )
+
+
+def _shapes(options: MeasuringOptions, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    return {name: shape for name, shape in (options.shapes or {}).items() if name in names}
+
+
+def _difference(contract: SplitContract, folder: str, compare: Compare) -> float | None:
+    try:
+        return max((one.relative for one in compare(contract, folder)), default=0.0)
+    except MeasuringError:
+        return None
+
+
+def _options(options: MeasuringOptions, head: ModelSummary, folder: str) -> MeasuringOptions:
+    """Return the options of the model for its head, with those samples that it takes."""
+    inputs = options.inputs
+    if inputs is not None:
+        import numpy as np
+
+        wanted = {spec.name for spec in head.inputs}
+        with np.load(inputs, allow_pickle=False) as given:
+            if set(given.files) != wanted:
+                inputs = str(Path(folder) / "inputs.npz")
+                np.savez(inputs, **{name: given[name] for name in wanted})
+    return replace(
+        options,
+        eps=(EP,),
+        shapes=_shapes(options, [spec.name for spec in head.inputs]),
+        inputs=inputs,
+        ep_options=(),  # of other execution providers
+        io="host",
+    )
