@@ -1,12 +1,14 @@
-"""``placer recommend --cut``: real models where a split wins, where it does not, and where none is."""
+"""``placer recommend --cut``: real models where a split wins, where not, where there is none."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import onnx
 import pytest
 
@@ -132,7 +134,7 @@ def test_a_split_wins_where_raw_input_may_not_leave(run_again: Run, folder: Path
     table = document["crossovers"]
     assert {one["parameter"] for one in table} == {"network.uplink", "network.rtt"}
     assert {one["placement"] for one in table} == {"edge", "split"}  # raw input stays
-    for first, second in zip(table, table[1:], strict=False):
+    for first, second in itertools.pairwise(table):
         if first["parameter"] == second["parameter"]:
             assert first["high"] == pytest.approx(second["low"])
 
@@ -155,6 +157,46 @@ def test_a_named_cut_is_judged_as_it_is(run_again: Run, folder: Path) -> None:
     (found,) = splits(document)
     assert found["cut"]["tensors"] == [tensor]
     assert document["crossovers"]
+
+
+def test_a_named_cut_toward_a_cloud_of_unknown_speed_is_unproven(
+    run_again: Run, folder: Path, tmp_path: Path
+) -> None:
+    unknown = tmp_path / "unknown.yaml"
+    before, _, after = CLOUD.partition("compute:")
+    unknown.write_text(before + "basis:" + after.partition("basis:")[2])
+    tensor = onnx.load(str(folder / "residuals.onnx")).graph.node[0].output[0]
+    arguments = ("--cloud", str(unknown), *QUICK)
+    (found,) = splits(answer(run_again, folder, "residuals", "--cut", tensor, *arguments))[-1:]
+    assert (found["feasible"], found["verdict"]) == (None, "unproven")
+    document = answer(run_again, folder, "residuals", "--cut", "auto", *arguments)
+    told = [one["message"] for one in document["findings"] if one["rule"] == "PLC409"]
+    assert any("how fast the model runs on near-server" in one for one in told)
+
+
+def test_a_split_is_judged_on_real_samples_and_with_the_input_as_sent(
+    run_again: Run, folder: Path, tmp_path: Path
+) -> None:
+    model = split_models.skip_from_input()
+    path, samples = str(tmp_path / "skip.onnx"), str(tmp_path / "samples.npz")
+    onnx.save(model, path)
+    rng = np.random.default_rng(0)
+    given = model.graph.input[0]
+    shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
+    np.savez(samples, **{given.name: rng.random((5, *shape), dtype=np.float32)})
+    first = model.graph.node[0].output[0]
+    result = run_again(
+        "recommend", path, "--sla", "p50=5s", "--inputs", samples, *QUICK, "--format", "json",
+        "--network", str(folder / "narrow.yaml"), "--cloud", str(folder / "server.yaml"),
+        "--cut", first, "--cut", given.name, "--wire-input", "2KiB",
+    )  # fmt: skip
+    (found,) = splits(json.loads(result.out))
+    assert set(found["cut"]["tensors"]) == {first, given.name}
+    assert given.name in found["cut"]["raw"]
+    assert found["leaves_device"] == "raw_input"
+    assert found["cut"]["difference_ratio"] < 1e-3
+    input_bytes = 4 * int(np.prod(shape))
+    assert found["bytes_up"] == found["cut"]["bytes"] - input_bytes + 2048
 
 
 def test_without_the_option_nothing_is_cut(run_again: Run, folder: Path) -> None:

@@ -182,7 +182,8 @@ def recommend(
             assumptions_of,
         )
         from placer.api.calibrations import check_all_asked, take_calibrations
-        from placer.api.cutting import parse_cut, plan_cuts
+        from placer.api.cut_plan import parse_cut
+        from placer.api.cutting import plan_cuts
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.published import architecture_assumptions, choices_of
         from placer.api.sites import (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placer.api import formats
+from placer.api.cut_plan import AUTO, EP, Cutting, Head, typical_s
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
-from placer.core.environment import ChipClass, NetworkPath
+from placer.core.environment import NetworkPath
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
@@ -18,128 +19,14 @@ from placer.core.workload import Objective, Workload
 
 if TYPE_CHECKING:
     from placer.api.splitting import Compare, MeasuredGraph
-    from placer.core.estimate import Crossover
-    from placer.core.placement import CloudSite, EdgeSite, Environment, Split
-    from placer.core.split import CutFacts, SplitContract
+    from placer.core.partition.problem import Problem
+    from placer.core.placement import CloudSite, Environment
+    from placer.core.split import SplitContract
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
 
-AUTO, NONE = "auto", "none"
-EP = "cpu"
-"""Groups are timed on the CPU, so that heads run there too."""
 MAX_PROFILE_S = 10.0
 """Longest time for the groups: a share of the time limit for one execution provider."""
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A cut, written, with the head still to be measured."""
-
-    summary: ModelSummary
-    options: MeasuringOptions
-    cut: CutFacts
-    takes_input: bool
-    input_bytes: int
-    down_bytes: int
-    head_bytes: int
-    tail_bytes: int
-    offers: frozenset[str]
-    """Ids of the cloud candidates that its tail may run on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cutting:
-    """The cuts of a question."""
-
-    heads: tuple[Head, ...] = ()
-    rated: tuple[str, Problem] | None = None
-    """Id of the quickest cloud candidate, and where to cut toward it over round trip and rates."""
-    profiled_s: float | None = None
-    """Time of the model while its groups were timed."""
-    findings: tuple[Finding, ...] = ()
-
-    def crossovers(self, edges: Sequence[EdgeSite]) -> tuple[Crossover, ...]:
-        """Return where the quickest changes, with the times on the device as measured since.
-
-        Parameters
-        ----------
-        edges
-            With the model, measured like the candidates.
-        """
-        from placer.core.split_choice import crossover_table, on_device
-
-        if self.rated is None:
-            return ()
-        offer_id, problem = self.rated
-        whole_s = next(
-            (_typical_s(one) for one in edges if one.ep == EP and one.variant is None), None
-        )
-        if whole_s and self.profiled_s:
-            problem = on_device(problem, whole_s / self.profiled_s)
-        return crossover_table(problem, offer_id)
-
-    def splits(
-        self, measured: Sequence[tuple[EdgeSite, ...]], clouds: Sequence[CloudSite]
-    ) -> tuple[Split, ...]:
-        """Return the placements of the heads, now that they are measured.
-
-        Parameters
-        ----------
-        measured
-            For each head the device with it.
-        clouds
-            With the time of the whole model.
-        """
-        from placer.core.placement import Cloud, Split
-        from placer.core.split_leg import tail_time
-
-        return tuple(
-            Split(
-                edge=edge,
-                cloud=replace(
-                    cloud,
-                    time=tail_time(
-                        cloud.time,
-                        head.cut.tail_ratio,
-                        is_same_class=cloud.offer.chip_class is ChipClass.CPU,
-                    ),
-                ),
-                cut=head.cut,
-                takes_input=head.takes_input,
-                input_bytes=head.input_bytes,
-                down_bytes=head.down_bytes,
-                head_bytes=head.head_bytes,
-                tail_bytes=head.tail_bytes,
-            )
-            for head, edges in zip(self.heads, measured, strict=True)
-            for edge in edges
-            for cloud in clouds
-            if cloud.variant is None and Cloud(cloud).id in head.offers
-        )
-
-
-def parse_cut(cut: Sequence[str]) -> tuple[str, ...]:
-    """Return the tensors to cut at, or ``auto``; empty: no split is asked for.
-
-    Raises
-    ------
-    UsageError
-        A word beside other names, an empty name or the same one twice.
-    """
-    for word in (AUTO, NONE):
-        if word in cut and len(cut) > 1:
-            raise UsageError(
-                f"--cut {word} stands beside {len(cut) - 1} more",
-                hint=f"give {word} alone, or names of tensors alone",
-            )
-    if tuple(cut) == (NONE,):
-        return ()
-    for place, name in enumerate(cut):
-        if not name.strip():
-            raise UsageError("--cut is empty", hint="auto, none, or the name of a tensor")
-        if name in cut[:place]:
-            raise UsageError(f"--cut {name} stands twice", hint="give it once")
-    return tuple(cut)
 
 
 def plan_cuts(
@@ -223,8 +110,8 @@ def _planned(
     for site in environment.clouds:
         if site.variant is not None:
             continue
-        offer_id, whole_s = Cloud(site).id, _typical_s(site)
-        if whole_s is None:
+        offer_id, whole_s = Cloud(site).id, typical_s(site)
+        if whole_s is None and named is None:
             findings.append(
                 _told(f"nothing tells how fast the model runs on {site.offer.name}", "")
             )
@@ -242,7 +129,7 @@ def _planned(
         except UsageError as error:  # of the path
             findings.append(_told(error.message, error.hint or ""))
             continue
-        if table is not None:
+        if table is not None and whole_s is not None:
             tables.append((whole_s, offer_id, table))
         if tiers is None:
             findings.append(
@@ -319,14 +206,6 @@ def _usable_cores() -> int:
     return usable_cores()
 
 
-def _typical_s(site: CloudSite | EdgeSite) -> float | None:
-    import numpy as np
-
-    if site.time.segments_s:
-        return float(np.median(np.concatenate(site.time.segments_s)))
-    return site.time.mean_s
-
-
 def _is_forbidden(
     site: CloudSite, summary: ModelSummary, workload: Workload, environment: Environment
 ) -> bool:
@@ -345,7 +224,7 @@ def _is_forbidden(
 def _toward(
     site: CloudSite,
     path: NetworkPath,
-    whole_s: float,
+    whole_s: float | None,
     source: SplitSource,
     measured: MeasuredGraph,
     summary: ModelSummary,
@@ -370,7 +249,7 @@ def _toward(
     rated = rated_link_over(path)
     table = None
     if named is not None:
-        if rated is not None and measured.whole_s is not None:
+        if rated is not None and measured.whole_s is not None and whole_s is not None:
             ratio = tail_ratio_of(measured.graph, source.graph, named)
             table = parts_problem(
                 source.graph,
@@ -382,6 +261,7 @@ def _toward(
                 kept=kept,
             )
         return named, table
+    assert whole_s is not None
     problem = problem_toward(
         measured.graph,
         site.offer,
