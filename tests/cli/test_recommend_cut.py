@@ -183,7 +183,8 @@ def test_a_split_is_judged_on_real_samples_and_with_the_input_as_sent(
     rng = np.random.default_rng(0)
     given = model.graph.input[0]
     shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
-    np.savez(samples, **{given.name: rng.random((5, *shape), dtype=np.float32)})
+    arrays: dict[str, Any] = {given.name: rng.random((5, *shape), dtype=np.float32)}
+    np.savez(samples, **arrays)
     first = model.graph.node[0].output[0]
     result = run_again(
         "recommend", path, "--sla", "p50=5s", "--inputs", samples, *QUICK, "--format", "json",
