@@ -54,6 +54,12 @@ def _project() -> dict[str, Any]:
     return project_schema()
 
 
+def _split_contract() -> dict[str, Any]:
+    from placer.files.split_contract import contract_schema
+
+    return contract_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -69,6 +75,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "costs": _costs,
         "network-probe": _network_probe,
         "project": _project,
+        "split-contract": _split_contract,
         "workload": _workload,
     }
 )
