@@ -28,7 +28,7 @@ from tests import split_oracle, splits
 MBIT_PER_S = 1e6 / 8
 PUBLISHED_MBIT_PER_S = (0.522, 6.946, 13.786, 19.523)
 LIMITS_S = {1_000: 0.3, 10_000: 3.0}
-KINDS = ("chain", "skip", "local", "layers", "global")
+KINDS = ("chain", "skip", "local", "layers", "mixed", "global")
 RATES = (0.01, 0.1, 0.3, 1.0, 10.0)
 MOST_NODES = {2: 10, 3: 8, 4: 6}
 

@@ -18,6 +18,7 @@ from placer.core.environment import Assumption, Basis
 from placer.core.estimate import (
     Candidate,
     Cost,
+    Crossover,
     Decision,
     Flip,
     Latency,
@@ -37,8 +38,9 @@ from placer.core.estimate import (
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import TensorSpec
 from placer.core.precision import Precision
+from placer.core.split import CutFacts
 from placer.core.variant import Accuracy, Agreement
-from placer.core.wording import told_cascade
+from placer.core.wording import told_cascade, told_cut
 from placer.core.workload import LatencyTarget, Leaves
 
 MODEL = ModelFacts(
@@ -863,6 +865,48 @@ def cascade_wins() -> Recommendation:
     )
 
 
+def split_wins() -> Recommendation:
+    """Raw input stays on the device, and a machine nearby takes the long rest of the model."""
+    base = edge_wins()
+    cut = CutFacts(("features/pool", "features/skip"), 28_672, (), 0.914, 2.4e-7)
+    chosen = replace(
+        candidate(
+            "split:cpu+aws-c7i.large@eu-west-1:features/pool,features/skip",
+            Placement.SPLIT,
+            rank=1,
+            feasible=True,
+            verdict=Verdict.MET,
+            sites=(EDGE_SITE, CLOUD_CPU_SITE),
+            latency=Latency(0.0142, 0.0171, 0.0179, 0.0188, 0.0146),
+            targets=(judged(0.0188, 0.0186, 0.0193, verdict=Verdict.MET),),
+            bytes_up=28_672,
+            bytes_down=4171,
+            capacity_hz=243.9,
+            instances=1,
+            leaves_device=Leaves.INTERMEDIATE,
+            spread=spread(0.0142, 0.0188),
+        ),
+        cut=cut,
+    )
+    others = tuple(
+        replace(one, rank=one.rank + 1, why_not=one.why_not or "slower") for one in base.candidates
+    )
+    offer = "cloud:aws-c7i.large@eu-west-1"
+    uplink, rtt = ("network.uplink", "bytes_per_s"), ("network.rtt", "s")
+    return replace(
+        base,
+        candidates=(chosen, *others),
+        decision=Decision(Placement.SPLIT, chosen.id, True, f"Run it there; {told_cut(chosen)}."),
+        crossovers=(
+            Crossover(*uplink, 12_500.0, 1_432_000.0, Placement.EDGE, (), offer),
+            Crossover(*uplink, 1_432_000.0, 8.25e7, Placement.SPLIT, cut.tensors, offer),
+            Crossover(*uplink, 8.25e7, 1.25e9, Placement.CLOUD, (), offer),
+            Crossover(*rtt, 0.0, 0.0163, Placement.SPLIT, cut.tensors, offer),
+            Crossover(*rtt, 0.0163, 1.0, Placement.EDGE, (), offer),
+        ),
+    )
+
+
 SAMPLES: dict[str, Callable[[], Recommendation]] = {
     "edge_wins": edge_wins,
     "cloud_unproven": cloud_unproven,
@@ -871,4 +915,5 @@ SAMPLES: dict[str, Callable[[], Recommendation]] = {
     "crowded": crowded,
     "with_variants": with_variants,
     "cascade_wins": cascade_wins,
+    "split_wins": split_wins,
 }

@@ -3,7 +3,7 @@
 `./dev bench structures` writes profiles/measured/structures.yaml from this table. An architecture
 belongs here where its source says which script the measured model comes from, and the model built
 here has the parameters and the work that were published of that script. What its source does not
-say exactly stays out: OpenVINO's resnet-50 is a TensorFlow model of 1,001 classes, MLPerf's and
+say exactly stays out: OpenVINO's resnet-50 is a TensorFlow model, MLPerf's and
 Rockchip's rows state no arithmetic or no latency and answer nothing, and AI Hub's efficientnet_b4
 was measured at a resolution that its version does not state.
 """

@@ -69,7 +69,8 @@ def large(n_nodes: int, *, kind: str, rate: float, seed: int = 0) -> Problem:
     ----------
     kind
         ``chain``; ``skip``: with a second way round every third node; ``local``: joins of near
-        nodes; ``layers``: of ten, each joining three of the one before; ``global``: joins of any.
+        nodes; ``layers``: of ten, each joining three of the one before; ``mixed``: layers, and
+        later tiers are slower for some nodes; ``global``: joins of any.
     rate
         Of both links, as a multiple of 100 and 20 Mbit/s.
     """
@@ -78,7 +79,8 @@ def large(n_nodes: int, *, kind: str, rate: float, seed: int = 0) -> Problem:
     consumers: list[list[str]] = [[] for _ in range(n_nodes)]
     for place in range(1, n_nodes):
         time_s = rng.uniform(0.1e-3, 2e-3)
-        times_s = (time_s, time_s * rng.uniform(0.2, 0.6), time_s * rng.uniform(0.02, 0.2))
+        near, far = ((0.3, 1.5), (0.1, 1.2)) if kind == "mixed" else ((0.2, 0.6), (0.02, 0.2))
+        times_s = (time_s, time_s * rng.uniform(*near), time_s * rng.uniform(*far))
         nodes.append(Node(f"n{place:05}", times_s))
         for producer in _producers(rng, kind, place):
             consumers[producer].append(nodes[-1].name)
@@ -100,7 +102,7 @@ def _producers(rng: random.Random, kind: str, place: int) -> list[int]:
             return [place - 1]
         case "skip":
             return [place - 1, place - 3] if place >= 3 and place % 3 == 0 else [place - 1]
-        case "layers":
+        case "layers" | "mixed":
             layer = (place - 1) // 10
             above = range(1 + (layer - 1) * 10, 1 + layer * 10)
             return rng.sample(above, 3) if layer else [0]

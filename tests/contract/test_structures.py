@@ -13,9 +13,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from placer.core.errors import UsageError
 from placer.core.structure import Structure, match
 from placer.files import measured
-from placer.files.structures import load_architectures
+from placer.files.structures import load_architectures, parse_architectures
 from placer.onnx_files.features import count_operators
 from placer.onnx_files.reader import read_model
 from placer.onnx_files.shapes import VALUE_LIMIT, trace_model
@@ -53,6 +54,14 @@ def test_the_table_is_what_the_scripts_build() -> None:
     path = ROOT / "profiles" / "measured" / "structures.yaml"
     text = table_text({name: structure(built(name)) for name in PUBLISHED})
     assert path.read_text(encoding="utf-8") == text  # else: ./dev bench structures
+
+
+def test_a_damaged_table_is_told_with_its_place() -> None:
+    text = (ROOT / "profiles" / "measured" / "structures.yaml").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match=r"s\.yaml:6:5: sha256"):
+        parse_architectures(text.replace(": 13aed8", ": 13AED8", 1).encode(), path="s.yaml")
+    with pytest.raises(UsageError, match=r"s\.yaml:\d+:\d+: the key 'rows' is missing"):
+        parse_architectures(re.sub(r"    rows: .*\n", "", text, count=1).encode(), path="s.yaml")
 
 
 def test_no_two_architectures_are_taken_for_each_other() -> None:

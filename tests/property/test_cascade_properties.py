@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -36,12 +34,11 @@ SURE = 10**9
 
 
 def leg(ratio: float, workload: Workload = ASK, samples: int = SURE) -> Leg:
-    facts = builders.cascade_facts()
     escalated = round(ratio * samples)
     bounds = (ratio, ratio) if samples == SURE else binomial_bounds(escalated, samples)
-    facts = replace(facts, escalation=Rate(escalated / samples, *bounds, samples))
+    rate = Rate(escalated / samples, *bounds, samples)
     environment = builders.environment(edges=(EDGE,), clouds=(CLOUD,))
-    return cascade_leg(EDGE, CLOUD, facts, builders.model(), workload, environment, Workings())
+    return cascade_leg(EDGE, CLOUD, rate, builders.model(), workload, environment, Workings())
 
 
 def test_passing_nothing_on_is_the_device_alone() -> None:

@@ -21,6 +21,7 @@ from placer.core.environment import Basis
 from placer.core.errors import InputError, UsageError
 from placer.core.estimate import (
     Candidate,
+    Crossover,
     Decision,
     Flip,
     Latency,
@@ -88,6 +89,10 @@ def of(hint: object, words: st.SearchStrategy[str], largest: float) -> st.Search
     if hint is Site:
         counts = st.dictionaries(words, st.integers(0, 99), max_size=2)
         fields["nodes_by_ep"] = counts.map(lambda found: tuple(found.items()))
+    if hint is Crossover:
+        fields["placement"] = st.sampled_from([Placement.EDGE, Placement.CLOUD, Placement.SPLIT])
+        fields["parameter"] = st.sampled_from(["network.uplink", "network.rtt"])
+        fields["unit"] = st.sampled_from(["bytes_per_s", "s"])
     if hint is Candidate:
         fields["placement"] = st.sampled_from([p for p in Placement if p is not Placement.NONE])
         fields["rank"] = st.integers(1, 99)
@@ -177,7 +182,8 @@ def test_sample_answers_survive_json(name: str) -> None:
 
 def test_json_has_every_key_of_the_contract() -> None:
     document = json.loads(to_json(SAMPLES["cloud_unproven"]()))
-    whole = "schema model targets decision candidates variants flips next_measurement findings"
+    whole = "schema model targets decision candidates variants flips crossovers "
+    whole += "next_measurement findings"
     assert list(document) == [*whole.split(), "assumptions"]
     model = "path sha256 bytes parameters flops inputs outputs"
     site = "tier name device ep options region nodes_by_ep"

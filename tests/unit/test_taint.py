@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from placer.core.errors import InputError, UsageError
 from placer.onnx_files.taint import TaintedGraph, Verdict, find_taint, trace_taint
-from placer.onnx_files.taint_rules import RULES, Origin
+from placer.onnx_files.taint_rules import RULES
+from placer.onnx_files.taint_values import Origin
 from tests import models
 from tests.models import build, integers, tensor, weights
 

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
+from onnx.utils import Extractor
 
 from placer.core.errors import InputError, UsageError
 from placer.core.wire_choice import (
@@ -13,11 +17,13 @@ from placer.core.wire_choice import (
     ErrorLimit,
     FormatResult,
     OutputError,
+    Part,
     choose,
     measure_formats,
 )
 from placer.core.wire_formats import Precision, WireFormat
 
+DIGITS = Path(__file__).parents[2] / "examples" / "01_digits"
 RNG = np.random.default_rng(5)
 FIRST = RNG.standard_normal((64, 32), dtype=np.float32)
 LAST = RNG.standard_normal((32, 10), dtype=np.float32)
@@ -237,3 +243,35 @@ def test_ties_do_not_depend_on_the_order() -> None:
 def test_rejects_a_limit_that_is_none(wrong: Mapping[str, float]) -> None:
     with pytest.raises(UsageError, match="the limit of the"):
         ErrorLimit(**wrong)
+
+
+# --- a trained network, cut in two ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", [("block2.relu2",), ("block1.conv2", "stem.relu")])
+def test_real_tensors_of_a_trained_network_keep_its_answers(cut: tuple[str, ...]) -> None:
+    model = onnx.shape_inference.infer_shapes(onnx.load(DIGITS / "digits.onnx"))
+    ends = ((["image"], list(cut)), (list(cut), ["probabilities"]))
+    sessions = [
+        onnxruntime.InferenceSession(Extractor(model).extract_model(*end).SerializeToString())
+        for end in ends
+    ]
+
+    def run(index: int) -> Part:
+        names = ends[index][1]
+        return lambda tensors: dict(
+            zip(names, sessions[index].run(names, dict(tensors)), strict=True)
+        )
+
+    images = np.load(DIGITS / "samples.npz")["image"][:40]
+    samples = [{"image": image[None]} for image in images]
+    results = measure_formats(run(0), run(1), samples, clock_s=ticking())
+    found = {one.wire_format.name: one for one in results}
+    assert found["float32+zlib"].is_exact
+    assert found["float32+zlib"].mean_bytes < 0.75 * found["float32"].mean_bytes
+    assert found["float16"].error.absolute < 0.001
+    assert found["int8"].error.absolute < 0.02
+    assert found["int8"].error.agreement_ratio == 1.0
+    chosen = choose(results, ErrorLimit(absolute=0.02))
+    assert chosen is not None
+    assert chosen.wire_format.name == "int8+zlib"

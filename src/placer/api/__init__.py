@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -104,6 +105,7 @@ def recommend(
     making: VariantOptions | None = None,
     evidence: Sequence[str] = (),
     architecture: str | None = None,
+    cut: Sequence[str] = (),
     measure: bool = True,
     options: MeasuringOptions | None = None,
     as_of: datetime.date | None = None,
@@ -136,6 +138,9 @@ def recommend(
         The published measurement, as ``aihub/resnet50``, whose architecture the model is: a site
         that is not measured and has a row of it takes its time from there. None: the structure of
         the model tells it; ``none``: no published time is used.
+    cut
+        Also judge the model cut between the device and each cloud: ``("auto",)`` where the solver
+        finds the best cut, or the names of the tensors that cross. Empty or ``("none",)``: whole.
     measure
         False: rely on evidence and the catalogue alone.
     question
@@ -167,13 +172,18 @@ def recommend(
     workload = workload or Workload()
     today = as_of or _today()
     is_wanted = measure and device is None and not evidence
-    with start_spares(model, is_wanted=is_wanted) as spares:
+    with (
+        start_spares(model, is_wanted=is_wanted) as spares,
+        tempfile.TemporaryDirectory(prefix="placer-") as folder,
+    ):
         from placer.api.assumptions import (
             ELECTRICITY_SOURCE,
             ELECTRICITY_USD_PER_KWH,
             assumptions_of,
         )
         from placer.api.calibrations import check_all_asked, take_calibrations
+        from placer.api.cut_plan import parse_cut
+        from placer.api.cutting import plan_cuts
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.published import architecture_assumptions, choices_of
         from placer.api.sites import (
@@ -190,6 +200,7 @@ def recommend(
         from placer.core.placement import Environment
         from placer.files import catalogue
 
+        tensors = parse_cut(cut)
         summary = formats.read_model(model, shapes=dict(options.shapes or {}))
         formats.check_options(summary, options)
         gathered = gather_variants(
@@ -230,7 +241,38 @@ def recommend(
             )
             for variant, one, own, choice in zip(runnable, models, found, choices, strict=True)
         ]
-        everywhere = take_turns(asked, spares, progress)
+        cutting = plan_cuts(
+            *(tensors, summary, workload, options),
+            Environment(
+                site_device,
+                path,
+                edges=(),
+                clouds=tuple(
+                    cloud_site(
+                        *(offer, summary, found[0], (), today),
+                        backbone=backbone,
+                        published=choices[0].rows,
+                        calibrations=calibrations,
+                    )
+                    for offer, backbone in zip(offers, backbones, strict=True)
+                )
+                if tensors
+                else (),
+                fastest_path=fastest,
+            ),
+            measure=measure,
+            folder=folder,
+            progress=progress,
+        )
+        heads = [
+            edge_sites(
+                *(site_device, head.summary, workload, (), head.options, measure, today),
+                *(progress, warn),
+            )
+            for head in cutting.heads
+        ]
+        everywhere = take_turns([*asked, *heads], spares, progress)
+        everywhere, of_heads = everywhere[: len(asked)], everywhere[len(asked) :]
         for choice, own, here in zip(choices, found, everywhere, strict=True):
             edges += here
             cloud_sites += tuple(
@@ -274,8 +316,11 @@ def recommend(
                     why_offers,
                 ),
             ),
+            splits=cutting.splits(of_heads, cloud_sites),
+            crossovers=cutting.crossovers(edges),
             findings=(
                 *gathered.findings,
+                *cutting.findings,
                 *findings,
                 *measured_here(records, site_device, summary.path),
             ),

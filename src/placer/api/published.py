@@ -98,10 +98,10 @@ def _by_structure(
     if model.structure is None:
         return (), None
     from placer.files.measured import load_published
-    from placer.files.structures import load_architectures
+    from placer.files.structures import architectures_like
 
     shapes = [tensor.shape for tensor in model.inputs]
-    found = match(model.structure, shapes, load_architectures())
+    found = match(model.structure, shapes, architectures_like(model.structure))
     if found is None:
         return (), None
     one = found.architecture

@@ -156,6 +156,15 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="auto|none|TENSOR",
+            help="Also judge MODEL cut in two, its head here and its tail in each cloud: at the "
+            "best place (auto) or at this tensor; repeat it where several cross (default: none).",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -343,7 +352,7 @@ def command(
         typer.Option(metavar="FILE", help="Keep the answer as JSON.", rich_help_panel=_OUTPUT),
     ] = None,
 ) -> None:
-    """Say where MODEL should run: on the device, in the cloud, or with one as fallback.
+    """Say where MODEL should run: on the device, in the cloud, in both, or with one as fallback.
 
     The model is measured here, the network is modelled, the cloud comes from evidence or the
     catalogue. Exit code 0: feasible; 1: every placement violates; 5: nothing is proven.
@@ -474,6 +483,7 @@ def command(
             making=making,
             evidence=evidence or (),
             architecture=as_,
+            cut=cut or (),
             measure=not no_measure,
             options=measuring,
             as_of=date,

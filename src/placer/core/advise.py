@@ -76,6 +76,7 @@ def recommend(
         ),
         assumptions=environment.assumptions,
         variants=_variants(model, environment, candidates),
+        crossovers=environment.crossovers,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from placer.core.backbone import violated_without_too
-from placer.core.cascade import CascadeFacts, Rate, escalation_draws, mixture_s
+from placer.core.cascade import Rate, escalation_draws, mixture_s
 from placer.core.doubts import doubt_assumed_path, is_saturated, slow_end_doubts
 from placer.core.estimate import TargetVerdict, Verdict
 from placer.core.graph import ModelSummary
@@ -43,11 +43,14 @@ from placer.core.transfer_draws import DRAWS, REPLICATES, SEED
 from placer.core.workings import Workings, percentiles_of
 from placer.core.workload import LatencyTarget, Workload
 
+ALWAYS = Rate(1.0, 1.0, 1.0, 0)
+"""Every request goes on, by construction."""
+
 
 def cascade_leg(
     edge: EdgeSite,
     cloud: CloudSite,
-    facts: CascadeFacts,
+    rate: Rate,
     model: ModelSummary,
     workload: Workload,
     environment: Environment,
@@ -59,12 +62,14 @@ def cascade_leg(
 
     Parameters
     ----------
+    rate
+        Share of the requests that are passed on.
     model
         What runs in the cloud.
     """
     environment = unpriced(toward(environment, cloud))
     on_device = edge_leg(edge, workload, workings)
-    share = facts.escalation.high_ratio
+    share = rate.high_ratio
     in_cloud = cloud_leg(
         cloud, model, workload, environment, workings, share=share, before=edge.time
     )
@@ -77,10 +82,10 @@ def cascade_leg(
     )
     if _is_over_capacity(edge, workload):
         return replace(joined, latency=None, way=in_cloud.way)
-    rate, device = facts.escalation, on_device.way
+    device = on_device.way
     mixed = _composed(device, in_cloud.way, rate, workload, environment, workings)
     targets, held_back, deciding = _judged(
-        (mixed, on_device, in_cloud), (edge, cloud, facts, model), workload, environment, workings
+        (mixed, on_device, in_cloud), (edge, cloud, rate, model), workload, environment, workings
     )
     doubts = () if device.queue is None else slow_end_doubts(edge.time, workload.rate_hz, 1)
     targets = tuple(
@@ -104,14 +109,14 @@ def cascade_leg(
 
 def _judged(
     legs: tuple[Composed, Leg, Leg],
-    cascade: tuple[EdgeSite, CloudSite, CascadeFacts, ModelSummary],
+    cascade: tuple[EdgeSite, CloudSite, Rate, ModelSummary],
     workload: Workload,
     environment: Environment,
     workings: Workings,
 ) -> tuple[tuple[TargetVerdict, ...], bool, str | None]:
     """Return verdicts, whether contention holds one back, and the assumption that decides."""
     mixed, on_device, in_cloud = legs
-    edge, cloud, facts, model = cascade
+    edge, cloud, rate, model = cascade
     backbone, fastest = environment.path.backbone, environment.fastest_path
     is_quiet = not is_disturbed(edge.time) and not is_disturbed(cloud.time)
     found: list[TargetVerdict] = []
@@ -121,7 +126,7 @@ def _judged(
             alone = replace(alone, verdict=Verdict.UNPROVEN)
         doubts = mixture_doubts(
             *(mixed, on_device.way, in_cloud, cloud, workload, environment, target, alone),
-            share=facts.escalation.high_ratio,
+            share=rate.high_ratio,
         )
         if on_device.way.queue is not None:
             doubts += slow_end_doubts(edge.time, workload.rate_hz, 1)
@@ -130,7 +135,7 @@ def _judged(
         found.append(verdict)
 
     def judged_in(changed: Environment, site: CloudSite) -> tuple[TargetVerdict, ...]:
-        return cascade_leg(edge, site, facts, model, workload, changed, workings).targets
+        return cascade_leg(edge, site, rate, model, workload, changed, workings).targets
 
     if (
         backbone is not None
@@ -251,6 +256,8 @@ def _alone_s(device: Way, draws: int) -> FloatArray:
 
 
 def _shares(rate: Rate, rows: int) -> FloatArray:
+    if rate == ALWAYS:
+        return np.ones(rows)
     return escalation_draws(round(rate.ratio * rate.samples), rate.samples, rows)
 
 

@@ -10,6 +10,7 @@ from placer.core.environment import Assumption, Basis
 from placer.core.finding import Finding
 from placer.core.graph import TensorSpec
 from placer.core.precision import Precision
+from placer.core.split import CutFacts
 from placer.core.variant import Accuracy, Agreement
 from placer.core.workload import LatencyTarget, Leaves
 
@@ -195,6 +196,8 @@ class Candidate:
     """Share of the labelled samples that are answered rightly; the least where two files run."""
     cascade: CascadeFacts | None = None
     """When the device passes a request on; None: this is no cascade."""
+    cut: CutFacts | None = None
+    """Where the model is cut; None: it is whole."""
     variant_label: str | None = field(default=None, compare=False)
     """How sentences call the variant; not in the JSON."""
     spread: Spread | None = field(default=None, compare=False)
@@ -238,6 +241,24 @@ class Flip:
     """Middle of the bracket of the change, which is at most 1 % wide."""
     becomes: str
     """Candidate that is chosen beyond it; ``unproven`` or ``none`` where none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossover:
+    """A range of one figure of the network in which one placement is quickest."""
+
+    parameter: str
+    """``network.uplink`` or ``network.rtt``."""
+    unit: str
+    """Of ``low`` and ``high``: ``bytes_per_s`` or ``s``."""
+    low: float
+    """Exact, unless it is the end of what was looked at."""
+    high: float
+    placement: Placement
+    tensors: tuple[str, ...]
+    """That cross where it is a split; empty else."""
+    offer: str
+    """Id of the cloud candidate that the device is held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,3 +311,5 @@ class Recommendation:
     assumptions: tuple[Assumption, ...]
     variants: tuple[VariantFacts, ...] = ()
     """The model itself, then its variants; empty: it has none."""
+    crossovers: tuple[Crossover, ...] = ()
+    """Ascending ranges of the uplink, then of the round trip; empty: no cut was asked for."""

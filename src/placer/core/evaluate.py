@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from placer.core.cascade import CascadeFacts, NoCascade, Wanted, choose
-from placer.core.cascade_leg import cascade_leg
+from placer.core.cascade import CascadeFacts, NoCascade, Rate, Wanted, choose
+from placer.core.cascade_leg import ALWAYS, cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
 from placer.core.environment import Basis, CloudOffer, Device
@@ -45,14 +45,16 @@ from placer.core.placement import (
     Environment,
     Fallback,
     PlacementOption,
+    Split,
 )
 from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
+from placer.core.split_leg import split_leg
 from placer.core.variant import Accuracy, Variant
 from placer.core.workings import Workings
-from placer.core.workload import Objective, Workload
+from placer.core.workload import Leaves, Objective, Workload
 
 _BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUMED)
 
@@ -112,7 +114,8 @@ def evaluate(
         case Cascade(edge_site, cloud_site, facts):
             in_cloud = _what_runs(cloud_site, model)
             leg = cascade_leg(
-                edge_site, cloud_site, facts, in_cloud, workload, environment, workings
+                *(edge_site, cloud_site, facts.escalation, in_cloud),
+                *(workload, environment, workings),
             )
             return _candidate(
                 option.id,
@@ -127,6 +130,18 @@ def evaluate(
                 slow_share=facts.escalation.high_ratio,
                 cascade=facts,
             )
+        case Split(head, tail):
+            return _candidate(
+                option.id,
+                Placement.SPLIT,
+                split_leg(option, model, workload, environment, workings),
+                head,
+                tail,
+                model,
+                workload,
+                environment,
+                split=option,
+            )
 
 
 def rank_all(
@@ -135,7 +150,8 @@ def rank_all(
     """Judge every placement of the environment; return them best first, and by what.
 
     The fallbacks are those of the best device site and the best cloud site; the cascades pass on
-    from the best device site of each variant to the best cloud site of the model itself.
+    from the best device site of each variant to the best cloud site of the model itself; the splits
+    are those of the environment.
     """
 
     def judged(options: Sequence[PlacementOption]) -> list[Candidate]:
@@ -150,7 +166,8 @@ def rank_all(
         cloud_site = next(site for site in environment.clouds if Cloud(site).id == clouds[0].id)
         fallbacks = judged([Fallback(edge_site, cloud_site, prefers) for prefers in (True, False)])
     cascades = judged(_cascades(edges, clouds, workload, environment, workings))
-    everything = [*edges, *clouds, *fallbacks, *cascades]
+    splits = judged(environment.splits)
+    everything = [*edges, *clouds, *fallbacks, *cascades, *splits]
     objective = objective_of(workload, everything)
     return rank(everything, objective), objective
 
@@ -214,6 +231,7 @@ def _candidate(
     share: float = 1.0,
     slow_share: float = 1.0,
     cascade: CascadeFacts | None = None,
+    split: Split | None = None,
 ) -> Candidate:
     device, offer = environment.device, None if cloud is None else cloud.offer
     uses_cloud = cloud is not None
@@ -225,6 +243,8 @@ def _candidate(
             workload.wire_input_bytes or in_cloud.input_bytes,
             in_cloud.output_bytes,
         )
+    if split is not None:
+        up_bytes, down_bytes = split.up_bytes(workload.wire_input_bytes), split.down_bytes
     uplink_per_month = None if uses_cloud else 0.0
     requests = requests_per_month(workload)
     if requests is not None and up_bytes is not None:
@@ -239,7 +259,8 @@ def _candidate(
         ).usd_per_month
     quality = _quality(edge, cloud)
     edge_measured = None if edge is None else edge.time.measurement
-    leaving = leaves(placement)
+    cut = None if split is None else split.cut
+    leaving = leaves(placement) if cut is None or not cut.raw else Leaves.RAW_INPUT
     edge_memory = None if edge_measured is None else edge_measured.peak_memory_bytes
     variants = tuple(
         dict.fromkeys(
@@ -255,7 +276,9 @@ def _candidate(
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
     )
-    answers_offline = cascade is None and _answers_offline(edge, leg, workload)
+    passed_on = ALWAYS if split is not None else None  # the share that needs both places
+    passed_on = passed_on if cascade is None else cascade.escalation
+    answers_offline = passed_on is None and _answers_offline(edge, leg, workload)
     case = Case(
         id=candidate_id,
         placement=placement,
@@ -268,15 +291,19 @@ def _candidate(
         targets=leg.targets,
         leaves_device=leaving,
         answers_offline=answers_offline,
-        availability=_availability(environment, edge, offer, answers_offline, cascade),
+        availability=_availability(environment, edge, offer, answers_offline, passed_on),
         nodes_by_ep=() if edge is None else edge.nodes_by_ep,
         measurements=tuple(
             site.time.measurement
             for site in (edge, cloud)
             if site is not None and site.time.measurement is not None
         ),
-        edge_memory_bytes=_needed_bytes(edge, model),
-        cloud_memory_bytes=_needed_bytes(cloud, model),
+        edge_memory_bytes=_needed_bytes(
+            edge, model if split is None else replace(model, n_bytes=split.head_bytes)
+        ),
+        cloud_memory_bytes=_needed_bytes(
+            cloud, model if split is None else replace(model, n_bytes=split.tail_bytes)
+        ),
         variants=variants,
         capacity_hz=leg.capacity_hz,
         link_load_ratios=_link_loads(workload, environment, up_bytes, down_bytes, share, slow_share)
@@ -284,7 +311,9 @@ def _candidate(
         else (0.0, 0.0),
         is_path_assumed=environment.fastest_path is not None,
         capacity_factor_90=max(
-            uncertainty_factor(site.time) for site in (edge, cloud) if site is not None
+            uncertainty_factor(site.time)
+            for site in ((edge, cloud) if split is None else (edge,))
+            if site is not None
         ),
         demand_hz=leg.demand_hz,
         usd_per_month=money.usd_per_month,
@@ -297,6 +326,7 @@ def _candidate(
         deciding_assumption=leg.deciding_assumption,
         failures=failures,
         cascade=cascade,
+        cut=cut,
         accuracies=accuracies,
     )
     findings = tuple(found for rule in RULES for found in rule.check(case))
@@ -321,7 +351,9 @@ def _candidate(
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
         costs=money.items,
-        joules=_joules(edge, device, 1.0 if cloud is None or cascade is not None else 1.0 - share),
+        joules=_joules(
+            edge, device, 1.0 if cloud is None or passed_on is not None else 1.0 - share
+        ),
         peak_memory_bytes=edge_memory,
         agreement_ratio=min(agreements) if len(agreements) == len(variants) > 0 else None,
         accuracy_ratio=min(known) if len(known) == len(accuracies) else None,
@@ -332,6 +364,7 @@ def _candidate(
         variant_label=" + ".join(one.label for one in variants) or None,
         spread=leg.spread,
         cascade=cascade,
+        cut=cut,
     )
 
 
@@ -401,21 +434,25 @@ def _availability(
     edge: EdgeSite | None,
     offer: CloudOffer | None,
     offline: bool,
-    cascade: CascadeFacts | None,
+    passed_on: Rate | None,
 ) -> Availability:
     """Return the share of requests that are answered: by the device, or over link and cloud.
 
     A device that cannot serve the whole rate alone does not count as a way of its own beside the
-    cloud. A cascade needs the device for each request, and for those that are passed on link and
-    cloud as well. Device, link and cloud are taken to fail independently of each other.
+    cloud. Device, link and cloud are taken to fail independently of each other.
+
+    Parameters
+    ----------
+    passed_on
+        Of a cascade or a split, which needs the device for each request: the share of those that
+        need link and cloud as well. None: device and cloud each answer alone.
     """
-    if cascade is not None:
+    if passed_on is not None:
         on_device = _availability(environment, edge, None, True, None)
         in_cloud = _availability(environment, None, offer, False, None)
-        rate = cascade.escalation
         return Availability(
-            on_device.low_ratio * (1 - rate.high_ratio * (1 - in_cloud.low_ratio)),
-            on_device.high_ratio * (1 - rate.low_ratio * (1 - in_cloud.high_ratio)),
+            on_device.low_ratio * (1 - passed_on.high_ratio * (1 - in_cloud.low_ratio)),
+            on_device.high_ratio * (1 - passed_on.low_ratio * (1 - in_cloud.high_ratio)),
             (*on_device.missing, *in_cloud.missing),
         )
     missing = []

@@ -281,7 +281,13 @@ def _price_parameters(workload: Workload, environment: Environment) -> Iterator[
         def vary(value: float, index: int = index, offer: CloudOffer = offer) -> Question:
             sites = list(environment.clouds)
             sites[index] = replace(sites[index], offer=replace(offer, usd_per_hour=value))
-            return workload, replace(environment, clouds=tuple(sites))
+            splits = tuple(
+                replace(one, cloud=replace(one.cloud, offer=sites[index].offer))
+                if one.cloud.offer == offer
+                else one
+                for one in environment.splits
+            )
+            return workload, replace(environment, clouds=tuple(sites), splits=splits)
 
         place = f"@{offer.region}" if offer.region else ""
         yield Parameter(

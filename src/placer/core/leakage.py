@@ -4,8 +4,8 @@ Two figures, both on real samples. Distance correlation says whether input and t
 each other at all; it is bias-corrected, since the plain one is near 1 for independent data of many
 dimensions. A linear attack (ridge regression) rebuilds inputs that it has not seen, and is judged
 against guessing the mean input. An attack that succeeds is proof of a leak. One that fails shows
-nothing about a stronger one: published attacks invert networks more than 40 layers deep (Yin et
-al., arXiv 2107.06304). So nothing here is ever called private.
+nothing about a stronger one: published attacks invert networks more than 40 layers deep
+(arXiv 2107.06304). So nothing here is ever called private.
 
 Source: Szekely and Rizzo, J. Multivariate Analysis 117 (2013) 193 (the corrected distance
 correlation); Golub, Heath and Wahba, Technometrics 21 (1979) 215 (generalised cross-validation).

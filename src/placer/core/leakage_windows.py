@@ -7,6 +7,7 @@ where an attack on whole pictures, which only mixes those that it has seen, lear
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -145,22 +146,20 @@ class _Features:
     window: int
     """Places around a cell along an axis that it is rebuilt from: 1 or 3."""
     projection: Floats | None
+    mean: npt.NDArray[np.float32]
+    """(channels, rows + 2, columns + 2), taken from every sample."""
 
     def about(self, samples: Places) -> _Features:
         """Return them less the mean of some samples, as the pictures are taken: place by place."""
-        return replace(self, values=self.values - self.values[samples].mean(axis=0))
+        return replace(self, mean=self.values[samples].mean(axis=0))
 
     def at(self, sample: Places, cell: Places) -> Floats:
         """Return (cells, numbers) of some cells of some samples."""
         row, column = cell // self.columns + 1, cell % self.columns + 1
         reach = range(-(self.window // 2), self.window // 2 + 1)
+        near = [(row + down, column + right) for down in reach for right in reach]
         found = np.concatenate(
-            [
-                self.values[sample, :, row + down, column + right]
-                for down in reach
-                for right in reach
-            ],
-            axis=1,
+            [self.values[sample, :, y, x] - self.mean[:, y, x].T for y, x in near], axis=1
         ).astype(np.float64)
         return found if self.projection is None else found @ self.projection
 
@@ -170,10 +169,10 @@ def _features(maps: Sequence[Array], cells: tuple[int, int], rng: np.random.Gene
     for one in maps:
         down = np.arange(cells[0]) * one.shape[2] // cells[0]
         right = np.arange(cells[1]) * one.shape[3] // cells[1]
-        values = one.astype(np.float64) - one.mean(axis=(0, 2, 3), keepdims=True, dtype=np.float64)
-        size = float(np.sqrt(np.mean(values**2)))
-        values /= size if size > 0 else 1.0
-        scaled.append(values[:, :, down][:, :, :, right].astype(np.float32))
+        mean = one.mean(axis=(0, 2, 3), dtype=np.float64)[:, None, None]
+        size = math.sqrt(sum(float(np.sum((sample - mean) ** 2)) for sample in one) / one.size)
+        each = [((sample - mean) / (size or 1.0))[:, down][:, :, right] for sample in one]
+        scaled.append(np.stack([values.astype(np.float32) for values in each]))
     joined = np.concatenate(scaled, axis=1)
     channels = joined.shape[1]
     window = 3 if 9 * channels <= MAX_FEATURES else 1
@@ -181,7 +180,8 @@ def _features(maps: Sequence[Array], cells: tuple[int, int], rng: np.random.Gene
     if channels > MAX_FEATURES:
         projection = rng.standard_normal((channels, MAX_FEATURES)) / np.sqrt(channels)
     border = ((0, 0), (0, 0), (1, 1), (1, 1))
-    return _Features(np.pad(joined, border), cells[1], window, projection)
+    values = np.pad(joined, border)
+    return _Features(values, cells[1], window, projection, np.zeros_like(values[0]))
 
 
 def _ridge(rows: Floats, targets: Floats) -> Floats:

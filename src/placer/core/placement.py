@@ -10,10 +10,12 @@ from placer.core.cascade import CascadeFacts
 from placer.core.compute import ComputeEstimate
 from placer.core.coverage import Coverage
 from placer.core.environment import Assumption, Backbone, CloudOffer, Device, NetworkPath
+from placer.core.estimate import Crossover
 from placer.core.finding import Finding
 from placer.core.measurement import Measurement
 from placer.core.queueing import FloatArray
 from placer.core.rules.rule import Failure
+from placer.core.split import CutFacts
 from placer.core.variant import Accuracy, Variant
 
 
@@ -148,11 +150,45 @@ class Cascade:
         return f"cascade:{'+'.join(one.partition(':')[2] for one in ids)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The model cut in two: its head on the device, its tail in the cloud."""
+
+    edge: EdgeSite
+    """With the head."""
+    cloud: CloudSite
+    """With the tail."""
+    cut: CutFacts
+    takes_input: bool
+    """All inputs of the model cross as well."""
+    input_bytes: int
+    """Of all inputs as tensors."""
+    down_bytes: int
+    """Outputs that the tail makes; those that the head makes are there already."""
+    head_bytes: int
+    """Of the file of the head."""
+    tail_bytes: int
+    """Of the file of the tail."""
+
+    @property
+    def id(self) -> str:
+        """``split:cpu+aws-g4dn.xlarge@us-east-1:TENSOR``, several tensors with commas."""
+        ids = Edge(self.edge).id, Cloud(self.cloud).id
+        places = "+".join(one.partition(":")[2] for one in ids)
+        return f"split:{places}:{','.join(self.cut.tensors)}"
+
+    def up_bytes(self, wire_input_bytes: int | None) -> int:
+        """Return what one request sends, where the application sends its input as so many."""
+        if not self.takes_input or wire_input_bytes is None:
+            return self.cut.n_bytes
+        return self.cut.n_bytes - self.input_bytes + wire_input_bytes
+
+
 def _mark(variant: Variant | None) -> str:
     return "" if variant is None else f"~{variant.name}"
 
 
-PlacementOption = Edge | Cloud | Fallback | Cascade
+PlacementOption = Edge | Cloud | Fallback | Cascade | Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +208,10 @@ class Environment:
     assumptions: tuple[Assumption, ...] = ()
     findings: tuple[Finding, ...] = ()
     """Findings on the inputs, made while they were gathered."""
+    splits: tuple[Split, ...] = ()
+    """Cuts of the model that are worth judging."""
+    crossovers: tuple[Crossover, ...] = ()
+    """As `Recommendation.crossovers`."""
     accuracy: Accuracy | None = None
     """Of the model itself, on labelled samples; None: not measured."""
     question: str = ""

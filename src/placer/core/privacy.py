@@ -46,6 +46,7 @@ def leaves(placement: Placement) -> Leaves:
     """Return the most revealing thing that leaves the device under a placement.
 
     A fallback sends raw input as soon as either side is busy or down, so it counts as sending it.
+    A split is taken to be cut where no raw tensor crosses: see `CutFacts.raw`.
     """
     match placement:
         case Placement.EDGE | Placement.NONE:

@@ -15,7 +15,13 @@ from placer.core.finding import Effect
 from placer.core.workload import Objective, Workload
 
 _FEASIBLE_ORDER = (True, None, False)
-_PLACEMENT_ORDER = (Placement.EDGE, Placement.CLOUD, Placement.FALLBACK, Placement.CASCADE)
+_PLACEMENT_ORDER = (
+    Placement.EDGE,
+    Placement.CLOUD,
+    Placement.FALLBACK,
+    Placement.CASCADE,
+    Placement.SPLIT,
+)
 
 
 def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objective:
@@ -43,7 +49,7 @@ def _least_usd_per_month(candidate: Candidate) -> float:
 
 
 def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
-    """Return the candidates, best first; equal ones in the order edge, cloud, fallback, cascade.
+    """Return the candidates, best first; equal ones in the order of `_PLACEMENT_ORDER`.
 
     What the objective needs and is unknown ranks last, never as zero. A figure that cannot be
     claimed counts as the limit itself: a disturbed one above it, for contention only adds time,

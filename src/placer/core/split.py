@@ -49,6 +49,23 @@ class SplitContract:
 
 
 @dataclass(frozen=True, slots=True)
+class CutFacts:
+    """Where a candidate cuts the model, and what is known of that."""
+
+    tensors: tuple[str, ...]
+    """That cross from the device to the cloud."""
+    n_bytes: int
+    """Of all of them as tensors, for one request."""
+    raw: tuple[str, ...]
+    """Those of them that show raw input, alone or together, by the structure of the graph."""
+    tail_ratio: float
+    """Share of the model's time that lies behind the cut, by the times of its groups here."""
+    difference_ratio: float | None
+    """Largest difference of the parts' outputs from the whole's, over the largest number there;
+    None: not compared."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputDifference:
     """How far the parts are from the whole model in one output, on the same samples."""
 

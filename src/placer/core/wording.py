@@ -16,6 +16,7 @@ from placer.core.estimate import (
 from placer.core.finding import Effect
 from placer.core.ranking import headline_s, is_held_back, margin_ratio
 from placer.core.units import (
+    format_bytes,
     format_duration,
     format_percentile,
     format_usd,
@@ -96,7 +97,7 @@ def _by_latency(candidate: Candidate, chosen: Candidate) -> str:
     mine, other = format_duration(mine_s), format_duration(other_s)
     if other_s < mine_s and mine != other:
         return f"slower: {mine} against {other}"
-    is_hybrid = candidate.placement in (Placement.FALLBACK, Placement.CASCADE)
+    is_hybrid = candidate.placement.family == "hybrid"
     if is_hybrid and chosen.placement is Placement.CLOUD:
         return "no better, and it needs the device as well"
     if candidate.placement is Placement.EDGE:
@@ -125,7 +126,8 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
             best.placement,
             best.id,
             None,
-            f"Nothing is proven; {where} is the best guess: {why}{again}.",
+            f"Nothing is proven; {where} is the best guess: {why}{again}"
+            f"{_unsplit(best, candidates)}.",
         )
     if best.targets:
         tightest = min(best.targets, key=lambda one: 1 - (one.high_s or one.limit_s) / one.limit_s)
@@ -165,7 +167,35 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     )
     proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
+    tail += _unsplit(best, candidates)
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
+
+
+def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
+    """Say why the model is not split; empty: no split was judged, or it is chosen."""
+    splits = [one for one in candidates if one.placement is Placement.SPLIT]
+    if best.placement is Placement.SPLIT or not splits:
+        return ""
+    split = splits[0]
+    mine_s, other_s = headline_s(split), headline_s(best)
+    if mine_s == math.inf or other_s == math.inf:
+        return f"; do not split: {split.why_not}" if split.why_not else ""
+    against = f"{format_duration(mine_s)} against {format_duration(other_s)}"
+    if mine_s >= other_s:
+        return f"; do not split: the best split, {split.id}, takes {against}"
+    why = f": {split.why_not}" if split.why_not else ""
+    return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
+
+
+def told_cut(candidate: Candidate) -> str:
+    """Say where a split cuts and what crosses."""
+    cut = candidate.cut
+    assert cut is not None
+    what = "raw input with it" if cut.raw else "no raw input as far as the graph shows"
+    return (
+        f"cut at {', '.join(cut.tensors) or 'no tensor'}, {format_bytes(cut.n_bytes)} for each "
+        f"request, {what}"
+    )
 
 
 def told_cascade(facts: CascadeFacts) -> str:
@@ -199,6 +229,11 @@ def _where(candidate: Candidate) -> str:
             return (
                 f"on the device ({first.ep}{setting}), which passes on what it is not sure of to "
                 f"the model in the cloud ({candidate.sites[-1].name})"
+            )
+        case Placement.SPLIT:
+            return (
+                f"split: its head on the device ({first.ep}{setting}), its tail in the cloud "
+                f"({candidate.sites[-1].name}), {told_cut(candidate)}"
             )
         case _:
             last = candidate.sites[-1]

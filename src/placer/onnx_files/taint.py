@@ -22,7 +22,7 @@ import numpy as np
 from placer.core.errors import InputError, UsageError, near_match
 from placer.onnx_files import taint_rules
 from placer.onnx_files.reader import load_model
-from placer.onnx_files.taint_rules import CONSTANT, Node, Origin, Taint, joined
+from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 
 MAX_FOLDED_ELEMENTS = 50_000_000
 """Constants that a graph computes are computed here up to this size."""

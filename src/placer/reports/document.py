@@ -241,8 +241,15 @@ class CutPart(_Part):
 
     tensors: tuple[str, ...]
     """Names of the tensors that cross."""
-    bytes: int
+    n_bytes: int = Field(alias="bytes")
     """Of all of them, for one request."""
+    raw: tuple[str, ...] = ()
+    """Those of them that show raw input, alone or together, by the structure of the graph."""
+    tail_ratio: float = 0.0
+    """Share of the model's time that lies behind the cut, by the times of its groups here."""
+    difference_ratio: OptionalNumber = None
+    """Largest difference of the parts' outputs from the whole's, over the largest number; null:
+    not compared, or not a number."""
 
 
 class QualityPart(_Part):
@@ -349,10 +356,11 @@ class CandidatePart(_Part):
     """One placement with everything that is known about it."""
 
     id: str
-    """``edge:EP``, ``cloud:OFFER@REGION``, ``fallback:PREFERENCE:EP+OFFER@REGION`` or
-    ``cascade:EP~NAME+OFFER@REGION``; ``~NAME`` after a site marks a variant of the model."""
+    """``edge:EP``, ``cloud:OFFER@REGION``, ``fallback:PREFERENCE:EP+OFFER@REGION``,
+    ``cascade:EP~NAME+OFFER@REGION`` or ``split:EP+OFFER@REGION:TENSORS``; ``~NAME`` after a
+    site marks a variant of the model."""
     placement: CandidatePlacement
-    """Kind of the placement; splits are for later versions."""
+    """Kind of the placement."""
     family: Literal["edge", "cloud", "hybrid"] = Field(
         validation_alias=_FAMILY_PATHS, serialization_alias="class"
     )
@@ -493,6 +501,25 @@ class FlipPart(_Part):
     ``none``: every candidate violates something."""
 
 
+class CrossoverPart(_Part):
+    """A range of one figure of the network in which one placement is quickest."""
+
+    parameter: Literal["network.uplink", "network.rtt"]
+    """Which figure is varied, all others as they are."""
+    unit: Literal["bytes_per_s", "s"]
+    """Of ``low`` and ``high``."""
+    low: float
+    """Where the range begins; exact, unless it is the end of what was looked at."""
+    high: float
+    """Where it ends, likewise."""
+    placement: Literal[Placement.EDGE, Placement.CLOUD, Placement.SPLIT]
+    """What is quickest in it, by medians, a round trip and bytes by rate."""
+    tensors: tuple[str, ...]
+    """That cross where it is a split."""
+    offer: str
+    """Id of the cloud candidate that the device is held against."""
+
+
 class NextMeasurementPart(_Part):
     """What to measure next, and how."""
 
@@ -536,6 +563,8 @@ class RecommendationDocument(_Part):
     """The model itself, then each variant; empty: it has none."""
     flips: tuple[FlipPart, ...]
     """The nearest values at which the decision changes; empty: none was found."""
+    crossovers: tuple[CrossoverPart, ...] = ()
+    """Where the quickest of device, cloud and split changes, with ``--cut``; empty: not asked."""
     next_measurement: NextMeasurementPart | None
     """What would most often change the decision; null: nothing that is not measured."""
     findings: tuple[FindingPart, ...]

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from placer.core.estimate import Recommendation
 from placer.reports import facts
+from placer.reports.crossovers import HEADS as CROSSOVER_HEADS
+from placer.reports.crossovers import TITLE, crossover_note, crossover_rows
 from placer.reports.variants import HEADS, cascade_texts, judged_on, variant_rows
 
 _SPECIAL = re.compile(r"([\\`*\[\]<>~#$])|(?<![A-Za-z0-9])(_)|(_)(?![A-Za-z0-9])")
@@ -25,6 +27,7 @@ def render(recommendation: Recommendation) -> str:
         _stages(recommendation),
         _costs(recommendation),
         _flips(recommendation),
+        _crossovers(recommendation),
         _findings(recommendation),
         _assumptions(recommendation),
         _settle(recommendation),
@@ -128,6 +131,15 @@ def _costs(answer: Recommendation) -> str:
 
 def _flips(answer: Recommendation) -> str:
     return _listed("What would change the answer", (facts.flip_text(f) for f in answer.flips))
+
+
+def _crossovers(answer: Recommendation) -> str:
+    rows = crossover_rows(answer)
+    if not rows:
+        return ""
+    body = [[prose(cell) for cell in cells] for cells in rows]
+    table = to_table(list(CROSSOVER_HEADS), body, right=[False] * len(CROSSOVER_HEADS))
+    return f"**{TITLE}**\n\n{table}\n\n{_capital(prose(crossover_note(answer)))}."
 
 
 def _findings(answer: Recommendation) -> str:

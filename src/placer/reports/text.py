@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from placer.core.estimate import Candidate, Recommendation
 from placer.core.finding import Finding, Severity
 from placer.reports import facts
+from placer.reports.crossovers import TITLE, crossover_note, crossover_rows
 from placer.reports.facts import Cell, RankedRow, Tone
 from placer.reports.layout import (
     GAP,
@@ -65,6 +66,7 @@ def render(recommendation: Recommendation, *, width: int = 80, color: bool = Fal
         _stages(recommendation, width),
         _costs(recommendation, width),
         _flips(recommendation, width),
+        _crossovers(recommendation, width),
         _findings(recommendation, width),
         _assumptions(recommendation, width),
         _settle(recommendation, width),
@@ -305,6 +307,21 @@ def _flips(answer: Recommendation, width: int) -> list[Line]:
     for flip in answer.flips:
         lines += paragraph(facts.flip_text(flip), width, indent=4, first="  ⇄")
     return lines
+
+
+def _crossovers(answer: Recommendation, width: int) -> list[Line]:
+    rows = crossover_rows(answer)
+    if not rows:
+        return []
+    lines: list[Line] = [[Cell(TITLE, Tone.STRONG)]]
+    first, second = (max(natural_width([Cell(one[column])]) for one in rows) for column in (0, 1))
+    widths = [first, second, width - 2 - first - second - 2 * GAP]
+    told = ""
+    for figure, span, where in rows:
+        cells = [Cell("" if figure == told else figure, Tone.FAINT), Cell(span), Cell(where)]
+        lines += _indented(row(cells, widths, right=frozenset()))
+        told = figure
+    return lines + paragraph(f"({crossover_note(answer)})", width, indent=2, tone=Tone.FAINT)
 
 
 def _findings(answer: Recommendation, width: int) -> list[Line]:

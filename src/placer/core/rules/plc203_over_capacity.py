@@ -19,7 +19,8 @@ def _check(case: Case) -> tuple[Finding, ...]:
             effect=Effect.UNPROVEN,
         )
     # of shared instances as many as it takes are planned: how many is then the estimate
-    is_fixed = case.offer is None or case.cascade is not None  # each request begins on the device
+    begins_here = case.cascade is not None or case.cut is not None
+    is_fixed = case.offer is None or begins_here
     sure_hz = case.capacity_hz / (case.capacity_factor_90 if is_fixed else 1.0)
     if case.demand_hz < sure_hz:
         return ()

@@ -10,6 +10,7 @@ from placer.core.environment import CloudOffer, Device, NetworkPath
 from placer.core.estimate import Placement, Quality, TargetVerdict
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.measurement import Measurement
+from placer.core.split import CutFacts
 from placer.core.variant import Accuracy, Variant
 from placer.core.workload import Leaves, Workload
 
@@ -107,6 +108,8 @@ class Case:
     failures: tuple[Failure, ...]
     cascade: CascadeFacts | None = None
     """When the device passes a request on; None: this is no cascade."""
+    cut: CutFacts | None = None
+    """Where the model is cut; None: it is whole."""
     accuracies: tuple[tuple[str, Accuracy | None], ...] = ()
     """(name, accuracy) of whatever answers; None: not measured."""
 

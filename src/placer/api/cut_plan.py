@@ -1,0 +1,143 @@
+"""What a recommendation cuts: the option, the heads to be measured, and the splits made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from placer.api.measuring import MeasuringOptions
+from placer.core.environment import ChipClass
+from placer.core.errors import UsageError
+from placer.core.finding import Finding
+from placer.core.graph import ModelSummary
+
+if TYPE_CHECKING:
+    from placer.core.estimate import Crossover
+    from placer.core.partition.problem import Problem
+    from placer.core.placement import CloudSite, EdgeSite, Split
+    from placer.core.split import CutFacts
+
+AUTO, NONE = "auto", "none"
+EP = "cpu"
+"""Groups are timed on the CPU, so that heads run there too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A cut, written, with the head still to be measured."""
+
+    summary: ModelSummary
+    options: MeasuringOptions
+    cut: CutFacts
+    takes_input: bool
+    input_bytes: int
+    down_bytes: int
+    head_bytes: int
+    tail_bytes: int
+    offers: frozenset[str]
+    """Ids of the cloud candidates that its tail may run on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """The cuts of a question."""
+
+    heads: tuple[Head, ...] = ()
+    rated: tuple[str, Problem] | None = None
+    """Id of the quickest cloud candidate, and where to cut toward it over round trip and rates."""
+    profiled_s: float | None = None
+    """Time of the model while its groups were timed."""
+    findings: tuple[Finding, ...] = ()
+
+    def crossovers(self, edges: Sequence[EdgeSite]) -> tuple[Crossover, ...]:
+        """Return where the quickest changes, with the times on the device as measured since.
+
+        Parameters
+        ----------
+        edges
+            With the model, measured like the candidates.
+        """
+        from placer.core.split_choice import crossover_table, on_device
+
+        if self.rated is None:
+            return ()
+        offer_id, problem = self.rated
+        whole_s = next(
+            (typical_s(one) for one in edges if one.ep == EP and one.variant is None), None
+        )
+        if whole_s and self.profiled_s:
+            problem = on_device(problem, whole_s / self.profiled_s)
+        return crossover_table(problem, offer_id)
+
+    def splits(
+        self, measured: Sequence[tuple[EdgeSite, ...]], clouds: Sequence[CloudSite]
+    ) -> tuple[Split, ...]:
+        """Return the placements of the heads, now that they are measured.
+
+        Parameters
+        ----------
+        measured
+            For each head the device with it.
+        clouds
+            With the time of the whole model.
+        """
+        from placer.core.placement import Cloud, Split
+        from placer.core.split_leg import tail_time
+
+        return tuple(
+            Split(
+                edge=edge,
+                cloud=replace(
+                    cloud,
+                    time=tail_time(
+                        cloud.time,
+                        head.cut.tail_ratio,
+                        is_same_class=cloud.offer.chip_class is ChipClass.CPU,
+                    ),
+                ),
+                cut=head.cut,
+                takes_input=head.takes_input,
+                input_bytes=head.input_bytes,
+                down_bytes=head.down_bytes,
+                head_bytes=head.head_bytes,
+                tail_bytes=head.tail_bytes,
+            )
+            for head, edges in zip(self.heads, measured, strict=True)
+            for edge in edges
+            for cloud in clouds
+            if cloud.variant is None and Cloud(cloud).id in head.offers
+        )
+
+
+def parse_cut(cut: Sequence[str]) -> tuple[str, ...]:
+    """Return the tensors to cut at, or ``auto``; empty: no split is asked for.
+
+    Raises
+    ------
+    UsageError
+        A word beside other names, an empty name or the same one twice.
+    """
+    for word in (AUTO, NONE):
+        if word in cut and len(cut) > 1:
+            raise UsageError(
+                f"--cut {word} stands beside {len(cut) - 1} more",
+                hint=f"give {word} alone, or names of tensors alone",
+            )
+    if tuple(cut) == (NONE,):
+        return ()
+    for place, name in enumerate(cut):
+        if not name.strip():
+            raise UsageError("--cut is empty", hint="auto, none, or the name of a tensor")
+        if name in cut[:place]:
+            raise UsageError(f"--cut {name} stands twice", hint="give it once")
+    return tuple(cut)
+
+
+def typical_s(site: CloudSite | EdgeSite) -> float | None:
+    """Return the median of the measured times, else the modelled one; None: not known."""
+    import numpy as np
+
+    if site.time.segments_s:
+        return float(np.median(np.concatenate(site.time.segments_s)))
+    return site.time.mean_s

@@ -1,0 +1,239 @@
+"""Which cut of a model is worth a try toward a cloud offer, and where the network decides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from placer.core.environment import CloudOffer, NetworkPath
+from placer.core.estimate import Crossover, Placement
+from placer.core.groups import GroupGraph
+from placer.core.partition.crossovers import LinkFigure, crossovers
+from placer.core.partition.optimal import best_plans, optimal_plan
+from placer.core.partition.plan import Plan
+from placer.core.partition.problem import (
+    CostGraph,
+    InfeasibleError,
+    Link,
+    Node,
+    Objective,
+    Problem,
+    Site,
+    Tensor,
+)
+from placer.core.split_problem import INPUT_NODE, link_over, problem_of, shared_out_s, without_input
+
+NAMES = ("device", "cloud")
+MAX_SOLVES = 3_000
+"""Least cuts for the best split: a guard, a few hundred are usual."""
+UPLINKS_BYTES_PER_S = (12_500.0, 1.25e9)
+"""0.1 Mbit/s to 10 Gbit/s: what a table of crossovers looks at."""
+RTTS_S = (0.0, 1.0)
+
+
+def problem_toward(
+    graph: GroupGraph,
+    offer: CloudOffer,
+    path: NetworkPath,
+    whole_s: float,
+    *,
+    max_bytes: int,
+    down_bytes: int,
+    input_bytes: Mapping[str, int],
+    kept: Collection[str],
+) -> Problem:
+    """Return the question where to cut between the device and one offer.
+
+    Parameters
+    ----------
+    graph
+        With the times of its groups on the device.
+    whole_s
+        Time of the whole model on the offer.
+    input_bytes, kept
+        As `placer.core.split_problem.problem_of` takes them.
+
+    Raises
+    ------
+    UsageError
+        The round trip or a rate of the path is unknown.
+    """
+    link = replace(
+        link_over(path, max_bytes=max_bytes, down_bytes=down_bytes),
+        usd_per_byte_up=path.data_usd_per_byte or 0.0,
+        usd_per_byte_down=(path.data_usd_per_byte or 0.0) + (offer.egress_usd_per_byte or 0.0),
+    )
+    usd_per_s = None if offer.usd_per_hour is None else offer.usd_per_hour / 3600
+    device_s = {group.name: group.time_s for group in graph.groups}
+    return problem_of(
+        graph,
+        NAMES,
+        (device_s, shared_out_s(graph, whole_s)),
+        (link,),
+        input_bytes=input_bytes,
+        kept=kept,
+        usd_per_s=(0.0, usd_per_s),
+    )
+
+
+def best_split(
+    problem: Problem, *, is_for_money: bool, latency_limit_s: float | None
+) -> dict[str, int] | None:
+    """Return group -> tier of the best plan that runs on both tiers; None: there is none.
+
+    Parameters
+    ----------
+    is_for_money
+        The cheapest split within the limit, where prices and a limit are known and there is one;
+        else the quickest.
+    """
+    if is_for_money and latency_limit_s is not None and problem.sites[1].usd_per_s is not None:
+        try:
+            cheapest = optimal_plan(
+                problem, objective=Objective.MONEY, latency_limit_s=latency_limit_s
+            )
+        except InfeasibleError:
+            pass
+        else:
+            if _is_split(cheapest):
+                return without_input(dict(cheapest.tiers))
+    try:
+        plans = best_plans(problem, 3, max_solves=MAX_SOLVES)  # two of them are unsplit at most
+    except InfeasibleError:
+        return None
+    split = next((plan for plan in plans if _is_split(plan)), None)
+    return None if split is None else without_input(dict(split.tiers))
+
+
+def _is_split(plan: Plan) -> bool:
+    return len(set(without_input(dict(plan.tiers)).values())) > 1
+
+
+def parts_problem(
+    graph: GroupGraph,
+    tiers: Mapping[str, int],
+    tail_ratio: float,
+    whole_s: tuple[float, float],
+    link: Link,
+    *,
+    input_bytes: Mapping[str, int],
+    kept: Collection[str],
+) -> Problem:
+    """Return the question whether to cut, for one given cut: the parts are its only nodes.
+
+    Parameters
+    ----------
+    graph, tiers
+        Nodes or groups, and the tier of each.
+    tail_ratio
+        Share of the tail in the time of the model.
+    whole_s
+        Time of the model on the device and in the cloud.
+    """
+    part_of = {name: ("head", "tail")[tier] for name, tier in tiers.items()}
+    nodes = [Node(INPUT_NODE, (0.0, None), tier=0)]
+    for name, ratio in (("head", 1 - tail_ratio), ("tail", tail_ratio)):
+        nodes.append(Node(name, (whole_s[0] * ratio, whole_s[1] * ratio)))
+    tensors = []
+    for one in graph.tensors:
+        producer = INPUT_NODE if one.producer is None else part_of[one.producer]
+        consumers = sorted({part_of[user] for user in one.consumers} - {producer})
+        n_bytes = input_bytes.get(one.name, one.n_bytes) if one.producer is None else one.n_bytes
+        if consumers or one.name in graph.outputs:
+            keep = 0 if one.name in kept else None
+            tensors.append(Tensor(one.name, producer, tuple(consumers), n_bytes, keep))
+    return Problem(
+        CostGraph(tuple(nodes), tuple(tensors), graph.outputs),
+        tuple(Site(name) for name in NAMES),
+        (link,),
+    )
+
+
+def on_device(problem: Problem, factor: float) -> Problem:
+    """Return the question with all times on the device multiplied."""
+    nodes = tuple(
+        replace(
+            node,
+            time_s=(None if node.time_s[0] is None else node.time_s[0] * factor, *node.time_s[1:]),
+        )
+        for node in problem.graph.nodes
+    )
+    return replace(problem, graph=replace(problem.graph, nodes=nodes))
+
+
+def crossover_table(problem: Problem, offer: str) -> tuple[Crossover, ...]:
+    """Return the ranges of uplink and round trip in which device, cloud or a split is quickest.
+
+    Exact corners of the least latency over all plans; empty where no plan is possible.
+
+    Parameters
+    ----------
+    problem
+        Between two tiers, over a link of a round trip and bytes by rate.
+    offer
+        Id of the cloud candidate.
+    """
+    found: list[Crossover] = []
+    for figure, unit, (low, high) in (
+        (LinkFigure.UPLINK, "bytes_per_s", UPLINKS_BYTES_PER_S),
+        (LinkFigure.RTT, "s", RTTS_S),
+    ):
+        try:
+            segments = crossovers(problem, link=0, figure=figure, low=low, high=high)
+        except InfeasibleError:
+            return ()
+        rows: list[Crossover] = []
+        for one in segments:
+            placement, tensors = _placed(one.plan)
+            name = f"network.{figure.value}"
+            row = Crossover(name, unit, one.low, one.high, placement, tensors, offer)
+            same = rows and (rows[-1].placement, rows[-1].tensors) == (placement, tensors)
+            if same:  # they differ in what crosses no link
+                row = replace(row, low=rows.pop().low)
+            rows.append(row)
+        rows[0] = replace(rows[0], low=low)
+        rows[-1] = replace(rows[-1], high=high)
+        found += rows
+    return tuple(found)
+
+
+def _placed(plan: Plan) -> tuple[Placement, tuple[str, ...]]:
+    used = set(without_input(dict(plan.tiers)).values())
+    if used == {0}:
+        return Placement.EDGE, ()
+    if used == {1}:
+        return Placement.CLOUD, ()
+    return Placement.SPLIT, plan.cut[0]
+
+
+def tail_ratio_of(groups: GroupGraph, nodes: GroupGraph, tiers: Mapping[str, int]) -> float:
+    """Return the share of the tail in the time of the model, by the times of its groups.
+
+    Where a cut lies inside of a group, its time is shared out by operations, else by nodes.
+
+    Parameters
+    ----------
+    groups
+        With times.
+    nodes, tiers
+        The graph of nodes, and the tier of each.
+    """
+    flops = {node.name: node.flops for node in nodes.groups}
+    total_s = behind_s = 0.0
+    for group in groups.groups:
+        time_s = group.time_s or 0.0
+        total_s += time_s
+        behind_s += time_s * _behind(group.nodes, flops, tiers)
+    return behind_s / total_s if total_s > 0 else 0.5
+
+
+def _behind(
+    nodes: Sequence[str], flops: Mapping[str, int | None], tiers: Mapping[str, int]
+) -> float:
+    known = [flops.get(node) for node in nodes]
+    weights = [1.0] * len(nodes)
+    if None not in known and sum(one or 0 for one in known) > 0:
+        weights = [float(one or 0) for one in known]
+    return sum(
+        weight for node, weight in zip(nodes, weights, strict=True) if tiers[node] == 1
+    ) / sum(weights)

@@ -1,0 +1,322 @@
+"""Splits as a placement: how parts are composed, what rules say, what is told of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from placer.core import advise
+from placer.core.compute import ComputeEstimate, Level
+from placer.core.environment import Basis
+from placer.core.estimate import Candidate, Crossover, Placement, Verdict
+from placer.core.evaluate import evaluate
+from placer.core.finding import Effect
+from placer.core.groups import Group, GroupGraph, GroupTensor
+from placer.core.partition.optimal import best_plans
+from placer.core.partition.problem import rated_link
+from placer.core.placement import Edge, EdgeSite, SiteTime, Split
+from placer.core.split import CutFacts
+from placer.core.split_choice import (
+    best_split,
+    crossover_table,
+    parts_problem,
+    problem_toward,
+    tail_ratio_of,
+)
+from placer.core.split_leg import SHARE_FACTOR_90, tail_time
+from placer.core.split_problem import without_input
+from placer.core.transfer_draws import DRAWS, transfer_draws_s
+from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
+from tests import builders
+
+ASK = Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC)
+CUT = CutFacts(("mid",), 20_000, (), 0.25, 0.0)
+PATH = builders.path()
+GRAPH = GroupGraph(
+    groups=(
+        Group("a", ("a1", "a2"), 100, 0.010),
+        Group("b", ("b",), 300, 0.030),
+        Group("c", ("c",), 100, 0.010),
+    ),
+    tensors=(
+        GroupTensor("x", None, ("a",), 600_000, "float32", (1, 150_000)),
+        GroupTensor("a2", "a", ("b",), 20_000, "float32", (1, 5_000)),
+        GroupTensor("b", "b", ("c",), 30_000, "float32", (1, 7_500)),
+        GroupTensor("c", "c", (), 40, "float32", (1, 10)),
+    ),
+    inputs=("x",),
+    outputs=("c",),
+)
+NODES = replace(
+    GRAPH,
+    groups=(Group("a1", ("a1",), 25), Group("a2", ("a2",), 75), *GRAPH.groups[1:]),
+    tensors=(
+        replace(GRAPH.tensors[0], consumers=("a1",)),
+        GroupTensor("a1", "a1", ("a2",), 50_000, "float32", (1, 12_500)),
+        replace(GRAPH.tensors[1], producer="a2"),
+        *GRAPH.tensors[2:],
+    ),
+)
+
+
+def known(median_s: float, *, low_s: float | None = None, high_s: float | None = None) -> SiteTime:
+    ends = (low_s or median_s, high_s or median_s)
+    return SiteTime(
+        estimate=ComputeEstimate(median_s, *ends, Level.E3, Basis.TRANSFERRED, "test", "")
+    )
+
+
+def split(
+    head_s: float = 0.004, tail: SiteTime | None = None, *, takes_input: bool = False, **cut: Any
+) -> Split:
+    return Split(
+        edge=builders.edge(head_s),
+        cloud=replace(builders.cloud(), time=tail or known(0.001)),
+        cut=replace(CUT, **cut),
+        takes_input=takes_input,
+        input_bytes=600_000,
+        down_bytes=4_000,
+        head_bytes=300_000,
+        tail_bytes=900_000,
+    )
+
+
+def judged(option: Split, workload: Workload = ASK, **changes: Any) -> Candidate:
+    environment = builders.environment(**changes)
+    return evaluate(option, builders.model(), workload, environment)
+
+
+def test_samples_of_the_parts_are_added_before_quantiles_are_read() -> None:
+    option = split(tail=known(0.001))
+    found = judged(option)
+    head_s = np.concatenate(option.edge.time.segments_s)
+    rng = np.random.default_rng(3)
+    moved_s = transfer_draws_s(PATH, 20_000, 4_000, DRAWS)
+    n = 400_000
+    drawn = rng.choice(head_s, n) + rng.choice(moved_s.ravel(), n) + 0.001
+    assert found.latency is not None
+    for name, percentile in (("p50_s", 0.5), ("p90_s", 0.9), ("p99_s", 0.99)):
+        direct_s = float(np.quantile(drawn, percentile))
+        assert getattr(found.latency, name) == pytest.approx(direct_s, rel=0.02)
+    assert [(one.kind.value, one.site) for one in found.stages] == [
+        ("compute", "device (cpu)"),
+        ("transfer", None),
+        ("compute", "aws-g4dn.xlarge (cuda)"),
+    ]
+
+
+def test_a_split_is_hybrid_and_sends_what_crosses() -> None:
+    found = judged(split())
+    assert found.id == "split:cpu+aws-g4dn.xlarge@us-east-1:mid"
+    assert (found.placement, found.placement.family) == (Placement.SPLIT, "hybrid")
+    assert (found.bytes_up, found.bytes_down) == (20_000, 4_000)
+    assert found.leaves_device is Leaves.INTERMEDIATE
+    assert found.cut == CUT
+    assert [site.tier for site in found.sites] == [0, 1]
+    assert found.basis is Basis.TRANSFERRED
+    assert found.verdict is Verdict.MET
+
+
+def test_the_input_counts_as_the_application_sends_it_where_it_crosses_whole() -> None:
+    asked = replace(ASK, wire_input_bytes=80_000)
+    crossing = split(takes_input=True, tensors=("mid", "x"), n_bytes=620_000)
+    assert judged(crossing, asked).bytes_up == 100_000
+    assert judged(crossing).bytes_up == 620_000
+    assert judged(split(), asked).bytes_up == 20_000
+
+
+def test_rules_of_privacy_judge_what_crosses() -> None:
+    asked = replace(ASK, data_class=DataClass.SPECIAL, regions=("US",))
+    assert "PLC101" not in {one.rule for one in judged(split(), asked).findings}
+    raw = judged(split(raw=("mid",)), asked)
+    assert raw.leaves_device is Leaves.RAW_INPUT
+    (told,) = (one for one in raw.findings if one.rule == "PLC101")
+    assert told.effect is Effect.VIOLATED
+    kept = replace(ASK, may_leave=Leaves.OUTPUT)
+    assert judged(split(), kept).feasible is False
+
+
+@pytest.mark.parametrize(
+    ("difference_ratio", "effect"),
+    [(None, Effect.UNPROVEN), (0.5, Effect.VIOLATED), (float("inf"), Effect.VIOLATED)],
+)
+def test_parts_must_answer_as_the_whole_does(
+    difference_ratio: float | None, effect: Effect
+) -> None:
+    found = judged(split(difference_ratio=difference_ratio))
+    assert [one.effect for one in found.findings if one.rule == "PLC409"] == [effect]
+    assert found.feasible is {Effect.UNPROVEN: None, Effect.VIOLATED: False}[effect]
+    assert "PLC409" not in {one.rule for one in judged(split(difference_ratio=1e-5)).findings}
+
+
+def test_no_answer_comes_while_the_link_is_down() -> None:
+    found = judged(split(), replace(ASK, must_work_offline=True))
+    assert found.feasible is False
+    assert "PLC301" in {one.rule for one in found.findings}
+
+
+def test_requests_wait_for_the_head_on_the_device() -> None:
+    alone = judged(split())
+    busy = judged(split(), replace(ASK, rate_hz=150.0, arrival=Arrival.POISSON))
+    assert alone.latency is not None
+    assert busy.latency is not None
+    assert busy.latency.p99_s > alone.latency.p99_s + 0.004
+    over = judged(split(), replace(ASK, rate_hz=500.0))
+    assert over.feasible is False
+    assert "PLC203" in {one.rule for one in over.findings}
+
+
+def test_the_plan_of_the_solver_takes_as_long_as_the_candidate() -> None:
+    path = builders.path(rtt_quantiles_s=((0.5, 0.02),))
+    offer = builders.offer()
+    problem = problem_toward(
+        GRAPH, offer, path, 0.005, max_bytes=700_000, down_bytes=40, input_bytes={}, kept=()
+    )
+    plans = {tuple(without_input(dict(one.tiers)).values()): one for one in best_plans(problem, 9)}
+    head = EdgeSite("cpu", known(0.010))
+    option = replace(split(tail=known(0.004)), edge=head, down_bytes=40)
+    found = judged(option, path=path)
+    assert found.latency is not None
+    assert found.latency.p50_s == pytest.approx(plans[(0, 1, 1)].latency_s, rel=0.01)
+
+
+def test_a_tail_takes_its_share_with_no_narrower_interval() -> None:
+    whole = known(0.010, low_s=0.006, high_s=0.015)
+    part = tail_time(whole, 0.2, is_same_class=True).estimate
+    assert part is not None
+    assert (part.level, part.basis) == (Level.E3, Basis.TRANSFERRED)
+    assert part.median_s == pytest.approx(0.002)
+    assert part.high_s == pytest.approx(0.003 * SHARE_FACTOR_90)
+    for ratio in (0.001, 0.2, 0.7, 0.99):
+        for is_same_class in (True, False):
+            one = tail_time(whole, ratio, is_same_class=is_same_class).estimate
+            assert one is not None
+            assert one.high_s / one.median_s >= 1.5 - 1e-9
+            assert one.median_s / one.low_s >= 10 / 6 - 1e-9
+            assert one.high_s <= 0.015  # a part takes no longer than the whole
+
+
+def test_a_share_says_nothing_of_another_class_of_chips() -> None:
+    part = tail_time(known(0.010), 0.2, is_same_class=False).estimate
+    assert part is not None
+    assert (part.level, part.basis, part.high_s) == (Level.E7, Basis.ASSUMED, 0.010)
+
+
+def test_a_measured_whole_gives_the_tail_its_tail() -> None:
+    whole = builders.cloud(0.002).time
+    part = tail_time(whole, 0.5, is_same_class=True)
+    assert part.measurement is None
+    assert part.estimate is not None
+    assert part.estimate.median_s == pytest.approx(0.001, rel=0.05)
+    unknown = SiteTime(source="nobody knows")
+    assert tail_time(unknown, 0.5, is_same_class=True) is unknown
+
+
+def test_the_share_of_a_group_that_is_cut_goes_by_operations() -> None:
+    assert tail_ratio_of(GRAPH, NODES, {"a1": 0, "a2": 0, "b": 1, "c": 1}) == pytest.approx(0.8)
+    inside = tail_ratio_of(GRAPH, NODES, {"a1": 0, "a2": 1, "b": 1, "c": 1})
+    assert inside == pytest.approx(0.95)
+
+
+def test_the_best_split_is_found_where_not_to_split_is_better() -> None:
+    asked: dict[str, Any] = {"max_bytes": 700_000, "down_bytes": 40, "input_bytes": {}}
+    slow = builders.path(uplink_bytes_per_s=1e4)
+    problem = problem_toward(GRAPH, builders.offer(), slow, 0.005, kept=(), **asked)
+    found = best_split(problem, is_for_money=False, latency_limit_s=None)
+    assert found == {"a": 0, "b": 1, "c": 1}
+    raw = problem_toward(GRAPH, builders.offer(), slow, 0.005, kept=("x", "a2"), **asked)
+    kept = best_split(raw, is_for_money=False, latency_limit_s=None)
+    assert kept == {"a": 0, "b": 0, "c": 1}
+    nothing = problem_toward(
+        GRAPH, builders.offer(), slow, 0.005, kept=("x", "a2", "b", "c"), **asked
+    )
+    assert best_split(nothing, is_for_money=False, latency_limit_s=None) is None
+
+
+def test_money_chooses_the_cheapest_split_within_the_limit() -> None:
+    asked: dict[str, Any] = {"max_bytes": 700_000, "down_bytes": 40, "input_bytes": {}}
+    fast = builders.path(uplink_bytes_per_s=1e8, rtt_quantiles_s=((0.5, 0.001),))
+    problem = problem_toward(GRAPH, builders.offer(), fast, 0.005, kept=(), **asked)
+    quickest = best_split(problem, is_for_money=False, latency_limit_s=None)
+    assert quickest == {"a": 0, "b": 1, "c": 1}
+    cheapest = best_split(problem, is_for_money=True, latency_limit_s=0.047)
+    assert cheapest == {"a": 0, "b": 0, "c": 1}
+
+
+@pytest.mark.parametrize("is_whole_graph", [True, False])
+def test_crossovers_lie_where_both_lines_meet(is_whole_graph: bool) -> None:
+    link = rated_link(0.002, 1e6, 1e7)
+    if is_whole_graph:
+        problem = problem_toward(
+            GRAPH, builders.offer(), PATH, 0.005,
+            max_bytes=700_000, down_bytes=40, input_bytes={}, kept=(),
+        )  # fmt: skip
+        problem = replace(problem, links=(link,))
+    else:
+        tiers = {"a1": 0, "a2": 0, "b": 1, "c": 1}
+        problem = parts_problem(NODES, tiers, 0.8, (0.05, 0.005), link, input_bytes={}, kept=())
+    table = crossover_table(problem, "cloud:one")
+    uplink = [one for one in table if one.parameter == "network.uplink"]
+    assert [(one.placement, one.tensors) for one in uplink] == [
+        (Placement.EDGE, ()),
+        (Placement.SPLIT, ("a2",)),
+        (Placement.CLOUD, ()),
+    ]
+    # 0.05 = 0.010 + 0.004 + 0.002 + 20 kB / B + 40 B / 10 MB/s
+    assert uplink[0].high == uplink[1].low == pytest.approx(20_000 / (0.034 - 4e-6), rel=1e-6)
+    # 0.010 + 0.004 + 20 kB / B = 0.005 + 600 kB / B
+    assert uplink[1].high == pytest.approx(580_000 / 0.009, rel=1e-6)
+    assert (uplink[0].low, uplink[-1].high) == (12_500.0, 1.25e9)
+    rtt = [one for one in table if one.parameter == "network.rtt"]
+    assert [one.placement for one in rtt] == [Placement.SPLIT, Placement.EDGE]
+    assert rtt[0].high == pytest.approx(0.036 - 0.02 - 4e-6, rel=1e-6)
+
+
+def test_raw_input_that_stays_is_never_in_the_cloud() -> None:
+    tiers = {"a1": 0, "a2": 0, "b": 1, "c": 1}
+    link = rated_link(0.002, 1e6, 1e7)
+    problem = parts_problem(NODES, tiers, 0.8, (0.05, 0.005), link, input_bytes={}, kept=("x",))
+    assert Placement.CLOUD not in {one.placement for one in crossover_table(problem, "cloud:one")}
+
+
+def test_a_better_whole_says_do_not_split() -> None:
+    environment = builders.environment(splits=(split(),), clouds=())
+    answer = advise.recommend(builders.model(), ASK, environment)
+    assert answer.decision.placement is Placement.EDGE
+    assert "do not split: the best split, split:cpu+aws-g4dn" in answer.decision.reason
+    assert {one.placement for one in answer.candidates} == {Placement.EDGE, Placement.SPLIT}
+
+
+def test_a_split_that_is_best_is_told_with_what_crosses() -> None:
+    slow = (builders.edge(0.09),)
+    environment = builders.environment(edges=slow, clouds=(), splits=(split(),))
+    answer = advise.recommend(builders.model(), ASK, environment)
+    assert answer.decision.placement is Placement.SPLIT
+    assert "cut at mid, 20.0 kB for each request, no raw input" in answer.decision.reason
+    assert "do not split" not in answer.decision.reason
+
+
+def test_a_split_without_a_known_price_is_ranked() -> None:
+    priced = replace(ASK, rate_hz=1.0, objective=Objective.COST)
+    site = builders.cloud()
+    environment = builders.environment(edges=(builders.edge(0.5),), clouds=(site,))
+    environment = replace(environment, splits=(replace(split(), cloud=site),))
+    answer = advise.recommend(builders.model(), priced, environment)
+    assert answer.decision.feasible is not False
+
+
+def test_crossovers_come_back_from_the_environment() -> None:
+    row = Crossover("network.rtt", "s", 0.0, 1.0, Placement.EDGE, (), "cloud:one")
+    environment = builders.environment(crossovers=(row,))
+    assert advise.recommend(builders.model(), ASK, environment).crossovers == (row,)
+
+
+def test_device_and_split_are_compared_on_the_same_head() -> None:
+    whole = evaluate(Edge(builders.edge(0.004)), builders.model(), ASK, builders.environment())
+    found = judged(split(0.004))
+    assert whole.latency is not None
+    assert found.latency is not None
+    assert found.latency.p50_s > whole.latency.p50_s + 0.001
