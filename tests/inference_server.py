@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,10 @@ import sys
 import onnxruntime
 from kserve import InferOutput, InferResponse, Model, ModelServer
 
-TYPES = {"tensor(float)": "FP32", "tensor(int64)": "INT64"}
+TYPES = {
+    "tensor(float)": "FP32", "tensor(int64)": "INT64", "tensor(float16)": "FP16",
+    "tensor(int8)": "INT8", "tensor(double)": "FP64", "tensor(bool)": "BOOL",
+}
 
 def described(values):
     return [
@@ -56,13 +59,13 @@ class OnnxModel(Model):
         outputs = []
         for told, value in zip(self.session.get_outputs(), values):
             output = InferOutput(told.name, list(value.shape), TYPES[told.type])
-            output.set_data_from_numpy(value, binary_data=False)
+            output.set_data_from_numpy(value, binary_data=TYPES[told.type] == "FP16")
             outputs.append(output)
         return InferResponse(payload.id, self.name, outputs)
 
-name, path, http_port, grpc_port = sys.argv[1:]
+http_port, grpc_port, *models = sys.argv[1:]
 server = ModelServer(http_port=int(http_port), grpc_port=int(grpc_port), workers=1)
-server.start([OnnxModel(name, path)])
+server.start([OnnxModel(*model.split("=", 1)) for model in models])
 """
 
 
@@ -102,28 +105,35 @@ def _make(folder: Path, python: Path) -> None:
 @contextlib.contextmanager
 def serving(model: Path, log: Path) -> Iterator[InferenceServer]:
     """Serve an ONNX file as `MODEL` for the time of the context."""
+    with serving_all({MODEL: model}, log) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving_all(models: Mapping[str, Path], log: Path) -> Iterator[InferenceServer]:
+    """Serve several ONNX files under their names for the time of the context."""
     server = InferenceServer(free_port(), free_port())
-    words = [str(environment()), "-c", PROGRAM, MODEL, str(model)]
+    words = [str(environment()), "-c", PROGRAM, str(server.http_port), str(server.grpc_port)]
+    words += [f"{name}={model}" for name, model in models.items()]
     with (
         log.open("wb") as output,
-        subprocess.Popen(
-            [*words, str(server.http_port), str(server.grpc_port)], stdout=output, stderr=output
-        ) as child,
+        subprocess.Popen(words, stdout=output, stderr=output) as child,
     ):
         try:
-            _wait(server, child, log)
+            for name in models:
+                _wait(server, child, log, name)
             yield server
         finally:
             child.kill()
 
 
-def _wait(server: InferenceServer, child: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(server: InferenceServer, child: subprocess.Popen[bytes], log: Path, model: str) -> None:
     until_s = time.monotonic() + START_S
     while time.monotonic() < until_s and child.poll() is None:
         with contextlib.suppress(OSError, http.client.HTTPException):
             client = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=5)
             with contextlib.closing(client):
-                client.request("GET", f"/v2/models/{MODEL}/ready")
+                client.request("GET", f"/v2/models/{model}/ready")
                 if client.getresponse().status == 200:
                     return
         time.sleep(0.2)

@@ -54,6 +54,13 @@ def test_int8_keeps_to_its_formula() -> None:
     assert decode(message) == pytest.approx(steps * scale, rel=1e-6)
 
 
+def test_a_tensor_without_dimensions_stays_an_array() -> None:
+    for wire_format in ALL:
+        found = decode(encode(np.array(0.5, np.float32), wire_format))
+        assert isinstance(found, np.ndarray), wire_format
+        assert (found.shape, found.dtype) == ((), np.float32)
+
+
 def test_int8_is_within_half_a_step() -> None:
     array = np.random.default_rng(2).standard_normal(10_000).astype(np.float32)
     found: Any = decode(encode(array, INT8))

@@ -60,6 +60,12 @@ def _verification() -> dict[str, Any]:
     return verification_schema()
 
 
+def _split_contract() -> dict[str, Any]:
+    from placer.files.split_contract import contract_schema
+
+    return contract_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -76,6 +82,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "network-probe": _network_probe,
         "project": _project,
         "verification": _verification,
+        "split-contract": _split_contract,
         "workload": _workload,
     }
 )

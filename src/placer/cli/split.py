@@ -2,22 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from placer.cli import options, screen
-from placer.core.errors import UsageError
+from placer.core.errors import UsageError, near_match
+
+if TYPE_CHECKING:
+    from placer.core.wire_formats import Precision
 
 FORMATS = ("text", "json")
+EXIT_NOT_SPLIT = 1
+WIRES = ("auto", "float32", "float16", "int8")
 
 
 def command(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="ONNX model to split.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write head, client, tail and contract there, where a split is quickest.",
+        ),
+    ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TENSOR", help="Cut here, whatever is quicker; repeatable: all that cross."
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="Path to the cloud (default: fiber_100, assumed)."),
+    ] = None,
+    cloud: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[@REGION]|FILE",
+            help="Cloud offer (default: the quickest of the cheapest, assumed).",
+        ),
+    ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=DIMS", help="Shape of an input with symbolic dimensions; repeatable."
+        ),
+    ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(metavar="SAMPLES.npz", help="Real samples to run.")
+    ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Threads of one inference here (default: all cores)."),
+    ] = None,
+    wire: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="What crosses is sent as: float32, float16, int8, or auto: the smallest that "
+            "--max-error allows (without it: unchanged).",
+        ),
+    ] = None,
+    max_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATIO", help="The most an output may be off, of its largest number: 1%."
+        ),
+    ] = None,
+    keep_raw_input: Annotated[
+        bool,
+        typer.Option(
+            "--keep-raw-input", help="Nothing in which raw input can be read may leave the device."
+        ),
+    ] = False,
+    top: Annotated[
+        int | None,
+        typer.Option(metavar="K", help="Cut and run so many of the best plans (default: 3)."),
+    ] = None,
     costs: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Times of nodes, sizes of tensors and links, as JSON (`placer schema costs`).",
+            help="No model: times of nodes, sizes of tensors and links, as JSON "
+            "(`placer schema costs`).",
         ),
     ] = None,
     output: Annotated[
@@ -27,14 +99,100 @@ def command(
         str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
     ] = None,
 ) -> None:
-    """Find the best split of a graph over ordered tiers, and prove that nothing is better.
+    """Find the best split of a model between this device and a cloud, and write both sides.
 
-    Work moves from the device up the tiers and never back; each tensor crosses a link once, and
-    outputs return. Exit code 1: no assignment keeps pins, kept tensors and limit.
+    The best plans are cut for real, held to the whole model and timed here in turns. Where not to
+    split is quicker, this is said and nothing is written (exit code 1 with --to). With --costs the
+    graph and all its figures come from a file, for any number of tiers.
     """
     outputs = options.parse_outputs(output or (), format_, FORMATS)
-    if costs is None:
-        raise UsageError("nothing to split", hint="name a file of costs: --costs COSTS.json")
+    given = {
+        "--to": to, "--cut": cut, "--network": network, "--cloud": cloud, "--shape": shape,
+        "--inputs": inputs, "--threads": threads, "--wire": wire, "--max-error": max_error,
+        "--keep-raw-input": keep_raw_input or None, "--top": top,
+    }  # fmt: skip
+    if costs is not None:
+        extra = [name for name, value in given.items() if value is not None]
+        if model is not None or extra:
+            raise UsageError(
+                f"--costs is a question of its own: {', '.join(extra) or model} would do nothing",
+                hint="leave it out, or give a model in place of --costs",
+            )
+        _split_costs(costs, outputs)
+        return
+    if model is None:
+        raise UsageError(
+            "nothing to split", hint="name an ONNX model, or a file of costs: --costs COSTS.json"
+        )
+    options.check_threads(threads)
+    read = [one for one in (model, inputs, network, cloud) if one is not None]
+    options.check_places([path for _, path in outputs if path is not None], read)
+    if to is not None:
+        _check_apart(to, [path for _, path in outputs if path is not None])
+
+    from placer.api.split_model import MOST_TOP, USUAL_TOP, SplitQuestion, split_model
+    from placer.core.split_ranking import Kind
+    from placer.core.units import parse_ratio
+    from placer.onnx_files.reader import parse_shape_option
+    from placer.reports import split_model as report
+
+    if top is not None and cut:
+        raise UsageError("--top is for plans of the solver", hint="leave out --top, or --cut")
+    if top is not None and not 1 <= top <= MOST_TOP:
+        raise UsageError(f"--top {top} is no number of plans", hint=f"1 to {MOST_TOP}")
+    question = SplitQuestion(
+        cut=tuple(cut or ()),
+        network=network,
+        cloud=cloud,
+        shapes=dict(parse_shape_option(text) for text in shape or ()),
+        inputs=inputs,
+        threads=threads,
+        precision=_precision(wire),
+        max_error_ratio=None if max_error is None else parse_ratio(max_error, what="--max-error"),
+        is_raw_kept=keep_raw_input,
+        top=USUAL_TOP if top is None else top,
+    )
+    with screen.Progress() as progress:
+        answer = split_model(model, question, to=to, progress=progress)
+    screen.emit(
+        outputs,
+        lambda name: report.to_json(answer, to) if name == "json" else report.to_text(answer, to),
+    )
+    if to is not None and answer.export is None:
+        assert answer.best.kind is not Kind.SPLIT
+        raise typer.Exit(EXIT_NOT_SPLIT)
+
+
+def _precision(text: str | None) -> Precision | None:
+    """Parse ``--wire``; None: auto."""
+    from placer.core.wire_formats import Precision
+
+    if text in (None, "auto"):
+        return None
+    if text not in WIRES:
+        if text is not None and text.endswith("+zlib"):
+            raise UsageError(
+                f"--wire {text}: a server of the protocol inflates nothing that is compressed",
+                hint=f"one of: {' '.join(WIRES)}",
+            )
+        raise UsageError(
+            f"--wire '{text}' is unknown{near_match(str(text), WIRES)}",
+            hint=f"one of: {' '.join(WIRES)}",
+        )
+    return Precision(text)
+
+
+def _check_apart(to: str, written: Sequence[str]) -> None:
+    """Refuse a report within the folder of the split: it would be gone, or foreign there."""
+    folder = Path(to).resolve()
+    for path in written:
+        if folder in Path(path).resolve().parents:
+            raise UsageError(
+                f"{path} lies in the folder of --to", hint="write the report beside it"
+            )
+
+
+def _split_costs(costs: str, outputs: Sequence[tuple[str, str | None]]) -> None:
     options.check_places([path for _, path in outputs if path is not None], [costs])
 
     from placer.api.split_costs import split_costs

@@ -268,7 +268,8 @@ def decode(message: bytes, *, max_bytes: int | None = None) -> Array:
     except ValueError as error:  # an empty tensor with a dimension that no array can have
         raise _damaged(f"its shape is {header.shape}") from error
     if header.dtype != header.wire_dtype and header.wire_dtype == "int8":
-        return (flat.astype(np.float64) * header.scale).astype(header.dtype)
+        # a product of an array without dimensions is no array
+        return np.asarray((flat.astype(np.float64) * header.scale).astype(header.dtype))
     return flat.astype(header.dtype)
 
 

@@ -21,7 +21,13 @@ WEIGHTS_ALONE_IR = 4
 """The first IR version in which a weight need not be an input."""
 
 
-def write_parts(source: SplitSource, tiers: Mapping[str, int], folder: str) -> tuple[Part, ...]:
+def write_parts(
+    source: SplitSource,
+    tiers: Mapping[str, int],
+    folder: str,
+    *,
+    names: Mapping[int, str] | None = None,
+) -> tuple[Part, ...]:
     """Write the nodes of each tier as a model of its own.
 
     Weights go to the parts that use them, and constants that are computed from weights alone are
@@ -34,6 +40,8 @@ def write_parts(source: SplitSource, tiers: Mapping[str, int], folder: str) -> t
     folder
         ``tier0.onnx`` and so on are written there, with ``tier0.onnx.data`` beside it where the
         weights of the model lie in files of their own. A tier without nodes has no file.
+    names
+        Tier -> name of its file, where it is another one.
 
     Raises
     ------
@@ -44,12 +52,19 @@ def write_parts(source: SplitSource, tiers: Mapping[str, int], folder: str) -> t
     """
     used = sorted(set(tiers.values()))
     return tuple(
-        _write_part(source, tiers, tier, Path(folder), is_first=tier == used[0]) for tier in used
+        _write_part(
+            source,
+            tiers,
+            tier,
+            Path(folder) / (names or {}).get(tier, f"tier{tier}.onnx"),
+            is_first=tier == used[0],
+        )
+        for tier in used
     )
 
 
 def _write_part(
-    source: SplitSource, tiers: Mapping[str, int], tier: int, folder: Path, *, is_first: bool
+    source: SplitSource, tiers: Mapping[str, int], tier: int, path: Path, *, is_first: bool
 ) -> Part:
     import onnx
 
@@ -103,12 +118,11 @@ def _write_part(
     constants.fill(graph)
     if part.ir_version < WEIGHTS_ALONE_IR:
         list_weights(graph)
-    path = folder / f"tier{tier}.onnx"
     files = save_model(part, path, is_external=constants.is_external)
     specs = source.specs
     return Part(
         tier=tier,
-        files=tuple((name, *_digest(folder / name)) for name in files),
+        files=tuple((name, *digest_of(path.parent / name)) for name in files),
         nodes=tuple(node.name for node in here),
         inputs=tuple(specs[name] for name in inputs),
         outputs=tuple(specs[name] for name in outputs),
@@ -223,6 +237,7 @@ def save_model(model: Any, path: Path, *, is_external: bool) -> tuple[str, ...]:
     return tuple(name for name in (path.name, weights) if (path.parent / name).exists())
 
 
-def _digest(path: Path) -> tuple[str, int]:
+def digest_of(path: Path) -> tuple[str, int]:
+    """Return sha256 and bytes of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size

@@ -60,6 +60,7 @@ _DOING = {
     "make": "making the variant",
     "optimise": "optimising the model",
     "time_kernels": "timing the nodes",
+    "judge_parts": "running the parts",
 }
 
 

@@ -178,6 +178,11 @@ class Worker:
         answer: dict[str, Any] = self._runtime.time_kernels(request)
         return answer
 
+    def judge_parts(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Hold parts of a model to the whole, and time them; see ``placer.runtimes.part_times``."""
+        answer: dict[str, Any] = self._runtime.judge_parts(request)
+        return answer
+
     def outputs(self, request: dict[str, Any]) -> dict[str, Any]:
         """Run every input sample once and write what the model gives to an .npz file."""
         import numpy as np
@@ -232,6 +237,7 @@ def serve(runtime_module: str, requests: IO[str], answers: IO[str]) -> None:
         "make": worker.make,
         "optimise": worker.optimise,
         "time_kernels": worker.time_kernels,
+        "judge_parts": worker.judge_parts,
     }
     for line in requests:
         request = json.loads(line)

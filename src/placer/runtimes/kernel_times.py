@@ -130,7 +130,7 @@ def _both_ways(
     try:
         start_ns = time.perf_counter_ns()
         while len(whole_s) < runs:
-            whole_s.append(_seconds(run_plain, clock_ns))
+            whole_s.append(seconds(run_plain, clock_ns))
             run_traced()
             if time.perf_counter_ns() - start_ns > limit_s * 1e9:
                 break
@@ -142,19 +142,20 @@ def _both_ways(
         if event.get("cat") == "Node" and event["name"].endswith(_SUFFIX):
             kernels[event["name"].removesuffix(_SUFFIX)].append(event["dur"] * 1e-6)
     return (
-        _fast_mean(whole_s),
-        {name: _fast_mean(times[warm_up:]) for name, times in kernels.items()},
+        fast_mean(whole_s),
+        {name: fast_mean(times[warm_up:]) for name, times in kernels.items()},
         len(whole_s),
     )
 
 
-def _seconds(run: Callable[[], object], clock_ns: Callable[[], int]) -> float:
+def seconds(run: Callable[[], object], clock_ns: Callable[[], int]) -> float:
+    """Return how long a run takes by a clock."""
     start_ns = clock_ns()
     run()
     return (clock_ns() - start_ns) / 1e9
 
 
-def _fast_mean(values: Sequence[float]) -> float:
+def fast_mean(values: Sequence[float]) -> float:
     """Return the mean of the fastest tenth, two at least: other programs only ever add time."""
     fastest = sorted(values)[: max(2, len(values) // 10)]
     return sum(fastest) / len(fastest) if values else 0.0

@@ -1,0 +1,233 @@
+"""Ways to place a model on device and cloud: the solver's best, none at all, or a given cut."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from placer.api.splitting import cut_at, node_tiers
+from placer.core.cuts import crossing
+from placer.core.errors import UsageError
+from placer.core.groups import GroupGraph
+from placer.core.partition.optimal import best_plans
+from placer.core.partition.problem import InfeasibleError, Link
+from placer.core.split_export import can_be_sent, wire_bytes
+from placer.core.split_problem import link_over, problem_of, shared_out_s, without_input
+from placer.core.split_ranking import Kind, Leaves
+from placer.core.wire_formats import Precision, formats_for
+
+if TYPE_CHECKING:
+    from placer.core.environment import CloudOffer, NetworkPath
+    from placer.core.graph import ModelSummary
+    from placer.onnx_files.split_source import SplitSource
+    from placer.onnx_files.taint import TaintedGraph
+
+TIERS = ("device", "cloud")
+MOST_SOLVES = 2_000
+"""Least cuts for the best plans in one precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The way to the cloud, and what the whole model takes there."""
+
+    path: NetworkPath
+    offer: CloudOffer
+    whole_s: float
+    """An estimate."""
+    assumptions: tuple[str, ...]
+    """What nobody stated, and what was taken instead."""
+
+    @property
+    def cloud(self) -> str:
+        """Name of the offer, with its region."""
+        region = self.offer.region
+        return self.offer.name if region is None else f"{self.offer.name}@{region}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A way to place the nodes of a model."""
+
+    kind: Kind
+    tiers: Mapping[str, int]
+    """Node -> 0 on the device, 1 on the cloud."""
+    tensors: tuple[str, ...]
+    """That cross, by name."""
+
+
+def find_where(summary: ModelSummary, network: str | None, cloud: str | None) -> Where:
+    """Return the path and the offer that were named, or the usual ones.
+
+    Raises
+    ------
+    UsageError
+        Unknown names, or the time of the model on the cloud cannot be estimated.
+    InputError
+        A file cannot be read.
+    """
+    from placer.api.sites import DEFAULT_NETWORK, load_path, modelled_time
+    from placer.core.units import format_duration
+    from placer.files import catalogue
+
+    path, _, _ = load_path(network)
+    offers = catalogue.default_offers() if cloud is None else catalogue.load_cloud(cloud)
+    times = [(offer, modelled_time(offer, summary, offer.ep, None)) for offer in offers]
+    known = [(one.estimate.median_s, offer, one.estimate) for offer, one in times if one.estimate]
+    if not known:
+        raise UsageError(
+            f"how long the model takes on {offers[0].name} is not known: {times[0][1].source}",
+            hint="name another offer with --cloud (see: placer catalog list clouds)",
+        )
+    whole_s, offer, estimate = min(known, key=lambda one: (one[0], one[1].name))
+    backbone = catalogue.backbone_to(path, None, offer)
+    where = Where(replace(path, backbone=backbone), offer, whole_s, ())
+    assumptions = []
+    if network is None:
+        assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
+    if cloud is None:
+        assumptions.append(
+            f"no --cloud: {where.cloud}, the quickest of the cheapest offers, is assumed"
+        )
+    span = f"{format_duration(estimate.low_s)} to {format_duration(estimate.high_s)}"
+    assumptions += [
+        f"the whole model takes {format_duration(whole_s)} ({span}) on {where.cloud}: "
+        f"{estimate.level}, {estimate.source}",
+        "a part of it takes there the share of that time that it takes here",
+        "requests are binary and one connection is kept",
+    ]
+    return replace(where, assumptions=tuple(assumptions))
+
+
+def link_to(source: SplitSource, where: Where) -> Link:
+    """Return the path as the solver takes it."""
+    sizes = [tensor.n_bytes for tensor in source.graph.tensors]
+    down = sum(spec.n_bytes or 0 for spec in source.summary.outputs)
+    return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
+
+
+def given_cut(
+    source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
+) -> Cut:
+    """Return the cut at these tensors.
+
+    Raises
+    ------
+    UsageError
+        They are no cut, nothing would run on the device, or a tensor cannot be sent.
+    InfeasibleError
+        Raw input would leave, and may not.
+    """
+    tiers = cut_at(source, [names])
+    if 0 not in tiers.values():
+        raise UsageError(
+            f"nothing would run on the device with the cut at {', '.join(names)}",
+            hint="cut at a tensor behind it, or serve the whole model",
+        )
+    specs = source.specs
+    for name in names:
+        if not can_be_sent(specs[name].dtype):
+            raise UsageError(
+                f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
+                hint="cut at another tensor",
+            )
+    raw = taint.raw_among(names) if is_raw_kept else ()
+    if raw:
+        which, why = raw[0]
+        raise InfeasibleError(
+            f"--cut {' '.join(which)}: raw input would leave the device ({why.text}), and "
+            "--keep-raw-input forbids it",
+            hint="cut at a later tensor, or leave out --cut",
+        )
+    return Cut(Kind.SPLIT, tiers, tuple(sorted(set(names))))
+
+
+def unsplit_cuts(source: SplitSource, *, is_raw_kept: bool) -> list[Cut]:
+    """Return all on the device, and all on the cloud where raw input may go there."""
+    nodes = [node for group in source.graph.groups for node in group.nodes]
+    found = [Cut(Kind.EDGE, dict.fromkeys(nodes, 0), ())]
+    if not is_raw_kept:
+        names = tuple(sorted(source.graph.inputs))
+        found.append(Cut(Kind.CLOUD, dict.fromkeys(nodes, 1), names))
+    return found
+
+
+def best_cuts(
+    graph: GroupGraph,
+    where: Where,
+    link: Link,
+    taint: TaintedGraph,
+    *,
+    precisions: Sequence[Precision | None],
+    is_raw_kept: bool,
+    top: int,
+) -> list[Cut]:
+    """Return the splits of the best plans by the times of groups, for each precision the first.
+
+    Parameters
+    ----------
+    precisions
+        In which tensors may travel; None: as they are.
+    """
+    names = [tensor.name for tensor in graph.tensors]
+    kept = {tensor.name for tensor in graph.tensors if not can_be_sent(tensor.dtype)}
+    if is_raw_kept:
+        kept |= {name for name in names if taint.taint(name).is_raw}
+    here = {group.name: group.time_s for group in graph.groups}
+    there = shared_out_s(graph, where.whole_s)
+    found: dict[tuple[tuple[str, int], ...], Cut] = {}
+    for precision in precisions:
+        problem = problem_of(narrowed(graph, precision), TIERS, (here, there), [link], kept=kept)
+        count = 0
+        # besides those not split at all, and those whose tensors only together are raw
+        more = 2 + (len(taint.parts) if is_raw_kept else 0)
+        for plan in best_plans(problem, top + more, max_solves=MOST_SOLVES):
+            tiers = without_input(dict(plan.tiers))
+            sent = tuple(sorted(plan.cut[0]))
+            if len(set(tiers.values())) < 2 or not sent:
+                continue
+            if is_raw_kept and taint.raw_among(sent):  # parts that together are raw
+                continue
+            found.setdefault(plan.tiers, Cut(Kind.SPLIT, node_tiers(graph, tiers), sent))
+            count += 1
+            if count == top:
+                break
+    return list(found.values())
+
+
+def narrowed(graph: GroupGraph, precision: Precision | None) -> GroupGraph:
+    """Return the graph with the bytes that its tensors have on the wire."""
+    return replace(
+        graph,
+        tensors=tuple(
+            replace(one, n_bytes=wire_bytes(one.n_bytes, one.dtype, precision))
+            for one in graph.tensors
+        ),
+    )
+
+
+def leaves_of(cut: Cut, taint: TaintedGraph) -> tuple[Leaves, str]:
+    """Return what leaves the device, and how a raw tensor comes from the input."""
+    if cut.kind is Kind.EDGE:
+        return Leaves.NOTHING, ""
+    raw = taint.raw_among(cut.tensors)
+    return (Leaves.RAW_INPUT, raw[0][1].text) if raw else (Leaves.INTERMEDIATE, "")
+
+
+def exact_precision(dtypes: Collection[str]) -> Precision:
+    """Return the precision that changes none of these tensors."""
+    return formats_for(tuple(dtypes))[0].precision
+
+
+def offered(dtypes: Collection[str]) -> tuple[Precision, ...]:
+    """Return every precision that differs for these tensors, the exact one first."""
+    found = formats_for(tuple(dtypes))
+    return tuple(one.precision for one in found if not one.is_compressed)
+
+
+def sent_dtypes(source: SplitSource, cut: Cut) -> tuple[str, ...]:
+    """Return the types of the tensors that cross."""
+    if cut.kind is Kind.CLOUD:
+        return tuple(source.specs[name].dtype for name in cut.tensors)
+    return tuple(tensor.dtype for tensor in crossing(source.graph, cut.tiers, 2)[0])

@@ -1,0 +1,408 @@
+"""Where to split a model file: the best plans cut for real, held to the whole, timed in turns."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from placer.api.split_candidates import (
+    Cut,
+    Where,
+    best_cuts,
+    exact_precision,
+    find_where,
+    given_cut,
+    leaves_of,
+    link_to,
+    offered,
+    sent_dtypes,
+    unsplit_cuts,
+)
+from placer.api.split_export import check_sendable, export_split
+from placer.api.splitting import (
+    USUAL_RUNS,
+    USUAL_TIME_LIMIT_S,
+    MeasuredGraph,
+    measure_groups,
+    open_to_split,
+    write_split,
+)
+from placer.core.errors import InputError, MeasuringError
+from placer.core.partition.problem import InfeasibleError, Link
+from placer.core.split import OutputDifference
+from placer.core.split_export import wire_bytes
+from placer.core.split_problem import shared_out_s
+from placer.core.split_ranking import (
+    Kind,
+    Placed,
+    SplitAnswer,
+    network_s,
+    ranked,
+    time_on,
+)
+from placer.core.wire_choice import ErrorLimit, FormatResult, OutputError, choose
+from placer.core.wire_formats import Precision, parse_format
+
+if TYPE_CHECKING:
+    from placer.onnx_files.inputs import Inputs
+    from placer.onnx_files.split_source import SplitSource
+    from placer.onnx_files.taint import TaintedGraph
+
+Say = Callable[[str], None]
+USUAL_TOP = 3
+MOST_TOP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SplitQuestion:
+    """What is asked of a model."""
+
+    cut: tuple[str, ...] = ()
+    """Tensors to cut at; empty: the solver chooses."""
+    network: str | None = None
+    """None: the usual one, assumed."""
+    cloud: str | None = None
+    """None: the quickest of the cheapest offers, assumed."""
+    shapes: Mapping[str, tuple[int, ...]] | None = None
+    inputs: str | None = None
+    """.npz file with real samples; None: a generated one."""
+    threads: int | None = None
+    """Of an inference here; None: all cores."""
+    precision: Precision | None = None
+    """On the wire; None: the smallest within the limit, without a limit the exact one."""
+    max_error_ratio: float | None = None
+    """The most that an output may be off, of its largest number."""
+    is_raw_kept: bool = False
+    """No tensor in which raw input can be read may leave the device."""
+    top: int = USUAL_TOP
+    """So many of the best plans are cut for real."""
+
+
+def split_model(
+    model: str, question: SplitQuestion, *, to: str | None = None, progress: Say
+) -> SplitAnswer:
+    """Find, or take, a cut of a model; measure it against others and against none; and write it.
+
+    Without a given cut nothing is written where not to split is quicker.
+
+    Parameters
+    ----------
+    to
+        Folder for the export; None: nothing is written.
+
+    Raises
+    ------
+    UsageError
+        Something in the question is wrong, or the folder cannot be taken.
+    InputError
+        The model cannot be read or split.
+    InfeasibleError
+        The given cut breaks a constraint.
+    MeasuringError
+        A part does not run, or answers differently.
+    """
+    from placer.files.split_folder import check_folder
+    from placer.onnx_files.taint import find_taint
+    from placer.profiling.machine import usable_cores
+
+    if to is not None:
+        check_folder(to)
+    source = open_to_split(model, shapes=question.shapes)
+    check_sendable(source)
+    samples = _samples(source, question.inputs)
+    taint = find_taint(model)
+    where = find_where(source.summary, question.network, question.cloud)
+    cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
+    if question.cut:
+        cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
+    threads = question.threads or usable_cores()
+    link = link_to(source, where)
+    progress("timing the groups of the model")
+    measured = measure_groups(source, inputs=question.inputs, threads=threads)
+    if not question.cut:
+        progress("looking for the best plans")
+        cuts += best_cuts(
+            measured.graph,
+            where,
+            link,
+            taint,
+            precisions=_precisions(question),
+            is_raw_kept=question.is_raw_kept,
+            top=question.top,
+        )
+    progress("cutting and running the splits")
+    judged = _judged(source, cuts, question, samples, threads)
+    notes = [*_notes(question, measured)]
+    found: list[tuple[Placed, Cut]] = []
+    for cut, run in zip(cuts, judged.cuts, strict=True):
+        placed = _placed(source, cut, run, judged, measured, where, link, taint, question)
+        if isinstance(placed, Placed):
+            found.append((placed, cut))
+        else:
+            notes.append(placed)
+    answer = SplitAnswer(
+        model=model,
+        sha256=source.summary.sha256,
+        points=measured.points,
+        largest_uncuttable=measured.largest_uncuttable,
+        whole_s=judged.whole_s,
+        runs=judged.runs,
+        threads=threads,
+        samples=0 if question.inputs is None else _count(samples),
+        placed=(),
+        chosen=None,
+        is_asked=bool(question.cut),
+        network=where.path.name,
+        cloud=where.cloud,
+        assumptions=where.assumptions,
+        notes=tuple(notes),
+        export=None,
+    )
+    splits = sorted(
+        (one for one, _ in found if one.kind is Kind.SPLIT), key=lambda one: one.predicted_s
+    )
+    if question.cut and not splits:
+        raise InfeasibleError(notes[-1], hint="allow more with --max-error, or name a wider --wire")
+    listed = [one for one, _ in found if one.kind is not Kind.SPLIT] + splits[: question.top]
+    order = ranked(listed)
+    chosen = next((one for one in order if one.kind is Kind.SPLIT), None)
+    answer = replace(answer, placed=order, chosen=chosen)
+    if to is None or chosen is None or not (question.cut or answer.best.kind is Kind.SPLIT):
+        return answer
+    assert chosen.wire is not None
+    progress(f"writing {to}")
+    export = export_split(
+        source,
+        next(cut.tiers for one, cut in found if one is chosen),
+        Precision(chosen.wire),
+        to,
+        samples=samples,
+        max_error_ratio=question.max_error_ratio,
+        time_limit_s=USUAL_TIME_LIMIT_S,
+    )
+    return replace(answer, export=export)
+
+
+def _samples(source: SplitSource, path: str | None) -> Inputs:
+    from placer.onnx_files.inputs import generate_inputs, load_inputs
+
+    summary = source.summary
+    if path is None:
+        return generate_inputs(summary.path, summary.inputs)
+    return load_inputs(path, summary.inputs)
+
+
+def _count(samples: Inputs) -> int:
+    return len(next(iter(samples.samples.values())))
+
+
+def _precisions(question: SplitQuestion) -> tuple[Precision | None, ...]:
+    """Return what plans are looked for in."""
+    if question.precision is not None:
+        return (question.precision,)
+    if question.max_error_ratio is None:
+        return (None,)
+    return (None, Precision.FLOAT16, Precision.INT8)
+
+
+def _notes(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[str]:
+    notes = []
+    if measured.is_disturbed:
+        notes.append(
+            "other programs ran inside of the measuring, so the shares of the groups are rough: "
+            "measure again on a quiet machine"
+        )
+    is_narrow = question.precision in (Precision.FLOAT16, Precision.INT8)
+    if question.inputs is None and (is_narrow or question.max_error_ratio is not None):
+        notes.append(
+            "the error of the wire format is that of one generated sample: give real ones, --inputs"
+        )
+    return notes
+
+
+def _formats(source: SplitSource, cut: Cut, question: SplitQuestion) -> tuple[Precision, ...]:
+    """Return the precisions to try for a cut."""
+    dtypes = sent_dtypes(source, cut)
+    if cut.kind is Kind.EDGE:
+        return ()
+    if question.precision is not None:
+        return (question.precision,)
+    if question.max_error_ratio is None:
+        return (exact_precision(dtypes),)
+    return offered(dtypes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The parts of one cut, run here."""
+
+    head_s: float | None
+    tail_s: float
+    differences: tuple[OutputDifference, ...]
+    formats: tuple[FormatResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """All of them, timed in turns with the whole."""
+
+    whole_s: float
+    runs: int
+    cuts: tuple[_Run | None, ...]
+    """None: all on the device, which is the whole."""
+
+
+def _judged(
+    source: SplitSource,
+    cuts: Sequence[Cut],
+    question: SplitQuestion,
+    samples: Inputs,
+    threads: int,
+) -> _Judged:
+    """Write and run the parts of all cuts, in one process and in turns."""
+    from placer.profiling.child import GRACE_S, Child, ChildError
+    from placer.runtimes import part_times
+
+    model = str(Path(source.summary.path).resolve())
+    with tempfile.TemporaryDirectory(prefix="placer-") as folder:
+        plans: list[dict[str, Any]] = []
+        for place, cut in enumerate(cuts):
+            if cut.kind is Kind.EDGE:
+                continue
+            head, tail = None, model
+            if cut.kind is Kind.SPLIT:
+                parts = Path(folder) / str(place)
+                contract = write_split(source, cut.tiers, 1, str(parts))
+                head, tail = (str(parts / part.files[0][0]) for part in contract.parts)
+            formats = [one.value for one in _formats(source, cut, question)]
+            plans.append(
+                {
+                    "head_path": head,
+                    "tail_path": tail,
+                    "tensors": list(cut.tensors),
+                    "formats": formats,
+                }
+            )
+        inputs_path = str(Path(folder) / "inputs.npz")
+        samples.save(inputs_path)
+        try:
+            with Child(part_times.MODULE) as child:
+                answer = child.ask(
+                    "judge_parts",
+                    model_path=model,
+                    inputs_path=inputs_path,
+                    plans=plans,
+                    threads=threads,
+                    runs=USUAL_RUNS,
+                    limit_s=USUAL_TIME_LIMIT_S,
+                    deadline_s=10 * USUAL_TIME_LIMIT_S + GRACE_S,
+                )
+        except ChildError as error:
+            kind = InputError if error.kind == "unsupported" else MeasuringError
+            raise kind(f"{source.summary.path}: {error.message}") from error
+    found = iter(answer["plans"])
+    return _Judged(
+        whole_s=answer["whole_s"],
+        runs=answer["runs"],
+        cuts=tuple(None if cut.kind is Kind.EDGE else _run(next(found)) for cut in cuts),
+    )
+
+
+def _run(told: Mapping[str, Any]) -> _Run:
+    return _Run(
+        head_s=told["head_s"],
+        tail_s=told["tail_s"],
+        differences=tuple(OutputDifference(**one) for one in told["differences"]),
+        formats=tuple(
+            FormatResult(
+                **{
+                    **one,
+                    "wire_format": parse_format(one["wire_format"]),
+                    "error": OutputError(**one["error"]),
+                }
+            )
+            for one in told["formats"]
+        ),
+    )
+
+
+def _placed(
+    source: SplitSource,
+    cut: Cut,
+    run: _Run | None,
+    judged: _Judged,
+    measured: MeasuredGraph,
+    where: Where,
+    link: Link,
+    taint: TaintedGraph,
+    question: SplitQuestion,
+) -> Placed | str:
+    """Return what is known of a cut, or why it is not allowed."""
+    graph = measured.graph
+    here = {group.name: group.time_s for group in graph.groups}
+    on_edge = sum(tier == 0 for tier in cut.tiers.values())
+    leaves, why = leaves_of(cut, taint)
+    placed = Placed(
+        kind=cut.kind,
+        tensors=cut.tensors,
+        wire=None,
+        n_bytes=0,
+        leaves=leaves,
+        leaves_why=why,
+        edge_nodes=on_edge,
+        cloud_nodes=len(cut.tiers) - on_edge,
+        foretold_head_s=time_on(graph, cut.tiers, 0, here),
+        head_s=judged.whole_s,
+        tail_here_s=None,
+        network_s=0.0,
+        tail_s=0.0,
+        differences=(),
+        wire_result=None,
+    )
+    if run is None:
+        return placed
+    result = _chosen_format(run.formats, question)
+    if result is None:
+        return _why_no_format(cut, run.formats, question)
+    precision = result.wire_format.precision
+    specs = source.specs
+    n_bytes = sum(
+        wire_bytes(specs[name].n_bytes or 0, specs[name].dtype, precision) for name in cut.tensors
+    )
+    return replace(
+        placed,
+        wire=precision.value,
+        n_bytes=n_bytes,
+        head_s=run.head_s,
+        tail_here_s=run.tail_s,
+        network_s=network_s(link, n_bytes),
+        tail_s=time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s)),
+        differences=run.differences,
+        wire_result=result,
+    )
+
+
+def _limit(question: SplitQuestion) -> ErrorLimit:
+    return ErrorLimit(relative=question.max_error_ratio)
+
+
+def _chosen_format(formats: Sequence[FormatResult], question: SplitQuestion) -> FormatResult | None:
+    """Return the smallest format that is allowed and holds every number of the samples."""
+    held = [one for one in formats if not one.unheld_tensors]
+    if question.precision is not None and question.max_error_ratio is None:
+        return held[0] if held else None
+    return choose(held, _limit(question))
+
+
+def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQuestion) -> str:
+    where = f"the cut at {', '.join(cut.tensors)}"
+    if all(one.unheld_tensors for one in formats):
+        return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
+    least = min(formats, key=lambda one: one.error.relative)
+    return (
+        f"{where}: in {least.wire_format.name} an output is {least.error.relative:.2g} of its "
+        f"largest number off, and --max-error allows {question.max_error_ratio:g}"
+    )

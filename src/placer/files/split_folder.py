@@ -1,0 +1,139 @@
+"""The folder of an exported split: written whole or not at all, and never over foreign files."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from placer.core.errors import MeasuringError, PlacerError, UsageError
+from placer.files.split_contract import CONTRACT_NAME, SCHEMA
+
+_OTHER = "name another folder, or an empty one"
+
+
+def check_folder(path: str) -> None:
+    """Refuse a folder that a split cannot be written to, before anything is measured.
+
+    Raises
+    ------
+    UsageError
+        It is a file; it holds what is not of an earlier split, or of one that was changed since;
+        or nothing can be made beside it.
+    """
+    target = _target(path)
+    if target.exists():
+        if not target.is_dir():
+            raise UsageError(f"--to {path}: this is a file", hint=_OTHER)
+        _refuse_foreign(path, target)
+    parent = target.parent
+    if not parent.is_dir():
+        raise UsageError(
+            f"--to {path}: the directory '{parent}' does not exist",
+            hint=f"make it: mkdir -p {parent}",
+        )
+    temporary = _beside(target)
+    try:
+        temporary.mkdir()
+        temporary.rmdir()
+    except OSError as error:
+        raise _explained(path, error) from error
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[Path]:
+    """Give a temporary folder beside a folder, and put it in its place at the end.
+
+    On any error the folder stays as it was. An earlier split in it is removed.
+
+    Raises
+    ------
+    UsageError
+        As ``check_folder``.
+    MeasuringError
+        The disk is full.
+    """
+    check_folder(path)
+    target = _target(path)
+    temporary = _beside(target)
+    try:
+        try:
+            temporary.mkdir()
+            yield temporary
+            if target.exists():
+                _refuse_foreign(path, target)  # once more: it took a while
+            _exchange(temporary, target)
+        except OSError as error:
+            raise _explained(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(temporary: Path, target: Path) -> None:
+    if not target.exists() or not any(target.iterdir()):
+        temporary.replace(target)  # over an empty folder as well
+        return
+    before = _beside(target)
+    target.replace(before)
+    try:
+        temporary.replace(target)
+    except BaseException:
+        before.replace(target)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _target(path: str) -> Path:
+    if not path or "\0" in path:
+        raise UsageError("--to is no name of a folder", hint="name a folder")
+    return Path(os.path.realpath(path))
+
+
+def _beside(target: Path) -> Path:
+    return target.parent / f".placer-{secrets.token_hex(8)}.tmp"
+
+
+def _refuse_foreign(path: str, folder: Path) -> None:
+    if not any(folder.iterdir()):
+        return
+    listed = _listed(folder)
+    for found in sorted(folder.rglob("*")):
+        name = found.relative_to(folder).as_posix()
+        if name == CONTRACT_NAME and listed:
+            continue
+        if found.is_dir() and not found.is_symlink():
+            if any(one.startswith(f"{name}/") for one in listed):
+                continue
+        elif name in listed and not found.is_symlink():
+            with found.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            if digest == listed[name]:
+                continue
+            raise UsageError(
+                f"--to {path}: '{name}' was changed since it was exported", hint=_OTHER
+            )
+        raise UsageError(f"--to {path}: '{name}' in it is not of an earlier split", hint=_OTHER)
+
+
+def _listed(folder: Path) -> Mapping[str, str]:
+    """Return name -> sha256 of the files of an earlier split; empty: there is none."""
+    try:
+        document = json.loads((folder / CONTRACT_NAME).read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            return {}
+        return {str(one["name"]): str(one["sha256"]) for one in document["files"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+def _explained(path: str, error: OSError) -> PlacerError:
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MeasuringError(f"--to {path}: the disk is full", hint="free some space there")
+    return UsageError(f"--to {path}: cannot be written: {reason}", hint=_OTHER)

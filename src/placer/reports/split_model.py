@@ -1,0 +1,185 @@
+"""Reports of ``placer split MODEL``: every plan that was tried, and whether to split at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from placer.core.printable import printable
+from placer.core.split import OutputDifference
+from placer.core.split_ranking import Kind, Leaves, Placed, SplitAnswer
+from placer.core.units import format_bytes, format_duration
+
+MAX_NAMES = 3
+"""Of tensors in one cell."""
+SCHEMA = "placer/split-answer/v1"
+_HEADS = ("plan", "crosses", "leaves", "predicted", "measured", "here", "differs")
+_LEAVES = {
+    Leaves.NOTHING: "nothing",
+    Leaves.INTERMEDIATE: "intermediate",
+    Leaves.RAW_INPUT: "raw input",
+}
+_ALL_ON = {Kind.EDGE: "all on the device", Kind.CLOUD: "all on the cloud"}
+
+
+def to_json(answer: SplitAnswer, folder: str | None) -> str:
+    """Return the answer; the keys are described in ``docs/splitting.md``."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "model": {"path": answer.model, "sha256": answer.sha256},
+        "decision": {
+            "placement": answer.best.kind.value,
+            "reason": _headline(answer),
+            "written": folder if answer.export is not None else None,
+        },
+        "network": answer.network,
+        "cloud": answer.cloud,
+        "threads": answer.threads,
+        "runs": answer.runs,
+        "samples": answer.samples,
+        "whole_s": answer.whole_s,
+        "points": list(answer.points),
+        "largest_uncuttable_ratio": answer.largest_uncuttable.ratio,
+        "plans": [_plan(one, answer.whole_s) for one in answer.placed],
+        "export": None
+        if answer.export is None
+        else {
+            "server_model": answer.export.server_model,
+            "differences": [_difference(one) for one in answer.export.differences],
+            "files": [name for name, _, _ in answer.export.files],
+        },
+        "assumptions": list(answer.assumptions),
+        "notes": list(answer.notes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
+    return {
+        "placement": one.kind.value,
+        "tensors": list(one.tensors),
+        "wire": one.wire,
+        "bytes": one.n_bytes,
+        "leaves_device": one.leaves.value,
+        "leaves_why": one.leaves_why,
+        "nodes": [one.edge_nodes, one.cloud_nodes],
+        "predicted_s": one.predicted_s,
+        "measured_s": one.measured_s,
+        "head_s": one.head_s,
+        "network_s": one.network_s,
+        "tail_s": one.tail_s,
+        "tail_here_s": one.tail_here_s,
+        "residual_ratio": one.residual_ratio(whole_s),
+        "differences": [_difference(one) for one in one.differences],
+        "wire_error_ratio": None
+        if one.wire_result is None
+        else _finite(one.wire_result.error.relative),
+    }
+
+
+def _difference(one: OutputDifference) -> dict[str, Any]:
+    return {
+        "output": one.name,
+        "absolute": _finite(one.absolute),
+        "relative": _finite(one.relative),
+        "argmax_ratio": one.argmax_ratio,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def to_text(answer: SplitAnswer, folder: str | None) -> str:
+    """Return the same for people."""
+    rows = [_row(one, answer.whole_s) for one in answer.placed]
+    widths = [max(len(row[at]) for row in (_HEADS, *rows)) for at in range(len(_HEADS))]
+    lines = [_headline(answer), ""]
+    lines += [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (_HEADS, *rows)
+    ]
+    lines += ["", *_explained(answer)]
+    lines += [f"  assumed: {printable(text)}" for text in answer.assumptions]
+    lines += [f"  note: {printable(text)}" for text in answer.notes]
+    lines += ["", *_outcome(answer, folder)] if folder is not None else []
+    return "\n".join(lines) + "\n"
+
+
+def _headline(answer: SplitAnswer) -> str:
+    best, split = answer.best, answer.chosen
+    if best.kind is Kind.SPLIT:
+        other = next(one for one in answer.placed if one.kind is not Kind.SPLIT)
+        return (
+            f"Split at {_listed(best.tensors)}: {format_duration(best.measured_s)}, against "
+            f"{format_duration(other.measured_s)} {_ALL_ON[other.kind]}."
+        )
+    where = f"{_ALL_ON[best.kind]} takes {format_duration(best.measured_s)}"
+    if split is None:
+        return f"Do not split: {where}, and there is no split to hold against it."
+    which = "the split asked for" if answer.is_asked else "the best split"
+    return (
+        f"Do not split: {where}, {which} (at {_listed(split.tensors)}) "
+        f"{format_duration(split.measured_s)}."
+    )
+
+
+def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
+    name = _ALL_ON.get(one.kind) or f"split at {_listed(one.tensors)}"
+    residual = one.residual_ratio(whole_s)
+    return (
+        name,
+        "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {one.wire}",
+        _LEAVES[one.leaves],
+        format_duration(one.predicted_s),
+        format_duration(one.measured_s),
+        "-" if residual is None else f"{residual:+.1%}",
+        _apart(one),
+    )
+
+
+def _apart(one: Placed) -> str:
+    """Say how far the outputs are off: by the cut, and by the wire format."""
+    if one.wire_result is None:
+        return "-"
+    cut = max(one.differences, key=lambda each: each.relative, default=None)
+    shown = "0" if cut is None or cut.relative == 0 else f"{cut.relative:.1e}"
+    if cut is not None and cut.argmax_ratio not in (None, 1.0):
+        shown += f" (argmax {cut.argmax_ratio:.1%})"
+    error = one.wire_result.error.relative
+    return shown if one.wire_result.is_exact else f"{shown}, {one.wire}: {error:.1e}"
+
+
+def _explained(answer: SplitAnswer) -> list[str]:
+    share = answer.largest_uncuttable
+    points = len(answer.points)
+    samples = "a generated sample" if not answer.samples else f"{answer.samples} sample(s)"
+    return [
+        f"  over {printable(answer.network)} to {printable(answer.cloud)}; "
+        f"{answer.threads} thread(s) here, {answer.runs} runs in turns, {samples}",
+        "  predicted: sum of the groups here + network + cloud; measured: the head run here + the "
+        "same network and cloud",
+        "  here: head and tail, both run here, beyond the whole model's "
+        f"{format_duration(answer.whole_s)}; differs: of an output, of its largest number",
+        f"  {points} single tensor{'' if points == 1 else 's'} divide{'s' if points == 1 else ''} "
+        f"the model; the largest part that none divides is {share.ratio:.0%} of its {share.basis}",
+    ]
+
+
+def _outcome(answer: SplitAnswer, folder: str) -> list[str]:
+    if answer.export is not None:
+        place = printable(folder)
+        return [f"Written to {place}: see {place}/README.txt for how to run both sides."]
+    if answer.chosen is None:
+        return ["Nothing was written: no split is possible."]
+    cuts = " ".join(f"--cut {shlex.quote(printable(name))}" for name in answer.chosen.tensors)
+    return [f"Nothing was written. To write the best split all the same: {cuts}"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:MAX_NAMES])
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{shown}{more}"

@@ -1,0 +1,302 @@
+"""``placer split MODEL``: splits that win and do not, what is written, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import onnx
+import pytest
+
+from placer.files.split_contract import contract_schema
+from tests import split_models
+from tests.cli.conftest import Run
+from tests.split_exports import POOLED, WINNING, scalar_between, shrinking, write_network
+
+EXPORT = {"head.onnx", "client.py", "contract.json", "README.txt", "sample.npz", "repository"}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_network(tmp_path)
+    onnx.save(split_models.straight(), "straight.onnx")
+    return tmp_path
+
+
+def state(folder: Path) -> dict[str, str]:
+    """Return the digest of each file of a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def contract(folder: str = "out") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(Path(folder, "contract.json").read_text())
+    return found
+
+
+def test_a_split_that_is_quickest_is_written(here: Path, run: Run) -> None:
+    onnx.save(shrinking(), "shrinking.onnx")
+    done = run("split", "shrinking.onnx", *WINNING, "--to", "out", "--keep-raw-input")
+    assert done.code == 0, done.err
+    assert done.out.startswith("Split at ")
+    assert "all on the device" in done.out
+    assert "all on the cloud" not in done.out  # raw input may not leave
+    assert "the largest part that none divides is" in done.out
+    assert {path.name for path in Path("out").iterdir()} == EXPORT
+    jsonschema.validate(contract(), contract_schema())
+    assert not list(here.glob(".placer-*"))
+
+
+def test_where_not_to_split_is_quickest_nothing_is_written(here: Path, run: Run) -> None:
+    done = run("split", "straight.onnx", "--to", "out", "--top", "1")
+    assert done.code == 1
+    assert done.out.startswith("Do not split: all on the device takes ")
+    assert "the best split (at v" in done.out
+    assert "Nothing was written. To write the best split all the same: --cut v" in done.out
+    assert not Path("out").exists()
+    assert sorted(path.name for path in here.iterdir()) == ["narrow.yaml", "straight.onnx"]
+
+
+@pytest.mark.usefixtures("here")
+def test_without_a_folder_not_to_split_is_an_answer_like_another(run: Run) -> None:
+    done = run("split", "straight.onnx", "--top", "2", "--format", "json")
+    assert done.code == 0
+    answer = json.loads(done.out)
+    assert answer["decision"]["placement"] == "edge"
+    assert answer["decision"]["written"] is None
+    kinds = [one["placement"] for one in answer["plans"]]
+    assert (kinds.count("edge"), kinds.count("cloud"), kinds.count("split")) == (1, 1, 2)
+    times = [one["measured_s"] for one in answer["plans"]]
+    assert times == sorted(times)
+    for plan in answer["plans"]:
+        assert sum(plan["nodes"]) == len(split_models.straight().graph.node)
+        is_split = plan["placement"] == "split"
+        assert (plan["residual_ratio"] is not None) == is_split
+        assert all(one["relative"] <= 1e-5 for one in plan["differences"])
+        assert plan["leaves_device"] == {
+            "edge": "nothing", "cloud": "raw_input", "split": "intermediate"
+        }[plan["placement"]]  # fmt: skip
+
+
+@pytest.mark.usefixtures("here")
+def test_a_given_cut_is_written_whatever_is_quicker(run: Run) -> None:
+    done = run("split", "straight.onnx", "--cut", "v5", "--to", "out", "--wire", "int8")
+    assert done.code == 0, done.err
+    assert done.out.startswith("Do not split: all on the device takes ")
+    assert "the split asked for (at v5)" in done.out
+    assert "Written to out: see out/README.txt" in done.out
+    found = contract()
+    jsonschema.validate(found, contract_schema())
+    (tensor,) = found["links"][0]["tensors"]
+    assert tensor["wire"]["value"]["dtype"] == "int8"
+    assert tensor["wire"]["scale"]["shape"] == [1]
+    assert 0 < found["differences"][0]["relative"] < 0.05
+    served = onnx.load("out/repository/straight_tail/1/model.onnx")
+    onnx.checker.check_model(served, full_check=True)
+    assert [one.name for one in served.graph.input] == ["v5_wire", "v5_scale"]
+    listed = {one["name"] for one in found["files"]}
+    assert listed == set(state(Path("out"))) - {"contract.json"}
+
+
+@pytest.mark.usefixtures("here")
+def test_an_earlier_split_is_replaced_and_nothing_else(run: Run) -> None:
+    assert run("split", "straight.onnx", "--cut", "v5", "--to", "out").code == 0
+    assert run("split", "straight.onnx", "--cut", "v1", "--to", "out").code == 0
+    assert [one["name"] for one in contract()["links"][0]["tensors"]] == ["v1"]
+    Path("out/notes.txt").write_text("mine")
+    before = state(Path("out"))
+    done = run("split", "straight.onnx", "--cut", "v5", "--to", "out")
+    assert done.code == 2
+    assert "--to out: 'notes.txt' in it is not of an earlier split" in done.err
+    assert state(Path("out")) == before
+    Path("out/notes.txt").unlink()
+    Path("out/client.py").write_text("# changed\n")
+    done = run("split", "straight.onnx", "--cut", "v5", "--to", "out")
+    assert done.code == 2
+    assert "--to out: 'client.py' was changed since it was exported" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_folder_of_others_is_refused_before_anything_is_measured(run: Run) -> None:
+    Path("theirs").mkdir()
+    Path("theirs/head.onnx").write_text("theirs")
+    done = run("split", "straight.onnx", "--cut", "v5", "--to", "theirs")
+    assert done.code == 2
+    assert "'head.onnx' in it is not of an earlier split" in done.err
+    assert "timing" not in done.err
+    assert Path("theirs/head.onnx").read_text() == "theirs"
+    done = run("split", "straight.onnx", "--cut", "v5", "--to", ".")
+    assert done.code == 2
+
+
+WRONG = [
+    (["--cut", "v55"], 2, "no tensor 'v55' goes from one node to another (did you mean 'v5'?)"),
+    (["--cut", "x"], 2, "nothing would run on the device with the cut at x"),
+    (["--cut", "v5", "--cut", "v7"], 2, "leave"),
+    (["--to", "straight.onnx"], 2, "--to straight.onnx: this is a file"),
+    (["--to", "no/such"], 2, "does not exist"),
+    (["--network", "fibre_100"], 2, "did you mean 'fiber_100'?"),
+    (["--cloud", "aws-c7i.xlargee"], 2, "did you mean 'aws-c7i.xlarge'?"),
+    (["--wire", "int4"], 2, "--wire 'int4' is unknown (did you mean 'int8'?)"),
+    (["--wire", "int8+zlib"], 2, "a server of the protocol inflates nothing"),
+    (["--max-error", "much"], 2, "--max-error"),
+    (["--top", "0"], 2, "--top 0 is no number of plans"),
+    (["--top", "2", "--cut", "v5"], 2, "--top is for plans of the solver"),
+    (["--threads", "0"], 2, "--threads 0"),
+    (["--inputs", "none.npz"], 3, "none.npz"),
+    (["--costs", "costs.json"], 2, "--costs is a question of its own"),
+    (["--to", "out", "--output", "json=out/answer.json"], 2, "out/answer.json"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "code", "words"), WRONG, ids=[" ".join(r[0]) for r in WRONG])
+def test_what_is_wrong_is_told_before_anything_is_measured(
+    options: list[str], code: int, words: str, here: Path, run: Run
+) -> None:
+    before = state(here)
+    done = run("split", "straight.onnx", *options)
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert "timing" not in done.err
+    assert state(here) == before
+
+
+@pytest.mark.usefixtures("here")
+def test_a_cut_that_does_not_separate_names_what_is_missing(run: Run) -> None:
+    onnx.save(split_models.skip_from_input(), "skip.onnx")
+    done = run("split", "skip.onnx", "--cut", "v1", "--to", "out")
+    assert done.code == 2
+    assert "'v1' alone does not separate the model: 'x' would cross too" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_raw_input_that_may_not_leave_forbids_a_cut(run: Run) -> None:
+    onnx.save(split_models.skip_from_input(), "skip.onnx")
+    words = ("split", "skip.onnx", "--cut", "v1", "--cut", "x", "--to", "out")
+    done = run(*words, "--keep-raw-input")
+    assert done.code == 1
+    assert "--cut x: raw input would leave the device (x), and --keep-raw-input forbids" in done.err
+    assert not Path("out").exists()
+    done = run(*words, "--format", "json")
+    assert done.code == 0
+    plan = next(p for p in json.loads(done.out)["plans"] if p["placement"] == "split")
+    assert plan["leaves_device"] == "raw_input"
+    crossing = [one["name"] for one in contract()["links"][0]["tensors"]]
+    assert sorted(crossing) == ["v1", "x"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_wire_format_beyond_the_limit_is_refused(run: Run) -> None:
+    words = ("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "0.001%")
+    done = run(*words, "--wire", "int8")
+    assert done.code == 1
+    assert "in int8 an output is " in done.err
+    assert "--max-error allows 1e-05" in done.err
+    assert not Path("out").exists()
+    assert run(*words).code == 0  # auto: one that is within
+    assert contract()["server"]["precision"] == "float32"
+
+
+@pytest.mark.usefixtures("here")
+def test_within_a_wide_limit_the_smallest_format_is_taken(run: Run) -> None:
+    done = run("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "20%")
+    assert done.code == 0
+    assert contract()["server"]["precision"] == "int8"
+    assert "the error of the wire format is that of one generated sample" in done.out
+
+
+@pytest.mark.usefixtures("here")
+def test_an_output_made_on_the_device_comes_from_the_head(run: Run) -> None:
+    model = split_models.two_outputs()
+    early, late = (one.name for one in reversed(model.graph.output))
+    onnx.save(model, "two.onnx")
+    assert run("split", "two.onnx", "--cut", "v3", "--to", "out").code == 0
+    head, tail = contract()["parts"]
+    assert early in [one["name"] for one in head["outputs"]]
+    assert [one["name"] for one in tail["outputs"]] == [late]
+    assert len(head["nodes"]) + len(tail["nodes"]) == len(model.graph.node)
+
+
+@pytest.mark.parametrize("wire", ["float32", "float16", "int8"])
+@pytest.mark.usefixtures("here")
+def test_a_tensor_without_dimensions_travels_as_one_number(wire: str, run: Run) -> None:
+    onnx.save(scalar_between(), "scalar.onnx")
+    cuts = ("--cut", "squashed", "--cut", "x")
+    assert run("split", "scalar.onnx", *cuts, "--to", "out", "--wire", wire).code == 0
+    config = Path("out/repository/scalar_tail/config.pbtxt").read_text()
+    assert "dims: [ 1 ]" in config
+    onnx.checker.check_model(onnx.load("out/repository/scalar_tail/1/model.onnx"), full_check=True)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_model_with_control_flow_is_refused_with_the_reason(run: Run) -> None:
+    onnx.save(split_models.control_flow(), "branches.onnx")
+    done = run("split", "branches.onnx", "--to", "out")
+    assert done.code == 3
+    assert "has control flow (If that makes" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_an_unknown_shape_is_asked_for(run: Run) -> None:
+    onnx.save(split_models.symbolic_batch(), "batch.onnx")
+    done = run("split", "batch.onnx", "--to", "out")
+    assert done.code == 2
+    assert "--shape" in done.err
+    cut = ("--cut", "r0", "--to", "out", "--format", "json")
+    sizes = {}
+    for batch in (1, 4):
+        done = run("split", "batch.onnx", "--shape", f"x={batch},3,8,8", *cut)
+        assert done.code == 0, done.err
+        plans = json.loads(done.out)["plans"]
+        sizes[batch] = next(p["bytes"] for p in plans if p["placement"] == "split")
+    assert sizes == {1: 4 * 4 * 64, 4: 4 * 4 * 4 * 64}
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_kill_while_writing_leaves_the_folder_as_it_was(
+    here: Path, run: Run, is_there: bool
+) -> None:
+    if is_there:
+        assert run("split", "straight.onnx", "--cut", "v1", "--to", "out").code == 0
+    before = state(here / "out")
+    words = ["split", "straight.onnx", "--cut", "v5", "--to", "out"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "placer", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "XDG_CACHE_HOME": str(here / "cache")},
+    )
+    until_s = time.monotonic() + 120
+    while time.monotonic() < until_s and child.poll() is None:
+        # the check that something can be made there comes first, and holds no files
+        if any(next(folder.iterdir(), None) for folder in here.glob(".placer-*.tmp")):
+            child.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    assert child.wait() == -signal.SIGKILL
+    assert state(here / "out") == before
+    assert (here / "out").exists() == is_there
+    assert run(*words).code == 0
+
+
+@pytest.mark.usefixtures("here")
+def test_the_pooled_image_is_not_called_raw(run: Run) -> None:
+    onnx.save(shrinking(), "shrinking.onnx")
+    words = ("split", "shrinking.onnx", *WINNING, "--cut", POOLED, "--format", "json")
+    done = run(*words, "--keep-raw-input")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert answer["decision"]["placement"] == "split"
+    assert answer["plans"][0]["bytes"] == 3 * 32 * 32 * 4
