@@ -7,10 +7,10 @@ this machine slowed by a fixed count: each inference there is run `--repeat` tim
 the cloud runs it once, in another process, a server of the Open Inference Protocol
 (`tests/onnx_server`), over this kernel's TCP. For each model and network the solver gives its best
 plans from the times of the groups; their parts are written, measured here and ranked anew with the
-network model right before they run, and the best split is run beside edge only and cloud only, in turns. Where raw input
-may not leave, the cloud alone is no choice and no raw tensor may cross. Chosen is what is predicted
-to be quickest. Needs Linux, gcc, the right to make network namespaces, and two quiet cores; takes
-about ten minutes.
+network model right before they run, and the best split is run beside edge only and cloud only, in
+turns. Where raw input may not leave, the cloud alone is no choice and no raw tensor may cross.
+Chosen is what is predicted to be quickest. Needs Linux, gcc, the right to make network namespaces,
+and two quiet cores; takes about ten minutes.
 """
 
 from __future__ import annotations
@@ -230,10 +230,10 @@ def predicted(model: Model, network: Network, asked: argparse.Namespace, own_s: 
 
     def way_s(sends: Sequence[str], idle_s: float) -> float:
         up_bytes = len(pack({one: known[one] for one in sends}, "inputs")[0])
-        return transfer_s(network.path, up_bytes, down_bytes, idle_s) + own_s
+        return float(transfer_s(network.path, up_bytes, down_bytes, idle_s)) + own_s
 
     def split_s(one: Split) -> float:
-        head_s = asked.repeat * times_s[one.head]
+        head_s: float = asked.repeat * times_s[one.head]
         return head_s + way_s(one.sends, head_s) + times_s[one.tail]
 
     whole_s = times_s[model.path]

@@ -12,6 +12,7 @@ from placer.core.calibration import Timing, Work
 from placer.core.environment import ChipClass
 from placer.files.calibration import CalibrationFile, read_calibration, write_calibration
 from placer.profiling.machine import describe_machine
+from tests import models
 from tests.cli.conftest import Run
 
 DIGITS = Path(__file__).parents[2] / "examples" / "01_digits" / "digits.onnx"
@@ -122,6 +123,23 @@ def test_no_prediction_is_faster_than_the_named_device(
     assert bound.code == 0, bound.err
     one, other = (json.loads(done.out)["predictions"][0] for done in (free, bound))
     assert one["low_s"] < 1000 / 150 <= other["low_s"]
+
+
+def test_a_model_with_an_open_dimension_is_predicted_for_the_shape_that_is_given(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "open.onnx"
+    models.symbolic(str(path))
+    words = ("calibrate", "--from", table, "--predict", path, "--format", "json")
+    refused = run(*words)
+    assert refused.code != 0
+    assert "--shape x=" in refused.err
+    done = run(*words, "--shape", "x=1,3,32,32")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["predictions"][0]["median_s"] > 0
+    useless = run("calibrate", "--from", table, "--shape", "x=1,3,32,32")
+    assert useless.code == 2
+    assert "leave --shape out" in useless.err
 
 
 def test_a_table_cannot_be_kept_as_a_calibration(run: Run, table: Path, tmp_path: Path) -> None:

@@ -152,8 +152,10 @@ def test_says_what_is_taken_for_what_nobody_stated() -> None:
         "packet loss is unknown: none is taken",
         "the round-trip time beyond p90 is extrapolated",
     )
-    (text,) = estimate(replace(PATH, loss_ratio=0.01, loss_burst_packets=None), request).assumptions
-    assert "bursts" in text
+    lossy = replace(PATH, loss_ratio=0.01, loss_burst_packets=None)
+    window, bursts = estimate(lossy, request).assumptions
+    assert "a kept connection that loses packets" in window
+    assert "bursts" in bursts
     assert estimate(PATH, request).assumptions == ()
 
 

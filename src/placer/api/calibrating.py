@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -319,18 +319,25 @@ WIDE_FACTOR = 3.0
 """An interval wider than this in both directions tells little more than the order of magnitude."""
 
 
-def predict(calibrated: Calibrated, path: str) -> tuple[Prediction, ...]:
+def predict(
+    calibrated: Calibrated, path: str, *, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> tuple[Prediction, ...]:
     """Predict the models of a CSV file, or one ONNX model.
+
+    Parameters
+    ----------
+    shapes
+        Of inputs of the ONNX model, by name.
 
     Raises
     ------
     UsageError, InputError
         The file cannot be read, or the work of a model is not known.
     """
-    return tuple(calibrated.calibration.predict(work) for work in _works(path))
+    return tuple(calibrated.calibration.predict(work) for work in _works(path, shapes))
 
 
-def _works(path: str) -> tuple[Work, ...]:
+def _works(path: str, shapes: Mapping[str, tuple[int, ...]] | None) -> tuple[Work, ...]:
     if path.endswith(".csv"):
         from placer.files.tables import read_works
 
@@ -340,7 +347,7 @@ def _works(path: str) -> tuple[Work, ...]:
     from placer.runtimes import onnxruntime
 
     with Child(onnxruntime.MODULE) as child:
-        return (work_of(read_model(path), child),)
+        return (work_of(read_model(path, shapes=shapes), child),)
 
 
 def work_of(model: ModelSummary, child: Child) -> Work:

@@ -29,6 +29,14 @@ def command(
             help="Predict these: an ONNX model, or a CSV file (model,gflops,gbytes,n_ops).",
         ),
     ] = None,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=DIMS",
+            help="Shape of an input of the model of --predict that has symbolic dimensions; "
+            "repeatable.",
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -76,6 +84,11 @@ def command(
                 f"{option} is for measuring here, and --from measures nothing",
                 hint=f"leave {option} or --from out",
             )
+    if shape and (predict is None or predict.endswith(".csv")):
+        raise UsageError(
+            "--shape is for an ONNX model of --predict, and there is none",
+            hint="leave --shape out, or name a model: --predict model.onnx",
+        )
     if to is not None and not to.endswith(".json"):
         raise UsageError(f"--to '{to}' is no .json file", hint="a calibration file ends in .json")
     reads = [one for one in (from_, predict, device) if one is not None]
@@ -83,8 +96,10 @@ def command(
     options.check_places([*written, *([to] if to is not None else [])], reads)
 
     from placer.api import calibrating
+    from placer.onnx_files.reader import parse_shape_option
     from placer.reports import calibration as report
 
+    shapes = dict(parse_shape_option(text) for text in shape or ())
     if from_ is None:
         with screen.Progress() as progress:
             found = calibrating.calibrate_here(
@@ -94,7 +109,7 @@ def command(
         found = calibrating.calibrate_from(from_, device=device)
     for warning in found.warnings:
         screen.warn(warning)
-    predictions = () if predict is None else calibrating.predict(found, predict)
+    predictions = () if predict is None else calibrating.predict(found, predict, shapes=shapes)
     if to is not None:
         calibrating.save(found, to)
     screen.emit(

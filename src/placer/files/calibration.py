@@ -49,30 +49,82 @@ class CalibrationFile:
 class _TimingSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
-    flops: Annotated[FiniteFloat, Field(ge=0)]
-    bytes_moved: Annotated[FiniteFloat, Field(ge=0)]
-    n_ops: Annotated[FiniteFloat, Field(ge=0)]
-    matrix_flops: Annotated[FiniteFloat, Field(ge=0)] | None = None
-    latency_s: Annotated[FiniteFloat, Field(gt=0, le=1e6)]
+    model: Annotated[str, Field(min_length=1, max_length=200, description="Name of the model.")]
+    flops: Annotated[
+        FiniteFloat,
+        Field(ge=0, description="Operations of one inference, 2 for each multiply-accumulate."),
+    ]
+    bytes_moved: Annotated[
+        FiniteFloat,
+        Field(ge=0, description="Bytes that its operators read and write, weights included."),
+    ]
+    n_ops: Annotated[FiniteFloat, Field(ge=0, description="Operators that run.")]
+    matrix_flops: Annotated[
+        FiniteFloat | None,
+        Field(ge=0, description="Operations in products of matrices; null: not told."),
+    ] = None
+    latency_s: Annotated[FiniteFloat, Field(gt=0, le=1e6, description="Median of one inference.")]
 
 
 class _CalibrationSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    schema_: Literal["placer/calibration/v1"] = Field(alias="schema")
-    device: Annotated[str, Field(min_length=1, max_length=200)]
-    chip_class: Literal["cpu", "gpu", "npu"]
-    ep: Annotated[str, Field(pattern=r"^[a-z0-9_:]+$")]
-    runtime: Annotated[str, Field(min_length=1, max_length=200)]
-    dtype: Literal["float32", "float16", "int8"]
-    threads: Annotated[int, Field(ge=1, le=4096)]
-    measured_at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-    machine_id: Annotated[str, Field(max_length=200)] = ""
-    site: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    disturbed_models: Annotated[int, Field(ge=0)] | None = None
-    p99_ratio: Annotated[FiniteFloat, Field(ge=1, le=1000)] | None = None
-    timings: Annotated[list[_TimingSpec], Field(min_length=1, max_length=100_000)]
+    schema_: Annotated[
+        Literal["placer/calibration/v1"],
+        Field(alias="schema", description="Name and version of this format."),
+    ]
+    device: Annotated[
+        str, Field(min_length=1, max_length=200, description="The chip, as the machine names it.")
+    ]
+    chip_class: Annotated[
+        Literal["cpu", "gpu", "npu"], Field(description="What the models ran on.")
+    ]
+    ep: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9_:]+$", description="Short name of the execution provider."),
+    ]
+    runtime: Annotated[
+        str,
+        Field(min_length=1, max_length=200, description="Name and version of the runtime."),
+    ]
+    dtype: Annotated[
+        Literal["float32", "float16", "int8"], Field(description="Arithmetic of the models.")
+    ]
+    threads: Annotated[int, Field(ge=1, le=4096, description="Of one inference.")]
+    measured_at: Annotated[
+        str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$", description="Day of the measurement.")
+    ]
+    machine_id: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Salted hash that tells machines apart; empty: not told.",
+        ),
+    ] = ""
+    site: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Device or cloud offer that this machine is; null: not stated.",
+        ),
+    ] = None
+    disturbed_models: Annotated[
+        int | None,
+        Field(ge=0, description="Models that other programs disturbed; null: not told."),
+    ] = None
+    p99_ratio: Annotated[
+        FiniteFloat | None,
+        Field(
+            ge=1,
+            le=1000,
+            description="p99 over median of a model, the median over all; null: not told.",
+        ),
+    ] = None
+    timings: Annotated[
+        list[_TimingSpec],
+        Field(min_length=1, max_length=100_000, description="The models, one each."),
+    ]
 
 
 def read_calibration(path: str) -> CalibrationFile:

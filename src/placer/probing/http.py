@@ -222,6 +222,15 @@ def _begins_http2(first: bytes) -> bool:
     return is_settings and not any(first[4:9])
 
 
+def _place(target: Target, location: str) -> str | None:
+    """Return the address that a redirect names, where it is another one that can be probed."""
+    try:
+        place = urljoin(target.url, location.partition("?")[0])
+    except ValueError:  # brackets around what is no address
+        return None
+    return place if place != target.url and place.startswith(("http://", "https://")) else None
+
+
 def check_status(target: Target, answer: Answer, *, what: str) -> None:
     """Raise what an answer that is no success means; 405 tells of the path as well as any."""
     status, phrase = answer.status, http.client.responses.get(answer.status, "")
@@ -235,9 +244,8 @@ def check_status(target: Target, answer: Answer, *, what: str) -> None:
             hint="measure from where the server is reached directly",
         )
     if status < 400:
-        place = urljoin(target.url, answer.headers.get("location", "").partition("?")[0])
-        is_one = place != target.url and place.startswith(("http://", "https://"))
-        raise InputError(f"{said}", hint=f"probe {place}" if is_one else "probe another path")
+        place = _place(target, answer.headers.get("location", ""))
+        raise InputError(said, hint="probe another path" if place is None else f"probe {place}")
     if status == 401:
         hint = "sign in: --header 'Authorization: Bearer ...'"
         raise InputError(said, hint=hint)

@@ -46,6 +46,7 @@ def to_json(
                 "median_s": one.median_s,
                 "low_s": one.low_s,
                 "high_s": one.high_s,
+                "beyond_ratio": one.beyond_ratio,
             }
             for one in predictions
         ],
