@@ -10,7 +10,7 @@ plans from the times of the groups; their parts are written, measured here and r
 network model right before they run, and the best split is run beside edge only and cloud only, in
 turns. Where raw input may not leave, the cloud alone is no choice and no raw tensor may cross.
 Chosen is what is predicted to be quickest. Needs Linux, gcc, the right to make network namespaces,
-and two quiet cores; takes about ten minutes.
+and two quiet cores; takes about twenty minutes.
 """
 
 from __future__ import annotations
