@@ -125,7 +125,7 @@ def test_an_earlier_split_is_replaced_and_nothing_else(run: Run) -> None:
     Path("out/client.py").write_text("# changed\n")
     done = run("split", "straight.onnx", "--cut", "v5", "--to", "out")
     assert done.code == 2
-    assert "--to out: 'client.py' was changed since it was exported" in done.err
+    assert "--to out: 'client.py' was changed since it was written" in done.err
 
 
 @pytest.mark.usefixtures("here")
