@@ -215,6 +215,25 @@ def leaves_of(cut: Cut, taint: TaintedGraph) -> tuple[Leaves, str]:
     return (Leaves.RAW_INPUT, raw[0][1].text) if raw else (Leaves.INTERMEDIATE, "")
 
 
+def sought(
+    precision: Precision | None, max_error_ratio: float | None
+) -> tuple[Precision | None, ...]:
+    """Return the precisions in which plans are worth looking for; None: tensors as they are.
+
+    Parameters
+    ----------
+    precision
+        That is asked for; None: what the limit allows.
+    max_error_ratio
+        None: no tensor may change.
+    """
+    if precision is not None:
+        return (precision,)
+    if max_error_ratio is None:
+        return (None,)
+    return (None, Precision.FLOAT16, Precision.INT8)
+
+
 def exact_precision(dtypes: Collection[str]) -> Precision:
     """Return the precision that changes none of these tensors."""
     return formats_for(tuple(dtypes))[0].precision

@@ -128,7 +128,7 @@ def measure_groups(
     from placer.profiling.child import GRACE_S, Child, ChildError
     from placer.runtimes import kernel_times
 
-    samples = _inputs(source, inputs, most=1)
+    samples = samples_for(source, inputs, most=1)
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
         named = write_named(source, str(Path(folder) / "named.onnx"))
         optimised_path = str(Path(folder) / "optimised.onnx")
@@ -269,7 +269,7 @@ def comparing(
     from placer.runtimes import onnxruntime
 
     _require_numpy((*source.summary.inputs, *source.summary.outputs))
-    given = _inputs(source, inputs, most=None)
+    given = samples_for(source, inputs, most=None)
     with (
         tempfile.TemporaryDirectory(prefix="placer-") as temporary,
         Child(onnxruntime.MODULE) as child,
@@ -316,7 +316,14 @@ def _require_numpy(specs: Sequence[TensorSpec]) -> None:
             )
 
 
-def _inputs(source: SplitSource, path: str | None, *, most: int | None) -> Inputs:
+def samples_for(source: SplitSource, path: str | None, *, most: int | None) -> Inputs:
+    """Return the samples of an .npz file, the first so many; without one a generated one.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or does not fit the model.
+    """
     from placer.onnx_files.inputs import generate_inputs, load_inputs
 
     summary = source.summary

@@ -250,6 +250,14 @@ class CutPart(_Part):
     difference_ratio: OptionalNumber = None
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
     not compared, or not a number."""
+    wire: str | None = None
+    """Format in which they are sent: float32, float16 or int8; null: as they are."""
+    wire_bytes: int | None = None
+    """Of all of them in that format, for one request; null: as they are."""
+    wire_error_ratio: OptionalNumber = None
+    """How far an output is off by that format at most, of its largest number; null: as they are."""
+    wire_samples: int = 0
+    """Samples that this error was measured on."""
 
 
 class QualityPart(_Part):
