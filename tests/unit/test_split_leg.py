@@ -88,7 +88,7 @@ def split(
 
 
 def test_what_crosses_counts_in_the_format_in_which_it_is_sent() -> None:
-    as_is, narrowed = split(), split(wire="int8", wire_bytes=5_004, wire_error_ratio=0.01)
+    as_is, narrowed = split(), split(wire=Precision.INT8, wire_bytes=5_004, wire_error_ratio=0.01)
     assert judged(as_is).bytes_up == as_is.up_bytes(None) == 20_000
     assert judged(narrowed).bytes_up == narrowed.up_bytes(None) == 5_004
     ways = [

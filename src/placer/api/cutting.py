@@ -356,7 +356,7 @@ def _head(
             raw=tuple(name for name in names if name in raw),
             tail_ratio=tail_ratio,
             difference_ratio=_difference(contract, folder, compare),
-            wire=None if sent is None else sent.wire_format.precision.value,
+            wire=None if sent is None else sent.wire_format.precision,
             wire_bytes=None if sent is None else bytes_sent(crossing, sent),
             wire_error_ratio=None if sent is None else sent.error.relative,
             wire_samples=0 if sent is None else sent.samples,

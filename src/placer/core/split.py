@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placer.core.graph import TensorSpec
+from placer.core.wire_formats import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class CutFacts:
     difference_ratio: float | None
     """Largest difference of the parts' outputs from the whole's, over the largest number there;
     None: not compared."""
-    wire: str | None = None
+    wire: Precision | None = None
     """Format in which they are sent; None: as they are."""
     wire_bytes: int | None = None
     """Of all of them in that format; None: as they are."""
