@@ -83,6 +83,7 @@ def _planned(
     folder: str,
     progress: Say,
 ) -> Cutting:
+    from placer.api.cut_privacy import rules_against_raw
     from placer.api.cut_wire import formats_within, is_as_sought
     from placer.api.split_candidates import sought
     from placer.api.splitting import comparing, cut_at, measure_groups, open_to_split, write_split
@@ -133,7 +134,7 @@ def _planned(
             continue
         kept = (
             frozenset(one for names in raw_sets for one in names[:1])
-            if _is_forbidden(site, summary, workload, environment)
+            if rules_against_raw(site, summary, workload, environment)
             else frozenset()
         )
         path = replace(environment.path, backbone=site.backbone)
@@ -235,21 +236,6 @@ def _usable_cores() -> int:
     from placer.profiling.machine import usable_cores
 
     return usable_cores()
-
-
-def _is_forbidden(
-    site: CloudSite, summary: ModelSummary, workload: Workload, environment: Environment
-) -> bool:
-    """Tell whether the rules of privacy forbid the whole model on an offer: raw input stays."""
-    from placer.core.evaluate import evaluate
-    from placer.core.placement import Cloud
-    from placer.core.workings import Workings
-
-    candidate = evaluate(Cloud(site), summary, workload, environment, Workings(is_brief=True))
-    return any(
-        found.rule.startswith("PLC1") and found.effect is Effect.VIOLATED
-        for found in candidate.findings
-    )
 
 
 def _toward(

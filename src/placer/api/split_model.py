@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from placer.api.cut_privacy import check_may_split, rules_against_raw
 from placer.api.part_runs import PartsPlan, PartsRun, PartsRuns, run_parts
 from placer.api.split_candidates import (
     Cut,
@@ -48,6 +49,8 @@ from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
 
 if TYPE_CHECKING:
+    from placer.core.graph import ModelSummary
+    from placer.core.workload import Workload
     from placer.onnx_files.inputs import Inputs
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
@@ -65,8 +68,8 @@ class SplitQuestion:
     """Tensors to cut at; empty: the solver chooses."""
     network: str | None = None
     """None: the usual one, assumed."""
-    cloud: str | None = None
-    """None: the quickest of the cheapest offers, assumed."""
+    clouds: tuple[str, ...] = ()
+    """The quickest of them is taken; empty: that of the cheapest offers, assumed."""
     shapes: Mapping[str, tuple[int, ...]] | None = None
     inputs: str | None = None
     """.npz file with real samples; None: a generated one."""
@@ -78,6 +81,10 @@ class SplitQuestion:
     """The most that an output may be off, of its largest number."""
     is_raw_kept: bool = False
     """No tensor in which raw input can be read may leave the device."""
+    workload: Workload | None = None
+    """Its data policy holds."""
+    device: str | None = None
+    """That the workload names."""
     top: int = USUAL_TOP
     """So many of the best plans are cut for real."""
 
@@ -113,9 +120,12 @@ def split_model(
         check_folder(to)
     source = open_to_split(model, shapes=question.shapes)
     check_sendable(source)
+    if question.workload is not None:
+        check_may_split(question.workload)
     samples = samples_for(source, question.inputs, most=None)
     taint = find_taint(model)
-    where = find_where(source.summary, question.network, question.cloud)
+    where = find_where(source.summary, question.network, question.clouds)
+    question, policy = _with_policy(question, source.summary, where)
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
         cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
@@ -136,7 +146,7 @@ def split_model(
         )
     progress("cutting and running the splits")
     judged, parts = _judged(source, cuts, question, samples, threads)
-    notes = [*_notes(question, measured)]
+    notes = [*policy, *_notes(question, measured)]
     found: list[tuple[Placed, Cut]] = []
     for cut, run in zip(cuts, parts, strict=True):
         placed = _placed(source, cut, run, judged.whole_s, measured, where, link, taint, question)
@@ -185,6 +195,33 @@ def split_model(
         time_limit_s=USUAL_TIME_LIMIT_S,
     )
     return replace(answer, export=export)
+
+
+def _with_policy(
+    question: SplitQuestion, summary: ModelSummary, where: Where
+) -> tuple[SplitQuestion, tuple[str, ...]]:
+    """Return the question with what the workload's data policy asks, and what is told of it."""
+    from placer.api.sites import device_here
+    from placer.core.placement import CloudSite, Environment, SiteTime
+
+    if question.workload is None:
+        return question, ()
+    notes = []
+    if question.device is not None:
+        notes.append(
+            f"the workload's device is {question.device}, and the head was timed on this machine: "
+            "run placer there"
+        )
+    site = CloudSite(where.offer, SiteTime(), backbone=where.path.backbone)
+    environment = Environment(device_here(), where.path, edges=(), clouds=(site,))
+    rules = rules_against_raw(site, summary, question.workload, environment)
+    if rules:
+        notes.append(
+            f"raw input stays on the device: the workload forbids it on {where.cloud} "
+            f"({', '.join(rules)})"
+        )
+    is_kept = question.is_raw_kept or bool(rules)
+    return replace(question, is_raw_kept=is_kept), tuple(notes)
 
 
 def _count(samples: Inputs) -> int:
@@ -319,5 +356,5 @@ def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQue
     least = min(formats, key=lambda one: one.error.relative)
     return (
         f"{where}: in {least.wire_format.name} an output is {least.error.relative:.2g} of its "
-        f"largest number off, and --max-error allows {question.max_error_ratio:g}"
+        f"largest number off, and {question.max_error_ratio:g} is allowed"
     )
