@@ -43,7 +43,7 @@ def test_predicts_in_the_order_that_was_asked(run: Run, table: Path, tmp_path: P
     told = json.loads(done.out)
     assert [one["model"] for one in told["predictions"]] == ["b", "a"]
     for one in told["predictions"]:
-        assert set(one) == {"model", "median_s", "low_s", "high_s"}
+        assert set(one) == {"model", "median_s", "low_s", "high_s", "beyond_ratio"}
         assert 0 < one["low_s"] < one["median_s"] < one["high_s"]
         assert one["high_s"] / one["median_s"] == pytest.approx(told["factor_90"])
     text = run("calibrate", "--from", table, "--predict", models)

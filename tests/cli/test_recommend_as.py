@@ -51,7 +51,8 @@ def test_every_report_lists_the_assumption(run: Run, small_model: str, report: s
     assert result.code == 0
     words = " ".join(result.out.replace("`", "").split())
     assert "architecture = aihub/resnet50" in words
-    assert "is an estimate of level E2 (×/÷ 1.3): the model is taken to be aihub/resnet50" in words
+    assert "E2 (×1.3, ÷110): the model is taken to be aihub/resnet50" in words
+    assert "foretells 38.3 µs" in words  # which opens the lower end
 
 
 def test_a_row_unlike_what_the_chip_takes_for_such_a_model_is_doubted(run: Run) -> None:

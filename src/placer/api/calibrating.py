@@ -28,6 +28,7 @@ from placer.core.environment import ChipClass, Device
 from placer.core.errors import InputError, MeasuringError, UsageError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
+from placer.core.units import format_factor
 
 if TYPE_CHECKING:
     from placer.files.calibration import CalibrationFile
@@ -297,13 +298,14 @@ def _warnings(calibration: Calibration) -> tuple[str, ...]:
     if calibration.factor_90 > WIDE_FACTOR:
         warnings.append(
             f"the models do not follow one line: nine in ten predictions lie within x/÷ "
-            f"{calibration.factor_90:.2g}. More models, or those of one kind, say more"
+            f"{format_factor(calibration.factor_90)}. More models, or those of one kind, say more"
         )
     row, off = worst_row(calibration)
     if off > FAR_FACTOR:
         place = f"{row.where}: " if row.where else ""
         warnings.append(
-            f"{place}'{row.work.model}' is {off:.2g} times off what the others tell, the furthest"
+            f"{place}'{row.work.model}' is {format_factor(off)} times off what the others tell, "
+            "the furthest"
         )
     if calibration.s_per_byte and 1 / calibration.s_per_byte > FASTEST_MEMORY_BYTES_PER_S:
         warnings.append(

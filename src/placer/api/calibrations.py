@@ -28,6 +28,7 @@ from placer.core.environment import ChipClass, CloudOffer, Device
 from placer.core.errors import InputError, UsageError, near_match
 from placer.core.graph import ModelSummary
 from placer.core.runtime import split_ep
+from placer.core.units import format_factor
 
 if TYPE_CHECKING:
     from placer.files.calibration import CalibrationFile
@@ -282,7 +283,7 @@ def _doubts_of(found: Calibrated, told: Prediction) -> str:
     if found.file.disturbed_models:
         said.append(f"{found.file.disturbed_models} disturbed by other programs")
     if told.beyond_ratio > 1:
-        said.append(f"which is {told.beyond_ratio:.2g} times beyond their range")
+        said.append(f"which is {format_factor(told.beyond_ratio)} times beyond their range")
     return "".join(f", {one}" for one in said)
 
 
@@ -307,7 +308,8 @@ def _estimate(
     if found.file.p99_ratio is None:
         note += "; medians alone, so that p99 may be higher"
     else:
-        note += f"; p99 was {tail_ratio:.2g} times the median there, which the upper end holds"
+        times = format_factor(tail_ratio)
+        note += f"; p99 was {times} times the median there, which the upper end holds"
     median_s, low_s, high_s = clip_by_physics(
         told.median_s,
         told.median_s / widened,

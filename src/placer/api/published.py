@@ -14,6 +14,7 @@ from placer.core.graph import ModelSummary
 from placer.core.measured_rows import why_not_on
 from placer.core.placement import CloudSite, EdgeSite
 from placer.core.structure import Match, match
+from placer.core.units import format_factor
 
 if TYPE_CHECKING:
     import datetime
@@ -249,4 +250,4 @@ def _is_used(row: ComputeEstimate, site: EdgeSite | CloudSite) -> bool:
 
 
 def _cited(row: ComputeEstimate) -> str:
-    return f"{row.level}, ×/÷ {row.high_s / row.median_s:.2g}, {row.source}"
+    return f"{row.level}, ×/÷ {format_factor(row.high_s / row.median_s)}, {row.source}"

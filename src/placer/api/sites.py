@@ -33,7 +33,7 @@ from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.precision import is_quantised
 from placer.core.runtime import parse_ep
-from placer.core.units import format_duration
+from placer.core.units import format_duration, format_factor
 from placer.core.variant import Variant
 from placer.core.workload import Workload
 
@@ -379,7 +379,7 @@ def published_time(
     )
     doubt = (
         f"the compute rate of {site.name} foretells {format_duration(foretold.median_s)} "
-        f"({foretold.level}, ×/÷ {factor:.2g}) for this model: "
+        f"({foretold.level}, ×/÷ {format_factor(factor)}) for this model: "
     )
     doubt += (
         "one of the two is off"

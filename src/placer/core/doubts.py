@@ -22,6 +22,7 @@ from placer.core.placement import (
 from placer.core.transfer import weaknesses
 from placer.core.units import (
     format_duration,
+    format_factor,
     format_percentile,
 )
 from placer.core.workload import Arrival, LatencyTarget, Workload
@@ -200,13 +201,13 @@ def doubts_of_time(time: SiteTime, where: str) -> tuple[str, ...]:
         if time.measurement.is_reused and time.factor_90 > 1.1:
             return (
                 f"the measurement of {where} dates from {time.measurement.measured_at} "
-                f"({time.level}: ×/÷ {time.factor_90:.2g})",
+                f"({time.level}: ×/÷ {format_factor(time.factor_90)})",
             )
         return ()
     if time.estimate is None:
         return (f"nothing tells how fast the model runs on {where} (E7): {time.source}",)
-    above = f"{time.estimate.high_s / time.estimate.median_s:.2g}"
-    below = f"{time.estimate.median_s / time.estimate.low_s:.2g}"
+    above = format_factor(time.estimate.high_s / time.estimate.median_s)
+    below = format_factor(time.estimate.median_s / time.estimate.low_s)
     spread = f"×/÷ {above}" if above == below else f"×{above}, ÷{below}"
     note = f": {time.estimate.note}" if time.estimate.note else ""
     return (f"the time on {where} is an estimate of level {time.estimate.level} ({spread}){note}",)

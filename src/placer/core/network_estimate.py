@@ -178,7 +178,7 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
         found.append("packet loss is unknown: none is taken")
     elif path.loss_burst_packets is None:
         path = replace(path, loss_burst_packets=1.0)
-    if path.loss_ratio and path.connection != "new" and path.congestion_control == "cubic":
+    elif path.loss_ratio and path.connection != "new" and path.congestion_control == "cubic":
         found.append(
             f"of a kept connection that loses packets the requests {WARM_UP + 1} to "
             f"{WARM_UP + REQUESTS} are taken; `placer recommend` takes the window that losses "

@@ -295,6 +295,14 @@ def format_usd(value_usd: float) -> str:
     return f"${value_usd:.2g}"
 
 
+def format_factor(value: float) -> str:
+    """How many times, with two digits that matter: ``1.3``, ``24``, ``110``, ``1,200``."""
+    if value < 99.5:
+        return f"{value:.2g}"
+    step = 10 ** (math.floor(math.log10(value)) - 1)
+    return f"{round(value / step) * step:,.0f}"
+
+
 def format_known(percentile: float) -> str:
     """Return how far something is known, rounded down: ``0.9876543`` as ``p98.7``."""
     return format_percentile(math.floor(1e3 * percentile + 1e-9) / 1e3)

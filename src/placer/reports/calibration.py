@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from placer.core.calibration import NOMINAL, Calibration, Prediction
-from placer.core.units import format_duration
+from placer.core.units import format_duration, format_factor
 
 SCHEMA = "placer/calibrated/v1"
 
@@ -84,7 +84,7 @@ def to_text(calibration: Calibration, source: str, predictions: Sequence[Predict
             f"{one.model:<{width}}  {format_duration(one.median_s):>10}  "
             f"{format_duration(one.low_s)} to {format_duration(one.high_s)}"
             + (
-                f"  {one.beyond_ratio:.2g} times beyond what was measured"
+                f"  {format_factor(one.beyond_ratio)} times beyond what was measured"
                 if one.beyond_ratio > 1
                 else ""
             )
