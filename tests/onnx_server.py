@@ -24,6 +24,7 @@ TYPES = {
     "tensor(float16)": "FP16",
     "tensor(int64)": "INT64",
     "tensor(int32)": "INT32",
+    "tensor(int8)": "INT8",
     "tensor(uint8)": "UINT8",
     "tensor(bool)": "BOOL",
 }
@@ -32,6 +33,7 @@ DTYPES = {
     "FP16": np.float16,
     "INT64": np.int64,
     "INT32": np.int32,
+    "INT8": np.int8,
     "UINT8": np.uint8,
     "BOOL": np.bool_,
 }

@@ -29,6 +29,15 @@ def residuals() -> Any:
     return _model(net, residual(net, channels=(16, 32), counts=(2, 2)))
 
 
+def large_kernels() -> Any:
+    """Short cuts and pools between tensors of a megabyte."""
+    net = Net(3, 128, 128)
+    value = net.conv(net.x, 16)
+    for _ in range(4):
+        value = net.pool(net.add(net.conv(value, 16), value), 3, 1)
+    return _model(net, net.head(value, 10))
+
+
 def inception() -> Any:
     """Four branches joined, twice."""
     net = Net(3, 24, 24)

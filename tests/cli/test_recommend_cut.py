@@ -200,6 +200,80 @@ def test_a_split_is_judged_on_real_samples_and_with_the_input_as_sent(
     assert found["bytes_up"] == found["cut"]["bytes"] - input_bytes + 2048
 
 
+def sampled(folder: Path, name: str, count: int = 3) -> str:
+    """Write real samples for a model, and return their file."""
+    model = onnx.load(str(folder / f"{name}.onnx"))
+    given = model.graph.input[0]
+    shape = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
+    arrays: dict[str, Any] = {
+        given.name: np.random.default_rng(0).random((count, *shape), dtype=np.float32)
+    }
+    path = str(folder / f"{name}.npz")
+    np.savez(path, **arrays)
+    return path
+
+
+def test_what_crosses_is_sent_in_the_smallest_format_within_the_limit(
+    run_again: Run, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "asked.yaml").write_text(
+        "schema: placer/workload/v1\nname: asked\nmodel: {max_error: 50%}\n"
+    )
+    samples = ("--inputs", sampled(folder, "residuals"))
+    tensor = onnx.load(str(folder / "residuals.onnx")).graph.node[0].output[0]
+    at = ("--cut", tensor, *QUICK, *samples)
+    (plain,) = splits(answer(run_again, folder, "residuals", *at))
+    whole = plain["cut"]["bytes"]
+    assert (plain["bytes_up"], plain["cut"]["wire"], plain["cut"]["wire_bytes"]) == (
+        whole,
+        None,
+        None,
+    )
+    assert plain["cut"]["wire_error_ratio"] is None
+    loose = ("--workload", str(tmp_path / "asked.yaml"))
+    (found,) = splits(answer(run_again, folder, "residuals", *at, *loose))
+    assert found["cut"]["wire"] == "int8"
+    assert found["cut"]["bytes"] == whole
+    assert found["bytes_up"] == found["cut"]["wire_bytes"] == whole // 4 + 4
+    assert 0 < found["cut"]["wire_error_ratio"] <= 0.5
+    assert found["cut"]["wire_samples"] == 3
+    way, before = (
+        next(stage["p50_s"] for stage in one["stages"] if stage["kind"] == "transfer")
+        for one in (found, plain)
+    )
+    assert way < before / 2
+    tight = f"{found['cut']['wire_error_ratio'] / 2:.6f}"
+    (half,) = splits(answer(run_again, folder, "residuals", *at, *loose, "--max-error", tight))
+    assert half["cut"]["wire"] == "float16"
+    assert half["bytes_up"] == whole // 2
+    (exact,) = splits(answer(run_again, folder, "residuals", *at, "--max-error", "0.000000001"))
+    assert (exact["cut"]["wire"], exact["bytes_up"]) == ("float32", whole)
+    assert exact["cut"]["wire_error_ratio"] == 0
+
+
+def test_the_solver_cuts_for_the_format_that_is_allowed(run_again: Run, folder: Path) -> None:
+    samples = ("--inputs", sampled(folder, "funnel"))
+    result = run_again(
+        *ask(folder, "funnel", "--cut", "auto", "--max-error", "50%", *QUICK, *samples),
+        *("--output", "text", "--output", f"json={folder / 'answer.json'}"),
+    )
+    found = splits(json.loads((folder / "answer.json").read_text()))
+    assert found
+    assert {one["cut"]["wire"] for one in found} == {"int8"}
+    words = " ".join(result.out.split())
+    assert "sent as int8: an output at most" in words
+    assert "what crosses is taken as it is, not in a smaller format" in words
+
+
+def test_without_real_samples_no_format_is_known_to_keep_a_limit(
+    run_again: Run, folder: Path
+) -> None:
+    document = answer(run_again, folder, "residuals", "--cut", "auto", "--max-error", "5%", *QUICK)
+    assert {one["cut"]["wire"] for one in splits(document)} == {None}
+    told = [one for one in document["findings"] if one["rule"] == "PLC409"]
+    assert any("sent as it is: without real samples" in one["message"] for one in told)
+
+
 def test_without_the_option_nothing_is_cut(run_again: Run, folder: Path) -> None:
     for arguments in ((), ("--cut", "none")):
         document = answer(run_again, folder, "residuals", *arguments, *QUICK)
@@ -230,6 +304,8 @@ def test_a_device_elsewhere_is_a_note(run_again: Run, folder: Path) -> None:
         (("--cut", " "), "--cut is empty"),
         (("--cut", "v1", "--no-measure"), "nothing is measured"),
         (("--cut", "v1", "--device", "rpi5"), "the device is rpi5"),
+        (("--max-error", "1%"), "--max-error has no effect without a split"),
+        (("--cut", "auto", "--max-error", "200%"), "--max-error"),
     ],
 )
 def test_refuses_a_cut_that_cannot_be(

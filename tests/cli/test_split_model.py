@@ -125,7 +125,7 @@ def test_an_earlier_split_is_replaced_and_nothing_else(run: Run) -> None:
     Path("out/client.py").write_text("# changed\n")
     done = run("split", "straight.onnx", "--cut", "v5", "--to", "out")
     assert done.code == 2
-    assert "--to out: 'client.py' was changed since it was exported" in done.err
+    assert "--to out: 'client.py' was changed since it was written" in done.err
 
 
 @pytest.mark.usefixtures("here")
@@ -187,7 +187,7 @@ def test_raw_input_that_may_not_leave_forbids_a_cut(run: Run) -> None:
     words = ("split", "skip.onnx", "--cut", "v1", "--cut", "x", "--to", "out")
     done = run(*words, "--keep-raw-input")
     assert done.code == 1
-    assert "--cut x: raw input would leave the device (x), and --keep-raw-input forbids" in done.err
+    assert "--cut x: raw input would leave the device (x), and it must stay" in done.err
     assert not Path("out").exists()
     done = run(*words, "--format", "json")
     assert done.code == 0
@@ -197,13 +197,71 @@ def test_raw_input_that_may_not_leave_forbids_a_cut(run: Run) -> None:
     assert sorted(crossing) == ["v1", "x"]
 
 
+ASKED = """\
+schema: placer/workload/v1
+name: asked
+model: {path: shrinking.onnx, max_error: 20%}
+data: {class: special, regions: [US]}
+network: ./narrow.yaml
+clouds: [aws-c7i.xlarge@us-east-1, aws-g4dn.xlarge@us-east-1]
+measuring: {threads: 1}
+"""
+
+
+@pytest.mark.usefixtures("here")
+def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
+    onnx.save(split_models.skip_from_input(), "skip.onnx")
+    onnx.save(shrinking(), "shrinking.onnx")
+    Path("asked.yaml").write_text(ASKED)
+    words = ("split", "--workload", "asked.yaml")
+    forbidden = run("split", "skip.onnx", *words[1:], "--cut", "v1", "--cut", "x")
+    assert forbidden.code == 1
+    assert "--cut x: raw input would leave the device (x), and it must stay" in forbidden.err
+    done = run(*words, "--format", "json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert (answer["network"], answer["cloud"]) == ("narrow", "aws-g4dn.xlarge@us-east-1")
+    assert (answer["threads"], answer["model"]["path"]) == (1, "shrinking.onnx")
+    assert {one["placement"] for one in answer["plans"]} == {"edge", "split"}
+    assert {one["wire"] for one in answer["plans"]} == {None, "int8"}
+    (told,) = [one for one in answer["notes"] if "raw input stays on the device" in one]
+    assert "PLC101" in told
+    assert not [one for one in answer["assumptions"] if one.startswith("no --")]
+    other = run(*words, "--cloud", "aws-c7i.xlarge@us-east-1", "--max-error", "0.0001%",
+                "--format", "json")  # fmt: skip
+    answer = json.loads(other.out)
+    assert answer["cloud"] == "aws-c7i.xlarge@us-east-1"
+    assert all((one["wire_error_ratio"] or 0) <= 1e-6 for one in answer["plans"])
+    assert any(one["wire"] != "int8" for one in answer["plans"] if one["placement"] == "split")
+
+
+@pytest.mark.usefixtures("here")
+def test_a_workload_that_lets_nothing_leave_is_not_split(run: Run) -> None:
+    for most in ("nothing", "output"):
+        text = ASKED.replace("class: special, regions: [US]", f"may_leave: {most}")
+        Path("asked.yaml").write_text(text)
+        done = run("split", "straight.onnx", "--workload", "asked.yaml")
+        assert done.code == 1
+        assert f"the workload says `data: may_leave: {most}`" in done.err
+        assert "timing" not in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_workload_of_another_device_is_told_where_it_was_timed(run: Run) -> None:
+    text = ASKED.replace("measuring:", "device: {name: rpi5}\nmeasuring:")
+    Path("asked.yaml").write_text(text)
+    done = run("split", "straight.onnx", "--workload", "asked.yaml", "--top", "1")
+    assert done.code == 0, done.err
+    assert "the workload's device is rpi5, and the head was timed on this machine" in done.out
+
+
 @pytest.mark.usefixtures("here")
 def test_a_wire_format_beyond_the_limit_is_refused(run: Run) -> None:
     words = ("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "0.001%")
     done = run(*words, "--wire", "int8")
     assert done.code == 1
     assert "in int8 an output is " in done.err
-    assert "--max-error allows 1e-05" in done.err
+    assert "and 1e-05 is allowed" in done.err
     assert not Path("out").exists()
     assert run(*words).code == 0  # auto: one that is within
     assert contract()["server"]["precision"] == "float32"

@@ -301,6 +301,31 @@ def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: 
     assert "differ from the model's by at most 0 of" in split["notes"][0]
 
 
+def test_a_split_sends_what_crosses_in_the_format_that_was_recommended(
+    run: Run, saved: Saved
+) -> None:
+    saved()
+    tensor = single_tensor_points(open_to_split("model.onnx").graph)[1]
+
+    def narrowed(document: dict[str, Any]) -> None:
+        split_of(document, tensor)
+        found = candidate(document, "split:cpu+cloud")
+        found["cut"].update(wire="int8", wire_bytes=68, wire_error_ratio=0.01, wire_samples=1)
+
+    words = ("--cut", tensor, "--wire", "int8", "--to", "parts", "--threads", "1")
+    assert run("split", "model.onnx", *words).code == 0
+    tail = next(Path("parts", "repository").rglob("*.onnx"))
+    saved(edit=narrowed)
+    with serving(model=Path("model.onnx"), tail=tail) as url:
+        there = verify(run, "--endpoint", url, "--tail-model", "tail", "--format", "json")
+    here = verify(run, "--local-tail", "--format", "json")
+    for found in (there, here):
+        assert found.code == 0, found.err
+        split = candidate(json.loads(found.out), "split:cpu+cloud")
+        assert split["runs"] >= 30
+        assert "what crosses is sent as int8" in split["notes"]
+
+
 def test_a_split_with_its_tail_here_is_not_compared(run: Run, saved: Saved) -> None:
     saved()
     tensor = single_tensor_points(open_to_split("model.onnx").graph)[0]

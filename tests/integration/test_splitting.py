@@ -122,10 +122,21 @@ def test_every_kernel_of_the_runtime_is_led_back_and_times_add_up(opened: Opened
     assert found.unknown_kernels == 0
     assert found.whole_s is not None
     assert found.graph.time_s == pytest.approx(found.whole_s)
-    assert (
-        sum(group.time_s == 0 for group in found.graph.groups) <= 1 + len(found.graph.groups) // 5
-    )
     assert found.graph.groups[0].nodes == opened.graph.groups[0].nodes
+
+
+def test_no_group_of_large_kernels_is_left_without_time(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.large_kernels(), tmp_path))
+    found = measure_groups(source, runs=4)
+    moved = dict.fromkeys((group.name for group in found.graph.groups), 0)
+    for tensor in found.graph.tensors:
+        for name in (tensor.producer, *tensor.consumers):
+            if name is not None:
+                moved[name] += tensor.n_bytes
+    # such kernels take far longer than what the profiler adds to each, on a busy machine too
+    large = [group for group in found.graph.groups if moved[group.name] > 500_000]
+    assert len(large) > 8
+    assert all(group.time_s for group in large)
 
 
 def test_the_contract_tells_tensors_and_checksums(tmp_path: Path) -> None:
@@ -390,6 +401,20 @@ def test_a_plan_that_leaves_tiers_empty_has_no_files_for_them(tmp_path: Path) ->
         "tier2.onnx",
         "tier3.onnx",
     ]
+
+
+def test_nothing_of_an_earlier_split_stays_and_no_foreign_file_goes(tmp_path: Path) -> None:
+    source = open_to_split(save(split_models.straight(), tmp_path))
+    folder = tmp_path / "parts"
+    first, second = single_tensor_points(source.graph)[1:3]
+    write_split(source, cut_at(source, [[first], [second]]), 2, str(folder))
+    write_split(source, cut_at(source, [[first]]), 1, str(folder))
+    wanted = [CONTRACT_NAME, "tier0.onnx", "tier1.onnx"]
+    assert sorted(path.name for path in folder.iterdir()) == wanted
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match=r"parts: 'notes\.txt' in it is not"):
+        write_split(source, cut_at(source, [[second]]), 1, str(folder))
+    assert (folder / "notes.txt").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_tensor_of_unknown_size_is_never_cut() -> None:
     assert graph.unsized_tensors == ("b",)
     assert all(tensor.n_bytes for tensor in graph.tensors)
     assert next(group.nodes for group in graph.groups if group.name == "c") == ("b", "c")
-    with pytest.raises(UsageError, match="no tensor 'b' goes from one node to another"):
+    with pytest.raises(UsageError, match=r"^no tensor 'b' goes from one node to another"):
         tiers_of_cuts(graph, [["b"]])
 
 
@@ -137,7 +137,7 @@ def test_a_plan_that_sends_back_is_refused() -> None:
 
 def test_a_cut_that_does_not_separate_says_what_is_missing() -> None:
     graph = graph_of("x -> a", "a -> b", "b x -> c", "c -> y")
-    with pytest.raises(UsageError, match="'a' alone does not separate the model: 'x' would cross"):
+    with pytest.raises(UsageError, match=r"^'a' alone does not separate the model: 'x' would"):
         tiers_of_cuts(graph, [["a"]])
     assert tiers_of_cuts(graph, [["a", "x"]]) == {"a": 0, "b": 1, "c": 1, "y": 1}
 
@@ -151,7 +151,9 @@ def test_a_misspelt_tensor_of_a_cut_is_refused_with_the_nearest() -> None:
 def test_cuts_in_the_wrong_order_are_refused() -> None:
     graph = graph_of("x -> a", "a -> b", "b -> y")
     assert tiers_of_cuts(graph, [["a"], ["b"]]) == {"a": 0, "b": 1, "y": 2}
-    with pytest.raises(UsageError, match="not behind cut 0"):
+    with pytest.raises(
+        UsageError, match="'b' is behind the cut at 'a', but not behind the one before it, at 'b'"
+    ):
         tiers_of_cuts(graph, [["b"], ["a"]])
 
 

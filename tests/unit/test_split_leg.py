@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from placer.api.cut_wire import is_as_sought
 from placer.core import advise
 from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
@@ -29,6 +30,8 @@ from placer.core.split_choice import (
 from placer.core.split_leg import SHARE_FACTOR_90, tail_time
 from placer.core.split_problem import without_input
 from placer.core.transfer_draws import DRAWS, transfer_draws_s
+from placer.core.wire_choice import FormatResult, OutputError
+from placer.core.wire_formats import Precision, WireFormat
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
 
@@ -82,6 +85,39 @@ def split(
         head_bytes=300_000,
         tail_bytes=900_000,
     )
+
+
+def test_what_crosses_counts_in_the_format_in_which_it_is_sent() -> None:
+    as_is, narrowed = split(), split(wire=Precision.INT8, wire_bytes=5_004, wire_error_ratio=0.01)
+    assert judged(as_is).bytes_up == as_is.up_bytes(None) == 20_000
+    assert judged(narrowed).bytes_up == narrowed.up_bytes(None) == 5_004
+    ways = [
+        next(stage.p50_s for stage in judged(one).stages if stage.kind == "transfer")
+        for one in (narrowed, as_is)
+    ]
+    assert ways[0] is not None
+    assert ways[1] is not None
+    assert ways[0] < ways[1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "allowed", "is_kept"),
+    [
+        (None, Precision.FLOAT32, True),
+        (Precision.INT8, Precision.INT8, True),
+        (Precision.FLOAT16, Precision.INT8, True),
+        (Precision.INT8, Precision.FLOAT16, False),
+        (Precision.FLOAT16, None, False),
+    ],
+)
+def test_a_cut_sought_for_a_format_is_judged_only_where_that_is_allowed(
+    wanted: Precision | None, allowed: Precision | None, is_kept: bool
+) -> None:
+    sent = None
+    if allowed is not None:
+        error = OutputError(0.0, 0.0, 1.0, 1.0)
+        sent = FormatResult(WireFormat(allowed), 1, 1.0, 1, 1, 0.0, 0.0, error, False, 0)
+    assert is_as_sought(wanted, sent) is is_kept
 
 
 def judged(option: Split, workload: Workload = ASK, **changes: Any) -> Candidate:

@@ -113,6 +113,13 @@ def test_a_file_can_ask_for_an_accuracy(tmp_path: Path) -> None:
     assert load_workload(written(tmp_path, text)).workload == Workload(min_accuracy_ratio=0.97)
 
 
+def test_a_file_can_limit_the_error_of_a_split(tmp_path: Path) -> None:
+    text = "schema: placer/workload/v1\nname: w\nmodel: {max_error: 2%}\n"
+    assert load_workload(written(tmp_path, text)).workload == Workload(max_error_ratio=0.02)
+    with pytest.raises(UsageError, match=r"w\.yaml:3:\d+: "):
+        load_workload(written(tmp_path, text.replace("2%", "200%")))
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     file = load_workload(full(tmp_path))
     near = f"{tmp_path}/"

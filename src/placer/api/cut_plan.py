@@ -32,6 +32,7 @@ class Head:
     cut: CutFacts
     takes_input: bool
     input_bytes: int
+    """Of all inputs as tensors, in the format of the cut."""
     down_bytes: int
     head_bytes: int
     tail_bytes: int

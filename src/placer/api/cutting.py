@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from placer.core.partition.problem import Problem
     from placer.core.placement import CloudSite, Environment
     from placer.core.split import SplitContract
+    from placer.core.wire_choice import FormatResult
+    from placer.core.wire_formats import Precision
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
 
@@ -81,8 +83,12 @@ def _planned(
     folder: str,
     progress: Say,
 ) -> Cutting:
-    from placer.api.splitting import comparing, cut_at, measure_groups, open_to_split
+    from placer.api.cut_privacy import rules_against_raw
+    from placer.api.cut_wire import formats_within, is_as_sought
+    from placer.api.split_candidates import sought
+    from placer.api.splitting import comparing, cut_at, measure_groups, open_to_split, write_split
     from placer.core.placement import Cloud
+    from placer.core.split_choice import tail_ratio_of
     from placer.onnx_files.taint import find_taint
 
     _check_measurable(options, environment, measure=measure)
@@ -100,12 +106,22 @@ def _planned(
     raw_sets = [
         names for names, _ in taint.raw_among([one for one in names if one in taint.tensors])
     ]
-    asked: dict[tuple[tuple[str, int], ...], set[str]] = {}
+    limit, precisions = workload.max_error_ratio, sought(None, workload.max_error_ratio)
+    asked: dict[tuple[tuple[str, int], ...], set[tuple[str, Precision | None]]] = {}
     findings: list[Finding] = []
     tables: list[tuple[float, str, Problem]] = []
     if measured.is_disturbed:
         findings.append(
             _noted("the times of the groups are disturbed", "measure again while nothing else runs")
+        )
+    if limit is not None and options.inputs is None:
+        precisions, limit = (None,), None
+        findings.append(
+            _noted(
+                "what crosses is sent as it is: without real samples no smaller format is known to "
+                f"keep an output within {workload.max_error_ratio:.3g} of its largest number",
+                "give real samples: --inputs SAMPLES.npz",
+            )
         )
     for site in environment.clouds:
         if site.variant is not None:
@@ -118,20 +134,21 @@ def _planned(
             continue
         kept = (
             frozenset(one for names in raw_sets for one in names[:1])
-            if _is_forbidden(site, summary, workload, environment)
+            if rules_against_raw(site, summary, workload, environment)
             else frozenset()
         )
         path = replace(environment.path, backbone=site.backbone)
         try:
-            tiers, table = _toward(
-                site, path, whole_s, source, measured, summary, workload, kept, named
+            cuts, table = _toward(
+                *(site, path, whole_s, source, measured, summary, workload, kept, named),
+                precisions,
             )
         except UsageError as error:  # of the path
             findings.append(_told(error.message, error.hint or ""))
             continue
         if table is not None and whole_s is not None:
             tables.append((whole_s, offer_id, table))
-        if tiers is None:
+        if not cuts:
             findings.append(
                 _told(
                     f"no cut of the model toward {site.offer.name} keeps raw input on the device"
@@ -141,26 +158,41 @@ def _planned(
                 )
             )
             continue
-        asked.setdefault(tuple(sorted(tiers.items())), set()).add(offer_id)
+        for precision, tiers in cuts:
+            asked.setdefault(tuple(sorted(tiers.items())), set()).add((offer_id, precision))
     heads = []
     if asked:
         progress("cut: writing the parts, comparing them with the whole")
         limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
+        places = [str(Path(folder) / str(number)) for number in range(len(asked))]
+        written = [
+            (write_split(source, dict(key), 1, place), place)
+            for key, place in zip(asked, places, strict=True)
+        ]
+        sent: tuple[FormatResult | None, ...] = (None,) * len(written)
+        if limit is not None and options.inputs is not None:
+            progress("cut: sending what crosses in smaller formats")
+            sent = formats_within(
+                source,
+                written,
+                max_error_ratio=limit,
+                inputs=options.inputs,
+                threads=options.threads or _usable_cores(),
+                limit_s=limit_s,
+            )
         with comparing(source, inputs=options.inputs, time_limit_s=limit_s) as compare:
-            for number, (key, offers) in enumerate(asked.items()):
-                place = str(Path(folder) / str(number))
-                heads.append(
-                    _head(
-                        dict(key),
-                        frozenset(offers),
-                        source,
-                        measured,
-                        taint,
-                        options,
-                        place,
-                        compare,
+            for (key, toward), (contract, place), result in zip(
+                asked.items(), written, sent, strict=True
+            ):
+                offers = frozenset(one for one, wanted in toward if is_as_sought(wanted, result))
+                if offers:
+                    tail_ratio = tail_ratio_of(measured.graph, source.graph, dict(key))
+                    heads.append(
+                        _head(
+                            *(contract, place, offers, tail_ratio, result),
+                            *(source, taint, options, compare),
+                        )
                     )
-                )
     quickest = min(tables, key=lambda one: one[:2], default=None)
     return Cutting(
         tuple(heads),
@@ -206,21 +238,6 @@ def _usable_cores() -> int:
     return usable_cores()
 
 
-def _is_forbidden(
-    site: CloudSite, summary: ModelSummary, workload: Workload, environment: Environment
-) -> bool:
-    """Tell whether the rules of privacy forbid the whole model on an offer: raw input stays."""
-    from placer.core.evaluate import evaluate
-    from placer.core.placement import Cloud
-    from placer.core.workings import Workings
-
-    candidate = evaluate(Cloud(site), summary, workload, environment, Workings(is_brief=True))
-    return any(
-        found.rule.startswith("PLC1") and found.effect is Effect.VIOLATED
-        for found in candidate.findings
-    )
-
-
 def _toward(
     site: CloudSite,
     path: NetworkPath,
@@ -231,8 +248,13 @@ def _toward(
     workload: Workload,
     kept: frozenset[str],
     named: dict[str, int] | None,
-) -> tuple[dict[str, int] | None, Problem | None]:
-    """Return node -> tier of the cut that is worth judging, and the question of crossovers."""
+    precisions: Sequence[Precision | None],
+) -> tuple[list[tuple[Precision | None, dict[str, int]]], Problem | None]:
+    """Return node -> tier of the cuts that are worth judging, and the question of crossovers.
+
+    There is one for each precision in which tensors might be sent; None: as they are.
+    """
+    from placer.api.split_candidates import narrowed
     from placer.api.splitting import node_tiers
     from placer.core.split_choice import (
         best_split,
@@ -260,42 +282,45 @@ def _toward(
                 input_bytes=input_bytes,
                 kept=kept,
             )
-        return named, table
+        return [(None, named)], table
     assert whole_s is not None
-    problem = problem_toward(
-        measured.graph,
-        site.offer,
-        path,
-        whole_s,
-        max_bytes=sum(tensor.n_bytes for tensor in measured.graph.tensors),
-        down_bytes=summary.output_bytes or 0,
-        input_bytes=input_bytes,
-        kept=kept,
-    )
     limit_s = min((target.limit_s for target in workload.targets), default=None)
-    tiers = best_split(
-        problem, is_for_money=workload.objective is Objective.COST, latency_limit_s=limit_s
-    )
-    if rated is not None:
-        table = replace(problem, links=(rated,))
-    return None if tiers is None else node_tiers(measured.graph, tiers), table
+    found = []
+    for precision in precisions:
+        problem = problem_toward(
+            narrowed(measured.graph, precision),
+            site.offer,
+            path,
+            whole_s,
+            max_bytes=sum(tensor.n_bytes for tensor in measured.graph.tensors),
+            down_bytes=summary.output_bytes or 0,
+            input_bytes=input_bytes,
+            kept=kept,
+        )
+        if precision is None and rated is not None:
+            table = replace(problem, links=(rated,))
+        tiers = best_split(
+            problem, is_for_money=workload.objective is Objective.COST, latency_limit_s=limit_s
+        )
+        if tiers is not None:
+            found.append((precision, node_tiers(measured.graph, tiers)))
+    return found, table
 
 
 def _head(
-    tiers: dict[str, int],
+    contract: SplitContract,
+    folder: str,
     offers: frozenset[str],
+    tail_ratio: float,
+    sent: FormatResult | None,
     source: SplitSource,
-    measured: MeasuredGraph,
     taint: TaintedGraph,
     options: MeasuringOptions,
-    folder: str,
     compare: Compare,
 ) -> Head:
-    from placer.api.splitting import write_split
+    from placer.api.cut_wire import bytes_sent
     from placer.core.split import CutFacts
-    from placer.core.split_choice import tail_ratio_of
 
-    contract = write_split(source, tiers, 1, folder)
     head, tail = contract.parts
     crossing = contract.links[0]
     names = tuple(spec.name for spec in crossing)
@@ -315,11 +340,15 @@ def _head(
             tensors=names,
             n_bytes=sum(spec.n_bytes or 0 for spec in crossing),
             raw=tuple(name for name in names if name in raw),
-            tail_ratio=tail_ratio_of(measured.graph, source.graph, tiers),
+            tail_ratio=tail_ratio,
             difference_ratio=_difference(contract, folder, compare),
+            wire=None if sent is None else sent.wire_format.precision,
+            wire_bytes=None if sent is None else bytes_sent(crossing, sent),
+            wire_error_ratio=None if sent is None else sent.error.relative,
+            wire_samples=0 if sent is None else sent.samples,
         ),
         takes_input=inputs <= set(names),
-        input_bytes=source.summary.input_bytes or 0,
+        input_bytes=bytes_sent(source.summary.inputs, sent),
         down_bytes=sum(spec.n_bytes or 0 for spec in tail.outputs if spec.name in model_outputs),
         head_bytes=head.n_bytes,
         tail_bytes=tail.n_bytes,

@@ -57,8 +57,8 @@ class Cut:
     """That cross, by name."""
 
 
-def find_where(summary: ModelSummary, network: str | None, cloud: str | None) -> Where:
-    """Return the path and the offer that were named, or the usual ones.
+def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]) -> Where:
+    """Return the path and the quickest of the offers that were named, or the usual ones.
 
     Raises
     ------
@@ -72,7 +72,8 @@ def find_where(summary: ModelSummary, network: str | None, cloud: str | None) ->
     from placer.files import catalogue
 
     path, _, _ = load_path(network)
-    offers = catalogue.default_offers() if cloud is None else catalogue.load_cloud(cloud)
+    offers = tuple(offer for name in clouds for offer in catalogue.load_cloud(name))
+    offers = offers or catalogue.default_offers()
     times = [(offer, modelled_time(offer, summary, offer.ep, None)) for offer in offers]
     known = [(one.estimate.median_s, offer, one.estimate) for offer, one in times if one.estimate]
     if not known:
@@ -86,7 +87,7 @@ def find_where(summary: ModelSummary, network: str | None, cloud: str | None) ->
     assumptions = []
     if network is None:
         assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
-    if cloud is None:
+    if not clouds:
         assumptions.append(
             f"no --cloud: {where.cloud}, the quickest of the cheapest offers, is assumed"
         )
@@ -136,8 +137,8 @@ def given_cut(
     if raw:
         which, why = raw[0]
         raise InfeasibleError(
-            f"--cut {' '.join(which)}: raw input would leave the device ({why.text}), and "
-            "--keep-raw-input forbids it",
+            f"--cut {' '.join(which)}: raw input would leave the device ({why.text}), and it must "
+            "stay",
             hint="cut at a later tensor, or leave out --cut",
         )
     return Cut(Kind.SPLIT, tiers, tuple(sorted(set(names))))
@@ -213,6 +214,25 @@ def leaves_of(cut: Cut, taint: TaintedGraph) -> tuple[Leaves, str]:
         return Leaves.NOTHING, ""
     raw = taint.raw_among(cut.tensors)
     return (Leaves.RAW_INPUT, raw[0][1].text) if raw else (Leaves.INTERMEDIATE, "")
+
+
+def sought(
+    precision: Precision | None, max_error_ratio: float | None
+) -> tuple[Precision | None, ...]:
+    """Return the precisions in which plans are worth looking for; None: tensors as they are.
+
+    Parameters
+    ----------
+    precision
+        That is asked for; None: what the limit allows.
+    max_error_ratio
+        None: no tensor may change.
+    """
+    if precision is not None:
+        return (precision,)
+    if max_error_ratio is None:
+        return (None,)
+    return (None, Precision.FLOAT16, Precision.INT8)
 
 
 def exact_precision(dtypes: Collection[str]) -> Precision:

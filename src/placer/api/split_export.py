@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ def export_split(
         for file, _, _ in tail.files:
             (place / file).replace(weights / file)
         crossings = take_from_wire(weights / MODEL_FILE, link, precision)
-        taken = _taken(crossings)
+        taken = taken_by_tail(crossings)
         (served / "config.pbtxt").write_text(
             triton_config(name, taken, tail.outputs), encoding="utf-8"
         )
@@ -120,10 +120,6 @@ def export_split(
     return export
 
 
-def _taken(crossings: tuple[Crossing, ...]) -> tuple[TensorSpec, ...]:
-    return tuple(spec for one in crossings for spec in (one.value, one.scale) if spec is not None)
-
-
 def _held_to_whole(
     source: SplitSource,
     place: Path,
@@ -134,26 +130,11 @@ def _held_to_whole(
     time_limit_s: float,
 ) -> tuple[OutputDifference, ...]:
     """Run the parts as client and server would, with the client's own encoding."""
-    import numpy as np
-
     from placer.onnx_files.inputs import Inputs
-    from placer.onnx_files.split_client import ClientError, encode
     from placer.profiling.child import Child, ChildError
     from placer.profiling.outputs import outputs_from
     from placer.runtimes import onnxruntime
 
-    tensors = [
-        {
-            "name": one.tensor.name,
-            "wire": {
-                "value": {
-                    "name": one.value.name, "dtype": one.value.dtype, "shape": one.value.shape
-                },
-                "scale": None if one.scale is None else {"name": one.scale.name},
-            },
-        }
-        for one in crossings
-    ]  # fmt: skip
     with (
         tempfile.TemporaryDirectory(prefix="placer-") as temporary,
         Child(onnxruntime.MODULE) as child,
@@ -176,17 +157,53 @@ def _held_to_whole(
         known.update(
             run(place / head.files[0][0], {one.name: known[one.name] for one in head.inputs})
         )
-        count = len(next(iter(known.values())))
-        try:
-            sent = [
-                encode(tensors, {one.tensor.name: known[one.tensor.name][at] for one in crossings})
-                for at in range(count)
-            ]
-        except ClientError as error:
-            raise MeasuringError(str(error), hint="choose another --wire") from error
-        stacked = {name: np.stack([one[name] for one in sent]) for name in sent[0]}
-        known.update(run(place / tail.files[0][0], stacked))
+        known.update(run(place / tail.files[0][0], sent_over_wire(crossings, known)))
     return output_differences(whole, known)
+
+
+def sent_over_wire(crossings: Sequence[Crossing], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the tail takes for samples of the tensors that cross, as the client sends it.
+
+    Parameters
+    ----------
+    known
+        Name -> array of shape (samples, *tensor shape), other tensors as well.
+
+    Raises
+    ------
+    MeasuringError
+        The format cannot hold a number.
+    """
+    import numpy as np
+
+    from placer.onnx_files.split_client import ClientError, encode
+
+    tensors = [
+        {
+            "name": one.tensor.name,
+            "wire": {
+                "value": {
+                    "name": one.value.name, "dtype": one.value.dtype, "shape": one.value.shape
+                },
+                "scale": None if one.scale is None else {"name": one.scale.name},
+            },
+        }
+        for one in crossings
+    ]  # fmt: skip
+    count = len(known[crossings[0].tensor.name])
+    try:
+        sent = [
+            encode(tensors, {one.tensor.name: known[one.tensor.name][at] for one in crossings})
+            for at in range(count)
+        ]
+    except ClientError as error:
+        raise MeasuringError(str(error), hint="choose another --wire") from error
+    return {name: np.stack([one[name] for one in sent]) for name in sent[0]}
+
+
+def taken_by_tail(crossings: Sequence[Crossing]) -> tuple[TensorSpec, ...]:
+    """Return the inputs of the tail."""
+    return tuple(spec for one in crossings for spec in (one.value, one.scale) if spec is not None)
 
 
 def _check(export: Export, max_error_ratio: float | None) -> None:

@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from placer.api.cut_privacy import check_may_split, rules_against_raw
+from placer.api.part_runs import PartsPlan, PartsRun, PartsRuns, run_parts
 from placer.api.split_candidates import (
     Cut,
     Where,
@@ -19,6 +21,7 @@ from placer.api.split_candidates import (
     link_to,
     offered,
     sent_dtypes,
+    sought,
     unsplit_cuts,
 )
 from placer.api.split_export import check_sendable, export_split
@@ -28,11 +31,10 @@ from placer.api.splitting import (
     MeasuredGraph,
     measure_groups,
     open_to_split,
+    samples_for,
     write_split,
 )
-from placer.core.errors import InputError, MeasuringError
 from placer.core.partition.problem import InfeasibleError, Link
-from placer.core.split import OutputDifference
 from placer.core.split_export import wire_bytes
 from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
@@ -43,10 +45,12 @@ from placer.core.split_ranking import (
     ranked,
     time_on,
 )
-from placer.core.wire_choice import ErrorLimit, FormatResult, OutputError, choose
-from placer.core.wire_formats import Precision, parse_format
+from placer.core.wire_choice import FormatResult, smallest_held
+from placer.core.wire_formats import Precision
 
 if TYPE_CHECKING:
+    from placer.core.graph import ModelSummary
+    from placer.core.workload import Workload
     from placer.onnx_files.inputs import Inputs
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
@@ -64,8 +68,8 @@ class SplitQuestion:
     """Tensors to cut at; empty: the solver chooses."""
     network: str | None = None
     """None: the usual one, assumed."""
-    cloud: str | None = None
-    """None: the quickest of the cheapest offers, assumed."""
+    clouds: tuple[str, ...] = ()
+    """The quickest of them is taken; empty: that of the cheapest offers, assumed."""
     shapes: Mapping[str, tuple[int, ...]] | None = None
     inputs: str | None = None
     """.npz file with real samples; None: a generated one."""
@@ -77,6 +81,10 @@ class SplitQuestion:
     """The most that an output may be off, of its largest number."""
     is_raw_kept: bool = False
     """No tensor in which raw input can be read may leave the device."""
+    workload: Workload | None = None
+    """Its data policy holds."""
+    device: str | None = None
+    """That the workload names."""
     top: int = USUAL_TOP
     """So many of the best plans are cut for real."""
 
@@ -112,9 +120,12 @@ def split_model(
         check_folder(to)
     source = open_to_split(model, shapes=question.shapes)
     check_sendable(source)
-    samples = _samples(source, question.inputs)
+    if question.workload is not None:
+        check_may_split(question.workload)
+    samples = samples_for(source, question.inputs, most=None)
     taint = find_taint(model)
-    where = find_where(source.summary, question.network, question.cloud)
+    where = find_where(source.summary, question.network, question.clouds)
+    question, policy = _with_policy(question, source.summary, where)
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
         cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
@@ -129,16 +140,16 @@ def split_model(
             where,
             link,
             taint,
-            precisions=_precisions(question),
+            precisions=sought(question.precision, question.max_error_ratio),
             is_raw_kept=question.is_raw_kept,
             top=question.top,
         )
     progress("cutting and running the splits")
-    judged = _judged(source, cuts, question, samples, threads)
-    notes = [*_notes(question, measured)]
+    judged, parts = _judged(source, cuts, question, samples, threads)
+    notes = [*policy, *_notes(question, measured)]
     found: list[tuple[Placed, Cut]] = []
-    for cut, run in zip(cuts, judged.cuts, strict=True):
-        placed = _placed(source, cut, run, judged, measured, where, link, taint, question)
+    for cut, run in zip(cuts, parts, strict=True):
+        placed = _placed(source, cut, run, judged.whole_s, measured, where, link, taint, question)
         if isinstance(placed, Placed):
             found.append((placed, cut))
         else:
@@ -186,26 +197,35 @@ def split_model(
     return replace(answer, export=export)
 
 
-def _samples(source: SplitSource, path: str | None) -> Inputs:
-    from placer.onnx_files.inputs import generate_inputs, load_inputs
+def _with_policy(
+    question: SplitQuestion, summary: ModelSummary, where: Where
+) -> tuple[SplitQuestion, tuple[str, ...]]:
+    """Return the question with what the workload's data policy asks, and what is told of it."""
+    from placer.api.sites import device_here
+    from placer.core.placement import CloudSite, Environment, SiteTime
 
-    summary = source.summary
-    if path is None:
-        return generate_inputs(summary.path, summary.inputs)
-    return load_inputs(path, summary.inputs)
+    if question.workload is None:
+        return question, ()
+    notes = []
+    if question.device is not None:
+        notes.append(
+            f"the workload's device is {question.device}, and the head was timed on this machine: "
+            "run placer there"
+        )
+    site = CloudSite(where.offer, SiteTime(), backbone=where.path.backbone)
+    environment = Environment(device_here(), where.path, edges=(), clouds=(site,))
+    rules = rules_against_raw(site, summary, question.workload, environment)
+    if rules:
+        notes.append(
+            f"raw input stays on the device: the workload forbids it on {where.cloud} "
+            f"({', '.join(rules)})"
+        )
+    is_kept = question.is_raw_kept or bool(rules)
+    return replace(question, is_raw_kept=is_kept), tuple(notes)
 
 
 def _count(samples: Inputs) -> int:
     return len(next(iter(samples.samples.values())))
-
-
-def _precisions(question: SplitQuestion) -> tuple[Precision | None, ...]:
-    """Return what plans are looked for in."""
-    if question.precision is not None:
-        return (question.precision,)
-    if question.max_error_ratio is None:
-        return (None,)
-    return (None, Precision.FLOAT16, Precision.INT8)
 
 
 def _notes(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[str]:
@@ -235,105 +255,42 @@ def _formats(source: SplitSource, cut: Cut, question: SplitQuestion) -> tuple[Pr
     return offered(dtypes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The parts of one cut, run here."""
-
-    head_s: float | None
-    tail_s: float
-    differences: tuple[OutputDifference, ...]
-    formats: tuple[FormatResult, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """All of them, timed in turns with the whole."""
-
-    whole_s: float
-    runs: int
-    cuts: tuple[_Run | None, ...]
-    """None: all on the device, which is the whole."""
-
-
 def _judged(
     source: SplitSource,
     cuts: Sequence[Cut],
     question: SplitQuestion,
     samples: Inputs,
     threads: int,
-) -> _Judged:
-    """Write and run the parts of all cuts, in one process and in turns."""
-    from placer.profiling.child import GRACE_S, Child, ChildError
-    from placer.runtimes import part_times
-
-    model = str(Path(source.summary.path).resolve())
+) -> tuple[PartsRuns, list[PartsRun | None]]:
+    """Write and run the parts of all cuts, in turns; None: all runs on the device."""
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
-        plans: list[dict[str, Any]] = []
+        plans = []
         for place, cut in enumerate(cuts):
             if cut.kind is Kind.EDGE:
                 continue
-            head, tail = None, model
+            head, tail = None, source.summary.path
             if cut.kind is Kind.SPLIT:
                 parts = Path(folder) / str(place)
                 contract = write_split(source, cut.tiers, 1, str(parts))
                 head, tail = (str(parts / part.files[0][0]) for part in contract.parts)
-            formats = [one.value for one in _formats(source, cut, question)]
-            plans.append(
-                {
-                    "head_path": head,
-                    "tail_path": tail,
-                    "tensors": list(cut.tensors),
-                    "formats": formats,
-                }
-            )
-        inputs_path = str(Path(folder) / "inputs.npz")
-        samples.save(inputs_path)
-        try:
-            with Child(part_times.MODULE) as child:
-                answer = child.ask(
-                    "judge_parts",
-                    model_path=model,
-                    inputs_path=inputs_path,
-                    plans=plans,
-                    threads=threads,
-                    runs=USUAL_RUNS,
-                    limit_s=USUAL_TIME_LIMIT_S,
-                    deadline_s=10 * USUAL_TIME_LIMIT_S + GRACE_S,
-                )
-        except ChildError as error:
-            kind = InputError if error.kind == "unsupported" else MeasuringError
-            raise kind(f"{source.summary.path}: {error.message}") from error
-    found = iter(answer["plans"])
-    return _Judged(
-        whole_s=answer["whole_s"],
-        runs=answer["runs"],
-        cuts=tuple(None if cut.kind is Kind.EDGE else _run(next(found)) for cut in cuts),
-    )
-
-
-def _run(told: Mapping[str, Any]) -> _Run:
-    return _Run(
-        head_s=told["head_s"],
-        tail_s=told["tail_s"],
-        differences=tuple(OutputDifference(**one) for one in told["differences"]),
-        formats=tuple(
-            FormatResult(
-                **{
-                    **one,
-                    "wire_format": parse_format(one["wire_format"]),
-                    "error": OutputError(**one["error"]),
-                }
-            )
-            for one in told["formats"]
-        ),
-    )
+            plans.append(PartsPlan(head, tail, cut.tensors, _formats(source, cut, question)))
+        judged = run_parts(
+            source.summary.path,
+            plans,
+            samples,
+            threads=threads,
+            runs=USUAL_RUNS,
+            limit_s=USUAL_TIME_LIMIT_S,
+        )
+    found = iter(judged.parts)
+    return judged, [None if cut.kind is Kind.EDGE else next(found) for cut in cuts]
 
 
 def _placed(
     source: SplitSource,
     cut: Cut,
-    run: _Run | None,
-    judged: _Judged,
+    run: PartsRun | None,
+    whole_s: float,
     measured: MeasuredGraph,
     where: Where,
     link: Link,
@@ -355,7 +312,7 @@ def _placed(
         edge_nodes=on_edge,
         cloud_nodes=len(cut.tiers) - on_edge,
         foretold_head_s=time_on(graph, cut.tiers, 0, here),
-        head_s=judged.whole_s,
+        head_s=whole_s,
         tail_here_s=None,
         network_s=0.0,
         tail_s=0.0,
@@ -385,16 +342,11 @@ def _placed(
     )
 
 
-def _limit(question: SplitQuestion) -> ErrorLimit:
-    return ErrorLimit(relative=question.max_error_ratio)
-
-
 def _chosen_format(formats: Sequence[FormatResult], question: SplitQuestion) -> FormatResult | None:
     """Return the smallest format that is allowed and holds every number of the samples."""
-    held = [one for one in formats if not one.unheld_tensors]
     if question.precision is not None and question.max_error_ratio is None:
-        return held[0] if held else None
-    return choose(held, _limit(question))
+        return next((one for one in formats if not one.unheld_tensors), None)
+    return smallest_held(formats, question.max_error_ratio)
 
 
 def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQuestion) -> str:
@@ -404,5 +356,5 @@ def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQue
     least = min(formats, key=lambda one: one.error.relative)
     return (
         f"{where}: in {least.wire_format.name} an output is {least.error.relative:.2g} of its "
-        f"largest number off, and --max-error allows {question.max_error_ratio:g}"
+        f"largest number off, and {question.max_error_ratio:g} is allowed"
     )

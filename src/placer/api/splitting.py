@@ -128,7 +128,7 @@ def measure_groups(
     from placer.profiling.child import GRACE_S, Child, ChildError
     from placer.runtimes import kernel_times
 
-    samples = _inputs(source, inputs, most=1)
+    samples = samples_for(source, inputs, most=1)
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
         named = write_named(source, str(Path(folder) / "named.onnx"))
         optimised_path = str(Path(folder) / "optimised.onnx")
@@ -194,6 +194,8 @@ def write_split(
 ) -> SplitContract:
     """Write the part of each tier and the contract between them into a folder.
 
+    An earlier split in it is replaced, all of it.
+
     Parameters
     ----------
     tiers
@@ -204,33 +206,36 @@ def write_split(
     Raises
     ------
     UsageError
-        A node runs before what it needs; the folder cannot be written.
+        A node runs before what it needs; the folder holds what is not of an earlier split, or
+        cannot be written.
     MeasuringError
         The disk is full.
     """
     from placer.files.split_contract import write_contract
+    from placer.files.split_folder import replacing
     from placer.onnx_files.splitter import write_parts
 
     crossed = crossing(source.graph, tiers, links + 1)
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"cannot make the directory '{folder}': {(error.strerror or str(error)).lower()}",
+            f"cannot make the directory '{Path(folder).parent}': "
+            f"{(error.strerror or str(error)).lower()}",
             hint="name another",
         ) from error
     specs = source.specs
-    parts = write_parts(source, tiers, folder)
-    contract = SplitContract(
-        model=Path(source.summary.path).name,
-        model_sha256=source.summary.sha256,
-        inputs=source.summary.inputs,
-        outputs=source.summary.outputs,
-        parts=parts,
-        links=tuple(tuple(specs[tensor.name] for tensor in link) for link in crossed),
-        unused_nodes=source.graph.unused_nodes,
-    )
-    write_contract(contract, str(Path(folder) / CONTRACT_NAME))
+    with replacing(folder, option="") as place:
+        contract = SplitContract(
+            model=Path(source.summary.path).name,
+            model_sha256=source.summary.sha256,
+            inputs=source.summary.inputs,
+            outputs=source.summary.outputs,
+            parts=write_parts(source, tiers, str(place)),
+            links=tuple(tuple(specs[tensor.name] for tensor in link) for link in crossed),
+            unused_nodes=source.graph.unused_nodes,
+        )
+        write_contract(contract, str(place / CONTRACT_NAME))
     return contract
 
 
@@ -264,7 +269,7 @@ def comparing(
     from placer.runtimes import onnxruntime
 
     _require_numpy((*source.summary.inputs, *source.summary.outputs))
-    given = _inputs(source, inputs, most=None)
+    given = samples_for(source, inputs, most=None)
     with (
         tempfile.TemporaryDirectory(prefix="placer-") as temporary,
         Child(onnxruntime.MODULE) as child,
@@ -311,7 +316,14 @@ def _require_numpy(specs: Sequence[TensorSpec]) -> None:
             )
 
 
-def _inputs(source: SplitSource, path: str | None, *, most: int | None) -> Inputs:
+def samples_for(source: SplitSource, path: str | None, *, most: int | None) -> Inputs:
+    """Return the samples of an .npz file, the first so many; without one a generated one.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or does not fit the model.
+    """
     from placer.onnx_files.inputs import generate_inputs, load_inputs
 
     summary = source.summary

@@ -232,8 +232,10 @@ def run_split(candidate: Candidate, question: Question) -> Run | NotRun:
 def _split_run(
     candidate: Candidate, target: Target | None, question: Question, stack: ExitStack
 ) -> Run | NotRun:
+    from placer.api.split_export import sent_over_wire, taken_by_tail
     from placer.api.splitting import comparing, cut_at, open_to_split, write_split
     from placer.onnx_files.inputs import Inputs
+    from placer.onnx_files.wire_inputs import take_from_wire
     from placer.probing.calls import calling, told_bytes
     from placer.profiling.child import Child
     from placer.profiling.outputs import outputs_from
@@ -262,9 +264,15 @@ def _split_run(
             *(child, head, "cpu", inputs_path, samples.dtypes), time_limit_s=options.time_limit_s
         )
     known = {**samples.samples, **made}
-    crossing = {spec.name: known[spec.name] for spec in by_tier[1].inputs}
+    taken_there = by_tier[1].inputs
+    crossing = {spec.name: known[spec.name] for spec in taken_there}
+    precision = None if candidate.cut is None else candidate.cut.wire
+    if precision is not None:
+        crossings = take_from_wire(Path(tail), taken_there, precision)
+        taken_there, crossing = taken_by_tail(crossings), sent_over_wire(crossings, known)
     head_call = _stage(stack, head, inputs_path, samples.dtypes, candidate.sites[0], options)
     notes = [f"answers of its parts differ from the model's by at most {apart:.2g} of the largest"]
+    notes += [] if precision is None else [f"what crosses is sent as {precision}"]
     may_go_on: Callable[[], bool] = _always
     if options.is_tail_local:
         tail_path = str(folder / "crossing.npz")
@@ -279,7 +287,7 @@ def _split_run(
                 target,
                 question.access,
                 options.tail_model,
-                by_tier[1].inputs,
+                taken_there,
                 {name: array[0] for name, array in crossing.items()},
                 encoding=options.encoding,
                 max_bytes=options.max_bytes,

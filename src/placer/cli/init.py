@@ -96,6 +96,7 @@ model:
   # make_variants: [int8, fp16]  # made of it by ONNX Runtime's tools
   # min_agreement: 99%  # share of the answers in which a variant agrees with it
   # min_accuracy: 95%  # share of the samples that are answered as the labels say
+  # max_error: 1%  # of an output, so that what crosses a split is sent smaller
   # inputs: samples.npz  # real samples; without them inputs are generated
 
 # Percentile of the request latency: the most that it may be.

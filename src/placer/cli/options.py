@@ -92,6 +92,7 @@ def parse_workload(
     objective: str | None = None,
     min_agreement: str | None = None,
     min_accuracy: str | None = None,
+    max_error: str | None = None,
     max_fallback: str | None = None,
 ) -> Workload:
     """Turn the options that describe the question into a Workload; they override the file.
@@ -119,6 +120,7 @@ def parse_workload(
         "objective": parse_word(objective, Objective, what="--objective"),
         "min_agreement_ratio": _parsed(min_agreement, parse_ratio, "--min-agreement"),
         "min_accuracy_ratio": _parsed(min_accuracy, parse_ratio, "--min-accuracy"),
+        "max_error_ratio": _parsed(max_error, parse_ratio, "--max-error"),
         "max_fallback_ratio": _parsed(max_fallback, parse_ratio, "--max-fallback"),
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

@@ -165,6 +165,15 @@ def command(
             rich_help_panel=_QUESTION,
         ),
     ] = None,
+    max_error: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RATIO",
+            help="The most an output of a split may be off, of its largest number: what crosses is "
+            "sent in the smallest format that keeps it (default: as it is).",
+            rich_help_panel=_QUESTION,
+        ),
+    ] = None,
     device: Annotated[
         str | None,
         typer.Option(
@@ -377,8 +386,13 @@ def command(
         objective=objective,
         min_agreement=min_agreement,
         min_accuracy=min_accuracy,
+        max_error=max_error,
         max_fallback=max_fallback,
     )
+    if max_error is not None and (not cut or cut == ["none"]):
+        raise UsageError(
+            "--max-error has no effect without a split", hint="add --cut auto, or leave it out"
+        )
     for name, given in (
         ("--ep", bool(ep)),
         ("--inputs", inputs is not None),

@@ -36,6 +36,13 @@ def command(
             metavar="TENSOR", help="Cut here, whatever is quicker; repeatable: all that cross."
         ),
     ] = None,
+    workload: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Take model, samples, network, clouds, error limit and data policy from it.",
+        ),
+    ] = None,
     network: Annotated[
         str | None,
         typer.Option(metavar="NAME|FILE", help="Path to the cloud (default: fiber_100, assumed)."),
@@ -107,9 +114,10 @@ def command(
     """
     outputs = options.parse_outputs(output or (), format_, FORMATS)
     given = {
-        "--to": to, "--cut": cut, "--network": network, "--cloud": cloud, "--shape": shape,
-        "--inputs": inputs, "--threads": threads, "--wire": wire, "--max-error": max_error,
-        "--keep-raw-input": keep_raw_input or None, "--top": top,
+        "--to": to, "--cut": cut, "--workload": workload, "--network": network,
+        "--cloud": cloud, "--shape": shape, "--inputs": inputs, "--threads": threads,
+        "--wire": wire, "--max-error": max_error, "--top": top,
+        "--keep-raw-input": keep_raw_input or None,
     }  # fmt: skip
     if costs is not None:
         extra = [name for name, value in given.items() if value is not None]
@@ -120,12 +128,20 @@ def command(
             )
         _split_costs(costs, outputs)
         return
+    file = None
+    if workload is not None:
+        from placer.files.catalogue import load_workload
+
+        file = load_workload(workload)
+        model, inputs = model or file.model, inputs or file.inputs
+        network, threads = network or file.network, file.threads if threads is None else threads
     if model is None:
         raise UsageError(
             "nothing to split", hint="name an ONNX model, or a file of costs: --costs COSTS.json"
         )
     options.check_threads(threads)
-    read = [one for one in (model, inputs, network, cloud) if one is not None]
+    clouds = (cloud,) if cloud is not None else () if file is None else file.clouds
+    read = [one for one in (model, inputs, workload, network, *clouds) if one is not None]
     options.check_places([path for _, path in outputs if path is not None], read)
     if to is not None:
         _check_apart(to, [path for _, path in outputs if path is not None])
@@ -140,16 +156,23 @@ def command(
         raise UsageError("--top is for plans of the solver", hint="leave out --top, or --cut")
     if top is not None and not 1 <= top <= MOST_TOP:
         raise UsageError(f"--top {top} is no number of plans", hint=f"1 to {MOST_TOP}")
+    limit = None if max_error is None else parse_ratio(max_error, what="--max-error")
+    asked = None if file is None else file.workload
+    if limit is None and asked is not None:
+        limit = asked.max_error_ratio
+    shapes = dict(parse_shape_option(text) for text in shape or ())
     question = SplitQuestion(
         cut=tuple(cut or ()),
         network=network,
-        cloud=cloud,
-        shapes=dict(parse_shape_option(text) for text in shape or ()),
+        clouds=clouds,
+        shapes=shapes if file is None else {**file.shapes, **shapes},
         inputs=inputs,
         threads=threads,
         precision=_precision(wire),
-        max_error_ratio=None if max_error is None else parse_ratio(max_error, what="--max-error"),
+        max_error_ratio=limit,
         is_raw_kept=keep_raw_input,
+        workload=asked,
+        device=None if file is None else file.device,
         top=USUAL_TOP if top is None else top,
     )
     with screen.Progress() as progress:

@@ -223,22 +223,22 @@ def tiers_of_cuts(graph: GroupGraph, cuts: Sequence[Sequence[str]]) -> dict[str,
         for name in cut:
             if name not in edges.tensors:
                 raise UsageError(
-                    f"cut {link}: no tensor '{name}' goes from one node to another"
+                    f"no tensor '{name}' goes from one node to another"
                     f"{near_match(name, edges.tensors)}",
                     hint="give names of tensors of the model that are no weights or constants",
                 )
-        for name in sorted(_behind_link(edges, graph, cut, link)):
+        for name in sorted(_behind_cut(edges, graph, cut)):
             if assignment[name] != link:
                 raise UsageError(
-                    f"cut {link}: the node that makes '{name}' is behind it, but not behind cut "
-                    f"{link - 1}",
+                    f"the node that makes '{name}' is behind the cut at {_named(cut)}, but not "
+                    f"behind the one before it, at {_named(cuts[link - 1])}",
                     hint="give the cuts in the order of the tiers",
                 )
             assignment[name] = link + 1
     return assignment
 
 
-def _behind_link(edges: _Edges, graph: GroupGraph, cut: Sequence[str], link: int) -> set[str]:
+def _behind_cut(edges: _Edges, graph: GroupGraph, cut: Sequence[str]) -> set[str]:
     before = edges.before(cut)
     rest = {group.name for group in graph.groups} - before
     tail = edges.behind(cut, rest)
@@ -252,16 +252,20 @@ def _behind_link(edges: _Edges, graph: GroupGraph, cut: Sequence[str], link: int
         and (tensor.producer is None or tensor.producer in before)
         and rest.intersection(tensor.consumers)
     )
-    named = ", ".join(f"'{name}'" for name in cut)
+    named = _named(cut)
     if not missing:
         raise UsageError(
-            f"cut {link}: nothing behind {named} needs '{idle[0]}'",
+            f"nothing behind {named} needs '{idle[0]}'",
             hint=f"leave '{idle[0]}' out",
         )
-    listed = ", ".join(f"'{name}'" for name in missing[:5])
+    listed = _named(missing[:5])
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
     raise UsageError(
-        f"cut {link}: {named} alone {'does' if len(cut) == 1 else 'do'} not separate the model: "
+        f"{named} alone {'does' if len(cut) == 1 else 'do'} not separate the model: "
         f"{listed}{more} would cross too",
         hint="name all tensors that cross",
     )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

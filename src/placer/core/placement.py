@@ -162,7 +162,7 @@ class Split:
     takes_input: bool
     """All inputs of the model cross as well."""
     input_bytes: int
-    """Of all inputs as tensors."""
+    """Of all inputs as tensors, in the format of the cut."""
     down_bytes: int
     """Outputs that the tail makes; those that the head makes are there already."""
     head_bytes: int
@@ -180,8 +180,8 @@ class Split:
     def up_bytes(self, wire_input_bytes: int | None) -> int:
         """Return what one request sends, where the application sends its input as so many."""
         if not self.takes_input or wire_input_bytes is None:
-            return self.cut.n_bytes
-        return self.cut.n_bytes - self.input_bytes + wire_input_bytes
+            return self.cut.sent_bytes
+        return self.cut.sent_bytes - self.input_bytes + wire_input_bytes
 
 
 def _mark(variant: Variant | None) -> str:

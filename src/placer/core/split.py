@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placer.core.graph import TensorSpec
+from placer.core.wire_formats import Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,19 @@ class CutFacts:
     difference_ratio: float | None
     """Largest difference of the parts' outputs from the whole's, over the largest number there;
     None: not compared."""
+    wire: Precision | None = None
+    """Format in which they are sent; None: as they are."""
+    wire_bytes: int | None = None
+    """Of all of them in that format; None: as they are."""
+    wire_error_ratio: float | None = None
+    """How far an output is off by that format at most, of its largest number, on the samples."""
+    wire_samples: int = 0
+    """Samples that this was measured on."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Of all of them, as they are sent."""
+        return self.n_bytes if self.wire_bytes is None else self.wire_bytes
 
 
 @dataclass(frozen=True, slots=True)

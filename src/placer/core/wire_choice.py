@@ -165,6 +165,20 @@ def choose(formats: Sequence[FormatResult], error_limit: ErrorLimit) -> FormatRe
     )
 
 
+def smallest_held(
+    formats: Sequence[FormatResult], max_error_ratio: float | None
+) -> FormatResult | None:
+    """Return the smallest format that holds every number of the samples, within a limit.
+
+    Parameters
+    ----------
+    max_error_ratio
+        The most that an output may be off, of its largest number; None: nothing may change.
+    """
+    held = [one for one in formats if not one.unheld_tensors]
+    return choose(held, ErrorLimit(relative=max_error_ratio))
+
+
 class _Run:
     """One format while its samples are sent."""
 

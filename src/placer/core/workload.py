@@ -100,6 +100,9 @@ class Workload:
     """Share of the answers in which a variant must agree with the model."""
     min_accuracy_ratio: float | None = None
     """Share of the labelled samples that must be answered rightly."""
+    max_error_ratio: float | None = None
+    """The most that an output of a split may be off, of its largest number, by the format in which
+    its tensors are sent; None: they are sent as they are."""
     memory_limit_bytes: int | None = None
     """What the model may take of the device's memory."""
     power_limit_w: float | None = None

@@ -104,42 +104,71 @@ def _tensor(spec: TensorSpec) -> dict[str, Any]:
 
 def contract_schema() -> dict[str, Any]:
     """Return the JSON Schema of the contract of an export (``placer split MODEL --to DIR``)."""
-    text, whole = {"type": "string"}, {"type": "integer", "minimum": 0}
-    number = {"type": ["number", "null"], "minimum": 0}
+    digest: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     tensor = _object(
-        name=text, dtype=text, shape={"type": "array", "items": whole}, bytes={**whole}
+        name=_said(_TEXT, "As the part that has it names it."),
+        dtype=_said(_TEXT, "As numpy names it."),
+        shape=_said({"type": "array", "items": _WHOLE}, "Fixed."),
+        bytes=_said(_WHOLE, "Of one."),
     )
-    file = _object(name=text, sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"}, bytes=whole)
-    wire = _object(value=_to("tensor"), scale={"anyOf": [_to("tensor"), {"type": "null"}]})
-    crossing = _object(**tensor["properties"], wire=wire)
+    file = _object(
+        name=_said(_TEXT, "From the folder of the contract."),
+        sha256=_said(digest, "Of the file."),
+        bytes=_said(_WHOLE, "Of the file."),
+    )
     part = _object(
-        tier=whole,
-        files=_list(_to("file")),
-        inputs=_list(_to("tensor")),
-        outputs=_list(_to("tensor")),
-        nodes=_list(text),
+        tier=_said(_WHOLE, "0: the device, 1: the server."),
+        files=_list(_to("file"), "The model, then its external data."),
+        inputs=_list(_to("tensor"), "What it takes; of the tail as it comes over the wire."),
+        outputs=_list(_to("tensor"), "What it gives."),
+        nodes=_list(_TEXT, "Nodes of the model, by their first output."),
     )
     model = _object(
-        name=text,
-        sha256=file["properties"]["sha256"],
-        inputs=_list(_to("tensor")),
-        outputs=_list(_to("tensor")),
-        unused_nodes=_list(text),
+        name=_said(_TEXT, "Of its file."),
+        sha256=_said(digest, "Of its file."),
+        inputs=_list(_to("tensor"), "All are on the device."),
+        outputs=_list(_to("tensor"), "Each is given by the part that makes it."),
+        unused_nodes=_list(_TEXT, "Nodes that are in no part, as no output needs them."),
     )
-    link: dict[str, Any] = {"type": "object", "required": ["from", "to", "tensors"]}
-    link["properties"] = {"from": whole, "to": whole, "tensors": _list(crossing)}
+    no_scale = {"anyOf": [_to("tensor"), {"type": "null"}]}
+    wire = _object(
+        value=_said(_to("tensor"), "Input of the tail: the tensor itself or its narrowed form."),
+        scale=_said(no_scale, "Second input of the tail, of int8: the tensor is value x scale."),
+    )
+    crossing = _object(**tensor["properties"], wire=_said(wire, "What is sent for it."))
+    link: dict[str, Any] = {
+        "type": "object",
+        "required": ["from", "to", "tensors"],
+        "properties": {
+            "from": _said(_WHOLE, "Tier."),
+            "to": _said(_WHOLE, "Tier."),
+            "tensors": _list(crossing, "That cross, each once."),
+        },
+    }
+    server = _object(
+        protocol=_said(_TEXT, "That the client speaks."),
+        model=_said(_TEXT, "Name under which the server has the tail."),
+        precision=_said({"enum": [one.value for one in Precision]}, "Of wider floats on the wire."),
+    )
+    number = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "null"}]}
+    difference = _object(
+        output=_said(_TEXT, "Of the model."),
+        absolute=_said(number, "Largest difference; null: not finite."),
+        relative=_said(number, "Of the largest number of the output; null: not finite."),
+        argmax_ratio=_said(
+            number, "Share of rows whose largest number stands where it did; null: no such rows."
+        ),
+    )
     document = _object(
-        schema={"const": SCHEMA},
-        model=model,
-        parts=_list(part),
-        links=_list(link),
-        server=_object(
-            protocol=text, model=text, precision={"enum": [one.value for one in Precision]}
-        ),
+        schema=_said({"const": SCHEMA}, "Name and version of this format."),
+        model=_said(model, "The whole model."),
+        parts=_list(part, "Head and tail."),
+        links=_list(link, "From the device to the server."),
+        server=_said(server, "How the tail is asked."),
         differences=_list(
-            _object(output=text, absolute=number, relative=number, argmax_ratio=number)
+            difference, "Of the exported parts, wire format included, from the whole model."
         ),
-        files=_list(_to("file")),
+        files=_list(_to("file"), "All files of the folder but this one."),
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -149,12 +178,20 @@ def contract_schema() -> dict[str, Any]:
     }
 
 
+_TEXT: dict[str, Any] = {"type": "string"}
+_WHOLE: dict[str, Any] = {"type": "integer", "minimum": 0}
+
+
 def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties}
 
 
-def _list(of: Any) -> dict[str, Any]:
-    return {"type": "array", "items": of}
+def _list(of: Any, text: str) -> dict[str, Any]:
+    return {"type": "array", "items": of, "description": text}
+
+
+def _said(part: dict[str, Any], text: str) -> dict[str, Any]:
+    return {**part, "description": text}
 
 
 def _to(name: str) -> dict[str, str]:

@@ -18,8 +18,13 @@ from placer.files.split_contract import CONTRACT_NAME, SCHEMA
 _OTHER = "name another folder, or an empty one"
 
 
-def check_folder(path: str) -> None:
+def check_folder(path: str, *, option: str = "--to ") -> None:
     """Refuse a folder that a split cannot be written to, before anything is measured.
+
+    Parameters
+    ----------
+    option
+        What the messages put before the path; empty: nobody typed it.
 
     Raises
     ------
@@ -27,15 +32,15 @@ def check_folder(path: str) -> None:
         It is a file; it holds what is not of an earlier split, or of one that was changed since;
         or nothing can be made beside it.
     """
-    target = _target(path)
+    target, told = _target(path, option), f"{option}{path}"
     if target.exists():
         if not target.is_dir():
-            raise UsageError(f"--to {path}: this is a file", hint=_OTHER)
-        _refuse_foreign(path, target)
+            raise UsageError(f"{told}: this is a file", hint=_OTHER)
+        _refuse_foreign(told, target)
     parent = target.parent
     if not parent.is_dir():
         raise UsageError(
-            f"--to {path}: the directory '{parent}' does not exist",
+            f"{told}: the directory '{parent}' does not exist",
             hint=f"make it: mkdir -p {parent}",
         )
     temporary = _beside(target)
@@ -43,14 +48,19 @@ def check_folder(path: str) -> None:
         temporary.mkdir()
         temporary.rmdir()
     except OSError as error:
-        raise _explained(path, error) from error
+        raise _explained(told, error) from error
 
 
 @contextlib.contextmanager
-def replacing(path: str) -> Iterator[Path]:
+def replacing(path: str, *, option: str = "--to ") -> Iterator[Path]:
     """Give a temporary folder beside a folder, and put it in its place at the end.
 
     On any error the folder stays as it was. An earlier split in it is removed.
+
+    Parameters
+    ----------
+    option
+        As ``check_folder`` takes it.
 
     Raises
     ------
@@ -59,18 +69,18 @@ def replacing(path: str) -> Iterator[Path]:
     MeasuringError
         The disk is full.
     """
-    check_folder(path)
-    target = _target(path)
+    check_folder(path, option=option)
+    target, told = _target(path, option), f"{option}{path}"
     temporary = _beside(target)
     try:
         try:
             temporary.mkdir()
             yield temporary
             if target.exists():
-                _refuse_foreign(path, target)  # once more: it took a while
+                _refuse_foreign(told, target)  # once more: it took a while
             _exchange(temporary, target)
         except OSError as error:
-            raise _explained(path, error) from error
+            raise _explained(told, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -89,9 +99,10 @@ def _exchange(temporary: Path, target: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
-def _target(path: str) -> Path:
+def _target(path: str, option: str) -> Path:
     if not path or "\0" in path:
-        raise UsageError("--to is no name of a folder", hint="name a folder")
+        told = option.strip() or "that"
+        raise UsageError(f"{told} is no name of a folder", hint="name a folder")
     return Path(os.path.realpath(path))
 
 
@@ -99,7 +110,7 @@ def _beside(target: Path) -> Path:
     return target.parent / f".placer-{secrets.token_hex(8)}.tmp"
 
 
-def _refuse_foreign(path: str, folder: Path) -> None:
+def _refuse_foreign(told: str, folder: Path) -> None:
     if not any(folder.iterdir()):
         return
     listed = _listed(folder)
@@ -115,10 +126,8 @@ def _refuse_foreign(path: str, folder: Path) -> None:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             if digest == listed[name]:
                 continue
-            raise UsageError(
-                f"--to {path}: '{name}' was changed since it was exported", hint=_OTHER
-            )
-        raise UsageError(f"--to {path}: '{name}' in it is not of an earlier split", hint=_OTHER)
+            raise UsageError(f"{told}: '{name}' was changed since it was written", hint=_OTHER)
+        raise UsageError(f"{told}: '{name}' in it is not of an earlier split", hint=_OTHER)
 
 
 def _listed(folder: Path) -> Mapping[str, str]:
@@ -127,13 +136,16 @@ def _listed(folder: Path) -> Mapping[str, str]:
         document = json.loads((folder / CONTRACT_NAME).read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
             return {}
-        return {str(one["name"]): str(one["sha256"]) for one in document["files"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        files = document.get("files")
+        if files is None:  # parts alone
+            files = [file for part in document["parts"] for file in part["files"]]
+        return {str(one["name"]): str(one["sha256"]) for one in files}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}
 
 
-def _explained(path: str, error: OSError) -> PlacerError:
+def _explained(told: str, error: OSError) -> PlacerError:
     reason = (error.strerror or str(error)).lower()
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MeasuringError(f"--to {path}: the disk is full", hint="free some space there")
-    return UsageError(f"--to {path}: cannot be written: {reason}", hint=_OTHER)
+        return MeasuringError(f"{told}: the disk is full", hint="free some space there")
+    return UsageError(f"{told}: cannot be written: {reason}", hint=_OTHER)

@@ -83,6 +83,11 @@ class ModelSpec(specs.Spec):
         description="Share of the samples that the model, a variant or a cascade answers as "
         "`labels` say.",
     )
+    max_error: specs.ErrorRatio | None = Field(
+        default=None,
+        description="Most that an output may be off, of its largest number, so that what crosses "
+        "a split is sent smaller; left out: it is sent as it is.",
+    )
     shapes: Mapping[str, tuple[specs.Count, ...]] = Field(
         default={}, description="Shapes of inputs with symbolic dimensions."
     )
@@ -331,6 +336,7 @@ class WorkloadSpec(specs.ProfileSpec):
             availability_ratio=self.availability,
             min_agreement_ratio=self.model.min_agreement,
             min_accuracy_ratio=self.model.min_accuracy,
+            max_error_ratio=self.model.max_error,
             wire_input_bytes=self.request_size,
             rate_hz=self.demand.rate,
             arrival=self.demand.arrival or Arrival.PERIODIC,

@@ -29,7 +29,9 @@ def crossover_rows(answer: Recommendation) -> tuple[tuple[str, str, str], ...]:
 def crossover_note(answer: Recommendation) -> str:
     """Say against which offer the device is held, and what the table leaves out."""
     offer = answer.crossovers[0].offer.removeprefix("cloud:")
-    return f"{facts.clean(offer)}; {NOTE}"
+    is_narrowed = any(one.cut is not None and one.cut.wire for one in answer.candidates)
+    more = "; what crosses is taken as it is, not in a smaller format" if is_narrowed else ""
+    return f"{facts.clean(offer)}; {NOTE}{more}"
 
 
 def _range(one: Crossover, *, is_first: bool, is_last: bool) -> str:

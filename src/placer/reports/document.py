@@ -24,6 +24,7 @@ from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
 from placer.core.precision import Precision
+from placer.core.wire_formats import Precision as WirePrecision
 from placer.core.workload import Leaves
 
 SCHEMA_FAMILY = "placer/recommendation/"
@@ -250,6 +251,14 @@ class CutPart(_Part):
     difference_ratio: OptionalNumber = None
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
     not compared, or not a number."""
+    wire: WirePrecision | None = None
+    """Format in which they are sent; null: as they are."""
+    wire_bytes: int | None = None
+    """Of all of them in that format, for one request; null: as they are."""
+    wire_error_ratio: OptionalNumber = None
+    """How far an output is off by that format at most, of its largest number; null: as they are."""
+    wire_samples: int = 0
+    """Samples that this error was measured on."""
 
 
 class QualityPart(_Part):

@@ -420,7 +420,14 @@ def _steadiness(candidate: Candidate) -> str:
 def _traffic(candidate: Candidate) -> str:
     if candidate.bytes_up == 0 and candidate.bytes_down == 0:
         return "none"
-    return f"{_amount(candidate.bytes_up)}{GLUE}↑ {_amount(candidate.bytes_down)}{GLUE}↓"
+    told = f"{_amount(candidate.bytes_up)}{GLUE}↑ {_amount(candidate.bytes_down)}{GLUE}↓"
+    cut = candidate.cut
+    if cut is None or cut.wire is None:
+        return told
+    if not cut.wire_error_ratio:
+        return f"{told}, sent{GLUE}as {cut.wire}: nothing{GLUE}changes"
+    off = f"{100 * cut.wire_error_ratio:.2g}{GLUE}%"
+    return f"{told}, sent{GLUE}as {cut.wire}: an{GLUE}output at{GLUE}most {off}{GLUE}off"
 
 
 def _capacity(candidate: Candidate) -> str:

@@ -35,8 +35,9 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
     ----------
     request
         ``model_path``, ``inputs_path`` (.npz, the first axis counts samples), ``threads``,
-        ``runs``, ``limit_s`` and ``plans``: for each ``head_path`` (null: nothing runs before the
-        cut), ``tail_path``, ``tensors`` (names of what crosses) and ``formats`` (names).
+        ``runs`` (0: no times, which are 0 then), ``limit_s`` and ``plans``: for each ``head_path``
+        (null: nothing runs before the cut), ``tail_path``, ``tensors`` (names of what crosses) and
+        ``formats`` (names).
 
     Returns
     -------
@@ -161,6 +162,8 @@ def _in_turns(
 ) -> list[list[float]]:
     clock_ns = time.thread_time_ns if threads == 1 else time.perf_counter_ns
     times_s: list[list[float]] = [[] for _ in timed]
+    if not runs:
+        return times_s
     start_ns = time.perf_counter_ns()
     for _ in range(WARM_UP_RUNS):
         for run in timed:

@@ -1,0 +1,132 @@
+"""Parts of a model run here, in one process: their times, their answers, and formats between."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from placer.core.errors import InputError, MeasuringError
+from placer.core.split import OutputDifference
+from placer.core.wire_choice import FormatResult, OutputError
+from placer.core.wire_formats import Precision, parse_format
+
+if TYPE_CHECKING:
+    from placer.onnx_files.inputs import Inputs
+
+
+@dataclass(frozen=True, slots=True)
+class PartsPlan:
+    """A cut whose parts are written."""
+
+    head: str | None
+    """File of the part before the cut; None: nothing runs there."""
+    tail: str
+    tensors: tuple[str, ...]
+    """That cross, by name."""
+    formats: tuple[Precision, ...]
+    """To send them in; at least one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartsRun:
+    """The parts of one cut, run here."""
+
+    head_s: float | None
+    tail_s: float
+    differences: tuple[OutputDifference, ...]
+    """From the whole model, with tensors as they are."""
+    formats: tuple[FormatResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartsRuns:
+    """All of them, timed in turns with the whole."""
+
+    whole_s: float
+    runs: int
+    parts: tuple[PartsRun, ...]
+
+
+def run_parts(
+    model: str,
+    plans: Sequence[PartsPlan],
+    samples: Inputs,
+    *,
+    threads: int,
+    runs: int,
+    limit_s: float,
+) -> PartsRuns:
+    """Run the parts of cuts on samples, hold them to the whole, and time all in turns.
+
+    Parameters
+    ----------
+    model
+        File of the whole model.
+    runs
+        Of each part on the first sample; 0: no times, which are 0 then.
+    limit_s
+        Longest time for the runs in turns.
+
+    Raises
+    ------
+    InputError
+        ONNX Runtime does not run a part.
+    MeasuringError
+        The measuring process failed.
+    """
+    from placer.profiling.child import GRACE_S, Child, ChildError
+    from placer.runtimes import part_times
+
+    with tempfile.TemporaryDirectory(prefix="placer-") as folder:
+        inputs_path = str(Path(folder) / "inputs.npz")
+        samples.save(inputs_path)
+        try:
+            with Child(part_times.MODULE) as child:
+                answer = child.ask(
+                    "judge_parts",
+                    model_path=str(Path(model).resolve()),
+                    inputs_path=inputs_path,
+                    plans=[_asked(plan) for plan in plans],
+                    threads=threads,
+                    runs=runs,
+                    limit_s=limit_s,
+                    deadline_s=10 * limit_s + GRACE_S,
+                )
+        except ChildError as error:
+            kind = InputError if error.kind == "unsupported" else MeasuringError
+            raise kind(f"{model}: {error.message}") from error
+    return PartsRuns(
+        whole_s=answer["whole_s"],
+        runs=answer["runs"],
+        parts=tuple(_run(told) for told in answer["plans"]),
+    )
+
+
+def _asked(plan: PartsPlan) -> dict[str, Any]:
+    return {
+        "head_path": plan.head,
+        "tail_path": str(Path(plan.tail).resolve()),
+        "tensors": list(plan.tensors),
+        "formats": [one.value for one in plan.formats],
+    }
+
+
+def _run(told: Mapping[str, Any]) -> PartsRun:
+    return PartsRun(
+        head_s=told["head_s"],
+        tail_s=told["tail_s"],
+        differences=tuple(OutputDifference(**one) for one in told["differences"]),
+        formats=tuple(
+            FormatResult(
+                **{
+                    **one,
+                    "wire_format": parse_format(one["wire_format"]),
+                    "error": OutputError(**one["error"]),
+                }
+            )
+            for one in told["formats"]
+        ),
+    )
