@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import onnx
 import pytest
 
@@ -21,6 +22,7 @@ from tests import split_models
 from tests.cli.conftest import Run
 from tests.split_exports import POOLED, WINNING, scalar_between, shrinking, write_network
 
+ROOT = Path(__file__).parents[2]
 EXPORT = {"head.onnx", "client.py", "contract.json", "README.txt", "sample.npz", "repository"}
 
 
@@ -304,6 +306,23 @@ def test_a_model_with_control_flow_is_refused_with_the_reason(run: Run) -> None:
     done = run("split", "branches.onnx", "--to", "out")
     assert done.code == 3
     assert "has control flow (If that makes" in done.err
+
+
+def test_an_attack_tells_what_it_rebuilds_of_the_samples(run: Run, tmp_path: Path) -> None:
+    digits = ROOT / "examples" / "01_digits"
+    with np.load(digits / "samples.npz") as given:
+        np.savez(tmp_path / "some.npz", image=given["image"][:100])
+    words = ("split", digits / "digits.onnx", "--inputs", tmp_path / "some.npz", "--attack")
+    plans = json.loads(run(*words, "--cut", "block1.relu2", "--format", "json").out)["plans"]
+    by_kind = {one["placement"]: one["attacked"] for one in plans}
+    (found,) = by_kind.pop("split")
+    assert (found["input"], found["leak"]) == ("image", "linearly recoverable")
+    assert found["samples"] == 100
+    assert found["psnr_db"] > found["mean_psnr_db"] + 5
+    assert by_kind == {"edge": [], "cloud": []}  # by its structure the input is raw
+    few = run("split", digits / "digits.onnx", "--attack")
+    assert few.code == 2
+    assert "--inputs SAMPLES.npz" in few.err
 
 
 @pytest.mark.usefixtures("here")
