@@ -115,7 +115,7 @@ class Leakage:
 class InputLeakage:
     """What a cut shows of one input."""
 
-    input: str
+    name: str
     leakage: Leakage
 
 

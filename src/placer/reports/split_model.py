@@ -85,7 +85,7 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
 def _attacked(found: InputLeakage) -> dict[str, Any]:
     rebuilt = found.leakage.reconstruction
     return {
-        "input": found.input,
+        "input": found.name,
         "leak": found.leakage.leak.value,
         "reason": found.leakage.reason,
         "samples": found.leakage.samples,
@@ -188,7 +188,7 @@ def _explained(answer: SplitAnswer) -> list[str]:
 def _rebuilt(answer: SplitAnswer) -> list[str]:
     """Say what an attack found of each cut."""
     return [
-        f"  attacked: at {_listed(one.tensors)} the input {printable(found.input)} is "
+        f"  attacked: at {_listed(one.tensors)} the input {printable(found.name)} is "
         f"{found.leakage.text}; {printable(_proof(found.leakage))}"
         for one in answer.placed
         for found in one.leakage
