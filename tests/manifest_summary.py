@@ -58,6 +58,10 @@ def _deployed(one: Deployed) -> Summary:
         "images": [said(image) for image in one.images],
         "where": _where(one.where),
         "resources": _resources(one.resources),
+        "containers": [
+            _without_nothing({"name": part.name, **_resources(part.resources)}.items())
+            for part in one.containers
+        ],
         "scale": [said(one.scale.least), said(one.scale.most)],
         "egress": [f"{way.kind} {way.carries}: {said(way.to)}" for way in one.egress],
         "labels": [f"{key}={value}" for key, value in one.labels],

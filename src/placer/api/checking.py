@@ -13,6 +13,7 @@ from placer.api.base_revision import changed_unreadable, result_of_base
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there, load_workload_of, open_project
+from placer.core.containers import that_run
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
@@ -102,6 +103,12 @@ def check(
     checking = GateInputs(file, lock, is_locked, today)
     files = dict.fromkeys(one.place.path for one in manifests.deployed)
     within = {path: file.within(path) for path in files}
+    running = [
+        part
+        for one in manifests.deployed
+        for part in that_run(one, file.project, within[one.place.path])
+    ]
+    manifests = replace(manifests, deployed=tuple(running))
     sites = [site_of(one, file.project, within[one.place.path]) for one in manifests.deployed]
     laws = {
         (one.place.path, one.id): site.entry.law

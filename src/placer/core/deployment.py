@@ -111,6 +111,15 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Container:
+    """One of several containers that could be the one that runs a model."""
+
+    name: str | None
+    images: tuple[Stated[str], ...]
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
 class Scale:
     """How many run at a time; None: not stated."""
 
@@ -163,6 +172,9 @@ class Deployed:
     images: tuple[Stated[str], ...] = ()
     where: Where = Where()
     resources: Resources = Resources()
+    """Of what runs the model; where `containers` are given, what all of them together state."""
+    containers: tuple[Container, ...] = ()
+    """Several of which the manifest does not say which runs the model; else empty."""
     scale: Scale = Scale()
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()

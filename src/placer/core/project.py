@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -283,7 +283,7 @@ def workload_of(
     ]
     known = {text.value for _, text in found}
     unknown = [model.uri.value for model in deployed.models if model.uri.value not in known]
-    unclear = None if deployed.models else _open_image(deployed, project, known)
+    unclear = None if deployed.models else unclear_image(deployed.images, project, known)
     if unclear is not None:
         return unclear
     if found and not unknown:
@@ -302,9 +302,11 @@ def workload_of(
     )
 
 
-def _open_image(deployed: Deployed, project: Project, known: set[str]) -> Unresolved | None:
+def unclear_image(
+    images: Sequence[Stated[str]], project: Project, known: set[str]
+) -> Unresolved | None:
     """Return that an image which is filled in later may be one of the project."""
-    for image in deployed.images:
+    for image in images:
         template = next(iter(templates_in(image.value)), None)
         if template is None or image.value in known:
             continue

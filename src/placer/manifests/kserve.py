@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
+    Container,
     Defect,
     Deployed,
     Egress,
@@ -188,6 +189,7 @@ def _component(root: Field, component: Field, name: str, variant: str, *, is_old
         images=worker.images,
         where=_with_accelerator(where, root),
         resources=worker.resources,
+        containers=worker.containers,
         scale=_scale(component),
         egress=tuple(_logger(component)),
         labels=labels_of(root),
@@ -246,6 +248,7 @@ def _together(workers: Sequence[Worker]) -> Worker:
         everywhere(*(one.models for one in workers)),
         tuple(image for one in workers for image in one.images),
         workers[0].resources,
+        tuple(Container(one.container, one.images, one.resources) for one in workers),
     )
 
 

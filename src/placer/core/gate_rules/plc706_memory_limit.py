@@ -10,13 +10,29 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
-    limit = case.deployed.resources.memory_limit_bytes
     record = case.chosen
-    if limit is None or record is None or record.measurement is None:
+    if record is None or record.measurement is None:
         return ()
     peak_bytes = record.measurement.peak_memory_bytes
-    if peak_bytes is None or peak_bytes <= limit.value:
+    stated = [one.resources.memory_limit_bytes for one in case.deployed.containers]
+    stated = stated or [case.deployed.resources.memory_limit_bytes]
+    low = [one for one in stated if one is not None and peak_bytes and one.value < peak_bytes]
+    if peak_bytes is None or not low:
         return ()
+    limit = max(low, key=lambda one: one.value)
+    if len(low) < len(stated):
+        return found(
+            "PLC706",
+            case,
+            f"it is not known which of {len(stated)} containers runs the model, which was measured "
+            f"to need {mebibytes(peak_bytes)}; the limit of one is {mebibytes(limit.value)}",
+            f"name the image that runs it in {case.project.path} under `models`",
+            outcome=Outcome.INCONCLUSIVE,
+            place=limit.place,
+            value=mebibytes(peak_bytes),
+            limit=mebibytes(limit.value),
+            evidence=record.sha256,
+        )
     return found(
         "PLC706",
         case,
@@ -47,7 +63,9 @@ RULE = GateRule(
     title="memory limit below the measured peak",
     severity=Severity.ERROR,
     what="Whether the limit of the container is at least the peak memory of the process that was "
-    "measured on the site.",
+    "measured on the site. Of several containers it is the one that runs the model, by what it "
+    "names or by its image in `placer.yaml`; where neither tells, and only some limits are too "
+    "low, that is inconclusive.",
     why="The kernel kills a container at its limit, in the field, with the first large request.",
     example="`limits: {memory: 64Mi}` and a measured peak of 90 MB: violated.",
     fix="Raise the limit; the message suggests the peak and a quarter more.",

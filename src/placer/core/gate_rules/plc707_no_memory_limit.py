@@ -11,7 +11,8 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    unread = case.deployed.resources.memory_limit_unread
+    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    unread = next((one.memory_limit_unread for one in granted if one.memory_limit_unread), None)
     if unread is not None and any(one.place == unread.place for one in case.defects):
         return ()  # another rule says what is wrong with it
     if unread is not None:
@@ -26,7 +27,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             value=unread.value,
             subject="unread",
         )
-    if case.deployed.resources.memory_limit_bytes is not None or record is None:
+    if any(one.memory_limit_bytes is not None for one in granted) or record is None:
         return ()
     if case.deployed.format in FORMATS_WITHOUT_LIMITS or record.measurement is None:
         return ()

@@ -9,18 +9,30 @@ from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    if (
-        record is None
-        or not needs_accelerator(record)
-        or case.deployed.resources.grants_accelerator
-    ):
+    if record is None or not needs_accelerator(record):
+        return ()
+    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    granting = [one for one in granted if one.grants_accelerator]
+    if len(granting) == len(granted):
         return ()
     device = "" if record.measurement is None else record.measurement.ep_device
+    ran = f"the evidence ran on {record.ep}{f' ({device})' if device else ''}"
+    if granting:
+        return found(
+            "PLC708",
+            case,
+            f"{ran}, and the manifest grants an accelerator to {len(granting)} of {len(granted)} "
+            "containers; which of them runs the model is not known",
+            f"name the image that runs it in {case.project.path} under `models`",
+            outcome=Outcome.INCONCLUSIVE,
+            place=granting[0].accelerators[0].place,
+            limit=record.ep,
+            evidence=record.sha256,
+        )
     return found(
         "PLC708",
         case,
-        f"the evidence ran on {record.ep}{f' ({device})' if device else ''}, the manifest grants "
-        "no accelerator",
+        f"{ran}, the manifest grants no accelerator",
         f"request it (for instance limits: {{nvidia.com/gpu: 1}}), or measure what runs without: "
         f"placer profile --ep cpu --site {case.site_name}",
         outcome=Outcome.FAIL,
