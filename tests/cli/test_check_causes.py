@@ -357,3 +357,19 @@ def test_thousandths_of_a_byte_are_no_limit_of_memory(found: Any) -> None:
     assert code == 1
     assert rules["PLC711"][0]["remedy"] == "write 256Mi"
     assert list(rules) == ["PLC711"]
+
+
+@pytest.mark.parametrize("peak_bytes", [None, 0])
+def test_a_peak_that_was_not_measured_is_no_small_one(
+    found: Any, run: Run, peak_bytes: int | None
+) -> None:
+    evidence = (Evidence(builders.measurement(peak_memory_bytes=peak_bytes)),)
+    code, rules = found(manifest(), evidence=evidence)
+    assert (code, list(rules)) == (5, ["PLC706"])
+    assert rules["PLC706"][0]["outcome"] == "inconclusive"
+    assert "does not say how much memory" in rules["PLC706"][0]["message"]
+    text = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}")
+    Path("deploy/0.yaml").write_text(text)
+    code, rules = again(run)
+    assert (code, list(rules)) == (0, ["PLC707"])
+    assert "was not measured" in rules["PLC707"][0]["message"]

@@ -33,16 +33,20 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return ()
     peak_bytes = record.measurement.peak_memory_bytes
     if peak_bytes is None:
-        return ()
+        needed = "how much the model needs was not measured"
+        remedy = f"measure where the system tells the peak, then limit it: {case.measure}"
+    else:
+        needed = f"the model was measured to need {mebibytes(peak_bytes)}"
+        remedy = f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more"
     return found(
         "PLC707",
         case,
-        f"no memory limit; the model was measured to need {mebibytes(peak_bytes)}",
-        f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more",
+        f"no memory limit; {needed}",
+        remedy,
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
         place=_place_of(case.deployed),
-        value=mebibytes(peak_bytes),
+        value=None if peak_bytes is None else mebibytes(peak_bytes),
         evidence=record.sha256,
     )
 
