@@ -24,7 +24,7 @@ metadata: {{name: counter}}
 spec:
   predictor:
     nodeSelector: {{node-role.kubernetes.io/edge: ''}}
-    logger: {{url: '{url}', mode: {mode}}}
+    logger: {{url: "{url}", mode: {mode}}}
     model:
       modelFormat: {{name: onnx}}
       storageUri: s3://m/model.onnx
@@ -82,6 +82,23 @@ EVERYWHERE = project(egress=[{"to": "*", "jurisdiction": "DE"}])
         ("http://logs.example.com/#.svc", 1, "error"),
         ("http://camera.local/", 1, "error"),
         ("grpc://logs.example.com:8001", 1, "error"),
+        ("tcp://logs.example.com:99/x", 1, "error"),
+        ("ftp://logs.example.com/x", 1, "error"),
+        ("udp://logs.example.com:514", 1, "error"),
+        ("h2c://logs.example.com", 1, "error"),
+        (" \thttp://logs.example.com", 1, "error"),
+        ("http://logs．example．com", 1, "error"),
+        ("http://evil。com", 1, "error"),
+        ("http://logs%2Eexample%2Ecom", 1, "error"),
+        ("http://ｌｏｇｓ", 1, "error"),
+        ("kafka://logs.example.com:9092", 5, "warning"),
+        ("foo://logs.example.com", 5, "warning"),
+        ("//logs.example.com/x", 5, "warning"),
+        ("logs.example.com:80", 5, "warning"),
+        ("h\ttp://logs.example.com", 5, "warning"),
+        ("kafka://broker.audit.svc:9092", 0, "warning"),
+        ("wss://logs.example.com", 0, None),
+        ("s3://logs/x", 0, None),
         ("http://logger.audit.svc.cluster.local/x", 0, "warning"),
         ("http://logger.audit.svc:80", 0, "warning"),
         ("http://logger", 0, "warning"),

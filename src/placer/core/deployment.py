@@ -127,6 +127,10 @@ class Scale:
     most: Stated[int] | None = None
 
 
+DEFAULT_LOGGER = "the default logger of the cluster"
+"""Receiver of a logger that names none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Egress:
     """A way by which data leaves the place where the model runs."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
+    DEFAULT_LOGGER,
     Container,
     Defect,
     Deployed,
@@ -262,7 +263,7 @@ def _logger(component: Field) -> Iterator[Egress]:
         return
     to = logger.at("url").stated() or logger.at("storage", "path").stated()
     if to is None:
-        to = Stated("the default logger of the cluster", logger.key_place())
+        to = Stated(DEFAULT_LOGGER, logger.key_place())
     carries = _MODES.get(logger.at("mode").text() or "all", "all")
     yield Egress("logger", to, carries)
 
