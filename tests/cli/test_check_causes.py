@@ -390,3 +390,35 @@ def test_a_peak_that_was_not_measured_is_no_small_one(
     code, rules = again(run)
     assert (code, list(rules)) == (0, ["PLC707"])
     assert "was not measured" in rules["PLC707"][0]["message"]
+
+
+@pytest.mark.parametrize(("data_class", "code"), [("personal", 5), ("internal", 0)])
+def test_personal_data_that_a_logger_takes_needs_regions_as_a_cloud_does(
+    found: Any, data_class: str, code: int
+) -> None:
+    data = {"class": data_class}
+    got, rules = found(kserve("https://logs.example.com"), workload_file=workload(data=data))
+    assert got == code
+    assert ("PLC705" in rules, "PLC704" in rules) == (code == 5, code == 5)
+    if code:
+        assert rules["PLC705"][0]["outcome"] == "inconclusive"
+        assert "no allowed region is stated" in rules["PLC705"][0]["message"]
+        assert rules["PLC704"][0]["severity"] == "warning"
+
+
+def test_raw_personal_data_that_may_leave_is_not_warned_of(found: Any) -> None:
+    data = {**PERSONAL, "may_leave": "raw_input"}
+    texts = kserve("https://logs.example.com")
+    code, rules = found(texts, workload_file=workload(data=data), project_file=EVERYWHERE)
+    assert (code, list(rules)) == (0, ["PLC713"])
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"), [("http://logger.audit.svc", "all"), ("https://logs.example.com", "response")]
+)
+def test_what_stays_in_the_cluster_or_is_an_answer_needs_no_regions(
+    found: Any, url: str, mode: str
+) -> None:
+    code, rules = found(kserve(url, mode), workload_file=workload(data={"class": "personal"}))
+    assert code == 0
+    assert not {"PLC704", "PLC705"} & set(rules)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from placer.core.deployment import Egress, Tier
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc705_receiver import to_say
+from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.project import Unresolved, receiver_of
 from placer.core.workload import DataClass, Leaves, Workload
@@ -24,7 +24,9 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
     what = way_of(egress)
-    if most is Leaves.RAW_INPUT or (most is not Leaves.NOTHING and carries == "answer"):
+    if most is Leaves.RAW_INPUT:
+        return _of_persons(case, egress, carries)
+    if most is not Leaves.NOTHING and carries == "answer":
         return ()
     allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {most.value} may"
     if carries == "messages" and most is not Leaves.NOTHING:
@@ -49,6 +51,28 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
         place=egress.to.place,
         value=carries,
         limit=most.value,
+        subject=egress.to.value,
+    )
+
+
+def _of_persons(case: GateCase, egress: Egress, carries: str) -> tuple[GateFinding, ...]:
+    """Warn of raw personal data that leaves, as of a placement that sends it (PLC101)."""
+    assert case.served is not None
+    workload = case.served.workload
+    is_asked = workload.data_class is DataClass.PERSONAL and workload.may_leave is None
+    if not is_asked or carries == "answer" or is_inside(egress.to.value):
+        return ()
+    sends = "may carry" if carries == "messages" else "carries"
+    return found(
+        "PLC704",
+        case,
+        f"the {way_of(egress)} {sends} raw personal data away",
+        "take the way out, or have the transfer covered by your legal basis and say so: "
+        "`data: may_leave: raw_input` in the workload",
+        outcome=Outcome.PASS,
+        severity=Severity.WARNING,
+        place=egress.to.place,
+        value=carries,
         subject=egress.to.value,
     )
 
@@ -83,7 +107,7 @@ RULE = GateRule(
     severity=Severity.ERROR,
     what="Whether a route to `$upstream`, a logger, a service URL, an MQTT proxy or a worker in "
     "the cloud takes more off the device than the workload allows (`data: may_leave:`, else its "
-    "class).",
+    "class). Raw personal data that leaves is a warning.",
     why="The model stays on the device and the picture leaves it all the same, by one line of the "
     "manifest that nobody reads as a transfer.",
     example="A KServe logger with `mode: all` at an edge site and class `special`: violated.",
