@@ -422,3 +422,27 @@ def test_what_stays_in_the_cluster_or_is_an_answer_needs_no_regions(
     code, rules = found(kserve(url, mode), workload_file=workload(data={"class": "personal"}))
     assert code == 0
     assert not {"PLC704", "PLC705"} & set(rules)
+
+
+@pytest.mark.parametrize(("key", "typed"), [("image", "imge"), ("args", "arg"), ("args", "agrs")])
+def test_a_mistyped_key_of_the_model_fails_whatever_is_known_without_it(
+    found: Any, run: Run, key: str, typed: str
+) -> None:
+    by_image = [{"uri": "registry.example/counter*", "workload": "counter"}]
+    entries = [*by_image, {"uri": "*model.onnx", "workload": "counter"}]
+    text = manifest().replace(f"{key}:", f"{typed}:")
+    code, rules = found(text, project_file=project(models=entries))
+    assert code == 1
+    assert [(one["severity"], one["outcome"]) for one in rules["PLC710"]] == [("error", "fail")]
+    args = 'args: ["--model", "/models/model.onnx"]'
+    Path("deploy/0.yaml").write_text(manifest().replace(args, "").replace("image:", "imge:"))
+    code, rules = again(run)  # nothing says any more that it runs a model
+    assert (code, list(rules)) == (1, ["PLC710"])
+
+
+def test_a_model_that_a_mistyped_key_hides_is_named_with_it(found: Any) -> None:
+    text = kserve("http://logger").replace("storageUri", "storageUrl")
+    chosen = project(models=[{"uri": "*model.onnx", "workload": "counter"}])
+    code, rules = found(text, project_file=chosen)
+    assert code == 1
+    assert rules["PLC710"][0]["outcome"] == "fail"

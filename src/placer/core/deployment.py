@@ -150,7 +150,7 @@ class Defect:
 
     kind: str
     """``duplicate_key``, ``ignored_level``, ``unknown_key``, ``unknown_place_key`` (it would have
-    decided the place) or ``bad_value``."""
+    decided the place), ``unknown_model_key`` (the model) or ``bad_value``."""
     message: str
     remedy: str
     place: Place
