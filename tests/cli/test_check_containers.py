@@ -1,4 +1,4 @@
-"""``placer check``: of several containers the one that runs the model is judged."""
+"""``placer check``: which container runs the model, and on what, is what is judged."""
 
 from __future__ import annotations
 
@@ -48,9 +48,11 @@ def predictor(*containers: str) -> str:
 def told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Check one manifest: exit code, rules, and the deployments."""
 
-    def check(text: str, **arguments: Any) -> tuple[int, list[tuple[str, str]], list[str]]:
+    def check(
+        text: str, *, name: str = "a.yaml", **arguments: Any
+    ) -> tuple[int, list[tuple[str, str]], list[str]]:
         folder = tmp_path / str(len([*tmp_path.iterdir()]))
-        gate_project.make(folder, {"a.yaml": text}, **{"project_file": BY_IMAGE, **arguments})
+        gate_project.make(folder, {name: text}, **{"project_file": BY_IMAGE, **arguments})
         monkeypatch.chdir(folder)
         result = run("check", "deploy", "--locked", "--as-of", gate_project.TODAY, "--format=json")
         assert result.out, result.err
@@ -124,3 +126,58 @@ def test_an_accelerator_of_a_sidecar_is_not_that_of_the_model(told: Any) -> None
     assert (code, rules) == (5, [("PLC708", "inconclusive")])
     own = (container(SIDE, BIG), container(MODEL, BIG, more=gpu))
     assert told(pod(*own), evidence=(ON_CUDA,))[:2] == (0, [])
+
+
+ON_CPU = Evidence(builders.measurement(), file="cpu.json")
+
+
+def test_an_accelerator_that_was_not_measured_is_not_judged_by_the_cpu(told: Any) -> None:
+    gpu = pod(container(MODEL, BIG, more="nvidia.com/gpu: 1"))
+    assert told(gpu)[:2] == (5, [("PLC708", "inconclusive")])
+    assert told(gpu, evidence=(ON_CPU, ON_CUDA))[:2] == (0, [])
+    assert told(pod(container(MODEL, BIG, more="nvidia.com/gpu: 0")))[:2] == (0, [])
+
+
+def test_a_camera_is_no_processor(told: Any) -> None:
+    for name in ("smarter-devices/video0", "example.com/output", "example.com/fuse"):
+        assert told(pod(container(MODEL, BIG, more=f"{name}: 1")))[:2] == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('platform: "onnxruntime_onnx"', 0),
+        ('platform: "onnxruntime_onnx" instance_group { kind: KIND_CPU }', 0),
+        ('platform: "onnxruntime_onnx" instance_group { kind: KIND_GPU }', 5),
+        ('platform: "onnxruntime_onnx" backend: "tensorrt"', 5),
+        ('backend: "openvino"', 5),
+        (
+            'backend: "onnxruntime" optimization { execution_accelerators {'
+            ' gpu_execution_accelerator: [ { name: "tensorrt" } ] } }',
+            5,
+        ),
+        (
+            'backend: "onnxruntime" optimization { execution_accelerators {'
+            ' cpu_execution_accelerator { name: "openvino" } } }',
+            5,
+        ),
+    ],
+)
+def test_what_a_server_of_models_would_run_it_on_must_be_measured(
+    told: Any, text: str, code: int
+) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    here = project(sites=sites, models=[{"uri": "counter*", "workload": "counter"}])
+    got, rules, _ = told(f'name: "counter" {text}', name="a.pbtxt", project_file=here)
+    assert got == code, rules
+    assert (("PLC708", "inconclusive") in rules) == (code == 5)
+
+
+def test_the_provider_that_a_server_chooses_goes_before_a_quicker_one(told: Any) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    here = project(sites=sites, models=[{"uri": "counter*", "workload": "counter"}])
+    slow = builders.measurement(0.1, ep="openvino", nodes_by_ep=(("openvino", 66),))
+    evidence = (ON_CPU, Evidence(slow))
+    text = 'name: "counter" backend: "openvino"'
+    code, rules, _ = told(text, name="a.pbtxt", project_file=here, evidence=evidence)
+    assert (code, ("PLC201", "fail") in rules) == (1, True), rules

@@ -20,6 +20,7 @@ from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase, owned
 from placer.core.judging import (
+    eligible,
     is_without_basis,
     judged,
     outcomes_of,
@@ -275,12 +276,13 @@ def _case(
     case = replace(case, records=records)
     if served.model is None or is_without_basis(case):
         return case
-    grants = deployed.resources.grants_accelerator
-    key = (served.name, site.entry.name, grants)
+    usable = [one for one in records if one.measurement is not None]
+    running = frozenset(one.path for one in eligible(usable, deployed.resources))
+    key = (served.name, site.entry.name, running)
     if key not in checking.judgements:
-        environment, workings = environment_of(checking, served, site.entry)
+        environment, workings = environment_of(checking, served, site.entry, running)
         checking.judgements[key] = judged(
-            site.entry, served, records, environment, workings, grants_accelerator=grants
+            site.entry, served, records, environment, workings, resources=deployed.resources
         )
     chosen, candidate, best = checking.judgements[key]
     network = served.network_record

@@ -6,11 +6,18 @@ not say. What a label or a model URI means is looked up later, in the user's ``p
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_PROCESSOR = re.compile(
+    r"(?<![a-z])(?:v?gpus?|npus?|tpus?|vpus?|fpgas?)(?![a-z])|nvidia|cuda|habana|gaudi|neuron|rocm"
+    r"|hexagon|hailo|^/dev/(?:nv|dri|kfd|dxg|apex|mali|davinci|accel)",
+    re.IGNORECASE,
+)
+"""Resources, runtimes and device files of processors that run models."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,11 +110,19 @@ class Resources:
     cpus_limit: Stated[float] | None = None
     accelerators: tuple[Stated[tuple[str, int]], ...] = ()
     """(resource, number): ``nvidia.com/gpu``, a device file, a runtime such as ``nvidia``."""
+    ep: Stated[str] | None = None
+    """Execution provider that the manifest itself chooses; None: it leaves that open."""
 
     @property
     def grants_accelerator(self) -> bool:
         """Whether an accelerator is granted; none of one is none."""
         return any(one.value[1] > 0 for one in self.accelerators)
+
+    @property
+    def processor(self) -> Stated[tuple[str, int]] | None:
+        """The accelerator that is known to run models; None: none, or one that may be a camera."""
+        granted = (one for one in self.accelerators if one.value[1] > 0)
+        return next((one for one in granted if _PROCESSOR.search(one.value[0])), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ _FORMATS = {
     "tensorrt_plan": "tensorrt",
 }
 """Backend or platform -> format."""
+_EPS = {"tensorrt": "tensorrt", "tensorrt_plan": "tensorrt", "openvino": "openvino"}
+"""Backend, platform or accelerator -> execution provider that runs the model."""
 _FILES = {
     "onnxruntime": "model.onnx",
     "onnxruntime_onnx": "model.onnx",
@@ -118,7 +120,7 @@ def _model(root: Field, named: Named) -> Found:
         name=_name(root),
         place=(name if name.text() else root).place(),
         models=_models(root, named),
-        resources=Resources(accelerators=tuple(_accelerators(groups))),
+        resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root)),
         scale=_scale(groups),
     )
     defects = [
@@ -187,8 +189,31 @@ def _repository(root: Field) -> str:
     return directory.rpartition("/")[0] if file == _FILE_NAME else directory
 
 
+def _backend(root: Field) -> Stated[str] | None:
+    """Return what runs the model: Triton looks at the platform where no backend is stated."""
+    for name in ("backend", "platform"):
+        stated = root.at(name).stated()
+        if stated is not None and stated.value:
+            return stated
+    return None
+
+
+def _ep(root: Field) -> Stated[str] | None:
+    """Return the execution provider that the configuration chooses."""
+    backend = _backend(root)
+    if backend is not None and (known := _EPS.get(backend.value)) is not None:
+        return replace(backend, value=known)
+    accelerators = root.at("optimization", "execution_accelerators")
+    for name in ("gpu_execution_accelerator", "cpu_execution_accelerator"):
+        for one in _repeated(accelerators, name):
+            stated = one.at("name").stated()
+            if stated is not None and stated.value in _EPS:
+                return stated
+    return None
+
+
 def _format(root: Field) -> Stated[str] | None:
-    stated = root.at("platform").stated() or root.at("backend").stated()
+    stated = _backend(root)
     known = None if stated is None else _FORMATS.get(stated.value)
     return None if stated is None or known is None else replace(stated, value=known)
 
@@ -196,7 +221,8 @@ def _format(root: Field) -> Stated[str] | None:
 def _files(root: Field) -> Iterator[ModelRef]:
     """Yield ``NAME/VERSION/FILE`` of the versions that lie beside the file and are served."""
     file = root.at("default_model_filename").stated()
-    kind = root.at("platform").text() or root.at("backend").text() or ""
+    backend = _backend(root)
+    kind = "" if backend is None else backend.value
     file_name = file.value if file is not None else _FILES.get(kind)
     stated = file or root.at("name").stated()
     place = stated.place if stated is not None else root.place()
