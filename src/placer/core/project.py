@@ -23,13 +23,18 @@ MAX_TOLD_MATCHES = 4
 MAX_TEXT = 4096
 """Characters of a name that is looked up; a longer one is none (paths end here as well)."""
 MAX_QUOTED = 200
-_TEMPLATE = re.compile(
+TEMPLATE = re.compile(
     r"\{\{(?:[^{}]|\{(?!\{)|\}(?!\}))*(?:\}\})?|\{%(?:[^%]|%(?!\}))*(?:%\})?"
-    r"|\$\{[^{}]*\}?|\$\([^()]*\)?|\$(?!upstream\b)[A-Za-z_]\w*"
+    r"|\$\{[^{}]*\}?|\$\([^()]*\)?|\$\[[^\[\]]*\]?|\$(?!upstream\b)[A-Za-z_]\w*"
+    r"|<%[^%]*(?:%>)?|<[A-Za-z][\w.-]*>|\[\[[^\[\]]*(?:\]\])?|\(\(\s*[\w./-]+\s*\)\)"
+    r"|#\{[^{}]*\}?#?|__[A-Z][A-Z0-9_]*__|@[A-Za-z_][\w.-]*@"
+    r"|%(?![0-9A-Fa-f]{2}%)[A-Za-z_]\w*%"
 )
-"""What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``.
+"""What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``;
+``<%= x %>``, ``<x>``, ``[[ x ]]``, ``((x))``, ``#{x}#``, ``__X__``, ``@x@``, ``%x%``.
 
 ``$upstream`` is what IoT Edge calls the cloud."""
+_MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(")
 _RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
 
 
@@ -236,8 +241,8 @@ def names(pattern: str, text: str) -> bool:
 
 
 def templates_in(text: str) -> list[str]:
-    """Return what of a text is filled in later: ``{{ .Values.x }}``, ``${X}``, ``$(X)``, ``$X``."""
-    return _TEMPLATE.findall(text) if "{" in text or "$" in text else []
+    """Return what of a text is filled in later: ``{{ .Values.x }}``, ``${X}``, ``__X__``."""
+    return TEMPLATE.findall(text) if _MARK.search(text) else []
 
 
 def _names_label(pattern: str, value: str | None) -> bool:

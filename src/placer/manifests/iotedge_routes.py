@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from placer.core.deployment import Defect, Egress, Stated
+from placer.core.project import TEMPLATE
 from placer.manifests.nodes import Field
 
 UPSTREAM = "$upstream"
@@ -19,7 +20,6 @@ _ROUTE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Source: learn.microsoft.com/azure/iot-edge/module-composition, "Declare routes"."""
-_VARIABLE = re.compile(r"\$\{[^{}]*\}|\$\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def routes_of(routes: Sequence[tuple[str, Field]]) -> tuple[Routes, list[Defect]
         if match["sink"].lower() != UPSTREAM:
             continue
         way = Egress("route", Stated(UPSTREAM, stated.place), "messages")
-        parts = [part for part in _VARIABLE.sub("*", match["source"]).split("/") if part]
+        parts = [part for part in TEMPLATE.sub("*", match["source"]).split("/") if part]
         if len(parts) > 2 and not re.search(r"[*?\[]", "".join(parts[:3])):
             if [part.lower() for part in parts[:2]] == ["messages", "modules"]:
                 found.of_module.setdefault(parts[2], []).append((turn, way))
