@@ -446,3 +446,35 @@ def test_a_model_that_a_mistyped_key_hides_is_named_with_it(found: Any) -> None:
     code, rules = found(text, project_file=chosen)
     assert code == 1
     assert rules["PLC710"][0]["outcome"] == "fail"
+
+
+@pytest.mark.parametrize(("last", "code"), [("$upstream", 5), ("SINK", 0)])
+def test_a_route_through_another_module_is_one_to_the_cloud(
+    found: Any, last: str, code: int
+) -> None:
+    sink = 'BrokeredEndpoint("/modules/MODULE/inputs/a")'
+    settings = {
+        "image": "registry.example/counter@sha256:" + "0" * 64,
+        "createOptions": {"HostConfig": {"Memory": 2**29}},
+    }
+    modules = {"counter": {"settings": settings}, "relay": {"settings": {"image": "relay:1"}}}
+    routes = {
+        "a": f"FROM /messages/modules/counter/* INTO {sink.replace('MODULE', 'relay')}",
+        "b": f"FROM /messages/modules/relay/* INTO {last.replace('SINK', sink)}",
+    }
+    content = {
+        "$edgeAgent": {"properties.desired": {"modules": modules}},
+        "$edgeHub": {"properties.desired": {"routes": routes}},
+    }
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    images = [{"uri": "registry.example/counter*", "workload": "counter"}]
+    code_, rules = found(
+        json.dumps({"modulesContent": content}),
+        workload_file=workload(data={"class": "special", "regions": ["EU"]}),
+        project_file=project(
+            sites=sites, models=images, egress=[{"to": "$upstream", "jurisdiction": "DE"}]
+        ),
+    )
+    assert (code_, list(rules)) == (code, ["PLC704"] if code else [])
+    if code:
+        assert "route to $upstream (through relay)" in rules["PLC704"][0]["message"]

@@ -157,6 +157,8 @@ class Egress:
     carries: str
     """``request`` (raw input), ``answer``, ``all`` (both), or ``messages`` (what the module
     sends: not known)."""
+    through: tuple[str, ...] = ()
+    """Modules that it passes on its way, in this order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ def _of_persons(case: GateCase, egress: Egress, carries: str) -> tuple[GateFindi
 
 def way_of(egress: Egress) -> str:
     """Return a way out and its receiver as sentences name them."""
-    return f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
+    told = f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
+    return f"{told} (through {', '.join(egress.through)})" if egress.through else told
 
 
 def most_that_may_leave(workload: Workload) -> Leaves:
@@ -110,7 +111,9 @@ RULE = GateRule(
     "class). Raw personal data that leaves is a warning.",
     why="The model stays on the device and the picture leaves it all the same, by one line of the "
     "manifest that nobody reads as a transfer.",
-    example="A KServe logger with `mode: all` at an edge site and class `special`: violated.",
+    example="A KServe logger with `mode: all` at an edge site and class `special`: violated. A "
+    "route of IoT Edge to a module that has a route to `$upstream`: inconclusive, as it may pass "
+    "on what it gets.",
     fix="Remove the way, send the output alone, or say in `placer.yaml` under `egress` what it "
     "carries.",
     check=_check,
