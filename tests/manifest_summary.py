@@ -71,6 +71,11 @@ def _deployed(one: Deployed) -> Summary:
             _without_nothing({"name": part.name, **_resources(part.resources)}.items())
             for part in one.containers
         ],
+        "inputs": [
+            f"{at(part.place)} {name} = {'|'.join(map(str, shape))}"
+            for part in one.inputs
+            for name, shape in [part.value]
+        ],
         "scale": [said(one.scale.least), said(one.scale.most)],
         "egress": [_way(way) for way in one.egress],
         "labels": [f"{key}={value}" for key, value in one.labels],

@@ -181,3 +181,27 @@ def test_the_provider_that_a_server_chooses_goes_before_a_quicker_one(told: Any)
     text = 'name: "counter" backend: "openvino"'
     code, rules, _ = told(text, name="a.pbtxt", project_file=here, evidence=evidence)
     assert (code, ("PLC201", "fail") in rules) == (1, True), rules
+
+
+@pytest.mark.parametrize(
+    ("inputs", "code"),
+    [
+        ('input { name: "x" dims: [ 1, 3, 64, 64 ] }', 0),
+        ('input [ { name: "x" dims: [ -1, 3, -1, 64 ] } ]', 0),
+        ('max_batch_size: 8 input { name: "x" dims: [ 3, 64, 64 ] }', 0),
+        ('input { name: "x" dims: [ 12288 ] reshape { shape: [ 1, 3, 64, 64 ] } }', 0),
+        ('input { name: "x" dims: [ 1, 3, 64, 128 ] }', 5),
+        ('input { name: "x" dims: 1 dims: 3 dims: 128 dims: 64 }', 5),
+        ('input { name: "x" dims: [ 3, 64, 64 ] }', 5),
+        ('max_batch_size: 8 input { name: "x" dims: [ 1, 3, 64, 64 ] }', 5),
+    ],
+)
+def test_the_shapes_of_inputs_are_those_that_were_measured(
+    told: Any, inputs: str, code: int
+) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    here = project(sites=sites, models=[{"uri": "counter*", "workload": "counter"}])
+    text = f'name: "counter" platform: "onnxruntime_onnx" {inputs}'
+    got, rules, _ = told(text, name="a.pbtxt", project_file=here)
+    assert got == code, rules
+    assert (("PLC612", "inconclusive") in rules) == (code == 5)

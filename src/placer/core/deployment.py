@@ -197,6 +197,8 @@ class Deployed:
     containers: tuple[Container, ...] = ()
     """Several of which the manifest does not say which runs the model; else empty."""
     scale: Scale = Scale()
+    inputs: tuple[Stated[tuple[str, tuple[int | None, ...]]], ...] = ()
+    """(name, shape) of each input, where the manifest states them; None: any size."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

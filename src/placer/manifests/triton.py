@@ -122,6 +122,7 @@ def _model(root: Field, named: Named) -> Found:
         models=_models(root, named),
         resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root)),
         scale=_scale(groups),
+        inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
     )
     defects = [
         *unknown_keys(root, _CONFIG, reader="Triton"),
@@ -255,6 +256,20 @@ def _served(root: Field, versions: Sequence[int]) -> list[int]:
         return [version for version in versions if version in wanted]
     count = policy.at("latest", "num_versions").integer()
     return [*versions[-(count if count and count > 0 else 1) :]]
+
+
+def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
+    """Yield name and shape of each input as the model gets it: after a reshape, with the batch."""
+    is_batched = (root.at("max_batch_size").integer() or 0) > 0
+    for one in _repeated(root, "input"):
+        name, reshape = one.at("name").text(), one.at("reshape")
+        sizes = [*_repeated(reshape, "shape")] if reshape else [*_repeated(one, "dims")]
+        if name and (sizes or reshape):
+            numbers = [size.integer() for size in sizes]
+            shape = [number if number is None or number >= 0 else None for number in numbers]
+            batch = [None] if is_batched else []
+            place = (sizes[0] if sizes else reshape).place()
+            yield Stated((name, (*batch, *shape)), place)
 
 
 # instances
