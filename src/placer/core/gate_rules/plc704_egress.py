@@ -7,7 +7,7 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.project import Unresolved, receiver_of
+from placer.core.project import Receiver, Unresolved, receiver_of
 from placer.core.workload import DataClass, Leaves, Workload
 
 
@@ -25,7 +25,7 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     carries = entry.carries or egress.carries
     what = way_of(egress)
     if most is Leaves.RAW_INPUT:
-        return _of_persons(case, egress, carries)
+        return _of_persons(case, egress, carries, entry)
     if most is not Leaves.NOTHING and carries == "answer":
         return ()
     allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {most.value} may"
@@ -55,20 +55,25 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     )
 
 
-def _of_persons(case: GateCase, egress: Egress, carries: str) -> tuple[GateFinding, ...]:
+def _of_persons(
+    case: GateCase, egress: Egress, carries: str, entry: Receiver
+) -> tuple[GateFinding, ...]:
     """Warn of raw personal data that leaves, as of a placement that sends it (PLC101)."""
     assert case.served is not None
     workload = case.served.workload
     is_asked = workload.data_class is DataClass.PERSONAL and workload.may_leave is None
     if not is_asked or carries == "answer" or is_inside(egress.to.value):
         return ()
-    sends = "may carry" if carries == "messages" else "carries"
+    sends, remedy = "carries", "take the way out, or have the transfer covered by your legal basis"
+    if carries == "messages":
+        sends = "may carry"
+        remedy = to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed)
+        remedy += "; or have the transfer covered by your legal basis"
     return found(
         "PLC704",
         case,
         f"the {way_of(egress)} {sends} raw personal data away",
-        "take the way out, or have the transfer covered by your legal basis and say so: "
-        "`data: may_leave: raw_input` in the workload",
+        f"{remedy} and allow it: `data: may_leave: raw_input` in the workload",
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
         place=egress.to.place,
