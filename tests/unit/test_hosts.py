@@ -30,7 +30,9 @@ def test_names_the_host_as_a_client_would(url: str, host: str | None) -> None:
     assert host_of(url) == host
 
 
-@pytest.mark.parametrize("host", ["a.b.svc", "a.b.svc.cluster.local", "logger"])
+@pytest.mark.parametrize(
+    "host", ["a.b.svc", "a.b.svc.cluster.local", "logger", "10-0-0-1.b.pod.cluster.local"]
+)
 def test_services_and_bare_names_are_in_the_cluster(host: str) -> None:
     assert is_in_cluster(host)
     assert not is_same_host(host)

@@ -17,7 +17,7 @@ stomp graphite zmq memcached wasb abfs
 PLAIN_SCHEMES = frozenset(_PLAIN_WORDS.split())
 """Schemes that say themselves that nothing is encrypted. Of any other it is not known."""
 _CLUSTER = (".svc", ".cluster.local")
-_CLUSTER_NAME = re.compile(r"[a-z_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
+_CLUSTER_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 """Other characters that clients take for dots (UTS #46)."""
 _CUT_OFF = "".join(map(chr, range(0x21)))
@@ -64,4 +64,4 @@ def is_in_cluster(host: str) -> bool:
     """
     if _CLUSTER_NAME.fullmatch(host) is None:
         return False
-    return host.endswith(_CLUSTER) or "." not in host
+    return host.endswith(_CLUSTER) or not ("." in host or host[:1].isdigit())
