@@ -13,12 +13,14 @@ from placer.api.base_revision import changed_unreadable, result_of_base
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there, load_workload_of, open_project
+from placer.core.containers import that_run
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase, owned
 from placer.core.judging import (
+    eligible,
     is_without_basis,
     judged,
     outcomes_of,
@@ -102,6 +104,12 @@ def check(
     checking = GateInputs(file, lock, is_locked, today)
     files = dict.fromkeys(one.place.path for one in manifests.deployed)
     within = {path: file.within(path) for path in files}
+    running = [
+        part
+        for one in manifests.deployed
+        for part in that_run(one, file.project, within[one.place.path])
+    ]
+    manifests = replace(manifests, deployed=tuple(running))
     sites = [site_of(one, file.project, within[one.place.path]) for one in manifests.deployed]
     laws = {
         (one.place.path, one.id): site.entry.law
@@ -268,12 +276,13 @@ def _case(
     case = replace(case, records=records)
     if served.model is None or is_without_basis(case):
         return case
-    grants = deployed.resources.grants_accelerator
-    key = (served.name, site.entry.name, grants)
+    usable = [one for one in records if one.measurement is not None]
+    running = frozenset(one.path for one in eligible(usable, deployed.resources))
+    key = (served.name, site.entry.name, running)
     if key not in checking.judgements:
-        environment, workings = environment_of(checking, served, site.entry)
+        environment, workings = environment_of(checking, served, site.entry, running)
         checking.judgements[key] = judged(
-            site.entry, served, records, environment, workings, grants_accelerator=grants
+            site.entry, served, records, environment, workings, resources=deployed.resources
         )
     chosen, candidate, best = checking.judgements[key]
     network = served.network_record

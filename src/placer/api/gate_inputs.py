@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from placer.files.project import ProjectFile
     from placer.files.workload import WorkloadFile
 
+Running = tuple[str, str, frozenset[str]]
+"""Workload, site, and the evidence of what would run there."""
 Judgement = tuple[Record | None, Candidate | None, Candidate | None]
 
 
@@ -45,8 +47,8 @@ class GateInputs:
     today: datetime.date
     served: dict[str, Served] = field(default_factory=dict)
     workloads: dict[str, WorkloadFile] = field(default_factory=dict)
-    environments: dict[tuple[str, str], tuple[Environment, Workings]] = field(default_factory=dict)
-    judgements: dict[tuple[str, str, bool], Judgement] = field(default_factory=dict)
+    environments: dict[Running, tuple[Environment, Workings]] = field(default_factory=dict)
+    judgements: dict[Running, Judgement] = field(default_factory=dict)
 
 
 def served_by(checking: GateInputs, name: str) -> Served:

@@ -21,6 +21,11 @@ _RULE = re.compile(r"PLC[0-9]{3}")
 _LIST = re.compile(r"(?P<rules>[^\s,]*(?:\s*,\s*[^\s,]+)*)(?P<rest>.*)", re.DOTALL)
 """Rules with commas between them, and what follows."""
 _UNTIL = re.compile(r"until\s*=\s*(?P<date>\S*)")
+_MEANT = re.compile(
+    r"\bu?n?til+\s*[=:].*|\b(?:u?n?til+|unt?i?l|expir\w*|ends?)\s*[=:]?\s*\d{4}.*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A last day that is written otherwise, within a reason: it would be ignored for ever."""
 _EXAMPLE = "ignore[PLC101] reason; until=2026-12-31"
 
 Read = tuple[list[Suppression], list[Defect]]
@@ -101,6 +106,8 @@ def _reason_and_until(text: str) -> tuple[str, str | None, str | None]:
         if match is None:
             said.append(part.strip())
             continue
+        if until is not None:
+            return "", None, f"two last days are stated ({until} and {match['date']})"
         until = match["date"]
         try:
             is_date = datetime.date.fromisoformat(until).isoformat() == until
@@ -109,4 +116,7 @@ def _reason_and_until(text: str) -> tuple[str, str | None, str | None]:
         if not is_date:
             return "", None, f"'{until}' is no date"
     reason = "; ".join(part for part in said if part)
+    meant = _MEANT.search(reason)
+    if meant is not None:
+        return "", None, f"'{meant.group()[:40]}' is not read as the last day"
     return reason, until, None if reason else "a reason is missing"
