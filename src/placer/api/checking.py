@@ -218,10 +218,12 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
             f"nothing to check: no manifest in {where}{skipped}",
             hint="name the files or folder of what is deployed; `helm template | placer check -`",
         )
+    first = next((one.id for one in manifests.deployed), "ID")
     return InputError(
         f"nothing to check: none of {len(manifests.deployed)} deployed things in {where} is known "
         f"to run a model",
-        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}]",
+        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}], or "
+        f"deployments: [{{id: '{first}', workload: NAME}}]",
     )
 
 

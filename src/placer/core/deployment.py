@@ -161,6 +161,7 @@ class Deployed:
     models: tuple[ModelRef, ...]
     """Empty: the manifest names no model (its image may hold one)."""
     images: tuple[Stated[str], ...] = ()
+    """What else it brings along and may hold a model: images of containers, archives."""
     where: Where = Where()
     resources: Resources = Resources()
     scale: Scale = Scale()
