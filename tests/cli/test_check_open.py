@@ -43,3 +43,52 @@ def test_what_is_no_model_may_be_named_by_its_id(run: Run, make: Make) -> None:
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 3
     assert "deployments: [{id: 'component/com.example.counter', workload: NAME}]" in result.err
+
+
+MISTYPED = manifest().replace("nodeSelector", "nodeSelecter")
+UNKNOWN = manifest("disk: ssd")
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        (MISTYPED, "PLC701,PLC710"),
+        (UNKNOWN, "PLC701"),
+        (manifest().replace("model.onnx", "other.onnx"), "PLC702"),
+    ],
+)
+@pytest.mark.parametrize("name", ["text", "json", "junit", "markdown"])
+def test_what_nobody_could_judge_is_no_pass_where_that_is_ignored(
+    run: Run, make: Make, text: str, rules: str, name: str
+) -> None:
+    make(f"# placer: ignore-file[{rules}] we know\n{text}")
+    result = run("check", "deploy", *OPTIONS, "--format", name)
+    assert result.code == 0, result.out
+    match name:
+        case "json":
+            (one,) = json.loads(result.out)["checked"]
+            assert one["outcome"] == "inconclusive"
+            assert one["ignored"] == rules.split(",")
+            assert one["is_excused"]
+        case "junit":
+            assert "inconclusive, which is ignored (PLC70" in result.out
+        case _:
+            assert "inconclusive" in result.out
+            assert f"ignored: {rules.replace(',', ', ')}" in " ".join(result.out.split())
+            assert "1 deployment not judged, which is ignored" in " ".join(result.out.split())
+
+
+def test_a_violation_that_is_ignored_is_accepted_and_told(run: Run, make: Make) -> None:
+    make("# placer: ignore-file[PLC706] a debug build\n" + manifest().replace("512Mi", "64Mi"))
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    assert result.code == 0
+    (one,) = json.loads(result.out)["checked"]
+    assert (one["outcome"], one["ignored"], one["is_excused"]) == ("pass", ["PLC706"], False)
+
+
+def test_what_is_not_judged_is_not_told_as_before(run: Run, make: Make) -> None:
+    folder = make("# placer: ignore-file[PLC701] we know\n" + UNKNOWN)
+    gate_project.committed(folder)
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 0
+    assert "as before" not in result.out

@@ -19,6 +19,7 @@ from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase, owned
 from placer.core.judging import (
+    ignored_of,
     is_without_basis,
     judged,
     outcomes_of,
@@ -222,8 +223,8 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
     return InputError(
         f"nothing to check: none of {len(manifests.deployed)} deployed things in {where} is known "
         f"to run a model",
-        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}], or "
-        f"deployments: [{{id: '{first}', workload: NAME}}]",
+        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}], "
+        f"or deployments: [{{id: '{first}', workload: NAME}}]",
     )
 
 
@@ -351,16 +352,14 @@ def _result(
         for one in rule.check_files(files)
     ]
     open_ = [one for one in silenced if one.suppressed is None] + on_wishes
-    outcomes = outcomes_of(open_)
-    checked = tuple(
-        _checked(case, outcomes.get((case.deployed.place.path, case.deployed.id), Outcome.PASS))
-        for case in cases
-    )
+    closed = [one for one in silenced if one.suppressed is not None]
+    outcomes, ignored = outcomes_of(open_), ignored_of(closed)
+    checked = tuple(_checked(case, outcomes, ignored) for case in cases)
     return CheckResult(
         outcome=worst(one.outcome for one in open_),
         checked=checked,
         findings=_in_order(open_, manifests),
-        suppressed=_in_order([one for one in silenced if one.suppressed is not None], manifests),
+        suppressed=_in_order(closed, manifests),
         files=manifests.files,
         skipped=manifests.skipped,
         unresolved=sum(
@@ -407,7 +406,15 @@ def _in_order(findings: Sequence[GateFinding], manifests: Manifests) -> tuple[Ga
     )
 
 
-def _checked(case: GateCase, outcome: Outcome) -> Checked:
+def _checked(
+    case: GateCase,
+    outcomes: Mapping[tuple[str, str | None], Outcome],
+    ignored: Mapping[tuple[str, str | None], Mapping[str, Outcome]],
+) -> Checked:
+    key = (case.deployed.place.path, case.deployed.id)
+    outcome, closed = outcomes.get(key, Outcome.PASS), ignored.get(key, {})
+    # a violation may be accepted; what nobody knows is not known because somebody ignores it
+    is_excused = outcome is Outcome.PASS and Outcome.INCONCLUSIVE in closed.values()
     site = None if isinstance(case.site, Unresolved) else case.site.entry
     models = case.deployed.models
     served, declared, best = case.served, case.candidate, case.recommended
@@ -422,7 +429,7 @@ def _checked(case: GateCase, outcome: Outcome) -> Checked:
         site=None if site is None else site.name,
         tier=None if site is None else site.tier.value,
         region=None if site is None else site.region or site.law,
-        outcome=outcome,
+        outcome=Outcome.INCONCLUSIVE if is_excused else outcome,
         p99_s=None if declared is None or declared.latency is None else declared.latency.p99_s,
         limit_s=targets[-1].limit_s if targets else None,
         recommended=None if best is None else best.id,
@@ -430,4 +437,6 @@ def _checked(case: GateCase, outcome: Outcome) -> Checked:
         declared=None if declared is None else declared.id,
         basis=None if declared is None or declared.latency is None else declared.basis,
         recommended_basis=None if best is None or best.latency is None else best.basis,
+        ignored=tuple(sorted(closed)),
+        is_excused=is_excused,
     )

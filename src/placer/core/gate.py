@@ -97,6 +97,10 @@ class Checked:
     """That of ``recommended_p99_s``."""
     is_as_before: bool = False
     """Nothing that is new since the base decides its verdict."""
+    ignored: tuple[str, ...] = ()
+    """Rules that would have decided otherwise, and are silenced."""
+    is_excused: bool = False
+    """It is inconclusive by silenced findings alone, which do not count for the exit code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,14 @@ def as_before(result: CheckResult) -> str:
     return f"{' and '.join(told)} as before" if told else ""
 
 
+def excused(result: CheckResult) -> str:
+    """Say how many deployments nobody could judge where somebody ignores that; empty: none."""
+    number = sum(one.is_excused for one in result.checked)
+    if not number:
+        return ""
+    return f"{counted(number, 'deployment')} not judged, which is ignored"
+
+
 def reason_of(result: CheckResult, fail_on: Severity) -> str:
     """Say which findings decide where no verdict on a deployment shows it; empty: one does.
 
@@ -170,7 +182,9 @@ def reason_of(result: CheckResult, fail_on: Severity) -> str:
     what fails a deployment.
     """
     verdict = verdict_of(result, fail_on)
-    if verdict is Outcome.PASS or any(one.outcome is verdict for one in result.checked):
+    if verdict is Outcome.PASS or any(
+        one.outcome is verdict and not one.is_excused for one in result.checked
+    ):
         return ""
     if verdict is Outcome.FAIL:
         deciding = failing(result, fail_on)

@@ -50,6 +50,25 @@ def outcomes_of(findings: Iterable[GateFinding]) -> dict[tuple[str, str | None],
     return {key: worst(outcomes) for key, outcomes in found.items()}
 
 
+def ignored_of(
+    findings: Iterable[GateFinding],
+) -> dict[tuple[str, str | None], dict[str, Outcome]]:
+    """Return the silenced rules that would have decided a verdict, by path and id.
+
+    Parameters
+    ----------
+    findings
+        Those that are silenced.
+    """
+    found: dict[tuple[str, str | None], dict[str, Outcome]] = {}
+    for one in findings:
+        if one.deployed_in is not None and one.outcome is not Outcome.PASS:
+            rules = found.setdefault((one.deployed_in, one.deployed), {})
+            is_open = Outcome.INCONCLUSIVE in (one.outcome, rules.get(one.rule))
+            rules[one.rule] = Outcome.INCONCLUSIVE if is_open else one.outcome
+    return found
+
+
 def judged(
     entry: SiteEntry,
     served: Served,

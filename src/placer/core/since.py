@@ -168,6 +168,7 @@ def _as_before(checked: Iterable[Checked], findings: Iterable[GateFinding]) -> t
         replace(
             one,
             is_as_before=one.outcome is not Outcome.PASS
+            and not one.is_excused
             and (one.path, one.id, one.outcome) not in decided,
         )
         for one in checked

@@ -148,6 +148,10 @@ class CheckedPart(_Part):
     """Where that comes from, the worst of its parts."""
     is_as_before: bool
     """It does not pass, and nothing that is new since the base decides that."""
+    ignored: tuple[str, ...]
+    """Rules that would have decided otherwise, and are suppressed."""
+    is_excused: bool
+    """It is inconclusive by suppressed findings alone, which do not count for the exit code."""
 
 
 class WorsePart(_Part):
@@ -171,7 +175,7 @@ class CheckDocument(_Part):
     schema_id: Literal["placer/check/v1"] = Field(default=SCHEMA_ID, alias="schema")
     """Name and version of this format."""
     outcome: Outcome
-    """The worst verdict."""
+    """The worst verdict of what is not suppressed."""
     checked: tuple[CheckedPart, ...]
     """In the order of files and lines."""
     findings: tuple[FindingPart, ...]

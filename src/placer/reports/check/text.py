@@ -14,6 +14,7 @@ from placer.core.gate import (
     Outcome,
     as_before,
     counted,
+    excused,
     reason_of,
 )
 from placer.core.units import format_duration
@@ -154,6 +155,8 @@ def _told(one: Checked) -> str:
         basis = basis_of(one.recommended_basis)
         at = "" if p99 is None else f", p99 {format_duration(p99)}{basis}"
         parts.append(f"recommended: {one.recommended}{at}")
+    if one.ignored:
+        parts.append(f"ignored: {', '.join(one.ignored)}")
     return clean("; ".join(parts))
 
 
@@ -204,6 +207,8 @@ def summary_of(result: CheckResult, fail_on: Severity) -> str:
             told.insert(1, old)
     if result.suppressed:
         told.append(f"{len(result.suppressed)} ignored")
+    if left := excused(result):
+        told.append(left)
     if result.others:
         told.append(
             "1 other runs no model that is known"
