@@ -92,3 +92,62 @@ def test_what_is_not_judged_is_not_told_as_before(run: Run, make: Make) -> None:
     result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
     assert result.code == 0
     assert "as before" not in result.out
+
+
+PROXY = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: proxy%s}
+spec: {containers: [{name: a, image: nginx}]}
+"""
+IMAGE_ALONE = manifest().replace('          args: ["--model", "/models/model.onnx"]\n', "")
+BY_IMAGE = gate_project.project(
+    models=[{"uri": "registry.example/counter*", "workload": "counter"}]
+)
+RENAMED = IMAGE_ALONE.replace("registry.example/counter", "registry.example/counting")
+
+
+def test_what_a_base_judged_and_nobody_knows_now_is_inconclusive(run: Run, make: Make) -> None:
+    folder = make(IMAGE_ALONE, PROXY % "", project_file=BY_IMAGE)
+    gate_project.committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(RENAMED)
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 5, result.out
+    said = " ".join(result.out.split())
+    assert "HEAD knows it as the workload 'counter', and nothing says now" in said
+    assert "deployment/counter" in said
+    (folder / "deploy" / "0.yaml").rename(folder / "deploy" / "renamed.yaml")
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 5
+    ignored = "# placer: ignore-file[PLC702] it is a proxy now\n" + RENAMED
+    (folder / "deploy" / "renamed.yaml").write_text(ignored)
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
+
+
+def test_an_entry_of_models_that_is_gone_is_told(run: Run, make: Make) -> None:
+    folder = make(IMAGE_ALONE, project_file=BY_IMAGE)
+    gate_project.committed(folder)
+    text = (folder / "placer.yaml").read_text()
+    (folder / "placer.yaml").write_text(text.replace("registry.example/counter*", "other*"))
+    assert run("check", "deploy", *OPTIONS).code == 3
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 5, result.out
+    assert "PLC702" in result.out
+
+
+def test_what_was_no_model_at_the_base_is_left_alone(run: Run, make: Make) -> None:
+    folder = make(IMAGE_ALONE, PROXY % "", project_file=BY_IMAGE)
+    gate_project.committed(folder)
+    (folder / "deploy" / "1.yaml").write_text((PROXY % "").replace("nginx", "nginx:2"))
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
+
+
+def test_what_runs_no_model_is_named(run: Run, make: Make) -> None:
+    make(manifest(), *(PROXY % number for number in range(7)))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 0
+    said = " ".join(result.out.split())
+    assert "no model that is known: deploy/1.yaml: pod/proxy0, deploy/2.yaml: pod/proxy1" in said
+    assert "and 2 more (all of them: --output json)" in said
+    found = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)
+    assert found["others"] == 7
+    assert [one["id"] for one in found["not_models"]] == [f"pod/proxy{n}" for n in range(7)]

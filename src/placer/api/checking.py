@@ -15,7 +15,7 @@ from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there, load_workload_of, open_project
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase, owned
 from placer.core.judging import (
@@ -114,18 +114,7 @@ def check(
     for defect, owner in defects:
         if owner is not None:
             own.setdefault((owner.place.path, owner.id), []).append(defect)
-    cases: list[GateCase] = []
-    others = 0
-    for deployed, site in zip(manifests.deployed, sites, strict=True):
-        case = _case(checking, deployed, within[deployed.place.path], site, laws)
-        if case is None:
-            others += 1
-        else:
-            lying_in = own.get((deployed.place.path, deployed.id), ())
-            cases.append(replace(case, defects=tuple(lying_in)) if lying_in else case)
-    if not cases and not manifests.unreadable and not manifests.defects:
-        raise _nothing(paths, manifests, file)
-    result = _result(checking, manifests, defects, cases, within, others, paths)
+    before = None
     if base is not None:
         before = result_of_base(
             base,
@@ -133,6 +122,20 @@ def check(
             file.project.path,
             lambda there, at: check(there, project=at, is_locked=True, as_of=today).result,
         )
+    lost = _Lost(base or "", () if before is None or not before.result else before.result.checked)
+    cases: list[GateCase] = []
+    others: list[Other] = []
+    for deployed, site in zip(manifests.deployed, sites, strict=True):
+        case = _case(checking, deployed, within[deployed.place.path], site, laws, lost)
+        if case is None:
+            others.append(Other(deployed.id, deployed.place.path, deployed.place))
+        else:
+            lying_in = own.get((deployed.place.path, deployed.id), ())
+            cases.append(replace(case, defects=tuple(lying_in)) if lying_in else case)
+    if not cases and not manifests.unreadable and not manifests.defects:
+        raise _nothing(paths, manifests, file)
+    result = _result(checking, manifests, defects, cases, within, others, paths)
+    if base is not None and before is not None:
         if before.result is None:
             result = replace(result, base=base, base_without=before.without)
         else:
@@ -228,16 +231,39 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
     )
 
 
+class _Lost:
+    """What was judged at the base: where nothing says now that it runs a model, that is told."""
+
+    def __init__(self, revision: str, checked: Sequence[Checked]) -> None:
+        self._revision = revision
+        self._known = {(one.path, one.id): one for one in checked}
+        self._moved = {one.id: one for one in checked if not is_there(one.path)}
+
+    def of(self, deployed: Deployed, project: str) -> Unresolved | None:
+        """Return why its model is not known; None: it was not judged at the base either."""
+        was = self._known.get((deployed.place.path, deployed.id)) or self._moved.get(deployed.id)
+        if was is None:
+            return None
+        known = f"as the workload '{was.workload}'" if was.workload else "as a model"
+        return Unresolved(
+            f"{self._revision} knows it {known}, and nothing says now that it runs a model",
+            f"add what it runs to {project} under models, or deployments: "
+            f"[{{id: '{deployed.id}', workload: NAME}}]; if it runs no model any more, ignore this "
+            "with that reason",
+        )
+
+
 def _case(
     checking: GateInputs,
     deployed: Deployed,
     path: str,
     site: DeclaredSite | Unresolved,
     laws: Mapping[tuple[str, str], str],
+    lost: _Lost,
 ) -> GateCase | None:
     """Return what is known of something deployed; None: nothing says that it runs a model."""
     project = checking.file.project
-    workload = workload_of(deployed, project, path)
+    workload = workload_of(deployed, project, path) or lost.of(deployed, project.path)
     if workload is None:
         return None
     served = None
@@ -314,7 +340,7 @@ def _result(
     defects: tuple[tuple[Defect, Deployed | None], ...],
     cases: Sequence[GateCase],
     within: Mapping[str, str],
-    others: int,
+    others: Sequence[Other],
     asked: Sequence[str],
 ) -> CheckResult:
     project = checking.file.project
@@ -366,7 +392,7 @@ def _result(
             isinstance(case.site, Unresolved) or isinstance(case.workload, Unresolved)
             for case in cases
         ),
-        others=others,
+        others=tuple(others),
     )
 
 

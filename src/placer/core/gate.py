@@ -104,6 +104,15 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """Something deployed of which nothing says that it runs a model."""
+
+    id: str
+    path: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """The whole run."""
 
@@ -118,7 +127,7 @@ class CheckResult:
     """Files that hold no manifest."""
     unresolved: int
     """Deployments whose site or model is not known."""
-    others: int = 0
+    others: tuple[Other, ...] = ()
     """Deployed things of which nothing says that they run a model."""
     base: str | None = None
     """Revision that it is compared with; None: none."""

@@ -154,6 +154,17 @@ class CheckedPart(_Part):
     """It is inconclusive by suppressed findings alone, which do not count for the exit code."""
 
 
+class OtherPart(_Part):
+    """Something deployed of which nothing says that it runs a model."""
+
+    id: str
+    """As that of what is checked."""
+    path: str
+    """Of the manifest, as given."""
+    place: PlacePart
+    """Its name in the manifest."""
+
+
 class WorsePart(_Part):
     """A deployment that got slower since the base revision."""
 
@@ -190,6 +201,8 @@ class CheckDocument(_Part):
     """Deployments whose site or model is not known."""
     others: int
     """Deployed things of which nothing says that they run a model."""
+    not_models: tuple[OtherPart, ...]
+    """Each of them."""
     base: str | None
     """Revision that it is compared with."""
     base_without: str
@@ -214,7 +227,8 @@ def to_json(result: CheckResult) -> str:
         files=result.files,
         skipped=result.skipped,
         unresolved=result.unresolved,
-        others=result.others,
+        others=len(result.others),
+        not_models=tuple(map(OtherPart.model_validate, result.others)),
         base=result.base,
         base_without=result.base_without,
         worse=tuple(

@@ -25,6 +25,8 @@ from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
 
 MAX_PASSES = 20
 """Deployments that pass and are listed; the others are counted."""
+MAX_OTHERS = 5
+"""Deployments without a model that are named."""
 _BREAK = re.compile(r"\r\n|\r|\n")
 """As editors, and the places of findings, count lines."""
 _SIGNS = {
@@ -138,6 +140,12 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
     if passes > MAX_PASSES:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
+    if result.others:
+        told = [f"{clean(one.path)}: {clean(one.id)}" for one in result.others[:MAX_OTHERS]]
+        if (left := len(result.others) - len(told)) > 0:
+            told.append(f"and {left} more (all of them: --output json)")
+        text = f"no model that is known: {', '.join(told)}"
+        lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     return lines
 
 
@@ -212,8 +220,8 @@ def summary_of(result: CheckResult, fail_on: Severity) -> str:
     if result.others:
         told.append(
             "1 other runs no model that is known"
-            if result.others == 1
-            else f"{result.others} others run no model that is known"
+            if len(result.others) == 1
+            else f"{len(result.others)} others run no model that is known"
         )
     files = counted(result.files, "manifest file")
     if result.skipped:
