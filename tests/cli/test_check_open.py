@@ -151,3 +151,37 @@ def test_what_runs_no_model_is_named(run: Run, make: Make) -> None:
     found = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)
     assert found["others"] == 7
     assert [one["id"] for one in found["not_models"]] == [f"pod/proxy{n}" for n in range(7)]
+
+
+def annotated(line: str, where: str = "annotations") -> str:
+    return manifest().replace("  name: counter\n", f"  name: counter\n  {where}: {{{line}}}\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "rules"),
+    [
+        (annotated("placer/workload: counter"), 0, []),
+        (annotated("placer/worklod: counter"), 1, ["PLC710"]),
+        (annotated("placer/ignored: PLC707 the operator limits it"), 1, ["PLC710"]),
+        (annotated("placer/workload: counter", "labels"), 1, ["PLC709"]),
+        (annotated("app.example/workload: counter", "labels"), 0, []),
+    ],
+)
+def test_what_is_said_to_placer_and_not_heard_fails(
+    run: Run, make: Make, text: str, code: int, rules: list[str]
+) -> None:
+    make(text)
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    assert result.code == code, result.out
+    assert [one["rule"] for one in json.loads(result.out)["findings"]] == rules
+
+
+def test_a_mistyped_annotation_of_what_nobody_knows_fails(run: Run, make: Make) -> None:
+    named = IMAGE_ALONE.replace(
+        "  name: counter\n", "  name: counter\n  annotations: {placer/worklod: counter}\n", 1
+    )
+    make(named, manifest())
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert "write 'placer/workload'" in result.out
+    assert run("check", "deploy/0.yaml", *OPTIONS).code == 1

@@ -141,10 +141,10 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     if result.others:
-        told = [f"{clean(one.path)}: {clean(one.id)}" for one in result.others[:MAX_OTHERS]]
-        if (left := len(result.others) - len(told)) > 0:
-            told.append(f"and {left} more (all of them: --output json)")
-        text = f"no model that is known: {', '.join(told)}"
+        named = [f"{clean(one.path)}: {clean(one.id)}" for one in result.others[:MAX_OTHERS]]
+        if (left := len(result.others) - len(named)) > 0:
+            named.append(f"and {left} more (all of them: --output json)")
+        text = f"no model that is known: {', '.join(named)}"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     return lines
 
