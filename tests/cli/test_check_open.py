@@ -6,9 +6,11 @@ import json
 
 import pytest
 
-from tests import gate_project
+from placer.api.formats import read_model
+from placer.files.evidence import to_statement
+from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
-from tests.gate_project import manifest
+from tests.gate_project import Evidence, manifest
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
 RECIPE = """\
@@ -185,3 +187,26 @@ def test_a_mistyped_annotation_of_what_nobody_knows_fails(run: Run, make: Make) 
     assert result.code == 1
     assert "write 'placer/workload'" in result.out
     assert run("check", "deploy/0.yaml", *OPTIONS).code == 1
+
+
+@pytest.mark.parametrize(("architecture", "code"), [("x86_64", 5), ("aarch64", 0)])
+def test_a_laptop_is_no_small_board(run: Run, make: Make, architecture: str, code: int) -> None:
+    make(manifest(), evidence=(Evidence(builders.measurement(), architecture=architecture),))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == code, result.out
+    assert ("PLC621" in result.out) == bool(code)
+
+
+def test_locking_tells_that_a_machine_is_not_the_device(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    models.mlp(str(folder / "model.onnx"), 8, 1)
+    summary = read_model(str(folder / "model.onnx"), shapes={})
+    measured = builders.measurement(
+        subjects=summary.subjects,
+        input_shapes=tuple((spec.name, spec.shape) for spec in summary.inputs),
+    )
+    data = to_statement(measured, tool="placer test", site=gate_project.EDGE)
+    (folder / "evidence" / "edge.json").write_bytes(data)
+    result = run("lock")
+    assert result.code == 0, result.err
+    assert "was measured on Test CPU: x86_64 instead of aarch64 (PLC621)" in result.err
