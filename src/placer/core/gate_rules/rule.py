@@ -67,6 +67,9 @@ class Served:
     """Of the model's file, where it is at hand and was read; None: it was not."""
     lock_defect: str = ""
     """What the lock states otherwise than the model's file of the same digest; empty: nothing."""
+    is_of_other_placer: bool = False
+    """Only the work of operators differs, and another version of placer wrote the lock: its
+    formulas may have been others."""
     limit: Excerpt | None = None
     """Where the workload states its tightest latency."""
 
