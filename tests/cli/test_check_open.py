@@ -210,3 +210,58 @@ def test_locking_tells_that_a_machine_is_not_the_device(run: Run, make: Make) ->
     result = run("lock")
     assert result.code == 0, result.err
     assert "was measured on Test CPU: x86_64 instead of aarch64 (PLC621)" in result.err
+
+
+def iot_edge(
+    *modules: str, head: str = '"targetCondition": "line"', sink: str = "$upstream"
+) -> str:
+    image = "registry.example/counter@sha256:" + "0" * 64
+    created = json.dumps({"HostConfig": {"Memory": 2**29}, "Env": ["MODEL=/m/model.onnx"]})
+    each = {
+        name: {"type": "docker", "settings": {"image": image, "createOptions": created}}
+        for name in modules
+    }
+    agent = {"properties.desired": {"modules": each}}
+    hub = {"properties.desired": {"routes": {"up": f"FROM /messages/* INTO {sink}"}}}
+    content = json.dumps({"modulesContent": {"$edgeAgent": agent, "$edgeHub": hub}})
+    return f'{{{head}, "content": {content}}}'
+
+
+def greengrass(target: str) -> str:
+    use = {"componentVersion": "1.0.0"}
+    return json.dumps({target: "arn:aws:iot:eu:1:thinggroup/line", "components": {"c": use}})
+
+
+LINE = gate_project.project(
+    sites={"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/*"}]}},
+    egress=[{"to": "$upstream", "jurisdiction": "DE", "carries": "answer"}],
+    deployments=[{"id": "deployment/line/c", "workload": "counter"}],
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "outcomes"),
+    [
+        (iot_edge("a"), ["pass"]),
+        (iot_edge("a", head='"targetCondtion": "line"'), ["fail"]),
+        (iot_edge("a", "b", head='"targetCondtion": "line"'), ["fail", "fail"]),
+        (iot_edge("a", head='"targetCondition": "x", "targetCondition": "line"'), ["fail"]),
+        (iot_edge("a", "b", sink="$upstreams"), ["fail", "fail"]),
+        (greengrass("targetArn"), ["pass"]),
+        (greengrass("targetArm").replace("{", '{"deploymentName": "line", ', 1), ["fail"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["json", "junit"])
+def test_what_stands_above_several_fails_each_of_them(
+    run: Run, make: Make, text: str, outcomes: list[str], name: str
+) -> None:
+    folder = make(project_file=LINE)
+    (folder / "deploy" / "deployment.json").write_text(text)
+    result = run("check", "deploy", *OPTIONS, "--format", name)
+    if name == "junit":
+        assert result.out.count("<failure ") >= outcomes.count("fail")
+        return
+    found = json.loads(result.out)
+    failing = [one["message"] for one in found["findings"] if one["outcome"] == "fail"]
+    assert [one["outcome"] for one in found["checked"]] == outcomes, found["findings"]
+    assert len(failing) == (1 if "fail" in outcomes else 0), failing

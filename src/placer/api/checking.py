@@ -111,8 +111,8 @@ def check(
     }
     defects = owned(manifests)
     own: dict[tuple[str, str], list[Defect]] = {}
-    for defect, owner in defects:
-        if owner is not None:
+    for defect, owners in defects:
+        for owner in owners:
             own.setdefault((owner.place.path, owner.id), []).append(defect)
     before = None
     if base is not None:
@@ -337,7 +337,7 @@ def _with_locked_digest(
 def _result(
     checking: GateInputs,
     manifests: Manifests,
-    defects: tuple[tuple[Defect, Deployed | None], ...],
+    defects: tuple[tuple[Defect, tuple[Deployed, ...]], ...],
     cases: Sequence[GateCase],
     within: Mapping[str, str],
     others: Sequence[Other],

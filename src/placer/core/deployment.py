@@ -143,6 +143,8 @@ class Defect:
     place: Place
     subject: str = ""
     """The key, or the text, that it is about."""
+    concerns: str | None = None
+    """JSON pointer: all that is deployed below it is meant; None: as far as its place tells."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ class GateFinding:
     suppressed: Suppression | None = None
     deployed_in: str | None = None
     """File that deploys it, as given: `place` may be in another one; None: the whole file."""
+    shared_by: tuple[tuple[str, str], ...] = ()
+    """(file, id) of several things that are deployed, where it is of each of them."""
     subject: str = ""
     """What of the place it is about (a receiver, a site, a key): part of what makes two findings
     the same one. Never a sentence."""
@@ -141,6 +143,11 @@ class CheckResult:
     """Those that are suppressed now."""
     unjudged: tuple[GateFinding, ...] = ()
     """Those whose file or deployment is gone, or of which nothing can be said any more."""
+
+
+def concerned(one: GateFinding) -> tuple[tuple[str, str | None], ...]:
+    """Return (file, id) of what is deployed and a finding is of; nothing: it is of the file."""
+    return one.shared_by if one.deployed_in is None else ((one.deployed_in, one.deployed),)
 
 
 def counted(number: int, what: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, concerned
 from placer.core.judging import worst
 from placer.core.suppressing import unjudged
 
@@ -163,7 +163,7 @@ def _unjudged(
 
 def _as_before(checked: Iterable[Checked], findings: Iterable[GateFinding]) -> tuple[Checked, ...]:
     """Mark the deployments that do not pass, and that nothing new decides."""
-    decided = {(one.deployed_in, one.deployed, one.outcome) for one in findings}
+    decided = {(*key, one.outcome) for one in findings for key in concerned(one)}
     return tuple(
         replace(
             one,
