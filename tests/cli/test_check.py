@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -490,6 +491,8 @@ def test_a_lock_binds_models_and_evidence_and_is_repeatable(
         for one in json.loads(lock)["workloads"]["counter"]["model"]["inputs"]
     )
     measured = builders.measurement(subjects=(("model.onnx", sha256),), input_shapes=shapes)
+    machine = replace(measured.machine, architecture="aarch64")
+    measured = replace(measured, machine=machine)
     (folder / "evidence" / "edge.json").write_bytes(
         to_statement(measured, tool="placer test", site=gate_project.EDGE)
     )

@@ -58,6 +58,21 @@ def test_a_lock_that_contradicts_itself_is_refused(
     assert "placer lock" in result.err
 
 
+@pytest.mark.parametrize(
+    "path", ["../elsewhere/edge.json", "/tmp/edge.json", "evidence/../../edge.json", "edge.json"]
+)
+def test_a_lock_that_binds_evidence_from_elsewhere_is_refused(
+    run: Run, make: Make, path: str
+) -> None:
+    folder = make(manifest())
+    lock = json.loads((folder / "placer.lock").read_text())
+    lock["workloads"]["counter"]["evidence"][0]["path"] = path
+    (folder / "placer.lock").write_text(json.dumps(lock))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3, result.out
+    assert "does not lie in the folder evidence" in result.err
+
+
 def real(make: Make) -> Path:
     """A project whose model is there."""
     folder = make(manifest())

@@ -144,9 +144,9 @@ def _difference(
 
 
 def _is_of_other_placer(lock: LockFile | None) -> bool:
-    from placer import __version__
+    from importlib.metadata import version
 
-    return lock is not None and lock.lock.tool != f"placer {__version__}"
+    return lock is not None and lock.lock.tool != f"placer {version('placer')}"
 
 
 def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Record:
