@@ -45,8 +45,13 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     told = result.findings + (result.suppressed if context.with_suppressed else ())
     sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
+    seen: set[tuple[str, str, str | None]] = set()
     for one in told:
-        lines += [*_finding(one, sources, width), []]
+        same = one.rule, one.message, one.evidence
+        is_again = one.evidence is not None and one.suppressed is None and same in seen
+        lines += [*(_again(one, width) if is_again else _finding(one, sources, width)), []]
+        if one.suppressed is None:
+            seen.add(same)
     lines += _verdicts(result, width)
     lines += _changes(result, width)
     lines += [[], *paragraph(summary_of(result, context.fail_on), width)]
@@ -82,6 +87,16 @@ def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
         text = f"ignored at {one.suppressed.place}: {one.suppressed.reason}{until}"
         lines += paragraph(clean(text), width, indent=5, first="   =", tone=Tone.FAINT)
     return lines
+
+
+def _again(one: GateFinding, width: int) -> list[Line]:
+    """Return what the same evidence says of another deployment in two lines."""
+    head = f"{one.severity.label}[{one.rule}]"
+    mark = "inconclusive, " if one.outcome is Outcome.INCONCLUSIVE else ""
+    lines: list[Line] = [[Cell(head, _TONES[one.severity]), Cell(f" {mark}as above", Tone.STRONG)]]
+    named = f" in {clean(one.deployed)}" if one.deployed else ""
+    text = f"{clean(str(one.place))}{named}"
+    return lines + paragraph(text, width, indent=6, first="  -->", tone=Tone.FAINT)
 
 
 def _excerpt(place: Place, sources: Sources, width: int, arrow: str, label: str = "") -> list[Line]:
