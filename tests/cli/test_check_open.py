@@ -125,6 +125,34 @@ def test_what_a_base_judged_and_nobody_knows_now_is_inconclusive(run: Run, make:
     assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
 
 
+def test_what_is_deployed_by_another_name_is_named(run: Run, make: Make) -> None:
+    folder = make(IMAGE_ALONE, PROXY % "", project_file=BY_IMAGE)
+    (folder / "deploy" / "2.yaml").write_text(IMAGE_ALONE)
+    gate_project.committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(
+        RENAMED.replace("name: counter\n", "name: other\n", 1)
+    )
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 0, result.out
+    said = " ".join(result.out.split())
+    assert "no longer deployed since HEAD: deploy/0.yaml: deployment/counter" in said
+    assert "deploy/0.yaml: deployment/other" in said
+    found = json.loads(run("check", "deploy", *OPTIONS, "--base", "HEAD", "--format", "json").out)
+    assert [one["id"] for one in found["gone"]] == ["deployment/counter"]
+    comment = run("check", "deploy", *OPTIONS, "--base", "HEAD", "--format", "markdown").out
+    assert "1 deployment gone" in comment
+
+
+def test_what_was_none_at_the_base_is_none_where_another_of_its_name_is_gone(
+    run: Run, make: Make
+) -> None:
+    folder = make(IMAGE_ALONE, RENAMED, project_file=BY_IMAGE)
+    (folder / "deploy" / "2.yaml").write_text(IMAGE_ALONE.replace("name: counter", "name: b"))
+    gate_project.committed(folder)
+    (folder / "deploy" / "0.yaml").unlink()
+    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
+
+
 def test_an_entry_of_models_that_is_gone_is_told(run: Run, make: Make) -> None:
     folder = make(IMAGE_ALONE, project_file=BY_IMAGE)
     gate_project.committed(folder)

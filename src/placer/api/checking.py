@@ -122,7 +122,7 @@ def check(
             file.project.path,
             lambda there, at: check(there, project=at, is_locked=True, as_of=today).result,
         )
-    lost = _Lost(base or "", () if before is None or not before.result else before.result.checked)
+    lost = _Lost(base or "", None if before is None else before.result)
     cases: list[GateCase] = []
     others: list[Other] = []
     for deployed, site in zip(manifests.deployed, sites, strict=True):
@@ -234,15 +234,18 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
 class _Lost:
     """What was judged at the base: where nothing says now that it runs a model, that is told."""
 
-    def __init__(self, revision: str, checked: Sequence[Checked]) -> None:
+    def __init__(self, revision: str, before: CheckResult | None) -> None:
+        checked = () if before is None else before.checked
         self._revision = revision
         self._known = {(one.path, one.id): one for one in checked}
         self._moved = {one.id: one for one in checked if not is_there(one.path)}
+        self._others = {(one.path, one.id) for one in (() if before is None else before.others)}
 
     def of(self, deployed: Deployed, project: str) -> Unresolved | None:
         """Return why its model is not known; None: it was not judged at the base either."""
-        was = self._known.get((deployed.place.path, deployed.id)) or self._moved.get(deployed.id)
-        if was is None:
+        key = (deployed.place.path, deployed.id)
+        was = self._known.get(key) or self._moved.get(deployed.id)
+        if was is None or key in self._others:
             return None
         known = f"as the workload '{was.workload}'" if was.workload else "as a model"
         return Unresolved(

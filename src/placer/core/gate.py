@@ -143,6 +143,8 @@ class CheckResult:
     """Those that are suppressed now."""
     unjudged: tuple[GateFinding, ...] = ()
     """Those whose file or deployment is gone, or of which nothing can be said any more."""
+    gone: tuple[Other, ...] = ()
+    """What was judged at the base and is deployed no more, or by another name."""
 
 
 def concerned(one: GateFinding) -> tuple[tuple[str, str | None], ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome, concerned
+from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome, concerned
 from placer.core.judging import worst
 from placer.core.suppressing import unjudged
 
@@ -66,6 +66,7 @@ def since(
         fixed=tuple(one for one in gone if id(one) not in open_),
         silenced=tuple(was for _, was in silenced),
         unjudged=tuple(one for one in gone if id(one) in open_),
+        gone=_gone(now.checked, before.checked),
     )
 
 
@@ -185,6 +186,13 @@ def _slower(
         if before_s is not None and one.p99_s is not None and one.p99_s > WORSE_RATIO * before_s:
             found.append((one.path, one.id, before_s, one.p99_s))
     return tuple(found)
+
+
+def _gone(now: Iterable[Checked], before: Iterable[Checked]) -> tuple[Other, ...]:
+    known = {(one.path, one.id) for one in now}
+    return tuple(
+        Other(one.id, one.path, one.place) for one in before if (one.path, one.id) not in known
+    )
 
 
 def _moved(now: CheckResult, before: CheckResult) -> Mapping[str, str]:

@@ -215,6 +215,8 @@ class CheckDocument(_Part):
     """Those that are suppressed now."""
     unjudged: tuple[FindingPart, ...]
     """Those whose file or deployment is gone, or of which nothing can be said any more."""
+    gone: tuple[OtherPart, ...]
+    """What was judged at the base and is deployed no more, or by another name."""
 
 
 def to_json(result: CheckResult) -> str:
@@ -238,6 +240,7 @@ def to_json(result: CheckResult) -> str:
         fixed=tuple(map(_finding, result.fixed)),
         silenced=tuple(map(_finding, result.silenced)),
         unjudged=tuple(map(_finding, result.unjudged)),
+        gone=tuple(map(OtherPart.model_validate, result.gone)),
     )
     try:
         return document.model_dump_json(by_alias=True, indent=2) + "\n"

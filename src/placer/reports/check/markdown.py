@@ -17,6 +17,7 @@ from placer.core.gate import (
     GateFinding,
     Outcome,
     as_before,
+    counted,
     excused,
     reason_of,
     verdict_of,
@@ -123,6 +124,8 @@ def _changes(result: CheckResult) -> str:
         parts.append(f"{len(result.silenced)} ignored since")
     if result.unjudged:
         parts.append(f"{len(result.unjudged)} no longer checked")
+    if result.gone:
+        parts.append(f"{counted(len(result.gone), 'deployment')} gone")
     return f"Since {escaped(result.base)}: {', '.join(parts)}."
 
 

@@ -203,6 +203,9 @@ def _changes(result: CheckResult, width: int) -> list[Line]:
         for one in findings:
             text = f"{what} since {clean(result.base)}: {one.rule} {clean(str(one.place))}"
             lines += paragraph(f"{text} {clean(one.message)}", width, tone=tone)
+    for other in result.gone:
+        text = f"no longer deployed since {clean(result.base)}: {clean(other.path)}"
+        lines += paragraph(f"{text}: {clean(other.id)}", width, tone=Tone.UNSURE)
     return lines if len(lines) > 1 else []
 
 
