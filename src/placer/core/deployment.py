@@ -173,6 +173,8 @@ class Defect:
     place: Place
     subject: str = ""
     """The key, or the text, that it is about."""
+    concerns: str | None = None
+    """JSON pointer: all that is deployed below it is meant; None: as far as its place tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class Deployed:
     models: tuple[ModelRef, ...]
     """Empty: the manifest names no model (its image may hold one)."""
     images: tuple[Stated[str], ...] = ()
+    """What else it brings along and may hold a model: images of containers, archives."""
     where: Where = Where()
     resources: Resources = Resources()
     """Of what runs the model; where `containers` are given, what all of them together state."""

@@ -9,7 +9,7 @@ from placer.core.doubts import link_doubts
 from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
-from placer.core.gate import Excerpt, GateFinding, Outcome
+from placer.core.gate import Excerpt, GateFinding, Outcome, concerned
 from placer.core.gate_rules.plc104_ways import plain_text_findings
 from placer.core.gate_rules.plc616_too_weak import runs_needed
 from placer.core.gate_rules.plc618_tampered import uses_network
@@ -45,9 +45,28 @@ def outcomes_of(findings: Iterable[GateFinding]) -> dict[tuple[str, str | None],
     """
     found: dict[tuple[str, str | None], list[Outcome]] = {}
     for one in findings:
-        if one.deployed_in is not None:
-            found.setdefault((one.deployed_in, one.deployed), []).append(one.outcome)
+        for key in concerned(one):
+            found.setdefault(key, []).append(one.outcome)
     return {key: worst(outcomes) for key, outcomes in found.items()}
+
+
+def ignored_of(
+    findings: Iterable[GateFinding],
+) -> dict[tuple[str, str | None], dict[str, Outcome]]:
+    """Return the silenced rules that would have decided a verdict, by path and id.
+
+    Parameters
+    ----------
+    findings
+        Those that are silenced.
+    """
+    found: dict[tuple[str, str | None], dict[str, Outcome]] = {}
+    for one in findings:
+        for key in concerned(one) if one.outcome is not Outcome.PASS else ():
+            rules = found.setdefault(key, {})
+            is_open = Outcome.INCONCLUSIVE in (one.outcome, rules.get(one.rule))
+            rules[one.rule] = Outcome.INCONCLUSIVE if is_open else one.outcome
+    return found
 
 
 def judged(

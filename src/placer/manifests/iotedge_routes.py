@@ -148,4 +148,5 @@ def _no_route(name: str, stated: Stated[str]) -> Defect:
         'write "FROM /messages/modules/NAME/outputs/* INTO $upstream", or INTO'
         ' BrokeredEndpoint("/modules/NAME/inputs/INPUT")',
         stated.place,
+        concerns="",
     )

@@ -1,4 +1,4 @@
-"""Wishes that a rule be silent: in comments, and in annotations of Kubernetes objects.
+"""What manifests say to placer: wishes that a rule be silent, in comments and in annotations.
 
 ``# placer: ignore[PLC101] reason; until=2026-12-31`` covers its line and the one below,
 ``ignore-file[...]`` the file; the annotation ``placer/ignore: "PLC101 reason; until=..."`` the
@@ -8,13 +8,16 @@ object. A wish without a reason is none.
 from __future__ import annotations
 
 import datetime
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 
 from placer.core.deployment import Defect, Deployed, Place, Suppression
+from placer.manifests.objects import ANNOTATIONS
 from placer.manifests.parsing import Comment
 
 ANNOTATION = "placer/ignore"
+WORKLOAD = "placer/workload"
 _COMMENT = re.compile(r"\s*placer:(?P<said>.*)")
 _IGNORE = re.compile(r"\s*(?P<word>ignore(?:-file)?)\s*\[(?P<rules>[^\]]*)\](?P<rest>.*)")
 _RULE = re.compile(r"PLC[0-9]{3}")
@@ -62,14 +65,42 @@ def from_annotations(deployed: Sequence[Deployed]) -> Read:
     for one in deployed:
         for annotation in one.annotations:
             key, value = annotation.value
-            if key != ANNOTATION or annotation.place in seen:
+            if annotation.place in seen:
                 continue
             seen.add(annotation.place)
+            if key not in (ANNOTATION, WORKLOAD):
+                defects.append(_unknown(key, annotation.place))
+            if key != ANNOTATION:
+                continue
             match = _LIST.match(value.strip())
             rules, rest = match.group("rules", "rest") if match else ("", value)
             named = [rule.strip() for rule in rules.split(",")]
             _read(named, rest, "object", annotation.place, suppressions, defects)
     return suppressions, defects
+
+
+def from_labels(deployed: Sequence[Deployed]) -> list[Defect]:
+    """Return the labels that were meant for placer, which reads annotations."""
+    return [
+        Defect(
+            "ignored_level",
+            f"the label '{key}' has no effect: placer reads annotations of Kubernetes objects",
+            "write it under annotations, or in placer.yaml: deployments, suppressions",
+            one.place,
+            key,
+        )
+        for one in deployed
+        for key, _ in one.labels
+        if key.startswith(ANNOTATIONS)
+    ]
+
+
+def _unknown(key: str, place: Place) -> Defect:
+    known = (WORKLOAD, ANNOTATION)
+    close = difflib.get_close_matches(key.lower(), known, n=1)
+    write = " or ".join(f"'{one}'" for one in close or known)
+    message = f"'{key}' is no annotation that placer knows, and has no effect"
+    return Defect("unknown_place_key", message, f"write {write}", place, key)
 
 
 def _read(
