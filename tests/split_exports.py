@@ -41,7 +41,7 @@ def shrinking() -> Any:
 
 
 def narrowing() -> Any:
-    """As ``shrinking``, by a convolution of 3 filters over 243 values: what leaves is no picture."""
+    """As ``shrinking``, by 3 filters over 243 values each: what leaves is not shown to be raw."""
     net = Net(3, 256, 256)
     value = net.conv(net.conv(net.x, 3, 9, stride=8), 96)
     for _ in range(24):

@@ -85,15 +85,15 @@ def _planned(
 ) -> Cutting:
     from placer.api.cut_privacy import rules_against_raw
     from placer.api.cut_wire import formats_within, is_as_sought
-    from placer.api.split_candidates import sought
-    from placer.api.splitting import comparing, cut_at, measure_groups, open_to_split, write_split
+    from placer.api.split_candidates import named_cut, sought
+    from placer.api.splitting import comparing, measure_groups, open_to_split, write_split
     from placer.core.placement import Cloud
     from placer.core.split_choice import tail_ratio_of
     from placer.onnx_files.taint import find_taint
 
     _check_measurable(options, environment, measure=measure)
     source = open_to_split(summary.path, shapes=dict(options.shapes or {}))
-    named = None if cut == (AUTO,) else cut_at(source, [cut])  # before anything is measured
+    named = None if cut == (AUTO,) else named_cut(source, cut)  # before anything is measured
     progress("cut: timing the groups of the model")
     measured = measure_groups(
         source,

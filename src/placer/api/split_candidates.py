@@ -108,17 +108,13 @@ def link_to(source: SplitSource, where: Where) -> Link:
     return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
 
 
-def given_cut(
-    source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
-) -> Cut:
-    """Return the cut at these tensors.
+def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
+    """Return node -> tier of the cut at these tensors.
 
     Raises
     ------
     UsageError
         They are no cut, nothing would run on the device, or a tensor cannot be sent.
-    InfeasibleError
-        Raw input would leave, and may not.
     """
     tiers = cut_at(source, [names])
     if 0 not in tiers.values():
@@ -133,6 +129,22 @@ def given_cut(
                 f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
                 hint="cut at another tensor",
             )
+    return tiers
+
+
+def given_cut(
+    source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
+) -> Cut:
+    """Return the cut at these tensors.
+
+    Raises
+    ------
+    UsageError
+        They are no cut, nothing would run on the device, or a tensor cannot be sent.
+    InfeasibleError
+        Raw input would leave, and may not.
+    """
+    tiers = named_cut(source, names)
     raw = taint.raw_among(names) if is_raw_kept else ()
     if raw:
         which, why = raw[0]

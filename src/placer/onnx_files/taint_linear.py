@@ -76,14 +76,17 @@ def _recoloured(node: Node, index: int, colours: int, matrix: np.ndarray) -> Tai
 
 
 def conv(node: Node) -> Taint:
+    """Return the taint of a convolution by constant weights."""
     return _convolution(node, node.constant(1), 2)
 
 
 def integer_conv(node: Node) -> Taint:
+    """Return that of a convolution of integers, whose weights have a zero point."""
     return _convolution(node, _shifted(node.constant(1), node.constant(3), axis=0), 4)
 
 
 def quantised_conv(node: Node) -> Taint:
+    """Return that of a convolution of quantised numbers."""
     return _convolution(node, _shifted(node.constant(3), node.constant(5), axis=0), 8)
 
 
@@ -100,6 +103,7 @@ def _shifted(
 
 
 def gemm(node: Node) -> Taint:
+    """Return that of a product with a constant matrix and a bias."""
     left = node.taint(0).is_raw
     matrix = node.constant(1 if left else 0)
     if matrix is None or matrix.ndim != 2 or node.number("alpha", 1.0) == 0:
@@ -134,10 +138,12 @@ def _product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Ta
 
 
 def matmul(node: Node) -> Taint:
+    """Return that of a product with a constant matrix."""
     return _product(node, 0, 1, node.constant(1 if node.taint(0).is_raw else 0))
 
 
 def integer_matmul(node: Node) -> Taint:
+    """Return that of a product of integers, with zero points."""
     is_left = node.taint(0).is_raw
     other, zero = (1, 3) if is_left else (0, 2)
     shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
@@ -145,6 +151,7 @@ def integer_matmul(node: Node) -> Taint:
 
 
 def quantised_matmul(node: Node) -> Taint:
+    """Return that of a product of quantised numbers."""
     is_left = node.taint(0).is_raw
     other, zero = (3, 5) if is_left else (0, 2)
     shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)

@@ -39,18 +39,21 @@ def cut(node: Node) -> Taint:
 
 
 def cast(node: Node) -> Taint:
+    """Keep numbers in another type; truth values are not shown to keep any."""
     if node.integer("to", 0) == 9:  # TensorProto.BOOL
         return not_shown(node, "a truth value of each number")
     return moved(node)
 
 
 def pad(node: Node) -> Taint:
+    """Keep all, with a border; a negative one cuts."""
     pads = node.constant(1) if node.has(1) else np.array(node.integers("pads"))
     grows = pads is not None and (pads >= 0).all()
     return moved(node) if grows else cut(node)
 
 
 def dropout(node: Node) -> Taint:
+    """Keep all, but in training."""
     training = node.constant(2) if node.has(2) else np.array(False)
     if training is None or training.any():
         return not_shown(node, "values are dropped at random")
@@ -58,6 +61,7 @@ def dropout(node: Node) -> Taint:
 
 
 def dynamic_quantize(node: Node) -> Sequence[Taint]:
+    """Keep all as integers; scale and zero point are two numbers of the whole."""
     return (moved(node), *[not_shown(node, "one number for the tensor")] * 2)
 
 
@@ -115,6 +119,7 @@ def reduce(node: Node) -> Taint:
 
 
 def gather(node: Node) -> Taint:
+    """Keep what is looked up, or the indices where the rows of a table differ."""
     if node.taint(0).is_raw:
         return cut(node)
     indices = node.taint(1)
@@ -150,10 +155,12 @@ def tones(node: Node) -> Taint:
 
 
 def leaky(node: Node) -> Taint:
+    """Keep all where the slope below zero is above zero."""
     return moved(node) if node.number("alpha", 0.01) > 0 else curve(node)
 
 
 def prelu(node: Node) -> Taint:
+    """Keep all where each slope below zero is above zero."""
     slope = node.constant(1)
     return moved(node) if slope is not None and (slope > 0).all() else curve(node)
 
@@ -215,6 +222,7 @@ def _is_shared(raw: tuple[int | str, ...] | None, other: tuple[int | str, ...] |
 
 
 def power(node: Node) -> Taint:
+    """Draw the curve of a power that is nowhere zero."""
     exponent = node.constant(1)
     if not node.taint(0).is_raw or exponent is None or not exponent.all():
         return not_shown(node)
@@ -222,6 +230,7 @@ def power(node: Node) -> Taint:
 
 
 def batch_normalised(node: Node) -> Sequence[Taint]:
+    """Scale and shift each channel by constants."""
     data = node.taint(0)
     rest = [not_shown(node, "statistics")] * (len(node.outputs) - 1)
     if not data.is_raw or node.integer("training_mode", 0):
