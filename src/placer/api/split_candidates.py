@@ -18,6 +18,7 @@ from placer.core.split_ranking import Kind, Leaves
 from placer.core.wire_formats import Precision, formats_for
 
 if TYPE_CHECKING:
+    from placer.core.compute import ComputeEstimate
     from placer.core.environment import CloudOffer, NetworkPath
     from placer.core.graph import ModelSummary
     from placer.onnx_files.split_source import SplitSource
@@ -38,6 +39,8 @@ class Where:
     """An estimate."""
     assumptions: tuple[str, ...]
     """What nobody stated, and what was taken instead."""
+    estimate: ComputeEstimate | None = None
+    """Of the whole model, with its range."""
 
     @property
     def cloud(self) -> str:
@@ -83,7 +86,7 @@ def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]
         )
     whole_s, offer, estimate = min(known, key=lambda one: (one[0], one[1].name))
     backbone = catalogue.backbone_to(path, None, offer)
-    where = Where(replace(path, backbone=backbone), offer, whole_s, ())
+    where = Where(replace(path, backbone=backbone), offer, whole_s, (), estimate)
     assumptions = []
     if network is None:
         assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
