@@ -52,7 +52,8 @@ def placed(kind: Kind, turns_s: Any, **more: Any) -> Placed:
 def answer(*plans: Placed) -> SplitAnswer:
     order = ranked(plans)
     return SplitAnswer(
-        model="m.onnx", sha256="0" * 64, points=("mid",), largest_uncuttable=Share(0.5, "time", ("mid",)),
+        model="m.onnx", sha256="0" * 64, points=("mid",),
+        largest_uncuttable=Share(0.5, "time", ("mid",)),
         whole_s=0.026, runs=30, threads=2, samples=0, placed=order,
         chosen=next(one for one in order if one.kind is Kind.SPLIT), is_asked=False,
         network="thin", cloud="aws", assumptions=(), notes=(), export=None,
@@ -99,7 +100,7 @@ def test_a_split_is_held_against_the_cloud_as_well() -> None:
 @pytest.mark.parametrize("count", [8, 9, 30, 101])
 def test_the_interval_of_the_median_holds_it(count: int) -> None:
     rng = np.random.default_rng(count)
-    draws = [median_interval(rng.standard_normal(count)) for _ in range(2000)]
+    draws = [median_interval(rng.standard_normal(count).tolist()) for _ in range(2000)]
     held = sum(low <= 0 <= high for low, high in draws) / len(draws)
     assert held >= 0.985
 

@@ -52,8 +52,8 @@ def oddities(placed: Sequence[Placed], whole_s: float) -> list[str]:
             if not 1 / ODD_PREDICTION_RATIO <= ratio <= ODD_PREDICTION_RATIO:
                 notes.append(
                     f"the groups add up to {format_duration(one.predicted_s)} and the whole model "
-                    f"takes {format_duration(one.head_s)}: which plans were tried is a rough guess, "
-                    "measure again on a quiet machine"
+                    f"takes {format_duration(one.head_s)}: which plans were tried is a rough "
+                    "guess, measure again on a quiet machine"
                 )
     return notes
 

@@ -41,7 +41,8 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    ``whole_s``; ``runs``; ``turns_s`` of the whole in each round; ``cpu_s`` of this process; for each of ``plans`` ``head_s``, ``tail_s``, ``differences`` (of
+    ``whole_s``; ``runs``; ``turns_s``, the whole in each round; ``cpu_s`` of this process; for each
+    of ``plans`` ``head_s``, ``turns_s``, the head in each round, ``tail_s``, ``differences`` (of
     ``output_differences``, sent as they are), ``formats`` (of ``measure_formats``) and ``leakage``
     (of ``judge_leakage`` for each of ``attacked``, or ``error``, why it was not judged). Times are
     means of the fastest tenth; with one thread CPU time.
