@@ -21,8 +21,8 @@ RULE = GateRule(
     title="key near a known one",
     severity=Severity.ERROR,
     what="Keys that nobody knows, one or two letters from one that would place the model or give "
-    "it resources, and annotations `placer/...` that are none. One that would decide the place, the "
-    "model or the workload is a violation, another a warning.",
+    "it resources, and annotations `placer/...` that are none. One that would decide the place, "
+    "the model or the workload is a violation, another a warning.",
     why="Consumers drop unknown keys without a word: the model runs elsewhere, a device is not "
     "mapped, a limit not set.",
     example="`nodeSelecter` in a pod: violated, any node may take it; `imge` in a "
