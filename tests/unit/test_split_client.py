@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 
 from placer.onnx_files import split_client
-from placer.onnx_files.split_client import ClientError, answer_of, encode, request_of
+from placer.onnx_files.split_client import (
+    ClientError,
+    answer_of,
+    encode,
+    read_samples,
+    request_of,
+)
 
 SPEC = {"name": "y", "dtype": "float32", "shape": [1, 4]}
 
@@ -106,3 +112,12 @@ def test_answers_are_read_in_both_forms() -> None:
 def test_an_answer_that_is_none_is_told(body: bytes) -> None:
     with pytest.raises(ClientError, match="the server"):
         answer_of(body, {}, [SPEC])
+
+
+def test_samples_of_a_foreign_byte_order_keep_their_values(tmp_path: Path) -> None:
+    values = np.arange(8, dtype=">f4").reshape(2, 4)
+    np.savez(tmp_path / "s.npz", x=values)
+    contract = {"model": {"inputs": [{"name": "x", "dtype": "float32", "shape": [1, 4]}]}}
+    found = read_samples(tmp_path / "s.npz", contract)
+    assert [one["x"].tolist() for one in found] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]]]
+    assert all(one["x"].dtype.isnative for one in found)

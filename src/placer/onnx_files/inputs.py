@@ -196,7 +196,7 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
         with Path(path).open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.lib.npyio.NpzFile):
-                return {name: loaded[name] for name in loaded.files}
+                return {name: _native(loaded[name]) for name in loaded.files}
         reason = "it holds a single array, not an archive"
     except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
         reason = str(error)
@@ -204,6 +204,11 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
         f"{path} is not a readable .npz file: {reason}",
         hint="write it with numpy.savez(path, **{input_name: array})",
     )
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """Return the array in the byte order of this machine: runtimes read bytes as they lie."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _stack(array: np.ndarray, spec: TensorSpec, path: str) -> np.ndarray:

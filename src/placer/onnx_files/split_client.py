@@ -98,6 +98,7 @@ def read_samples(path: Path, contract: Mapping[str, Any]) -> list[dict[str, Arra
             array = array[None]
         elif shape[:1] == (1,) and array.shape[1:] == shape[1:]:
             array = array[:, None]
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)  # bytes go out as they lie
         if array.shape[1:] != shape:
             raise ClientError(f"{path}: '{name}' has shape {array.shape}, not (samples, *{shape})")
         stacks[name], counts[name] = array, len(array)
