@@ -147,6 +147,10 @@ WRONG = [
     (["--cut", "v5", "--cut", "v7"], 2, "leave"),
     (["--to", "straight.onnx"], 2, "--to straight.onnx: this is a file"),
     (["--to", "no/such"], 2, "does not exist"),
+    (["--to", "loop"], 2, "--to loop: cannot be written: too many levels of symbolic links"),
+    (["--to", "n" * 300], 2, "cannot be written: file name too long"),
+    (["--to", "out", "--output", f"json={'n' * 300}"], 2, "': file name too long"),
+    (["--inputs", "n" * 300], 3, "no such file"),
     (["--network", "fibre_100"], 2, "did you mean 'fiber_100'?"),
     (["--cloud", "aws-c7i.xlargee"], 2, "did you mean 'aws-c7i.xlarge'?"),
     (["--wire", "int4"], 2, "--wire 'int4' is unknown (did you mean 'int8'?)"),
@@ -161,10 +165,13 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "code", "words"), WRONG, ids=[" ".join(r[0]) for r in WRONG])
+@pytest.mark.parametrize(
+    ("options", "code", "words"), WRONG, ids=[" ".join(r[0])[:40] for r in WRONG]
+)
 def test_what_is_wrong_is_told_before_anything_is_measured(
     options: list[str], code: int, words: str, here: Path, run: Run
 ) -> None:
+    Path("loop").symlink_to("loop")
     before = state(here)
     done = run("split", "straight.onnx", *options)
     assert (done.code, done.out) == (code, "")

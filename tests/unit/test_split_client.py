@@ -290,8 +290,9 @@ def test_samples_that_are_none_are_told(tmp_path: Path, kind: str) -> None:
     damaged(tmp_path / "s.npz", kind)
     with pytest.raises(ClientError, match=r"s\.npz is no .*\.npz file"):
         read_samples(tmp_path / "s.npz", contract_of(tmp_path))
-    with pytest.raises(ClientError, match="is no file"):
-        read_samples(tmp_path, contract_of(tmp_path))
+    for path in (tmp_path, tmp_path / "none", tmp_path / ("n" * 300), Path("a\0b")):
+        with pytest.raises(ClientError, match="is no file that can be read"):
+            read_samples(path, contract_of(tmp_path))
 
 
 @pytest.mark.parametrize(

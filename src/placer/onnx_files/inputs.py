@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,8 +190,9 @@ def load_inputs(
 
 
 def _read_archive(path: str) -> dict[str, np.ndarray]:
-    if not Path(path).is_file():
-        what = "not a regular file" if Path(path).exists() else "no such file"
+    is_there = "\0" not in path and os.access(path, os.F_OK)  # pathlib fails at names too long
+    if not (is_there and Path(path).is_file()):
+        what = "not a regular file" if is_there else "no such file"
         raise InputError(f"{what}: {path}", hint="give the samples' .npz file")
     try:
         with Path(path).open("rb") as file:

@@ -186,8 +186,8 @@ def _kinds(tensors: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, tuple[i
 
 def read_samples(path: Path, contract: Mapping[str, Any]) -> list[dict[str, Array]]:
     """Return the samples of an .npz file: arrays of an input's shape, or of many such."""
-    if not path.is_file():
-        raise ClientError(f"{path} is no file")
+    if not ("\0" not in str(path) and os.access(path, os.R_OK) and path.is_file()):
+        raise ClientError(f"{path} is no file that can be read")
     if not zipfile.is_zipfile(path):
         raise ClientError(f"{path} is no .npz file, or not all of one: numpy.savez writes them")
     try:
