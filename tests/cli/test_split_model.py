@@ -15,10 +15,12 @@ from typing import Any
 import jsonschema
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from placer.files.split_contract import contract_schema
 from tests import split_models
 from tests.cli.conftest import Run
+from tests.models import build, tensor
 from tests.split_exports import POOLED, WINNING, scalar_between, shrinking, write_network
 
 EXPORT = {"head.onnx", "client.py", "contract.json", "README.txt", "sample.npz", "repository"}
@@ -303,6 +305,37 @@ def test_a_tensor_without_dimensions_travels_as_one_number(wire: str, run: Run) 
     config = Path("out/repository/scalar_tail/config.pbtxt").read_text()
     assert "dims: [ 1 ]" in config
     onnx.checker.check_model(onnx.load("out/repository/scalar_tail/1/model.onnx"), full_check=True)
+
+
+@pytest.mark.usefixtures("here")
+def test_an_input_that_nothing_uses_is_charged_to_the_whole_model_alone(run: Run) -> None:
+    model = split_models.straight()
+    model.graph.input.append(tensor("unused", (3,), "int64"))
+    onnx.save(model, "unused.onnx")
+    done = run("split", "unused.onnx", "--cut", "v5", "--to", "out", "--format", "json")
+    assert done.code == 0, done.err
+    plans = {one["placement"]: one for one in json.loads(done.out)["plans"]}
+    assert plans["cloud"]["tensors"] == ["unused", "x"]
+    assert plans["cloud"]["bytes"] == 4 * 3 * 16 * 16 + 8 * 3
+    assert plans["split"]["tensors"] == ["v5"]
+    assert [one["name"] for one in contract()["model"]["inputs"]] == ["x", "unused"]
+    assert [one["name"] for one in contract()["parts"][0]["inputs"]] == ["x"]
+
+
+@pytest.mark.usefixtures("here")
+def test_an_output_of_texts_is_refused_for_what_it_is(run: Run) -> None:
+    texts = helper.make_tensor("texts", TensorProto.STRING, [2], [b"no", b"yes"])
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["texts", "best"], ["said"]),
+    ]
+    onnx.save(
+        build(nodes, [tensor("x", (1, 2))], [tensor("said", (1,), "string")], [texts]), "t.onnx"
+    )
+    done = run("split", "t.onnx")
+    assert done.code == 3
+    assert "output 'said' (string) has an unknown size: texts have no fixed size" in done.err
+    assert "hint: export the model with a number in place of the text 'said'" in done.err
 
 
 @pytest.mark.usefixtures("here")

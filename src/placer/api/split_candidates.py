@@ -104,6 +104,7 @@ def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]
 def link_to(source: SplitSource, where: Where) -> Link:
     """Return the path as the solver takes it."""
     sizes = [tensor.n_bytes for tensor in source.graph.tensors]
+    sizes += [spec.n_bytes or 0 for spec in source.summary.inputs]
     down = sum(spec.n_bytes or 0 for spec in source.summary.outputs)
     return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
 
@@ -149,7 +150,8 @@ def unsplit_cuts(source: SplitSource, *, is_raw_kept: bool) -> list[Cut]:
     nodes = [node for group in source.graph.groups for node in group.nodes]
     found = [Cut(Kind.EDGE, dict.fromkeys(nodes, 0), ())]
     if not is_raw_kept:
-        names = tuple(sorted(source.graph.inputs))
+        # a server of the whole model takes those too that nothing in it uses
+        names = tuple(sorted(spec.name for spec in source.summary.inputs))
         found.append(Cut(Kind.CLOUD, dict.fromkeys(nodes, 1), names))
     return found
 
