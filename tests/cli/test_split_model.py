@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from placer.files.split_contract import contract_schema
 from tests import split_models
@@ -320,6 +321,37 @@ def test_an_input_that_nothing_uses_is_charged_to_the_whole_model_alone(run: Run
     assert plans["split"]["tensors"] == ["v5"]
     assert [one["name"] for one in contract()["model"]["inputs"]] == ["x", "unused"]
     assert [one["name"] for one in contract()["parts"][0]["inputs"]] == ["x"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_given_cut_needs_no_estimate_of_the_cloud(run: Run) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "w"], ["y"]),
+    ]
+    half = numpy_helper.from_array(np.eye(16, dtype=np.float16), "w")
+    ends = (tensor(name, (1, 16), "float16") for name in "xy")
+    onnx.save(build(nodes, *([end] for end in ends), [half]), "half.onnx")
+    refused = run("split", "half.onnx", "--to", "out")
+    assert refused.code == 2
+    assert "is not known: the compute rate of aws-c7i.xlarge is known for float32" in refused.err
+    assert "hint: name the place to cut (--cut TENSOR)" in refused.err
+    done = run("split", "half.onnx", "--cut", "r", "--to", "out")
+    assert done.code == 0, done.err
+    assert done.out.startswith("The split asked for (at r) is not judged: how long its tail takes")
+    assert "Do not split" not in done.out
+    assert "note: how long the model takes on aws-c7i.xlarge is not known" in done.out
+    assert {path.name for path in Path("out").iterdir()} == EXPORT
+    jsonschema.validate(contract(), contract_schema())
+    answer = json.loads(run("split", "half.onnx", "--cut", "r", "--format", "json").out)
+    assert answer["decision"]["placement"] is None
+    plans = {one["placement"]: one for one in answer["plans"]}
+    assert plans["edge"]["measured_s"] == answer["whole_s"]
+    for kind in ("cloud", "split"):
+        keys = ("predicted_s", "measured_s", "tail_s")
+        assert [plans[kind][key] for key in keys] == [None, None, None]
+    assert plans["split"]["head_s"] > 0
 
 
 @pytest.mark.usefixtures("here")

@@ -124,7 +124,9 @@ def split_model(
         check_may_split(question.workload)
     samples = samples_for(source, question.inputs, most=None)
     taint = find_taint(model)
-    where = find_where(source.summary, question.network, question.clouds)
+    where = find_where(
+        source.summary, question.network, question.clouds, is_cut_given=bool(question.cut)
+    )
     question, policy = _with_policy(question, source.summary, where)
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
@@ -147,6 +149,8 @@ def split_model(
     progress("cutting and running the splits")
     judged, parts = _judged(source, cuts, question, samples, threads)
     notes = [*policy, *_notes(question, measured)]
+    if where.unknown:
+        notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
     for cut, run in zip(cuts, parts, strict=True):
         placed = _placed(source, cut, run, judged.whole_s, measured, where, link, taint, question)
@@ -173,7 +177,8 @@ def split_model(
         export=None,
     )
     splits = sorted(
-        (one for one, _ in found if one.kind is Kind.SPLIT), key=lambda one: one.predicted_s
+        (one for one, _ in found if one.kind is Kind.SPLIT),
+        key=lambda one: one.predicted_s or 0.0,  # of a given cut, that has no other beside it
     )
     if question.cut and not splits:
         raise InfeasibleError(notes[-1], hint="allow more with --max-error, or name a wider --wire")
@@ -336,7 +341,9 @@ def _placed(
         head_s=run.head_s,
         tail_here_s=run.tail_s,
         network_s=network_s(link, n_bytes),
-        tail_s=time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s)),
+        tail_s=None
+        if where.whole_s is None
+        else time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s)),
         differences=run.differences,
         wire_result=result,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,21 +56,25 @@ class Placed:
     """The tail, measured here as well, to tell whether the parts add up."""
     network_s: float
     """Of request and answer, by the model of the path."""
-    tail_s: float
-    """Of the tail on the cloud: an estimate."""
+    tail_s: float | None
+    """Of the tail on the cloud: an estimate; None: there is none."""
     differences: tuple[OutputDifference, ...]
     """Of the parts from the whole model, with tensors as they are."""
     wire_result: FormatResult | None
     """What the precision does to the outputs; None: nothing crosses."""
 
     @property
-    def predicted_s(self) -> float:
-        """From times of groups."""
+    def predicted_s(self) -> float | None:
+        """From times of groups; None: that of the cloud is not known."""
+        if self.tail_s is None:
+            return None
         return self.foretold_head_s + self.network_s + self.tail_s
 
     @property
-    def measured_s(self) -> float:
-        """From the measured head; network and tail stay what they are: foretold."""
+    def measured_s(self) -> float | None:
+        """From the measured head; network and tail stay what they are: foretold, or not known."""
+        if self.tail_s is None:
+            return None
         return (self.head_s or 0.0) + self.network_s + self.tail_s
 
     def residual_ratio(self, whole_s: float) -> float | None:
@@ -110,13 +115,25 @@ class SplitAnswer:
 
     @property
     def best(self) -> Placed:
-        """The quickest of all."""
+        """The quickest of all whose time is known."""
         return self.placed[0]
+
+    @property
+    def is_ranked(self) -> bool:
+        """The time of all is known, so that there is a quickest."""
+        return all(one.measured_s is not None for one in self.placed)
 
 
 def ranked(placed: Sequence[Placed]) -> tuple[Placed, ...]:
-    """Return them quickest first, by the measured head; ties go to those that are not split."""
-    return tuple(sorted(placed, key=lambda one: (one.measured_s, one.kind is Kind.SPLIT)))
+    """Return them quickest first, by the measured head; ties go to those that are not split.
+
+    Those whose time is not known stand last.
+    """
+
+    def key(one: Placed) -> tuple[float, bool]:
+        return (math.inf if one.measured_s is None else one.measured_s, one.kind is Kind.SPLIT)
+
+    return tuple(sorted(placed, key=key))
 
 
 def network_s(link: Link, n_bytes: float) -> float:

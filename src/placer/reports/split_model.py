@@ -31,7 +31,7 @@ def to_json(answer: SplitAnswer, folder: str | None) -> str:
         "schema": SCHEMA,
         "model": {"path": answer.model, "sha256": answer.sha256},
         "decision": {
-            "placement": answer.best.kind.value,
+            "placement": answer.best.kind.value if answer.is_ranked else None,
             "reason": _headline(answer),
             "written": folder if answer.export is not None else None,
         },
@@ -111,19 +111,25 @@ def to_text(answer: SplitAnswer, folder: str | None) -> str:
 
 def _headline(answer: SplitAnswer) -> str:
     best, split = answer.best, answer.chosen
+    if not answer.is_ranked and split is not None:
+        return (
+            f"The split asked for (at {_listed(split.tensors)}) is not judged: how long its tail "
+            f"takes on {printable(answer.cloud)} is not known. {_ALL_ON[best.kind].capitalize()} "
+            f"takes {_duration(best.measured_s)}."
+        )
     if best.kind is Kind.SPLIT:
         other = next(one for one in answer.placed if one.kind is not Kind.SPLIT)
         return (
-            f"Split at {_listed(best.tensors)}: {format_duration(best.measured_s)}, against "
-            f"{format_duration(other.measured_s)} {_ALL_ON[other.kind]}."
+            f"Split at {_listed(best.tensors)}: {_duration(best.measured_s)}, against "
+            f"{_duration(other.measured_s)} {_ALL_ON[other.kind]}."
         )
-    where = f"{_ALL_ON[best.kind]} takes {format_duration(best.measured_s)}"
+    where = f"{_ALL_ON[best.kind]} takes {_duration(best.measured_s)}"
     if split is None:
         return f"Do not split: {where}, and there is no split to hold against it."
     which = "the split asked for" if answer.is_asked else "the best split"
     return (
         f"Do not split: {where}, {which} (at {_listed(split.tensors)}) "
-        f"{format_duration(split.measured_s)}."
+        f"{_duration(split.measured_s)}."
     )
 
 
@@ -134,11 +140,15 @@ def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
         name,
         "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {one.wire}",
         _LEAVES[one.leaves],
-        format_duration(one.predicted_s),
-        format_duration(one.measured_s),
+        _duration(one.predicted_s),
+        _duration(one.measured_s),
         "-" if residual is None else f"{residual:+.1%}",
         _apart(one),
     )
+
+
+def _duration(time_s: float | None) -> str:
+    return "unknown" if time_s is None else format_duration(time_s)
 
 
 def _apart(one: Placed) -> str:
