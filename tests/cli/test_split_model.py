@@ -355,6 +355,20 @@ def test_a_given_cut_needs_no_estimate_of_the_cloud(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_a_step_of_int8_apart_is_written_where_it_is_allowed(run: Run) -> None:
+    onnx.save(split_models.quantised(), "int8.onnx")
+    words = ("split", "int8.onnx", "--cut", "r0", "--to", "out")
+    done = run(*words)
+    if done.code == 0:
+        pytest.skip("on this CPU the fused kernels round as the parts do")
+    assert done.code == 4
+    assert "hint: cut elsewhere, or allow more: --max-error RATIO\n" in done.err
+    assert not Path("out").exists()
+    assert run(*words, "--wire", "float32", "--max-error", "2%").code == 0
+    assert 1e-3 < contract()["differences"][0]["relative"] < 0.02
+
+
+@pytest.mark.usefixtures("here")
 def test_an_output_of_texts_is_refused_for_what_it_is(run: Run) -> None:
     texts = helper.make_tensor("texts", TensorProto.STRING, [2], [b"no", b"yes"])
     nodes = [
