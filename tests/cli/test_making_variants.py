@@ -16,10 +16,12 @@ from tests.cli.conftest import Run
 
 DIGITS = Path(__file__).parents[2] / "examples" / "01_digits"
 QUICK = (
+    "--ep",
+    "cpu",
     "--threads",
     "1",
     "--time-limit",
-    "10s",
+    "5s",
     "--sla",
     "1s",
     "--cloud",
@@ -40,7 +42,7 @@ def test_variants_are_measured_judged_and_shown_beside_the_model(
 ) -> None:
     saved, report, out = (tmp_path / name for name in ("a.json", "a.md", "out"))
     result = run_again(
-        "recommend", *FILES, *QUICK, "--ep", "cpu", "--variants", "int8,fp16",
+        "recommend", *FILES, *QUICK, "--variants", "int8,fp16",
         "--labels", str(DIGITS / "labels.npy"), "--min-agreement", "95%",
         "--variants-to", str(out), "--save", str(saved), "--output", "text",
         "--output", f"markdown={report}",
@@ -225,6 +227,6 @@ def test_one_file_is_not_both_given_and_made(run_again: Run, mlp: str, tmp_path:
 
 def test_an_agreement_that_judges_nothing_is_told(run: Run) -> None:
     model = str(DIGITS / "digits.onnx")
-    result = run("recommend", model, "--min-agreement", "99%", "--ep", "cpu", "--threads", "1")
+    result = run("recommend", model, "--min-agreement", "99%", *QUICK)
     assert result.code == 0
     assert "min_agreement judges nothing" in result.err

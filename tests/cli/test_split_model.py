@@ -24,6 +24,7 @@ from tests.cli.conftest import Run
 from tests.models import build, tensor
 from tests.split_exports import POOLED, WINNING, scalar_between, shrinking, write_network
 
+ROOT = Path(__file__).parents[2]
 EXPORT = {"head.onnx", "client.py", "contract.json", "README.txt", "sample.npz", "repository"}
 
 
@@ -331,8 +332,8 @@ def test_a_given_cut_needs_no_estimate_of_the_cloud(run: Run) -> None:
         helper.make_node("MatMul", ["r", "w"], ["y"]),
     ]
     half = numpy_helper.from_array(np.eye(16, dtype=np.float16), "w")
-    ends = (tensor(name, (1, 16), "float16") for name in "xy")
-    onnx.save(build(nodes, *([end] for end in ends), [half]), "half.onnx")
+    given, made = (tensor(name, (1, 16), "float16") for name in "xy")
+    onnx.save(build(nodes, [given], [made], [half]), "half.onnx")
     refused = run("split", "half.onnx", "--to", "out")
     assert refused.code == 2
     assert "is not known: the compute rate of aws-c7i.xlarge is known for float32" in refused.err
@@ -390,6 +391,23 @@ def test_a_model_with_control_flow_is_refused_with_the_reason(run: Run) -> None:
     done = run("split", "branches.onnx", "--to", "out")
     assert done.code == 3
     assert "has control flow (If that makes" in done.err
+
+
+def test_an_attack_tells_what_it_rebuilds_of_the_samples(run: Run, tmp_path: Path) -> None:
+    digits = ROOT / "examples" / "01_digits"
+    with np.load(digits / "samples.npz") as given:
+        np.savez(tmp_path / "some.npz", image=given["image"][:100])
+    words = ("split", digits / "digits.onnx", "--inputs", tmp_path / "some.npz", "--attack")
+    plans = json.loads(run(*words, "--cut", "block1.relu2", "--format", "json").out)["plans"]
+    by_kind = {one["placement"]: one["attacked"] for one in plans}
+    (found,) = by_kind.pop("split")
+    assert (found["input"], found["leak"]) == ("image", "linearly recoverable")
+    assert found["samples"] == 100
+    assert found["psnr_db"] > found["mean_psnr_db"] + 5
+    assert by_kind == {"edge": [], "cloud": []}  # by its structure the input is raw
+    few = run("split", digits / "digits.onnx", "--attack")
+    assert few.code == 2
+    assert "--inputs SAMPLES.npz" in few.err
 
 
 @pytest.mark.usefixtures("here")

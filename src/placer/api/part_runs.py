@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from placer.core.errors import InputError, MeasuringError
+from placer.core.leakage import Attack, InputLeakage, Leak, Leakage, Reconstruction
 from placer.core.split import OutputDifference
 from placer.core.wire_choice import FormatResult, OutputError
 from placer.core.wire_formats import Precision, parse_format
 
 if TYPE_CHECKING:
     from placer.onnx_files.inputs import Inputs
+
+ATTACK_LIMIT_S = 60.0
+"""For one input and one cut; a thousand pictures of 64 x 64 take a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class PartsPlan:
     """That cross, by name."""
     formats: tuple[Precision, ...]
     """To send them in; at least one."""
+    attacked: tuple[str, ...] = ()
+    """Inputs of the model that are to be rebuilt from what crosses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class PartsRun:
     differences: tuple[OutputDifference, ...]
     """From the whole model, with tensors as they are."""
     formats: tuple[FormatResult, ...]
+    leakage: tuple[InputLeakage, ...] = ()
+    """Of each attacked input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,9 @@ def run_parts(
                     threads=threads,
                     runs=runs,
                     limit_s=limit_s,
-                    deadline_s=10 * limit_s + GRACE_S,
+                    deadline_s=10 * limit_s
+                    + GRACE_S
+                    + sum(ATTACK_LIMIT_S for plan in plans for _ in plan.attacked),
                 )
         except ChildError as error:
             kind = InputError if error.kind == "unsupported" else MeasuringError
@@ -111,6 +121,7 @@ def _asked(plan: PartsPlan) -> dict[str, Any]:
         "tail_path": str(Path(plan.tail).resolve()),
         "tensors": list(plan.tensors),
         "formats": [one.value for one in plan.formats],
+        "attacked": list(plan.attacked),
     }
 
 
@@ -129,4 +140,17 @@ def _run(told: Mapping[str, Any]) -> PartsRun:
             )
             for one in told["formats"]
         ),
+        leakage=tuple(_leakage(one) for one in told["leakage"]),
     )
+
+
+def _leakage(told: Mapping[str, Any]) -> InputLeakage:
+    if "error" in told:
+        return InputLeakage(told["input"], Leakage(Leak.NO_CLAIM, told["error"], 0, 0))
+    found = told["reconstruction"]
+    known = {key: value for key, value in told.items() if key != "input"}
+    rebuilt = (
+        None if found is None else Reconstruction(**{**found, "attack": Attack(found["attack"])})
+    )
+    leakage = Leakage(**{**known, "leak": Leak(told["leak"]), "reconstruction": rebuilt})
+    return InputLeakage(told["input"], leakage)

@@ -39,6 +39,7 @@ from placer.core.split_export import wire_bytes
 from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
     Kind,
+    Leaves,
     Placed,
     SplitAnswer,
     network_s,
@@ -81,6 +82,8 @@ class SplitQuestion:
     """The most that an output may be off, of its largest number."""
     is_raw_kept: bool = False
     """No tensor in which raw input can be read may leave the device."""
+    is_attacked: bool = False
+    """An attack tries to rebuild the inputs of the samples from what crosses."""
     workload: Workload | None = None
     """Its data policy holds."""
     device: str | None = None
@@ -147,7 +150,7 @@ def split_model(
             top=question.top,
         )
     progress("cutting and running the splits")
-    judged, parts = _judged(source, cuts, question, samples, threads)
+    judged, parts = _judged(source, cuts, question, samples, taint, threads)
     notes = [*policy, *_notes(question, measured)]
     if where.unknown:
         notes.insert(0, where.unknown)
@@ -265,6 +268,7 @@ def _judged(
     cuts: Sequence[Cut],
     question: SplitQuestion,
     samples: Inputs,
+    taint: TaintedGraph,
     threads: int,
 ) -> tuple[PartsRuns, list[PartsRun | None]]:
     """Write and run the parts of all cuts, in turns; None: all runs on the device."""
@@ -278,7 +282,10 @@ def _judged(
                 parts = Path(folder) / str(place)
                 contract = write_split(source, cut.tiers, 1, str(parts))
                 head, tail = (str(parts / part.files[0][0]) for part in contract.parts)
-            plans.append(PartsPlan(head, tail, cut.tensors, _formats(source, cut, question)))
+            attacked = _attacked(source, cut, taint) if question.is_attacked else ()
+            plans.append(
+                PartsPlan(head, tail, cut.tensors, _formats(source, cut, question), attacked)
+            )
         judged = run_parts(
             source.summary.path,
             plans,
@@ -289,6 +296,13 @@ def _judged(
         )
     found = iter(judged.parts)
     return judged, [None if cut.kind is Kind.EDGE else next(found) for cut in cuts]
+
+
+def _attacked(source: SplitSource, cut: Cut, taint: TaintedGraph) -> tuple[str, ...]:
+    """Return the inputs to rebuild: those of a cut whose graph does not tell that it is raw."""
+    if leaves_of(cut, taint)[0] is not Leaves.INTERMEDIATE:
+        return ()
+    return tuple(source.graph.inputs)
 
 
 def _placed(
@@ -346,6 +360,7 @@ def _placed(
         else time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s)),
         differences=run.differences,
         wire_result=result,
+        leakage=run.leakage,
     )
 
 

@@ -88,6 +88,13 @@ def command(
             "--keep-raw-input", help="Nothing in which raw input can be read may leave the device."
         ),
     ] = False,
+    attack: Annotated[
+        bool,
+        typer.Option(
+            "--attack",
+            help="Try to rebuild the samples of --inputs from what crosses, and tell how well.",
+        ),
+    ] = False,
     top: Annotated[
         int | None,
         typer.Option(metavar="K", help="Cut and run so many of the best plans (default: 3)."),
@@ -118,6 +125,7 @@ def command(
         "--to": to, "--cut": cut, "--workload": workload, "--network": network,
         "--cloud": cloud, "--shape": shape, "--inputs": inputs, "--threads": threads,
         "--wire": wire, "--max-error": max_error, "--top": top,
+        "--attack": attack or None,
         "--keep-raw-input": keep_raw_input or None,
     }  # fmt: skip
     if costs is not None:
@@ -157,6 +165,11 @@ def command(
         raise UsageError("--top is for plans of the solver", hint="leave out --top, or --cut")
     if top is not None and not 1 <= top <= MOST_TOP:
         raise UsageError(f"--top {top} is no number of plans", hint=f"1 to {MOST_TOP}")
+    if attack and inputs is None:
+        raise UsageError(
+            "--attack rebuilds samples from what crosses, and there are none",
+            hint="give real ones, 32 and more: --inputs SAMPLES.npz",
+        )
     limit = None if max_error is None else parse_ratio(max_error, what="--max-error")
     asked = None if file is None else file.workload
     if limit is None and asked is not None:
@@ -168,6 +181,7 @@ def command(
         clouds=clouds,
         shapes=shapes if file is None else {**file.shapes, **shapes},
         inputs=inputs,
+        is_attacked=attack,
         threads=threads,
         precision=_precision(wire),
         max_error_ratio=limit,

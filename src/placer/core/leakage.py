@@ -111,6 +111,14 @@ class Leakage:
         return str(self.leak)
 
 
+@dataclass(frozen=True, slots=True)
+class InputLeakage:
+    """What a cut shows of one input."""
+
+    name: str
+    leakage: Leakage
+
+
 def distance_correlation(first: Array, second: Array) -> float | None:
     """Return the bias-corrected distance correlation (its square, as usual) of paired samples.
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from placer.core.cuts import Share
 from placer.core.groups import GroupGraph
+from placer.core.leakage import InputLeakage
 from placer.core.partition.problem import Link
 from placer.core.split import OutputDifference
 from placer.core.split_export import Export
@@ -62,6 +63,8 @@ class Placed:
     """Of the parts from the whole model, with tensors as they are."""
     wire_result: FormatResult | None
     """What the precision does to the outputs; None: nothing crosses."""
+    leakage: tuple[InputLeakage, ...] = ()
+    """What an attack rebuilds of the inputs from what crosses; empty: none was asked for."""
 
     @property
     def predicted_s(self) -> float | None:

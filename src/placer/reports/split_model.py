@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.printable import printable
 from placer.core.split import OutputDifference
 from placer.core.split_ranking import Kind, Leaves, Placed, SplitAnswer
@@ -77,6 +78,21 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "wire_error_ratio": None
         if one.wire_result is None
         else _finite(one.wire_result.error.relative),
+        "attacked": [_attacked(found) for found in one.leakage],
+    }
+
+
+def _attacked(found: InputLeakage) -> dict[str, Any]:
+    rebuilt = found.leakage.reconstruction
+    return {
+        "input": found.name,
+        "leak": found.leakage.leak.value,
+        "reason": found.leakage.reason,
+        "samples": found.leakage.samples,
+        "psnr_db": None if rebuilt is None else rebuilt.psnr_db,
+        "mean_psnr_db": None if rebuilt is None else rebuilt.mean_psnr_db,
+        "gain_low_db": None if rebuilt is None else rebuilt.gain_low_db,
+        "distance_correlation": found.leakage.distance_correlation,
     }
 
 
@@ -102,7 +118,7 @@ def to_text(answer: SplitAnswer, folder: str | None) -> str:
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (_HEADS, *rows)
     ]
-    lines += ["", *_explained(answer)]
+    lines += ["", *_explained(answer), *_rebuilt(answer)]
     lines += [f"  assumed: {printable(text)}" for text in answer.assumptions]
     lines += [f"  note: {printable(text)}" for text in answer.notes]
     lines += ["", *_outcome(answer, folder)] if folder is not None else []
@@ -177,6 +193,23 @@ def _explained(answer: SplitAnswer) -> list[str]:
         f"  {points} single tensor{'' if points == 1 else 's'} divide{'s' if points == 1 else ''} "
         f"the model; the largest part that none divides is {share.ratio:.0%} of its {share.basis}",
     ]
+
+
+def _rebuilt(answer: SplitAnswer) -> list[str]:
+    """Say what an attack found of each cut."""
+    return [
+        f"  attacked: at {_listed(one.tensors)} the input {printable(found.name)} is "
+        f"{found.leakage.text}; {printable(_proof(found.leakage))}"
+        for one in answer.placed
+        for found in one.leakage
+    ]
+
+
+def _proof(leakage: Leakage) -> str:
+    rebuilt = leakage.reconstruction
+    if leakage.leak is Leak.LINEARLY_RECOVERABLE and rebuilt is not None:
+        return f"guessing the mean of {leakage.samples} samples gives {rebuilt.mean_psnr_db:.1f} dB"
+    return leakage.reason
 
 
 def _outcome(answer: SplitAnswer, folder: str) -> list[str]:

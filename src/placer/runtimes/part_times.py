@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from placer.core.runtime import UnsupportedModelError, stacked
+from placer.core.runtime import UnevenOutputsError, UnsupportedModelError, stacked
 from placer.runtimes import onnxruntime
 from placer.runtimes.kernel_times import fast_mean, seconds
 from placer.runtimes.onnxruntime_log import ERRORS, reason_of
@@ -36,13 +36,14 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
     request
         ``model_path``, ``inputs_path`` (.npz, the first axis counts samples), ``threads``,
         ``runs`` (0: no times, which are 0 then), ``limit_s`` and ``plans``: for each ``head_path``
-        (null: nothing runs before the cut), ``tail_path``, ``tensors`` (names of what crosses) and
-        ``formats`` (names).
+        (null: nothing runs before the cut), ``tail_path``, ``tensors`` (names of what crosses),
+        ``formats`` (names) and ``attacked`` (inputs to rebuild from what crosses).
 
     Returns
     -------
     ``whole_s``; ``runs``; for each of ``plans`` ``head_s``, ``tail_s``, ``differences`` (of
-    ``output_differences``, sent as they are) and ``formats`` (of ``measure_formats``). Times are
+    ``output_differences``, sent as they are), ``formats`` (of ``measure_formats``) and ``leakage``
+    (of ``judge_leakage`` for each of ``attacked``, or ``error``, why it was not judged). Times are
     means of the fastest tenth; with one thread CPU time.
 
     Raises
@@ -150,7 +151,28 @@ def _judged(
     return {
         "differences": [asdict(one) for one in output_differences(answers, parts)],
         "formats": [{**asdict(one), "wire_format": one.wire_format.name} for one in formats],
+        "leakage": [_attacked(name, samples, crossing) for name in plan["attacked"]],
     }
+
+
+def _attacked(
+    name: str, samples: Sequence[Mapping[str, Any]], crossing: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Try to rebuild an input of all samples from what crosses for them."""
+    from placer.core.errors import InputError
+    from placer.core.leakage import judge_leakage
+
+    def over_samples(all_of_them: Sequence[Mapping[str, Any]], which: str) -> Any:
+        array = stacked([one[which] for one in all_of_them])
+        return array[:, 0] if array.ndim > 2 and array.shape[1] == 1 else array
+
+    try:
+        found = judge_leakage(
+            over_samples(samples, name), [over_samples(crossing, one) for one in crossing[0]]
+        )
+    except (InputError, UnevenOutputsError) as error:
+        return {"input": name, "error": str(error)}
+    return {"input": name, **asdict(found)}
 
 
 def _clock_s() -> float:
