@@ -244,6 +244,7 @@ EDITED: list[tuple[str, object]] = [
     ("model outputs 0 shape", [2, 2]),
     ("server", None),
     ("server model", 5),
+    ("parts 0 inputs 0 shape 0", True),
 ]
 
 
@@ -364,6 +365,23 @@ def test_what_a_server_says_does_not_steer_the_terminal(tmp_path: Path, server: 
     assert done.stderr == (
         "error: the server answers the inference with 500: boom \\x1b[31mred\\x1b[0m\\r\\n\n"
     )
+
+
+def test_samples_are_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tmp_path)))
+    shutil.copyfile(split_client.__file__, tmp_path / "client.py")
+    np.savez(tmp_path / "mine.npz", x=np.ones((1, 4), np.float32))
+    before = (tmp_path / "mine.npz").read_bytes()
+    done = subprocess.run(
+        [
+            *(sys.executable, "client.py", "--url", "http://127.0.0.1:9"),
+            *("--inputs", "mine.npz", "--save", "./mine.npz"),
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "error: --save ./mine.npz would overwrite the samples\n"
+    assert (tmp_path / "mine.npz").read_bytes() == before
 
 
 def test_metadata_that_is_none_is_told(server: str) -> None:

@@ -131,7 +131,7 @@ def _misfit(value: Any, form: Any, where: str) -> str | None:
             return f"{at} has no '{missing}'"
         found = (_misfit(value[key], part, f"{where}.{key}") for key, part in form.items())
         return next((one for one in found if one is not None), None)
-    is_right = isinstance(value, form) and (form is str or (value >= 0 and value is not True))
+    is_right = type(value) is form and (form is str or value >= 0)  # true is no number
     if is_right and where.endswith(".dtype"):
         return None if value in DATATYPES else f"{at} '{value}' is unknown"
     return None if is_right else f"{at} is no {'text' if form is str else 'whole number from 0 on'}"
@@ -597,6 +597,8 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
     contract = read_contract(folder)
     path = folder / "sample.npz" if asked.inputs is None else Path(asked.inputs)
     samples = read_samples(path, contract)
+    if asked.save is not None and os.path.realpath(asked.save) == os.path.realpath(path):
+        raise ClientError(f"--save {asked.save} would overwrite the samples")
     session = session_of(folder / contract["parts"][0]["files"][0]["name"], asked.threads)
     server = Server(asked.url, contract["server"]["model"], asked.timeout)
     inputs, outputs = _sent(contract["links"][0]["tensors"]), contract["parts"][1]["outputs"]
