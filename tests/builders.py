@@ -80,7 +80,7 @@ def measurement(
     runs: int = 1500,
     spread: float = 0.05,
     ep: str = "cpu",
-    peak_memory_bytes: int = 90_000_000,
+    peak_memory_bytes: int | None = 90_000_000,
     **changes: Any,
 ) -> Measurement:
     """A quiet measurement of three processes."""

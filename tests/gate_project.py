@@ -9,7 +9,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,8 @@ class Evidence:
     """Text that was replaced before it was locked."""
     tampering: tuple[str, str] | None = None
     """Text that was replaced after it was locked."""
+    architecture: str | None = None
+    """Of the machine; None: that of its site."""
 
 
 def project(**changes: object) -> dict[str, object]:
@@ -135,7 +137,10 @@ def make(
     records = []
     for one in evidence:
         path = folder / "evidence" / one.file
-        data = to_statement(one.measurement, tool="placer test", site=one.site).decode()
+        own = "aarch64" if one.site == EDGE else "x86_64"
+        machine = replace(one.measurement.machine, architecture=one.architecture or own)
+        measured = replace(one.measurement, machine=machine)
+        data = to_statement(measured, tool="placer test", site=one.site).decode()
         if one.change is not None:
             data = _replaced(data, one.change)
         records.append(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from placer.core.deployment import Deployed, Manifests, ModelRef, Place, Resources, Stated, Where
+from placer.core.deployment import (
+    Deployed,
+    Egress,
+    Manifests,
+    ModelRef,
+    Place,
+    Resources,
+    Stated,
+    Where,
+)
 
 Summary = dict[str, Any]
 
@@ -58,8 +67,17 @@ def _deployed(one: Deployed) -> Summary:
         "images": [said(image) for image in one.images],
         "where": _where(one.where),
         "resources": _resources(one.resources),
+        "containers": [
+            _without_nothing({"name": part.name, **_resources(part.resources)}.items())
+            for part in one.containers
+        ],
+        "inputs": [
+            f"{at(part.place)} {name} = {'|'.join(map(str, shape))}"
+            for part in one.inputs
+            for name, shape in [part.value]
+        ],
         "scale": [said(one.scale.least), said(one.scale.most)],
-        "egress": [f"{way.kind} {way.carries}: {said(way.to)}" for way in one.egress],
+        "egress": [_way(way) for way in one.egress],
         "labels": [f"{key}={value}" for key, value in one.labels],
         "annotations": [said(annotation) for annotation in one.annotations],
         "file": one.place.path,
@@ -67,6 +85,11 @@ def _deployed(one: Deployed) -> Summary:
         "pointer": one.place.pointer,
     }
     return _without_nothing(found.items())
+
+
+def _way(way: Egress) -> str:
+    through = f" through {', '.join(way.through)}" if way.through else ""
+    return f"{way.kind} {way.carries}: {said(way.to)}{through}"
 
 
 def _model(model: ModelRef) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -419,6 +420,9 @@ def test_a_lock_whose_sizes_contradict_each_other_is_refused(
         (("--fail-on", "errors"), 2, "did you mean 'error'?"),
         (("--format", "sarf"), 2, "did you mean 'sarif'?"),
         (("--as-of", "soon"), 2, "soon"),
+        (("--as-of", "20270301"), 2, "'20270301' is not a date"),
+        (("--as-of", "2026-W48-5"), 2, "'2026-W48-5' is not a date"),
+        (("--output", "json=.git/config"), 2, ".git/config belongs to git"),
         (("--project", "none.yaml"), 3, "none.yaml"),
         (("--base", "a", "-"), 2, "standard input"),
     ],
@@ -490,6 +494,8 @@ def test_a_lock_binds_models_and_evidence_and_is_repeatable(
         for one in json.loads(lock)["workloads"]["counter"]["model"]["inputs"]
     )
     measured = builders.measurement(subjects=(("model.onnx", sha256),), input_shapes=shapes)
+    machine = replace(measured.machine, architecture="aarch64")
+    measured = replace(measured, machine=machine)
     (folder / "evidence" / "edge.json").write_bytes(
         to_statement(measured, tool="placer test", site=gate_project.EDGE)
     )

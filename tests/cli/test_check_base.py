@@ -251,7 +251,7 @@ def test_a_receiver_that_takes_the_place_of_another_is_new(run: Run, make: Make)
     folder = make(logged, workload_file=gate_project.workload(data={"class": "special"}))
     committed(folder)
     (folder / "deploy" / "0.yaml").write_text(logged.replace("a.example", "b.example"))
-    assert told(run) == {"findings": ["PLC704"]}
+    assert told(run) == {"findings": ["PLC704", "PLC705"]}
 
 
 def test_a_limit_that_got_worse_is_told_with_both(run: Run, make: Make) -> None:

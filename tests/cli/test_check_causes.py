@@ -24,7 +24,7 @@ metadata: {{name: counter}}
 spec:
   predictor:
     nodeSelector: {{node-role.kubernetes.io/edge: ''}}
-    logger: {{url: '{url}', mode: {mode}}}
+    logger: {{url: "{url}", mode: {mode}}}
     model:
       modelFormat: {{name: onnx}}
       storageUri: s3://m/model.onnx
@@ -82,6 +82,23 @@ EVERYWHERE = project(egress=[{"to": "*", "jurisdiction": "DE"}])
         ("http://logs.example.com/#.svc", 1, "error"),
         ("http://camera.local/", 1, "error"),
         ("grpc://logs.example.com:8001", 1, "error"),
+        ("tcp://logs.example.com:99/x", 1, "error"),
+        ("ftp://logs.example.com/x", 1, "error"),
+        ("udp://logs.example.com:514", 1, "error"),
+        ("h2c://logs.example.com", 1, "error"),
+        (" \thttp://logs.example.com", 1, "error"),
+        ("http://logs．example．com", 1, "error"),
+        ("http://evil。com", 1, "error"),
+        ("http://logs%2Eexample%2Ecom", 1, "error"),
+        ("http://ｌｏｇｓ", 1, "error"),
+        ("kafka://logs.example.com:9092", 5, "warning"),
+        ("foo://logs.example.com", 5, "warning"),
+        ("//logs.example.com/x", 5, "warning"),
+        ("logs.example.com:80", 5, "warning"),
+        ("h\ttp://logs.example.com", 5, "warning"),
+        ("kafka://broker.audit.svc:9092", 0, "warning"),
+        ("wss://logs.example.com", 0, None),
+        ("s3://logs/x", 0, None),
         ("http://logger.audit.svc.cluster.local/x", 0, "warning"),
         ("http://logger.audit.svc:80", 0, "warning"),
         ("http://logger", 0, "warning"),
@@ -357,3 +374,107 @@ def test_thousandths_of_a_byte_are_no_limit_of_memory(found: Any) -> None:
     assert code == 1
     assert rules["PLC711"][0]["remedy"] == "write 256Mi"
     assert list(rules) == ["PLC711"]
+
+
+@pytest.mark.parametrize("peak_bytes", [None, 0])
+def test_a_peak_that_was_not_measured_is_no_small_one(
+    found: Any, run: Run, peak_bytes: int | None
+) -> None:
+    evidence = (Evidence(builders.measurement(peak_memory_bytes=peak_bytes)),)
+    code, rules = found(manifest(), evidence=evidence)
+    assert (code, list(rules)) == (5, ["PLC706"])
+    assert rules["PLC706"][0]["outcome"] == "inconclusive"
+    assert "does not say how much memory" in rules["PLC706"][0]["message"]
+    text = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}")
+    Path("deploy/0.yaml").write_text(text)
+    code, rules = again(run)
+    assert (code, list(rules)) == (0, ["PLC707"])
+    assert "was not measured" in rules["PLC707"][0]["message"]
+
+
+@pytest.mark.parametrize(("data_class", "code"), [("personal", 5), ("internal", 0)])
+def test_personal_data_that_a_logger_takes_needs_regions_as_a_cloud_does(
+    found: Any, data_class: str, code: int
+) -> None:
+    data = {"class": data_class}
+    got, rules = found(kserve("https://logs.example.com"), workload_file=workload(data=data))
+    assert got == code
+    assert ("PLC705" in rules, "PLC704" in rules) == (code == 5, code == 5)
+    if code:
+        assert rules["PLC705"][0]["outcome"] == "inconclusive"
+        assert "no allowed region is stated" in rules["PLC705"][0]["message"]
+        assert rules["PLC704"][0]["severity"] == "warning"
+
+
+def test_raw_personal_data_that_may_leave_is_not_warned_of(found: Any) -> None:
+    data = {**PERSONAL, "may_leave": "raw_input"}
+    texts = kserve("https://logs.example.com")
+    code, rules = found(texts, workload_file=workload(data=data), project_file=EVERYWHERE)
+    assert (code, list(rules)) == (0, ["PLC713"])
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"), [("http://logger.audit.svc", "all"), ("https://logs.example.com", "response")]
+)
+def test_what_stays_in_the_cluster_or_is_an_answer_needs_no_regions(
+    found: Any, url: str, mode: str
+) -> None:
+    code, rules = found(kserve(url, mode), workload_file=workload(data={"class": "personal"}))
+    assert code == 0
+    assert not {"PLC704", "PLC705"} & set(rules)
+
+
+@pytest.mark.parametrize(("key", "typed"), [("image", "imge"), ("args", "arg"), ("args", "agrs")])
+def test_a_mistyped_key_of_the_model_fails_whatever_is_known_without_it(
+    found: Any, run: Run, key: str, typed: str
+) -> None:
+    by_image = [{"uri": "registry.example/counter*", "workload": "counter"}]
+    entries = [*by_image, {"uri": "*model.onnx", "workload": "counter"}]
+    text = manifest().replace(f"{key}:", f"{typed}:")
+    code, rules = found(text, project_file=project(models=entries))
+    assert code == 1
+    assert [(one["severity"], one["outcome"]) for one in rules["PLC710"]] == [("error", "fail")]
+    args = 'args: ["--model", "/models/model.onnx"]'
+    Path("deploy/0.yaml").write_text(manifest().replace(args, "").replace("image:", "imge:"))
+    code, rules = again(run)  # nothing says any more that it runs a model
+    assert (code, list(rules)) == (1, ["PLC710"])
+
+
+def test_a_model_that_a_mistyped_key_hides_is_named_with_it(found: Any) -> None:
+    text = kserve("http://logger").replace("storageUri", "storageUrl")
+    chosen = project(models=[{"uri": "*model.onnx", "workload": "counter"}])
+    code, rules = found(text, project_file=chosen)
+    assert code == 1
+    assert rules["PLC710"][0]["outcome"] == "fail"
+
+
+@pytest.mark.parametrize(("last", "code"), [("$upstream", 5), ("SINK", 0)])
+def test_a_route_through_another_module_is_one_to_the_cloud(
+    found: Any, last: str, code: int
+) -> None:
+    sink = 'BrokeredEndpoint("/modules/MODULE/inputs/a")'
+    settings = {
+        "image": "registry.example/counter@sha256:" + "0" * 64,
+        "createOptions": {"HostConfig": {"Memory": 2**29}},
+    }
+    modules = {"counter": {"settings": settings}, "relay": {"settings": {"image": "relay:1"}}}
+    routes = {
+        "a": f"FROM /messages/modules/counter/* INTO {sink.replace('MODULE', 'relay')}",
+        "b": f"FROM /messages/modules/relay/* INTO {last.replace('SINK', sink)}",
+    }
+    content = {
+        "$edgeAgent": {"properties.desired": {"modules": modules}},
+        "$edgeHub": {"properties.desired": {"routes": routes}},
+    }
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    images = [{"uri": "registry.example/counter*", "workload": "counter"}]
+    code_, rules = found(
+        json.dumps({"modulesContent": content}),
+        workload_file=workload(data={"class": "special", "regions": ["EU"]}),
+        project_file=project(
+            sites=sites, models=images, egress=[{"to": "$upstream", "jurisdiction": "DE"}]
+        ),
+    )
+    assert (code_, list(rules)) == (code, ["PLC704"] if code else [])
+    if code:
+        assert "route to $upstream (through relay)" in rules["PLC704"][0]["message"]

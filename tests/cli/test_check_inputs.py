@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,21 @@ def test_a_lock_that_contradicts_itself_is_refused(
     assert "placer lock" in result.err
 
 
+@pytest.mark.parametrize(
+    "path", ["../elsewhere/edge.json", "/tmp/edge.json", "evidence/../../edge.json", "edge.json"]
+)
+def test_a_lock_that_binds_evidence_from_elsewhere_is_refused(
+    run: Run, make: Make, path: str
+) -> None:
+    folder = make(manifest())
+    lock = json.loads((folder / "placer.lock").read_text())
+    lock["workloads"]["counter"]["evidence"][0]["path"] = path
+    (folder / "placer.lock").write_text(json.dumps(lock))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3, result.out
+    assert "does not lie in the folder evidence" in result.err
+
+
 def real(make: Make) -> Path:
     """A project whose model is there."""
     folder = make(manifest())
@@ -73,6 +89,9 @@ def real(make: Make) -> Path:
         lambda model: model.update(parameters=1),
         lambda model: model["outputs"][0].update(name="other"),
         lambda model: model["operators"][0].update(n_nodes=77),
+        lambda model: model["operators"][0].update(flops=1),
+        lambda model: model["operators"][0].update(bytes_moved=1),
+        lambda model: model.update(opset=1),
     ],
 )
 def test_a_lock_that_says_otherwise_than_the_model_fails(
@@ -85,6 +104,17 @@ def test_a_lock_that_says_otherwise_than_the_model_fails(
     result = run("check", "deploy", "--allow-inconclusive")
     assert result.code == 1
     assert "PLC618" in result.out
+
+
+def test_work_that_another_version_counted_is_inconclusive(run: Run, make: Make) -> None:
+    folder = real(make)
+    assert run("lock").code == 0
+    edited_lock(folder, set_operator(flops=1))
+    lock = json.loads((folder / "placer.lock").read_text())
+    (folder / "placer.lock").write_text(json.dumps({**lock, "tool": "placer 0.0.1"}))
+    result = run("check", "deploy")
+    assert result.code == 5, result.out
+    assert "was written by another version of placer" in " ".join(result.out.split())
 
 
 @pytest.mark.parametrize("name", ["placer.lock", "model.onnx", "evidence/edge.json", "w", "file"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,11 @@ def test_rate_puts_idle_time_between_runs(run: Run, small_model: str) -> None:
         "--time-limit", "2s",
     )  # fmt: skip
     assert "before each run" in result.out
+
+
+def test_says_that_this_machine_is_not_the_device(run_again: Run, small_model: str) -> None:
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    site, own = ("jetson-nano", "x86-n200") if is_x86 else ("x86-n200", "jetson-nano")
+    assert f"is no {site}: " in run_again("profile", small_model, "--site", site).err
+    assert "PLC621" not in run_again("profile", small_model, "--site", "our-own").err
+    assert " instead of " not in run_again("profile", small_model, "--site", f"{own}-2").err

@@ -105,6 +105,7 @@ FIXTURES: Mapping[str, tuple[Arguments, Arguments]] = {
     "PLC618": (one(evidence=(replace(GOOD, tampering=("2026-11-23", "2026-11-22")),)), one()),
     "PLC619": (at_cloud("2026-10-01"), at_cloud("2026-11-25")),
     "PLC620": (one(project_file=UNLOCKED), one()),
+    "PLC621": (one(evidence=(replace(GOOD, architecture="x86_64"),)), one()),
     "PLC701": (one(manifest("disk: ssd")), one()),
     "PLC702": (one(manifest().replace("model.onnx", "other.onnx")), one()),
     "PLC703": (

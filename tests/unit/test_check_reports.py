@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from placer.core.deployment import Place, Suppression
 from placer.core.errors import UsageError
 from placer.core.finding import Severity
-from placer.core.gate import Checked, CheckResult, Excerpt, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, Excerpt, GateFinding, Other, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.reports.check import FORMATS, render
 from placer.reports.check.context import Context, texts_of
@@ -122,7 +122,10 @@ RESULT = CheckResult(
     files=3,
     skipped=2,
     unresolved=1,
-    others=4,
+    others=tuple(
+        Other(name, "deploy/a.yaml", NAME)
+        for name in ("service/proxy", "service/db", "pod/web", "pod/log", "job/a", "job/b")
+    ),
 )
 CHANGED = replace(
     RESULT,

@@ -48,6 +48,27 @@ def test_a_gitlab_report_is_text_although_a_name_is_not() -> None:
     assert row["location"]["path"] == "deploy/\N{REPLACEMENT CHARACTER}.yaml"
 
 
+def test_sarif_names_a_file_by_its_bytes() -> None:
+    named = replace(FINDING, place=replace(LIMIT, path="deploy/a\udcff\ud800.yaml"))
+    odd = replace(FINDING, place=replace(LIMIT, path="deploy/\udcff.yaml"))
+    report = json.loads(render(replace(RESULT, findings=(named, odd)), "sarif", CONTEXT))
+    uris = [
+        one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for one in report["runs"][0]["results"]
+    ]
+    assert uris == ["deploy/a%ED%B3%BF%ED%A0%80.yaml", "deploy/%FF.yaml"]
+
+
+def test_what_the_same_evidence_says_again_is_short() -> None:
+    weak = replace(FINDING, rule="PLC601", message="disturbed", evidence="ab" * 32)
+    others = [replace(weak, deployed=f"pod/{number}") for number in range(3)]
+    of_another = replace(weak, evidence="cd" * 32)
+    text = render(replace(RESULT, findings=(weak, *others, of_another)), "text", CONTEXT)
+    assert text.count("disturbed") == 2
+    assert text.count("as above") == 3
+    assert "in pod/2" in text
+
+
 def test_sarif_has_no_link_that_a_manifest_wrote() -> None:
     related = (Excerpt(LIMIT, TRICKY),)
     tricky = replace(FINDING, message=TRICKY, remedy=TRICKY, deployed=TRICKY, related=related)

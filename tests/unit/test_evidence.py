@@ -409,6 +409,23 @@ def test_a_directory_without_evidence_is_nothing_to_read(tmp_path: Path) -> None
     assert raised.value.exit_code == 3
 
 
+@pytest.mark.parametrize(("median_s", "is_refused"), [(0.035, False), (0.5, True), (10.0, True)])
+def test_samples_that_their_trial_belies_are_refused(
+    tmp_path: Path, median_s: float, is_refused: bool
+) -> None:
+    path = tmp_path / "edited.json"
+    other = replace(MEASUREMENT.settings, intra_op_threads=1)
+    trial = ScreenedSetting(MEASUREMENT.settings, 30, median_s)
+    edited = replace(MEASUREMENT, screened=(ScreenedSetting(other, 30, 99.0), trial))
+    path.write_bytes(to_statement(edited, tool="t"))
+    if not is_refused:
+        read_evidence([str(path)])
+        return
+    with pytest.raises(InputError) as raised:
+        read_evidence([str(path)])
+    assert "that of the trial of the same settings" in raised.value.message
+
+
 def test_processes_with_the_same_samples_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "edited.json"
     first, second, third = MEASUREMENT.processes

@@ -19,6 +19,8 @@ from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
         ("http://a.example.com#b.svc", "a.example.com"),
         ("http://a.example.com\\b.svc", "a.example.com"),
         ("http://[2001:db8::1]:80/", "2001:db8::1"),
+        ("\t http://a.example.com", "a.example.com"),
+        ("http://a。example．com", "a.example.com"),
         ("http:///x", None),
         ("a.example.com/x", None),
         ("$upstream", None),
@@ -28,14 +30,16 @@ def test_names_the_host_as_a_client_would(url: str, host: str | None) -> None:
     assert host_of(url) == host
 
 
-@pytest.mark.parametrize("host", ["a.b.svc", "a.b.svc.cluster.local", "logger"])
+@pytest.mark.parametrize(
+    "host", ["a.b.svc", "a.b.svc.cluster.local", "logger", "10-0-0-1.b.pod.cluster.local"]
+)
 def test_services_and_bare_names_are_in_the_cluster(host: str) -> None:
     assert is_in_cluster(host)
     assert not is_same_host(host)
 
 
 @pytest.mark.parametrize(
-    "host", ["a.example.com", "2001:db8::1", "10.0.0.1", "134744072", "a.local"]
+    "host", ["a.example.com", "2001:db8::1", "10.0.0.1", "134744072", "a.local", "a%2eeu", "ä"]
 )
 def test_addresses_and_public_names_are_not(host: str) -> None:
     assert not is_in_cluster(host)

@@ -98,6 +98,47 @@ def test_a_route_within_the_device_or_of_another_module_is_none(route: str) -> N
     assert found.defects == ()
 
 
+TO_RELAY = 'FROM /messages/modules/ocr/outputs/* INTO BrokeredEndpoint("/modules/relay/inputs/a")'
+RELAY = "FROM /messages/modules/relay/* INTO "
+
+
+@pytest.mark.parametrize(
+    ("routes", "through"),
+    [
+        ((TO_RELAY, f"{RELAY}$upstream"), ("relay",)),
+        ((f"{RELAY}$upstream", TO_RELAY.replace("ocr/outputs/*", "*")), ("relay",)),
+        (
+            (
+                TO_RELAY,
+                f'{RELAY}BrokeredEndpoint("/modules/last/inputs/a")',
+                "FROM /messages/modules/l*/outputs/x INTO $upstream",
+            ),
+            ("relay", "last"),
+        ),
+        ((TO_RELAY.replace("/relay/", "/${NEXT}/"), f"{RELAY}$upstream"), ("${NEXT}",)),
+    ],
+)
+def test_a_way_to_the_cloud_through_other_modules_is_one(
+    routes: tuple[str, ...], through: tuple[str, ...]
+) -> None:
+    found = edge({str(number): route for number, route in enumerate(routes)})
+    (way,) = found.deployed[0].egress
+    assert (way.to.value, way.through) == ("$upstream", through)
+
+
+@pytest.mark.parametrize(
+    "routes",
+    [
+        (TO_RELAY,),
+        (TO_RELAY, f'{RELAY}BrokeredEndpoint("/modules/ocr/inputs/back")'),
+        (TO_RELAY, "FROM /messages/modules/other/* INTO $upstream"),
+    ],
+)
+def test_modules_that_send_nothing_on_are_no_way_to_the_cloud(routes: tuple[str, ...]) -> None:
+    found = edge({str(number): route for number, route in enumerate(routes)})
+    assert found.deployed[0].egress == ()
+
+
 def test_a_route_without_a_known_end_is_a_defect() -> None:
     (defect,) = edge({"up": "FROM /messages/* INTO upstream"}).defects
     assert defect.kind == "bad_value"

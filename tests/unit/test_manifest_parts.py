@@ -9,7 +9,7 @@ from placer.manifests.models import models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
 from placer.manifests.parsing import parse_yaml
 from placer.manifests.pods import bad_values, resources_of, where_of, workers_of
-from placer.manifests.quantities import bytes_of, cpus_of, quantity
+from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
 
 HERE = Place("a.yaml", 1, 1, 1, 2)
 
@@ -52,6 +52,13 @@ def test_amounts_are_bytes_and_cores() -> None:
     assert cores is not None
     assert cores.value == 1.5
     assert bytes_of(field.at("x")) is None
+
+
+@pytest.mark.parametrize("text", ["0", "0Mi", "0.0", '"0"'])
+def test_no_bytes_are_no_limit(text: str) -> None:
+    field = root(f"limits: {{memory: {text}}}\n").at("limits", "memory")
+    assert bytes_of(field) is None
+    assert unread(None, field) is None
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ def test_reads_rules_reason_and_date(
         (" placer: ignore[PLC101] ; until=2026-12-31", "a reason is missing"),
         (" placer: ignore[PLC101] x; until=2026-02-30", "'2026-02-30' is no date"),
         (" placer: ignore[PLC101] x; until=20261231", "'20261231' is no date"),
+        (" placer: ignore[PLC101] x until=2026-12-31", "'until=2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x; until: 2026-12-31", "'until: 2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x; until 2026-12-31", "'until 2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x; Until=2026-12-31", "'Until=2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x; untill=2026-12-31", "'untill=2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x; expires=2026-12-31", "'expires=2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x, until=soon", "'until=soon' is not read"),
+        (" placer: ignore[PLC101] x; until=2026-12-31; until=2027-01-01", "two last days"),
         (" placer: ignore[] x", "'' is no rule"),
         (" placer: ignore[plc101] x", "'plc101' is no rule"),
         (" placer: ignore[PLC101, all] x", "'all' is no rule"),
@@ -56,6 +64,12 @@ def test_a_wish_without_effect_is_a_defect(text: str, message: str) -> None:
     assert defect.kind == "bad_value"
     assert message in defect.message
     assert "PLC101" in defect.remedy
+
+
+@pytest.mark.parametrize("reason", ["not until the vendor ships", "untiled images, 2026-11-02"])
+def test_a_reason_may_speak_of_time(reason: str) -> None:
+    (suppression,), defects = read(f" placer: ignore[PLC101] {reason}")
+    assert (suppression.reason, suppression.until, defects) == (reason, None, [])
 
 
 def test_other_comments_are_left_alone() -> None:

@@ -20,6 +20,7 @@ from placer.core.project import (
     globbed,
     receiver_of,
     site_of,
+    templates_in,
     workload_of,
 )
 from tests import builders
@@ -164,7 +165,11 @@ ANYTHING = Project(
     (ModelEntry("*model.onnx", "a"), ModelEntry("registry/a*", "a")),
     (DeploymentEntry(None, "job/*", "a"),),
 )
-TEMPLATES = ("{{ .Values.x }}", "{{- x -}}", "{% x %}", "${X}", "${X:-y}", "$(X)", "$X", "${{ X }}")
+TEMPLATES = (
+    "{{ .Values.x }}", "{{- x -}}", "{% x %}", "${X}", "${X:-y}", "$(X)", "$X", "${{ X }}",
+    "$[variables.x]", "%REG%", "%EDGE%", "<%= reg %>", "<registry>", "[[ reg ]]", "@EDGE@",
+    "__EDGE__", "#{EDGE}#", "#{EDGE}", "((edge))",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -199,6 +204,22 @@ def test_a_place_that_is_filled_in_later_is_not_resolved_by_a_glob(template: str
         found = site_of(deployed(where=where), ANYTHING, PATH)
         assert isinstance(found, Unresolved)
         assert "not rendered" in found.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "((tags.env='prod') OR (tags.floor<5 AND tags.room>3)) AND tags.x='1'",
+        "s3://m/%E4%BD%A0/%20x%20/a",
+        "/app/__pycache__/model.onnx",
+        "registry/a@sha256:00",
+        "user@host",
+        "a__b__c",
+        "50%",
+    ],
+)
+def test_what_is_said_is_not_taken_for_what_is_filled_in(text: str) -> None:
+    assert templates_in(text) == []
 
 
 def test_a_name_that_is_filled_in_later_is_not_chosen_by_a_glob() -> None:

@@ -234,6 +234,10 @@ class _Names:
             ),
             findings=tuple(map(self.finding, found.findings)),
             suppressed=tuple(map(self.finding, found.suppressed)),
+            others=tuple(
+                replace(one, path=self.path(one.path), place=self.place(one.place))
+                for one in found.others
+            ),
         )
 
 

@@ -13,12 +13,15 @@ from placer.api.base_revision import changed_unreadable, result_of_base
 from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there, load_workload_of, open_project
+from placer.core.containers import that_run
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase, owned
 from placer.core.judging import (
+    eligible,
+    ignored_of,
     is_without_basis,
     judged,
     outcomes_of,
@@ -102,6 +105,12 @@ def check(
     checking = GateInputs(file, lock, is_locked, today)
     files = dict.fromkeys(one.place.path for one in manifests.deployed)
     within = {path: file.within(path) for path in files}
+    running = [
+        part
+        for one in manifests.deployed
+        for part in that_run(one, file.project, within[one.place.path])
+    ]
+    manifests = replace(manifests, deployed=tuple(running))
     sites = [site_of(one, file.project, within[one.place.path]) for one in manifests.deployed]
     laws = {
         (one.place.path, one.id): site.entry.law
@@ -110,21 +119,10 @@ def check(
     }
     defects = owned(manifests)
     own: dict[tuple[str, str], list[Defect]] = {}
-    for defect, owner in defects:
-        if owner is not None:
+    for defect, owners in defects:
+        for owner in owners:
             own.setdefault((owner.place.path, owner.id), []).append(defect)
-    cases: list[GateCase] = []
-    others = 0
-    for deployed, site in zip(manifests.deployed, sites, strict=True):
-        case = _case(checking, deployed, within[deployed.place.path], site, laws)
-        if case is None:
-            others += 1
-        else:
-            lying_in = own.get((deployed.place.path, deployed.id), ())
-            cases.append(replace(case, defects=tuple(lying_in)) if lying_in else case)
-    if not cases and not manifests.unreadable and not manifests.defects:
-        raise _nothing(paths, manifests, file)
-    result = _result(checking, manifests, defects, cases, within, others, paths)
+    before = None
     if base is not None:
         before = result_of_base(
             base,
@@ -132,6 +130,20 @@ def check(
             file.project.path,
             lambda there, at: check(there, project=at, is_locked=True, as_of=today).result,
         )
+    lost = _Lost(base or "", None if before is None else before.result)
+    cases: list[GateCase] = []
+    others: list[Other] = []
+    for deployed, site in zip(manifests.deployed, sites, strict=True):
+        case = _case(checking, deployed, within[deployed.place.path], site, laws, lost)
+        if case is None:
+            others.append(Other(deployed.id, deployed.place.path, deployed.place))
+        else:
+            lying_in = own.get((deployed.place.path, deployed.id), ())
+            cases.append(replace(case, defects=tuple(lying_in)) if lying_in else case)
+    if not cases and not manifests.unreadable and not manifests.defects:
+        raise _nothing(paths, manifests, file)
+    result = _result(checking, manifests, defects, cases, within, others, paths)
+    if base is not None and before is not None:
         if before.result is None:
             result = replace(result, base=base, base_without=before.without)
         else:
@@ -218,11 +230,38 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
             f"nothing to check: no manifest in {where}{skipped}",
             hint="name the files or folder of what is deployed; `helm template | placer check -`",
         )
+    first = next((one.id for one in manifests.deployed), "ID")
     return InputError(
         f"nothing to check: none of {len(manifests.deployed)} deployed things in {where} is known "
         f"to run a model",
-        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}]",
+        hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}], "
+        f"or deployments: [{{id: '{first}', workload: NAME}}]",
     )
+
+
+class _Lost:
+    """What was judged at the base: where nothing says now that it runs a model, that is told."""
+
+    def __init__(self, revision: str, before: CheckResult | None) -> None:
+        checked = () if before is None else before.checked
+        self._revision = revision
+        self._known = {(one.path, one.id): one for one in checked}
+        self._moved = {one.id: one for one in checked if not is_there(one.path)}
+        self._others = {(one.path, one.id) for one in (() if before is None else before.others)}
+
+    def of(self, deployed: Deployed, project: str) -> Unresolved | None:
+        """Return why its model is not known; None: it was not judged at the base either."""
+        key = (deployed.place.path, deployed.id)
+        was = self._known.get(key) or self._moved.get(deployed.id)
+        if was is None or key in self._others:
+            return None
+        known = f"as the workload '{was.workload}'" if was.workload else "as a model"
+        return Unresolved(
+            f"{self._revision} knows it {known}, and nothing says now that it runs a model",
+            f"add what it runs to {project} under models, or deployments: "
+            f"[{{id: '{deployed.id}', workload: NAME}}]; if it runs no model any more, ignore this "
+            "with that reason",
+        )
 
 
 def _case(
@@ -231,10 +270,11 @@ def _case(
     path: str,
     site: DeclaredSite | Unresolved,
     laws: Mapping[tuple[str, str], str],
+    lost: _Lost,
 ) -> GateCase | None:
     """Return what is known of something deployed; None: nothing says that it runs a model."""
     project = checking.file.project
-    workload = workload_of(deployed, project, path)
+    workload = workload_of(deployed, project, path) or lost.of(deployed, project.path)
     if workload is None:
         return None
     served = None
@@ -268,12 +308,13 @@ def _case(
     case = replace(case, records=records)
     if served.model is None or is_without_basis(case):
         return case
-    grants = deployed.resources.grants_accelerator
-    key = (served.name, site.entry.name, grants)
+    usable = [one for one in records if one.measurement is not None]
+    running = frozenset(one.path for one in eligible(usable, deployed.resources))
+    key = (served.name, site.entry.name, running)
     if key not in checking.judgements:
-        environment, workings = environment_of(checking, served, site.entry)
+        environment, workings = environment_of(checking, served, site.entry, running)
         checking.judgements[key] = judged(
-            site.entry, served, records, environment, workings, grants_accelerator=grants
+            site.entry, served, records, environment, workings, resources=deployed.resources
         )
     chosen, candidate, best = checking.judgements[key]
     network = served.network_record
@@ -308,10 +349,10 @@ def _with_locked_digest(
 def _result(
     checking: GateInputs,
     manifests: Manifests,
-    defects: tuple[tuple[Defect, Deployed | None], ...],
+    defects: tuple[tuple[Defect, tuple[Deployed, ...]], ...],
     cases: Sequence[GateCase],
     within: Mapping[str, str],
-    others: int,
+    others: Sequence[Other],
     asked: Sequence[str],
 ) -> CheckResult:
     project = checking.file.project
@@ -349,23 +390,21 @@ def _result(
         for one in rule.check_files(files)
     ]
     open_ = [one for one in silenced if one.suppressed is None] + on_wishes
-    outcomes = outcomes_of(open_)
-    checked = tuple(
-        _checked(case, outcomes.get((case.deployed.place.path, case.deployed.id), Outcome.PASS))
-        for case in cases
-    )
+    closed = [one for one in silenced if one.suppressed is not None]
+    outcomes, ignored = outcomes_of(open_), ignored_of(closed)
+    checked = tuple(_checked(case, outcomes, ignored) for case in cases)
     return CheckResult(
         outcome=worst(one.outcome for one in open_),
         checked=checked,
         findings=_in_order(open_, manifests),
-        suppressed=_in_order([one for one in silenced if one.suppressed is not None], manifests),
+        suppressed=_in_order(closed, manifests),
         files=manifests.files,
         skipped=manifests.skipped,
         unresolved=sum(
             isinstance(case.site, Unresolved) or isinstance(case.workload, Unresolved)
             for case in cases
         ),
-        others=others,
+        others=tuple(others),
     )
 
 
@@ -405,7 +444,15 @@ def _in_order(findings: Sequence[GateFinding], manifests: Manifests) -> tuple[Ga
     )
 
 
-def _checked(case: GateCase, outcome: Outcome) -> Checked:
+def _checked(
+    case: GateCase,
+    outcomes: Mapping[tuple[str, str | None], Outcome],
+    ignored: Mapping[tuple[str, str | None], Mapping[str, Outcome]],
+) -> Checked:
+    key = (case.deployed.place.path, case.deployed.id)
+    outcome, closed = outcomes.get(key, Outcome.PASS), ignored.get(key, {})
+    # a violation may be accepted; what nobody knows is not known because somebody ignores it
+    is_excused = outcome is Outcome.PASS and Outcome.INCONCLUSIVE in closed.values()
     site = None if isinstance(case.site, Unresolved) else case.site.entry
     models = case.deployed.models
     served, declared, best = case.served, case.candidate, case.recommended
@@ -420,7 +467,7 @@ def _checked(case: GateCase, outcome: Outcome) -> Checked:
         site=None if site is None else site.name,
         tier=None if site is None else site.tier.value,
         region=None if site is None else site.region or site.law,
-        outcome=outcome,
+        outcome=Outcome.INCONCLUSIVE if is_excused else outcome,
         p99_s=None if declared is None or declared.latency is None else declared.latency.p99_s,
         limit_s=targets[-1].limit_s if targets else None,
         recommended=None if best is None else best.id,
@@ -428,4 +475,6 @@ def _checked(case: GateCase, outcome: Outcome) -> Checked:
         declared=None if declared is None else declared.id,
         basis=None if declared is None or declared.latency is None else declared.basis,
         recommended_basis=None if best is None or best.latency is None else best.basis,
+        ignored=tuple(sorted(closed)),
+        is_excused=is_excused,
     )

@@ -116,6 +116,27 @@ def measured_here(
     )
 
 
+def misfit_here(site: str) -> str:
+    """Say why this machine cannot be a device or offer of the catalogue; empty: it may be."""
+    from placer.core.machine_fit import misfit
+    from placer.files import catalogue
+    from placer.profiling.machine import describe_machine
+
+    name = site.partition("@")[0]
+    stated: Device | CloudOffer
+    if name in catalogue.list_names(catalogue.Kind.DEVICES):
+        stated = catalogue.load_device(name)
+    elif name in catalogue.list_names(catalogue.Kind.CLOUDS):
+        stated = catalogue.load_cloud(name)[0]
+    else:
+        return ""
+    machine = describe_machine()
+    wrong = misfit(machine, stated)
+    if wrong is None:
+        return ""
+    return f"this machine ({machine.cpu}) is no {site}: {wrong} (PLC621 of placer check)"
+
+
 def check_all_used(
     records: Sequence[tuple[str | None, Evidence]],
     device: Device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from placer.files.project import ProjectFile
     from placer.files.workload import WorkloadFile
 
+Running = tuple[str, str, frozenset[str]]
+"""Workload, site, and the evidence of what would run there."""
 Judgement = tuple[Record | None, Candidate | None, Candidate | None]
 
 
@@ -45,8 +47,8 @@ class GateInputs:
     today: datetime.date
     served: dict[str, Served] = field(default_factory=dict)
     workloads: dict[str, WorkloadFile] = field(default_factory=dict)
-    environments: dict[tuple[str, str], tuple[Environment, Workings]] = field(default_factory=dict)
-    judgements: dict[tuple[str, str, bool], Judgement] = field(default_factory=dict)
+    environments: dict[Running, tuple[Environment, Workings]] = field(default_factory=dict)
+    judgements: dict[Running, Judgement] = field(default_factory=dict)
 
 
 def served_by(checking: GateInputs, name: str) -> Served:
@@ -58,6 +60,9 @@ def served_by(checking: GateInputs, name: str) -> Served:
     checking.workloads[name] = workload
     bound, now_sha256 = _bound(checking, name, workload)
     path, _, _ = load_path(workload.network)
+    defect, is_work = "", False
+    if bound is not None and checking.lock is not None:
+        defect, is_work = _difference(bound.summary(), workload, now_sha256)
     served = Served(
         name=name,
         path=file.workloads[name],
@@ -70,9 +75,8 @@ def served_by(checking: GateInputs, name: str) -> Served:
         network_record=None if bound is None else _network_record(file, bound),
         is_network_assumed=workload.network is None,
         model_now_sha256=now_sha256,
-        lock_defect=""
-        if bound is None or checking.lock is None
-        else _difference(bound.summary(), workload, now_sha256),
+        lock_defect=defect,
+        is_of_other_placer=is_work and _is_of_other_placer(checking.lock),
         limit=_limit_of(workload),
     )
     checking.served[name] = served
@@ -115,21 +119,36 @@ def _is_of_shapes(locked: ModelSummary, workload: WorkloadFile) -> bool:
     return all(shapes.get(name) == shape for name, shape in workload.shapes.items())
 
 
-def _difference(locked: ModelSummary, workload: WorkloadFile, now_sha256: str | None) -> str:
+def _difference(
+    locked: ModelSummary, workload: WorkloadFile, now_sha256: str | None
+) -> tuple[str, bool]:
     """Say what the lock states of a model and its file does not; empty: nothing, or no file.
 
-    The work of its operators is by placer's formulas, which may be others than they were.
+    Returns
+    -------
+    What differs, and whether it is the work of its operators alone, which is by placer's formulas.
     """
     if now_sha256 != locked.sha256 or workload.model is None:
-        return ""  # not at hand, or another one, which a rule tells
+        return "", False  # not at hand, or another one, which a rule tells
     found = formats.read_model(workload.model, shapes=dict(workload.shapes))
-    for name in ("n_bytes", "subjects", "parameters", "inputs", "outputs", "format"):
-        if getattr(found, name) != getattr(locked, name):
-            return f"the {name} of {workload.model}"
-    nodes = {work.op_type: work.n_nodes for work in found.operators}
-    if nodes != {work.op_type: work.n_nodes for work in locked.operators}:
-        return f"the operators of {workload.model}"
-    return ""
+    # digests were compared above; the path is as typed, the structure and the like are not locked
+    for one in fields(found):
+        if one.name in ("path", "sha256", "operators") or not one.compare:
+            continue
+        if getattr(found, one.name) != getattr(locked, one.name):
+            return f"the {one.name} of {workload.model}", False
+    nodes = [(work.op_type, work.n_nodes) for work in found.operators]
+    if nodes != [(work.op_type, work.n_nodes) for work in locked.operators]:
+        return f"the operators of {workload.model}", False
+    if found.operators != locked.operators:
+        return f"the work of the operators of {workload.model}", True
+    return "", False
+
+
+def _is_of_other_placer(lock: LockFile | None) -> bool:
+    from importlib.metadata import version
+
+    return lock is not None and lock.lock.tool != f"placer {version('placer')}"
 
 
 def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Record:

@@ -38,12 +38,18 @@ def names_of(entry: SiteEntry) -> set[str]:
 
 
 def environment_of(
-    inputs: GateInputs, served: Served, entry: SiteEntry
+    inputs: GateInputs, served: Served, entry: SiteEntry, running: frozenset[str]
 ) -> tuple[Environment, Workings]:
-    """Return where a workload could run: the declared site and the others of the project."""
+    """Return where a workload could run: the declared site and the others of the project.
+
+    Parameters
+    ----------
+    running
+        Paths of the evidence of what would run at the declared site.
+    """
     from placer.files.catalogue import backbone_to
 
-    key = (served.name, entry.name)
+    key = (served.name, entry.name, running)
     if key not in inputs.environments:
         workload = inputs.workloads[served.name]
         device = _device(inputs.file, entry, workload)
@@ -56,7 +62,9 @@ def environment_of(
             path=path,
             edges=() if device is None else _edges(inputs, device, served),
             clouds=tuple(
-                replace(_cloud(inputs, offer, served), backbone=backbone_to(path, place, offer))
+                replace(
+                    _cloud(inputs, offer, served, running), backbone=backbone_to(path, place, offer)
+                )
                 for offer in offers
             ),
             fastest_path=fastest,
@@ -105,13 +113,15 @@ def _edges(inputs: GateInputs, device: Device, served: Served) -> tuple[EdgeSite
     return (modelled_site(device, served.model, ep, MeasuringOptions(), False, say_nothing, None),)
 
 
-def _cloud(inputs: GateInputs, offer: CloudOffer, served: Served) -> CloudSite:
+def _cloud(
+    inputs: GateInputs, offer: CloudOffer, served: Served, running: frozenset[str]
+) -> CloudSite:
     assert served.model is not None
     names = _names_of_offer(offer)
     for entry in inputs.file.project.sites:
         if entry.offer is not None and _names_of_offer(entry.offer) == names:
             names = names | {entry.name}
-    for record in served.records:
+    for record in sorted(served.records, key=lambda one: one.path not in running):
         if record.site in names and record.measurement is not None:
             return CloudSite(offer, _time(inputs, record))
     return CloudSite(offer, modelled_time(offer, served.model, offer.ep, None))

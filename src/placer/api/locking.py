@@ -139,6 +139,7 @@ def locked_workload(
                 f"{record.path} does not say which site was measured, so it is of no use: measure "
                 "with --site NAME"
             )
+        notes += _misfits(file, record)
         bound.append(
             LockedRecord(
                 path=file.within(record.path),
@@ -159,6 +160,24 @@ def locked_workload(
         evidence=tuple(bound),
         network=_network_of(file, workload),
     )
+
+
+def _misfits(file: ProjectFile, record: Evidence) -> list[str]:
+    """Say of evidence that its machine cannot be the site of the project that it names."""
+    from placer.api.gate_sites import names_of
+    from placer.core.machine_fit import misfit
+
+    told = []
+    for entry in file.project.sites:
+        stated = entry.device or entry.offer
+        if stated is not None and record.site in names_of(entry):
+            machine = record.measurement.machine
+            if wrong := misfit(machine, stated):
+                told.append(
+                    f"{record.path} is called evidence of {record.site}, and was measured on "
+                    f"{machine.cpu}: {wrong} (PLC621)"
+                )
+    return list(dict.fromkeys(told))
 
 
 def load_workload_of(file: ProjectFile, name: str) -> WorkloadFile:

@@ -162,7 +162,7 @@ def check_places(written: Sequence[str], read: Sequence[str]) -> None:
     Raises
     ------
     UsageError
-        A file to be written is read as well, or named twice.
+        A file to be written is read as well, named twice, or one of git's own.
     """
     from placer.files.writing import check_writable
 
@@ -187,6 +187,8 @@ def check_places(written: Sequence[str], read: Sequence[str]) -> None:
         if place in seen:
             raise UsageError(f"{path} is to be written twice", hint="give each report its own file")
         seen.add(place)
+        if ".git" in Path(place).parts:
+            raise UsageError(f"{path} belongs to git", hint="give another file to write")
         check_writable(path)
 
 
@@ -195,11 +197,12 @@ def parse_date(text: str | None) -> datetime.date | None:
     if text is None:
         return None
     try:
-        return datetime.date.fromisoformat(text)
+        date = datetime.date.fromisoformat(text)
     except ValueError:
-        raise UsageError(
-            f"--as-of '{text}' is not a date", hint="write it like 2026-11-23"
-        ) from None
+        date = None
+    if date is None or date.isoformat() != text:  # weeks, and days without dashes
+        raise UsageError(f"--as-of '{text}' is not a date", hint="write it like 2026-11-23")
+    return date
 
 
 def check_threads(threads: int | None) -> None:

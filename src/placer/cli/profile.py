@@ -123,6 +123,7 @@ def command(
 
     from placer import __version__, api
     from placer.api import formats
+    from placer.api.evidence import misfit_here
     from placer.core.coverage import SOCS
     from placer.core.runtime import parse_ep
     from placer.files.evidence import to_statement
@@ -153,6 +154,8 @@ def command(
         return
     if site is not None and not site.strip():
         raise UsageError("--site is empty", hint="name the device or cloud offer this machine is")
+    if site is not None and (warning := misfit_here(site)):
+        screen.warn(warning)
     is_directory = save is not None and (
         save.endswith("/") or (os.access(save, os.F_OK) and Path(save).is_dir())
     )

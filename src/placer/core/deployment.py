@@ -6,11 +6,18 @@ not say. What a label or a model URI means is looked up later, in the user's ``p
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+_PROCESSOR = re.compile(
+    r"(?<![a-z])(?:v?gpus?|npus?|tpus?|vpus?|fpgas?)(?![a-z])|nvidia|cuda|habana|gaudi|neuron|rocm"
+    r"|hexagon|hailo|^/dev/(?:nv|dri|kfd|dxg|apex|mali|davinci|accel)",
+    re.IGNORECASE,
+)
+"""Resources, runtimes and device files of processors that run models."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -103,11 +110,28 @@ class Resources:
     cpus_limit: Stated[float] | None = None
     accelerators: tuple[Stated[tuple[str, int]], ...] = ()
     """(resource, number): ``nvidia.com/gpu``, a device file, a runtime such as ``nvidia``."""
+    ep: Stated[str] | None = None
+    """Execution provider that the manifest itself chooses; None: it leaves that open."""
 
     @property
     def grants_accelerator(self) -> bool:
         """Whether an accelerator is granted; none of one is none."""
         return any(one.value[1] > 0 for one in self.accelerators)
+
+    @property
+    def processor(self) -> Stated[tuple[str, int]] | None:
+        """The accelerator that is known to run models; None: none, or one that may be a camera."""
+        granted = (one for one in self.accelerators if one.value[1] > 0)
+        return next((one for one in granted if _PROCESSOR.search(one.value[0])), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One of several containers that could be the one that runs a model."""
+
+    name: str | None
+    images: tuple[Stated[str], ...]
+    resources: Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +140,10 @@ class Scale:
 
     least: Stated[int] | None = None
     most: Stated[int] | None = None
+
+
+DEFAULT_LOGGER = "the default logger of the cluster"
+"""Receiver of a logger that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +157,8 @@ class Egress:
     carries: str
     """``request`` (raw input), ``answer``, ``all`` (both), or ``messages`` (what the module
     sends: not known)."""
+    through: tuple[str, ...] = ()
+    """Modules that it passes on its way, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +167,14 @@ class Defect:
 
     kind: str
     """``duplicate_key``, ``ignored_level``, ``unknown_key``, ``unknown_place_key`` (it would have
-    decided the place) or ``bad_value``."""
+    decided the place), ``unknown_model_key`` (the model) or ``bad_value``."""
     message: str
     remedy: str
     place: Place
     subject: str = ""
     """The key, or the text, that it is about."""
+    concerns: str | None = None
+    """JSON pointer: all that is deployed below it is meant; None: as far as its place tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +193,15 @@ class Deployed:
     models: tuple[ModelRef, ...]
     """Empty: the manifest names no model (its image may hold one)."""
     images: tuple[Stated[str], ...] = ()
+    """What else it brings along and may hold a model: images of containers, archives."""
     where: Where = Where()
     resources: Resources = Resources()
+    """Of what runs the model; where `containers` are given, what all of them together state."""
+    containers: tuple[Container, ...] = ()
+    """Several of which the manifest does not say which runs the model; else empty."""
     scale: Scale = Scale()
+    inputs: tuple[Stated[tuple[str, tuple[int | None, ...]]], ...] = ()
+    """(name, shape) of each input, where the manifest states them; None: any size."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

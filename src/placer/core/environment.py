@@ -56,6 +56,8 @@ class Device:
     """Measured here; every other device needs evidence or the catalogue."""
     cores: int | None = None
     memory_bytes: int | None = None
+    architecture: str | None = None
+    """Of its processor, as the machine itself tells it: ``aarch64``, ``x86_64``."""
     peak_fp32_flops_per_s: float | None = None
     peak_fp16_flops_per_s: float | None = None
     peak_int8_ops_per_s: float | None = None

@@ -54,6 +54,8 @@ class GateFinding:
     suppressed: Suppression | None = None
     deployed_in: str | None = None
     """File that deploys it, as given: `place` may be in another one; None: the whole file."""
+    shared_by: tuple[tuple[str, str], ...] = ()
+    """(file, id) of several things that are deployed, where it is of each of them."""
     subject: str = ""
     """What of the place it is about (a receiver, a site, a key): part of what makes two findings
     the same one. Never a sentence."""
@@ -97,6 +99,19 @@ class Checked:
     """That of ``recommended_p99_s``."""
     is_as_before: bool = False
     """Nothing that is new since the base decides its verdict."""
+    ignored: tuple[str, ...] = ()
+    """Rules that would have decided otherwise, and are silenced."""
+    is_excused: bool = False
+    """It is inconclusive by silenced findings alone, which do not count for the exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Something deployed of which nothing says that it runs a model."""
+
+    id: str
+    path: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +129,7 @@ class CheckResult:
     """Files that hold no manifest."""
     unresolved: int
     """Deployments whose site or model is not known."""
-    others: int = 0
+    others: tuple[Other, ...] = ()
     """Deployed things of which nothing says that they run a model."""
     base: str | None = None
     """Revision that it is compared with; None: none."""
@@ -128,6 +143,13 @@ class CheckResult:
     """Those that are suppressed now."""
     unjudged: tuple[GateFinding, ...] = ()
     """Those whose file or deployment is gone, or of which nothing can be said any more."""
+    gone: tuple[Other, ...] = ()
+    """What was judged at the base and is deployed no more, or by another name."""
+
+
+def concerned(one: GateFinding) -> tuple[tuple[str, str | None], ...]:
+    """Return (file, id) of what is deployed and a finding is of; nothing: it is of the file."""
+    return one.shared_by if one.deployed_in is None else ((one.deployed_in, one.deployed),)
 
 
 def counted(number: int, what: str) -> str:
@@ -163,6 +185,14 @@ def as_before(result: CheckResult) -> str:
     return f"{' and '.join(told)} as before" if told else ""
 
 
+def excused(result: CheckResult) -> str:
+    """Say how many deployments nobody could judge where somebody ignores that; empty: none."""
+    number = sum(one.is_excused for one in result.checked)
+    if not number:
+        return ""
+    return f"{counted(number, 'deployment')} not judged, which is ignored"
+
+
 def reason_of(result: CheckResult, fail_on: Severity) -> str:
     """Say which findings decide where no verdict on a deployment shows it; empty: one does.
 
@@ -170,7 +200,9 @@ def reason_of(result: CheckResult, fail_on: Severity) -> str:
     what fails a deployment.
     """
     verdict = verdict_of(result, fail_on)
-    if verdict is Outcome.PASS or any(one.outcome is verdict for one in result.checked):
+    if verdict is Outcome.PASS or any(
+        one.outcome is verdict and not one.is_excused for one in result.checked
+    ):
         return ""
     if verdict is Outcome.FAIL:
         deciding = failing(result, fail_on)

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import re
 
-PLAIN_SCHEMES = frozenset({"http", "grpc", "ws", "mqtt", "amqp"})
-"""Schemes that say themselves that nothing is encrypted: of each there is one with TLS."""
+_ENCRYPTED_WORDS = """
+https grpcs wss mqtts amqps ftps sftp ssh rediss ldaps tls ssl coaps rtsps smtps nntps imaps
+s3 gs abfss wasbs
+"""
+ENCRYPTED_SCHEMES = frozenset(_ENCRYPTED_WORDS.split())
+"""Schemes that say themselves that all is encrypted; stores of clouds are reached over HTTPS."""
+_PLAIN_WORDS = """
+http grpc ws mqtt amqp ftp tftp tcp udp redis syslog statsd h2c coap telnet ldap smtp rtsp rtmp
+stomp graphite zmq memcached wasb abfs
+"""
+PLAIN_SCHEMES = frozenset(_PLAIN_WORDS.split())
+"""Schemes that say themselves that nothing is encrypted. Of any other it is not known."""
 _CLUSTER = (".svc", ".cluster.local")
+_CLUSTER_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
+"""Other characters that clients take for dots (UTS #46)."""
+_CUT_OFF = "".join(map(chr, range(0x21)))
+"""What clients cut off before and after a URL."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*(?=://)", re.IGNORECASE)
 
 
 def scheme_of(url: str) -> str | None:
     """Return the scheme of a URL in lower case; None: it is none."""
-    match = _SCHEME.match(url)
+    match = _SCHEME.match(url.strip(_CUT_OFF))
     return None if match is None else match.group().lower()
 
 
@@ -21,6 +36,7 @@ def host_of(url: str) -> str | None:
 
     An address of IPv6 stands without its brackets.
     """
+    url = url.strip(_CUT_OFF)
     scheme = _SCHEME.match(url)
     if scheme is None:
         return None
@@ -29,7 +45,7 @@ def host_of(url: str) -> str | None:
         host = authority[1:].partition("]")[0]
     else:
         host = authority.partition(":")[0]
-    return host.lower().removesuffix(".") or None
+    return host.translate(_DOTS).lower().removesuffix(".") or None
 
 
 def is_same_host(host: str) -> bool:
@@ -44,6 +60,8 @@ def is_same_host(host: str) -> bool:
 def is_in_cluster(host: str) -> bool:
     """Tell whether a host is a service of the same cluster: ``NAME.NAMESPACE.svc`` or a bare name.
 
-    A bare number is an address.
+    A bare number is an address, and names of services are of letters, digits and hyphens.
     """
-    return host.endswith(_CLUSTER) or not ("." in host or ":" in host or host[:1].isdigit())
+    if _CLUSTER_NAME.fullmatch(host) is None:
+        return False
+    return host.endswith(_CLUSTER) or not ("." in host or host[:1].isdigit())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from placer.core.deployment import Place, Tier
+from placer.core.deployment import Place, Resources, Tier
 from placer.core.doubts import link_doubts
 from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
-from placer.core.gate import Excerpt, GateFinding, Outcome
+from placer.core.gate import Excerpt, GateFinding, Outcome, concerned
 from placer.core.gate_rules.plc104_ways import plain_text_findings
 from placer.core.gate_rules.plc616_too_weak import runs_needed
 from placer.core.gate_rules.plc618_tampered import uses_network
@@ -45,9 +45,28 @@ def outcomes_of(findings: Iterable[GateFinding]) -> dict[tuple[str, str | None],
     """
     found: dict[tuple[str, str | None], list[Outcome]] = {}
     for one in findings:
-        if one.deployed_in is not None:
-            found.setdefault((one.deployed_in, one.deployed), []).append(one.outcome)
+        for key in concerned(one):
+            found.setdefault(key, []).append(one.outcome)
     return {key: worst(outcomes) for key, outcomes in found.items()}
+
+
+def ignored_of(
+    findings: Iterable[GateFinding],
+) -> dict[tuple[str, str | None], dict[str, Outcome]]:
+    """Return the silenced rules that would have decided a verdict, by path and id.
+
+    Parameters
+    ----------
+    findings
+        Those that are silenced.
+    """
+    found: dict[tuple[str, str | None], dict[str, Outcome]] = {}
+    for one in findings:
+        for key in concerned(one) if one.outcome is not Outcome.PASS else ():
+            rules = found.setdefault(key, {})
+            is_open = Outcome.INCONCLUSIVE in (one.outcome, rules.get(one.rule))
+            rules[one.rule] = Outcome.INCONCLUSIVE if is_open else one.outcome
+    return found
 
 
 def judged(
@@ -57,7 +76,7 @@ def judged(
     environment: Environment,
     workings: Workings,
     *,
-    grants_accelerator: bool,
+    resources: Resources,
 ) -> tuple[Record | None, Candidate | None, Candidate | None]:
     """Judge the declared site and find the best placement on the same evidence.
 
@@ -65,9 +84,8 @@ def judged(
     ----------
     records
         Of the declared site.
-    grants_accelerator
-        The manifest requests an accelerator: without one only what ran on the CPU counts, if there
-        is any such record.
+    resources
+        What the manifest grants, as in `eligible`.
 
     Returns
     -------
@@ -77,8 +95,6 @@ def judged(
     assert served.model is not None
     model, workload = served.model, served.workload
     usable = [one for one in records if one.measurement is not None]
-    on_cpu = [one for one in usable if not needs_accelerator(one)]
-    eligible = usable if grants_accelerator or not on_cpu else on_cpu
     ranked, _ = rank_all(model, workload, environment, workings)
     best = ranked[0] if ranked else None
     if entry.tier is Tier.CLOUD:
@@ -95,7 +111,7 @@ def judged(
             return None, None, best
         declared = evaluate(Cloud(site), model, workload, environment, workings)
         return _of(usable, site.time.evidence_path), declared, best
-    names = {one.ep for one in eligible}
+    names = {one.ep for one in eligible(usable, resources)}
     sites = [one for one in environment.edges if not names or one.ep in names]
     found = [evaluate(Edge(one), model, workload, environment, workings) for one in sites]
     if not found:
@@ -103,6 +119,23 @@ def judged(
     declared = rank(found, objective_of(workload, found))[0]
     chosen = next(one for one in sites if Edge(one).id == declared.id)
     return _of(usable, chosen.time.evidence_path), declared, best
+
+
+def eligible(usable: Sequence[Record], resources: Resources) -> Sequence[Record]:
+    """Return the records of what would run; of those that there are, if it was not measured.
+
+    An execution provider or a processor that the manifest chooses goes before all others; without
+    an accelerator only what ran on the CPU counts.
+    """
+    on_cpu = [one for one in usable if not needs_accelerator(one)]
+    accelerated = [one for one in usable if needs_accelerator(one)]
+    chosen = resources.ep
+    named = [one for one in usable if chosen is not None and one.ep == chosen.value]
+    if named:
+        return named
+    if resources.processor is not None:
+        return accelerated or usable
+    return usable if resources.grants_accelerator else on_cpu or usable
 
 
 def is_without_basis(case: GateCase) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
@@ -23,13 +23,18 @@ MAX_TOLD_MATCHES = 4
 MAX_TEXT = 4096
 """Characters of a name that is looked up; a longer one is none (paths end here as well)."""
 MAX_QUOTED = 200
-_TEMPLATE = re.compile(
+TEMPLATE = re.compile(
     r"\{\{(?:[^{}]|\{(?!\{)|\}(?!\}))*(?:\}\})?|\{%(?:[^%]|%(?!\}))*(?:%\})?"
-    r"|\$\{[^{}]*\}?|\$\([^()]*\)?|\$(?!upstream\b)[A-Za-z_]\w*"
+    r"|\$\{[^{}]*\}?|\$\([^()]*\)?|\$\[[^\[\]]*\]?|\$(?!upstream\b)[A-Za-z_]\w*"
+    r"|<%[^%]*(?:%>)?|<[A-Za-z][\w.-]*>|\[\[[^\[\]]*(?:\]\])?|\(\(\s*[\w./-]+\s*\)\)"
+    r"|#\{[^{}]*\}?#?|__[A-Z][A-Z0-9_]*__|@[A-Za-z_][\w.-]*@"
+    r"|%(?![0-9A-Fa-f]{2}%)[A-Za-z_]\w*%"
 )
-"""What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``.
+"""What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``;
+``<%= x %>``, ``<x>``, ``[[ x ]]``, ``((x))``, ``#{x}#``, ``__X__``, ``@x@``, ``%x%``.
 
 ``$upstream`` is what IoT Edge calls the cloud."""
+_MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(")
 _RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
 
 
@@ -236,8 +241,8 @@ def names(pattern: str, text: str) -> bool:
 
 
 def templates_in(text: str) -> list[str]:
-    """Return what of a text is filled in later: ``{{ .Values.x }}``, ``${X}``, ``$(X)``, ``$X``."""
-    return _TEMPLATE.findall(text) if "{" in text or "$" in text else []
+    """Return what of a text is filled in later: ``{{ .Values.x }}``, ``${X}``, ``__X__``."""
+    return TEMPLATE.findall(text) if _MARK.search(text) else []
 
 
 def _names_label(pattern: str, value: str | None) -> bool:
@@ -283,7 +288,7 @@ def workload_of(
     ]
     known = {text.value for _, text in found}
     unknown = [model.uri.value for model in deployed.models if model.uri.value not in known]
-    unclear = None if deployed.models else _open_image(deployed, project, known)
+    unclear = None if deployed.models else unclear_image(deployed.images, project, known)
     if unclear is not None:
         return unclear
     if found and not unknown:
@@ -302,9 +307,11 @@ def workload_of(
     )
 
 
-def _open_image(deployed: Deployed, project: Project, known: set[str]) -> Unresolved | None:
+def unclear_image(
+    images: Sequence[Stated[str]], project: Project, known: set[str]
+) -> Unresolved | None:
     """Return that an image which is filled in later may be one of the project."""
-    for image in deployed.images:
+    for image in images:
         template = next(iter(templates_in(image.value)), None)
         if template is None or image.value in known:
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
+from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome, concerned
 from placer.core.judging import worst
 from placer.core.suppressing import unjudged
 
@@ -66,6 +66,7 @@ def since(
         fixed=tuple(one for one in gone if id(one) not in open_),
         silenced=tuple(was for _, was in silenced),
         unjudged=tuple(one for one in gone if id(one) in open_),
+        gone=_gone(now.checked, before.checked),
     )
 
 
@@ -163,11 +164,12 @@ def _unjudged(
 
 def _as_before(checked: Iterable[Checked], findings: Iterable[GateFinding]) -> tuple[Checked, ...]:
     """Mark the deployments that do not pass, and that nothing new decides."""
-    decided = {(one.deployed_in, one.deployed, one.outcome) for one in findings}
+    decided = {(*key, one.outcome) for one in findings for key in concerned(one)}
     return tuple(
         replace(
             one,
             is_as_before=one.outcome is not Outcome.PASS
+            and not one.is_excused
             and (one.path, one.id, one.outcome) not in decided,
         )
         for one in checked
@@ -184,6 +186,13 @@ def _slower(
         if before_s is not None and one.p99_s is not None and one.p99_s > WORSE_RATIO * before_s:
             found.append((one.path, one.id, before_s, one.p99_s))
     return tuple(found)
+
+
+def _gone(now: Iterable[Checked], before: Iterable[Checked]) -> tuple[Other, ...]:
+    known = {(one.path, one.id) for one in now}
+    return tuple(
+        Other(one.id, one.path, one.place) for one in before if (one.path, one.id) not in known
+    )
 
 
 def _moved(now: CheckResult, before: CheckResult) -> Mapping[str, str]:

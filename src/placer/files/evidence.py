@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import stat
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,11 +27,15 @@ from placer.core.measurement import (
     METHOD_VERSION,
     Measurement,
 )
+from placer.core.units import format_duration
 from placer.files.evidence_spec import PREDICATE_TYPE, STATEMENT_TYPE, StatementSpec
 from placer.files.keys import environment_key
 
 MAX_FILE_BYTES = 64 * 2**20
 """No evidence is larger: half a million samples take 6 MB."""
+MAX_TRIAL_RATIO = 10.0
+"""A trial of settings takes a few runs a second before the others: contention makes it some three
+times slower, not more."""
 
 _PREDICATE_FAMILY = PREDICATE_TYPE.rpartition(":")[0] + ":"
 _WRITE_AGAIN = "evidence is written by: placer profile MODEL --save FILE"
@@ -170,7 +175,11 @@ def _read_path(path: str) -> tuple[Evidence, ...]:
 
 
 def _plausible(evidence: Evidence) -> Evidence:
-    """Refuse what no measuring gives: a date to come, or two processes with the same samples."""
+    """Refuse what no measuring gives.
+
+    A date to come, two processes with the same samples, or samples that the trial of settings
+    before them belies.
+    """
     measurement, path = evidence.measurement, evidence.path
     tomorrow = (datetime.now(tz=UTC) + timedelta(days=1)).date()  # clocks and zones differ
     if datetime.fromisoformat(measurement.measured_at).date() > tomorrow:
@@ -188,6 +197,16 @@ def _plausible(evidence: Evidence) -> Evidence:
                 hint=_WRITE_AGAIN,
             )
         seen.setdefault(run.samples_s, place)
+    tried = [one for one in measurement.screened if one.settings == measurement.settings]
+    for one in tried:
+        median_s = statistics.median(measurement.samples_s)
+        if median_s < one.median_s / MAX_TRIAL_RATIO:
+            raise InputError(
+                f"{path}: predicate.results: the median of its samples is "
+                f"{format_duration(median_s)}, that of the trial of the same settings "
+                f"{format_duration(one.median_s)} (method.screened)",
+                hint=_WRITE_AGAIN,
+            )
     return evidence
 
 

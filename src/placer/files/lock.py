@@ -10,11 +10,19 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
 from placer.core.errors import InputError
 from placer.core.graph import ModelSummary, contradiction
 from placer.files.evidence import read_json, read_text
+from placer.files.project import EVIDENCE_FOLDER
 
 SCHEMA_ID = "placer/lock/v1"
 _AGAIN = "written by: placer lock"
@@ -36,6 +44,14 @@ class LockedRecord(_Spec):
     """The device or cloud offer that was measured."""
     ep: str
     measured_at: str
+
+    @field_validator("path")
+    @classmethod
+    def _is_of_the_project(cls, path: str) -> str:
+        parts = path.replace("\\", "/").split("/")
+        if parts[0] != EVIDENCE_FOLDER or ".." in parts:
+            raise ValueError(f"'{path}' does not lie in the folder {EVIDENCE_FOLDER}")
+        return path
 
 
 class LockedNetwork(_Spec):

@@ -167,7 +167,7 @@ class SuppressionSpec(specs.Spec):
     """A rule that is silent in some files, where comments are not possible."""
 
     rule: Annotated[str, BeforeValidator(_known_rule)] = Field(description="As PLC707.")
-    path: _Glob = Field(description="Manifests (a glob).")
+    path: _Glob = Field(description="Manifests (a glob), always stated: `**` is all of them.")
     pointer: Annotated[str, Field(pattern=r"^/")] | None = Field(
         default=None,
         description="JSON pointer: only there and below, in each document of the file.",

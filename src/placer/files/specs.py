@@ -235,6 +235,8 @@ class DeviceSpec(ProfileSpec):
     """The file describes the machine that placer runs on: compute is measured here."""
     cores: Count | None = None
     memory: Bytes | None = None
+    architecture: Literal["aarch64", "x86_64"] | None = None
+    """Of the processor; evidence of another one is not of this device."""
     peak_fp32: _OperationRate | None = None
     peak_fp16: _OperationRate | None = None
     peak_int8: _OperationRate | None = None
@@ -268,6 +270,7 @@ class DeviceSpec(ProfileSpec):
             is_this_machine=self.here,
             cores=self.cores,
             memory_bytes=self.memory,
+            architecture=self.architecture,
             peak_fp32_flops_per_s=self.peak_fp32,
             peak_fp16_flops_per_s=self.peak_fp16,
             peak_int8_ops_per_s=self.peak_int8,

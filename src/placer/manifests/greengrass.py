@@ -253,9 +253,10 @@ def _sha256(artifact: Field) -> str | None:
 
 
 def _images(manifest: Field) -> Iterator[Stated[str]]:
+    """Yield what a component brings along: images, and archives that may hold a model."""
     for artifact in manifest.at("Artifacts").items():
         stated = artifact.at("Uri").stated()
-        if stated is not None and stated.value.startswith(_DOCKER):
+        if stated is not None and not is_model_file(stated.value):
             yield replace(stated, value=stated.value.removeprefix(_DOCKER))
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
+    DEFAULT_LOGGER,
+    Container,
     Defect,
     Deployed,
     Egress,
@@ -188,6 +190,7 @@ def _component(root: Field, component: Field, name: str, variant: str, *, is_old
         images=worker.images,
         where=_with_accelerator(where, root),
         resources=worker.resources,
+        containers=worker.containers,
         scale=_scale(component),
         egress=tuple(_logger(component)),
         labels=labels_of(root),
@@ -246,6 +249,7 @@ def _together(workers: Sequence[Worker]) -> Worker:
         everywhere(*(one.models for one in workers)),
         tuple(image for one in workers for image in one.images),
         workers[0].resources,
+        tuple(Container(one.container, one.images, one.resources) for one in workers),
     )
 
 
@@ -259,7 +263,7 @@ def _logger(component: Field) -> Iterator[Egress]:
         return
     to = logger.at("url").stated() or logger.at("storage", "path").stated()
     if to is None:
-        to = Stated("the default logger of the cluster", logger.key_place())
+        to = Stated(DEFAULT_LOGGER, logger.key_place())
     carries = _MODES.get(logger.at("mode").text() or "all", "all")
     yield Egress("logger", to, carries)
 

@@ -131,6 +131,7 @@ def _workload(root: Field, scalers: Objects) -> Found:
             images=worker.images,
             where=where,
             resources=worker.resources,
+            containers=worker.containers,
             scale=scale,
             labels=labels_of(*reversed(holders)),
             annotations=annotations_of(*holders),

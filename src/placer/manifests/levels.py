@@ -25,6 +25,18 @@ deploy placement constraints platform data defaultDeviceType
 """
 PLACING = frozenset(_PLACING_WORDS.split())
 """Keys that decide where something runs, or hold such keys: mistyped, the place is another one."""
+_MODEL_WORDS = """
+image command args env containers initContainers volumes
+predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
+modules settings createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
+Manifests Artifacts Uri components DefaultConfiguration ComponentConfiguration
+configurationUpdate merge
+services entrypoint environment models
+platform backend default_model_filename version_policy ensemble_scheduling model_name model_version
+latest all specific
+"""
+MODEL_KEYS = frozenset(_MODEL_WORDS.split())
+"""Keys that decide which model runs, or hold such keys: mistyped, it is another one, or none."""
 
 _MAX_KEYS = 500
 """A mapping with more is data that no person wrote."""
@@ -158,13 +170,23 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
         )
         return
     watched = {word.lower(): word for word in sorted(known.watched)}
-    close = difflib.get_close_matches(name[:99].lower(), watched, n=1, cutoff=_CUTOFF)
+    typed = name[:99].lower()
+    close = difflib.get_close_matches(typed, watched, n=1, cutoff=_CUTOFF)
+    if not close:  # of short words two letters that changed places make a large part
+        close = [word for word in watched if sorted(word) == sorted(typed)]
     if close:
         meant = watched[close[0]]
         yield Defect(
-            "unknown_place_key" if meant in PLACING else "unknown_key",
+            _kind_of(meant),
             f"'{name}' is no key that {reader} knows here, and has no effect",
             f"write '{meant}'",
             entry.key_place(),
             name,
         )
+
+
+def _kind_of(meant: str) -> str:
+    """Return the kind of defect that a mistyped key is."""
+    if meant in PLACING:
+        return "unknown_place_key"
+    return "unknown_model_key" if meant in MODEL_KEYS else "unknown_key"

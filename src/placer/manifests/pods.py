@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from placer.core.deployment import Defect, ModelRef, Place, Resources, Stated, Where
+from placer.core.deployment import Container, Defect, ModelRef, Place, Resources, Stated, Where
 from placer.manifests.levels import Level, level
 from placer.manifests.models import (
     Sources,
@@ -103,6 +103,8 @@ class Worker:
     models: tuple[ModelRef, ...]
     images: tuple[Stated[str], ...]
     resources: Resources
+    containers: tuple[Container, ...] = ()
+    """Those that may run the model, where the pod does not say which."""
 
 
 def workers_of(pod: Field) -> tuple[Worker, ...]:
@@ -122,14 +124,13 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         named, mounted = _models(one, volumes)
         if named or mounted:
             running.append((one, everywhere(sources.of(named), mounted)))
-    rest = sources.rest()
-    if rest and containers:  # a folder, or a name that the server knows by itself
-        first, models = running[0] if running else (containers[0], ())
-        running[:1] = [(first, everywhere(models, rest))]
+    rest = sources.rest()  # a folder, or a name that the server knows by itself
+    if rest and running:
+        first, models = running[0]
+        running[0] = (first, everywhere(models, rest))
     if not running:
-        images = tuple(one for container in containers for one in _image(container))
-        resources = _together(pod, [resources_of(one) for one in containers])
-        return (Worker(None, (), images, resources),)
+        able = (_sharing(pod) or [*pod.at("containers").items()] if rest else []) or containers
+        return (_any_of(pod, able, tuple(rest)),)
     return tuple(
         Worker(
             one.at("name").text() if len(running) > 1 else None,
@@ -138,6 +139,38 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
             _with_runtime(pod, resources_of(one)),
         )
         for one, models in running
+    )
+
+
+def _sharing(pod: Field) -> list[Field]:
+    """Return the containers that mount a volume which an init container with a model mounts."""
+    filled = {
+        mount.at("name").text()
+        for one in pod.at("initContainers").items()
+        if models_of_container(one)
+        for mount in one.at("volumeMounts").items()
+    }
+    return [
+        one
+        for one in pod.at("containers").items()
+        if any(mount.at("name").text() in filled for mount in one.at("volumeMounts").items())
+    ]
+
+
+def _any_of(pod: Field, able: Sequence[Field], models: tuple[ModelRef, ...]) -> Worker:
+    """Return containers of which the pod does not say which runs the model."""
+    parts = [(one, resources_of(one)) for one in able]
+    return Worker(
+        None,
+        models,
+        tuple(image for one in able for image in _image(one)),
+        _together(pod, [resources for _, resources in parts]),
+        tuple(
+            Container(one.at("name").text(), tuple(_image(one)), _with_runtime(pod, resources))
+            for one, resources in parts
+        )
+        if len(parts) > 1
+        else (),
     )
 
 

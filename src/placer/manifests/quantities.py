@@ -37,10 +37,14 @@ def quantity(text: str) -> Decimal | None:
 
 
 def bytes_of(field: Field) -> Stated[int] | None:
-    """Return an amount of memory; what is no quantity (a template) or milli is not known."""
+    """Return an amount of memory; what is no quantity (a template) or milli is not known.
+
+    None of it is no limit. Source: Kubernetes CRI, ``LinuxContainerResources``:
+    ``memory_limit_in_bytes``, "Default: 0 (not specified)".
+    """
     text = field.text() or ""
     value = None if text.endswith("m") else quantity(text)
-    return None if value is None else Stated(int(value), field.place())
+    return None if value is None or value <= 0 else Stated(int(value), field.place())
 
 
 def unread(read: Stated[int] | None, *amounts: Field) -> Stated[str] | None:

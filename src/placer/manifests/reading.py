@@ -26,7 +26,7 @@ from placer.manifests.formats import FORMATS
 from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
-from placer.manifests.suppressions import from_annotations, from_comments
+from placer.manifests.suppressions import from_annotations, from_comments, from_labels
 from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
@@ -105,7 +105,7 @@ def read_manifests(
     run.unreadable += [one for part in found for one in part.unreadable]
     suppressions, defects = from_annotations(deployed)
     run.suppressions += suppressions
-    run.defects += defects
+    run.defects += [*defects, *from_labels(deployed)]
     return Manifests(
         tuple(_with_unique_ids(sorted(deployed, key=lambda one: turn(one.place)))),
         tuple(_capped(sorted(set(run.defects), key=lambda one: (turn(one.place), one.message)))),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
+    Container,
     Defect,
     Deployed,
     Egress,
@@ -33,6 +34,7 @@ from placer.manifests.objects import (
 from placer.manifests.pods import (
     MISPLACED_POD_KEYS,
     POD,
+    Worker,
     bad_values,
     resources_of,
     where_of,
@@ -101,6 +103,7 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         images=tuple(image for part in parts for image in part.images),
         where=replace(where, tier=Stated(tier, worker.key_place())),
         resources=resources_of(containers[0]) if len(containers) == 1 else parts[0].resources,
+        containers=() if len(containers) == 1 else _able(parts),
         scale=Scale(
             count_of(worker.at("hpa", "minReplicas")), count_of(worker.at("hpa", "maxReplicas"))
         ),
@@ -108,6 +111,13 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         labels=labels_of(root),
         annotations=annotations_of(root),
     )
+
+
+def _able(parts: Sequence[Worker]) -> tuple[Container, ...]:
+    """Return the containers that may run the model which the worker names."""
+    if len(parts) == 1:
+        return parts[0].containers
+    return tuple(Container(one.container, one.images, one.resources) for one in parts)
 
 
 def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:

@@ -1,4 +1,4 @@
-"""Wishes that a rule be silent: in comments, and in annotations of Kubernetes objects.
+"""What manifests say to placer: wishes that a rule be silent, in comments and in annotations.
 
 ``# placer: ignore[PLC101] reason; until=2026-12-31`` covers its line and the one below,
 ``ignore-file[...]`` the file; the annotation ``placer/ignore: "PLC101 reason; until=..."`` the
@@ -8,19 +8,27 @@ object. A wish without a reason is none.
 from __future__ import annotations
 
 import datetime
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 
 from placer.core.deployment import Defect, Deployed, Place, Suppression
+from placer.manifests.objects import ANNOTATIONS
 from placer.manifests.parsing import Comment
 
 ANNOTATION = "placer/ignore"
+WORKLOAD = "placer/workload"
 _COMMENT = re.compile(r"\s*placer:(?P<said>.*)")
 _IGNORE = re.compile(r"\s*(?P<word>ignore(?:-file)?)\s*\[(?P<rules>[^\]]*)\](?P<rest>.*)")
 _RULE = re.compile(r"PLC[0-9]{3}")
 _LIST = re.compile(r"(?P<rules>[^\s,]*(?:\s*,\s*[^\s,]+)*)(?P<rest>.*)", re.DOTALL)
 """Rules with commas between them, and what follows."""
 _UNTIL = re.compile(r"until\s*=\s*(?P<date>\S*)")
+_MEANT = re.compile(
+    r"\bu?n?til+\s*[=:].*|\b(?:u?n?til+|unt?i?l|expir\w*|ends?)\s*[=:]?\s*\d{4}.*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A last day that is written otherwise, within a reason: it would be ignored for ever."""
 _EXAMPLE = "ignore[PLC101] reason; until=2026-12-31"
 
 Read = tuple[list[Suppression], list[Defect]]
@@ -57,14 +65,42 @@ def from_annotations(deployed: Sequence[Deployed]) -> Read:
     for one in deployed:
         for annotation in one.annotations:
             key, value = annotation.value
-            if key != ANNOTATION or annotation.place in seen:
+            if annotation.place in seen:
                 continue
             seen.add(annotation.place)
+            if key not in (ANNOTATION, WORKLOAD):
+                defects.append(_unknown(key, annotation.place))
+            if key != ANNOTATION:
+                continue
             match = _LIST.match(value.strip())
             rules, rest = match.group("rules", "rest") if match else ("", value)
             named = [rule.strip() for rule in rules.split(",")]
             _read(named, rest, "object", annotation.place, suppressions, defects)
     return suppressions, defects
+
+
+def from_labels(deployed: Sequence[Deployed]) -> list[Defect]:
+    """Return the labels that were meant for placer, which reads annotations."""
+    return [
+        Defect(
+            "ignored_level",
+            f"the label '{key}' has no effect: placer reads annotations of Kubernetes objects",
+            "write it under annotations, or in placer.yaml: deployments, suppressions",
+            one.place,
+            key,
+        )
+        for one in deployed
+        for key, _ in one.labels
+        if key.startswith(ANNOTATIONS)
+    ]
+
+
+def _unknown(key: str, place: Place) -> Defect:
+    known = (WORKLOAD, ANNOTATION)
+    close = difflib.get_close_matches(key.lower(), known, n=1)
+    write = " or ".join(f"'{one}'" for one in close or known)
+    message = f"'{key}' is no annotation that placer knows, and has no effect"
+    return Defect("unknown_place_key", message, f"write {write}", place, key)
 
 
 def _read(
@@ -101,6 +137,8 @@ def _reason_and_until(text: str) -> tuple[str, str | None, str | None]:
         if match is None:
             said.append(part.strip())
             continue
+        if until is not None:
+            return "", None, f"two last days are stated ({until} and {match['date']})"
         until = match["date"]
         try:
             is_date = datetime.date.fromisoformat(until).isoformat() == until
@@ -109,4 +147,7 @@ def _reason_and_until(text: str) -> tuple[str, str | None, str | None]:
         if not is_date:
             return "", None, f"'{until}' is no date"
     reason = "; ".join(part for part in said if part)
+    meant = _MEANT.search(reason)
+    if meant is not None:
+        return "", None, f"'{meant.group()[:40]}' is not read as the last day"
     return reason, until, None if reason else "a reason is missing"

@@ -32,6 +32,8 @@ _FORMATS = {
     "tensorrt_plan": "tensorrt",
 }
 """Backend or platform -> format."""
+_EPS = {"tensorrt": "tensorrt", "tensorrt_plan": "tensorrt", "openvino": "openvino"}
+"""Backend, platform or accelerator -> execution provider that runs the model."""
 _FILES = {
     "onnxruntime": "model.onnx",
     "onnxruntime_onnx": "model.onnx",
@@ -118,8 +120,9 @@ def _model(root: Field, named: Named) -> Found:
         name=_name(root),
         place=(name if name.text() else root).place(),
         models=_models(root, named),
-        resources=Resources(accelerators=tuple(_accelerators(groups))),
+        resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root)),
         scale=_scale(groups),
+        inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
     )
     defects = [
         *unknown_keys(root, _CONFIG, reader="Triton"),
@@ -187,8 +190,31 @@ def _repository(root: Field) -> str:
     return directory.rpartition("/")[0] if file == _FILE_NAME else directory
 
 
+def _backend(root: Field) -> Stated[str] | None:
+    """Return what runs the model: Triton looks at the platform where no backend is stated."""
+    for name in ("backend", "platform"):
+        stated = root.at(name).stated()
+        if stated is not None and stated.value:
+            return stated
+    return None
+
+
+def _ep(root: Field) -> Stated[str] | None:
+    """Return the execution provider that the configuration chooses."""
+    backend = _backend(root)
+    if backend is not None and (known := _EPS.get(backend.value)) is not None:
+        return replace(backend, value=known)
+    accelerators = root.at("optimization", "execution_accelerators")
+    for name in ("gpu_execution_accelerator", "cpu_execution_accelerator"):
+        for one in _repeated(accelerators, name):
+            stated = one.at("name").stated()
+            if stated is not None and stated.value in _EPS:
+                return stated
+    return None
+
+
 def _format(root: Field) -> Stated[str] | None:
-    stated = root.at("platform").stated() or root.at("backend").stated()
+    stated = _backend(root)
     known = None if stated is None else _FORMATS.get(stated.value)
     return None if stated is None or known is None else replace(stated, value=known)
 
@@ -196,7 +222,8 @@ def _format(root: Field) -> Stated[str] | None:
 def _files(root: Field) -> Iterator[ModelRef]:
     """Yield ``NAME/VERSION/FILE`` of the versions that lie beside the file and are served."""
     file = root.at("default_model_filename").stated()
-    kind = root.at("platform").text() or root.at("backend").text() or ""
+    backend = _backend(root)
+    kind = "" if backend is None else backend.value
     file_name = file.value if file is not None else _FILES.get(kind)
     stated = file or root.at("name").stated()
     place = stated.place if stated is not None else root.place()
@@ -229,6 +256,20 @@ def _served(root: Field, versions: Sequence[int]) -> list[int]:
         return [version for version in versions if version in wanted]
     count = policy.at("latest", "num_versions").integer()
     return [*versions[-(count if count and count > 0 else 1) :]]
+
+
+def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
+    """Yield name and shape of each input as the model gets it: after a reshape, with the batch."""
+    is_batched = (root.at("max_batch_size").integer() or 0) > 0
+    for one in _repeated(root, "input"):
+        name, reshape = one.at("name").text(), one.at("reshape")
+        sizes = [*_repeated(reshape, "shape")] if reshape else [*_repeated(one, "dims")]
+        if name and (sizes or reshape):
+            numbers = [size.integer() for size in sizes]
+            shape = [number if number is None or number >= 0 else None for number in numbers]
+            batch = [None] if is_batched else []
+            place = (sizes[0] if sizes else reshape).place()
+            yield Stated((name, (*batch, *shape)), place)
 
 
 # instances

@@ -1,16 +1,23 @@
-"""PLC104 of the ways that a manifest opens: some schemes say that nothing is encrypted.
+"""PLC104 of the ways that a manifest opens: the scheme of a URL says whether it is encrypted.
 
 The rule itself is one of placements; here it speaks of what no placement has.
 """
 
 from __future__ import annotations
 
-from placer.core.deployment import Egress
+from placer.core.deployment import DEFAULT_LOGGER, Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc704_egress import way_of
 from placer.core.gate_rules.rule import GateCase, found
-from placer.core.hosts import PLAIN_SCHEMES, host_of, is_in_cluster, is_same_host, scheme_of
+from placer.core.hosts import (
+    ENCRYPTED_SCHEMES,
+    PLAIN_SCHEMES,
+    host_of,
+    is_in_cluster,
+    is_same_host,
+    scheme_of,
+)
 from placer.core.privacy import TRANSPORT
 from placer.core.project import templates_in
 
@@ -35,15 +42,25 @@ def plain_text_findings(case: GateCase) -> tuple[GateFinding, ...]:
 def _judged(case: GateCase, egress: Egress, what: str, is_asked: bool) -> tuple[GateFinding, ...]:
     to = egress.to.value
     scheme, host = scheme_of(to), host_of(to)
-    if scheme not in PLAIN_SCHEMES or (host is not None and is_same_host(host)):
+    if egress.kind not in _BY_URL or to == DEFAULT_LOGGER or scheme in ENCRYPTED_SCHEMES:
+        return ()
+    if host is not None and is_same_host(host):
         return ()
     outcome, severity = Outcome.PASS, Severity.WARNING
-    message = f"{what} travels without TLS: {way_of(egress)}"
-    remedy = f"send it by {_WITH_TLS[scheme]}://"
+    if scheme in PLAIN_SCHEMES:
+        message = f"{what} travels without TLS: {way_of(egress)}"
+    else:
+        said = "no scheme" if scheme is None else f"'{scheme}:'"
+        message = (
+            f"{what} travels by {said}, which does not say whether it is TLS: {way_of(egress)}"
+        )
+    remedy = f"send it by {_WITH_TLS.get(scheme or '', 'https')}://"
     if host is not None and not templates_in(host) and is_in_cluster(host):
         severity = Severity.WARNING if is_asked else Severity.NOTE
         message += ", within the cluster"
         remedy += ", or silence this with the reason, for instance a mesh that encrypts"
+    elif scheme not in PLAIN_SCHEMES:
+        outcome = Outcome.INCONCLUSIVE if is_asked else Outcome.PASS
     elif host is None or templates_in(host):
         outcome = Outcome.INCONCLUSIVE if is_asked else Outcome.PASS
         message += "; whether that is within the cluster is not known"
@@ -59,9 +76,20 @@ def _judged(case: GateCase, egress: Egress, what: str, is_asked: bool) -> tuple[
         outcome=outcome,
         severity=severity,
         place=egress.to.place,
-        value=scheme,
+        value=scheme or "no scheme",
         subject=to,
     )
 
 
-_WITH_TLS = {"http": "https", "grpc": "grpcs", "ws": "wss", "mqtt": "mqtts", "amqp": "amqps"}
+_BY_URL = ("logger", "service")
+"""Ways whose receiver is a URL; the others are a cloud's own, with TLS."""
+_WITH_TLS = {
+    "grpc": "grpcs",
+    "ws": "wss",
+    "mqtt": "mqtts",
+    "amqp": "amqps",
+    "ftp": "ftps",
+    "redis": "rediss",
+    "wasb": "wasbs",
+    "abfs": "abfss",
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.graph import ModelSummary
 from placer.core.project import Unresolved
 
 
@@ -39,7 +40,40 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             value=declared,
             limit=locked,
         )
-    return ()
+    return _other_shapes(case, served.model)
+
+
+def _other_shapes(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
+    """Return the inputs that the manifest states in a shape that was not measured."""
+    measured = {spec.name: spec.shape for spec in model.inputs}
+    findings: tuple[GateFinding, ...] = ()
+    for stated in case.deployed.inputs:
+        name, shape = stated.value
+        known = measured.get(name)
+        if known is None or _fits(known, shape):
+            continue
+        told = ", ".join("any" if size is None else str(size) for size in shape)
+        was = ", ".join(map(str, known))
+        findings += found(
+            "PLC612",
+            case,
+            f"the manifest states the input '{name}' as [{told}], what was measured is [{was}]",
+            "correct the shape, or state it under `model: shapes:` of the workload and measure "
+            f"that: {case.measure}",
+            outcome=Outcome.INCONCLUSIVE,
+            severity=Severity.ERROR,
+            place=stated.place,
+            value=f"[{told}]",
+            limit=f"[{was}]",
+            subject=name,
+        )
+    return findings
+
+
+def _fits(measured: tuple[int, ...], stated: tuple[int | None, ...]) -> bool:
+    return len(measured) == len(stated) and all(
+        size is None or size == known for known, size in zip(measured, stated, strict=True)
+    )
 
 
 RULE = GateRule(
@@ -47,7 +81,8 @@ RULE = GateRule(
     title="model changed since it was measured",
     severity=Severity.ERROR,
     what="Whether the digest of the model that is deployed (in the manifest, in `placer.yaml`, of "
-    "the file if it is in the repository) is that of the evidence.",
+    "the file if it is in the repository) is that of the evidence, and whether the shapes of "
+    "inputs that a manifest states (Triton) are those that were measured.",
     why="Another graph takes another time; even new weights may, where the work depends on the "
     "data.",
     example="A retrained model was committed and not measured: inconclusive.",

@@ -20,12 +20,14 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         found_here.append((network.path, network.sha256))
     edited: tuple[GateFinding, ...] = ()
     if served is not None and served.lock_defect:
+        is_other = served.is_of_other_placer
         edited = found(
             "PLC618",
             case,
-            f"placer.lock states {served.lock_defect} otherwise than the file says",
+            f"placer.lock states {served.lock_defect} otherwise than the file says"
+            f"{', and was written by another version of placer' if is_other else ''}",
             "placer.lock is written by `placer lock`, never by hand: write it anew",
-            outcome=Outcome.FAIL,
+            outcome=Outcome.INCONCLUSIVE if is_other else Outcome.FAIL,
             place=case.model_place,
         )
     return (
@@ -70,7 +72,8 @@ RULE = GateRule(
     severity=Severity.ERROR,
     what="Whether the bytes of each evidence and network file are those that were locked, "
     "whether evidence is of the model, input shapes, site and execution provider to which the lock "
-    "binds it, and whether the lock states of a model what its file says, where that is at hand.",
+    "binds it, and whether the lock states of a model what its file says, where that is at hand "
+    "(work of operators that another version of placer counted: inconclusive).",
     why="One edited number makes any placement pass.",
     example="A sample changed by hand: violated.",
     fix="Restore the file. Evidence is written by `placer profile --save`, never by hand.",

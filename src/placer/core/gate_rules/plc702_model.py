@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from placer.core.finding import Severity
-from placer.core.gate import GateFinding, Outcome
+from placer.core.gate import Excerpt, GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.project import Unresolved
 
@@ -11,13 +11,15 @@ from placer.core.project import Unresolved
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if not isinstance(case.workload, Unresolved):
         return ()
+    cause = next((one for one in case.defects if one.kind == "unknown_model_key"), None)
     return found(
         "PLC702",
         case,
         case.workload.reason,
-        case.workload.remedy,
+        case.workload.remedy if cause is None else f"first mend {cause.place}: {cause.remedy}",
         outcome=Outcome.INCONCLUSIVE,
         place=case.model_place,
+        related=() if cause is None else (Excerpt(cause.place, cause.message),),
         subject=", ".join(one.uri.value for one in case.deployed.models),
     )
 

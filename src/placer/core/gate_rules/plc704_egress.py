@@ -5,9 +5,9 @@ from __future__ import annotations
 from placer.core.deployment import Egress, Tier
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc705_receiver import to_say
+from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.project import Unresolved, receiver_of
+from placer.core.project import Receiver, Unresolved, receiver_of
 from placer.core.workload import DataClass, Leaves, Workload
 
 
@@ -24,7 +24,9 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
     what = way_of(egress)
-    if most is Leaves.RAW_INPUT or (most is not Leaves.NOTHING and carries == "answer"):
+    if most is Leaves.RAW_INPUT:
+        return _of_persons(case, egress, carries, entry)
+    if most is not Leaves.NOTHING and carries == "answer":
         return ()
     allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {most.value} may"
     if carries == "messages" and most is not Leaves.NOTHING:
@@ -53,9 +55,37 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     )
 
 
+def _of_persons(
+    case: GateCase, egress: Egress, carries: str, entry: Receiver
+) -> tuple[GateFinding, ...]:
+    """Warn of raw personal data that leaves, as of a placement that sends it (PLC101)."""
+    assert case.served is not None
+    workload = case.served.workload
+    is_asked = workload.data_class is DataClass.PERSONAL and workload.may_leave is None
+    if not is_asked or carries == "answer" or is_inside(egress.to.value):
+        return ()
+    sends, remedy = "carries", "take the way out, or have the transfer covered by your legal basis"
+    if carries == "messages":
+        sends = "may carry"
+        remedy = to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed)
+        remedy += "; or have the transfer covered by your legal basis"
+    return found(
+        "PLC704",
+        case,
+        f"the {way_of(egress)} {sends} raw personal data away",
+        f"{remedy} and allow it: `data: may_leave: raw_input` in the workload",
+        outcome=Outcome.PASS,
+        severity=Severity.WARNING,
+        place=egress.to.place,
+        value=carries,
+        subject=egress.to.value,
+    )
+
+
 def way_of(egress: Egress) -> str:
     """Return a way out and its receiver as sentences name them."""
-    return f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
+    told = f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
+    return f"{told} (through {', '.join(egress.through)})" if egress.through else told
 
 
 def most_that_may_leave(workload: Workload) -> Leaves:
@@ -83,10 +113,12 @@ RULE = GateRule(
     severity=Severity.ERROR,
     what="Whether a route to `$upstream`, a logger, a service URL, an MQTT proxy or a worker in "
     "the cloud takes more off the device than the workload allows (`data: may_leave:`, else its "
-    "class).",
+    "class). Raw personal data that leaves is a warning.",
     why="The model stays on the device and the picture leaves it all the same, by one line of the "
     "manifest that nobody reads as a transfer.",
-    example="A KServe logger with `mode: all` at an edge site and class `special`: violated.",
+    example="A KServe logger with `mode: all` at an edge site and class `special`: violated. A "
+    "route of IoT Edge to a module that has a route to `$upstream`: inconclusive, as it may pass "
+    "on what it gets.",
     fix="Remove the way, send the output alone, or say in `placer.yaml` under `egress` what it "
     "carries.",
     check=_check,

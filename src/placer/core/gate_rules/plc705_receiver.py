@@ -7,12 +7,16 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
-from placer.core.privacy import allowed_in
+from placer.core.privacy import TRANSPORT, allowed_in
 from placer.core.project import receiver_of, templates_in
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
-    if case.served is None or not case.served.workload.regions:
+    if case.served is None:
+        return ()
+    workload = case.served.workload
+    data_class = workload.data_class
+    if not workload.regions and (data_class is None or not TRANSPORT[data_class].needs_region):
         return ()
     return tuple(one for egress in case.deployed.egress for one in _judged(case, egress))
 
@@ -25,6 +29,18 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     if carries == "answer" or is_inside(egress.to.value):
         return ()
     law = entry.jurisdiction or case.laws.get((case.deployed.place.path, egress.to.value))
+    if not allowed:
+        return found(
+            "PLC705",
+            case,
+            f"{case.served.workload.data_class} data goes to {egress.to.value} "
+            f"({law or 'where that lies is not known'}), and no allowed region is stated",
+            f"state where it may be processed: `data: regions:` of {case.served.path}",
+            outcome=Outcome.INCONCLUSIVE,
+            place=egress.to.place,
+            value=law,
+            subject=egress.to.value,
+        )
     match allowed_in(None, law, allowed):
         case True:
             return ()
@@ -84,7 +100,8 @@ RULE = GateRule(
     title="data goes outside the allowed regions",
     severity=Severity.ERROR,
     what="Whether every receiver that a manifest names for requests or messages lies in "
-    "`data: regions:` of the workload. Services of the same cluster are where the site is.",
+    "`data: regions:` of the workload; for personal and special data, whether any region was "
+    "given. Services of the same cluster are where the site is.",
     why="Residency binds the place of processing. A logger in another country processes too.",
     example="`logger: {url: https://logs.example.com}` and `regions: [EU]`: inconclusive until "
     "`egress` says where that is, violated where it says US.",

@@ -11,7 +11,8 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    unread = case.deployed.resources.memory_limit_unread
+    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    unread = next((one.memory_limit_unread for one in granted if one.memory_limit_unread), None)
     if unread is not None and any(one.place == unread.place for one in case.defects):
         return ()  # another rule says what is wrong with it
     if unread is not None:
@@ -26,22 +27,26 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             value=unread.value,
             subject="unread",
         )
-    if case.deployed.resources.memory_limit_bytes is not None or record is None:
+    if any(one.memory_limit_bytes is not None for one in granted) or record is None:
         return ()
     if case.deployed.format in FORMATS_WITHOUT_LIMITS or record.measurement is None:
         return ()
     peak_bytes = record.measurement.peak_memory_bytes
     if peak_bytes is None:
-        return ()
+        needed = "how much the model needs was not measured"
+        remedy = f"measure where the system tells the peak, then limit it: {case.measure}"
+    else:
+        needed = f"the model was measured to need {mebibytes(peak_bytes)}"
+        remedy = f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more"
     return found(
         "PLC707",
         case,
-        f"no memory limit; the model was measured to need {mebibytes(peak_bytes)}",
-        f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more",
+        f"no memory limit; {needed}",
+        remedy,
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
         place=_place_of(case.deployed),
-        value=mebibytes(peak_bytes),
+        value=None if peak_bytes is None else mebibytes(peak_bytes),
         evidence=record.sha256,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from placer.core.deployment import Place
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
@@ -9,18 +10,72 @@ from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    if (
-        record is None
-        or not needs_accelerator(record)
-        or case.deployed.resources.grants_accelerator
-    ):
+    if record is None:
         return ()
-    device = "" if record.measurement is None else record.measurement.ep_device
+    named = case.deployed.resources.ep
+    if named is not None and named.value != record.ep:
+        return _not_measured(case, record, f"chooses {named.value}", named.value, named.place)
+    if needs_accelerator(record):
+        return _not_granted(case, record)
+    granted = case.deployed.resources.processor
+    if granted is None or named is not None:
+        return ()
+    name = granted.value[0]
+    return _not_measured(case, record, f"asks for {name}", _ep_of(name), granted.place)
+
+
+def _not_measured(
+    case: GateCase, record: Record, what: str, ep: str | None, place: Place
+) -> tuple[GateFinding, ...]:
+    """Return that what would run is not what was measured."""
     return found(
         "PLC708",
         case,
-        f"the evidence ran on {record.ep}{f' ({device})' if device else ''}, the manifest grants "
-        "no accelerator",
+        f"the manifest {what}, the evidence ran on {record.ep}: what would run was not measured",
+        f"take that out of the manifest, or measure with it: placer profile --ep {ep or 'EP'} "
+        f"--site {case.site_name}",
+        outcome=Outcome.INCONCLUSIVE,
+        place=place,
+        value=record.ep,
+        limit=ep,
+        evidence=record.sha256,
+        subject=f"{case.declared_site} {what}",
+    )
+
+
+def _ep_of(accelerator: str) -> str | None:
+    """Return the execution provider that uses an accelerator; None: there are several."""
+    name = accelerator.lower()
+    return next((ep for word, ep in _EPS.items() if word in name), None)
+
+
+_EPS = {"nvidia": "cuda", "kind_gpu": "cuda", "/dev/nv": "cuda", "amd.com": "migraphx",
+        "kfd": "migraphx", "rocm": "migraphx"}  # fmt: skip
+
+
+def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
+    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    granting = [one for one in granted if one.grants_accelerator]
+    if len(granting) == len(granted):
+        return ()
+    device = "" if record.measurement is None else record.measurement.ep_device
+    ran = f"the evidence ran on {record.ep}{f' ({device})' if device else ''}"
+    if granting:
+        return found(
+            "PLC708",
+            case,
+            f"{ran}, and the manifest grants an accelerator to {len(granting)} of {len(granted)} "
+            "containers; which of them runs the model is not known",
+            f"name the image that runs it in {case.project.path} under `models`",
+            outcome=Outcome.INCONCLUSIVE,
+            place=granting[0].accelerators[0].place,
+            limit=record.ep,
+            evidence=record.sha256,
+        )
+    return found(
+        "PLC708",
+        case,
+        f"{ran}, the manifest grants no accelerator",
         f"request it (for instance limits: {{nvidia.com/gpu: 1}}), or measure what runs without: "
         f"placer profile --ep cpu --site {case.site_name}",
         outcome=Outcome.FAIL,
@@ -43,12 +98,15 @@ _ACCELERATED = frozenset({"cuda", "tensorrt", "migraphx", "rocm", "qnn", "coreml
 
 RULE = GateRule(
     id="PLC708",
-    title="accelerator of the evidence not granted",
+    title="accelerators of manifest and evidence differ",
     severity=Severity.ERROR,
-    what="Whether the manifest requests the accelerator that the measurement of the site used.",
+    what="Whether the manifest requests the accelerator that the measurement of the site used; "
+    "and, where it requests one, or chooses an execution provider (Triton), whether that "
+    "was measured.",
     why="Without the request the container does not see the accelerator, and ONNX Runtime falls "
-    "back to the CPU without a word.",
-    example="Evidence on `cuda`, and no `nvidia.com/gpu` in the limits: violated.",
-    fix="Request the accelerator, or bring evidence of the CPU of that site.",
+    "back to the CPU without a word. With one that was not measured, other times hold.",
+    example="Evidence on `cuda`, and no `nvidia.com/gpu` in the limits: violated. The "
+    "request, and evidence of the CPU alone: inconclusive.",
+    fix="Request the accelerator, or bring evidence of what runs at that site.",
     check=_check,
 )

@@ -18,7 +18,8 @@ RULE = GateRule(
     title="declared without effect",
     severity=Severity.ERROR,
     what="Keys that say where a model runs or what it gets, and that the consumer drops: the "
-    "first of two equal keys, or a key at a level where nobody reads it.",
+    "first of two equal keys, a key at a level where nobody reads it, or a label `placer/workload` "
+    "instead of an annotation.",
     why="The manifest reads as if the model were placed there, and it is not. No schema check "
     "tells.",
     example="Two `nodeSelector` keys in one pod template: the last one wins; `nodeName` under "

@@ -9,20 +9,24 @@ from placer.core.gate_rules.rule import FilesCase, GateRule, defect_findings
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:
     return (
-        *defect_findings("PLC710", Severity.ERROR, Outcome.FAIL, case, ("unknown_place_key",)),
+        *defect_findings("PLC710", Severity.ERROR, Outcome.FAIL, case, _DECIDING),
         *defect_findings("PLC710", Severity.WARNING, Outcome.PASS, case, ("unknown_key",)),
     )
 
+
+_DECIDING = ("unknown_place_key", "unknown_model_key")
 
 RULE = GateRule(
     id="PLC710",
     title="key near a known one",
     severity=Severity.ERROR,
     what="Keys that nobody knows, one or two letters from one that would place the model or give "
-    "it resources. One that would decide the place is a violation, another a warning.",
+    "it resources, and annotations `placer/...` that are none. One that would decide the place, the "
+    "model or the workload is a violation, another a warning.",
     why="Consumers drop unknown keys without a word: the model runs elsewhere, a device is not "
     "mapped, a limit not set.",
-    example="`nodeSelecter` in a pod: violated, any node may take it. `PathnContainer` in "
+    example="`nodeSelecter` in a pod: violated, any node may take it; `imge` in a "
+    "container likewise. `PathnContainer` in "
     "createOptions: a warning, the device file is not mapped.",
     fix="Write the key as the message says.",
     check_files=_check,

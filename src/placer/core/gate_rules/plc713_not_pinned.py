@@ -17,7 +17,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if deployed.images and not loose_images:  # a path in an image lies in it
         names = [name for name in names if "://" in name.value]
     if not deployed.models:
-        names = loose_images
+        names = [one for one in loose_images if case.workload.uri in (None, one)]
     stated = case.workload.sha256 is not None
     if not names or stated:
         return ()

@@ -67,6 +67,9 @@ class Served:
     """Of the model's file, where it is at hand and was read; None: it was not."""
     lock_defect: str = ""
     """What the lock states otherwise than the model's file of the same digest; empty: nothing."""
+    is_of_other_placer: bool = False
+    """Only the work of operators differs, and another version of placer wrote the lock: its
+    formulas may have been others."""
     limit: Excerpt | None = None
     """Where the workload states its tightest latency."""
 
@@ -173,8 +176,8 @@ class FilesCase:
     """All manifests of a run, for rules that are not about one thing that is deployed."""
 
     manifests: Manifests
-    defects: tuple[tuple[Defect, Deployed | None], ...]
-    """Each with the deployment that it lies in, as ``owned`` returns them."""
+    defects: tuple[tuple[Defect, tuple[Deployed, ...]], ...]
+    """Each with the deployments that it is of, as ``owned`` returns them."""
     project: Project
     findings: tuple[GateFinding, ...]
     """Of all other rules, suppressed ones among them."""
@@ -262,7 +265,7 @@ def day_of(measured_at: str) -> date:
 def defect_findings(
     rule: str, severity: Severity, outcome: Outcome, case: FilesCase, kinds: Sequence[str]
 ) -> tuple[GateFinding, ...]:
-    """Return a finding for each defect of some kinds, of the one deployment that it lies in."""
+    """Return a finding for each defect of some kinds, of the deployments that it is of."""
     return tuple(
         GateFinding(
             rule=rule,
@@ -271,23 +274,24 @@ def defect_findings(
             message=defect.message,
             remedy=defect.remedy,
             place=defect.place,
-            deployed=None if owner is None else owner.id,
-            deployed_in=None if owner is None else owner.place.path,
+            deployed=owners[0].id if len(owners) == 1 else None,
+            deployed_in=owners[0].place.path if len(owners) == 1 else None,
+            shared_by=tuple((one.place.path, one.id) for one in owners) if owners[1:] else (),
             subject=defect.subject,
         )
-        for defect, owner in case.defects
+        for defect, owners in case.defects
         if defect.kind in kinds
     )
 
 
-def owned(manifests: Manifests) -> tuple[tuple[Defect, Deployed | None], ...]:
-    """Return each defect with the one deployment that it lies in; None: in none, or in several."""
+def owned(manifests: Manifests) -> tuple[tuple[Defect, tuple[Deployed, ...]], ...]:
+    """Return each defect with the deployments that it is of."""
     by_document: dict[tuple[str, int], list[Deployed]] = {}
     if manifests.defects:
         for one in manifests.deployed:
             by_document.setdefault((one.place.path, one.place.document), []).append(one)
     return tuple(
-        (one, _owner_of(one.place, by_document.get((one.place.path, one.place.document), ())))
+        (one, _owners_of(one, by_document.get((one.place.path, one.place.document), ())))
         for one in manifests.defects
     )
 
@@ -295,16 +299,19 @@ def owned(manifests: Manifests) -> tuple[tuple[Defect, Deployed | None], ...]:
 _NAME = re.compile(r"(?:/metadata)?/(?:name|generateName)$")
 
 
-def _owner_of(place: Place, deployed: Sequence[Deployed]) -> Deployed | None:
-    """Return what is deployed by the innermost object around a place; None: none, or several."""
-    inner: list[Deployed] = []
-    longest = -1
-    for one in deployed:
-        scope = _NAME.sub("", one.place.pointer)
-        if f"{place.pointer}/".startswith(f"{scope}/") and len(scope) >= longest:
-            inner = [one] if len(scope) > longest else [*inner, one]
-            longest = len(scope)
-    return inner[0] if len(inner) == 1 else None
+def _owners_of(defect: Defect, deployed: Sequence[Deployed]) -> tuple[Deployed, ...]:
+    """Return what is deployed by the innermost object around a defect, else all below its level.
+
+    A target condition stands beside the modules that it places, not in one of them.
+    """
+    scopes = [(one, _NAME.sub("", one.place.pointer)) for one in deployed]
+    pointer = defect.place.pointer
+    around = [scope for _, scope in scopes if f"{pointer}/".startswith(f"{scope}/")]
+    if around:
+        inner = max(around, key=len)
+        return tuple(one for one, scope in scopes if scope == inner)
+    above = pointer.rpartition("/")[0] if defect.concerns is None else defect.concerns
+    return tuple(one for one, scope in scopes if scope.startswith(f"{above}/"))
 
 
 def _settings_of(record: Record) -> str:

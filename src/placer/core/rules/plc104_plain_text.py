@@ -34,7 +34,8 @@ RULE = Rule(
     what="Whether anything of class internal, personal or special travels without TLS, or anything "
     "at all where the workload says `data: encryption: true`. In the gate also whether a logger, a "
     "service or another receiver of a manifest has a URL of `http:` or another scheme without TLS: "
-    "outside of the cluster a violation, within it a warning.",
+    "outside of the cluster a violation, within it a warning. A scheme of which it is not known, "
+    "or none, is inconclusive.",
     why="Whoever is on the path reads it. GDPR article 32 names encryption as a measure.",
     example="A network profile with `tls: false` and --privacy internal: the cloud is violated.",
     fix="Serve over TLS. A kept connection pays its handshake once.",

@@ -148,6 +148,21 @@ class CheckedPart(_Part):
     """Where that comes from, the worst of its parts."""
     is_as_before: bool
     """It does not pass, and nothing that is new since the base decides that."""
+    ignored: tuple[str, ...]
+    """Rules that would have decided otherwise, and are suppressed."""
+    is_excused: bool
+    """It is inconclusive by suppressed findings alone, which do not count for the exit code."""
+
+
+class OtherPart(_Part):
+    """Something deployed of which nothing says that it runs a model."""
+
+    id: str
+    """As that of what is checked."""
+    path: str
+    """Of the manifest, as given."""
+    place: PlacePart
+    """Its name in the manifest."""
 
 
 class WorsePart(_Part):
@@ -171,7 +186,7 @@ class CheckDocument(_Part):
     schema_id: Literal["placer/check/v1"] = Field(default=SCHEMA_ID, alias="schema")
     """Name and version of this format."""
     outcome: Outcome
-    """The worst verdict."""
+    """The worst verdict of what is not suppressed."""
     checked: tuple[CheckedPart, ...]
     """In the order of files and lines."""
     findings: tuple[FindingPart, ...]
@@ -186,6 +201,8 @@ class CheckDocument(_Part):
     """Deployments whose site or model is not known."""
     others: int
     """Deployed things of which nothing says that they run a model."""
+    not_models: tuple[OtherPart, ...]
+    """Each of them."""
     base: str | None
     """Revision that it is compared with."""
     base_without: str
@@ -198,6 +215,8 @@ class CheckDocument(_Part):
     """Those that are suppressed now."""
     unjudged: tuple[FindingPart, ...]
     """Those whose file or deployment is gone, or of which nothing can be said any more."""
+    gone: tuple[OtherPart, ...]
+    """What was judged at the base and is deployed no more, or by another name."""
 
 
 def to_json(result: CheckResult) -> str:
@@ -210,7 +229,8 @@ def to_json(result: CheckResult) -> str:
         files=result.files,
         skipped=result.skipped,
         unresolved=result.unresolved,
-        others=result.others,
+        others=len(result.others),
+        not_models=tuple(map(OtherPart.model_validate, result.others)),
         base=result.base,
         base_without=result.base_without,
         worse=tuple(
@@ -220,6 +240,7 @@ def to_json(result: CheckResult) -> str:
         fixed=tuple(map(_finding, result.fixed)),
         silenced=tuple(map(_finding, result.silenced)),
         unjudged=tuple(map(_finding, result.unjudged)),
+        gone=tuple(map(OtherPart.model_validate, result.gone)),
     )
     try:
         return document.model_dump_json(by_alias=True, indent=2) + "\n"

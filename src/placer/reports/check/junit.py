@@ -63,6 +63,9 @@ def _placement(one: Checked, base: str | None) -> str:
     text = shortened("; ".join(told))
     if one.outcome is Outcome.PASS:
         inner = f"<system-out>{_text(text)}</system-out>\n"
+    elif one.is_excused:
+        message = f"{one.outcome}, which is ignored ({', '.join(one.ignored)})"
+        inner = f"<skipped message={_attribute(message)}>{_text(text)}</skipped>\n"
     elif base is not None:  # only what is new since the base is told: it does not pass for that
         message = f"{one.outcome}, as it was in {shortened(base)}"
         inner = f"<skipped message={_attribute(message)}>{_text(text)}</skipped>\n"

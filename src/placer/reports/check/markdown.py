@@ -17,6 +17,8 @@ from placer.core.gate import (
     GateFinding,
     Outcome,
     as_before,
+    counted,
+    excused,
     reason_of,
     verdict_of,
 )
@@ -52,7 +54,7 @@ def render(result: CheckResult, context: Context) -> str:
     why = f"{escaped(told[:1].upper() + told[1:])}, see below." if told else ""
     verdict, old = verdict_of(result, context.fail_on), as_before(result)
     sign = "✅ nothing new fails" if old and verdict is Outcome.PASS else _SIGNS[verdict]
-    title = f"## placer check: {sign}{f', {old}' if old else ''}"
+    title = "## placer check: " + ", ".join(filter(None, (sign, old, excused(result))))
     head = [TAG, title, why, _table(result), _changes(result)]
     tail = [
         _list("Fixed", result.fixed),
@@ -102,6 +104,8 @@ def _row(one: Checked, before_s: float | None) -> str:
         best = f"{escaped(one.recommended)}{at}"
     name = f"{escaped(one.id)}<br><sub>{escaped(one.path)}</sub>"
     sign = _SIGNS[one.outcome] + (" as before" if one.is_as_before else "")
+    if one.ignored:
+        sign += f"<br><sub>ignored: {', '.join(one.ignored)}</sub>"
     return f"| {sign} | {name} | {place} | {p99} | {limit} | {best} |"
 
 
@@ -120,6 +124,8 @@ def _changes(result: CheckResult) -> str:
         parts.append(f"{len(result.silenced)} ignored since")
     if result.unjudged:
         parts.append(f"{len(result.unjudged)} no longer checked")
+    if result.gone:
+        parts.append(f"{counted(len(result.gone), 'deployment')} gone")
     return f"Since {escaped(result.base)}: {', '.join(parts)}."
 
 

@@ -141,8 +141,11 @@ def _location(place: Place, context: Context) -> dict[str, Any]:
 def _artifact(path: str) -> dict[str, str]:
     if path == "-":
         return {"uri": "stdin"}
-    # names of files may hold bytes that are no text
-    shown = quote(path.removeprefix("./").replace("\\", "/").encode("utf-8", "surrogatepass"))
+    name = path.removeprefix("./").replace("\\", "/")
+    try:  # names of files may hold bytes that are no text, and are those bytes
+        shown = quote(name.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # half of a pair, as Windows has it
+        shown = quote(name.encode("utf-8", "surrogatepass"))
     if shown.startswith("/"):
         return {"uri": f"file://{shown}"}
     return {"uri": shown, "uriBaseId": "%SRCROOT%"}

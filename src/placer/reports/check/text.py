@@ -14,6 +14,7 @@ from placer.core.gate import (
     Outcome,
     as_before,
     counted,
+    excused,
     reason_of,
 )
 from placer.core.units import format_duration
@@ -24,6 +25,8 @@ from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
 
 MAX_PASSES = 20
 """Deployments that pass and are listed; the others are counted."""
+MAX_OTHERS = 5
+"""Deployments without a model that are named."""
 _BREAK = re.compile(r"\r\n|\r|\n")
 """As editors, and the places of findings, count lines."""
 _SIGNS = {
@@ -42,8 +45,13 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     told = result.findings + (result.suppressed if context.with_suppressed else ())
     sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
+    seen: set[tuple[str, str, str | None]] = set()
     for one in told:
-        lines += [*_finding(one, sources, width), []]
+        same = one.rule, one.message, one.evidence
+        is_again = one.evidence is not None and one.suppressed is None and same in seen
+        lines += [*(_again(one, width) if is_again else _finding(one, sources, width)), []]
+        if one.suppressed is None:
+            seen.add(same)
     lines += _verdicts(result, width)
     lines += _changes(result, width)
     lines += [[], *paragraph(summary_of(result, context.fail_on), width)]
@@ -79,6 +87,16 @@ def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
         text = f"ignored at {one.suppressed.place}: {one.suppressed.reason}{until}"
         lines += paragraph(clean(text), width, indent=5, first="   =", tone=Tone.FAINT)
     return lines
+
+
+def _again(one: GateFinding, width: int) -> list[Line]:
+    """Return what the same evidence says of another deployment in two lines."""
+    head = f"{one.severity.label}[{one.rule}]"
+    mark = "inconclusive, " if one.outcome is Outcome.INCONCLUSIVE else ""
+    lines: list[Line] = [[Cell(head, _TONES[one.severity]), Cell(f" {mark}as above", Tone.STRONG)]]
+    named = f" in {clean(one.deployed)}" if one.deployed else ""
+    text = f"{clean(str(one.place))}{named}"
+    return lines + paragraph(text, width, indent=6, first="  -->", tone=Tone.FAINT)
 
 
 def _excerpt(place: Place, sources: Sources, width: int, arrow: str, label: str = "") -> list[Line]:
@@ -137,6 +155,12 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
     if passes > MAX_PASSES:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
+    if result.others:
+        named = [f"{clean(one.path)}: {clean(one.id)}" for one in result.others[:MAX_OTHERS]]
+        if (left := len(result.others) - len(named)) > 0:
+            named.append(f"and {left} more (all of them: --output json)")
+        text = f"no model that is known: {', '.join(named)}"
+        lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     return lines
 
 
@@ -154,6 +178,8 @@ def _told(one: Checked) -> str:
         basis = basis_of(one.recommended_basis)
         at = "" if p99 is None else f", p99 {format_duration(p99)}{basis}"
         parts.append(f"recommended: {one.recommended}{at}")
+    if one.ignored:
+        parts.append(f"ignored: {', '.join(one.ignored)}")
     return clean("; ".join(parts))
 
 
@@ -177,6 +203,9 @@ def _changes(result: CheckResult, width: int) -> list[Line]:
         for one in findings:
             text = f"{what} since {clean(result.base)}: {one.rule} {clean(str(one.place))}"
             lines += paragraph(f"{text} {clean(one.message)}", width, tone=tone)
+    for other in result.gone:
+        text = f"no longer deployed since {clean(result.base)}: {clean(other.path)}"
+        lines += paragraph(f"{text}: {clean(other.id)}", width, tone=Tone.UNSURE)
     return lines if len(lines) > 1 else []
 
 
@@ -204,11 +233,13 @@ def summary_of(result: CheckResult, fail_on: Severity) -> str:
             told.insert(1, old)
     if result.suppressed:
         told.append(f"{len(result.suppressed)} ignored")
+    if left := excused(result):
+        told.append(left)
     if result.others:
         told.append(
             "1 other runs no model that is known"
-            if result.others == 1
-            else f"{result.others} others run no model that is known"
+            if len(result.others) == 1
+            else f"{len(result.others)} others run no model that is known"
         )
     files = counted(result.files, "manifest file")
     if result.skipped:

@@ -1,0 +1,207 @@
+"""``placer check``: which container runs the model, and on what, is what is judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import builders, gate_project
+from tests.cli.conftest import Run
+from tests.gate_project import Evidence, project
+
+BY_IMAGE = project(models=[{"uri": "registry.example/counter*", "workload": "counter"}])
+ON_CUDA = Evidence(builders.measurement(ep="cuda", nodes_by_ep=(("cuda", 66),)))
+SIDE = "{name: side, image: 'registry.example/proxy@sha256:%s'%s}"
+MODEL = "{name: infer, image: 'registry.example/counter@sha256:%s'%s}"
+
+
+def container(kind: str, memory: str | None, *, more: str = "") -> str:
+    limits = [f"memory: {memory}"] if memory else []
+    granted = [*limits, more] if more else limits
+    said = f", resources: {{limits: {{{', '.join(granted)}}}}}" if granted else ""
+    return kind % ("0" * 64, said)
+
+
+def pod(*containers: str, inits: str = "[]", annotation: str = "{}") -> str:
+    return (
+        "apiVersion: apps/v1\nkind: Deployment\n"
+        f"metadata: {{name: counter, annotations: {annotation}}}\n"
+        "spec:\n  template:\n    spec:\n"
+        "      nodeSelector: {node-role.kubernetes.io/edge: ''}\n"
+        f"      initContainers: {inits}\n"
+        f"      containers: [{', '.join(containers)}]\n"
+    )
+
+
+def predictor(*containers: str) -> str:
+    return (
+        "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: counter}\n"
+        "spec:\n  predictor:\n    nodeSelector: {node-role.kubernetes.io/edge: ''}\n"
+        f"    containers: [{', '.join(containers)}]\n"
+    )
+
+
+@pytest.fixture
+def told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Check one manifest: exit code, rules, and the deployments."""
+
+    def check(
+        text: str, *, name: str = "a.yaml", **arguments: Any
+    ) -> tuple[int, list[tuple[str, str]], list[str]]:
+        folder = tmp_path / str(len([*tmp_path.iterdir()]))
+        gate_project.make(folder, {name: text}, **{"project_file": BY_IMAGE, **arguments})
+        monkeypatch.chdir(folder)
+        result = run("check", "deploy", "--locked", "--as-of", gate_project.TODAY, "--format=json")
+        assert result.out, result.err
+        document = json.loads(result.out)
+        rules = [(one["rule"], one["outcome"]) for one in document["findings"]]
+        return result.code, rules, [one["id"] for one in document["checked"]]
+
+    return check
+
+
+BIG, SMALL, NO_LIMIT = "1Gi", "1Mi", None
+
+
+@pytest.mark.parametrize("write", [pod, predictor])
+def test_a_limit_of_a_sidecar_is_not_that_of_the_model(told: Any, write: Any) -> None:
+    for order in (1, -1):
+        parts = [container(SIDE, BIG), container(MODEL, SMALL)][::order]
+        code, rules, _ = told(write(*parts))
+        assert (code, ("PLC706", "fail") in rules) == (1, True), rules
+
+
+@pytest.mark.parametrize("side", [NO_LIMIT, SMALL])
+@pytest.mark.parametrize("write", [pod, predictor])
+def test_what_a_sidecar_may_take_is_nothing_to_the_model(
+    told: Any, write: Any, side: str | None
+) -> None:
+    code, rules, _ = told(write(container(SIDE, side), container(MODEL, BIG)))
+    assert (code, rules) == (0, [])
+
+
+def test_each_container_that_runs_the_model_is_judged(told: Any) -> None:
+    other = container(MODEL, SMALL).replace("infer", "second")
+    code, rules, ids = told(pod(container(MODEL, BIG), other))
+    assert code == 1
+    assert [one for one in rules if one[0] == "PLC706"] == [("PLC706", "fail")]
+    assert ids == ["deployment/counter/infer", "deployment/counter/second"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [((BIG, BIG), 0), ((BIG, SMALL), 5), ((SMALL, SMALL), 1), ((NO_LIMIT, SMALL), 5)],
+)
+def test_where_nothing_says_which_runs_it_nothing_is_guessed(
+    told: Any, limits: tuple[str | None, str | None], code: int
+) -> None:
+    first, second = limits
+    parts = (container(SIDE, first), container(MODEL, second))
+    text = pod(*parts, annotation="{placer/workload: counter}")
+    got, rules, _ = told(text, project_file=project())
+    assert got == code, rules
+    fetch = "[{name: fetch, image: f, args: ['s3://b/model.onnx', /m]}]"
+    got, rules, _ = told(pod(*parts, inits=fetch), project_file=project())
+    assert got == code, rules
+
+
+def test_a_model_that_is_fetched_runs_where_its_volume_is_mounted(told: Any) -> None:
+    mount = "volumeMounts: [{name: m, mountPath: /m}]"
+    fetch = f"[{{name: fetch, image: f, args: ['s3://b/model.onnx', /m], {mount}}}]"
+    infer = container(MODEL, SMALL).removesuffix("}") + f", {mount}}}"
+    code, rules, _ = told(pod(container(SIDE, BIG), infer, inits=fetch), project_file=project())
+    assert (code, ("PLC706", "fail") in rules) == (1, True), rules
+
+
+def test_an_accelerator_of_a_sidecar_is_not_that_of_the_model(told: Any) -> None:
+    gpu = "nvidia.com/gpu: 1"
+    with_gpu = (container(SIDE, BIG, more=gpu), container(MODEL, BIG))
+    code, rules, _ = told(pod(*with_gpu), evidence=(ON_CUDA,))
+    assert (code, rules) == (1, [("PLC708", "fail")])
+    text = pod(*with_gpu, annotation="{placer/workload: counter}")
+    code, rules, _ = told(text, project_file=project(), evidence=(ON_CUDA,))
+    assert (code, rules) == (5, [("PLC708", "inconclusive")])
+    own = (container(SIDE, BIG), container(MODEL, BIG, more=gpu))
+    assert told(pod(*own), evidence=(ON_CUDA,))[:2] == (0, [])
+
+
+ON_CPU = Evidence(builders.measurement(), file="cpu.json")
+
+
+def test_an_accelerator_that_was_not_measured_is_not_judged_by_the_cpu(told: Any) -> None:
+    gpu = pod(container(MODEL, BIG, more="nvidia.com/gpu: 1"))
+    assert told(gpu)[:2] == (5, [("PLC708", "inconclusive")])
+    assert told(gpu, evidence=(ON_CPU, ON_CUDA))[:2] == (0, [])
+    assert told(pod(container(MODEL, BIG, more="nvidia.com/gpu: 0")))[:2] == (0, [])
+
+
+def test_a_camera_is_no_processor(told: Any) -> None:
+    for name in ("smarter-devices/video0", "example.com/output", "example.com/fuse"):
+        assert told(pod(container(MODEL, BIG, more=f"{name}: 1")))[:2] == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('platform: "onnxruntime_onnx"', 0),
+        ('platform: "onnxruntime_onnx" instance_group { kind: KIND_CPU }', 0),
+        ('platform: "onnxruntime_onnx" instance_group { kind: KIND_GPU }', 5),
+        ('platform: "onnxruntime_onnx" backend: "tensorrt"', 5),
+        ('backend: "openvino"', 5),
+        (
+            'backend: "onnxruntime" optimization { execution_accelerators {'
+            ' gpu_execution_accelerator: [ { name: "tensorrt" } ] } }',
+            5,
+        ),
+        (
+            'backend: "onnxruntime" optimization { execution_accelerators {'
+            ' cpu_execution_accelerator { name: "openvino" } } }',
+            5,
+        ),
+    ],
+)
+def test_what_a_server_of_models_would_run_it_on_must_be_measured(
+    told: Any, text: str, code: int
+) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    here = project(sites=sites, models=[{"uri": "counter*", "workload": "counter"}])
+    got, rules, _ = told(f'name: "counter" {text}', name="a.pbtxt", project_file=here)
+    assert got == code, rules
+    assert (("PLC708", "inconclusive") in rules) == (code == 5)
+
+
+def test_the_provider_that_a_server_chooses_goes_before_a_quicker_one(told: Any) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    here = project(sites=sites, models=[{"uri": "counter*", "workload": "counter"}])
+    slow = builders.measurement(0.1, ep="openvino", nodes_by_ep=(("openvino", 66),))
+    evidence = (ON_CPU, Evidence(slow))
+    text = 'name: "counter" backend: "openvino"'
+    code, rules, _ = told(text, name="a.pbtxt", project_file=here, evidence=evidence)
+    assert (code, ("PLC201", "fail") in rules) == (1, True), rules
+
+
+@pytest.mark.parametrize(
+    ("inputs", "code"),
+    [
+        ('input { name: "x" dims: [ 1, 3, 64, 64 ] }', 0),
+        ('input [ { name: "x" dims: [ -1, 3, -1, 64 ] } ]', 0),
+        ('max_batch_size: 8 input { name: "x" dims: [ 3, 64, 64 ] }', 0),
+        ('input { name: "x" dims: [ 12288 ] reshape { shape: [ 1, 3, 64, 64 ] } }', 0),
+        ('input { name: "x" dims: [ 1, 3, 64, 128 ] }', 5),
+        ('input { name: "x" dims: 1 dims: 3 dims: 128 dims: 64 }', 5),
+        ('input { name: "x" dims: [ 3, 64, 64 ] }', 5),
+        ('max_batch_size: 8 input { name: "x" dims: [ 1, 3, 64, 64 ] }', 5),
+    ],
+)
+def test_the_shapes_of_inputs_are_those_that_were_measured(
+    told: Any, inputs: str, code: int
+) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    here = project(sites=sites, models=[{"uri": "counter*", "workload": "counter"}])
+    text = f'name: "counter" platform: "onnxruntime_onnx" {inputs}'
+    got, rules, _ = told(text, name="a.pbtxt", project_file=here)
+    assert got == code, rules
+    assert (("PLC612", "inconclusive") in rules) == (code == 5)
