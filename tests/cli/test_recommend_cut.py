@@ -299,6 +299,7 @@ def test_a_device_elsewhere_is_a_note(run_again: Run, folder: Path) -> None:
     ("arguments", "message"),
     [
         (("--cut", "nothere"), "no tensor 'nothere'"),
+        (("--cut", "x"), "nothing would run on the device with the cut at x"),
         (("--cut", "auto", "--cut", "v1"), "--cut auto"),
         (("--cut", "v1", "--cut", "v1"), "stands twice"),
         (("--cut", " "), "--cut is empty"),

@@ -71,7 +71,9 @@ def fits(case: dict[str, Any]) -> bool:
 @given(convolutions.filter(fits))
 def test_a_convolution_called_raw_determines_all_that_it_reads(case: dict[str, Any]) -> None:
     model, channels = convolution(**case)
-    if not trace_taint(model).taint("y").is_raw:
+    taint = trace_taint(model).taint("y")
+    is_picture = not taint.is_mixed or case["channels"] == 1  # filtered, not injective
+    if not taint.is_raw or is_picture:
         return
     matrix = whole_matrix(model, channels)
     read = matrix[:, np.any(matrix != 0, axis=0)]

@@ -14,8 +14,9 @@ import pytest
 import placer
 from placer.core.errors import UsageError
 from placer.core.partition.flow import Network, least_cut
+from placer.core.partition.indexed import index
 from placer.core.partition.optimal import best_plans, optimal_plan, unsplit_plans
-from placer.core.partition.plan import Plan
+from placer.core.partition.plan import Plan, plan_of
 from placer.core.partition.problem import (
     CostGraph,
     DirectLink,
@@ -293,6 +294,41 @@ def test_unsplit_plans_leave_what_is_bound_where_it_is() -> None:
     nodes[2] = Node("b", (9.0, None), DEVICE)
     late = [*tensors, Tensor("y", "a", ("b",), 1)]
     assert unsplit_plans(problem(nodes, late), Objective.LATENCY)[1] is None
+
+
+def test_unsplit_plans_take_the_way_that_is_best_by_the_objective() -> None:
+    """By the direct link all in the cloud takes longer and costs 1 USD, by the site 20."""
+    hop = replace(rated_link(0, 100_000, 100_000), usd_per_byte_up=0.01, usd_per_byte_down=0.0)
+    around = DirectLink(0, 2, replace(hop, rtt_s=1.0, usd_per_byte_up=0.001))
+    nodes = (Node("in", (0.0, 0.0, 0.0), DEVICE), Node("net", (10.0, 10.0, 1.0)))
+    sites = (Site("device", 1.0), Site("site", 1.0), Site("cloud", 0.0))
+    graph = CostGraph(nodes, (Tensor("x", "in", ("net",), 1000),))
+    question = Problem(graph, sites, (hop, hop), (around,))
+    found = unsplit_plans(question, Objective.MONEY)
+    assert [one and one.value for one in found] == [10.0, 20.0, 1.0]
+    assert solved(question, Objective.MONEY).value == 1.0
+    within = unsplit_plans(question, Objective.MONEY, latency_limit_s=1.5)[2]
+    assert within is not None
+    assert within.value == 20.0
+    assert within.latency_s == pytest.approx(1.02)
+
+
+def test_an_answer_of_zero_is_proven() -> None:
+    """The bound of a limit is a difference, and rounding put it at -2e-16."""
+    prices = ((0.0, 0.3), (0.0, 0.1))
+    nodes = [INPUT, *(Node(f"n{i}", prices[i % 2]) for i in range(2))]
+    plan = solved(problem(nodes, [Tensor("x", "input", ("n0", "n1"), 1)]))
+    assert (plan.value, plan.bound, plan.is_optimal) == (0.0, 0.0, True)
+    indexed = index(problem(nodes, []))
+    here = np.zeros(3, dtype=np.int64)
+    low = plan_of(problem(nodes, []), indexed, Objective.LATENCY, here, ((0, 1),), bound=-2.2e-16)
+    assert (low.bound, low.is_optimal, low.gap_ratio) == (0.0, True, 0.0)
+
+
+def test_the_hops_taken_end_at_the_last_tier_in_use() -> None:
+    nodes = [INPUT, Node("n", (1.0, 9.0))]
+    assert solved(problem(nodes, [])).hops == ()
+    assert solved(problem([INPUT, Node("n", (9.0, 1.0))], [])).hops == ((0, 1),)
 
 
 def test_the_package_offers_the_solver() -> None:

@@ -21,11 +21,13 @@ from placer.core.partition.problem import rated_link
 from placer.core.placement import Edge, EdgeSite, SiteTime, Split
 from placer.core.split import CutFacts
 from placer.core.split_choice import (
+    PARTS,
     best_split,
     crossover_table,
     parts_problem,
     problem_toward,
     tail_ratio_of,
+    with_head,
 )
 from placer.core.split_leg import SHARE_FACTOR_90, tail_time
 from placer.core.split_problem import without_input
@@ -309,6 +311,32 @@ def test_crossovers_lie_where_both_lines_meet(is_whole_graph: bool) -> None:
     rtt = [one for one in table if one.parameter == "network.rtt"]
     assert [one.placement for one in rtt] == [Placement.SPLIT, Placement.EDGE]
     assert rtt[0].high == pytest.approx(0.036 - 0.02 - 4e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize("is_whole_graph", [True, False])
+def test_the_table_takes_a_head_as_it_was_measured(is_whole_graph: bool) -> None:
+    """Groups are timed cold: of a head they said 10 ms, and it took 1 ms alone."""
+    link = rated_link(0.002, 1e6, 1e7)
+    tiers = {"a1": 0, "a2": 0, "b": 1, "c": 1}
+    problem = parts_problem(NODES, tiers, 0.8, (0.05, 0.005), link, input_bytes={}, kept=())
+    if is_whole_graph:
+        problem = problem_toward(
+            GRAPH, builders.offer(), PATH, 0.005,
+            max_bytes=700_000, down_bytes=40, input_bytes={}, kept=(),
+        )  # fmt: skip
+        problem = replace(problem, links=(link,))
+    divided = {"a": 0, "b": 1, "c": 1} if is_whole_graph else dict(PARTS)
+    table = crossover_table(with_head(problem, divided, 0.001), "cloud:one")
+    uplink = [one for one in table if one.parameter == "network.uplink"]
+    assert [one.placement for one in uplink] == [Placement.EDGE, Placement.SPLIT]
+    # the whole is what it was: 0.05 = 0.001 + 0.004 + 0.002 + 20 kB / B + 40 B / 10 MB/s
+    assert uplink[0].high == pytest.approx(20_000 / (0.043 - 4e-6), rel=1e-6)
+    # 0.001 + 0.004 + 20 kB / B = 0.005 + 600 kB / B: never
+    rtt = [one for one in table if one.parameter == "network.rtt"]
+    assert rtt[0].high == pytest.approx(0.045 - 0.02 - 4e-6, rel=1e-6)
+    slower = with_head(problem, divided, 0.07)  # than the whole: nothing is left behind it
+    times = {one.name: one.time_s[0] for one in slower.graph.nodes}
+    assert sum(time or 0 for time in times.values()) == pytest.approx(0.05)
 
 
 def test_raw_input_that_stays_is_never_in_the_cloud() -> None:

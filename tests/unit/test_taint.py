@@ -49,8 +49,8 @@ def traced(
 
 
 W3 = weights("w3", 4, 3, 3, 3, fan_in=27)  # 4 channels of 27 values
-MIX = weights("mix", 6, 3, 1, 1, fan_in=3)  # 6 channels of 3 values: injective
-CONV_MIX = node("Conv", "x mix", "m")
+MIX = weights("mix", 6, 3, 1, 2, fan_in=6)  # 6 channels of 6 values: injective
+CONV_MIX = node("Conv", "x mix", "m", pads=[0, 0, 0, 1])
 
 
 def padded(stem_channels: int) -> TaintedGraph:
@@ -135,6 +135,64 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
     "MaxPool": (one("MaxPool", kernel_shape=[2, 2], strides=[2, 2]), [], True, False),
     "AveragePool": (one("AveragePool", kernel_shape=[2, 2]), [], True, False),
     "AveragePool of all": (one("AveragePool", kernel_shape=[8, 8]), [], False, False),
+    "AveragePool of 25, as a blur": (
+        one("AveragePool", kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+        [],
+        True,
+        False,
+    ),
+    "MaxPool of 25": (
+        one("MaxPool", kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+        [],
+        True,
+        False,
+    ),
+    "AveragePool to a small picture": (
+        one("AveragePool", kernel_shape=[5, 5], strides=[3, 3]),
+        [],
+        True,
+        False,
+    ),
+    "Einsum that moves": (one("Einsum", equation="nchw->nhwc"), [], True, True),
+    "Einsum of all channels": (one("Einsum", equation="nchw->nhw"), [], True, False),
+    "Einsum of all places": (one("Einsum", equation="nchw->nc"), [], False, False),
+    "Einsum of a diagonal": (one("Einsum", equation="nchh->nch"), [], True, False),
+    "Einsum by a number of each row": (
+        one("Einsum", "x k", equation="nchw,h->nchw"),
+        [const("k", [0.5] * 8)],
+        True,
+        True,
+    ),
+    "Einsum by a wide matrix": (
+        one("Einsum", "x k", equation="nchw,wd->nchd"),
+        [weights("k", 8, 9)],
+        True,
+        True,
+    ),
+    "Einsum by a narrow matrix": (
+        one("Einsum", "k x", equation="wd,...w->...d"),
+        [weights("k", 8, 7)],
+        False,
+        False,
+    ),
+    "Einsum to grey": (
+        one("Einsum", "x k", equation="nchw,co->nohw"),
+        [weights("k", 3, 1)],
+        True,
+        False,
+    ),
+    "ReduceMean of the channels": (one("ReduceMean", axes=[1]), [], True, False),
+    "ReduceMean of the places": (one("ReduceMean", axes=[2, 3]), [], False, False),
+    "ReduceSum of the channels": (one("ReduceSum", "x a"), [integers("a", 1)], True, False),
+    "CumSum": (one("CumSum", "x a"), [integers("a", 3)], True, True),
+    "CumSum without its own": (
+        one("CumSum", "x a", exclusive=1),
+        [integers("a", 3)],
+        True,
+        False,
+    ),
+    "Sin": (one("Sin"), [], True, False),
+    "LogSoftmax": (one("LogSoftmax"), [], True, False),
     "GlobalAveragePool": (one("GlobalAveragePool"), [], False, False),
     "Mul": (one("Mul", "x k"), [const("k", 0.5)], True, True),
     "Mul by some zeros": (
@@ -173,7 +231,7 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
     "PRelu": (one("PRelu", "x k"), [const("k", 0.2)], True, True),
     "Pow": (one("Pow", "x k"), [const("k", 2.0)], True, False),
     "Neg": (one("Neg"), [], True, True),
-    "Softmax": (one("Softmax"), [], False, False),
+    "Softmax": (one("Softmax"), [], True, False),
     "ReduceMean": (one("ReduceMean"), [], False, False),
     "ArgMax": (one("ArgMax"), [], False, False),
     "Greater": (one("Greater", "x k"), [const("k", 0.0)], False, False),
@@ -184,11 +242,28 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
         True,
         False,
     ),
+    "Conv 1 x 1 to grey": (
+        one("Conv", "x k"),
+        [const("k", [[[[0.3]], [[0.6]], [[0.1]]]])],
+        True,
+        False,
+    ),
     "Conv 3 x 3": (one("Conv", "x w3"), [W3], False, False),
+    "Conv 3 x 3 that blurs to grey": (
+        one("Conv", "x k"),
+        [const("k", np.full((1, 3, 3, 3), 1 / 27))],
+        True,
+        False,
+    ),
+    "Conv of all": (one("Conv", "x k"), [const("k", np.ones((1, 3, 8, 8)))], False, False),
 }
 ONLY_PLAIN = {
     "Conv 1 x 1",
+    "Conv 1 x 1 to grey",
     "Conv 3 x 3",
+    "Conv 3 x 3 that blurs to grey",
+    "Conv of all",
+    "Einsum to grey",
     "BatchNormalization",
     "InstanceNormalization",
     "DepthToSpace",
@@ -306,40 +381,86 @@ def test_two_pictures_blended_are_raw() -> None:
 
 
 def identity_conv(rank: int) -> Any:
-    """4 x 4 patches of one channel, 16 channels, of the given rank."""
+    """2 x 4 patches of two channels, 16 channels, of the given rank."""
     matrix = np.diag([1.0] * rank + [0.0] * (16 - rank)).astype(np.float32)
     matrix = np.linalg.qr(np.random.default_rng(3).standard_normal((16, 16)))[0] @ matrix
-    return numpy_helper.from_array(matrix.reshape(16, 1, 4, 4).astype(np.float32), "w")
+    return numpy_helper.from_array(matrix.reshape(16, 2, 2, 4).astype(np.float32), "w")
 
 
 @pytest.mark.parametrize(("rank", "is_raw"), [(16, True), (15, False)])
 def test_patches_are_raw_if_the_rank_is_that_of_a_patch(rank: int, is_raw: bool) -> None:
     found = traced(
-        [node("Conv", "x w", "y", strides=[4, 4])], [identity_conv(rank)], shape=(1, 1, 8, 8)
+        [node("Conv", "x w", "y", strides=[2, 4])], [identity_conv(rank)], shape=(1, 2, 8, 8)
     )
     assert found.taint("y").is_raw == is_raw
     if not is_raw:
         assert "rank 15 of 16" in found.taint("y").reason
 
 
-@pytest.mark.parametrize(("channels", "is_raw"), [(2, False), (3, True), (6, True)])
+@pytest.mark.parametrize(("channels", "is_raw"), [(4, False), (5, True), (6, True)])
 def test_pointwise_convolution_is_raw_if_its_rank_is_that_of_its_channels(
     channels: int, is_raw: bool
 ) -> None:
-    found = traced([node("Conv", "x w", "y")], [weights("w", channels, 3, 1, 1)])
+    w = weights("w", channels, 5, 1, 1)
+    found = traced([node("Conv", "x w", "y")], [w], shape=(1, 5, 8, 8))
     assert found.taint("y").is_raw == is_raw
 
 
-def test_depthwise_convolution_is_not_shown() -> None:
-    found = traced([node("Conv", "x w", "y", group=3)], [weights("w", 3, 1, 3, 3)])
-    assert "1 channels of 9 values" in found.taint("y").reason
+def test_a_picture_in_other_colours_is_a_picture() -> None:
+    """Grey is one number of three, and yet the photo; so is a Relu or a pool of it."""
+    grey = const("g", [[[[0.3]], [[0.6]], [[0.1]]]])
+    found = traced(
+        [
+            node("Conv", "x g", "grey"),
+            node("Relu", "grey", "r"),
+            node("AveragePool", "r", "y", kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+        ],
+        [grey],
+    )
+    assert found.taint("y").text == "x -> Conv -> Relu -> AveragePool"
+    by_matrix = traced(
+        [node("MatMul", "x g", "y")], [const("g", [[0.3], [0.6], [0.1]])], shape=(1, 8, 8, 3)
+    )
+    assert by_matrix.taint("y").text == "x -> MatMul"
+    by_rows = traced([node("Gemm", "x g", "y")], [const("g", [[0.3], [0.6], [0.1]])], shape=(64, 3))
+    assert by_rows.taint("y").text == "x -> Gemm"
+
+
+def test_a_matrix_of_all_that_there_is_must_be_injective() -> None:
+    """Three numbers and no place more are no picture."""
+    found = traced([node("MatMul", "x g", "y")], [weights("g", 3, 1)], shape=(1, 3))
+    assert not found.taint("y").is_raw
+
+
+def test_a_filter_over_each_channel_is_raw_and_a_curve_over_edges_is_not_shown() -> None:
+    conv = node("Conv", "x w", "c", group=3)
+    edges = traced([conv, node("Relu", "c", "y")], [weights("w", 3, 1, 3, 3)])
+    assert edges.taint("c").text == "x -> Conv"
+    assert edges.taint("y").reason == "a curve over a mixture"
+    blur = traced([conv, node("Relu", "c", "y")], [const("w", np.full((3, 1, 3, 3), 1 / 9))])
+    assert blur.taint("y").text == "x -> Conv -> Relu"
+
+
+@pytest.mark.parametrize("op_type", ["BitShift", "BitwiseAnd", "Mod"])
+def test_the_high_bits_of_a_picture_are_the_picture(op_type: str) -> None:
+    words = {"direction": "RIGHT"} if op_type == "BitShift" else {}
+    made = node(op_type, "x k", "y", **words)
+    found = traced([made], [const("k", 3, "uint8")], dtype="uint8", opset=18)
+    assert found.taint("y").text == f"x -> {op_type}"
+
+
+def test_frequencies_are_raw() -> None:
+    found = traced([node("DFT", "x", "y", axis=1)], shape=(1, 64, 1), opset=18)
+    assert found.taint("y").text == "x -> DFT"
+    assert found.taint("y").is_mixed
 
 
 def test_every_group_of_a_convolution_must_be_injective() -> None:
-    w = np.random.default_rng(1).standard_normal((6, 1, 1, 1)).astype(np.float32)
-    whole = traced([node("Conv", "x w", "y", group=3)], [const("w", w)])
-    w[2:4] = 0
-    broken = traced([node("Conv", "x w", "y", group=3)], [const("w", w)])
+    conv = node("Conv", "x w", "y", group=3)
+    w = np.random.default_rng(1).standard_normal((15, 5, 1, 1)).astype(np.float32)
+    whole = traced([conv], [const("w", w)], shape=(1, 15, 8, 8))
+    w[5:10] = 0
+    broken = traced([conv], [const("w", w)], shape=(1, 15, 8, 8))
     assert whole.taint("y").is_raw
     assert not broken.taint("y").is_raw
 

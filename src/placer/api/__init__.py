@@ -317,7 +317,7 @@ def recommend(
                 ),
             ),
             splits=cutting.splits(of_heads, cloud_sites),
-            crossovers=cutting.crossovers(edges),
+            crossovers=cutting.crossovers(edges, of_heads),
             findings=(
                 *gathered.findings,
                 *cutting.findings,

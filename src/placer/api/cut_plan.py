@@ -38,6 +38,8 @@ class Head:
     tail_bytes: int
     offers: frozenset[str]
     """Ids of the cloud candidates that its tail may run on."""
+    tiers: tuple[tuple[str, int], ...] = ()
+    """(node, tier) of the question in `Cutting.rated`, for the nodes that the cut divides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +53,22 @@ class Cutting:
     """Time of the model while its groups were timed."""
     findings: tuple[Finding, ...] = ()
 
-    def crossovers(self, edges: Sequence[EdgeSite]) -> tuple[Crossover, ...]:
+    def crossovers(
+        self, edges: Sequence[EdgeSite], heads: Sequence[tuple[EdgeSite, ...]]
+    ) -> tuple[Crossover, ...]:
         """Return where the quickest changes, with the times on the device as measured since.
+
+        The whole model and the first head toward the offer take what they were measured at, so
+        that the table does not contradict the candidates; other cuts share the rest out.
 
         Parameters
         ----------
         edges
             With the model, measured like the candidates.
+        heads
+            For each head the device with it.
         """
-        from placer.core.split_choice import crossover_table, on_device
+        from placer.core.split_choice import crossover_table, on_device, with_head
 
         if self.rated is None:
             return ()
@@ -69,6 +78,11 @@ class Cutting:
         )
         if whole_s and self.profiled_s:
             problem = on_device(problem, whole_s / self.profiled_s)
+            for head, sites in zip(self.heads, heads, strict=True):
+                head_s = next((typical_s(one) for one in sites if one.ep == EP), None)
+                if offer_id in head.offers and head_s is not None:
+                    problem = with_head(problem, dict(head.tiers), head_s)
+                    break
         return crossover_table(problem, offer_id)
 
     def splits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from placer.core.workload import Objective, Workload
 
 if TYPE_CHECKING:
     from placer.api.splitting import Compare, MeasuredGraph
+    from placer.core.groups import GroupGraph
     from placer.core.partition.problem import Problem
     from placer.core.placement import CloudSite, Environment
     from placer.core.split import SplitContract
@@ -85,15 +86,15 @@ def _planned(
 ) -> Cutting:
     from placer.api.cut_privacy import rules_against_raw
     from placer.api.cut_wire import formats_within, is_as_sought
-    from placer.api.split_candidates import sought
-    from placer.api.splitting import comparing, cut_at, measure_groups, open_to_split, write_split
+    from placer.api.split_candidates import named_cut, sought
+    from placer.api.splitting import comparing, measure_groups, open_to_split, write_split
     from placer.core.placement import Cloud
-    from placer.core.split_choice import tail_ratio_of
+    from placer.core.split_choice import PARTS, tail_ratio_of
     from placer.onnx_files.taint import find_taint
 
     _check_measurable(options, environment, measure=measure)
     source = open_to_split(summary.path, shapes=dict(options.shapes or {}))
-    named = None if cut == (AUTO,) else cut_at(source, [cut])  # before anything is measured
+    named = None if cut == (AUTO,) else named_cut(source, cut)  # before anything is measured
     progress("cut: timing the groups of the model")
     measured = measure_groups(
         source,
@@ -187,12 +188,12 @@ def _planned(
                 offers = frozenset(one for one, wanted in toward if is_as_sought(wanted, result))
                 if offers:
                     tail_ratio = tail_ratio_of(measured.graph, source.graph, dict(key))
-                    heads.append(
-                        _head(
-                            *(contract, place, offers, tail_ratio, result),
-                            *(source, taint, options, compare),
-                        )
+                    head = _head(
+                        *(contract, place, offers, tail_ratio, result),
+                        *(source, taint, options, compare),
                     )
+                    divided = PARTS if named is not None else _divided(measured.graph, dict(key))
+                    heads.append(replace(head, tiers=divided))
     quickest = min(tables, key=lambda one: one[:2], default=None)
     return Cutting(
         tuple(heads),
@@ -200,6 +201,11 @@ def _planned(
         measured.whole_s,
         tuple(findings),
     )
+
+
+def _divided(graph: GroupGraph, tiers: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Return (group, tier) of the groups; the solver cuts none of them in two."""
+    return tuple((group.name, tiers[group.nodes[0]]) for group in graph.groups)
 
 
 def _noted(what: str, remedy: str) -> Finding:

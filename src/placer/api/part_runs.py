@@ -47,6 +47,8 @@ class PartsRun:
     formats: tuple[FormatResult, ...]
     leakage: tuple[InputLeakage, ...] = ()
     """Of each attacked input."""
+    turns_s: tuple[float, ...] = ()
+    """Of the head in each round; empty: nothing runs before the cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ class PartsRuns:
     whole_s: float
     runs: int
     parts: tuple[PartsRun, ...]
+    turns_s: tuple[float, ...] = ()
+    """Of the whole in each round."""
+    others_cores: float | None = None
+    """That other programs used meanwhile; None: the system does not tell."""
 
 
 def run_parts(
@@ -86,6 +92,7 @@ def run_parts(
         The measuring process failed.
     """
     from placer.profiling.child import GRACE_S, Child, ChildError
+    from placer.profiling.counters import read_counters
     from placer.runtimes import part_times
 
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
@@ -93,6 +100,7 @@ def run_parts(
         samples.save(inputs_path)
         try:
             with Child(part_times.MODULE) as child:
+                start = read_counters()
                 answer = child.ask(
                     "judge_parts",
                     model_path=str(Path(model).resolve()),
@@ -105,6 +113,7 @@ def run_parts(
                     + GRACE_S
                     + sum(ATTACK_LIMIT_S for plan in plans for _ in plan.attacked),
                 )
+                seen = read_counters().since(start)
         except ChildError as error:
             kind = InputError if error.kind == "unsupported" else MeasuringError
             raise kind(f"{model}: {error.message}") from error
@@ -112,6 +121,10 @@ def run_parts(
         whole_s=answer["whole_s"],
         runs=answer["runs"],
         parts=tuple(_run(told) for told in answer["plans"]),
+        turns_s=tuple(answer["turns_s"]),
+        others_cores=None
+        if seen.machine_cpu_s is None
+        else max(0.0, seen.machine_cpu_s - seen.cpu_s - answer["cpu_s"]) / seen.wall_s,
     )
 
 
@@ -141,6 +154,7 @@ def _run(told: Mapping[str, Any]) -> PartsRun:
             for one in told["formats"]
         ),
         leakage=tuple(_leakage(one) for one in told["leakage"]),
+        turns_s=tuple(told["turns_s"]),
     )
 
 

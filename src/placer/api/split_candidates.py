@@ -18,6 +18,7 @@ from placer.core.split_ranking import Kind, Leaves
 from placer.core.wire_formats import Precision, formats_for
 
 if TYPE_CHECKING:
+    from placer.core.compute import ComputeEstimate
     from placer.core.environment import CloudOffer, NetworkPath
     from placer.core.graph import ModelSummary
     from placer.onnx_files.split_source import SplitSource
@@ -38,6 +39,8 @@ class Where:
     """An estimate; None: there is none, and only a given cut can be judged by its answers."""
     assumptions: tuple[str, ...]
     """What nobody stated, and what was taken instead."""
+    estimate: ComputeEstimate | None = None
+    """Of the whole model, with its range."""
     unknown: str = ""
     """Why there is no estimate."""
 
@@ -95,7 +98,7 @@ def find_where(
     found = min(known, key=lambda one: (one[0], one[1].name), default=None)
     whole_s, offer, estimate = found or (None, offers[0], None)
     backbone = catalogue.backbone_to(path, None, offer)
-    where = Where(replace(path, backbone=backbone), offer, whole_s, ())
+    where = Where(replace(path, backbone=backbone), offer, whole_s, (), estimate)
     assumptions = []
     if network is None:
         assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
@@ -124,17 +127,13 @@ def link_to(source: SplitSource, where: Where) -> Link:
     return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
 
 
-def given_cut(
-    source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
-) -> Cut:
-    """Return the cut at these tensors.
+def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
+    """Return node -> tier of the cut at these tensors.
 
     Raises
     ------
     UsageError
         They are no cut, nothing would run on the device, or a tensor cannot be sent.
-    InfeasibleError
-        Raw input would leave, and may not.
     """
     tiers = cut_at(source, [names])
     if 0 not in tiers.values():
@@ -149,6 +148,22 @@ def given_cut(
                 f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
                 hint="cut at another tensor",
             )
+    return tiers
+
+
+def given_cut(
+    source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
+) -> Cut:
+    """Return the cut at these tensors.
+
+    Raises
+    ------
+    UsageError
+        They are no cut, nothing would run on the device, or a tensor cannot be sent.
+    InfeasibleError
+        Raw input would leave, and may not.
+    """
+    tiers = named_cut(source, names)
     raw = taint.raw_among(names) if is_raw_kept else ()
     if raw:
         which, why = raw[0]

@@ -40,7 +40,7 @@ def split_costs(path: str) -> Split:
         plan = optimal_plan(
             file.problem, objective=file.objective, latency_limit_s=file.latency_limit_s
         )
-        unsplit = unsplit_plans(file.problem, file.objective)
+        unsplit = unsplit_plans(file.problem, file.objective, latency_limit_s=file.latency_limit_s)
     except (InfeasibleError, UsageError) as error:
         raise type(error)(printable(f"{path}: {error.message}"), hint=error.hint) from error
     return Split(file.problem, plan, file.latency_limit_s, unsplit)

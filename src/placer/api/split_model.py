@@ -24,6 +24,12 @@ from placer.api.split_candidates import (
     sought,
     unsplit_cuts,
 )
+from placer.api.split_doubts import (
+    disturbances,
+    estimate_decides,
+    oddities,
+    tail_range_s,
+)
 from placer.api.split_export import check_sendable, export_split
 from placer.api.splitting import (
     USUAL_RUNS,
@@ -151,12 +157,12 @@ def split_model(
         )
     progress("cutting and running the splits")
     judged, parts = _judged(source, cuts, question, samples, taint, threads)
-    notes = [*policy, *_notes(question, measured)]
+    notes = [*policy, *_notes(question, measured), *disturbances(judged, threads)]
     if where.unknown:
         notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
     for cut, run in zip(cuts, parts, strict=True):
-        placed = _placed(source, cut, run, judged.whole_s, measured, where, link, taint, question)
+        placed = _placed(source, cut, run, judged, measured, where, link, taint, question)
         if isinstance(placed, Placed):
             found.append((placed, cut))
         else:
@@ -188,7 +194,8 @@ def split_model(
     listed = [one for one, _ in found if one.kind is not Kind.SPLIT] + splits[: question.top]
     order = ranked(listed)
     chosen = next((one for one in order if one.kind is Kind.SPLIT), None)
-    answer = replace(answer, placed=order, chosen=chosen)
+    notes += [*oddities(order, judged.whole_s), *estimate_decides(order)]
+    answer = replace(answer, placed=order, chosen=chosen, notes=tuple(notes))
     if to is None or chosen is None or not (question.cut or answer.best.kind is Kind.SPLIT):
         return answer
     assert chosen.wire is not None
@@ -309,7 +316,7 @@ def _placed(
     source: SplitSource,
     cut: Cut,
     run: PartsRun | None,
-    whole_s: float,
+    judged: PartsRuns,
     measured: MeasuredGraph,
     where: Where,
     link: Link,
@@ -331,12 +338,13 @@ def _placed(
         edge_nodes=on_edge,
         cloud_nodes=len(cut.tiers) - on_edge,
         foretold_head_s=time_on(graph, cut.tiers, 0, here),
-        head_s=whole_s,
+        head_s=judged.whole_s,
         tail_here_s=None,
         network_s=0.0,
         tail_s=0.0,
         differences=(),
         wire_result=None,
+        turns_s=judged.turns_s,
     )
     if run is None:
         return placed
@@ -348,16 +356,20 @@ def _placed(
     n_bytes = sum(
         wire_bytes(specs[name].n_bytes or 0, specs[name].dtype, precision) for name in cut.tensors
     )
+    tail_s, tail_range = None, (0.0, 0.0)
+    if where.whole_s is not None:
+        tail_s = time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s))
+        tail_range = tail_range_s(where, tail_s)
     return replace(
         placed,
+        turns_s=run.turns_s,
+        tail_range_s=tail_range,
         wire=precision.value,
         n_bytes=n_bytes,
         head_s=run.head_s,
         tail_here_s=run.tail_s,
         network_s=network_s(link, n_bytes),
-        tail_s=None
-        if where.whole_s is None
-        else time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s)),
+        tail_s=tail_s,
         differences=run.differences,
         wire_result=result,
         leakage=run.leakage,

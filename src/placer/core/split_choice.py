@@ -109,6 +109,10 @@ def _is_split(plan: Plan) -> bool:
     return len(set(without_input(dict(plan.tiers)).values())) > 1
 
 
+PARTS = (("head", 0), ("tail", 1))
+"""(node, tier) of `parts_problem`."""
+
+
 def parts_problem(
     graph: GroupGraph,
     tiers: Mapping[str, int],
@@ -130,7 +134,7 @@ def parts_problem(
     whole_s
         Time of the model on the device and in the cloud.
     """
-    part_of = {name: ("head", "tail")[tier] for name, tier in tiers.items()}
+    part_of = {name: PARTS[tier][0] for name, tier in tiers.items()}
     nodes = [Node(INPUT_NODE, (0.0, None), tier=0)]
     for name, ratio in (("head", 1 - tail_ratio), ("tail", tail_ratio)):
         nodes.append(Node(name, (whole_s[0] * ratio, whole_s[1] * ratio)))
@@ -157,6 +161,32 @@ def on_device(problem: Problem, factor: float) -> Problem:
             time_s=(None if node.time_s[0] is None else node.time_s[0] * factor, *node.time_s[1:]),
         )
         for node in problem.graph.nodes
+    )
+    return replace(problem, graph=replace(problem.graph, nodes=nodes))
+
+
+def with_head(problem: Problem, tiers: Mapping[str, int], head_s: float) -> Problem:
+    """Return the question with the time before a cut as it was measured, the whole as it is.
+
+    Parameters
+    ----------
+    tiers
+        Node -> tier of the cut; nodes that are missing keep their times.
+    head_s
+        Measured time of all that runs before it on the device.
+    """
+    here = {one.name: one.time_s[0] or 0.0 for one in problem.graph.nodes if one.name in tiers}
+    before_s = sum(time_s for name, time_s in here.items() if tiers[name] == 0)
+    behind_s = sum(here.values()) - before_s
+    if before_s <= 0 or behind_s <= 0:
+        return problem
+    head_s = min(head_s, before_s + behind_s)
+    factors = (head_s / before_s, (before_s + behind_s - head_s) / behind_s)
+    nodes = tuple(
+        one
+        if one.name not in here or one.time_s[0] is None
+        else replace(one, time_s=(one.time_s[0] * factors[tiers[one.name]], *one.time_s[1:]))
+        for one in problem.graph.nodes
     )
     return replace(problem, graph=replace(problem.graph, nodes=nodes))
 

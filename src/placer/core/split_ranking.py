@@ -66,6 +66,11 @@ class Placed:
     leakage: tuple[InputLeakage, ...] = ()
     """What an attack rebuilds of the inputs from what crosses; empty: none was asked for."""
 
+    turns_s: tuple[float, ...] = ()
+    """Of the head in each round, in which every part runs once."""
+    tail_range_s: tuple[float, float] = (0.0, 0.0)
+    """Where the estimate of the cloud puts the tail with 90 %."""
+
     @property
     def predicted_s(self) -> float | None:
         """From times of groups; None: that of the cloud is not known."""
@@ -74,11 +79,19 @@ class Placed:
         return self.foretold_head_s + self.network_s + self.tail_s
 
     @property
-    def measured_s(self) -> float | None:
-        """From the measured head; network and tail stay what they are: foretold, or not known."""
+    def total_s(self) -> float | None:
+        """From the measured head; network and tail stay what they are: modelled, or not known."""
         if self.tail_s is None:
             return None
         return (self.head_s or 0.0) + self.network_s + self.tail_s
+
+    @property
+    def range_s(self) -> tuple[float, float] | None:
+        """The total with the cloud at either end of its estimate; None: there is none."""
+        if self.tail_s is None:
+            return None
+        rest_s = (self.head_s or 0.0) + self.network_s
+        return rest_s + self.tail_range_s[0], rest_s + self.tail_range_s[1]
 
     def residual_ratio(self, whole_s: float) -> float | None:
         """Return what head and tail take here beyond the whole model, of the whole model."""
@@ -118,13 +131,61 @@ class SplitAnswer:
 
     @property
     def best(self) -> Placed:
-        """The quickest of all whose time is known."""
+        """The quickest whose time is known; a split only where it is quicker beyond the noise."""
+        if self.is_within_noise:
+            return next(one for one in self.placed if one.kind is not Kind.SPLIT)
         return self.placed[0]
 
     @property
     def is_ranked(self) -> bool:
         """The time of all is known, so that there is a quickest."""
-        return all(one.measured_s is not None for one in self.placed)
+        return all(one.total_s is not None for one in self.placed)
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether the quickest is a split that is not shown to be quicker than not to split."""
+        first = self.placed[0]
+        return first.kind is Kind.SPLIT and not all(
+            is_quicker(first, one) for one in self.placed if one.kind is not Kind.SPLIT
+        )
+
+
+MIN_ROUNDS = 8
+"""From so many on an interval of the median with 99 % lies inside of what was seen."""
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return an interval that holds the median with 99 %, by ranks.
+
+    Of fewer values than ``MIN_ROUNDS``: what was seen, widened by its span to either side; of
+    fewer than two everything.
+    """
+    ordered, count = sorted(values), len(values)
+    if count < 2:
+        return -math.inf, math.inf
+    if count < MIN_ROUNDS:
+        span = ordered[-1] - ordered[0]
+        return ordered[0] - span, ordered[-1] + span
+    rank, below = 0, 1.0  # of the binomial distribution, up to the rank
+    while below <= 0.005 * 2.0**count:
+        rank += 1
+        below += math.comb(count, rank)
+    return ordered[rank - 1], ordered[-rank]
+
+
+def is_quicker(one: Placed, other: Placed) -> bool:
+    """Tell whether one is quicker than another in more than luck of the measurement.
+
+    The heads ran in the same rounds, so their differences round by round are held against what
+    network and cloud take more or less. How far the estimate of the cloud is off is no part of it.
+    """
+    if one.tail_s is None or other.tail_s is None or one.total_s is None or other.total_s is None:
+        return False  # the time on the cloud is not known
+    rest_s = other.network_s + other.tail_s - one.network_s - one.tail_s
+    rounds = max(len(one.turns_s), len(other.turns_s))
+    mine, others = (found.turns_s or (0.0,) * rounds for found in (one, other))
+    gains = [b - a + rest_s for a, b in zip(mine, others, strict=True)]
+    return one.total_s < other.total_s and median_interval(gains)[0] > 0
 
 
 def ranked(placed: Sequence[Placed]) -> tuple[Placed, ...]:
@@ -134,7 +195,7 @@ def ranked(placed: Sequence[Placed]) -> tuple[Placed, ...]:
     """
 
     def key(one: Placed) -> tuple[float, bool]:
-        return (math.inf if one.measured_s is None else one.measured_s, one.kind is Kind.SPLIT)
+        return (math.inf if one.total_s is None else one.total_s, one.kind is Kind.SPLIT)
 
     return tuple(sorted(placed, key=key))
 

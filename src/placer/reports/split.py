@@ -31,7 +31,7 @@ def to_json(plan: Plan, unsplit: Unsplit) -> str:
         "value_joules": plan.joules,
         "interval_s": plan.interval_s,
         "bytes_down": [_whole(one) for one in plan.bytes_down],
-        "route": [list(hop) for hop in plan.route],
+        "route": [list(hop) for hop in plan.hops],
         "bound": plan.bound,
         "gap_ratio": plan.gap_ratio,
         "unsplit": [None if one is None else one.value for one in unsplit],

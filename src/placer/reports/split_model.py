@@ -17,7 +17,7 @@ from placer.core.units import format_bytes, format_duration
 MAX_NAMES = 3
 """Of tensors in one cell."""
 SCHEMA = "placer/split-answer/v1"
-_HEADS = ("plan", "crosses", "leaves", "predicted", "measured", "here", "differs")
+_HEADS = ("plan", "crosses", "leaves", "predicted", "head", "total", "range", "here", "differs")
 _LEAVES = {
     Leaves.NOTHING: "nothing",
     Leaves.INTERMEDIATE: "intermediate",
@@ -33,6 +33,7 @@ def to_json(answer: SplitAnswer, folder: str | None) -> str:
         "model": {"path": answer.model, "sha256": answer.sha256},
         "decision": {
             "placement": answer.best.kind.value if answer.is_ranked else None,
+            "is_within_noise": answer.is_within_noise,
             "reason": _headline(answer),
             "written": folder if answer.export is not None else None,
         },
@@ -68,7 +69,9 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "leaves_why": one.leaves_why,
         "nodes": [one.edge_nodes, one.cloud_nodes],
         "predicted_s": one.predicted_s,
-        "measured_s": one.measured_s,
+        "total_s": one.total_s,
+        "total_low_s": None if one.range_s is None else one.range_s[0],
+        "total_high_s": None if one.range_s is None else one.range_s[1],
         "head_s": one.head_s,
         "network_s": one.network_s,
         "tail_s": one.tail_s,
@@ -131,22 +134,36 @@ def _headline(answer: SplitAnswer) -> str:
         return (
             f"The split asked for (at {_listed(split.tensors)}) is not judged: how long its tail "
             f"takes on {printable(answer.cloud)} is not known. {_ALL_ON[best.kind].capitalize()} "
-            f"takes {_duration(best.measured_s)}."
+            f"takes {_duration(best.total_s)}."
         )
     if best.kind is Kind.SPLIT:
         other = next(one for one in answer.placed if one.kind is not Kind.SPLIT)
         return (
-            f"Split at {_listed(best.tensors)}: {_duration(best.measured_s)}, against "
-            f"{_duration(other.measured_s)} {_ALL_ON[other.kind]}."
+            f"Split at {_listed(best.tensors)}: {_total(best)}, against {_total(other)} "
+            f"{_ALL_ON[other.kind]}."
         )
-    where = f"{_ALL_ON[best.kind]} takes {_duration(best.measured_s)}"
+    where = f"{_ALL_ON[best.kind]} takes {_total(best)}"
+    if answer.is_within_noise and split is not None:
+        return (
+            f"Undecided, so do not split: {where}, the split at {_listed(split.tensors)} "
+            f"{_total(split)}, and {answer.runs} runs in turns do not tell them apart."
+        )
     if split is None:
         return f"Do not split: {where}, and there is no split to hold against it."
     which = "the split asked for" if answer.is_asked else "the best split"
-    return (
-        f"Do not split: {where}, {which} (at {_listed(split.tensors)}) "
-        f"{_duration(split.measured_s)}."
-    )
+    return f"Do not split: {where}, {which} (at {_listed(split.tensors)}) {_total(split)}."
+
+
+def _total(one: Placed) -> str:
+    span = "" if one.kind is Kind.EDGE else f" ({_range(one)} as the cloud is estimated)"
+    return f"{_duration(one.total_s)}{span}"
+
+
+def _range(one: Placed) -> str:
+    if one.range_s is None:
+        return "unknown"
+    low_s, high_s = one.range_s
+    return f"{format_duration(low_s)} to {format_duration(high_s)}"
 
 
 def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
@@ -157,7 +174,9 @@ def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
         "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {one.wire}",
         _LEAVES[one.leaves],
         _duration(one.predicted_s),
-        _duration(one.measured_s),
+        "-" if one.head_s is None else format_duration(one.head_s),
+        _duration(one.total_s),
+        "-" if one.kind is Kind.EDGE else _range(one),
         "-" if residual is None else f"{residual:+.1%}",
         _apart(one),
     )
@@ -186,8 +205,10 @@ def _explained(answer: SplitAnswer) -> list[str]:
     return [
         f"  over {printable(answer.network)} to {printable(answer.cloud)}; "
         f"{answer.threads} thread(s) here, {answer.runs} runs in turns, {samples}",
-        "  predicted: sum of the groups here + network + cloud; measured: the head run here + the "
-        "same network and cloud",
+        "  predicted: sum of the groups here + network + cloud; head: what runs here, measured in "
+        "turns with all other parts, so with cold caches",
+        "  total: head + network + cloud, both modelled; range: of the total, by the estimate of "
+        "the cloud",
         "  here: head and tail, both run here, beyond the whole model's "
         f"{format_duration(answer.whole_s)}; differs: of an output, of its largest number",
         f"  {points} single tensor{'' if points == 1 else 's'} divide{'s' if points == 1 else ''} "

@@ -41,7 +41,8 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns
     -------
-    ``whole_s``; ``runs``; for each of ``plans`` ``head_s``, ``tail_s``, ``differences`` (of
+    ``whole_s``; ``runs``; ``turns_s``, the whole in each round; ``cpu_s`` of this process; for each
+    of ``plans`` ``head_s``, ``turns_s``, the head in each round, ``tail_s``, ``differences`` (of
     ``output_differences``, sent as they are), ``formats`` (of ``measure_formats``) and ``leakage``
     (of ``judge_leakage`` for each of ``attacked``, or ``error``, why it was not judged). Times are
     means of the fastest tenth; with one thread CPU time.
@@ -53,6 +54,7 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     import numpy as np
 
+    start_cpu_s = time.process_time()
     with np.load(request["inputs_path"], allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     count = len(next(iter(arrays.values()))) if arrays else 1
@@ -77,12 +79,20 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
             timed.append(_Timed(tail, first))
         judged[-1]["places"] = (head, tail)
     times_s = _in_turns(timed, threads, request["runs"], request["limit_s"])
+    turns_s = {one.session.path: times for one, times in zip(timed, times_s, strict=True)}
     found = {one.session.path: fast_mean(times) for one, times in zip(timed, times_s, strict=True)}
     for one in judged:
         head, tail = one.pop("places")
         one["head_s"] = None if head is None else found[head.path]
         one["tail_s"] = found[tail.path]
-    return {"whole_s": found[whole.path], "runs": len(times_s[0]), "plans": judged}
+        one["turns_s"] = [] if head is None else turns_s[head.path]
+    return {
+        "whole_s": found[whole.path],
+        "turns_s": turns_s[whole.path],
+        "cpu_s": time.process_time() - start_cpu_s,
+        "runs": len(times_s[0]),
+        "plans": judged,
+    }
 
 
 class _Session:

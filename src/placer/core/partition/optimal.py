@@ -24,7 +24,7 @@ from placer.core.partition.problem import (
     Site,
 )
 from placer.core.partition.ranked import Ranked
-from placer.core.partition.solving import routes, solve
+from placer.core.partition.solving import SAME, routes, solve
 from placer.core.partition.throughput import least_interval
 
 
@@ -98,10 +98,13 @@ def optimal_plan(
     return plan_of(problem, indexed, objective, found.tiers, found.route, bound=found.low)
 
 
-def unsplit_plans(problem: Problem, objective: Objective) -> tuple[Plan | None, ...]:
+def unsplit_plans(
+    problem: Problem, objective: Objective, *, latency_limit_s: float | None = None
+) -> tuple[Plan | None, ...]:
     """Return for each tier the plan that runs every node there that is not bound to another one.
 
-    None where a node cannot run on the tier, or an earlier one needs what is made there.
+    Of several ways there the best by the objective, within the limit if one is. None where a node
+    cannot run on the tier, or an earlier one needs what is made there.
 
     Raises
     ------
@@ -111,22 +114,28 @@ def unsplit_plans(problem: Problem, objective: Objective) -> tuple[Plan | None, 
     indexed = index(problem)
     is_free = indexed.allowed.sum(axis=1, keepdims=True) > 1
     plans: list[Plan | None] = []
+    latency = _costs(problem, indexed, Objective.LATENCY)
     for tier in range(indexed.n_tiers):
         here = np.arange(indexed.n_tiers) == tier
-        try:
-            found = solve(
-                indexed,
-                indexed.allowed & (here | ~is_free),
-                _costs(problem, indexed, Objective.LATENCY),
-                tuple(routes(problem)),
-            )
-        except InfeasibleError:
-            plans.append(None)
-            continue
-        plans.append(
-            plan_of(problem, indexed, objective, found.tiers, found.route, bound=-math.inf)
-        )
+        bound_here = indexed.allowed & (here | ~is_free)
+        ways = []  # the assignment is given, so that only the way there is left to choose
+        for route in routes(problem):
+            try:
+                found = solve(indexed, bound_here, latency, (route,))
+            except InfeasibleError:
+                continue
+            ways.append(plan_of(problem, indexed, objective, found.tiers, route, bound=-math.inf))
+        plans.append(_best_way(ways, latency_limit_s))
     return tuple(plans)
+
+
+def _best_way(ways: Sequence[Plan], latency_limit_s: float | None) -> Plan | None:
+    limit_s = math.inf if latency_limit_s is None else latency_limit_s
+    return min(
+        ways,
+        key=lambda plan: (plan.latency_s > limit_s * (1 + SAME), plan.value, plan.latency_s),
+        default=None,
+    )
 
 
 def best_plans(

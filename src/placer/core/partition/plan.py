@@ -25,7 +25,7 @@ class Plan:
     bytes_down: tuple[float, ...]
     """Of outputs that were made beyond."""
     route: Route
-    """The hops of which the links are made; one of several tiers is a direct link."""
+    """The hops of which the links are made, used or not; one of several tiers is a direct link."""
     latency_s: float
     usd: float | None
     """None: a price is not known."""
@@ -49,6 +49,11 @@ class Plan:
     def used_tiers(self) -> tuple[int, ...]:
         """Tiers on which any node runs."""
         return tuple(sorted({tier for _, tier in self.tiers}))
+
+    @property
+    def hops(self) -> Route:
+        """Return the hops of the route that are taken: those up to the last tier with a node."""
+        return tuple(hop for hop in self.route if hop[0] < self.used_tiers[-1])
 
 
 def plan_of(
@@ -88,6 +93,7 @@ def plan_of(
         else None,
         Objective.THROUGHPUT: interval_s,
     }
+    bound = max(bound, 0.0)  # all costs are from 0 on; rounding may put it below
     value = figures[objective]
     latency_s = figures[Objective.LATENCY]
     if value is None or latency_s is None:

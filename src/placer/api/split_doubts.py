@@ -1,0 +1,104 @@
+"""What weakens the answer of ``placer split MODEL``: noise, other programs, a rough estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from placer.core.split_ranking import Kind, Placed
+from placer.core.units import format_duration
+
+if TYPE_CHECKING:
+    from placer.api.part_runs import PartsRuns
+    from placer.api.split_candidates import Where
+
+
+def disturbances(judged: PartsRuns, threads: int) -> Sequence[str]:
+    """Tell of other programs while the parts ran."""
+    from placer.profiling.instrument import FREE_CORE_LIMIT_RATIO
+    from placer.profiling.machine import usable_cores
+
+    cores, others = usable_cores(), judged.others_cores
+    if others is None or cores - others >= FREE_CORE_LIMIT_RATIO * min(threads, cores):
+        return ()
+    return (
+        f"other programs used {others:.1f} of {cores} cores while the parts ran, and they need "
+        f"{min(threads, cores)}: measure again on a quiet machine",
+    )
+
+
+ODD_RESIDUAL_RATIO = 0.1
+"""Head and tail are so far from the whole in few cases without other programs."""
+ODD_PREDICTION_RATIO = 1.5
+
+
+def oddities(placed: Sequence[Placed], whole_s: float) -> list[str]:
+    """Tell where the times do not fit together."""
+    notes = []
+    for one in placed:
+        residual = one.residual_ratio(whole_s) or 0.0
+        if abs(residual) > ODD_RESIDUAL_RATIO:
+            more = (
+                "more than the whole model: fusions break there, or"
+                if residual > 0
+                else "less than the whole model: its caches differ, or"
+            )
+            notes.append(
+                f"split at {', '.join(one.tensors)}: head and tail here take "
+                f"{abs(residual):.1%} {more} other programs had a part in it: measure again"
+            )
+        if one.kind is Kind.EDGE and one.head_s and one.predicted_s is not None:
+            ratio = one.predicted_s / one.head_s
+            if not 1 / ODD_PREDICTION_RATIO <= ratio <= ODD_PREDICTION_RATIO:
+                notes.append(
+                    f"the groups add up to {format_duration(one.predicted_s)} and the whole model "
+                    f"takes {format_duration(one.head_s)}: which plans were tried is a rough "
+                    "guess, measure again on a quiet machine"
+                )
+    return notes
+
+
+def estimate_decides(placed: Sequence[Placed]) -> list[str]:
+    """Tell where the range of the cloud's estimate changes what is quickest."""
+    best = placed[0]
+    for other in placed[1:]:
+        is_unsplit = Kind.SPLIT not in (best.kind, other.kind)
+        if other.kind is best.kind or (best.kind is not Kind.SPLIT and not is_unsplit):
+            continue
+        if best.range_s is None or other.range_s is None:
+            continue
+        if other.range_s[0] < best.range_s[1] and Kind.EDGE in (best.kind, other.kind):
+            return [
+                f"the estimate of the cloud decides between {_name(best)} and {_name(other)}: "
+                "their ranges overlap; measure the model there (placer verify, or recommend "
+                "--evidence)"
+            ]
+    return []
+
+
+def _name(one: Placed) -> str:
+    match one.kind:
+        case Kind.EDGE:
+            return "all on the device"
+        case Kind.CLOUD:
+            return "all on the cloud"
+        case _:
+            return f"the split at {', '.join(one.tensors)}"
+
+
+def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:
+    """Return the range of what runs on the cloud, as ``recommend`` takes it."""
+    from placer.core.environment import ChipClass
+    from placer.core.placement import SiteTime
+    from placer.core.split_leg import tail_time
+
+    whole = where.estimate
+    if whole is None or not where.whole_s:
+        return tail_s, tail_s
+    ratio = tail_s / where.whole_s
+    if ratio >= 1:
+        return whole.low_s, whole.high_s
+    part = tail_time(
+        SiteTime(estimate=whole), ratio, is_same_class=where.offer.chip_class is ChipClass.CPU
+    ).estimate
+    return (tail_s, tail_s) if part is None else (part.low_s, part.high_s)

@@ -1,0 +1,219 @@
+"""Rules of raw input that a linear operator with constant weights maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from placer.onnx_files.injective import Proof, convolution_proof, matrix_proof
+from placer.onnx_files.taint_plain import curve, is_one_place, leaves_picture, not_shown, scaled
+from placer.onnx_files.taint_values import Node, Origin, Taint
+
+# --- linear ---------------------------------------------------------------------------------
+
+
+def _proven(node: Node, index: int, proof: Proof) -> Taint:
+    if not proof.is_shown:
+        return not_shown(node, f"not shown to be injective ({proof.reason})")
+    return node.taint(index).then(node.op_type, is_mixed=True)
+
+
+def _convolution(node: Node, weights: np.ndarray | None, bias: int) -> Taint:
+    if not node.taint(0).is_raw:
+        return not_shown(node)
+    if weights is None or weights.ndim < 3:
+        return not_shown(node, "its weights are not known")
+    if node.taint(bias).origin is Origin.DERIVED or node.taint(bias).is_raw:
+        return not_shown(node, "its bias is computed")
+    axes = weights.ndim - 2
+    strides, dilations = (node.integers(name) or [1] * axes for name in ("strides", "dilations"))
+    shape = node.shape(node.outputs[0]) or ()
+    sizes = [size if isinstance(size, int) and size > 0 else None for size in shape[2:]]
+    if not is_one_place(node):
+        picture = _filtered(node, weights)
+        if picture is not None:
+            return picture
+    proof = convolution_proof(
+        weights,
+        strides=strides,
+        dilations=dilations,
+        groups=node.integer("group", 1),
+        output_sizes=sizes or [None] * axes,
+    )
+    return _proven(node, 0, proof)
+
+
+MAX_COLOURS = 4
+"""Channels of a picture: red, green, blue and one more."""
+
+
+def _filtered(node: Node, weights: np.ndarray) -> Taint | None:
+    """Return the taint of a picture that a convolution draws again; None: it is no such filter.
+
+    One place of a picture seen in other colours, or averaged with its neighbours, is plain again.
+    A filter over each channel apart, as for edges, leaves the picture there, as a mixture.
+    """
+    data = node.taint(0)
+    channels = weights.shape[1]
+    if data.is_mixed or channels > MAX_COLOURS or not weights.any():
+        return None
+    rows = weights.reshape(len(weights), -1)
+    is_average = ((rows >= 0).all(axis=1) | (rows <= 0).all(axis=1)).all()
+    if rows.shape[1] == channels or is_average:
+        return data.then(node.op_type)
+    return data.then(node.op_type, is_mixed=True) if channels == 1 else None
+
+
+def _recoloured(node: Node, index: int, colours: int, matrix: np.ndarray) -> Taint | None:
+    """Return the taint of the colours of each place times a matrix; None: there are more."""
+    data, shape = node.taint(index), node.shape(node.names[index])
+    places = None if shape is None else math.prod(s if isinstance(s, int) else 2 for s in shape)
+    if data.is_mixed or colours > MAX_COLOURS or places == colours or not matrix.any():
+        return None
+    return data.then(node.op_type)
+
+
+def conv(node: Node) -> Taint:
+    """Return the taint of a convolution by constant weights."""
+    return _convolution(node, node.constant(1), 2)
+
+
+def integer_conv(node: Node) -> Taint:
+    """Return that of a convolution of integers, whose weights have a zero point."""
+    return _convolution(node, _shifted(node.constant(1), node.constant(3), axis=0), 4)
+
+
+def quantised_conv(node: Node) -> Taint:
+    """Return that of a convolution of quantised numbers."""
+    return _convolution(node, _shifted(node.constant(3), node.constant(5), axis=0), 8)
+
+
+def _shifted(
+    weights: np.ndarray | None, zero: np.ndarray | None, *, axis: int
+) -> np.ndarray | None:
+    """Return quantised weights around their zero point, which may differ along an axis."""
+    if weights is None or zero is None:
+        return weights
+    shape = [1] * weights.ndim
+    if zero.size > 1:
+        shape[axis] = zero.size
+    return np.asarray(weights.astype(np.float64) - zero.astype(np.float64).reshape(shape))
+
+
+def gemm(node: Node) -> Taint:
+    """Return that of a product with a constant matrix and a bias."""
+    left = node.taint(0).is_raw
+    matrix = node.constant(1 if left else 0)
+    if matrix is None or matrix.ndim != 2 or node.number("alpha", 1.0) == 0:
+        return not_shown(node, "the other matrix is not known")
+    if node.taint(2).origin is Origin.DERIVED or node.taint(2).is_raw:
+        return not_shown(node, "its bias is computed")
+    # y = x @ B loses nothing where x -> B.T x does; y = A @ x where A does
+    turned = bool(node.integer("transB" if left else "transA", 0))
+    if left and not node.integer("transA", 0):
+        colours = matrix.shape[1 if turned else 0]
+        recoloured = _recoloured(node, 0, colours, matrix)
+        if recoloured is not None:
+            return recoloured
+    operator = matrix if turned == left else matrix.T
+    return _proven(node, 0 if left else 1, matrix_proof(operator))
+
+
+def _product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Taint:
+    """Return that of a matrix product; one side is raw, ``matrix`` the other."""
+    is_left = node.taint(left).is_raw
+    if is_left and node.taint(right).is_raw:
+        return not_shown(node, "a product of what it made")
+    if matrix is None or matrix.ndim < 2:
+        return not_shown(node, "the other matrix is not known")
+    recoloured = _recoloured(node, left, matrix.shape[-2], matrix) if is_left else None
+    if recoloured is not None:
+        return recoloured
+    stack = matrix.reshape(-1, *matrix.shape[-2:])
+    proofs = [matrix_proof(one.T if is_left else one) for one in stack]
+    worst = next((proof for proof in proofs if not proof.is_shown), proofs[0])
+    return _proven(node, left if is_left else right, worst)
+
+
+def matmul(node: Node) -> Taint:
+    """Return that of a product with a constant matrix."""
+    return _product(node, 0, 1, node.constant(1 if node.taint(0).is_raw else 0))
+
+
+def integer_matmul(node: Node) -> Taint:
+    """Return that of a product of integers, with zero points."""
+    is_left = node.taint(0).is_raw
+    other, zero = (1, 3) if is_left else (0, 2)
+    shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
+    return _product(node, 0, 1, shifted)
+
+
+def quantised_matmul(node: Node) -> Taint:
+    """Return that of a product of quantised numbers."""
+    is_left = node.taint(0).is_raw
+    other, zero = (3, 5) if is_left else (0, 2)
+    shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
+    return _product(node, 0, 3, shifted)
+
+
+def cumulated(node: Node) -> Taint:
+    """Add up along an axis: the differences are what was there."""
+    data = node.taint(0)
+    if not data.is_raw or (data.is_mixed and node.integer("exclusive", 0)):
+        return not_shown(node)
+    return data.then(node.op_type, is_mixed=True)
+
+
+def transformed(node: Node) -> Taint:
+    """Take frequencies, from which the signal can be had back; a length given may cut it."""
+    data = node.taint(0)
+    if not data.is_raw or (data.is_mixed and (node.has(1) or node.op_type == "STFT")):
+        return not_shown(node)
+    return data.then(node.op_type, is_mixed=True)
+
+
+def einsum(node: Node) -> Taint:
+    """Move, reduce or multiply as the letters say; two operands with one constant at most."""
+    left, arrow, right = node.string("equation").replace(" ", "").partition("->")
+    terms = [term.replace("...", "\u2026") for term in left.split(",")]
+    kept = right.replace("...", "\u2026") if arrow else _implied(terms)
+    (index, data), *others = [(i, t) for i, t in enumerate(node.taints) if t and t.is_raw]
+    term = terms[index]
+    if others or len(terms) > 2 or len(set(term)) < len(term):
+        return curve(node) if len(terms) == 1 else not_shown(node)
+    summed = [letter for letter in term if letter not in kept]
+    if len(terms) == 1:
+        return _einsum_of_one(node, data, term, summed)
+    factor, matrix = terms[1 - index], node.constant(1 - index)
+    if matrix is None or len(set(factor)) < len(factor) or "\u2026" in factor:
+        return not_shown(node, "the other operand is not known")
+    if not summed:
+        return scaled(node, data, [matrix])
+    if any(letter in term and letter in kept for letter in factor):
+        return not_shown(node)
+    order = [*(letter for letter in factor if letter in kept), *summed]
+    if sorted(order) != sorted(factor):
+        return not_shown(node)
+    columns = math.prod(matrix.shape[factor.index(letter)] for letter in summed)
+    operator = matrix.transpose([factor.index(letter) for letter in order]).reshape(-1, columns)
+    return _recoloured(node, index, columns, operator) or _proven(
+        node, index, matrix_proof(operator)
+    )
+
+
+def _einsum_of_one(node: Node, data: Taint, term: str, summed: Sequence[str]) -> Taint:
+    if not summed:
+        return data.then(node.op_type)
+    shape = node.shape(node.names[0])
+    if shape is None or "\u2026" in term or leaves_picture(shape, {*map(term.index, summed)}):
+        return curve(node)
+    return not_shown(node, "one value for many")
+
+
+def _implied(terms: Sequence[str]) -> str:
+    """Return the output of an equation without an arrow: the letters that stand once."""
+    letters = "".join(terms)
+    once = sorted(letter for letter in set(letters) - {"\u2026"} if letters.count(letter) == 1)
+    return "".join(["\u2026"] * ("\u2026" in letters) + once)

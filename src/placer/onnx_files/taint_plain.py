@@ -1,0 +1,246 @@
+"""Rules of raw input that is moved, cut out, joined, made smaller or drawn in other tones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+
+from placer.onnx_files.taint_values import Node, Origin, Taint, joined
+
+Rule = Callable[[Node], Taint | Sequence[Taint]]
+Shape = Sequence[int | str]
+
+
+def not_shown(node: Node, reason: str = "") -> Taint:
+    """Return the derived taint of the first raw input."""
+    raw = next(taint for taint in node.taints if taint is not None and taint.is_raw)
+    return raw.ended(node.op_type, reason)
+
+
+# --- moved, cut out, joined -----------------------------------------------------------------
+
+
+def moved(node: Node) -> Taint:
+    """Keep all values of the first input, elsewhere or in another type."""
+    data = node.taint(0)
+    return data.then(node.op_type) if data.is_raw else not_shown(node)
+
+
+def cut(node: Node) -> Taint:
+    """Keep a part of the values of the first input: of plain values each is raw by itself."""
+    data = node.taint(0)
+    if not data.is_raw:
+        return not_shown(node)
+    if data.is_mixed:
+        return not_shown(node, "a part of a mixture")
+    return data.then(node.op_type)
+
+
+def cast(node: Node) -> Taint:
+    """Keep numbers in another type; truth values are not shown to keep any."""
+    if node.integer("to", 0) == 9:  # TensorProto.BOOL
+        return not_shown(node, "a truth value of each number")
+    return moved(node)
+
+
+def pad(node: Node) -> Taint:
+    """Keep all, with a border; a negative one cuts."""
+    pads = node.constant(1) if node.has(1) else np.array(node.integers("pads"))
+    grows = pads is not None and (pads >= 0).all()
+    return moved(node) if grows else cut(node)
+
+
+def dropout(node: Node) -> Taint:
+    """Keep all, but in training."""
+    training = node.constant(2) if node.has(2) else np.array(False)
+    if training is None or training.any():
+        return not_shown(node, "values are dropped at random")
+    return moved(node)
+
+
+def dynamic_quantize(node: Node) -> Sequence[Taint]:
+    """Keep all as integers; scale and zero point are two numbers of the whole."""
+    return (moved(node), *[not_shown(node, "one number for the tensor")] * 2)
+
+
+def joined_inputs(*indices: int) -> Rule:
+    """Keep the values of these inputs (none named: of all), side by side."""
+
+    def rule(node: Node) -> Taint:
+        chosen = [node.taint(i) for i in indices or range(len(node.taints))]
+        raw = joined(chosen)
+        if not raw.is_raw:
+            return not_shown(node)
+        if raw.is_mixed and indices:  # some values of the mixture may be replaced
+            return not_shown(node, "a part of a mixture")
+        return raw.then(node.op_type)
+
+    return rule
+
+
+def pool(node: Node) -> Sequence[Taint]:
+    """Pool windows of any size: what is left is a smaller or blurred picture, as of a Resize."""
+    window = math.prod(node.integers("kernel_shape"))
+    found = not_shown(node, f"one value for {window}") if is_one_place(node) else cut(node)
+    return (found, *[not_shown(node, "places, not values")] * (len(node.outputs) - 1))
+
+
+def is_one_place(node: Node) -> bool:
+    """Tell whether a pool or a convolution is known to leave one number of each channel."""
+    shape = node.shape(node.outputs[0])
+    return shape is not None and all(size == 1 for size in shape[2:])
+
+
+MAX_REDUCED = 16
+"""Numbers of a line that become one: a sixteenth of them still draws it."""
+
+
+def leaves_picture(shape: Shape, summed: Collection[int]) -> bool:
+    """Tell whether a raw tensor, reduced over some axes, still is a picture or a line."""
+    kept = [i for i, size in enumerate(shape) if i not in summed and size != 1]
+    across = [i for i in kept if i]  # the first axis is the batch
+    sizes = [shape[i] for i in summed]
+    window = math.prod(size if isinstance(size, int) else MAX_REDUCED + 1 for size in sizes)
+    return len(across) > 1 or (bool(kept) and window <= MAX_REDUCED)
+
+
+def reduce(node: Node) -> Taint:
+    """Take one number of many along some axes, as of three colours one grey."""
+    shape = node.shape(node.names[0])
+    axes = node.constant(1) if node.has(1) else np.array(node.integers("axes"), dtype=np.int64)
+    if not node.taint(0).is_raw or shape is None or axes is None:
+        return curve(node)
+    if not axes.size and node.integer("noop_with_empty_axes", 0):
+        return curve(node)
+    summed = {int(axis) % max(len(shape), 1) for axis in axes.flat} or set(range(len(shape)))
+    return curve(node) if leaves_picture(shape, summed) else not_shown(node, "one value for many")
+
+
+def gather(node: Node) -> Taint:
+    """Keep what is looked up, or the indices where the rows of a table differ."""
+    if node.taint(0).is_raw:
+        return cut(node)
+    indices = node.taint(1)
+    if node.taint(0).origin not in (Origin.CONSTANT, Origin.PUBLIC):
+        return not_shown(node, "looked up in a table that is computed")
+    table = node.constant(0)
+    if table is None or not table.ndim or node.integer("axis", 0) not in (0, -table.ndim):
+        return not_shown(node, "looked up in a table that is not known")
+    distinct = len({row.tobytes() for row in table})
+    if 2 * distinct < len(table):
+        return not_shown(node, f"{distinct} of {len(table)} rows of the table differ")
+    return indices.then("Gather", is_mixed=True)
+
+
+# --- number by number -----------------------------------------------------------------------
+
+
+def curve(node: Node) -> Taint:
+    """Draw a curve over each number: of plain values that is a picture in other tones."""
+    data = node.taint(0)
+    if not data.is_raw:
+        return not_shown(node)
+    if data.is_mixed:
+        return not_shown(node, "a curve over a mixture")
+    return data.then(node.op_type)
+
+
+def tones(node: Node) -> Taint:
+    """Shift, mask or wrap the bits of each number by constants."""
+    if any(taint and taint.origin is Origin.DERIVED for taint in node.taints):
+        return not_shown(node, "joined with what it made")
+    return curve(node)
+
+
+def leaky(node: Node) -> Taint:
+    """Keep all where the slope below zero is above zero."""
+    return moved(node) if node.number("alpha", 0.01) > 0 else curve(node)
+
+
+def prelu(node: Node) -> Taint:
+    """Keep all where each slope below zero is above zero."""
+    slope = node.constant(1)
+    return moved(node) if slope is not None and (slope > 0).all() else curve(node)
+
+
+MANY_VALUES = 4
+"""An operand that is the same for so many raw values leaves their differences."""
+
+
+def blend(node: Node) -> Taint:
+    """Return what the other operands of Add, Mul and their like leave of the raw ones."""
+    raws = [(i, taint) for i, taint in enumerate(node.taints) if taint and taint.is_raw]
+    others = [
+        (i, taint)
+        for i, taint in enumerate(node.taints)
+        if taint and taint.origin is Origin.DERIVED
+    ]
+    raw = joined(taint for _, taint in raws)
+    if others:
+        is_shift = not raw.is_mixed and all(
+            _is_shared(node.shape(node.names[raws[0][0]]), node.shape(node.names[i]))
+            for i, _ in others
+        )
+        return raw.then(node.op_type) if is_shift else not_shown(node, "joined with what it made")
+    if len(raws) > 1:
+        if any(taint.is_mixed for _, taint in raws):
+            return not_shown(node, "a sum of mixtures")
+        return raw.then(node.op_type)
+    if node.op_type in ("Max", "Min") and len(node.taints) > 1:
+        return _curve_of(node, raw)
+    if node.op_type == "Mul":
+        factors = [node.constant(i) for i in range(len(node.taints)) if i != raws[0][0]]
+        return scaled(node, raw, factors)
+    return raw.then(node.op_type)
+
+
+def _curve_of(node: Node, raw: Taint) -> Taint:
+    return not_shown(node, "a curve over a mixture") if raw.is_mixed else raw.then(node.op_type)
+
+
+def scaled(node: Node, raw: Taint, factors: Sequence[np.ndarray | None]) -> Taint:
+    """Return a product: zeros take values away."""
+    if any(factor is not None and not factor.any() for factor in factors):
+        return not_shown(node, "times zero")
+    if raw.is_mixed and not all(factor is not None and factor.all() for factor in factors):
+        return not_shown(node, "a mixture times numbers that may be zero")
+    return raw.then(node.op_type)
+
+
+def _is_shared(raw: tuple[int | str, ...] | None, other: tuple[int | str, ...] | None) -> bool:
+    """Tell whether an operand is the same for at least ``MANY_VALUES`` raw values."""
+    if raw is None or other is None:
+        return False
+    count = 1
+    padded: tuple[int | str, ...] = (1,) * (len(raw) - len(other)) + other
+    for size, shared in zip(raw, padded, strict=False):
+        if shared == 1 and size != 1:
+            count *= size if isinstance(size, int) else MANY_VALUES
+    return count >= MANY_VALUES
+
+
+def power(node: Node) -> Taint:
+    """Draw the curve of a power that is nowhere zero."""
+    exponent = node.constant(1)
+    if not node.taint(0).is_raw or exponent is None or not exponent.all():
+        return not_shown(node)
+    return curve(node)
+
+
+def batch_normalised(node: Node) -> Sequence[Taint]:
+    """Scale and shift each channel by constants."""
+    data = node.taint(0)
+    rest = [not_shown(node, "statistics")] * (len(node.outputs) - 1)
+    if not data.is_raw or node.integer("training_mode", 0):
+        return (not_shown(node), *rest)
+    if any(node.taint(i).origin not in (Origin.CONSTANT, Origin.PUBLIC) for i in range(1, 5)):
+        return (not_shown(node, "normalised by what it made"), *rest)
+    return (scaled(node, data, [node.constant(1)]), *rest)
+
+
+def normalised(node: Node) -> Sequence[Taint]:
+    """Normalise by its own mean and size: a picture loses brightness and contrast, no more."""
+    first = curve(node)
+    return (first, *[not_shown(node, "statistics")] * (len(node.outputs) - 1))
