@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
 import pty
 import re
@@ -170,6 +171,40 @@ def test_each_error_has_its_exit_code_and_its_hint(
     assert fail(kind("it is broken", hint="mend it")) == code
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "error: it is broken\nhint: mend it\n")
+
+
+def test_a_path_that_no_file_can_have_is_no_bug(
+    fail: Fail, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail(OSError(errno.ENAMETOOLONG, "File name too long", "nnn")) == 2
+    assert capsys.readouterr().err == (
+        "error: nnn: file name too long\nhint: choose a shorter name\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["recommend", "m.onnx", "--sla", "9ms", "--save"],
+        ["profile", "m.onnx", "--save"],
+        ["verify", "m.json", "--save"],
+        ["catalog", "list", "clouds", "--output"],
+        ["compare", "a.json", "b.json", "--output"],
+    ],
+)
+@pytest.mark.parametrize("name", ["n" * 300, "loop"])
+def test_a_place_that_cannot_be_written_is_told(
+    command: list[str],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    given = f"json={name}" if command[-1] == "--output" else name
+    assert main([*command, given]) == 2
+    assert f"cannot write '{name}': " in capsys.readouterr().err
 
 
 def test_no_hint_is_no_line(fail: Fail, capsys: pytest.CaptureFixture[str]) -> None:

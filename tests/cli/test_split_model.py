@@ -16,10 +16,12 @@ import jsonschema
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from placer.files.split_contract import contract_schema
 from tests import split_models
 from tests.cli.conftest import Run
+from tests.models import build, tensor
 from tests.split_exports import POOLED, WINNING, narrowing, scalar_between, shrinking, write_network
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +151,10 @@ WRONG = [
     (["--cut", "v5", "--cut", "v7"], 2, "leave"),
     (["--to", "straight.onnx"], 2, "--to straight.onnx: this is a file"),
     (["--to", "no/such"], 2, "does not exist"),
+    (["--to", "loop"], 2, "--to loop: cannot be written: too many levels of symbolic links"),
+    (["--to", "n" * 300], 2, "cannot be written: file name too long"),
+    (["--to", "out", "--output", f"json={'n' * 300}"], 2, "': file name too long"),
+    (["--inputs", "n" * 300], 3, "no such file"),
     (["--network", "fibre_100"], 2, "did you mean 'fiber_100'?"),
     (["--cloud", "aws-c7i.xlargee"], 2, "did you mean 'aws-c7i.xlarge'?"),
     (["--wire", "int4"], 2, "--wire 'int4' is unknown (did you mean 'int8'?)"),
@@ -163,10 +169,13 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("options", "code", "words"), WRONG, ids=[" ".join(r[0]) for r in WRONG])
+@pytest.mark.parametrize(
+    ("options", "code", "words"), WRONG, ids=[" ".join(r[0])[:40] for r in WRONG]
+)
 def test_what_is_wrong_is_told_before_anything_is_measured(
     options: list[str], code: int, words: str, here: Path, run: Run
 ) -> None:
+    Path("loop").symlink_to("loop")
     before = state(here)
     done = run("split", "straight.onnx", *options)
     assert (done.code, done.out) == (code, "")
@@ -298,6 +307,82 @@ def test_a_tensor_without_dimensions_travels_as_one_number(wire: str, run: Run) 
     config = Path("out/repository/scalar_tail/config.pbtxt").read_text()
     assert "dims: [ 1 ]" in config
     onnx.checker.check_model(onnx.load("out/repository/scalar_tail/1/model.onnx"), full_check=True)
+
+
+@pytest.mark.usefixtures("here")
+def test_an_input_that_nothing_uses_is_charged_to_the_whole_model_alone(run: Run) -> None:
+    model = split_models.straight()
+    model.graph.input.append(tensor("unused", (3,), "int64"))
+    onnx.save(model, "unused.onnx")
+    done = run("split", "unused.onnx", "--cut", "v5", "--to", "out", "--format", "json")
+    assert done.code == 0, done.err
+    plans = {one["placement"]: one for one in json.loads(done.out)["plans"]}
+    assert plans["cloud"]["tensors"] == ["unused", "x"]
+    assert plans["cloud"]["bytes"] == 4 * 3 * 16 * 16 + 8 * 3
+    assert plans["split"]["tensors"] == ["v5"]
+    assert [one["name"] for one in contract()["model"]["inputs"]] == ["x", "unused"]
+    assert [one["name"] for one in contract()["parts"][0]["inputs"]] == ["x"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_given_cut_needs_no_estimate_of_the_cloud(run: Run) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "w"], ["y"]),
+    ]
+    half = numpy_helper.from_array(np.eye(16, dtype=np.float16), "w")
+    given, made = (tensor(name, (1, 16), "float16") for name in "xy")
+    onnx.save(build(nodes, [given], [made], [half]), "half.onnx")
+    refused = run("split", "half.onnx", "--to", "out")
+    assert refused.code == 2
+    assert "is not known: the compute rate of aws-c7i.xlarge is known for float32" in refused.err
+    assert "hint: name the place to cut (--cut TENSOR)" in refused.err
+    done = run("split", "half.onnx", "--cut", "r", "--to", "out")
+    assert done.code == 0, done.err
+    assert done.out.startswith("The split asked for (at r) is not judged: how long its tail takes")
+    assert "Do not split" not in done.out
+    assert "note: how long the model takes on aws-c7i.xlarge is not known" in done.out
+    assert {path.name for path in Path("out").iterdir()} == EXPORT
+    jsonschema.validate(contract(), contract_schema())
+    answer = json.loads(run("split", "half.onnx", "--cut", "r", "--format", "json").out)
+    assert answer["decision"]["placement"] is None
+    plans = {one["placement"]: one for one in answer["plans"]}
+    assert plans["edge"]["total_s"] == answer["whole_s"]
+    for kind in ("cloud", "split"):
+        keys = ("predicted_s", "total_s", "total_low_s", "total_high_s", "tail_s")
+        assert [plans[kind][key] for key in keys] == [None] * len(keys)
+    assert plans["split"]["head_s"] > 0
+
+
+@pytest.mark.usefixtures("here")
+def test_a_step_of_int8_apart_is_written_where_it_is_allowed(run: Run) -> None:
+    onnx.save(split_models.quantised(), "int8.onnx")
+    words = ("split", "int8.onnx", "--cut", "r0", "--to", "out")
+    done = run(*words)
+    if done.code == 0:
+        pytest.skip("on this CPU the fused kernels round as the parts do")
+    assert done.code == 4
+    assert "hint: cut elsewhere, or allow more: --max-error RATIO\n" in done.err
+    assert not Path("out").exists()
+    assert run(*words, "--wire", "float32", "--max-error", "2%").code == 0
+    assert 1e-3 < contract()["differences"][0]["relative"] < 0.02
+
+
+@pytest.mark.usefixtures("here")
+def test_an_output_of_texts_is_refused_for_what_it_is(run: Run) -> None:
+    texts = helper.make_tensor("texts", TensorProto.STRING, [2], [b"no", b"yes"])
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["best"], axis=1, keepdims=0),
+        helper.make_node("Gather", ["texts", "best"], ["said"]),
+    ]
+    onnx.save(
+        build(nodes, [tensor("x", (1, 2))], [tensor("said", (1,), "string")], [texts]), "t.onnx"
+    )
+    done = run("split", "t.onnx")
+    assert done.code == 3
+    assert "output 'said' (string) has an unknown size: texts have no fixed size" in done.err
+    assert "hint: export the model with a number in place of the text 'said'" in done.err
 
 
 @pytest.mark.usefixtures("here")

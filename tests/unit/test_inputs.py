@@ -109,6 +109,17 @@ def test_samples_may_be_one_or_stacked(tmp_path: Path, shape: tuple[int, ...], c
     assert found.source.startswith("samples:")
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">i8", ">U3"])
+def test_samples_of_a_foreign_byte_order_keep_their_values(tmp_path: Path, dtype: str) -> None:
+    values = np.arange(4).reshape(1, 4).astype(dtype)
+    wanted = values.astype(values.dtype.newbyteorder("="))
+    name = "string" if "U" in dtype else wanted.dtype.name
+    path = _save(tmp_path / "s.npz", x=values)
+    found = load_inputs(path, [TensorSpec("x", name, (1, 4), None)]).samples["x"]
+    assert found.dtype.isnative
+    assert found.tobytes() == wanted.tobytes()
+
+
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
+import shutil
+import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnx import helper
 
+from placer.files.split_contract import SCHEMA
 from placer.onnx_files import split_client
-from placer.onnx_files.split_client import ClientError, answer_of, encode, request_of
+from placer.onnx_files.split_client import (
+    ClientError,
+    Server,
+    answer_of,
+    encode,
+    main,
+    read_contract,
+    read_samples,
+    request_of,
+)
+from tests import models
 
 SPEC = {"name": "y", "dtype": "float32", "shape": [1, 4]}
 
@@ -91,18 +109,307 @@ def test_answers_are_read_in_both_forms() -> None:
     assert np.array_equal(answer_of(head + values.tobytes(), headers, [SPEC])["y"], values[None])
 
 
+def plain(**changed: Any) -> bytes:
+    """Return an answer in JSON alone."""
+    told = {"name": "y", "datatype": "FP32", "shape": [1, 4], "data": [1, 2, 3, 4], **changed}
+    return json.dumps({"outputs": [told]}).encode()
+
+
+def binary(data: bytes = bytes(16), **changed: Any) -> tuple[bytes, dict[str, str]]:
+    """Return body and headers of an answer with data behind its JSON."""
+    told = {
+        "name": "y", "datatype": "FP32", "shape": [1, 4],
+        "parameters": {"binary_data_size": 16}, **changed,
+    }  # fmt: skip
+    head = json.dumps({"outputs": [told]}).encode()
+    return head + data, {"inference-header-content-length": str(len(head))}
+
+
 @pytest.mark.parametrize(
     "body",
     [
         b"",
         b"<html>",
+        b"null",
+        b"[" * 200_000,
         b'{"outputs": 3}',
         b'{"outputs": []}',
-        b'{"outputs": [{"name": "y", "datatype": "FP32", "data": [1]}]}',
-        b'{"outputs": [{"name": "y", "datatype": "FP64", "data": [1, 2, 3, 4]}]}',
-        b'{"outputs": [{"name": "y", "datatype": "FP32", "parameters": {"binary_data_size": 8}}]}',
+        b'{"outputs": [null, 3]}',
+        plain(name="z"),
+        plain(datatype="FP64"),
+        plain(data=[1]),
+        plain(data=[[1, 2], [3]]),
+        plain(data=["1", "2", "3", "4"]),
+        plain(data=[1, 2, None, 4]),
+        plain(data=[1e39, 2, 3, 4]),
+        plain(shape=[4, 1]),
+        plain(shape=[4]),
+        plain(parameters=[1]),
+        plain(parameters={"binary_data_size": 8}),
+        plain()[:-2] + b"," + plain()[len('{"outputs": [') :],
     ],
 )
 def test_an_answer_that_is_none_is_told(body: bytes) -> None:
-    with pytest.raises(ClientError, match="the server"):
+    with pytest.raises(ClientError, match="the server") as raised:
         answer_of(body, {}, [SPEC])
+    assert raised.value.code == 1
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "bool"])
+def test_whole_numbers_of_an_answer_are_never_rounded(dtype: str) -> None:
+    spec = {"name": "y", "dtype": dtype, "shape": [1, 4]}
+    told = {"datatype": split_client.DATATYPES[dtype]}
+    assert answer_of(plain(**told, data=[0, 1, 1, 0]), {}, [spec])["y"].tolist() == [[0, 1, 1, 0]]
+    for data in ([0.5, 1, 1, 0], [2**70, 0, 0, 0]):
+        with pytest.raises(ClientError, match="the server"):
+            answer_of(plain(**told, data=data), {}, [spec])
+
+
+@pytest.mark.parametrize("size", [4000, 12, -16, "16", None, 1.5])
+def test_the_size_that_an_answer_tells_is_the_size_it_has(size: object) -> None:
+    body, headers = binary(parameters={"binary_data_size": size})
+    with pytest.raises(ClientError, match="the server"):
+        answer_of(body, headers, [SPEC])
+
+
+@pytest.mark.parametrize("data", [bytes(12), bytes(20)])
+def test_an_answer_has_the_bytes_that_it_tells(data: bytes) -> None:
+    with pytest.raises(ClientError, match="the server"):
+        answer_of(*binary(data), [SPEC])
+
+
+@pytest.mark.parametrize("text", ["abc", "-5", "1000000000", "9" * 5000, ""])
+def test_a_header_that_is_no_length_is_told(text: str) -> None:
+    body, _ = binary()
+    with pytest.raises(ClientError, match="Inference-Header-Content-Length"):
+        answer_of(body, {"inference-header-content-length": text}, [SPEC])
+
+
+def test_a_tensor_without_dimensions_may_come_as_one_of_one_element() -> None:
+    spec = {"name": "y", "dtype": "float32", "shape": []}
+    assert answer_of(plain(shape=[1], data=[2]), {}, [spec])["y"].shape == ()
+
+
+def contract_of(folder: Path, head: bytes = b"head") -> dict[str, Any]:
+    """Write the head of a split into a folder; return its contract."""
+    (folder / "head.onnx").write_bytes(head)
+    digest = hashlib.sha256(head).hexdigest()
+    x, t, y = (
+        {"name": name, "dtype": "float32", "shape": [1, 4], "bytes": 16} for name in ("x", "t", "y")
+    )
+    value = {"name": "t_wire", "dtype": "int8", "shape": [1, 4], "bytes": 4}
+    scale = {"name": "t_scale", "dtype": "float32", "shape": [1], "bytes": 4}
+    return {
+        "schema": "placer/split/v1",
+        "model": {"inputs": [x], "outputs": [y]},
+        "parts": [
+            {"files": [{"name": "head.onnx", "sha256": digest}], "inputs": [x], "outputs": [t]},
+            {"files": [], "inputs": [value, scale], "outputs": [y]},
+        ],
+        "links": [{"tensors": [{**t, "wire": {"value": value, "scale": scale}}]}],
+        "server": {"model": "m_tail"},
+    }
+
+
+def test_the_contract_that_placer_writes_is_read(tmp_path: Path) -> None:
+    contract = contract_of(tmp_path)
+    (tmp_path / "contract.json").write_text(json.dumps(contract))
+    assert read_contract(tmp_path) == contract
+    assert contract["schema"] == SCHEMA
+
+
+EDITED: list[tuple[str, object]] = [
+    ("schema", "placer/split/v9"),
+    ("schema", None),
+    ("parts", []),
+    ("parts", None),
+    ("parts 0", 5),
+    ("parts 0 files", []),
+    ("parts 0 files 0 name", "no\0ne"),
+    ("parts 0 files 0 sha256", "0" * 64),
+    ("parts 0 inputs 0 dtype", "foo"),
+    ("parts 0 outputs 0 name", "zz"),
+    ("parts 1 outputs 0 shape", [4, 1]),
+    ("parts 1 inputs", []),
+    ("links", []),
+    ("links 0 tensors", []),
+    ("links 0 tensors 0 wire", None),
+    ("links 0 tensors 0 name", "zz"),
+    ("links 0 tensors 0 shape", [4]),
+    ("links 0 tensors 0 wire scale", None),
+    ("links 0 tensors 0 wire value shape", [-1, -4]),
+    ("links 0 tensors 0 wire value name", "other"),
+    ("model inputs", []),
+    ("model outputs", []),
+    ("model outputs 0 shape", [2, 2]),
+    ("server", None),
+    ("server model", 5),
+    ("parts 0 inputs 0 shape 0", True),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), EDITED, ids=[f"{one[0]}={one[1]}" for one in EDITED])
+def test_a_contract_that_was_edited_is_told(tmp_path: Path, place: str, value: object) -> None:
+    contract: Any = json.loads(json.dumps(contract_of(tmp_path)))
+    *way, last = (int(word) if word.isdecimal() else word for word in place.split())
+    at = contract
+    for step in way:
+        at = at[step]
+    at[last] = value
+    (tmp_path / "contract.json").write_text(json.dumps(contract))
+    with pytest.raises(ClientError) as raised:
+        read_contract(tmp_path)
+    assert raised.value.code == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "5", '"parts"', "[" * 100_000, "\0", "{}"])
+def test_what_is_no_contract_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "contract.json").write_text(text)
+    with pytest.raises(ClientError, match=r"contract\.json"):
+        read_contract(tmp_path)
+
+
+def damaged(path: Path, kind: str) -> None:
+    """Write an archive of samples that is none, or is damaged."""
+    with path.open("wb") as file:  # np.savez would add an ending
+        np.savez(file, x=np.arange(4096, dtype=np.float32))
+    whole = path.read_bytes()
+    if kind == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(4, np.float32))
+    elif kind == "objects":
+        with path.open("wb") as file:
+            np.savez(file, x=np.array([{}], dtype=object))
+    elif kind == "flipped":
+        path.write_bytes(whole[:5000] + bytes([whole[5000] ^ 255]) + whole[5001:])
+    else:
+        path.write_bytes({"empty": b"", "text": b"hello", "cut": whole[:-500]}[kind])
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "cut", "array", "objects", "flipped"])
+def test_samples_that_are_none_are_told(tmp_path: Path, kind: str) -> None:
+    damaged(tmp_path / "s.npz", kind)
+    with pytest.raises(ClientError, match=r"s\.npz is no .*\.npz file"):
+        read_samples(tmp_path / "s.npz", contract_of(tmp_path))
+    for path in (tmp_path, tmp_path / "none", tmp_path / ("n" * 300), Path("a\0b")):
+        with pytest.raises(ClientError, match="is no file that can be read"):
+            read_samples(path, contract_of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "here:8000",
+        "ftp://here",
+        "http://",
+        "http://[::1",
+        "http://here:99999",
+        "http://here:abc",
+        "http://ex\u00e4mple .local",
+        f"http://{'a' * 70}.local",
+        "http://a..b",
+        "http://user:word@here",
+        "http://here/?key=1",
+    ],
+)
+def test_what_is_no_url_is_told(url: str) -> None:
+    with pytest.raises(ClientError, match="--url") as raised:
+        Server(url, "m_tail", 1.0)
+    assert raised.value.code == 2
+    assert "word" not in str(raised.value)
+
+
+class Scripted(BaseHTTPRequestHandler):
+    """Has the model that is asked for; refuses inferences with words that steer a terminal."""
+
+    def do_GET(self) -> None:
+        self.tell(200, b"[[1" if self.path.startswith("/none/") else b"{}")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.tell(500, b"boom \x1b[31mred\x1b[0m\r\n")
+
+    def tell(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Scripted) as found:
+        thread = threading.Thread(target=found.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
+        thread.join()
+
+
+def test_what_a_server_says_does_not_steer_the_terminal(tmp_path: Path, server: str) -> None:
+    node = helper.make_node("Relu", ["x"], ["t"])
+    head = models.build([node], [models.tensor("x", (1, 4))], [models.tensor("t", (1, 4))], [])
+    contract = contract_of(tmp_path, head.SerializeToString())
+    (tmp_path / "contract.json").write_text(json.dumps(contract))
+    shutil.copyfile(split_client.__file__, tmp_path / "client.py")
+    np.savez(tmp_path / "sample.npz", x=np.ones((1, 4), np.float32))
+    done = subprocess.run(
+        [sys.executable, "client.py", "--url", server],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the server answers the inference with 500: boom \\x1b[31mred\\x1b[0m\\r\\n\n"
+    )
+
+
+def test_samples_are_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "contract.json").write_text(json.dumps(contract_of(tmp_path)))
+    shutil.copyfile(split_client.__file__, tmp_path / "client.py")
+    np.savez(tmp_path / "mine.npz", x=np.ones((1, 4), np.float32))
+    before = (tmp_path / "mine.npz").read_bytes()
+    done = subprocess.run(
+        [
+            *(sys.executable, "client.py", "--url", "http://127.0.0.1:9"),
+            *("--inputs", "mine.npz", "--save", "./mine.npz"),
+        ],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "error: --save ./mine.npz would overwrite the samples\n"
+    assert (tmp_path / "mine.npz").read_bytes() == before
+
+
+def test_metadata_that_is_none_is_told(server: str) -> None:
+    with pytest.raises(ClientError, match="tells nothing of the protocol"):
+        Server(f"{server}/none", "m_tail", 5.0).check([], [])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *(["--timeout", text] for text in ("-1", "0", "nan", "inf", "1e300", "x")),
+        *(["--runs", text] for text in ("0", "-3", "x")),
+        *(["--threads", text] for text in ("-1", "100000")),
+    ],
+)
+def test_numbers_that_are_none_are_told(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["--url", "http://here", *options])
+    assert raised.value.code == 2
+    assert f"argument {options[0]}: '{options[1]}' is no number from" in capsys.readouterr().err
+
+
+def test_samples_of_a_foreign_byte_order_keep_their_values(tmp_path: Path) -> None:
+    values = np.arange(8, dtype=">f4").reshape(2, 4)
+    np.savez(tmp_path / "s.npz", x=values)
+    contract = {"model": {"inputs": [{"name": "x", "dtype": "float32", "shape": [1, 4]}]}}
+    found = read_samples(tmp_path / "s.npz", contract)
+    assert [one["x"].tolist() for one in found] == [[[0, 1, 2, 3]], [[4, 5, 6, 7]]]
+    assert all(one["x"].dtype.isnative for one in found)

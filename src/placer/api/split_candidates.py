@@ -35,12 +35,14 @@ class Where:
 
     path: NetworkPath
     offer: CloudOffer
-    whole_s: float
-    """An estimate."""
+    whole_s: float | None
+    """An estimate; None: there is none, and only a given cut can be judged by its answers."""
     assumptions: tuple[str, ...]
     """What nobody stated, and what was taken instead."""
     estimate: ComputeEstimate | None = None
     """Of the whole model, with its range."""
+    unknown: str = ""
+    """Why there is no estimate."""
 
     @property
     def cloud(self) -> str:
@@ -60,8 +62,15 @@ class Cut:
     """That cross, by name."""
 
 
-def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]) -> Where:
+def find_where(
+    summary: ModelSummary, network: str | None, clouds: Sequence[str], *, is_cut_given: bool
+) -> Where:
     """Return the path and the quickest of the offers that were named, or the usual ones.
+
+    Parameters
+    ----------
+    is_cut_given
+        Nothing is searched for: the time on the cloud may stay unknown.
 
     Raises
     ------
@@ -79,12 +88,15 @@ def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]
     offers = offers or catalogue.default_offers()
     times = [(offer, modelled_time(offer, summary, offer.ep, None)) for offer in offers]
     known = [(one.estimate.median_s, offer, one.estimate) for offer, one in times if one.estimate]
-    if not known:
+    unknown = f"how long the model takes on {offers[0].name} is not known: {times[0][1].source}"
+    if not known and not is_cut_given:
         raise UsageError(
-            f"how long the model takes on {offers[0].name} is not known: {times[0][1].source}",
-            hint="name another offer with --cloud (see: placer catalog list clouds)",
+            unknown,
+            hint="name the place to cut (--cut TENSOR): it is cut, compared and written without an "
+            "estimate; or another offer with --cloud",
         )
-    whole_s, offer, estimate = min(known, key=lambda one: (one[0], one[1].name))
+    found = min(known, key=lambda one: (one[0], one[1].name), default=None)
+    whole_s, offer, estimate = found or (None, offers[0], None)
     backbone = catalogue.backbone_to(path, None, offer)
     where = Where(replace(path, backbone=backbone), offer, whole_s, (), estimate)
     assumptions = []
@@ -92,8 +104,11 @@ def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]
         assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
     if not clouds:
         assumptions.append(
-            f"no --cloud: {where.cloud}, the quickest of the cheapest offers, is assumed"
+            f"no --cloud: {where.cloud}, the {'first' if found is None else 'quickest'} of the "
+            "cheapest offers, is assumed"
         )
+    if estimate is None or whole_s is None:
+        return replace(where, assumptions=tuple(assumptions), unknown=unknown)
     span = f"{format_duration(estimate.low_s)} to {format_duration(estimate.high_s)}"
     assumptions += [
         f"the whole model takes {format_duration(whole_s)} ({span}) on {where.cloud}: "
@@ -107,6 +122,7 @@ def find_where(summary: ModelSummary, network: str | None, clouds: Sequence[str]
 def link_to(source: SplitSource, where: Where) -> Link:
     """Return the path as the solver takes it."""
     sizes = [tensor.n_bytes for tensor in source.graph.tensors]
+    sizes += [spec.n_bytes or 0 for spec in source.summary.inputs]
     down = sum(spec.n_bytes or 0 for spec in source.summary.outputs)
     return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
 
@@ -164,7 +180,8 @@ def unsplit_cuts(source: SplitSource, *, is_raw_kept: bool) -> list[Cut]:
     nodes = [node for group in source.graph.groups for node in group.nodes]
     found = [Cut(Kind.EDGE, dict.fromkeys(nodes, 0), ())]
     if not is_raw_kept:
-        names = tuple(sorted(source.graph.inputs))
+        # a server of the whole model takes those too that nothing in it uses
+        names = tuple(sorted(spec.name for spec in source.summary.inputs))
         found.append(Cut(Kind.CLOUD, dict.fromkeys(nodes, 1), names))
     return found
 
@@ -190,6 +207,7 @@ def best_cuts(
     kept = {tensor.name for tensor in graph.tensors if not can_be_sent(tensor.dtype)}
     if is_raw_kept:
         kept |= {name for name in names if taint.taint(name).is_raw}
+    assert where.whole_s is not None  # without a given cut it is required
     here = {group.name: group.time_s for group in graph.groups}
     there = shared_out_s(graph, where.whole_s)
     found: dict[tuple[tuple[str, int], ...], Cut] = {}

@@ -47,7 +47,7 @@ def oddities(placed: Sequence[Placed], whole_s: float) -> list[str]:
                 f"split at {', '.join(one.tensors)}: head and tail here take "
                 f"{abs(residual):.1%} {more} other programs had a part in it: measure again"
             )
-        if one.kind is Kind.EDGE and one.head_s:
+        if one.kind is Kind.EDGE and one.head_s and one.predicted_s is not None:
             ratio = one.predicted_s / one.head_s
             if not 1 / ODD_PREDICTION_RATIO <= ratio <= ODD_PREDICTION_RATIO:
                 notes.append(
@@ -64,6 +64,8 @@ def estimate_decides(placed: Sequence[Placed]) -> list[str]:
     for other in placed[1:]:
         is_unsplit = Kind.SPLIT not in (best.kind, other.kind)
         if other.kind is best.kind or (best.kind is not Kind.SPLIT and not is_unsplit):
+            continue
+        if best.range_s is None or other.range_s is None:
             continue
         if other.range_s[0] < best.range_s[1] and Kind.EDGE in (best.kind, other.kind):
             return [
@@ -91,7 +93,7 @@ def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:
     from placer.core.split_leg import tail_time
 
     whole = where.estimate
-    if whole is None or where.whole_s <= 0:
+    if whole is None or not where.whole_s:
         return tail_s, tail_s
     ratio = tail_s / where.whole_s
     if ratio >= 1:

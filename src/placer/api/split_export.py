@@ -216,7 +216,8 @@ def _check(export: Export, max_error_ratio: float | None) -> None:
         raise MeasuringError(
             f"the parts give '{worst.name}' {worst.relative:.2g} of its largest number apart from "
             f"the whole model, and {limit:.2g} is allowed: nothing was written",
-            hint="cut elsewhere, or choose a wider --wire",
+            hint="cut elsewhere, or allow more: --max-error RATIO"
+            + ("" if is_exact else ", or choose a wider --wire"),
         )
 
 

@@ -133,7 +133,9 @@ def split_model(
         check_may_split(question.workload)
     samples = samples_for(source, question.inputs, most=None)
     taint = find_taint(model)
-    where = find_where(source.summary, question.network, question.clouds)
+    where = find_where(
+        source.summary, question.network, question.clouds, is_cut_given=bool(question.cut)
+    )
     question, policy = _with_policy(question, source.summary, where)
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
@@ -156,6 +158,8 @@ def split_model(
     progress("cutting and running the splits")
     judged, parts = _judged(source, cuts, question, samples, taint, threads)
     notes = [*policy, *_notes(question, measured), *disturbances(judged, threads)]
+    if where.unknown:
+        notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
     for cut, run in zip(cuts, parts, strict=True):
         placed = _placed(source, cut, run, judged, measured, where, link, taint, question)
@@ -182,7 +186,8 @@ def split_model(
         export=None,
     )
     splits = sorted(
-        (one for one, _ in found if one.kind is Kind.SPLIT), key=lambda one: one.predicted_s
+        (one for one, _ in found if one.kind is Kind.SPLIT),
+        key=lambda one: one.predicted_s or 0.0,  # of a given cut, that has no other beside it
     )
     if question.cut and not splits:
         raise InfeasibleError(notes[-1], hint="allow more with --max-error, or name a wider --wire")
@@ -351,11 +356,14 @@ def _placed(
     n_bytes = sum(
         wire_bytes(specs[name].n_bytes or 0, specs[name].dtype, precision) for name in cut.tensors
     )
-    tail_s = time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s))
+    tail_s, tail_range = None, (0.0, 0.0)
+    if where.whole_s is not None:
+        tail_s = time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s))
+        tail_range = tail_range_s(where, tail_s)
     return replace(
         placed,
         turns_s=run.turns_s,
-        tail_range_s=tail_range_s(where, tail_s),
+        tail_range_s=tail_range,
         wire=precision.value,
         n_bytes=n_bytes,
         head_s=run.head_s,

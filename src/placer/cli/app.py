@@ -168,6 +168,9 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, FileNotFoundError) and not _has_working_directory():
             hint = "change to one that does"
             return _report(InputError("the working directory does not exist any more", hint=hint))
+        if error.errno == errno.ENAMETOOLONG and error.filename is not None:
+            hint = "choose a shorter name"
+            return _report(UsageError(f"{error.filename}: file name too long", hint=hint))
         if error.filename is not None or error.errno not in _FULL_DISK:
             return _report_bug(error)
         _drop_output()

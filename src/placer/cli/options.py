@@ -167,7 +167,9 @@ def check_places(written: Sequence[str], read: Sequence[str]) -> None:
     from placer.files.writing import check_writable
 
     inputs = {os.path.realpath(path): path for path in read}
-    if any(Path(path).exists() for path in written):  # then it could be one of these as well
+    # pathlib would fail at a name that is too long: check_writable tells it
+    is_there = any(os.access(path, os.F_OK) for path in written if "\0" not in path)
+    if is_there:  # then it could be one of these as well
         from placer.onnx_files.reader import external_data
 
         for path in read:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -155,12 +156,14 @@ def command(
         raise UsageError("--site is empty", hint="name the device or cloud offer this machine is")
     if site is not None and (warning := misfit_here(site)):
         screen.warn(warning)
+    is_directory = save is not None and (
+        save.endswith("/") or (os.access(save, os.F_OK) and Path(save).is_dir())
+    )
     options.check_places(
         [path for _, path in outputs if path is not None]
-        + ([save] if save is not None and not Path(save).is_dir() and save[-1:] != "/" else []),
+        + ([save] if save is not None and not is_directory else []),
         [model, *([inputs] if inputs is not None else [])],
     )
-    is_directory = save is not None and (save.endswith("/") or Path(save).is_dir())
     if save is not None:
         here = formats.runtime_of(formats.format_of(model)).available_eps
         _check_place(save, is_directory, named or here())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -221,9 +222,9 @@ def _precision(text: str | None) -> Precision | None:
 
 def _check_apart(to: str, written: Sequence[str]) -> None:
     """Refuse a report within the folder of the split: it would be gone, or foreign there."""
-    folder = Path(to).resolve()
+    folder = Path(os.path.realpath(to))
     for path in written:
-        if folder in Path(path).resolve().parents:
+        if folder in Path(os.path.realpath(path)).parents:
             raise UsageError(
                 f"{path} lies in the folder of --to", hint="write the report beside it"
             )

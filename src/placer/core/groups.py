@@ -191,16 +191,18 @@ def _require_sizes(
         for name in names:
             spec = tensors[name]
             if spec.n_bytes is None:
-                why = (
-                    "its elements have no fixed size"
-                    if spec.dtype == "string"
-                    else "its shape depends on the data or is not declared"
+                why = "its shape depends on the data or is not declared"
+                hint = (
+                    "export the model with fixed shapes, or give those of its inputs: "
+                    "--shape NAME=DIMS"
                 )
+                if spec.dtype == "string":
+                    why = "texts have no fixed size"
+                    hint = f"export the model with a number in place of the text '{name}'"
                 raise InputError(
                     f"{what} '{name}' ({spec.dtype}) has an unknown size: {why}, so that the "
                     "bytes that a split sends are not known",
-                    hint="export the model with fixed shapes, or give those of its inputs: "
-                    "--shape NAME=DIMS",
+                    hint=hint,
                 )
 
 

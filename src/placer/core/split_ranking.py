@@ -57,8 +57,8 @@ class Placed:
     """The tail, measured here as well, to tell whether the parts add up."""
     network_s: float
     """Of request and answer, by the model of the path."""
-    tail_s: float
-    """Of the tail on the cloud: an estimate."""
+    tail_s: float | None
+    """Of the tail on the cloud: an estimate; None: there is none."""
     differences: tuple[OutputDifference, ...]
     """Of the parts from the whole model, with tensors as they are."""
     wire_result: FormatResult | None
@@ -72,18 +72,24 @@ class Placed:
     """Where the estimate of the cloud puts the tail with 90 %."""
 
     @property
-    def predicted_s(self) -> float:
-        """From times of groups."""
+    def predicted_s(self) -> float | None:
+        """From times of groups; None: that of the cloud is not known."""
+        if self.tail_s is None:
+            return None
         return self.foretold_head_s + self.network_s + self.tail_s
 
     @property
-    def total_s(self) -> float:
-        """From the measured head; network and tail stay what they are: modelled."""
+    def total_s(self) -> float | None:
+        """From the measured head; network and tail stay what they are: modelled, or not known."""
+        if self.tail_s is None:
+            return None
         return (self.head_s or 0.0) + self.network_s + self.tail_s
 
     @property
-    def range_s(self) -> tuple[float, float]:
-        """The total with the cloud at either end of its estimate."""
+    def range_s(self) -> tuple[float, float] | None:
+        """The total with the cloud at either end of its estimate; None: there is none."""
+        if self.tail_s is None:
+            return None
         rest_s = (self.head_s or 0.0) + self.network_s
         return rest_s + self.tail_range_s[0], rest_s + self.tail_range_s[1]
 
@@ -125,10 +131,15 @@ class SplitAnswer:
 
     @property
     def best(self) -> Placed:
-        """The quickest of all; a split only where it is quicker beyond the noise."""
+        """The quickest whose time is known; a split only where it is quicker beyond the noise."""
         if self.is_within_noise:
             return next(one for one in self.placed if one.kind is not Kind.SPLIT)
         return self.placed[0]
+
+    @property
+    def is_ranked(self) -> bool:
+        """The time of all is known, so that there is a quickest."""
+        return all(one.total_s is not None for one in self.placed)
 
     @property
     def is_within_noise(self) -> bool:
@@ -168,6 +179,8 @@ def is_quicker(one: Placed, other: Placed) -> bool:
     The heads ran in the same rounds, so their differences round by round are held against what
     network and cloud take more or less. How far the estimate of the cloud is off is no part of it.
     """
+    if one.tail_s is None or other.tail_s is None or one.total_s is None or other.total_s is None:
+        return False  # the time on the cloud is not known
     rest_s = other.network_s + other.tail_s - one.network_s - one.tail_s
     rounds = max(len(one.turns_s), len(other.turns_s))
     mine, others = (found.turns_s or (0.0,) * rounds for found in (one, other))
@@ -176,8 +189,15 @@ def is_quicker(one: Placed, other: Placed) -> bool:
 
 
 def ranked(placed: Sequence[Placed]) -> tuple[Placed, ...]:
-    """Return them quickest first, by the measured head; ties go to those that are not split."""
-    return tuple(sorted(placed, key=lambda one: (one.total_s, one.kind is Kind.SPLIT)))
+    """Return them quickest first, by the measured head; ties go to those that are not split.
+
+    Those whose time is not known stand last.
+    """
+
+    def key(one: Placed) -> tuple[float, bool]:
+        return (math.inf if one.total_s is None else one.total_s, one.kind is Kind.SPLIT)
+
+    return tuple(sorted(placed, key=key))
 
 
 def network_s(link: Link, n_bytes: float) -> float:

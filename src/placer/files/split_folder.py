@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,8 +34,14 @@ def check_folder(path: str, *, option: str = "--to ") -> None:
         or nothing can be made beside it.
     """
     target, told = _target(path, option), f"{option}{path}"
-    if target.exists():
-        if not target.is_dir():
+    try:
+        mode: int | None = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = None
+    except OSError as error:  # a link that leads back to itself, a name too long
+        raise _explained(told, error) from error
+    if mode is not None:
+        if not stat.S_ISDIR(mode):
             raise UsageError(f"{told}: this is a file", hint=_OTHER)
         _refuse_foreign(told, target)
     parent = target.parent

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,14 +190,15 @@ def load_inputs(
 
 
 def _read_archive(path: str) -> dict[str, np.ndarray]:
-    if not Path(path).is_file():
-        what = "not a regular file" if Path(path).exists() else "no such file"
+    is_there = "\0" not in path and os.access(path, os.F_OK)  # pathlib fails at names too long
+    if not (is_there and Path(path).is_file()):
+        what = "not a regular file" if is_there else "no such file"
         raise InputError(f"{what}: {path}", hint="give the samples' .npz file")
     try:
         with Path(path).open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
             if isinstance(loaded, np.lib.npyio.NpzFile):
-                return {name: loaded[name] for name in loaded.files}
+                return {name: _native(loaded[name]) for name in loaded.files}
         reason = "it holds a single array, not an archive"
     except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
         reason = str(error)
@@ -204,6 +206,11 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
         f"{path} is not a readable .npz file: {reason}",
         hint="write it with numpy.savez(path, **{input_name: array})",
     )
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """Return the array in the byte order of this machine: runtimes read bytes as they lie."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _stack(array: np.ndarray, spec: TensorSpec, path: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def load_labels(path: str, outputs: Sequence[TensorSpec], n_samples: int, sample
 
 def _read(path: str) -> dict[str, np.ndarray]:
     """Return the arrays of the file; that of an .npy file is called ANY_OUTPUT."""
-    if not Path(path).is_file():
-        what = "not a regular file" if Path(path).exists() else "no such file"
+    is_there = "\0" not in path and os.access(path, os.F_OK)  # pathlib fails at names too long
+    if not (is_there and Path(path).is_file()):
+        what = "not a regular file" if is_there else "no such file"
         raise InputError(f"{what}: {path}", hint="give the labels' .npy or .npz file")
     try:
         with Path(path).open("rb") as file:

@@ -6,7 +6,10 @@
 It needs Python 3.10, numpy and onnxruntime, and lies beside `contract.json`. The server is any that
 speaks the Open Inference Protocol over HTTP and has the model of `repository/`. Each sample goes
 through: head, encoding as the contract says, request to the server, decoding of its answer.
-Exit codes: 0 all answered, 1 the server or the network failed, 2 something given is wrong.
+Exit codes: 0 all answered, 1 the server or the network failed, 2 something given is wrong, 130
+interrupted. An answer in other shapes, types or sizes than the contract's is no answer.
+
+All is in this one file, so that it can be copied.
 """
 
 from __future__ import annotations
@@ -14,17 +17,25 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import io
 import json
+import math
+import os
 import sys
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import numpy as np
+try:
+    import numpy as np
+except ImportError:
+    sys.stderr.write("error: numpy is missing: pip install numpy onnxruntime\n")
+    raise SystemExit(2) from None
 
+SCHEMA = "placer/split/v1"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY_EXTENSIONS = ("binary_tensor_data", "binary_data")
 DATATYPES = {
@@ -45,6 +56,8 @@ STEPS = 127
 """Of int8 on either side of zero."""
 SHOWN = 5
 """Numbers of an output that are printed."""
+MOST_TIMEOUT_S = 86_400.0
+MOST_THREADS = 1024
 
 Array = Any
 """numpy.ndarray."""
@@ -61,30 +74,127 @@ class ClientError(Exception):
 # --- the contract -----------------------------------------------------------------------------
 
 
+_TENSOR: dict[str, Any] = {"name": str, "dtype": str, "shape": [int]}
+_PART = {"files": [{"name": str, "sha256": str}], "inputs": [_TENSOR], "outputs": [_TENSOR]}
+_CROSSING = {**_TENSOR, "wire": {"value": _TENSOR, "scale": (_TENSOR,)}}
+CONTRACT = {
+    "model": {"inputs": [_TENSOR], "outputs": [_TENSOR]},
+    "parts": [_PART],
+    "links": [{"tensors": [_CROSSING]}],
+    "server": {"model": str},
+}
+"""What is read of it: a list of one form has many of it, a tuple has it or null."""
+
+
 def read_contract(folder: Path) -> dict[str, Any]:
-    """Return the contract, once the head is the one that it names."""
+    """Return the contract, once its parts fit together and the head is the one that it names."""
+    path = folder / "contract.json"
     try:
-        contract: dict[str, Any] = json.loads((folder / "contract.json").read_text("utf-8"))
-        parts = contract["parts"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ClientError(f"{folder / 'contract.json'} cannot be read: {error}") from error
-    for file in parts[0]["files"]:
+        contract: Any = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ClientError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ClientError(f"{path} is no JSON: {error}") from error
+    schema = contract.get("schema") if isinstance(contract, dict) else None
+    if schema != SCHEMA:
+        raise ClientError(f"{path} has the schema {schema!r}, this client reads '{SCHEMA}'")
+    wrong = _misfit(contract, CONTRACT, "") or _disagreement(contract)
+    if wrong is not None:
+        raise ClientError(f"{path}: {wrong}: export it again")
+    checked: dict[str, Any] = contract
+    for file in checked["parts"][0]["files"]:
         try:
             digest = hashlib.sha256((folder / file["name"]).read_bytes()).hexdigest()
-        except OSError as error:
-            raise ClientError(f"{file['name']} cannot be read: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or error
+            raise ClientError(f"{file['name']} cannot be read: {said}") from error
         if digest != file["sha256"]:
             raise ClientError(f"{file['name']} is not the file of the contract: export it again")
-    return contract
+    return checked
+
+
+def _misfit(value: Any, form: Any, where: str) -> str | None:
+    """Return where a value has not the form; None: it has."""
+    at = where.removeprefix(".") or "it"
+    if isinstance(form, tuple):
+        return None if value is None else _misfit(value, form[0], where)
+    if isinstance(form, list):
+        if not isinstance(value, list):
+            return f"{at} is no list"
+        found = (_misfit(one, form[0], f"{where}[{place}]") for place, one in enumerate(value))
+        return next((one for one in found if one is not None), None)
+    if isinstance(form, dict):
+        if not isinstance(value, dict):
+            return f"{at} is no map"
+        missing = next((key for key in form if key not in value), None)
+        if missing is not None:
+            return f"{at} has no '{missing}'"
+        found = (_misfit(value[key], part, f"{where}.{key}") for key, part in form.items())
+        return next((one for one in found if one is not None), None)
+    is_right = type(value) is form and (form is str or value >= 0)  # true is no number
+    if is_right and where.endswith(".dtype"):
+        return None if value in DATATYPES else f"{at} '{value}' is unknown"
+    return None if is_right else f"{at} is no {'text' if form is str else 'whole number from 0 on'}"
+
+
+def _disagreement(contract: Mapping[str, Any]) -> str | None:
+    """Return what of the contract does not fit the rest of it; None: all does."""
+    parts, links = contract["parts"], contract["links"]
+    if len(parts) != 2 or len(links) != 1 or not parts[0]["files"]:
+        return "it has not one head, one tail and one link"
+    if not contract["model"]["outputs"]:
+        return "it has no outputs"
+    head, tail = parts
+    given, wanted = contract["model"]["inputs"], contract["model"]["outputs"]
+    crossing = links[0]["tensors"]
+    sent = _sent(crossing)
+    there = _kinds((*given, *head["outputs"]))
+    pairs = (
+        ("parts[0].inputs", head["inputs"], _kinds(given)),
+        ("links[0].tensors", crossing, there),
+        ("parts[1].inputs", tail["inputs"], _kinds(sent)),
+        ("parts[1].outputs", tail["outputs"], _kinds(wanted)),
+        ("links[0].tensors", sent, _kinds(tail["inputs"])),
+        ("model.outputs", wanted, {**there, **_kinds(tail["outputs"])}),
+    )
+    for where, tensors, known in pairs:
+        for one in tensors:
+            if known.get(one["name"]) != (one["dtype"], tuple(one["shape"])):
+                return f"'{one['name']}' of {where} fits nothing that is there"
+    for one in crossing:
+        value, scale = one["wire"]["value"], one["wire"]["scale"]
+        is_float = "float" in one["dtype"]
+        if scale is not None:
+            fits = is_float and value["dtype"] == "int8" and scale["dtype"] == "float32"
+            fits = fits and scale["shape"] == [1]
+        else:
+            fits = one["dtype"] == value["dtype"] or (is_float and "float" in value["dtype"])
+        if not fits or math.prod(value["shape"]) != math.prod(one["shape"]):
+            return f"the wire of '{one['name']}' does not hold it"
+    return None
+
+
+def _sent(crossing: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the inputs of the tail: each value, and its scale where it has one."""
+    found = (one["wire"][key] for one in crossing for key in ("value", "scale"))
+    return [one for one in found if one is not None]
+
+
+def _kinds(tensors: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {one["name"]: (one["dtype"], tuple(one["shape"])) for one in tensors}
 
 
 def read_samples(path: Path, contract: Mapping[str, Any]) -> list[dict[str, Array]]:
     """Return the samples of an .npz file: arrays of an input's shape, or of many such."""
+    if not ("\0" not in str(path) and os.access(path, os.R_OK) and path.is_file()):
+        raise ClientError(f"{path} is no file that can be read")
+    if not zipfile.is_zipfile(path):
+        raise ClientError(f"{path} is no .npz file, or not all of one: numpy.savez writes them")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
-        raise ClientError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
+        raise ClientError(f"{path} is no readable .npz file: {error}") from error
     inputs = contract["model"]["inputs"]
     stacks, counts = {}, {}
     for spec in inputs:
@@ -98,6 +208,7 @@ def read_samples(path: Path, contract: Mapping[str, Any]) -> list[dict[str, Arra
             array = array[None]
         elif shape[:1] == (1,) and array.shape[1:] == shape[1:]:
             array = array[:, None]
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)  # bytes go out as they lie
         if array.shape[1:] != shape:
             raise ClientError(f"{path}: '{name}' has shape {array.shape}, not (samples, *{shape})")
         stacks[name], counts[name] = array, len(array)
@@ -187,54 +298,119 @@ def answer_of(
     body: bytes, headers: Mapping[str, str], specs: Sequence[Mapping[str, Any]]
 ) -> dict[str, Array]:
     """Return the outputs of an answer, in the shapes and types of the contract."""
-    length = int(headers.get(HEADER_LENGTH.lower(), len(body)))
+    length = _json_bytes(body, headers)
     try:
-        told = {one["name"]: one for one in json.loads(body[:length])["outputs"]}
-        at, found = length, {}
-        for name, one in told.items():
-            size = (one.get("parameters") or {}).get("binary_data_size")
-            if size is not None:
-                found[name] = body[at : at + size]
-                at += size
-        arrays = {}
-        for spec in specs:
-            name, dtype = spec["name"], np.dtype(spec["dtype"])
-            datatype = told[name]["datatype"]
-            if datatype != DATATYPES[spec["dtype"]]:
-                raise ClientError(f"the server gives '{name}' as {datatype}: not the contract's", 1)
-            if name in found:
-                flat = np.frombuffer(found[name], dtype.newbyteorder("<")).astype(dtype)
-            else:
-                flat = np.array(told[name]["data"], dtype).ravel()
-            arrays[name] = flat.reshape(spec["shape"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ClientError(f"the server's answer has not the outputs asked for: {error!r}", 1) from (
-            error
+        told, found = _told(body[:length], body[length:])
+        return {spec["name"]: _output(spec, told[spec["name"]], found) for spec in specs}
+    except (ValueError, KeyError, OverflowError) as error:
+        said = f"no {error}" if isinstance(error, KeyError) else error
+        raise ClientError(
+            f"the server's answer has not the outputs asked for: {said}", 1
+        ) from error
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise ClientError("the server's answer is not of the protocol", 1) from error
+
+
+def _told(text: bytes, data: bytes) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what is told of each output, and the data of those that have it behind the JSON."""
+    told: dict[str, Any] = {}
+    found = {}
+    at = 0
+    for one in json.loads(text)["outputs"]:
+        name = one["name"]
+        if name in told:
+            raise ValueError(f"'{name}' is there twice")
+        told[name] = one
+        size = (one.get("parameters") or {}).get("binary_data_size")
+        if size is not None:
+            if not isinstance(size, int) or not 0 <= size <= len(data) - at:
+                raise ValueError(f"'{name}' has {len(data) - at} bytes, not {size!r}")
+            found[name] = data[at : at + size]
+            at += size
+    if at != len(data):
+        raise ValueError(f"{len(data) - at} bytes more than are told")
+    return told, found
+
+
+def _json_bytes(body: bytes, headers: Mapping[str, str]) -> int:
+    """Return how many bytes of an answer are JSON; the rest is data."""
+    text = headers.get(HEADER_LENGTH.lower())
+    if text is None:
+        return len(body)
+    digits = text.strip()
+    if not (digits.isdecimal() and len(digits) < 20 and int(digits) <= len(body)):
+        raise ClientError(
+            f"the server's answer has {len(body)} bytes and {HEADER_LENGTH} {text[:40]!r}", 1
         )
-    return arrays
+    return int(digits)
+
+
+def _output(spec: Mapping[str, Any], told: Any, found: Mapping[str, bytes]) -> Array:
+    """Return an output, once it is of the type, shape and size of the contract."""
+    name, dtype, shape = spec["name"], np.dtype(spec["dtype"]), list(spec["shape"])
+    if told["datatype"] != DATATYPES[spec["dtype"]]:
+        raise ClientError(f"the server gives '{name}' as {told['datatype']}: not the contract's", 1)
+    # a server that has no tensors without dimensions gives one of one element
+    if told["shape"] != shape and not (shape == [] and told["shape"] == [1]):
+        raise ClientError(
+            f"the server gives '{name}' in the shape {told['shape']}, the contract says {shape}", 1
+        )
+    if name in found:
+        flat = np.frombuffer(found[name], dtype.newbyteorder("<")).astype(dtype)
+    else:
+        flat = _numbers(told["data"], dtype)
+    if flat.size != math.prod(shape):
+        raise ValueError(f"'{name}' has {flat.size} numbers, not {math.prod(shape)}")
+    return flat.reshape(shape)
+
+
+def _numbers(data: Any, dtype: Any) -> Array:
+    """Return the numbers of a list of JSON in a type that holds them all."""
+    given = np.array(data).ravel()
+    if given.size and given.dtype.kind not in {"f": "iuf", "b": "biu"}.get(dtype.kind, "iu"):
+        raise ValueError(f"these are no numbers of {dtype.name} (NaN: --encoding binary)")
+    with np.errstate(over="ignore"):  # judged in the next lines
+        flat = given.astype(dtype)
+    if dtype.kind == "f":
+        is_held = not bool(np.any(np.isinf(flat) & np.isfinite(given)))
+    else:
+        is_held = bool(np.all(flat == given))
+    if not is_held:
+        raise ValueError(f"a number does not fit {dtype.name}")
+    return flat
 
 
 class Server:
     """A connection to an inference server, kept open between requests."""
 
     def __init__(self, url: str, model: str, timeout_s: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+            host = parts.hostname or ""
+            host.encode("idna")
+        except ValueError as error:  # names that no resolver takes as well
+            raise ClientError(f"--url is no URL like http://HOST:8000: {error}") from error
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ClientError("--url has more than scheme, host, port and path: none of it is sent")
+        if parts.scheme not in ("http", "https") or not host:
             raise ClientError(f"--url '{url}' is no URL like http://HOST:8000")
         kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
         try:
-            self._connection = kind(parts.hostname, parts.port, timeout=timeout_s)
-        except ValueError as error:
+            self._connection = kind(host, port, timeout=timeout_s)
+        except (ValueError, http.client.InvalidURL) as error:
             raise ClientError(f"--url '{url}': {error}") from error
-        self._root = parts.path.rstrip("/").removesuffix("/v2")
+        self._root = quote(parts.path, safe="/%").rstrip("/").removesuffix("/v2")
         self._url = url
         self._model = model
         self._path = f"{self._root}/v2/models/{quote(model, safe='')}"
 
-    def check(self, inputs: Sequence[Mapping[str, Any]]) -> None:
-        """Hold the inputs of the server's model to those of the contract."""
+    def check(
+        self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Hold what the server's model takes and gives to the contract."""
         status, _, body = self._ask("GET", self._path)
         if status != 200:
             raise ClientError(
@@ -243,25 +419,32 @@ class Server:
                 1,
             )
         try:
-            told = {one["name"]: one["datatype"] for one in json.loads(body)["inputs"]}
-        except (ValueError, KeyError, TypeError):
-            return  # it tells nothing of the model: the request shows whether it fits
-        wanted = {one["name"]: DATATYPES[one["dtype"]] for one in inputs}
-        if told and told != wanted:
-            raise ClientError(
-                f"the model '{self._model}' of the server takes {told}, the contract says "
-                f"{wanted}: they are of different exports",
-                1,
-            )
+            metadata = json.loads(body)
+        except (ValueError, RecursionError):
+            metadata = None
+        if not isinstance(metadata, dict):
+            raise ClientError(f"{self._url} tells nothing of the protocol on {self._path}", 1)
+        for key, verb, tensors in (("inputs", "takes", inputs), ("outputs", "gives", outputs)):
+            try:
+                told = {one["name"]: one["datatype"] for one in metadata[key]}
+            except (KeyError, TypeError):
+                continue  # it tells nothing of them: its answer shows whether it fits
+            wanted = {one["name"]: DATATYPES[one["dtype"]] for one in tensors}
+            if told and told != wanted:
+                raise ClientError(
+                    f"the model '{self._model}' of the server {verb} {told}, the contract says "
+                    f"{wanted}: they are of different exports",
+                    1,
+                )
 
     def knows_binary(self) -> bool:
         """Tell whether the server lists the binary tensor data extension."""
         status, _, body = self._ask("GET", f"{self._root}/v2")
         try:
             extensions = json.loads(body)["extensions"] if status == 200 else []
-        except (ValueError, KeyError, TypeError):
+            return any(name in BINARY_EXTENSIONS for name in extensions)
+        except (ValueError, KeyError, TypeError, RecursionError):
             return False
-        return any(name in BINARY_EXTENSIONS for name in extensions)
 
     def infer(self, body: bytes, headers: Mapping[str, str]) -> tuple[Mapping[str, str], bytes]:
         """Send an inference and return headers and body of its answer."""
@@ -310,7 +493,13 @@ def run(
     known = dict(sample)
     names = [spec["name"] for spec in head["outputs"]]
     feed = {spec["name"]: known[spec["name"]] for spec in head["inputs"]}
-    known.update(zip(names, session.run(names, feed), strict=True))
+    try:
+        known.update(zip(names, session.run(names, feed), strict=True))
+    except Exception as error:  # ONNX Runtime has a kind of its own for each failure
+        raise ClientError(f"the head does not run on this sample: {error}") from error
+    for name, kind in _kinds(head["outputs"]).items():
+        if (known[name].dtype.name, known[name].shape) != kind:
+            raise ClientError(f"the head gives another '{name}' than the contract says")
     ticks.append(time.perf_counter())
     inputs = encode(contract["links"][0]["tensors"], known)
     wanted = tail["outputs"]
@@ -328,11 +517,16 @@ def run(
 
 def session_of(path: Path, threads: int) -> Any:
     """Return a session of ONNX Runtime on the CPU."""
-    import onnxruntime
+    try:
+        import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except ImportError as error:
+        raise ClientError(f"{error}: pip install onnxruntime") from error
+    except Exception as error:  # ONNX Runtime has a kind of its own for each failure
+        raise ClientError(f"ONNX Runtime does not open {path.name}: {error}") from error
 
 
 def lines_of(outputs: Mapping[str, Array], times_s: Mapping[str, float]) -> Iterator[str]:
@@ -340,8 +534,30 @@ def lines_of(outputs: Mapping[str, Array], times_s: Mapping[str, float]) -> Iter
     for name, array in outputs.items():
         shown = ", ".join(f"{one:.6g}" for one in array.ravel()[:SHOWN].tolist())
         more = ", ..." if array.size > SHOWN else ""
-        yield f"{name} {array.dtype.name}{list(array.shape)}: {shown}{more}"
+        yield printable(f"{name} {array.dtype.name}{list(array.shape)}: {shown}{more}")
     yield ", ".join(f"{step} {1e3 * time_s:.3f} ms" for step, time_s in times_s.items())
+
+
+def printable(text: str) -> str:
+    """Return a text in which nothing steers a terminal: names and servers may say anything."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def _within(kind: type, low: float, high: float) -> Callable[[str], Any]:
+    """Return a parser of numbers, both limits included."""
+
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is no number from {low:g} to {high:g}")
+        return value
+
+    return parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -350,16 +566,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--url", required=True, help="of the server, as http://HOST:8000")
     parser.add_argument("--inputs", metavar="SAMPLES.npz", help="default: sample.npz")
     parser.add_argument("--save", metavar="OUTPUTS.npz", help="write the outputs of all samples")
-    parser.add_argument("--runs", type=int, default=1, help="of each sample")
-    parser.add_argument("--threads", type=int, default=0, help="of the head; 0: all cores")
+    parser.add_argument("--runs", type=_within(int, 1, 1e9), default=1, help="of each sample")
+    parser.add_argument(
+        "--threads", type=_within(int, 0, MOST_THREADS), default=0, help="of the head; 0: all cores"
+    )
     parser.add_argument("--encoding", choices=("auto", "binary", "json"), default="auto")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS")
+    parser.add_argument(
+        "--timeout", type=_within(float, 1e-3, MOST_TIMEOUT_S), default=30.0, metavar="SECONDS"
+    )
     asked = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters of a name
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run_all(asked, Path(__file__).parent)
+        sys.stdout.flush()
     except ClientError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {printable(str(error))}\n")
         return error.code
+    except BrokenPipeError:  # of standard output: whoever read it has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
     return 0
 
 
@@ -367,24 +597,23 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
     contract = read_contract(folder)
     path = folder / "sample.npz" if asked.inputs is None else Path(asked.inputs)
     samples = read_samples(path, contract)
+    if asked.save is not None and os.path.realpath(asked.save) == os.path.realpath(path):
+        raise ClientError(f"--save {asked.save} would overwrite the samples")
     session = session_of(folder / contract["parts"][0]["files"][0]["name"], asked.threads)
     server = Server(asked.url, contract["server"]["model"], asked.timeout)
-    tensors = contract["links"][0]["tensors"]
-    values = [one["wire"][key] for one in tensors for key in ("value", "scale")]
-    inputs = [one for one in values if one is not None]
-    server.check(inputs)
+    inputs, outputs = _sent(contract["links"][0]["tensors"]), contract["parts"][1]["outputs"]
+    server.check(inputs, outputs)
     is_binary = asked.encoding == "binary"
     if asked.encoding == "auto":  # half floats have no form in JSON
-        outputs = contract["parts"][1]["outputs"]
         is_binary = server.knows_binary() or any(
             one["dtype"] == "float16" for one in (*inputs, *outputs)
         )
     kept: dict[str, list[Array]] = {}
     for sample in samples:
-        for _ in range(max(1, asked.runs)):
-            outputs, times_s = run(contract, session, server, sample, is_binary=is_binary)
-            sys.stdout.write("\n".join(lines_of(outputs, times_s)) + "\n")
-        for name, array in outputs.items():
+        for _ in range(asked.runs):
+            answer, times_s = run(contract, session, server, sample, is_binary=is_binary)
+            sys.stdout.write("\n".join(lines_of(answer, times_s)) + "\n")
+        for name, array in answer.items():
             kept.setdefault(name, []).append(array)
     if asked.save is not None:
         try:  # not by np.savez: an output may be called like one of its own arguments

@@ -32,7 +32,7 @@ def to_json(answer: SplitAnswer, folder: str | None) -> str:
         "schema": SCHEMA,
         "model": {"path": answer.model, "sha256": answer.sha256},
         "decision": {
-            "placement": answer.best.kind.value,
+            "placement": answer.best.kind.value if answer.is_ranked else None,
             "is_within_noise": answer.is_within_noise,
             "reason": _headline(answer),
             "written": folder if answer.export is not None else None,
@@ -70,8 +70,8 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "nodes": [one.edge_nodes, one.cloud_nodes],
         "predicted_s": one.predicted_s,
         "total_s": one.total_s,
-        "total_low_s": one.range_s[0],
-        "total_high_s": one.range_s[1],
+        "total_low_s": None if one.range_s is None else one.range_s[0],
+        "total_high_s": None if one.range_s is None else one.range_s[1],
         "head_s": one.head_s,
         "network_s": one.network_s,
         "tail_s": one.tail_s,
@@ -130,6 +130,12 @@ def to_text(answer: SplitAnswer, folder: str | None) -> str:
 
 def _headline(answer: SplitAnswer) -> str:
     best, split = answer.best, answer.chosen
+    if not answer.is_ranked and split is not None:
+        return (
+            f"The split asked for (at {_listed(split.tensors)}) is not judged: how long its tail "
+            f"takes on {printable(answer.cloud)} is not known. {_ALL_ON[best.kind].capitalize()} "
+            f"takes {_duration(best.total_s)}."
+        )
     if best.kind is Kind.SPLIT:
         other = next(one for one in answer.placed if one.kind is not Kind.SPLIT)
         return (
@@ -150,10 +156,12 @@ def _headline(answer: SplitAnswer) -> str:
 
 def _total(one: Placed) -> str:
     span = "" if one.kind is Kind.EDGE else f" ({_range(one)} as the cloud is estimated)"
-    return f"{format_duration(one.total_s)}{span}"
+    return f"{_duration(one.total_s)}{span}"
 
 
 def _range(one: Placed) -> str:
+    if one.range_s is None:
+        return "unknown"
     low_s, high_s = one.range_s
     return f"{format_duration(low_s)} to {format_duration(high_s)}"
 
@@ -165,13 +173,17 @@ def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
         name,
         "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {one.wire}",
         _LEAVES[one.leaves],
-        format_duration(one.predicted_s),
+        _duration(one.predicted_s),
         "-" if one.head_s is None else format_duration(one.head_s),
-        format_duration(one.total_s),
+        _duration(one.total_s),
         "-" if one.kind is Kind.EDGE else _range(one),
         "-" if residual is None else f"{residual:+.1%}",
         _apart(one),
     )
+
+
+def _duration(time_s: float | None) -> str:
+    return "unknown" if time_s is None else format_duration(time_s)
 
 
 def _apart(one: Placed) -> str:
