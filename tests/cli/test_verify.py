@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 from placer.api.splitting import cut_at, open_to_split, write_split
@@ -72,10 +73,11 @@ def candidate(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(**named: Path) -> Iterator[str]:
+def serving(change: onnx_server.Change = lambda _, found: found, **named: Path) -> Iterator[str]:
     """Serve models; give the URL."""
     port = free_port()
-    server = onnx_server.Server(("127.0.0.1", port), {name: str(p) for name, p in named.items()})
+    files = {name: str(path) for name, path in named.items()}
+    server = onnx_server.Server(("127.0.0.1", port), files, change)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{port}"
@@ -156,6 +158,45 @@ def test_a_server_with_another_model_is_refused(run: Run, saved: Saved, tmp_path
     assert (shape.code, unknown.code) == (3, 3)
     assert "is 1x32, not 1x64" in shape.err
     assert "did you mean 'model'?" in unknown.err
+
+
+def halved(_: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array / 2 for name, array in outputs.items()}
+
+
+def renamed(_: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{name}\x1b[31m": array for name, array in outputs.items()}
+
+
+def test_a_server_that_answers_otherwise_is_refused(run: Run, saved: Saved) -> None:
+    saved()
+    with serving(halved, model=Path("model.onnx")) as url:
+        binary = verify(run, "--endpoint", url)
+        in_json = verify(run, "--endpoint", url, "--encoding", "json")
+    with serving(renamed, model=Path("model.onnx")) as url:
+        names = verify(run, "--endpoint", url)
+    assert (binary.code, in_json.code, names.code) == (3, 3, 3)
+    assert "numbers 0.5 of the largest apart" in binary.err
+    assert "numbers 0.5 of the largest apart" in in_json.err
+    assert "is no output of what was recommended" in names.err
+    assert "\x1b" not in names.err
+
+
+def test_a_tail_that_answers_otherwise_is_refused(run: Run, saved: Saved) -> None:
+    saved()
+    source = open_to_split("model.onnx")
+    tensor = single_tensor_points(source.graph)[1]
+    saved(edit=lambda document: split_of(document, tensor))
+    contract = write_split(source, cut_at(source, [[tensor]]), 1, "parts")
+    tail = Path("parts") / contract.parts[1].files[0][0]
+
+    def change(name: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return halved(name, outputs) if name == "tail" else outputs
+
+    with serving(change, model=Path("model.onnx"), tail=tail) as url:
+        found = verify(run, "--endpoint", url, "--tail-model", "tail")
+    assert found.code == 3, found.out
+    assert "an inference of 'tail' otherwise than the model does here" in found.err
 
 
 def test_a_server_that_is_not_there_is_4(run: Run, saved: Saved) -> None:
@@ -299,6 +340,7 @@ def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: 
     assert split["outcome"] == "within"
     assert [one["what"] for one in split["stages"]] == ["head", "tail with its way"]
     assert "differ from the model's by at most 0 of" in split["notes"][0]
+    assert "the server's answer differs from the model's here by at most 0 of" in split["notes"][1]
 
 
 def test_a_split_sends_what_crosses_in_the_format_that_was_recommended(
