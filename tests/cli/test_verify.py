@@ -90,7 +90,8 @@ def test_what_runs_here_is_run_and_held_to_its_prediction(run: Run, saved: Saved
     saved()
     found = verify(run, "--output", "text", "--output", "json=out.json", "--save", "kept.json")
     assert found.code == 0, found.err
-    assert found.out.startswith("✔ The measured times of edge:cpu lie within what was predicted.")
+    headline = "✔ The measured p50, p90 and p99 of edge:cpu lie within what was predicted"
+    assert " ".join(found.out.split()).startswith(headline)
     assert "No rival ran" in found.out
     assert "no server to run it on is named: --endpoint URL" in found.out
     document = json.loads(Path("out.json").read_text())
@@ -337,7 +338,7 @@ def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: 
     assert found.code == 0, found.err
     split = candidate(json.loads(found.out), "split:cpu+cloud")
     assert split["runs"] >= 30
-    assert split["outcome"] == "within"
+    assert split["quantiles"][0]["outcome"] == "within"
     assert [one["what"] for one in split["stages"]] == ["head", "tail with its way"]
     assert "differ from the model's by at most 0 of" in split["notes"][0]
     assert "the server's answer differs from the model's here by at most 0 of" in split["notes"][1]
@@ -381,8 +382,53 @@ def test_a_split_with_its_tail_here_is_not_compared(run: Run, saved: Saved) -> N
     assert document["best"] == "edge:cpu"
 
 
-def test_a_cut_that_does_not_fit_the_model_is_2(run: Run, saved: Saved) -> None:
+def test_a_cut_that_does_not_fit_the_model_is_3(run: Run, saved: Saved) -> None:
     saved(edit=lambda document: split_of(document, "nothing"))
     found = verify(run, "--local-tail")
-    assert found.code == 2
+    assert found.code == 3
+    assert found.err.startswith("error: answer.json: split:cpu+cloud: ")
     assert "nothing" in found.err
+
+
+def test_another_model_with_other_inputs_is_told_as_another_model(
+    run: Run, saved: Saved, tmp_path: Path
+) -> None:
+    saved()
+    models.mlp(str(tmp_path / "other.onnx"), width=32, layers=1)
+    found = verify(run, "--model", "other.onnx")
+    assert found.code == 3
+    assert "other.onnx is not the model of answer.json" in found.err
+
+
+def test_what_was_edited_to_nonsense_is_3(run: Run, saved: Saved) -> None:
+    saved()
+    kept = Path("answer.json").read_text()
+
+    def edited(change: Callable[[dict[str, Any]], None]) -> str:
+        document = json.loads(kept)
+        change(document)
+        Path("answer.json").write_text(json.dumps(document))
+        found = verify(run)
+        assert found.code == 3, found.out
+        return found.err
+
+    def edge(document: dict[str, Any]) -> Any:
+        return candidate(document, "edge:cpu")
+
+    def set_site(key: str, value: str) -> Callable[[dict[str, Any]], None]:
+        return lambda document: edge(document)["sites"][0].update({key: value})
+
+    def set_target(**values: float) -> Callable[[dict[str, Any]], None]:
+        return lambda document: edge(document)["targets"][0].update(values)
+
+    assert "answer.json: edge:cpu: unknown execution provider" in edited(set_site("ep", "../x"))
+    assert "answer.json: edge:cpu: 1000000 threads" in edited(
+        set_site("options", "1000000 threads")
+    )
+    assert "low_s 3.0 above high_s 2.0" in edited(set_target(low_s=3.0, high_s=2.0))
+    assert "low_s of the target p50 is -1.0" in edited(set_target(low_s=-1.0))
+    assert "latency_s.p50 is -0.5" in edited(lambda d: edge(d)["latency_s"].update(p50=-0.5))
+    assert "'edge:cpu' is listed twice" in edited(lambda d: d["candidates"].append(edge(d)))
+    assert "answer.json: model: " in edited(
+        lambda d: d["model"]["inputs"][0].update(shape=[1, 3, 4, 4])
+    )

@@ -17,6 +17,8 @@ import numpy.typing as npt
 from placer.api import formats
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, Say
 from placer.api.verifying_answers import NOT_COMPARABLE, answer_here, told_answer
+from placer.api.verifying_file import not_of_model
+from placer.core.errors import UsageError
 from placer.core.estimate import Candidate, Recommendation, Site, StageKind
 from placer.core.graph import ModelSummary
 from placer.core.sequential import correlation_runs, median_settled, quantile
@@ -31,6 +33,10 @@ NO_ENDPOINT = "no server to run it on is named: --endpoint URL"
 WITHOUT_NETWORK = "the tail ran here, without the network"
 LEAST_CALLS = 30
 """Before a series of calls ends because its median is known."""
+
+
+MEDIAN_CALLS = 5
+"""They bound a median, and are made where they end within twice the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,8 @@ class Question:
     """Candidate -> tensors that cross."""
     runs: int
     """Least number of them that bound the highest percentile to be judged."""
+    where: str
+    """Path of the answer."""
     progress: Say
     warn: Say
 
@@ -200,7 +208,8 @@ def _in_turns(
         for stage, series in zip(stages, times_s, strict=True):
             series.append(stage())
         count, now_s = len(times_s[0]), time.monotonic()
-        if now_s >= until_s or not may_go_on():
+        is_bounded = count >= MEDIAN_CALLS or 2 * now_s - began_s > until_s + options.time_limit_s
+        if (now_s >= until_s and is_bounded) or not may_go_on():
             break
         is_enough = count >= max(LEAST_CALLS, question.runs) and count % 10 == 0
         if is_enough and median_settled([np.sum(times_s, axis=0)]):
@@ -260,7 +269,11 @@ def _split_run(
     shapes = {one.name: one.shape for one in question.answer.model.inputs}
     source = open_to_split(question.summary.path, shapes=shapes)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="placer-")))
-    contract = write_split(source, cut_at(source, [cut]), 1, str(folder / "parts"))
+    try:
+        tiers = cut_at(source, [cut])
+    except UsageError as error:
+        raise not_of_model(question.where, candidate.id, error) from error
+    contract = write_split(source, tiers, 1, str(folder / "parts"))
     by_tier = {part.tier: part for part in contract.parts}
     if set(by_tier) != {0, 1}:
         return NotRun("nothing runs on one side of its cut", is_failure=True)
