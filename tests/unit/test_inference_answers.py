@@ -12,6 +12,8 @@ import pytest
 
 from placer.core.errors import InputError
 from placer.probing.answers import Output, grpc_outputs, held_to, http_outputs
+from placer.probing.http import Answer
+from placer.probing.inference import model_inputs
 from placer.probing.targets import parse_target
 
 SERVER = parse_target("http://models.example.org", what="--endpoint")
@@ -142,3 +144,13 @@ def test_numbers_that_differ_from_run_to_run_are_not_compared() -> None:
     assert held(GOOD * 0, has=False) == 0
     with pytest.raises(InputError, match="not 1x10"):
         held(GOOD.T, has=False)
+
+
+def test_a_server_of_no_inference_is_told_without_an_option_of_another_command() -> None:
+    def ask(*_: object) -> Answer:
+        return Answer(200, {}, b"null", 4, 0.0, 0.0, True, False)
+
+    with pytest.raises(InputError, match="does not speak the Open Inference Protocol") as caught:
+        model_inputs(SERVER, ask, "", "m")
+    assert caught.value.hint is not None
+    assert "leave out --model" not in caught.value.hint
