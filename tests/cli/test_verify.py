@@ -288,6 +288,16 @@ def test_another_device_is_not_run_here_unless_this_is_it(run: Run, saved: Saved
     assert {one["placement"] for one in ran} == {"edge"}
 
 
+def test_a_device_without_an_execution_provider_is_not_run(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, "edge:cpu")["sites"][0]["ep"] = "none"
+
+    saved(edit=edit)
+    found = verify(run)
+    assert found.code == 5
+    assert "no execution provider that placer times runs it" in " ".join(found.out.split())
+
+
 def test_what_was_measured_on_another_machine_is_not_run_here(run: Run, saved: Saved) -> None:
     def edit(document: dict[str, Any]) -> None:
         candidate(document, "edge:cpu")["sites"][0]["device"] = "another CPU, 64 core(s)"

@@ -186,10 +186,14 @@ def _measuring_edge(
     candidate: Candidate, question: Question
 ) -> Measuring[dict[str, Measurement | Failure]] | NotRun:
     """Return what measures a candidate here, as it was recommended, or why nothing does."""
+    from placer.files.specs import NO_EP
+
     options, answer = question.options, question.answer
     refused = not_here(candidate, options)
     if refused is not None:
         return refused
+    if candidate.sites[0].ep == NO_EP:
+        return NotRun("no execution provider that placer times runs it")
     summary = question.summary
     if candidate.variant is not None:
         shapes = {one.name: one.shape for one in answer.model.inputs}

@@ -77,8 +77,10 @@ def _wrong_time(candidate: Candidate) -> str | None:
 
 def _wrong_site(sites: tuple[Site, ...]) -> str | None:
     """Say what the first site, which may be here, cannot run with; None: nothing."""
+    from placer.files.specs import NO_EP
+
     for site in sites:
-        if site.tier > 0:
+        if site.tier > 0 or site.ep == NO_EP:
             continue
         try:
             parse_ep(site.ep or "cpu")
