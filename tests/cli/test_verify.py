@@ -164,6 +164,17 @@ def test_a_server_with_another_model_is_refused(run: Run, saved: Saved, tmp_path
     assert "did you mean 'model'?" in unknown.err
 
 
+def test_a_variant_on_a_server_is_not_that_of_the_model(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, CLOUD)["variant"] = "model-int8.onnx"
+
+    saved(edit=edit)
+    with serving(model=Path("model.onnx")) as url:
+        found = verify(run, "--endpoint", f"{SITE}={url}")
+    assert found.code in HOLDS, found.err
+    assert "it is a variant on a server" in " ".join(found.out.split())
+
+
 def halved(_: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array / 2 for name, array in outputs.items()}
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from placer.probing.targets import Target
 
 NO_ENDPOINT = "no server to run it on is named: --endpoint URL"
+VARIANT_THERE = "it is a variant on a server: recommend its file by itself, and verify that"
 WITHOUT_NETWORK = "the tail ran here, without the network"
 LEAST_CALLS = 30
 """Before a series of calls ends because its median is known."""
@@ -137,6 +138,8 @@ def run_cloud(candidate: Candidate, question: Question) -> Run | NotRun:
     target = None if site is None else question.servers.get(site_name(site))
     if target is None:
         return NotRun(NO_ENDPOINT)
+    if candidate.variant is not None:
+        return NotRun(VARIANT_THERE)
     samples = _samples(question)
     arrays = {name: array[0] for name, array in samples.samples.items()}
     model = options.endpoint_model or Path(question.summary.path).stem
