@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -37,6 +37,8 @@ DTYPES = {
     "UINT8": np.uint8,
     "BOOL": np.bool_,
 }
+Change = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
+"""Makes another answer of that of a named model."""
 LENGTH = "Inference-Header-Content-Length"
 
 
@@ -114,7 +116,9 @@ class Handler(BaseHTTPRequestHandler):
         given = unpack(body, None if length is None else int(length), "inputs")
         running = self.server.sessions[words[2]]
         names = [one.name for one in running.get_outputs()]
-        found = dict(zip(names, running.run(names, given), strict=True))
+        found = self.server.change(
+            words[2], dict(zip(names, running.run(names, given), strict=True))
+        )
         if length is None:
             outputs = [
                 {**_told(name, array), "data": array.ravel().tolist()}
@@ -157,7 +161,13 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], models: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        models: Mapping[str, str],
+        change: Change = lambda _, found: found,
+    ) -> None:
+        self.change = change
         self.sessions = {name: session(path) for name, path in models.items()}
         super().__init__(address, Handler)
 

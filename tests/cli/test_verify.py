@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 from placer.api.splitting import cut_at, open_to_split, write_split
@@ -27,6 +28,8 @@ CLOUD = f"cloud:{SITE}"
 ANYTHING = (1e-9, 1e3)
 NOTHING = (10.0, 20.0)
 """An interval that no run of these models reaches."""
+HOLDS = (0, 5)
+"""No interval is missed; on a busy machine p99 may stay without a bound."""
 Saved = Callable[..., Path]
 
 
@@ -62,7 +65,7 @@ def saved(
 
 
 def verify(run: Run, *options: str) -> Result:
-    return run("verify", "answer.json", "--time-limit", "500ms", *options)
+    return run("verify", "answer.json", "--time-limit", "1s", *options)
 
 
 def candidate(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -72,10 +75,11 @@ def candidate(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(**named: Path) -> Iterator[str]:
+def serving(change: onnx_server.Change = lambda _, found: found, **named: Path) -> Iterator[str]:
     """Serve models; give the URL."""
     port = free_port()
-    server = onnx_server.Server(("127.0.0.1", port), {name: str(p) for name, p in named.items()})
+    files = {name: str(path) for name, path in named.items()}
+    server = onnx_server.Server(("127.0.0.1", port), files, change)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{port}"
@@ -86,9 +90,11 @@ def serving(**named: Path) -> Iterator[str]:
 
 def test_what_runs_here_is_run_and_held_to_its_prediction(run: Run, saved: Saved) -> None:
     saved()
-    found = verify(run, "--output", "text", "--output", "json=out.json", "--save", "kept.json")
+    reports = ("--output", "text", "--output", "json=out.json", "--save", "kept.json")
+    found = run("verify", "answer.json", "--time-limit", "10s", *reports)
     assert found.code == 0, found.err
-    assert found.out.startswith("✔ The measured times of edge:cpu lie within what was predicted.")
+    headline = "✔ The measured p50, p90 and p99 of edge:cpu lie within what was predicted"
+    assert " ".join(found.out.split()).startswith(headline)
     assert "No rival ran" in found.out
     assert "no server to run it on is named: --endpoint URL" in found.out
     document = json.loads(Path("out.json").read_text())
@@ -125,13 +131,13 @@ def test_a_server_is_asked_for_real(run: Run, saved: Saved) -> None:
     saved()
     with serving(model=Path("model.onnx")) as url:
         found = verify(run, "--endpoint", url, "--format", "json")
-        assert found.code == 0, found.err
+        assert found.code in HOLDS, found.err
         document = json.loads(found.out)
         assert candidate(document, CLOUD)["where"] == f"{url}, model"
         assert candidate(document, CLOUD)["runs"] >= 30
         assert document["best"] in ("edge:cpu", CLOUD)
         in_json = verify(run, "--endpoint", f"{SITE}={url}", "--encoding", "json")
-        assert in_json.code == 0, in_json.err
+        assert in_json.code in HOLDS, in_json.err
         assert "1 rival" in in_json.out
 
 
@@ -156,6 +162,56 @@ def test_a_server_with_another_model_is_refused(run: Run, saved: Saved, tmp_path
     assert (shape.code, unknown.code) == (3, 3)
     assert "is 1x32, not 1x64" in shape.err
     assert "did you mean 'model'?" in unknown.err
+
+
+def test_a_variant_on_a_server_is_not_that_of_the_model(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, CLOUD)["variant"] = "model-int8.onnx"
+
+    saved(edit=edit)
+    with serving(model=Path("model.onnx")) as url:
+        found = verify(run, "--endpoint", f"{SITE}={url}")
+    assert found.code in HOLDS, found.err
+    assert "it is a variant on a server" in " ".join(found.out.split())
+
+
+def halved(_: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: array / 2 for name, array in outputs.items()}
+
+
+def renamed(_: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {f"{name}\x1b[31m": array for name, array in outputs.items()}
+
+
+def test_a_server_that_answers_otherwise_is_refused(run: Run, saved: Saved) -> None:
+    saved()
+    with serving(halved, model=Path("model.onnx")) as url:
+        binary = verify(run, "--endpoint", url)
+        in_json = verify(run, "--endpoint", url, "--encoding", "json")
+    with serving(renamed, model=Path("model.onnx")) as url:
+        names = verify(run, "--endpoint", url)
+    assert (binary.code, in_json.code, names.code) == (3, 3, 3)
+    assert "numbers 0.5 of the largest apart" in binary.err
+    assert "numbers 0.5 of the largest apart" in in_json.err
+    assert "is no output of what was recommended" in names.err
+    assert "\x1b" not in names.err
+
+
+def test_a_tail_that_answers_otherwise_is_refused(run: Run, saved: Saved) -> None:
+    saved()
+    source = open_to_split("model.onnx")
+    tensor = single_tensor_points(source.graph)[1]
+    saved(edit=lambda document: split_of(document, tensor))
+    contract = write_split(source, cut_at(source, [[tensor]]), 1, "parts")
+    tail = Path("parts") / contract.parts[1].files[0][0]
+
+    def change(name: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return halved(name, outputs) if name == "tail" else outputs
+
+    with serving(change, model=Path("model.onnx"), tail=tail) as url:
+        found = verify(run, "--endpoint", url, "--tail-model", "tail")
+    assert found.code == 3, found.out
+    assert "an inference of 'tail' otherwise than the model does here" in found.err
 
 
 def test_a_server_that_is_not_there_is_4(run: Run, saved: Saved) -> None:
@@ -217,7 +273,7 @@ def test_another_model_than_it_was_is_3(run: Run, saved: Saved) -> None:
     gone = verify(run)
     assert gone.code == 3
     assert "--model FILE" in gone.err
-    assert verify(run, "--model", "kept.onnx").code == 0
+    assert verify(run, "--model", "kept.onnx").code in HOLDS
 
 
 def test_what_is_no_recommendation_is_3(
@@ -241,6 +297,16 @@ def test_another_device_is_not_run_here_unless_this_is_it(run: Run, saved: Saved
     here = verify(run, "--here", "--format", "json")
     ran = [one for one in json.loads(here.out)["candidates"] if one["runs"]]
     assert {one["placement"] for one in ran} == {"edge"}
+
+
+def test_a_device_without_an_execution_provider_is_not_run(run: Run, saved: Saved) -> None:
+    def edit(document: dict[str, Any]) -> None:
+        candidate(document, "edge:cpu")["sites"][0]["ep"] = "none"
+
+    saved(edit=edit)
+    found = verify(run)
+    assert found.code == 5
+    assert "no execution provider that placer times runs it" in " ".join(found.out.split())
 
 
 def test_what_was_measured_on_another_machine_is_not_run_here(run: Run, saved: Saved) -> None:
@@ -293,12 +359,13 @@ def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: 
         unnamed = verify(run, "--endpoint", url)
         found = verify(run, "--endpoint", url, "--tail-model", "tail", "--format", "json")
     assert "the server is not said to have the tail: --tail-model NAME" in unnamed.out
-    assert found.code == 0, found.err
+    assert found.code in HOLDS, found.err
     split = candidate(json.loads(found.out), "split:cpu+cloud")
     assert split["runs"] >= 30
-    assert split["outcome"] == "within"
+    assert split["quantiles"][0]["outcome"] == "within"
     assert [one["what"] for one in split["stages"]] == ["head", "tail with its way"]
     assert "differ from the model's by at most 0 of" in split["notes"][0]
+    assert "the server's answer differs from the model's here by at most 0 of" in split["notes"][1]
 
 
 def test_a_split_sends_what_crosses_in_the_format_that_was_recommended(
@@ -320,7 +387,7 @@ def test_a_split_sends_what_crosses_in_the_format_that_was_recommended(
         there = verify(run, "--endpoint", url, "--tail-model", "tail", "--format", "json")
     here = verify(run, "--local-tail", "--format", "json")
     for found in (there, here):
-        assert found.code == 0, found.err
+        assert found.code in HOLDS, found.err
         split = candidate(json.loads(found.out), "split:cpu+cloud")
         assert split["runs"] >= 30
         assert "what crosses is sent as int8" in split["notes"]
@@ -331,7 +398,7 @@ def test_a_split_with_its_tail_here_is_not_compared(run: Run, saved: Saved) -> N
     tensor = single_tensor_points(open_to_split("model.onnx").graph)[0]
     saved(edit=lambda document: split_of(document, tensor))
     found = verify(run, "--local-tail", "--format", "json")
-    assert found.code == 0, found.err
+    assert found.code in HOLDS, found.err
     document = json.loads(found.out)
     split = candidate(document, "split:cpu+cloud")
     assert split["outcome"] == "not_judged"
@@ -339,8 +406,53 @@ def test_a_split_with_its_tail_here_is_not_compared(run: Run, saved: Saved) -> N
     assert document["best"] == "edge:cpu"
 
 
-def test_a_cut_that_does_not_fit_the_model_is_2(run: Run, saved: Saved) -> None:
+def test_a_cut_that_does_not_fit_the_model_is_3(run: Run, saved: Saved) -> None:
     saved(edit=lambda document: split_of(document, "nothing"))
     found = verify(run, "--local-tail")
-    assert found.code == 2
+    assert found.code == 3
+    assert found.err.startswith("error: answer.json: split:cpu+cloud: ")
     assert "nothing" in found.err
+
+
+def test_another_model_with_other_inputs_is_told_as_another_model(
+    run: Run, saved: Saved, tmp_path: Path
+) -> None:
+    saved()
+    models.mlp(str(tmp_path / "other.onnx"), width=32, layers=1)
+    found = verify(run, "--model", "other.onnx")
+    assert found.code == 3
+    assert "other.onnx is not the model of answer.json" in found.err
+
+
+def test_what_was_edited_to_nonsense_is_3(run: Run, saved: Saved) -> None:
+    saved()
+    kept = Path("answer.json").read_text()
+
+    def edited(change: Callable[[dict[str, Any]], None]) -> str:
+        document = json.loads(kept)
+        change(document)
+        Path("answer.json").write_text(json.dumps(document))
+        found = verify(run)
+        assert found.code == 3, found.out
+        return found.err
+
+    def edge(document: dict[str, Any]) -> Any:
+        return candidate(document, "edge:cpu")
+
+    def set_site(key: str, value: str) -> Callable[[dict[str, Any]], None]:
+        return lambda document: edge(document)["sites"][0].update({key: value})
+
+    def set_target(**values: float) -> Callable[[dict[str, Any]], None]:
+        return lambda document: edge(document)["targets"][0].update(values)
+
+    assert "answer.json: edge:cpu: unknown execution provider" in edited(set_site("ep", "../x"))
+    assert "answer.json: edge:cpu: 1000000 threads" in edited(
+        set_site("options", "1000000 threads")
+    )
+    assert "low_s 3.0 above high_s 2.0" in edited(set_target(low_s=3.0, high_s=2.0))
+    assert "low_s of the target p50 is -1.0" in edited(set_target(low_s=-1.0))
+    assert "latency_s.p50 is -0.5" in edited(lambda d: edge(d)["latency_s"].update(p50=-0.5))
+    assert "'edge:cpu' is listed twice" in edited(lambda d: d["candidates"].append(edge(d)))
+    assert "answer.json: model: " in edited(
+        lambda d: d["model"]["inputs"][0].update(shape=[1, 3, 4, 4])
+    )

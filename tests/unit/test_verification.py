@@ -11,6 +11,7 @@ import pytest
 
 from placer.core.environment import Basis
 from placer.core.estimate import Candidate, Placement, Quality, Recommendation, StageKind
+from placer.core.finding import Effect, Finding, Severity
 from placer.core.measurement import SessionSettings
 from placer.core.settings import settings_of_label
 from placer.core.verification import (
@@ -19,6 +20,7 @@ from placer.core.verification import (
     Outcome,
     Run,
     check_candidate,
+    measured,
     percentiles_of,
     predicted,
     verify,
@@ -48,7 +50,7 @@ def run(scale: float = 1.0, **changes: Any) -> Run:
 
 
 def outcome(candidate: Candidate, ran: Run) -> tuple[Outcome, str]:
-    checked = check_candidate(candidate, ran, (0.99,), is_chosen=True)
+    checked = check_candidate(candidate, ran, (0.99,), chosen=candidate)
     (quantile,) = checked.quantiles
     return quantile.outcome, quantile.reason
 
@@ -107,18 +109,46 @@ def test_too_few_runs_do_not_decide() -> None:
     assert outcome(predicting(0.1 * P99_S, high_s * 0.999), few)[0] is Outcome.UNDECIDED
 
 
+def median(candidate: Candidate, *segments: list[float]) -> tuple[Outcome, str]:
+    """Judge the median alone, of few runs."""
+    target = replace(candidate.targets[0], percentile=0.5)
+    ran = Run("there", tuple(np.array(one) for one in segments))
+    checked = check_candidate(replace(candidate, targets=(target,)), ran, (0.5,), chosen=None)
+    return checked.quantiles[0].outcome, checked.quantiles[0].reason
+
+
+def test_what_no_bound_of_its_own_holds_is_undecided() -> None:
+    for low_s, high_s in ((None, 1.0), (1e-9, None), (1e-9, 1.0)):
+        assert median(predicting(low_s, high_s), [0.01] * 4) == (
+            Outcome.UNDECIDED,
+            "inside, but its requests do not bound it: raise --time-limit",
+        )
+        assert median(predicting(low_s, high_s), [0.01] * 5)[0] is Outcome.WITHIN
+
+
+def test_a_drift_far_from_a_prediction_hides_no_miss() -> None:
+    drift_s = [0.001 * 1.1**place for place in range(30)]  # quicker to slower, never near 10 s
+    plain = measured([np.array(drift_s)], 0.5)
+    assert plain.high_s is None
+    assert median(predicting(10.0, 20.0), drift_s) == (Outcome.MISSED, "quicker than predicted")
+    assert median(predicting(1e-6, 1e-5), drift_s) == (Outcome.MISSED, "slower than predicted")
+    assert median(predicting(1e-6, 10.0), drift_s)[0] is Outcome.WITHIN
+    near = predicting(0.0045 * REUSE_FACTOR, 1.0)
+    assert median(near, drift_s)[0] is Outcome.UNDECIDED
+
+
 def test_the_median_of_what_was_measured_is_judged_without_a_target() -> None:
     p50_s = float(np.median(RUNS_S))
     latency = edge().latency
     assert latency is not None
     candidate = replace(edge(), targets=(), latency=replace(latency, p50_s=p50_s))
-    checked = check_candidate(candidate, run(), (0.5, 0.9), is_chosen=True)
+    checked = check_candidate(candidate, run(), (0.5, 0.9), chosen=candidate)
     assert [one.outcome for one in checked.quantiles] == [Outcome.WITHIN, Outcome.NOT_JUDGED]
     assert checked.outcome is Outcome.WITHIN
-    slower = check_candidate(candidate, run(1.3), (0.5,), is_chosen=True)
+    slower = check_candidate(candidate, run(1.3), (0.5,), chosen=candidate)
     assert slower.outcome is Outcome.MISSED
     cloud = replace(candidate, basis=Basis.TRANSFERRED)
-    assert check_candidate(cloud, run(), (0.5,), is_chosen=True).outcome is Outcome.NOT_JUDGED
+    assert check_candidate(cloud, run(), (0.5,), chosen=cloud).outcome is Outcome.NOT_JUDGED
 
 
 def held(*ran: Run | NotRun) -> Any:
@@ -129,7 +159,7 @@ def held(*ran: Run | NotRun) -> Any:
 
 
 def wide(answer: Recommendation) -> Recommendation:
-    """Return it with intervals that nothing misses."""
+    """Return it with intervals that nothing misses, and all of it feasible."""
     return replace(
         answer,
         candidates=tuple(
@@ -137,6 +167,8 @@ def wide(answer: Recommendation) -> Recommendation:
                 one,
                 targets=tuple(replace(t, low_s=1e-9, high_s=1e3) for t in one.targets),
                 latency=None,
+                feasible=True,
+                findings=(),
             )
             for one in answer.candidates
         ),
@@ -154,6 +186,80 @@ def test_what_did_not_run_as_a_whole_has_no_regret() -> None:
     found = held(run(1.2), run(0.1, not_compared="the tail ran here"))
     assert found.regret_ratio == 0
     assert found.candidates[1].outcome is Outcome.NOT_JUDGED
+
+
+def test_a_chosen_one_that_did_not_run_as_a_whole_did_run() -> None:
+    found = held(run(0.1, not_compared="the tail ran here"), run())
+    assert found.regret_ratio is None
+    assert "The chosen did not run as a whole; of what ran," in render(found, "text")
+    assert "The chosen did not run; of what ran," in render(held(NotRun("no"), run()), "text")
+
+
+def doubted(rule: str, effect: Effect, *, missing: bool, feasible: bool | None = None) -> Any:
+    """Verify an answer whose second candidate is quicker, and has this finding."""
+    answer = wide(answers.edge_wins())
+    finding = Finding(rule, Severity.WARNING, effect, "it is not proven", "prove it")
+    rival = replace(answer.candidates[1], findings=(finding,), feasible=feasible)
+    if missing:
+        targets = tuple(replace(one, low_s=10.0, high_s=20.0) for one in rival.targets)
+        rival = replace(rival, targets=targets)
+    others = answer.candidates[2:]
+    changed = replace(answer, candidates=(answer.candidates[0], rival, *others))
+    runs: list[Run | NotRun] = [run(1.2), run(), *(NotRun("no server") for _ in others)]
+    return verify(changed, runs, recommendation="a.json", model="m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("rule", "effect", "feasible"),
+    [("PLC406", Effect.UNPROVEN, None), ("PLC101", Effect.VIOLATED, False)],
+)
+def test_what_may_not_be_chosen_is_told_apart(
+    rule: str, effect: Effect, feasible: bool | None
+) -> None:
+    found = doubted(rule, effect, missing=True, feasible=feasible)
+    assert found.regret_ratio == 0
+    assert found.best == found.chosen
+    assert found.outcome is Outcome.WITHIN
+    rival = found.candidates[1]
+    assert (rival.outcome, rival.barred) == (Outcome.MISSED, "it is not proven")
+    assert f"{rival.id}, which may not be chosen, misses its interval." in found.reason
+    text = " ".join(render(found, "text").split())
+    assert f"Not counted, since they may not be chosen: {rival.id}" in text
+    assert "it may not be chosen: it is not proven" in text
+
+
+def test_a_miss_of_what_its_time_alone_bars_counts() -> None:
+    found = doubted("PLC201", Effect.VIOLATED, missing=True, feasible=False)
+    assert found.outcome is Outcome.MISSED
+    assert found.regret_ratio == 0
+    held_back = doubted("PLC202", Effect.UNPROVEN, missing=False)
+    assert held_back.candidates[1].barred == ""
+    assert held_back.regret_ratio == pytest.approx(0.2)
+
+
+def test_the_answer_names_what_was_judged() -> None:
+    p50_s = float(np.median(RUNS_S))
+    answer = wide(answers.edge_wins())
+    quality = Quality(is_disturbed=True, reasons=("a hog",))
+    latency = edge().latency
+    assert latency is not None
+    chosen = replace(
+        answer.candidates[0],
+        targets=(),
+        basis=Basis.MEASURED,
+        latency=replace(latency, p50_s=p50_s),
+        quality=quality,
+    )
+    found = verify(
+        replace(answer, candidates=(chosen,), targets=()),
+        [run(disturbed=("a hog",))],
+        recommendation="a.json",
+        model="m.onnx",
+    )
+    assert found.reason == (
+        f"The measured p50 of {chosen.id} lies within what was predicted; of p50 only slower would "
+        "have missed; not judged: p90 and p99; other programs disturbed the run."
+    )
 
 
 def test_a_chosen_placement_that_did_not_run_is_inconclusive() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,7 @@ from placer.api.measuring import (
     start_spares,
     take_turns,
 )
+from placer.api.verifying_file import read_model, read_saved
 from placer.api.verifying_runs import (
     Question,
     VerifyingOptions,
@@ -33,7 +32,6 @@ from placer.api.verifying_runs import (
 )
 from placer.core.errors import InputError, UsageError, near_match
 from placer.core.estimate import Candidate, Placement, Recommendation, Site
-from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.sequential import planned_runs
 from placer.core.verification import NotRun, Run, Verification
@@ -45,12 +43,6 @@ if TYPE_CHECKING:
     from placer.probing.dialing import Access
     from placer.probing.targets import Target
     from placer.profiling.plan import Plan
-
-_SAVE = "write one with `placer recommend MODEL --save FILE`"
-NO_ENDPOINT = "no server to run it on is named: --endpoint URL"
-WITHOUT_NETWORK = "the tail ran here, without the network"
-LEAST_CALLS = 30
-"""Before a series of calls ends because its median is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +83,8 @@ def verify(
     from placer.probing.dialing import Access as Reached
 
     options = options or VerifyingOptions()
-    answer, cuts = _read(recommendation)
-    summary = _model(answer, options, recommendation)
+    answer, cuts = read_saved(recommendation)
+    summary = read_model(answer, options.model, recommendation)
     servers = _servers(answer, options)
     question = Question(
         answer,
@@ -102,6 +94,7 @@ def verify(
         servers,
         cuts,
         _runs_for(answer),
+        recommendation,
         progress,
         warn,
     )
@@ -132,39 +125,6 @@ def verify(
     chosen = None if answer.decision.candidate is None else runs[answer.decision.candidate]
     failure = chosen.reason if isinstance(chosen, NotRun) and chosen.is_failure else None
     return Verified(verification, failure)
-
-
-def _read(path: str) -> tuple[Recommendation, Mapping[str, tuple[str, ...]]]:
-    """Return a saved answer, and of its splits the tensors that cross."""
-    from placer.files.evidence import read_text
-    from placer.reports.json import from_json
-
-    text = read_text(path, hint=_SAVE).removeprefix("\ufeff")
-    answer = from_json(text, where=path)
-    cuts = {
-        one["id"]: tuple(one["cut"]["tensors"])
-        for one in json.loads(text)["candidates"]
-        if one.get("cut") is not None
-    }
-    return answer, cuts
-
-
-def _model(answer: Recommendation, options: VerifyingOptions, where: str) -> ModelSummary:
-    path = options.model or answer.model.path
-    if options.model is None and not Path(path).exists():
-        raise InputError(
-            f"{path}, the model of {where}, is not there",
-            hint="run it in the folder where it was recommended, or say where it is: --model FILE",
-        )
-    summary = formats.read_model(path, shapes={one.name: one.shape for one in answer.model.inputs})
-    if summary.sha256 != answer.model.sha256 or summary.n_bytes != answer.model.n_bytes:
-        raise InputError(
-            f"{path} is not the model of {where}: its sha256 is {summary.sha256[:12]}, "
-            f"{summary.n_bytes:,} bytes with external data, not {answer.model.sha256[:12]} and "
-            f"{answer.model.n_bytes:,}",
-            hint="recommend again with --save, or give the file as it was: --model FILE",
-        )
-    return summary
 
 
 def _runs_for(answer: Recommendation) -> int:
@@ -226,10 +186,14 @@ def _measuring_edge(
     candidate: Candidate, question: Question
 ) -> Measuring[dict[str, Measurement | Failure]] | NotRun:
     """Return what measures a candidate here, as it was recommended, or why nothing does."""
+    from placer.files.specs import NO_EP
+
     options, answer = question.options, question.answer
     refused = not_here(candidate, options)
     if refused is not None:
         return refused
+    if candidate.sites[0].ep == NO_EP:
+        return NotRun("no execution provider that placer times runs it")
     summary = question.summary
     if candidate.variant is not None:
         shapes = {one.name: one.shape for one in answer.model.inputs}

@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from placer.api import formats
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, Say
+from placer.api.verifying_answers import NOT_COMPARABLE, answer_here, told_answer
+from placer.api.verifying_file import not_of_model
+from placer.core.errors import UsageError
 from placer.core.estimate import Candidate, Recommendation, Site, StageKind
 from placer.core.graph import ModelSummary
 from placer.core.sequential import correlation_runs, median_settled, quantile
@@ -27,9 +30,14 @@ if TYPE_CHECKING:
     from placer.probing.targets import Target
 
 NO_ENDPOINT = "no server to run it on is named: --endpoint URL"
+VARIANT_THERE = "it is a variant on a server: recommend its file by itself, and verify that"
 WITHOUT_NETWORK = "the tail ran here, without the network"
 LEAST_CALLS = 30
 """Before a series of calls ends because its median is known."""
+
+
+MEDIAN_CALLS = 5
+"""They bound a median, and are made where they end within twice the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,8 @@ class Question:
     """Candidate -> tensors that cross."""
     runs: int
     """Least number of them that bound the highest percentile to be judged."""
+    where: str
+    """Path of the answer."""
     progress: Say
     warn: Say
 
@@ -122,19 +132,29 @@ def _samples(question: Question) -> Inputs:
 def run_cloud(candidate: Candidate, question: Question) -> Run | NotRun:
     """Ask a server for real."""
     from placer.probing.calls import calling, told_bytes
+    from placer.profiling.child import ChildError
 
     site, options = cloud_site(candidate), question.options
     target = None if site is None else question.servers.get(site_name(site))
     if target is None:
         return NotRun(NO_ENDPOINT)
-    arrays = {name: array[0] for name, array in _samples(question).samples.items()}
+    if candidate.variant is not None:
+        return NotRun(VARIANT_THERE)
+    samples = _samples(question)
+    arrays = {name: array[0] for name, array in samples.samples.items()}
     model = options.endpoint_model or Path(question.summary.path).stem
+    question.progress(f"{candidate.id}: running the model here, for what it has to answer")
+    try:
+        expected = answer_here(question.summary.path, samples, limit_s=answer_limit_s(options))
+    except ChildError as error:
+        return NotRun(f"{NOT_COMPARABLE}: {error.message}", is_failure=True)
     with calling(
         target,
         question.access,
         model,
         question.summary.inputs,
         arrays,
+        expected,
         encoding=options.encoding,
         max_bytes=options.max_bytes,
         limit_s=_whole_limit_s(options),
@@ -146,9 +166,14 @@ def run_cloud(candidate: Candidate, question: Question) -> Run | NotRun:
         where=f"{target.url}, {model}",
         segments_s=(timed.total_s,),
         disturbed=timed.disturbed,
-        notes=() if note is None else (note,),
+        notes=tuple(filter(None, (told_answer(expected, calls), note))),
         not_compared=queued(candidate),
     )
+
+
+def answer_limit_s(options: VerifyingOptions) -> float:
+    """Return when a model that runs once is given up, which no time of the calls is."""
+    return max(options.time_limit_s, DEFAULT_TIME_LIMIT_S)
 
 
 def _whole_limit_s(options: VerifyingOptions) -> float:
@@ -186,7 +211,8 @@ def _in_turns(
         for stage, series in zip(stages, times_s, strict=True):
             series.append(stage())
         count, now_s = len(times_s[0]), time.monotonic()
-        if now_s >= until_s or not may_go_on():
+        is_bounded = count >= MEDIAN_CALLS or 2 * now_s - began_s > until_s + options.time_limit_s
+        if (now_s >= until_s and is_bounded) or not may_go_on():
             break
         is_enough = count >= max(LEAST_CALLS, question.runs) and count % 10 == 0
         if is_enough and median_settled([np.sum(times_s, axis=0)]):
@@ -246,7 +272,11 @@ def _split_run(
     shapes = {one.name: one.shape for one in question.answer.model.inputs}
     source = open_to_split(question.summary.path, shapes=shapes)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="placer-")))
-    contract = write_split(source, cut_at(source, [cut]), 1, str(folder / "parts"))
+    try:
+        tiers = cut_at(source, [cut])
+    except UsageError as error:
+        raise not_of_model(question.where, candidate.id, error) from error
+    contract = write_split(source, tiers, 1, str(folder / "parts"))
     by_tier = {part.tier: part for part in contract.parts}
     if set(by_tier) != {0, 1}:
         return NotRun("nothing runs on one side of its cut", is_failure=True)
@@ -261,7 +291,8 @@ def _split_run(
     Inputs(given, samples.dtypes, samples.source).save(inputs_path)
     with Child(onnxruntime.MODULE) as child:
         made, _ = outputs_from(
-            *(child, head, "cpu", inputs_path, samples.dtypes), time_limit_s=options.time_limit_s
+            *(child, head, "cpu", inputs_path, samples.dtypes),
+            time_limit_s=answer_limit_s(options),
         )
     known = {**samples.samples, **made}
     taken_there = by_tier[1].inputs
@@ -271,7 +302,10 @@ def _split_run(
         crossings = take_from_wire(Path(tail), taken_there, precision)
         taken_there, crossing = taken_by_tail(crossings), sent_over_wire(crossings, known)
     head_call = _stage(stack, head, inputs_path, samples.dtypes, candidate.sites[0], options)
-    notes = [f"answers of its parts differ from the model's by at most {apart:.2g} of the largest"]
+    notes = [
+        f"answers of its parts, run here, differ from the model's by at most {apart:.2g} of the "
+        "largest"
+    ]
     notes += [] if precision is None else [f"what crosses is sent as {precision}"]
     may_go_on: Callable[[], bool] = _always
     if options.is_tail_local:
@@ -282,6 +316,9 @@ def _split_run(
     else:
         assert target is not None
         assert options.tail_model is not None
+        expected = answer_here(
+            *(tail, Inputs(crossing, (), "split")), limit_s=answer_limit_s(options)
+        )
         calls = stack.enter_context(
             calling(
                 target,
@@ -289,6 +326,7 @@ def _split_run(
                 options.tail_model,
                 taken_there,
                 {name: array[0] for name, array in crossing.items()},
+                expected,
                 encoding=options.encoding,
                 max_bytes=options.max_bytes,
                 limit_s=_whole_limit_s(options),
@@ -297,7 +335,7 @@ def _split_run(
         tail_call, may_go_on = calls.call, calls.may_go_on
         where = f"head here, tail at {target.url}, {options.tail_model}"
         note = told_bytes(candidate.bytes_up, calls.body_bytes[0])
-        notes += [] if note is None else [note]
+        notes += filter(None, (told_answer(expected, calls), note))
     question.progress(f"{candidate.id}: {where}")
     timed = _in_turns([head_call, tail_call], may_go_on, question)
     names = ("head", "tail" if options.is_tail_local else "tail with its way")

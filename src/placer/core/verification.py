@@ -1,6 +1,7 @@
 """What was predicted for each placement against what was measured, and what the choice cost.
 
-A prediction misses where the whole interval of what was measured lies outside of its own.
+A prediction misses where the whole interval of what was measured lies outside of its own. It holds
+where what was measured lies inside, with a bound of its own toward each end of the prediction.
 Contention only adds time: slower while other programs ran is undecided, quicker misses all the
 same.
 """
@@ -16,7 +17,9 @@ import numpy as np
 from placer.core.compute import Level, factor_90
 from placer.core.environment import Basis, ChipClass
 from placer.core.estimate import Candidate, Placement, Recommendation
+from placer.core.finding import Effect
 from placer.core.sequential import (
+    NEAR_FACTOR,
     Floats,
     block_length,
     correlation_runs,
@@ -26,6 +29,8 @@ from placer.core.sequential import (
 from placer.core.units import format_percentile
 
 PERCENTILES = (0.5, 0.9, 0.99)
+_TIME_RULES = ("PLC2", "PLC6")
+"""Rules that doubt times, which the run itself settles."""
 REUSE_FACTOR = factor_90(Level.E0, ChipClass.CPU) or 1.0
 """How far what was measured repeats later on the same machine, with 90 %."""
 
@@ -121,6 +126,10 @@ class Checked:
     disturbed: tuple[str, ...]
     stages: tuple[MeasuredStage, ...]
     notes: tuple[str, ...]
+    barred: str
+    """Why it may not be chosen in place of the chosen one; empty: it may."""
+    is_barred_by_time: bool
+    """Its predicted time alone bars it: a miss of that counts all the same."""
 
     @property
     def p50_s(self) -> float | None:
@@ -150,9 +159,10 @@ class Verification:
     candidates: tuple[Checked, ...]
     """Ascending by rank."""
     best: str | None
-    """Id of the one with the least measured median; None: none ran."""
+    """Id of the one with the least measured median of those that may be chosen; None: none ran."""
     regret_ratio: float | None
-    """Measured median of the chosen one over the least, minus 1; None: the chosen did not run."""
+    """Measured median of the chosen one over the least of those that may be chosen, minus 1; None:
+    the chosen did not run, or not as a whole."""
 
 
 def percentiles_of(answer: Recommendation) -> tuple[float, ...]:
@@ -187,17 +197,41 @@ def predicted(candidate: Candidate, percentile: float) -> Interval:
     return Interval(value_s, None, None)
 
 
-def measured(segments_s: Sequence[Floats], percentile: float) -> Interval:
-    """Return a quantile of what was measured with its bounds, each one-sided with 95 %."""
+def measured(
+    segments_s: Sequence[Floats], percentile: float, ends_s: Sequence[float] = ()
+) -> Interval:
+    """Return a quantile of what was measured with its bounds, each one-sided with 95 %.
+
+    Parameters
+    ----------
+    ends_s
+        Ends of the prediction. On which side of one the quantile lies can be told where the bound
+        itself cannot: a drift far from it says nothing about crossing it, and counts as none.
+    """
     joined = np.concatenate([np.asarray(one, dtype=float) for one in segments_s])
     block = block_length(correlation_runs(segments_s))
     low_s, high_s = quantile_bounds(joined, percentile, block_runs=block)
-    return Interval(quantile(joined, percentile), low_s, high_s)
+    lows_s, highs_s = [low_s], [high_s]
+    for end_s in ends_s:
+        floor_s, ceiling_s = end_s / NEAR_FACTOR, end_s * NEAR_FACTOR
+        near = block_length(correlation_runs(segments_s, near_s=end_s))
+        low_s, high_s = quantile_bounds(joined, percentile, block_runs=near)
+        if low_s is not None and low_s >= floor_s:
+            lows_s.append(min(low_s, ceiling_s))
+        if high_s is not None and high_s <= ceiling_s:
+            highs_s.append(max(high_s, floor_s))
+    return Interval(
+        quantile(joined, percentile),
+        max((one for one in lows_s if one is not None), default=None),
+        min((one for one in highs_s if one is not None), default=None),
+    )
 
 
 def check_quantile(candidate: Candidate, run: Run, percentile: float) -> QuantileCheck:
     """Hold one quantile of a run against its prediction."""
-    expected, found = predicted(candidate, percentile), measured(run.segments_s, percentile)
+    expected = predicted(candidate, percentile)
+    ends_s = [one for one in (expected.low_s, expected.high_s) if one is not None]
+    found = measured(run.segments_s, percentile, ends_s)
     outcome, reason = _judged(expected, found, run, format_percentile(percentile))
     return QuantileCheck(percentile, expected, found, outcome, reason)
 
@@ -217,19 +251,55 @@ def _judged(expected: Interval, found: Interval, run: Run, name: str) -> tuple[O
     if is_slower:
         return Outcome.UNDECIDED, "slower than predicted, but other programs disturbed the run"
     is_above = low_s is None or found.value_s >= low_s
-    if is_above and (high_s is None or found.value_s <= high_s):
+    is_inside = is_above and (high_s is None or found.value_s <= high_s)
+    is_open = (low_s is not None and found.low_s is None) or (
+        high_s is not None and found.high_s is None
+    )
+    if is_inside and not is_open:
         return Outcome.WITHIN, ""
+    if is_open:
+        where = "inside" if is_inside else "outside"
+        return Outcome.UNDECIDED, f"{where}, but its requests do not bound it: raise --time-limit"
     return Outcome.UNDECIDED, "outside, but its own interval reaches into the predicted one"
 
 
+def _barred(candidate: Candidate, chosen: Candidate | None) -> tuple[str, bool]:
+    """Say why a candidate may not be chosen in place of the chosen one, and whether by time alone.
+
+    What the chosen one is not proven in either bars nothing.
+    """
+    if chosen is None or candidate is chosen:
+        return "", False
+    violated = [one for one in candidate.findings if one.effect is Effect.VIOLATED]
+    if candidate.feasible is False:
+        reasons = dict.fromkeys(one.message for one in violated)
+        is_by_time = all(one.rule.startswith(_TIME_RULES) for one in violated)
+        return "; ".join(reasons) or "it is not feasible", is_by_time
+    shared = {one.rule for one in chosen.findings if one.effect is Effect.UNPROVEN}
+    doubts = dict.fromkeys(
+        one.message
+        for one in candidate.findings
+        if one.effect is Effect.UNPROVEN
+        and one.rule not in shared
+        and not one.rule.startswith(_TIME_RULES)
+    )
+    return "; ".join(doubts), False
+
+
 def check_candidate(
-    candidate: Candidate, run: Run | NotRun, percentiles: Sequence[float], *, is_chosen: bool
+    candidate: Candidate,
+    run: Run | NotRun,
+    percentiles: Sequence[float],
+    *,
+    chosen: Candidate | None,
 ) -> Checked:
     """Hold a candidate against its run."""
+    is_chosen = candidate is chosen
+    barred, is_by_time = _barred(candidate, chosen)
     if isinstance(run, NotRun):
         return Checked(
             candidate.id, candidate.placement, candidate.rank, is_chosen,
-            Outcome.NOT_JUDGED, run.reason, (), None, 0, (), (), (),
+            Outcome.NOT_JUDGED, run.reason, (), None, 0, (), (), (), barred, is_by_time,
         )  # fmt: skip
     quantiles = tuple(check_quantile(candidate, run, one) for one in percentiles)
     judged = [one.outcome for one in quantiles if one.outcome is not Outcome.NOT_JUDGED]
@@ -246,6 +316,8 @@ def check_candidate(
         disturbed=run.disturbed,
         stages=run.stages,
         notes=run.notes,
+        barred=barred,
+        is_barred_by_time=is_by_time,
     )
 
 
@@ -253,23 +325,24 @@ def verify(
     answer: Recommendation, runs: Sequence[Run | NotRun], *, recommendation: str, model: str
 ) -> Verification:
     """Hold every candidate of an answer against its run; ``runs``: one for each candidate."""
-    chosen = answer.decision.candidate
+    chosen = next((one for one in answer.candidates if one.id == answer.decision.candidate), None)
     percentiles = percentiles_of(answer)
     candidates = tuple(
-        check_candidate(one, run, percentiles, is_chosen=one.id == chosen)
+        check_candidate(one, run, percentiles, chosen=chosen)
         for one, run in zip(answer.candidates, runs, strict=True)
     )
-    p50s_s = {one.id: one.p50_s for one in candidates if one.p50_s is not None}
-    best = min(p50s_s, key=lambda name: p50s_s[name]) if p50s_s else None
-    regret = p50s_s[chosen] / p50s_s[best] - 1 if best and chosen in p50s_s else None
+    p50s_s = {one.id: one.p50_s for one in candidates if one.p50_s is not None and not one.barred}
+    name = answer.decision.candidate
+    best = min(p50s_s, key=lambda one: p50s_s[one]) if p50s_s else None
+    regret = p50s_s[name] / p50s_s[best] - 1 if best and name in p50s_s else None
     outcome = _outcome(candidates)
     return Verification(
         recommendation=recommendation,
         model=model,
         model_sha256=answer.model.sha256,
-        chosen=chosen,
+        chosen=name,
         outcome=outcome,
-        reason=_reason(outcome, candidates, chosen),
+        reason=_reason(outcome, candidates, name),
         reuse_factor=REUSE_FACTOR,
         candidates=candidates,
         best=best,
@@ -277,23 +350,65 @@ def verify(
     )
 
 
-def _outcome(candidates: Sequence[Checked]) -> Outcome:
-    if any(one.outcome is Outcome.MISSED for one in candidates):
-        return Outcome.MISSED
-    asked = [one for one in candidates if one.is_chosen] or [
+def _missed(candidates: Sequence[Checked], *, counts: bool) -> list[str]:
+    """Return whose prediction misses, of those that count, or of those that may not be chosen."""
+    return [
+        one.id
+        for one in candidates
+        if one.outcome is Outcome.MISSED and counts is (not one.barred or one.is_barred_by_time)
+    ]
+
+
+def _asked(candidates: Sequence[Checked]) -> list[Checked]:
+    """Return the chosen one; without one all that were judged."""
+    return [one for one in candidates if one.is_chosen] or [
         one for one in candidates if one.outcome is not Outcome.NOT_JUDGED
     ]
-    return max((one.outcome for one in asked), key=_ORDER.index, default=Outcome.NOT_JUDGED)
+
+
+def _outcome(candidates: Sequence[Checked]) -> Outcome:
+    if _missed(candidates, counts=True):
+        return Outcome.MISSED
+    outcomes = (one.outcome for one in _asked(candidates))
+    return max(outcomes, key=_ORDER.index, default=Outcome.NOT_JUDGED)
 
 
 def _reason(outcome: Outcome, candidates: Sequence[Checked], chosen: str | None) -> str:
     what = "what ran" if chosen is None else chosen
+    apart = _missed(candidates, counts=False)
+    also = f" {', '.join(apart)}, which may not be chosen, misses its interval." if apart else ""
     if outcome is Outcome.MISSED:
-        missed = [one.id for one in candidates if one.outcome is Outcome.MISSED]
-        return f"A prediction misses its interval: {', '.join(missed)}."
+        missed = _missed(candidates, counts=True)
+        return f"A prediction misses its interval: {', '.join(missed)}.{also}"
     if outcome is Outcome.WITHIN:
-        return f"The measured times of {what} lie within what was predicted."
+        return f"{_holds(candidates, what)}{also}"
     if outcome is Outcome.UNDECIDED:
-        return f"Whether the prediction for {what} holds is undecided."
+        return f"Whether the prediction for {what} holds is undecided.{also}"
     why = next((one.reason for one in candidates if one.is_chosen and one.reason), "")
-    return f"Nothing that was predicted for {what} could be judged{f': {why}' if why else ''}."
+    return (
+        f"Nothing that was predicted for {what} could be judged{f': {why}' if why else ''}.{also}"
+    )
+
+
+def _holds(candidates: Sequence[Checked], what: str) -> str:
+    """Say which quantiles hold, which of them could miss to one side only, and which are open."""
+    asked = _asked(candidates)
+    checks = [check for one in asked for check in one.quantiles]
+    held = [one for one in checks if one.outcome is Outcome.WITHIN]
+    names = _names(held)
+    text = f"The measured {names} of {what} lie" + ("s" if " " not in names else "")
+    text += " within what was predicted"
+    only_slower = _names([one for one in held if one.predicted.low_s is None])
+    only_quicker = _names([one for one in held if one.predicted.high_s is None])
+    left = _names([one for one in checks if one.outcome is Outcome.NOT_JUDGED])
+    text += f"; of {only_slower} only slower would have missed" if only_slower else ""
+    text += f"; of {only_quicker} only quicker would have missed" if only_quicker else ""
+    text += f"; not judged: {left}" if left else ""
+    text += "; other programs disturbed the run" if any(one.disturbed for one in asked) else ""
+    return f"{text}."
+
+
+def _names(checks: Sequence[QuantileCheck]) -> str:
+    found = sorted({one.percentile for one in checks})
+    *others, last = [format_percentile(one) for one in found] or [""]
+    return f"{', '.join(others)} and {last}" if others else last

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placer.core.errors import InputError
+from placer.core.errors import InputError, PlacerError
 from placer.core.graph import TensorSpec
+from placer.core.printable import printable
 from placer.core.units import format_bytes
+from placer.probing.answers import held_to
 from placer.probing.dialing import Access, connect, encrypt, look_up, now_s, tls_context
 from placer.probing.endpoints import ENDPOINTS
 from placer.probing.question import Question
@@ -31,6 +33,17 @@ class Calls:
     """Of a request and of its answer."""
     may_go_on: Callable[[], bool]
     """Whether the bytes that may be moved suffice for another call."""
+    apart_ratio: float
+    """How far its answer is from what was expected, as a share of the largest number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a model answers here to the tensors that are sent."""
+
+    outputs: Mapping[str, np.ndarray]
+    has_values: bool
+    """Whether numbers are compared; False: they differ from run to run here as well."""
 
 
 @contextlib.contextmanager
@@ -40,6 +53,7 @@ def calling(
     model: str,
     specs: Sequence[TensorSpec],
     arrays: Mapping[str, np.ndarray],
+    expected: Expected,
     *,
     encoding: str,
     max_bytes: int,
@@ -51,6 +65,8 @@ def calling(
     ----------
     specs, arrays
         What is sent: the server's model must take the same names, types and shapes.
+    expected
+        What it must answer.
     encoding
         Over HTTP: ``json`` or ``binary``.
     max_bytes
@@ -63,7 +79,8 @@ def calling(
     MeasuringError
         The server is not reached, stalls or fails.
     InputError
-        It speaks another protocol, does not know the model, or the model takes something else.
+        It speaks another protocol, does not know the model, or the model takes or answers something
+        else.
     """
 
     def given(
@@ -80,25 +97,43 @@ def calling(
         found = {spec.name: arrays[spec.name].astype(_numpy(spec)) for spec in fitting}
         return fitting, found
 
-    access = replace(access, until_s=now_s() + limit_s)
-    question = Question(target, access, limit_s, max_bytes, model, encoding, given)
-    found = started(question)
-    addresses = look_up(target, access)
-    _, sock, _ = connect(target, addresses, access)
+    with _printable_errors():
+        access = replace(access, until_s=now_s() + limit_s)
+        question = Question(
+            *(target, access, limit_s, max_bytes, model, encoding, given), has_outputs=True
+        )
+        found = started(question)
+        addresses = look_up(target, access)
+        _, sock, _ = connect(target, addresses, access)
+        try:
+            if target.is_encrypted:
+                alpn = ("h2",) if target.scheme == "grpcs" else ("http/1.1",)
+                sock, _ = encrypt(target, sock, tls_context(access, alpn), access)
+            with ENDPOINTS[target.scheme](question, found, sock) as endpoint:
+                apart_ratio = held_to(
+                    *(target, model, found.outputs, expected.outputs),
+                    has_values=expected.has_values,
+                )
+                each = sum(endpoint.call_bytes)
+                yield Calls(
+                    f"{endpoint.what} at {target.url}",
+                    endpoint.call,
+                    endpoint.call_bytes,
+                    lambda: found.meter.left_bytes > 2 * each,
+                    apart_ratio,
+                )
+        finally:
+            sock.close()
+
+
+@contextlib.contextmanager
+def _printable_errors() -> Iterator[None]:
+    """Let no text of a server draw on the terminal."""
     try:
-        if target.is_encrypted:
-            alpn = ("h2",) if target.scheme == "grpcs" else ("http/1.1",)
-            sock, _ = encrypt(target, sock, tls_context(access, alpn), access)
-        with ENDPOINTS[target.scheme](question, found, sock) as endpoint:
-            each = sum(endpoint.call_bytes)
-            yield Calls(
-                f"{endpoint.what} at {target.url}",
-                endpoint.call,
-                endpoint.call_bytes,
-                lambda: found.meter.left_bytes > 2 * each,
-            )
-    finally:
-        sock.close()
+        yield
+    except PlacerError as error:
+        hint = None if error.hint is None else printable(error.hint)
+        raise type(error)(printable(error.message), hint=hint) from error
 
 
 def _numpy(spec: TensorSpec) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from placer.core.network.losses import LossEvidence
 from placer.probing import grpc_calls
+from placer.probing.answers import grpc_outputs
 from placer.probing.connects import IPERF3_RATE_HZ, RATE_HZ
 from placer.probing.counting import counted_time, metrics_of
 from placer.probing.exchange import Line
@@ -102,8 +103,10 @@ class GrpcEndpoint:
         check_room(self._question, least_bytes(told))
         specs, arrays = self._question.inputs(told)
         self._request = self._client.request(model, specs, arrays)
-        n_bytes, _ = self._client.infer(model, self._request)
-        self.call_bytes = (self._request.ByteSize(), n_bytes)
+        answer, _ = self._client.infer(model, self._request)
+        if self._question.has_outputs:
+            self._found.outputs = grpc_outputs(self._question.target, model, answer)
+        self.call_bytes = (self._request.ByteSize(), answer.ByteSize())
         check_room(self._question, sum(self.call_bytes))
         self.what = f"inference of {model}"
         self._before = self._counted()

@@ -154,15 +154,15 @@ class GrpcClient:
             raw_input_contents=[raw_bytes(spec, arrays[spec.name]) for spec in specs],
         )
 
-    def infer(self, model: str, request: Any) -> tuple[int, float]:
-        """Ask a model once; return the bytes of the answer and how long it took."""
+    def infer(self, model: str, request: Any) -> tuple[Any, float]:
+        """Ask a model once; return the answer and how long it took."""
         answer, time_s = self._call("ModelInfer", request, model)
         if not answer.outputs:
             raise InputError(
                 f"{self._target.authority} answers an inference of '{model}' without outputs",
                 hint="look into the server's log",
             )
-        return answer.ByteSize(), time_s
+        return answer, time_s
 
     def counted(self, model: str) -> Counted | None:
         """Return what Triton's statistics extension counted so far; None: there is none."""

@@ -27,7 +27,7 @@ class Answer:
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
-    """Its first `MAX_KEPT_BYTES` at most."""
+    """Its first bytes, as many as were to be kept."""
     n_bytes: int
     first_byte_s: float
     whole_s: float
@@ -67,6 +67,7 @@ def ask(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     max_bytes: int = MAX_KEPT_BYTES,
+    kept_bytes: int = MAX_KEPT_BYTES,
 ) -> Answer:
     """Send a request and read its answer.
 
@@ -74,6 +75,8 @@ def ask(
     ----------
     max_bytes
         Where reading a body ends.
+    kept_bytes
+        How much of it is kept.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def ask(
         kept, n_bytes, is_whole = bytearray(), 0, True
         while chunk := response.read1(min(READ_BYTES, max_bytes - n_bytes)):
             n_bytes += len(chunk)
-            if len(kept) < MAX_KEPT_BYTES:
+            if len(kept) < kept_bytes:
                 kept += chunk
             if n_bytes >= max_bytes:
                 is_whole = response.isclosed() or response.length == 0

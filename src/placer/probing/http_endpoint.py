@@ -11,10 +11,11 @@ from placer.core.errors import MeasuringError, PlacerError
 from placer.core.network.losses import LossEvidence
 from placer.core.units import format_bytes
 from placer.probing import inference
+from placer.probing.answers import http_outputs
 from placer.probing.connects import RATE_HZ
 from placer.probing.counting import counted_time, metrics_of, open_line
 from placer.probing.exchange import Line
-from placer.probing.http import Answer, Client, ask, check_status
+from placer.probing.http import MAX_KEPT_BYTES, Answer, Client, ask, check_status
 from placer.probing.question import (
     CALL_BYTES_SHARE,
     Found,
@@ -66,6 +67,7 @@ class HttpEndpoint:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         max_bytes: int | None = None,
+        kept_bytes: int = MAX_KEPT_BYTES,
     ) -> Answer:
         """Ask over the connection that is kept, or over a new one where the server closed it.
 
@@ -73,6 +75,8 @@ class HttpEndpoint:
         ----------
         max_bytes
             Where reading the answer ends; None: where no metadata do.
+        kept_bytes
+            How much of it is kept.
         """
         try:
             answer = ask(
@@ -83,6 +87,7 @@ class HttpEndpoint:
                 body=body,
                 headers=headers,
                 max_bytes=metadata_bytes(self._question) if max_bytes is None else max_bytes,
+                kept_bytes=kept_bytes,
             )
         except PlacerError:
             self._line.hang_up()
@@ -168,7 +173,9 @@ class HttpEndpoint:
         self._body, self._body_headers = inference.make_request(
             specs, arrays, self._question.encoding
         )
-        answer = self._infer()
+        answer = self._infer(is_kept=self._question.has_outputs)
+        if self._question.has_outputs:
+            self._found.outputs = http_outputs(self._target, model, answer.headers, answer.body)
         self.call_bytes = (len(self._body), answer.n_bytes)
         check_room(self._question, sum(self.call_bytes))
         self.what = f"inference of {model}"
@@ -179,14 +186,18 @@ class HttpEndpoint:
         if of_headers([answer.headers], [answer.whole_s])[0] is None:
             self._before = self._counted()
 
-    def _infer(self) -> Answer:
+    def _infer(self, *, is_kept: bool = False) -> Answer:
         model = self._question.model
         assert model is not None
         check_room(self._question, len(self._body))
         most = int(CALL_BYTES_SHARE * self._question.max_bytes / 2) - len(self._body)
 
         def asked(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-            answer = self._ask(method, path, body, headers, max_bytes=max(1, most))
+            answer = self._ask(
+                *(method, path, body, headers),
+                max_bytes=max(1, most),
+                kept_bytes=max(most, MAX_KEPT_BYTES) if is_kept else MAX_KEPT_BYTES,
+            )
             if not answer.is_whole:
                 raise MeasuringError(
                     f"{self._target.authority} answers an inference of '{model}' with more than "

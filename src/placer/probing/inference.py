@@ -80,7 +80,8 @@ def model_inputs(target: Target, ask: Ask, root: str, model: str) -> tuple[Model
         raise InputError(
             f"{target.url} does not speak the Open Inference Protocol: {path} is answered with "
             f"{said}",
-            hint="leave out --model to probe it as any web server",
+            hint="give the URL of an inference server; any web server is probed with "
+            "`placer network probe` without --model",
         )
     raise unknown_model(target, model, known, error_text(answer))
 
@@ -184,14 +185,23 @@ def infer(
 
 def _is_inference(answer: Answer) -> bool:
     """Tell whether an answer has outputs; of one too long to be kept its beginning counts."""
-    text = answer.body
-    length = answer.headers.get(HEADER_LENGTH.lower(), "")
-    if length.isascii() and length.isdigit():
-        text = text[: int(length[:12])]
-    elif answer.n_bytes > len(text):  # more than is kept
-        return text.lstrip()[:1] == b"{"
-    body = _json(text)
+    is_cut = answer.n_bytes > len(answer.body)
+    if is_cut and HEADER_LENGTH.lower() not in answer.headers:
+        return answer.body.lstrip()[:1] == b"{"
+    body = document_of(answer.headers, answer.body)
     return isinstance(body, dict) and isinstance(body.get("outputs"), list)
+
+
+def document_of(headers: Mapping[str, str], body: bytes) -> object:
+    """Return the JSON of an inference's answer, which tensors may follow; None: it has none."""
+    length = json_bytes(headers)
+    return _json(body if length is None else body[:length])
+
+
+def json_bytes(headers: Mapping[str, str]) -> int | None:
+    """Return how many bytes of an answer are its JSON; None: all of them."""
+    told = headers.get(HEADER_LENGTH.lower(), "")
+    return int(told[:12]) if told.isascii() and told.isdigit() else None
 
 
 def make_request(

@@ -12,6 +12,7 @@ from placer.core.graph import TensorSpec
 from placer.core.network.losses import LossEvidence
 from placer.core.probe import Probe
 from placer.core.units import format_bytes
+from placer.probing.answers import Output
 from placer.probing.connects import Connects
 from placer.probing.dialing import Access
 from placer.probing.exchange import Meter
@@ -48,6 +49,8 @@ class Question:
     metrics: Target | None = None
     has_upload: bool = True
     has_download: bool = True
+    has_outputs: bool = False
+    """Whether the first inference's answer is kept."""
 
 
 @dataclass(slots=True)
@@ -60,6 +63,8 @@ class Found:
     connects: Connects = field(default_factory=Connects)
     calm: LossEvidence = field(default_factory=LossEvidence)
     """Packets of connections that did not fill the link."""
+    outputs: tuple[Output, ...] = ()
+    """Of the first inference, where they are kept."""
 
     def update(self, **changes: object) -> None:
         """Put figures in."""

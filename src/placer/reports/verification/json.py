@@ -88,7 +88,9 @@ class CheckedPart(_Part):
     stages: tuple[MeasuredStagePart, ...]
     """Of a split; empty: one part."""
     notes: tuple[str, ...]
-    """What differs from what was predicted."""
+    """What differs from what was predicted, and what the server's answer was held to."""
+    barred: str
+    """Why it may not be chosen, and counts for no regret; empty: it may."""
 
 
 class VerificationDocument(_Part):
@@ -115,9 +117,10 @@ class VerificationDocument(_Part):
     candidates: tuple[CheckedPart, ...]
     """Ascending by rank."""
     best: str | None
-    """Id of the one with the least measured median; null: none ran."""
+    """Id of the one with the least measured median of those that may be chosen; null: none ran."""
     regret_ratio: OptionalNumber
-    """Measured median of the chosen one over the least, minus 1; null: the chosen did not run."""
+    """Measured median of the chosen one over that of ``best``, minus 1; null: the chosen did not
+    run, or not as a whole."""
 
 
 def to_json(verification: Verification) -> str:

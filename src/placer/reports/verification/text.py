@@ -49,16 +49,34 @@ def _headline(verification: Verification, width: int) -> list[Line]:
 
 
 def _regret(verification: Verification) -> str:
-    ran = [one for one in verification.candidates if one.p50_s is not None]
+    ran = [one for one in verification.candidates if one.p50_s is not None and not one.barred]
+    text = _compared(verification, len(ran))
+    apart = [one for one in verification.candidates if one.p50_s is not None and one.barred]
+    if not apart:
+        return text
+    listed = ", ".join(
+        f"{facts.clean(one.id)} ({format_duration(one.p50_s or 0.0)} in the median)"
+        for one in apart
+    )
+    return f"{text} Not counted, since they may not be chosen: {listed}."
+
+
+def _compared(verification: Verification, ran: int) -> str:
     ratio, best = verification.regret_ratio, verification.best
     if not ran or best is None:
         return "Nothing ran whose time could be compared."
     if ratio is None:
-        chosen = "Nothing was chosen" if verification.chosen is None else "The chosen did not run"
-        return f"{chosen}; of what ran, {facts.clean(best)} was the quickest."
-    if len(ran) == 1:
+        chosen = next((one for one in verification.candidates if one.is_chosen), None)
+        if chosen is None:
+            what = "Nothing was chosen"
+        elif chosen.quantiles:
+            what = "The chosen did not run as a whole"
+        else:
+            what = "The chosen did not run"
+        return f"{what}; of what ran, {facts.clean(best)} was the quickest."
+    if ran == 1:
         return "No rival ran: what another choice would have gained is not known."
-    rivals = facts.counted(len(ran) - 1, "rival")
+    rivals = facts.counted(ran - 1, "rival")
     if ratio == 0:
         return f"Regret: none, of {rivals} that ran as well nothing was quicker in the median."
     return (
@@ -79,7 +97,8 @@ def _candidate(one: Checked, width: int) -> list[Line]:
     for stage in one.stages:
         text = f"{facts.clean(stage.what)}: {format_duration(stage.p50_s)} in the median"
         lines += paragraph(text, width, indent=2, first="  ")
-    said = [one.reason, *(f"disturbed: {why}" for why in one.disturbed), *one.notes]
+    barred = f"it may not be chosen: {one.barred}" if one.barred else ""
+    said = [one.reason, barred, *(f"disturbed: {why}" for why in one.disturbed), *one.notes]
     told = dict.fromkeys(
         f"{format_percentile(check.percentile)}: {check.reason}"
         for check in one.quantiles
