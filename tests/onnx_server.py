@@ -99,8 +99,10 @@ class Handler(BaseHTTPRequestHandler):
                 200,
                 {
                     "name": words[2],
-                    "inputs": [_described(one) for one in found.get_inputs()],
-                    "outputs": [_described(one) for one in found.get_outputs()],
+                    "inputs": [_described(one) for one in found.get_inputs() if self.server.tells],
+                    "outputs": [
+                        _described(one) for one in found.get_outputs() if self.server.tells
+                    ],
                 },
             )
         else:
@@ -166,8 +168,11 @@ class Server(ThreadingHTTPServer):
         address: tuple[str, int],
         models: Mapping[str, str],
         change: Change = lambda _, found: found,
+        *,
+        tells: bool = True,
     ) -> None:
         self.change = change
+        self.tells = tells
         self.sessions = {name: session(path) for name, path in models.items()}
         super().__init__(address, Handler)
 

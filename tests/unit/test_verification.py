@@ -127,7 +127,7 @@ def test_a_time_far_from_what_was_predicted_is_told_although_nothing_judges_it()
     answer = answers.edge_wins()
     latency = edge().latency
     assert latency is not None
-    for scale, told in ((40.0, "its p50 is 40 times what was predicted"), (1.5, "")):
+    for scale, told in ((40.0, "its p50 is 40 times the prediction"), (1.5, "")):
         p50_s = float(np.median(RUNS_S)) / scale
         slow = replace(edge(), targets=(), latency=replace(latency, p50_s=p50_s, p99_s=P99_S))
         changed = replace(answer, candidates=(replace(slow, basis=Basis.ASSUMED),), targets=())

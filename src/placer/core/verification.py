@@ -25,7 +25,7 @@ from placer.core.sequential import (
     quantile,
     quantile_bounds,
 )
-from placer.core.units import format_percentile
+from placer.core.units import format_factor, format_percentile
 
 PERCENTILES = (0.5, 0.9, 0.99)
 _TIME_RULES = ("PLC2", "PLC6")
@@ -359,7 +359,7 @@ def _far(checks: Sequence[QuantileCheck]) -> str:
         if one.measured.value_s and one.predicted.value_s
     ]
     return ", ".join(
-        f"its {format_percentile(one.percentile)} is {ratio:{',.0f' if ratio >= 10 else '.2g'}} times what was predicted"
+        f"its {format_percentile(one.percentile)} is {format_factor(ratio)} times the prediction"
         for one, ratio in ratios
         if is_far(ratio)
     )
