@@ -90,7 +90,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         words = self.path.strip("/").split("/")
         if words == ["v2"]:
-            self._tell(200, {"name": "tests", "version": "1", "extensions": ["binary_tensor_data"]})
+            extensions = ["binary_tensor_data"] if self.server.has_binary else []
+            self._tell(200, {"name": "tests", "version": "1", "extensions": extensions})
         elif words == ["v2", "models"]:
             self._tell(200, {"models": sorted(self.server.sessions)})
         elif words[:2] == ["v2", "models"] and words[2] in self.server.sessions:
@@ -115,6 +116,9 @@ class Handler(BaseHTTPRequestHandler):
             self._tell(404, {"error": f"unknown: {self.path}"})
             return
         length = self.headers.get(LENGTH)
+        if length is not None and not self.server.has_binary:
+            self._tell(400, {"error": "Unrecognized request format"})
+            return
         given = unpack(body, None if length is None else int(length), "inputs")
         running = self.server.sessions[words[2]]
         names = [one.name for one in running.get_outputs()]
@@ -170,9 +174,11 @@ class Server(ThreadingHTTPServer):
         change: Change = lambda _, found: found,
         *,
         tells: bool = True,
+        has_binary: bool = True,
     ) -> None:
         self.change = change
         self.tells = tells
+        self.has_binary = has_binary
         self.sessions = {name: session(path) for name, path in models.items()}
         super().__init__(address, Handler)
 
