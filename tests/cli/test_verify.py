@@ -377,6 +377,31 @@ def split_of(document: dict[str, Any], tensor: str) -> None:
     )
 
 
+def test_the_parts_of_a_cascade_are_the_variant_here_and_the_model_there(
+    run: Run, saved: Saved
+) -> None:
+    def add(document: dict[str, Any]) -> None:
+        edge, cloud = candidate(document, "edge:cpu"), candidate(document, CLOUD)
+        rank = len(document["candidates"])
+        tiny = {**edge, "id": "edge:cpu~tiny", "variant": "tiny.onnx", "rank": rank + 1}
+        cascade = {
+            **cloud,
+            "id": "cascade:cpu~tiny+cloud",
+            "placement": "cascade",
+            "class": "hybrid",
+            "variant": "tiny.onnx",
+            "rank": rank + 2,
+            "sites": [*edge["sites"], *cloud["sites"]],
+        }
+        document["candidates"] += [tiny, cascade]
+
+    saved(edit=add)
+    document = json.loads(verify(run, "--format", "json").out)
+    assert candidate(document, "cascade:cpu~tiny+cloud")["reason"] == (
+        f"it is a mixture: its parts run by themselves, edge:cpu~tiny and {CLOUD}"
+    )
+
+
 def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: Saved) -> None:
     saved()
     source = open_to_split("model.onnx")

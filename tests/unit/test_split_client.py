@@ -387,10 +387,13 @@ def exported(folder: Path) -> None:
     np.savez(folder / "sample.npz", x=np.array([[1, -1, 0, 127]], np.float32))
 
 
-def asked(folder: Path, *options: str, **server: bool) -> subprocess.CompletedProcess[str]:
+def asked(
+    folder: Path, *options: str, has_binary: bool = True, tells: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run the client of ``exported`` against a server of its tail."""
     served = {"m_tail": str(folder / "tail.onnx")}
-    with onnx_server.Server(("127.0.0.1", 0), served, **server) as found:
+    place = ("127.0.0.1", 0)
+    with onnx_server.Server(place, served, has_binary=has_binary, tells=tells) as found:
         threading.Thread(target=found.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{found.server_address[1]}"
         done = subprocess.run(

@@ -190,15 +190,20 @@ def _servers(answer: Recommendation, options: VerifyingOptions) -> dict[str, Tar
 
 
 def _parts_of(candidate: Candidate, answer: Recommendation) -> list[str]:
-    """Return the candidates that are the parts of a mixture, for a sentence."""
-    names = {(site.name, site.ep, site.region) for site in candidate.sites}
-    parts = [
-        one.id
+    """Return the candidates that are the parts of a mixture, for a sentence.
+
+    The variant of a cascade is what the device runs.
+    """
+    wanted = [
+        (site.name, site.ep, site.region, candidate.variant if site.tier == 0 else None)
+        for site in candidate.sites
+    ]
+    alone = {
+        (one.sites[0].name, one.sites[0].ep, one.sites[0].region, one.variant): one.id
         for one in answer.candidates
         if len(one.sites) == 1
-        and (one.sites[0].name, one.sites[0].ep, one.sites[0].region) in names
-        and one.variant is None
-    ]
+    }
+    parts = [alone[key] for key in wanted if key in alone]
     return [f", {' and '.join(parts)}"] if parts else []
 
 
