@@ -122,9 +122,12 @@ class Handler(BaseHTTPRequestHandler):
         given = unpack(body, None if length is None else int(length), "inputs")
         running = self.server.sessions[words[2]]
         names = [one.name for one in running.get_outputs()]
-        found = self.server.change(
-            words[2], dict(zip(names, running.run(names, given), strict=True))
-        )
+        try:
+            values = running.run(names, given)
+        except Exception as error:  # ONNX Runtime has a kind of its own for each failure
+            self._tell(500, {"error": str(error)})
+            return
+        found = self.server.change(words[2], dict(zip(names, values, strict=True)))
         if length is None:
             outputs = [
                 {**_told(name, array), "data": array.ravel().tolist()}

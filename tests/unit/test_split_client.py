@@ -425,6 +425,17 @@ def test_a_server_that_refuses_bytes_is_sent_json_and_that_is_told(tmp_path: Pat
     assert forced.stderr.startswith("error: the server answers the inference with 400")
 
 
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_tail_of_another_export_is_told(tmp_path: Path, tells: bool) -> None:
+    exported(tmp_path)
+    node = helper.make_node("Relu", ["t"], ["y"])
+    tail = models.build([node], [models.tensor("t", (1, 4))], [models.tensor("y", (1, 4))], [])
+    (tmp_path / "tail.onnx").write_bytes(tail.SerializeToString())
+    done = asked(tmp_path, tells=tells)
+    assert done.returncode == 1
+    assert ("of different exports" if tells else "or of another one?") in done.stderr
+
+
 def test_samples_are_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "contract.json").write_text(json.dumps(contract_of(tmp_path)))
     shutil.copyfile(split_client.__file__, tmp_path / "client.py")
