@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -451,6 +454,33 @@ def test_samples_are_never_written_over(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "error: --save ./mine.npz would overwrite the samples\n"
     assert (tmp_path / "mine.npz").read_bytes() == before
+
+
+class Resetting(Scripted):
+    """Resets the connection of its first inference, as servers do that close one after an error."""
+
+    protocol_version = "HTTP/1.1"
+    has_reset = False
+
+    def do_POST(self) -> None:
+        if not type(self).has_reset:
+            type(self).has_reset = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+            self.close_connection = True
+            return
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.protocol_version = "HTTP/1.0"  # the client closes its side
+        self.tell(200, b"{}")
+
+
+def test_a_kept_connection_that_was_reset_is_opened_again() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Resetting) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 5.0)
+        server.check([], [])
+        assert server.infer(b"[]", {})[1] == b"{}"
+        found.shutdown()
 
 
 def test_metadata_that_is_none_is_told(server: str) -> None:

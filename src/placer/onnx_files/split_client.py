@@ -475,7 +475,7 @@ class Server:
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
                 # a kept connection may have been closed meanwhile: once more on a new one
-                is_stale = isinstance(error, http.client.RemoteDisconnected | BrokenPipeError)
+                is_stale = isinstance(error, ConnectionResetError | BrokenPipeError)
                 if is_last or not is_stale:
                     raise ClientError(f"{self._url} is not reached: {error}", 1) from error
         raise AssertionError("the loop returns or raises")
