@@ -19,54 +19,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import pages
 from tests.ports import free_port
 
 REQUIREMENTS = ("kserve==0.21.0", "onnxruntime>=1.24")
 MODEL = "digits"
 START_S = 90
 
-PROGRAM = """
-import sys
-import onnxruntime
-from kserve import InferOutput, InferResponse, Model, ModelServer
-
-TYPES = {
-    "tensor(float)": "FP32", "tensor(int64)": "INT64", "tensor(float16)": "FP16",
-    "tensor(int8)": "INT8", "tensor(double)": "FP64", "tensor(bool)": "BOOL",
-}
-
-def described(values):
-    return [
-        {"name": one.name, "datatype": TYPES[one.type],
-         "shape": [size if isinstance(size, int) else -1 for size in one.shape]}
-        for one in values
-    ]
-
-class OnnxModel(Model):
-    def __init__(self, name, path):
-        super().__init__(name)
-        self.session = onnxruntime.InferenceSession(path)
-        self.ready = True
-
-    async def get_input_types(self):
-        return described(self.session.get_inputs())
-
-    async def get_output_types(self):
-        return described(self.session.get_outputs())
-
-    def predict(self, payload, headers=None, response_headers=None):
-        values = self.session.run(None, {one.name: one.as_numpy() for one in payload.inputs})
-        outputs = []
-        for told, value in zip(self.session.get_outputs(), values):
-            output = InferOutput(told.name, list(value.shape), TYPES[told.type])
-            output.set_data_from_numpy(value, binary_data=TYPES[told.type] == "FP16")
-            outputs.append(output)
-        return InferResponse(payload.id, self.name, outputs)
-
-http_port, grpc_port, *models = sys.argv[1:]
-server = ModelServer(http_port=int(http_port), grpc_port=int(grpc_port), workers=1)
-server.start([OnnxModel(*model.split("=", 1)) for model in models])
-"""
+PROGRAM = pages.blocks(pages.read("verifying.md"), "python")[0]
+"""Of the documentation."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +74,8 @@ def serving(model: Path, log: Path) -> Iterator[InferenceServer]:
 def serving_all(models: Mapping[str, Path], log: Path) -> Iterator[InferenceServer]:
     """Serve several ONNX files under their names for the time of the context."""
     server = InferenceServer(free_port(), free_port())
-    words = [str(environment()), "-c", PROGRAM, str(server.http_port), str(server.grpc_port)]
+    words = [str(environment()), "-c", PROGRAM]
+    words += ["--http_port", str(server.http_port), "--grpc_port", str(server.grpc_port)]
     words += [f"{name}={model}" for name, model in models.items()]
     with (
         log.open("wb") as output,

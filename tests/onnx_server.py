@@ -90,7 +90,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         words = self.path.strip("/").split("/")
         if words == ["v2"]:
-            self._tell(200, {"name": "tests", "version": "1", "extensions": ["binary_tensor_data"]})
+            extensions = ["binary_tensor_data"] if self.server.has_binary else []
+            self._tell(200, {"name": "tests", "version": "1", "extensions": extensions})
         elif words == ["v2", "models"]:
             self._tell(200, {"models": sorted(self.server.sessions)})
         elif words[:2] == ["v2", "models"] and words[2] in self.server.sessions:
@@ -99,8 +100,10 @@ class Handler(BaseHTTPRequestHandler):
                 200,
                 {
                     "name": words[2],
-                    "inputs": [_described(one) for one in found.get_inputs()],
-                    "outputs": [_described(one) for one in found.get_outputs()],
+                    "inputs": [_described(one) for one in found.get_inputs() if self.server.tells],
+                    "outputs": [
+                        _described(one) for one in found.get_outputs() if self.server.tells
+                    ],
                 },
             )
         else:
@@ -113,12 +116,18 @@ class Handler(BaseHTTPRequestHandler):
             self._tell(404, {"error": f"unknown: {self.path}"})
             return
         length = self.headers.get(LENGTH)
+        if length is not None and not self.server.has_binary:
+            self._tell(400, {"error": "Unrecognized request format"})
+            return
         given = unpack(body, None if length is None else int(length), "inputs")
         running = self.server.sessions[words[2]]
         names = [one.name for one in running.get_outputs()]
-        found = self.server.change(
-            words[2], dict(zip(names, running.run(names, given), strict=True))
-        )
+        try:
+            values = running.run(names, given)
+        except Exception as error:  # ONNX Runtime has a kind of its own for each failure
+            self._tell(500, {"error": str(error)})
+            return
+        found = self.server.change(words[2], dict(zip(names, values, strict=True)))
         if length is None:
             outputs = [
                 {**_told(name, array), "data": array.ravel().tolist()}
@@ -166,8 +175,13 @@ class Server(ThreadingHTTPServer):
         address: tuple[str, int],
         models: Mapping[str, str],
         change: Change = lambda _, found: found,
+        *,
+        tells: bool = True,
+        has_binary: bool = True,
     ) -> None:
         self.change = change
+        self.tells = tells
+        self.has_binary = has_binary
         self.sessions = {name: session(path) for name, path in models.items()}
         super().__init__(address, Handler)
 

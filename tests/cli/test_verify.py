@@ -75,11 +75,13 @@ def candidate(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(change: onnx_server.Change = lambda _, found: found, **named: Path) -> Iterator[str]:
+def serving(
+    change: onnx_server.Change = lambda _, found: found, *, tells: bool = True, **named: Path
+) -> Iterator[str]:
     """Serve models; give the URL."""
     port = free_port()
     files = {name: str(path) for name, path in named.items()}
-    server = onnx_server.Server(("127.0.0.1", port), files, change)
+    server = onnx_server.Server(("127.0.0.1", port), files, change, tells=tells)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{port}"
@@ -173,6 +175,33 @@ def test_a_variant_on_a_server_is_not_that_of_the_model(run: Run, saved: Saved) 
         found = verify(run, "--endpoint", f"{SITE}={url}")
     assert found.code in HOLDS, found.err
     assert "it is a variant on a server" in " ".join(found.out.split())
+
+
+def test_a_server_that_does_not_tell_its_inputs_is_asked_all_the_same(
+    run: Run, saved: Saved
+) -> None:
+    saved()
+    with serving(tells=False, model=Path("model.onnx")) as url:
+        found = verify(run, "--endpoint", url, "--format", "json")
+    assert found.code in HOLDS, found.err
+    assert candidate(json.loads(found.out), CLOUD)["runs"] >= 30
+
+
+def test_what_a_server_does_wrong_loses_nothing_of_the_others(run: Run, saved: Saved) -> None:
+    saved()
+    for url, code, words in (
+        (f"http://127.0.0.1:{free_port()}", 4, "refuses connections"),
+        (None, 3, "does not know the model 'model'"),
+    ):
+        with serving(other=Path("model.onnx")) as other:
+            given = ("--output", "json", "--save", "kept.json")
+            found = verify(run, "--endpoint", url or other, *given)
+        assert found.code == code
+        assert words in found.err
+        document = json.loads(found.out)
+        assert json.loads(Path("kept.json").read_text()) == document
+        assert candidate(document, "edge:cpu")["runs"] > 0
+        assert words in candidate(document, CLOUD)["reason"]
 
 
 def halved(_: str, outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -348,6 +377,31 @@ def split_of(document: dict[str, Any], tensor: str) -> None:
     )
 
 
+def test_the_parts_of_a_cascade_are_the_variant_here_and_the_model_there(
+    run: Run, saved: Saved
+) -> None:
+    def add(document: dict[str, Any]) -> None:
+        edge, cloud = candidate(document, "edge:cpu"), candidate(document, CLOUD)
+        rank = len(document["candidates"])
+        tiny = {**edge, "id": "edge:cpu~tiny", "variant": "tiny.onnx", "rank": rank + 1}
+        cascade = {
+            **cloud,
+            "id": "cascade:cpu~tiny+cloud",
+            "placement": "cascade",
+            "class": "hybrid",
+            "variant": "tiny.onnx",
+            "rank": rank + 2,
+            "sites": [*edge["sites"], *cloud["sites"]],
+        }
+        document["candidates"] += [tiny, cascade]
+
+    saved(edit=add)
+    document = json.loads(verify(run, "--format", "json").out)
+    assert candidate(document, "cascade:cpu~tiny+cloud")["reason"] == (
+        f"it is a mixture: its parts run by themselves, edge:cpu~tiny and {CLOUD}"
+    )
+
+
 def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: Saved) -> None:
     saved()
     source = open_to_split("model.onnx")
@@ -410,7 +464,7 @@ def test_a_cut_that_does_not_fit_the_model_is_3(run: Run, saved: Saved) -> None:
     saved(edit=lambda document: split_of(document, "nothing"))
     found = verify(run, "--local-tail")
     assert found.code == 3
-    assert found.err.startswith("error: answer.json: split:cpu+cloud: ")
+    assert "error: answer.json: split:cpu+cloud: " in found.err
     assert "nothing" in found.err
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from placer.core.verification import REUSE_FACTOR, Outcome
+from placer.core.predicted import REUSE_FACTOR
+from placer.core.verification import Outcome
 from placer.reports.verification import EXIT_CODES
 from placer.reports.verification.json import verification_schema
 from tests import pages

@@ -133,6 +133,9 @@ def test_head_and_tail_answer_as_the_whole_model(
         r"head [\d.]+ ms, encode .*, send and tail .*, decode .*, total", done.stdout
     )
     assert len(steps) == 3
+    as_sent = "JSON" if encoding == "json" else "binary"  # KServe does not list that it knows it
+    assert done.stdout.count(f" bytes as {as_sent}") == 3
+    assert done.stderr == ""
     with np.load(tmp_path / "found.npz") as found:
         expected = answers_of(model, samples)
         assert set(found.files) == set(expected)

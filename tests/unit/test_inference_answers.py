@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from placer.api.probing import inputs_of
 from placer.core.errors import InputError
 from placer.probing.answers import Output, grpc_outputs, held_to, http_outputs
 from placer.probing.http import Answer
@@ -154,3 +155,8 @@ def test_a_server_of_no_inference_is_told_without_an_option_of_another_command()
         model_inputs(SERVER, ask, "", "m")
     assert caught.value.hint is not None
     assert "leave out --model" not in caught.value.hint
+
+
+def test_a_probe_needs_the_inputs_that_a_server_does_not_tell() -> None:
+    with pytest.raises(InputError, match="does not tell the inputs of its model"):
+        inputs_of(None, {})(())

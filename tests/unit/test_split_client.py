@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
+import re
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -16,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from placer.files.split_contract import SCHEMA
 from placer.onnx_files import split_client
@@ -30,7 +34,7 @@ from placer.onnx_files.split_client import (
     read_samples,
     request_of,
 )
-from tests import models
+from tests import models, onnx_server
 
 SPEC = {"name": "y", "dtype": "float32", "shape": [1, 4]}
 
@@ -363,8 +367,76 @@ def test_what_a_server_says_does_not_steer_the_terminal(tmp_path: Path, server: 
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == (
-        "error: the server answers the inference with 500: boom \\x1b[31mred\\x1b[0m\\r\\n\n"
+        "error: the server answers the inference with 500: boom \\x1b[31mred\\x1b[0m\\r\\n "
+        "(it does not tell what 'm_tail' takes: is it the tail of this export, or of another "
+        "one?)\n"
     )
+
+
+def exported(folder: Path) -> None:
+    """Write a split into a folder: y = (x made positive and sent as int8)."""
+    nodes = [
+        helper.make_node("Cast", ["t_wire"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["wide", "t_scale"], ["y"]),
+    ]
+    takes = [models.tensor("t_wire", (1, 4), "int8"), models.tensor("t_scale", (1,))]
+    tail = models.build(nodes, takes, [models.tensor("y", (1, 4))], [])
+    (folder / "tail.onnx").write_bytes(tail.SerializeToString())
+    node = helper.make_node("Relu", ["x"], ["t"])
+    head = models.build([node], [models.tensor("x", (1, 4))], [models.tensor("t", (1, 4))], [])
+    contract = contract_of(folder, head.SerializeToString())
+    (folder / "contract.json").write_text(json.dumps(contract))
+    shutil.copyfile(split_client.__file__, folder / "client.py")
+    np.savez(folder / "sample.npz", x=np.array([[1, -1, 0, 127]], np.float32))
+
+
+def asked(
+    folder: Path, *options: str, has_binary: bool = True, tells: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run the client of ``exported`` against a server of its tail."""
+    served = {"m_tail": str(folder / "tail.onnx")}
+    place = ("127.0.0.1", 0)
+    with onnx_server.Server(place, served, has_binary=has_binary, tells=tells) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{found.server_address[1]}"
+        done = subprocess.run(
+            [sys.executable, "client.py", "--url", url, *options],
+            cwd=folder, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        found.shutdown()
+    return done
+
+
+def test_tensors_go_as_bytes_and_the_client_says_how_many(tmp_path: Path) -> None:
+    exported(tmp_path)
+    done = asked(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "y float32[1, 4]: 1, 0, 0, 127" in done.stdout
+    assert re.search(r"; sent 2\d\d bytes as binary$", done.stdout.strip())
+
+
+def test_a_server_that_refuses_bytes_is_sent_json_and_that_is_told(tmp_path: Path) -> None:
+    exported(tmp_path)
+    done = asked(tmp_path, "--runs", "2", has_binary=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("y float32[1, 4]: 1, 0, 0, 127") == 2
+    assert done.stdout.count("bytes as JSON") == 2
+    assert done.stderr.count("note: tensors are sent as JSON, which is larger and slower") == 1
+    assert "Unrecognized request format" in done.stderr
+    forced = asked(tmp_path, "--encoding", "binary", has_binary=False)
+    assert (forced.returncode, forced.stdout) == (1, "")
+    assert forced.stderr.startswith("error: the server answers the inference with 400")
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_a_tail_of_another_export_is_told(tmp_path: Path, tells: bool) -> None:
+    exported(tmp_path)
+    node = helper.make_node("Relu", ["t"], ["y"])
+    tail = models.build([node], [models.tensor("t", (1, 4))], [models.tensor("y", (1, 4))], [])
+    (tmp_path / "tail.onnx").write_bytes(tail.SerializeToString())
+    done = asked(tmp_path, tells=tells)
+    assert done.returncode == 1
+    assert ("of different exports" if tells else "or of another one?") in done.stderr
 
 
 def test_samples_are_never_written_over(tmp_path: Path) -> None:
@@ -382,6 +454,33 @@ def test_samples_are_never_written_over(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "error: --save ./mine.npz would overwrite the samples\n"
     assert (tmp_path / "mine.npz").read_bytes() == before
+
+
+class Resetting(Scripted):
+    """Resets the connection of its first inference, as servers do that close one after an error."""
+
+    protocol_version = "HTTP/1.1"
+    has_reset = False
+
+    def do_POST(self) -> None:
+        if not type(self).has_reset:
+            type(self).has_reset = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(self.connection.detach())
+            self.close_connection = True
+            return
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.protocol_version = "HTTP/1.0"  # the client closes its side
+        self.tell(200, b"{}")
+
+
+def test_a_kept_connection_that_was_reset_is_opened_again() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Resetting) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 5.0)
+        server.check([], [])
+        assert server.infer(b"[]", {})[1] == b"{}"
+        found.shutdown()
 
 
 def test_metadata_that_is_none_is_told(server: str) -> None:

@@ -13,16 +13,15 @@ from placer.core.environment import Basis
 from placer.core.estimate import Candidate, Placement, Quality, Recommendation, StageKind
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.measurement import SessionSettings
+from placer.core.predicted import REUSE_FACTOR, predicted
 from placer.core.settings import settings_of_label
 from placer.core.verification import (
-    REUSE_FACTOR,
     NotRun,
     Outcome,
     Run,
     check_candidate,
     measured,
     percentiles_of,
-    predicted,
     verify,
 )
 from placer.reports.verification import EXIT_CODES, FORMATS, render
@@ -98,9 +97,44 @@ def test_an_open_end_is_not_missed() -> None:
 
 
 def test_without_an_interval_nothing_is_judged() -> None:
-    found, reason = outcome(predicting(None, None), run())
+    found, reason = outcome(replace(predicting(None, None), targets=()), run())
     assert found is Outcome.NOT_JUDGED
     assert "--sla p99=TIME" in reason
+
+
+KNOWN_TO_P95 = "network 'fiber_100': its round-trip time is known up to p95, not p99"
+
+
+def test_why_nothing_is_judged_is_told_with_what_helps() -> None:
+    assert outcome(predicting(None, None), run())[1] == (
+        "too few runs bounded it: recommend again with a longer --time-limit"
+    )
+    hog = Quality(is_disturbed=True, reasons=("a hog",))
+    split = predicting(0.5 * P99_S, None, basis=Basis.ASSUMED, quality=hog)
+    target = replace(split.targets[0], reason=KNOWN_TO_P95)
+    found, reason = outcome(replace(split, targets=(target,)), run())
+    assert found is Outcome.NOT_JUDGED
+    assert reason == (
+        "its lower end does not count, as other programs disturbed what was measured for it: "
+        f"recommend again on a quiet machine; it has no upper end, {KNOWN_TO_P95}: probe that "
+        "network, or ask for a percentile that it tells"
+    )
+    checked = check_candidate(split, run(), (0.9,), chosen=split)
+    assert "recommend with --sla p90=TIME" in checked.quantiles[0].reason
+
+
+def test_a_time_far_from_what_was_predicted_is_told_although_nothing_judges_it() -> None:
+    answer = answers.edge_wins()
+    latency = edge().latency
+    assert latency is not None
+    for scale, told in ((40.0, "its p50 is 40 times the prediction"), (1.5, "")):
+        p50_s = float(np.median(RUNS_S)) / scale
+        slow = replace(edge(), targets=(), latency=replace(latency, p50_s=p50_s, p99_s=P99_S))
+        changed = replace(answer, candidates=(replace(slow, basis=Basis.ASSUMED),), targets=())
+        found = verify(changed, [run()], recommendation="a.json", model="m.onnx")
+        assert found.outcome is Outcome.NOT_JUDGED
+        assert told in found.reason
+        assert ("times" in found.reason) is bool(told)
 
 
 def test_too_few_runs_do_not_decide() -> None:

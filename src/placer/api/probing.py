@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from placer.core.errors import InputError
 from placer.core.graph import TensorSpec
 from placer.probing.tensors import ModelInput, concrete
 
@@ -28,6 +29,11 @@ def inputs_of(inputs: str | None, shapes: Mapping[str, tuple[int, ...]]) -> Give
     ) -> tuple[Sequence[TensorSpec], Mapping[str, np.ndarray]]:
         from placer.onnx_files.inputs import generate_inputs, load_inputs
 
+        if not told:
+            raise InputError(
+                "the server does not tell the inputs of its model",
+                hint="let its metadata list name, datatype and shape of each input",
+            )
         specs = concrete(told, shapes)
         if inputs is None:
             found = generate_inputs(None, specs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ from placer.api.verifying_runs import (
     run_split,
     site_name,
 )
-from placer.core.errors import InputError, UsageError, near_match
+from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError, near_match
 from placer.core.estimate import Candidate, Placement, Recommendation, Site
 from placer.core.measurement import Measurement
 from placer.core.sequential import planned_runs
@@ -50,8 +50,8 @@ class Verified:
     """What ``verify`` returns."""
 
     verification: Verification
-    failure: str | None
-    """Why running the chosen placement failed; None: it did not."""
+    failure: PlacerError | None
+    """What a server did wrong, or why the chosen placement could not be run; None: nothing."""
 
 
 def verify(
@@ -76,9 +76,7 @@ def verify(
     UsageError
         Bad options.
     InputError
-        No recommendation, or another model than it was; a server that is another one.
-    MeasuringError
-        A server is not reached.
+        No recommendation, or another model than it was.
     """
     from placer.probing.dialing import Access as Reached
 
@@ -99,6 +97,7 @@ def verify(
         warn,
     )
     runs: dict[str, Run | NotRun] = {}
+    failures: list[PlacerError] = []
     local: list[tuple[Candidate, Measuring[dict[str, Measurement | Failure]]]] = []
     for candidate in answer.candidates:
         match candidate.placement:
@@ -109,9 +108,9 @@ def verify(
                 else:
                     local.append((candidate, measuring))
             case Placement.CLOUD:
-                runs[candidate.id] = run_cloud(candidate, question)
+                runs[candidate.id] = _tried(run_cloud, candidate, question, failures)
             case Placement.SPLIT:
-                runs[candidate.id] = run_split(candidate, question)
+                runs[candidate.id] = _tried(run_split, candidate, question, failures)
             case _:
                 parts = " and ".join(_parts_of(candidate, answer))
                 runs[candidate.id] = NotRun(f"it is a mixture: its parts run by themselves{parts}")
@@ -123,8 +122,29 @@ def verify(
         model=summary.path,
     )
     chosen = None if answer.decision.candidate is None else runs[answer.decision.candidate]
-    failure = chosen.reason if isinstance(chosen, NotRun) and chosen.is_failure else None
-    return Verified(verification, failure)
+    if isinstance(chosen, NotRun) and chosen.is_failure:
+        failures.append(
+            MeasuringError(
+                f"{answer.decision.candidate} could not be run: {chosen.reason}",
+                hint="run it where it was recommended, or recommend again",
+            )
+        )
+    return Verified(verification, next(iter(failures), None))
+
+
+def _tried(
+    run: Callable[[Candidate, Question], Run | NotRun],
+    candidate: Candidate,
+    question: Question,
+    failures: list[PlacerError],
+) -> Run | NotRun:
+    """Run a candidate; where its server or its parts are wrong, go on with the others."""
+    try:
+        return run(candidate, question)
+    except (InputError, MeasuringError) as error:
+        question.progress(error.message)
+        failures.append(error)
+        return NotRun(error.message, is_failure=True)
 
 
 def _runs_for(answer: Recommendation) -> int:
@@ -170,15 +190,20 @@ def _servers(answer: Recommendation, options: VerifyingOptions) -> dict[str, Tar
 
 
 def _parts_of(candidate: Candidate, answer: Recommendation) -> list[str]:
-    """Return the candidates that are the parts of a mixture, for a sentence."""
-    names = {(site.name, site.ep, site.region) for site in candidate.sites}
-    parts = [
-        one.id
+    """Return the candidates that are the parts of a mixture, for a sentence.
+
+    The variant of a cascade is what the device runs.
+    """
+    wanted = [
+        (site.name, site.ep, site.region, candidate.variant if site.tier == 0 else None)
+        for site in candidate.sites
+    ]
+    alone = {
+        (one.sites[0].name, one.sites[0].ep, one.sites[0].region, one.variant): one.id
         for one in answer.candidates
         if len(one.sites) == 1
-        and (one.sites[0].name, one.sites[0].ep, one.sites[0].region) in names
-        and one.variant is None
-    ]
+    }
+    parts = [alone[key] for key in wanted if key in alone]
     return [f", {' and '.join(parts)}"] if parts else []
 
 

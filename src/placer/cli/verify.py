@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from placer.cli import options, screen
-from placer.core.errors import MeasuringError, UsageError
+from placer.core.errors import UsageError
 from placer.core.units import format_bytes, parse_bytes, parse_duration_s
 from placer.core.workload import parse_rate_hz
 
@@ -239,10 +239,7 @@ def command(
     if save is not None:
         write_atomically(save, report.render(found.verification, "json"))
     if found.failure is not None:
-        raise MeasuringError(
-            f"{found.verification.chosen} could not be run: {found.failure}",
-            hint="run it where it was recommended, or recommend again",
-        )
+        raise found.failure
     raise typer.Exit(report.EXIT_CODES[found.verification.outcome])
 
 

@@ -14,10 +14,9 @@ from enum import StrEnum
 
 import numpy as np
 
-from placer.core.compute import Level, factor_90
-from placer.core.environment import Basis, ChipClass
 from placer.core.estimate import Candidate, Placement, Recommendation
 from placer.core.finding import Effect
+from placer.core.predicted import REUSE_FACTOR, Interval, is_far, predicted, why_no_interval
 from placer.core.sequential import (
     NEAR_FACTOR,
     Floats,
@@ -26,13 +25,11 @@ from placer.core.sequential import (
     quantile,
     quantile_bounds,
 )
-from placer.core.units import format_percentile
+from placer.core.units import format_factor, format_percentile
 
 PERCENTILES = (0.5, 0.9, 0.99)
 _TIME_RULES = ("PLC2", "PLC6")
 """Rules that doubt times, which the run itself settles."""
-REUSE_FACTOR = factor_90(Level.E0, ChipClass.CPU) or 1.0
-"""How far what was measured repeats later on the same machine, with 90 %."""
 
 
 class Outcome(StrEnum):
@@ -45,18 +42,6 @@ class Outcome(StrEnum):
 
 
 _ORDER = tuple(Outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A quantile of the latency with its 90 % interval."""
-
-    value_s: float | None
-    """None: not known."""
-    low_s: float | None
-    """None: unbounded below."""
-    high_s: float | None
-    """None: unbounded above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,33 +155,6 @@ def percentiles_of(answer: Recommendation) -> tuple[float, ...]:
     return tuple(sorted({*PERCENTILES, *(target.percentile for target in answer.targets)}))
 
 
-def predicted(candidate: Candidate, percentile: float) -> Interval:
-    """Return what a candidate was predicted to take.
-
-    The interval is that of the target of this percentile; of the median of what was measured
-    itself, without a target, the factor of reuse. What was disturbed then has no lower end.
-    """
-    is_measured = candidate.basis is Basis.MEASURED
-    factor = REUSE_FACTOR if is_measured else 1.0
-    was_disturbed = candidate.quality is not None and candidate.quality.is_disturbed
-    latency = candidate.latency
-    values_s = {} if latency is None else {
-        0.5: latency.p50_s, 0.9: latency.p90_s, 0.95: latency.p95_s, 0.99: latency.p99_s
-    }  # fmt: skip
-    value_s = values_s.get(percentile)
-    value_s = value_s if value_s is not None and np.isfinite(value_s) else None
-    for target in candidate.targets:
-        if target.percentile == percentile:
-            return Interval(
-                target.value_s if target.value_s is not None else value_s,
-                None if target.low_s is None or was_disturbed else target.low_s / factor,
-                None if target.high_s is None else target.high_s * factor,
-            )
-    if percentile == 0.5 and value_s is not None and is_measured:
-        return Interval(value_s, None if was_disturbed else value_s / factor, value_s * factor)
-    return Interval(value_s, None, None)
-
-
 def measured(
     segments_s: Sequence[Floats], percentile: float, ends_s: Sequence[float] = ()
 ) -> Interval:
@@ -232,16 +190,17 @@ def check_quantile(candidate: Candidate, run: Run, percentile: float) -> Quantil
     expected = predicted(candidate, percentile)
     ends_s = [one for one in (expected.low_s, expected.high_s) if one is not None]
     found = measured(run.segments_s, percentile, ends_s)
-    outcome, reason = _judged(expected, found, run, format_percentile(percentile))
+    why = why_no_interval(candidate, percentile)
+    outcome, reason = _judged(expected, found, run, why)
     return QuantileCheck(percentile, expected, found, outcome, reason)
 
 
-def _judged(expected: Interval, found: Interval, run: Run, name: str) -> tuple[Outcome, str]:
+def _judged(expected: Interval, found: Interval, run: Run, why: str) -> tuple[Outcome, str]:
     low_s, high_s = expected.low_s, expected.high_s
     if run.not_compared:
         return Outcome.NOT_JUDGED, run.not_compared
     if low_s is None and high_s is None:
-        return Outcome.NOT_JUDGED, f"no interval was saved: recommend with --sla {name}=TIME"
+        return Outcome.NOT_JUDGED, why
     assert found.value_s is not None
     if low_s is not None and found.high_s is not None and found.high_s < low_s:
         return Outcome.MISSED, "quicker than predicted"
@@ -384,9 +343,25 @@ def _reason(outcome: Outcome, candidates: Sequence[Checked], chosen: str | None)
         return f"{_holds(candidates, what)}{also}"
     if outcome is Outcome.UNDECIDED:
         return f"Whether the prediction for {what} holds is undecided.{also}"
-    why = next((one.reason for one in candidates if one.is_chosen and one.reason), "")
+    why = next((one.reason for one in candidates if one.is_chosen and one.reason), "") or _far(
+        [check for one in candidates if one.is_chosen for check in one.quantiles]
+    )
     return (
         f"Nothing that was predicted for {what} could be judged{f': {why}' if why else ''}.{also}"
+    )
+
+
+def _far(checks: Sequence[QuantileCheck]) -> str:
+    """Say which quantiles were predicted far off, although no interval says what is too far."""
+    ratios = [
+        (one, one.measured.value_s / one.predicted.value_s)
+        for one in checks
+        if one.measured.value_s and one.predicted.value_s
+    ]
+    return ", ".join(
+        f"its {format_percentile(one.percentile)} is {format_factor(ratio)} times the prediction"
+        for one, ratio in ratios
+        if is_far(ratio)
     )
 
 

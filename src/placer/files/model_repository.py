@@ -68,7 +68,7 @@ def readme(server_model: str) -> str:
         "Server (any of the Open Inference Protocol; here Triton): docker run --rm -p 8000:8000 "
         f'-v "$PWD/{FOLDER}:/models" {TRITON} tritonserver --model-repository=/models',
         "Device (Python 3.10, numpy, onnxruntime): python client.py --url http://SERVER:8000 "
-        "--inputs SAMPLES.npz",
+        "--inputs SAMPLES.npz (--encoding binary or json: how tensors are sent)",
         "Without --inputs the client takes sample.npz, which was generated and is no real data.",
         f"Both sides come from one export: replace client, head and {server_model} together.",
     )

@@ -5,7 +5,8 @@
 
 It needs Python 3.10, numpy and onnxruntime, and lies beside `contract.json`. The server is any that
 speaks the Open Inference Protocol over HTTP and has the model of `repository/`. Each sample goes
-through: head, encoding as the contract says, request to the server, decoding of its answer.
+through: head, encoding as the contract says, request to the server, decoding of its answer. Tensors
+go as bytes (the protocol's binary extension), or as JSON to a server that refuses that.
 Exit codes: 0 all answered, 1 the server or the network failed, 2 something given is wrong, 130
 interrupted. An answer in other shapes, types or sizes than the contract's is no answer.
 
@@ -37,7 +38,6 @@ except ImportError:
 
 SCHEMA = "placer/split/v1"
 HEADER_LENGTH = "Inference-Header-Content-Length"
-BINARY_EXTENSIONS = ("binary_tensor_data", "binary_data")
 DATATYPES = {
     "bool": "BOOL",
     "uint8": "UINT8",
@@ -56,6 +56,8 @@ STEPS = 127
 """Of int8 on either side of zero."""
 SHOWN = 5
 """Numbers of an output that are printed."""
+UNREAD = (400, 415, 422, 500, 501)
+"""What servers answer to a request whose form they do not know."""
 MOST_TIMEOUT_S = 86_400.0
 MOST_THREADS = 1024
 
@@ -69,6 +71,10 @@ class ClientError(Exception):
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Unread(ClientError):
+    """A request that the server may not have understood."""
 
 
 # --- the contract -----------------------------------------------------------------------------
@@ -402,10 +408,11 @@ class Server:
             self._connection = kind(host, port, timeout=timeout_s)
         except (ValueError, http.client.InvalidURL) as error:
             raise ClientError(f"--url '{url}': {error}") from error
-        self._root = quote(parts.path, safe="/%").rstrip("/").removesuffix("/v2")
+        root = quote(parts.path, safe="/%").rstrip("/").removesuffix("/v2")
         self._url = url
         self._model = model
-        self._path = f"{self._root}/v2/models/{quote(model, safe='')}"
+        self._path = f"{root}/v2/models/{quote(model, safe='')}"
+        self._is_told = True
 
     def check(
         self, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]
@@ -428,7 +435,8 @@ class Server:
             try:
                 told = {one["name"]: one["datatype"] for one in metadata[key]}
             except (KeyError, TypeError):
-                continue  # it tells nothing of them: its answer shows whether it fits
+                told = {}
+            self._is_told = self._is_told and bool(told)  # else its answer shows whether it fits
             wanted = {one["name"]: DATATYPES[one["dtype"]] for one in tensors}
             if told and told != wanted:
                 raise ClientError(
@@ -437,21 +445,18 @@ class Server:
                     1,
                 )
 
-    def knows_binary(self) -> bool:
-        """Tell whether the server lists the binary tensor data extension."""
-        status, _, body = self._ask("GET", f"{self._root}/v2")
-        try:
-            extensions = json.loads(body)["extensions"] if status == 200 else []
-            return any(name in BINARY_EXTENSIONS for name in extensions)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return False
-
     def infer(self, body: bytes, headers: Mapping[str, str]) -> tuple[Mapping[str, str], bytes]:
         """Send an inference and return headers and body of its answer."""
         status, found, answer = self._ask("POST", f"{self._path}/infer", body, headers)
         if status != 200:
             said = answer.decode("utf-8", "replace")[:300]
-            raise ClientError(f"the server answers the inference with {status}: {said}", 1)
+            said = f"the server answers the inference with {status}: {said}"
+            if not self._is_told:
+                said += (
+                    f" (it does not tell what '{self._model}' takes: is it the tail of this "
+                    "export, or of another one?)"
+                )
+            raise (Unread if status in UNREAD else ClientError)(said, 1)
         return found, answer
 
     def _ask(
@@ -470,7 +475,7 @@ class Server:
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
                 # a kept connection may have been closed meanwhile: once more on a new one
-                is_stale = isinstance(error, http.client.RemoteDisconnected | BrokenPipeError)
+                is_stale = isinstance(error, ConnectionResetError | BrokenPipeError)
                 if is_last or not is_stale:
                     raise ClientError(f"{self._url} is not reached: {error}", 1) from error
         raise AssertionError("the loop returns or raises")
@@ -486,8 +491,8 @@ def run(
     sample: Mapping[str, Array],
     *,
     is_binary: bool,
-) -> tuple[dict[str, Array], dict[str, float]]:
-    """Return the outputs of the model for one sample, and the seconds of each step."""
+) -> tuple[dict[str, Array], dict[str, float], int]:
+    """Return the outputs of the model for one sample, the seconds of each step, the bytes sent."""
     head, tail = contract["parts"]
     ticks = [time.perf_counter()]
     known = dict(sample)
@@ -512,7 +517,8 @@ def run(
     steps = ("head", "encode", "send and tail", "decode")
     times_s = {name: ticks[at + 1] - ticks[at] for at, name in enumerate(steps)}
     times_s["total"] = ticks[-1] - ticks[0]
-    return {one["name"]: known[one["name"]] for one in contract["model"]["outputs"]}, times_s
+    answers = {one["name"]: known[one["name"]] for one in contract["model"]["outputs"]}
+    return answers, times_s, len(body)
 
 
 def session_of(path: Path, threads: int) -> Any:
@@ -529,13 +535,16 @@ def session_of(path: Path, threads: int) -> Any:
         raise ClientError(f"ONNX Runtime does not open {path.name}: {error}") from error
 
 
-def lines_of(outputs: Mapping[str, Array], times_s: Mapping[str, float]) -> Iterator[str]:
+def lines_of(
+    outputs: Mapping[str, Array], times_s: Mapping[str, float], sent: str
+) -> Iterator[str]:
     """Yield what is printed of one sample."""
     for name, array in outputs.items():
         shown = ", ".join(f"{one:.6g}" for one in array.ravel()[:SHOWN].tolist())
         more = ", ..." if array.size > SHOWN else ""
         yield printable(f"{name} {array.dtype.name}{list(array.shape)}: {shown}{more}")
-    yield ", ".join(f"{step} {1e3 * time_s:.3f} ms" for step, time_s in times_s.items())
+    steps = ", ".join(f"{step} {1e3 * time_s:.3f} ms" for step, time_s in times_s.items())
+    yield f"{steps}; sent {sent}"
 
 
 def printable(text: str) -> str:
@@ -603,16 +612,24 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
     server = Server(asked.url, contract["server"]["model"], asked.timeout)
     inputs, outputs = _sent(contract["links"][0]["tensors"]), contract["parts"][1]["outputs"]
     server.check(inputs, outputs)
-    is_binary = asked.encoding == "binary"
-    if asked.encoding == "auto":  # half floats have no form in JSON
-        is_binary = server.knows_binary() or any(
-            one["dtype"] == "float16" for one in (*inputs, *outputs)
-        )
+    is_binary = asked.encoding != "json"
+    # half floats have no form in JSON
+    may_be_json = all(one["dtype"] != "float16" for one in (*inputs, *outputs))
+    is_open = asked.encoding == "auto" and may_be_json
     kept: dict[str, list[Array]] = {}
     for sample in samples:
         for _ in range(asked.runs):
-            answer, times_s = run(contract, session, server, sample, is_binary=is_binary)
-            sys.stdout.write("\n".join(lines_of(answer, times_s)) + "\n")
+            try:
+                found = run(contract, session, server, sample, is_binary=is_binary)
+            except Unread as error:
+                if not is_open:
+                    raise
+                found = _run_as_json(contract, session, server, sample, error)
+                is_binary = False
+            is_open = False
+            answer, times_s, n_bytes = found
+            sent = f"{n_bytes:,} bytes as {'binary' if is_binary else 'JSON'}"
+            sys.stdout.write("\n".join(lines_of(answer, times_s, sent)) + "\n")
         for name, array in answer.items():
             kept.setdefault(name, []).append(array)
     if asked.save is not None:
@@ -623,6 +640,26 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
                         np.lib.format.write_array(file, np.stack(arrays), allow_pickle=False)
         except OSError as error:
             raise ClientError(f"{asked.save} cannot be written: {error.strerror}") from error
+
+
+def _run_as_json(
+    contract: Mapping[str, Any],
+    session: Any,
+    server: Server,
+    sample: Mapping[str, Array],
+    refused: Unread,
+) -> tuple[dict[str, Array], dict[str, float], int]:
+    """Run a sample once more after the server refused bytes, and say so where that works."""
+    try:
+        found = run(contract, session, server, sample, is_binary=False)
+    except ClientError as error:
+        if str(error) == str(refused):
+            raise
+        raise ClientError(f"as binary: {refused}; as JSON: {error}", 1) from error
+    sys.stderr.write(
+        f"note: tensors are sent as JSON, which is larger and slower: {printable(str(refused))}\n"
+    )
+    return found
 
 
 if __name__ == "__main__":

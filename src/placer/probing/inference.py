@@ -57,7 +57,7 @@ def server_metadata(answer: Answer) -> dict[str, object] | None:
 
 
 def model_inputs(target: Target, ask: Ask, root: str, model: str) -> tuple[ModelInput, ...]:
-    """Return the inputs of a model.
+    """Return the inputs of a model; none: the server does not tell them.
 
     Raises
     ------
@@ -100,7 +100,15 @@ def unknown_model(target: Target, model: str, known: Sequence[str] | None, said:
 
 
 def inputs_from(target: Target, told: object, model: str) -> tuple[ModelInput, ...]:
-    """Return the inputs of the metadata of a model. Raises InputError where they make no sense."""
+    """Return the inputs of the metadata of a model; none: it does not tell them.
+
+    Raises
+    ------
+    InputError
+        They make no sense.
+    """
+    if told == []:
+        return ()
     listed = told if isinstance(told, list) else []
     found = [_input_from(one) for one in listed]
     if not found or None in found:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from placer.core.predicted import Interval
 from placer.core.units import format_duration, format_percentile
-from placer.core.verification import Checked, Interval, Outcome, Verification
+from placer.core.verification import Checked, Outcome, Verification
 from placer.reports import facts
 from placer.reports.facts import Cell, Tone
 from placer.reports.layout import Line, natural_width, paragraph, row, wrap
