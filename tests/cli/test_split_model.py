@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -443,9 +444,10 @@ def test_a_kill_while_writing_leaves_the_folder_as_it_was(
     until_s = time.monotonic() + 120
     while time.monotonic() < until_s and child.poll() is None:
         # the check that something can be made there comes first, and holds no files
-        if any(next(folder.iterdir(), None) for folder in here.glob(".placer-*.tmp")):
-            child.send_signal(signal.SIGKILL)
-            break
+        with contextlib.suppress(FileNotFoundError):  # it may go while it is looked at
+            if any(next(folder.iterdir(), None) for folder in here.glob(".placer-*.tmp")):
+                child.send_signal(signal.SIGKILL)
+                break
         time.sleep(0.001)
     assert child.wait() == -signal.SIGKILL
     assert state(here / "out") == before
