@@ -247,6 +247,42 @@ def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_no_part_goes_to_a_cloud_outside_the_regions_of_the_workload(run: Run) -> None:
+    text = ASKED.replace("special, regions: [US]", "special, regions: [EU]")
+    words = ("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5", "--to", "out")
+    Path("asked.yaml").write_text(text)
+    done = run(*words)
+    assert done.code == 1
+    assert "is outside the allowed regions (EU) (PLC102)" in done.err
+    assert "timing" not in done.err
+    assert not Path("out").exists()
+    Path("asked.yaml").write_text(text.replace("clouds: [", "clouds: [aws-g6.xlarge@eu-north-1, "))
+    done = run(*words, "--format", "json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["cloud"] == "aws-g6.xlarge@eu-north-1"
+
+
+@pytest.mark.usefixtures("here")
+def test_the_usual_clouds_are_those_within_the_regions_of_the_workload(run: Run) -> None:
+    text = ASKED.replace("regions: [US]", "regions: [EU]")
+    Path("asked.yaml").write_text("".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("clouds:")
+    ))  # fmt: skip
+    words = ("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")
+    answer = json.loads(run(*words, "--format", "json").out)
+    assert "@eu-" in answer["cloud"]
+    assert any("cheapest offers in the regions stated" in one for one in answer["assumptions"])
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_not_proven_of_the_place_is_told(run: Run) -> None:
+    Path("asked.yaml").write_text(ASKED.replace("special, regions: [US]", "personal"))
+    done = run("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")
+    assert done.code == 0, done.err
+    assert "not proven that a part may go to aws-c7i.xlarge@us-east-1: personal data" in done.out
+
+
+@pytest.mark.usefixtures("here")
 def test_a_workload_that_lets_nothing_leave_is_not_split(run: Run) -> None:
     for most in ("nothing", "output"):
         text = ASKED.replace("class: special, regions: [US]", f"may_leave: {most}")

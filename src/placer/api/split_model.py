@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placer.api.cut_privacy import check_may_split, rules_against_raw
+from placer.api.cut_privacy import check_may_split, privacy_findings, rules_against_raw
 from placer.api.part_runs import PartsPlan, PartsRun, PartsRuns, run_parts
 from placer.api.split_candidates import (
     Cut,
@@ -21,6 +21,7 @@ from placer.api.split_candidates import (
     link_to,
     offered,
     sent_dtypes,
+    site_of,
     sought,
     unsplit_cuts,
 )
@@ -40,6 +41,7 @@ from placer.api.splitting import (
     samples_for,
     write_split,
 )
+from placer.core.finding import Effect
 from placer.core.partition.problem import InfeasibleError, Link
 from placer.core.split_export import wire_bytes
 from placer.core.split_problem import shared_out_s
@@ -117,7 +119,7 @@ def split_model(
     InputError
         The model cannot be read or split.
     InfeasibleError
-        The given cut breaks a constraint.
+        The given cut breaks a constraint, or the data policy forbids every cloud.
     MeasuringError
         A part does not run, or answers differently.
     """
@@ -134,7 +136,11 @@ def split_model(
     samples = samples_for(source, question.inputs, most=None)
     taint = find_taint(model)
     where = find_where(
-        source.summary, question.network, question.clouds, is_cut_given=bool(question.cut)
+        source.summary,
+        question.network,
+        question.clouds,
+        question.workload,
+        is_cut_given=bool(question.cut),
     )
     question, policy = _with_policy(question, source.summary, where)
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
@@ -216,9 +222,6 @@ def _with_policy(
     question: SplitQuestion, summary: ModelSummary, where: Where
 ) -> tuple[SplitQuestion, tuple[str, ...]]:
     """Return the question with what the workload's data policy asks, and what is told of it."""
-    from placer.api.sites import device_here
-    from placer.core.placement import CloudSite, Environment, SiteTime
-
     if question.workload is None:
         return question, ()
     notes = []
@@ -227,9 +230,13 @@ def _with_policy(
             f"the workload's device is {question.device}, and the head was timed on this machine: "
             "run placer there"
         )
-    site = CloudSite(where.offer, SiteTime(), backbone=where.path.backbone)
-    environment = Environment(device_here(), where.path, edges=(), clouds=(site,))
+    site, environment = site_of(where.offer, where.path)
     rules = rules_against_raw(site, summary, question.workload, environment)
+    notes += [
+        f"not proven that a part may go to {where.cloud}: {one.message} ({one.rule})"
+        for one in privacy_findings(site, summary, question.workload, environment)
+        if one.effect is Effect.UNPROVEN
+    ]
     if rules:
         notes.append(
             f"raw input stays on the device: the workload forbids it on {where.cloud} "
