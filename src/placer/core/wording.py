@@ -167,8 +167,34 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     )
     proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
+    tail += _much_quicker(best, candidates)
     tail += _unsplit(best, candidates)
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
+
+
+MUCH_QUICKER_RATIO = 0.5
+
+
+def _much_quicker(best: Candidate, candidates: Sequence[Candidate]) -> str:
+    """Name what is much quicker than the choice and only lacks a proof; empty: nothing is."""
+    if best.latency is None:
+        return ""
+    known = [
+        (one.latency.p50_s, one)
+        for one in candidates
+        if one.feasible is None
+        and one.latency is not None
+        and (one.spread is None or not one.spread.is_lower_bound)
+    ]
+    p50_s, quick = min(known, key=lambda pair: pair[0], default=(math.inf, best))
+    if p50_s > MUCH_QUICKER_RATIO * best.latency.p50_s:
+        return ""
+    doubts = (one.message for one in quick.findings if one.effect is Effect.UNPROVEN)
+    return (
+        f"; {quick.id} is much quicker (p50 {format_duration(p50_s)} against "
+        f"{format_duration(best.latency.p50_s)}) and only not proven: "
+        f"{next(doubts, 'its evidence does not suffice')}"
+    )
 
 
 def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:

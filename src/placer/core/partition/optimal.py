@@ -101,7 +101,7 @@ def optimal_plan(
 def unsplit_plans(
     problem: Problem, objective: Objective, *, latency_limit_s: float | None = None
 ) -> tuple[Plan | None, ...]:
-    """Return for each tier the plan that runs all nodes there, whose inputs may come from elsewhere.
+    """Return for each tier the plan that runs all nodes there; inputs may come from elsewhere.
 
     Of several ways there the best by the objective, within the limit if one is. None where a node
     cannot run on the tier, or an earlier one needs what is made there. An input is a node that
