@@ -147,7 +147,7 @@ def test_do_not_split_comes_with_both_figures(run_again: Run, folder: Path, tmp_
     )  # fmt: skip
     for text in (result.out, report.read_text()):
         words = " ".join(text.split())
-        assert "do not split: the best split, split:cpu+near-server@here:" in words
+        assert "do not split: the best split judged, split:cpu+near-server@here:" in words
         assert "Where the network decides what is quickest" in words
 
 

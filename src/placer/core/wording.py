@@ -14,7 +14,7 @@ from placer.core.estimate import (
     StageKind,
 )
 from placer.core.finding import Effect
-from placer.core.ranking import headline_s, is_held_back, margin_ratio
+from placer.core.ranking import headline_percentile, headline_s, is_held_back, margin_ratio
 from placer.core.units import (
     format_bytes,
     format_duration,
@@ -206,9 +206,13 @@ def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
     mine_s, other_s = headline_s(split), headline_s(best)
     if mine_s == math.inf or other_s == math.inf:
         return f"; do not split: {split.why_not}" if split.why_not else ""
-    against = f"{format_duration(mine_s)} against {format_duration(other_s)}"
+    mine, other = (format_percentile(headline_percentile(one)) for one in (split, best))
+    against = (
+        f"{mine} {format_duration(mine_s)} against "
+        f"{'' if other == mine else f'{other} '}{format_duration(other_s)}"
+    )
     if mine_s >= other_s:
-        return f"; do not split: the best split, {split.id}, takes {against}"
+        return f"; do not split: the best split judged, {split.id}, takes {against}"
     why = f": {split.why_not}" if split.why_not else ""
     return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
 

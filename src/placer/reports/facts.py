@@ -13,6 +13,7 @@ from placer.core.estimate import (
     Candidate,
     Cost,
     Flip,
+    Placement,
     Recommendation,
     Site,
     Stage,
@@ -29,6 +30,7 @@ from placer.core.units import (
     format_rate,
     format_usd,
 )
+from placer.core.wording import told_cut
 from placer.core.workload import LatencyTarget, Leaves
 
 UNKNOWN = "unknown"
@@ -151,6 +153,28 @@ def comparison(answer: Recommendation) -> tuple[tuple[str, tuple[Cell, ...]], ..
             continue
         rows.append((label, cells))
     return tuple(rows)
+
+
+def told_split(answer: Recommendation) -> str | None:
+    """Say of the best-ranked split where it cuts, what crosses and how long it takes."""
+    split = next((one for one in answer.candidates if one.placement is Placement.SPLIT), None)
+    if split is None or split.cut is None:
+        return None
+    cut, told = split.cut, [f"{mark(split.feasible)} split #{split.rank}: {told_cut(split)}"]
+    if cut.wire is not None:
+        told.append(
+            f"sent as {cut.wire.value}, {format_bytes(cut.sent_bytes)}, with which an output is "
+            f"{cut.wire_error_ratio or 0.0:.2g} of its largest number off"
+        )
+    if cut.difference_ratio is not None:
+        told.append(
+            f"the parts are {cut.difference_ratio:.2g} of an output's largest number off the whole"
+        )
+    is_lower_bound = split.spread is not None and split.spread.is_lower_bound
+    if split.latency is not None and not is_lower_bound:
+        times = ((0.5, split.latency.p50_s), (0.99, split.latency.p99_s))
+        told += [f"{format_percentile(at)} {duration(time_s)}" for at, time_s in times]
+    return clean("; ".join(told))
 
 
 def ranked(answer: Recommendation) -> tuple[RankedRow, ...]:
