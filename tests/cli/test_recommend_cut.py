@@ -272,6 +272,7 @@ def test_without_real_samples_no_format_is_known_to_keep_a_limit(
     assert {one["cut"]["wire"] for one in splits(document)} == {None}
     told = [one for one in document["findings"] if one["rule"] == "PLC409"]
     assert any("sent as it is: without real samples" in one["message"] for one in told)
+    assert any("keep an output within 5 % of its largest" in one["message"] for one in told)
 
 
 def test_without_the_option_nothing_is_cut(run_again: Run, folder: Path) -> None:

@@ -145,10 +145,22 @@ def test_a_folder_of_others_is_refused_before_anything_is_measured(run: Run) -> 
     assert done.code == 2
 
 
+def save_samples(model: str, count: int = 2) -> None:
+    """Write numbers for the only input of a model."""
+    (spec,) = onnx.load(f"{model}.onnx").graph.input
+    shape = [one.dim_value or 1 for one in spec.type.tensor_type.shape.dim]
+    generator = np.random.default_rng(3)
+    values = generator.normal(size=(count, *shape)).astype(np.float32)
+    arrays: dict[str, Any] = {spec.name: values}
+    np.savez("samples.npz", **arrays)
+
+
 WRONG = [
     (["--cut", "v55"], 2, "no tensor 'v55' goes from one node to another (did you mean 'v5'?)"),
     (["--cut", "x"], 2, "nothing would run on the device with the cut at x"),
     (["--cut", "v5", "--cut", "v7"], 2, "leave"),
+    (["--cut", "auto"], 2, "leave --cut out"),
+    (["--cut", "none"], 2, "leave --cut out"),
     (["--to", "straight.onnx"], 2, "--to straight.onnx: this is a file"),
     (["--to", "no/such"], 2, "does not exist"),
     (["--to", "loop"], 2, "--to loop: cannot be written: too many levels of symbolic links"),
@@ -228,7 +240,9 @@ def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
     forbidden = run("split", "skip.onnx", *words[1:], "--cut", "v1", "--cut", "x")
     assert forbidden.code == 1
     assert "--cut x: raw input would leave the device (x), and it must stay" in forbidden.err
-    done = run(*words, "--format", "json")
+    save_samples("shrinking")
+    real = (*words, "--inputs", "samples.npz")
+    done = run(*real, "--format", "json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert (answer["network"], answer["cloud"]) == ("narrow", "aws-g4dn.xlarge@us-east-1")
@@ -238,7 +252,7 @@ def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
     (told,) = [one for one in answer["notes"] if "raw input stays on the device" in one]
     assert "PLC101" in told
     assert not [one for one in answer["assumptions"] if one.startswith("no --")]
-    other = run(*words, "--cloud", "aws-c7i.xlarge@us-east-1", "--max-error", "0.0001%",
+    other = run(*real, "--cloud", "aws-c7i.xlarge@us-east-1", "--max-error", "0.0001%",
                 "--format", "json")  # fmt: skip
     answer = json.loads(other.out)
     assert answer["cloud"] == "aws-c7i.xlarge@us-east-1"
@@ -308,7 +322,7 @@ def test_a_wire_format_beyond_the_limit_is_refused(run: Run) -> None:
     done = run(*words, "--wire", "int8")
     assert done.code == 1
     assert "in int8 an output is " in done.err
-    assert "and 1e-05 is allowed" in done.err
+    assert "and 0.001 % is allowed" in done.err
     assert not Path("out").exists()
     assert run(*words).code == 0  # auto: one that is within
     assert contract()["server"]["precision"] == "float32"
@@ -316,9 +330,24 @@ def test_a_wire_format_beyond_the_limit_is_refused(run: Run) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_within_a_wide_limit_the_smallest_format_is_taken(run: Run) -> None:
-    done = run("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "20%")
+    save_samples("straight")
+    words = ("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "20%")
+    done = run(*words, "--inputs", "samples.npz", "--format", "json")
     assert done.code == 0
     assert contract()["server"]["precision"] == "int8"
+    wires = {one["placement"]: one["wire"] for one in json.loads(done.out)["plans"]}
+    assert wires == {"edge": None, "split": "int8", "cloud": "float32"}
+
+
+@pytest.mark.usefixtures("here")
+def test_without_real_samples_nothing_is_narrowed_by_a_limit(run: Run) -> None:
+    words = ("split", "straight.onnx", "--cut", "v5", "--to", "out")
+    done = run(*words, "--max-error", "20%")
+    assert done.code == 0
+    assert contract()["server"]["precision"] == "float32"
+    assert "what crosses is sent as it is: without real samples" in done.out
+    assert "keep an output within 20 % of its largest number" in done.out
+    done = run(*words, "--wire", "int8")
     assert "the error of the wire format is that of one generated sample" in done.out
 
 

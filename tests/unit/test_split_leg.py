@@ -367,7 +367,7 @@ def test_a_split_that_is_best_is_told_with_what_crosses() -> None:
 
 
 def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
-    sent = {"wire": Precision.INT8, "wire_bytes": 5_004, "wire_error_ratio": 0.004}
+    sent: dict[str, Any] = {"wire": Precision.INT8, "wire_bytes": 5_004, "wire_error_ratio": 0.004}
     environment = builders.environment(splits=(split(**sent),))
     answer = advise.recommend(builders.model(), ASK, environment)
     (rank,) = (one.rank for one in answer.candidates if one.placement is Placement.SPLIT)
@@ -375,8 +375,8 @@ def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
     for format_ in ("text", "markdown"):
         words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
         assert f"split #{rank}: cut at mid, 20.0 kB for each request, no raw input" in words
-        assert "sent as int8, 5.00 kB, with which an output is 0.004 of its largest" in words
-        assert "the parts are 0 of an output's largest number off the whole; p50 " in words
+        assert "sent as int8, 5.00 kB, with which an output is 0.4 % of its largest" in words
+        assert "the parts are 0 % of an output's largest number off the whole; p50 " in words
 
 
 def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:

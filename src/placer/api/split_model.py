@@ -30,6 +30,7 @@ from placer.api.split_doubts import (
     estimate_decides,
     oddities,
     tail_range_s,
+    weak_inputs,
 )
 from placer.api.split_export import check_sendable, export_split
 from placer.api.splitting import (
@@ -54,6 +55,7 @@ from placer.core.split_ranking import (
     ranked,
     time_on,
 )
+from placer.core.units import format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
 
@@ -143,6 +145,7 @@ def split_model(
         is_cut_given=bool(question.cut),
     )
     question, policy = _with_policy(question, source.summary, where)
+    limit = question.max_error_ratio if question.inputs is not None else None
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
         cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
@@ -157,13 +160,13 @@ def split_model(
             where,
             link,
             taint,
-            precisions=sought(question.precision, question.max_error_ratio),
+            precisions=sought(question.precision, limit),
             is_raw_kept=question.is_raw_kept,
             top=question.top,
         )
     progress("cutting and running the splits")
     judged, parts = _judged(source, cuts, question, samples, taint, threads)
-    notes = [*policy, *_notes(question, measured), *disturbances(judged, threads)]
+    notes = [*policy, *weak_inputs(question, measured), *disturbances(judged, threads)]
     if where.unknown:
         notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
@@ -250,29 +253,16 @@ def _count(samples: Inputs) -> int:
     return len(next(iter(samples.samples.values())))
 
 
-def _notes(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[str]:
-    notes = []
-    if measured.is_disturbed:
-        notes.append(
-            "other programs ran inside of the measuring, so the shares of the groups are rough: "
-            "measure again on a quiet machine"
-        )
-    is_narrow = question.precision in (Precision.FLOAT16, Precision.INT8)
-    if question.inputs is None and (is_narrow or question.max_error_ratio is not None):
-        notes.append(
-            "the error of the wire format is that of one generated sample: give real ones, --inputs"
-        )
-    return notes
-
-
 def _formats(source: SplitSource, cut: Cut, question: SplitQuestion) -> tuple[Precision, ...]:
     """Return the precisions to try for a cut."""
     dtypes = sent_dtypes(source, cut)
     if cut.kind is Kind.EDGE:
         return ()
+    if cut.kind is Kind.CLOUD:  # a server of the whole model takes its inputs as they are
+        return (exact_precision(dtypes),)
     if question.precision is not None:
         return (question.precision,)
-    if question.max_error_ratio is None:
+    if question.max_error_ratio is None or question.inputs is None:  # one that nobody chose
         return (exact_precision(dtypes),)
     return offered(dtypes)
 
@@ -355,7 +345,8 @@ def _placed(
     )
     if run is None:
         return placed
-    result = _chosen_format(run.formats, question)
+    asked = replace(question, precision=None) if cut.kind is Kind.CLOUD else question
+    result = _chosen_format(run.formats, asked)
     if result is None:
         return _why_no_format(cut, run.formats, question)
     precision = result.wire_format.precision
@@ -396,6 +387,6 @@ def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQue
         return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
     least = min(formats, key=lambda one: one.error.relative)
     return (
-        f"{where}: in {least.wire_format.name} an output is {least.error.relative:.2g} of its "
-        f"largest number off, and {question.max_error_ratio:g} is allowed"
+        f"{where}: in {least.wire_format.name} an output is {format_ratio(least.error.relative)} "
+        f"of its largest number off, and {format_ratio(question.max_error_ratio or 0.0)} is allowed"
     )

@@ -161,6 +161,12 @@ def command(
     from placer.onnx_files.reader import parse_shape_option
     from placer.reports import split_model as report
 
+    if cut and (word := next((one for one in cut if one in ("auto", "none")), None)) is not None:
+        raise UsageError(
+            f"--cut {word} is of placer recommend: here the best cuts are looked for and held "
+            "against not to split, unless --cut names a tensor",
+            hint="leave --cut out",
+        )
     if top is not None and cut:
         raise UsageError("--top is for plans of the solver", hint="leave out --top, or --cut")
     if top is not None and not 1 <= top <= MOST_TOP:
