@@ -95,6 +95,17 @@ def test_without_a_folder_not_to_split_is_an_answer_like_another(run: Run) -> No
 
 
 @pytest.mark.usefixtures("here")
+def test_a_time_limit_ends_the_runs_early_and_is_told(run: Run) -> None:
+    words = ("split", "straight.onnx", "--cut", "v5", "--format", "json")
+    done = run(*words, "--time-limit", "1us")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["runs"] < 30
+    assert done.err == (
+        "timing the groups of the model (at most 1.00 µs), then the parts (as long again)\n"
+    )
+
+
+@pytest.mark.usefixtures("here")
 def test_a_given_cut_is_written_whatever_is_quicker(run: Run) -> None:
     done = run("split", "straight.onnx", "--cut", "v5", "--to", "out", "--wire", "int8")
     assert done.code == 0, done.err
@@ -175,6 +186,8 @@ WRONG = [
     (["--top", "0"], 2, "--top 0 is no number of plans"),
     (["--top", "2", "--cut", "v5"], 2, "--top is for plans of the solver"),
     (["--threads", "0"], 2, "--threads 0"),
+    (["--time-limit", "0s"], 2, "--time-limit '0s' must be greater than zero"),
+    (["--time-limit", "soon"], 2, "--time-limit"),
     (["--inputs", "none.npz"], 3, "none.npz"),
     (["--costs", "costs.json"], 2, "--costs is a question of its own"),
     (["--to", "out", "--output", "json=out/answer.json"], 2, "out/answer.json"),

@@ -55,7 +55,7 @@ from placer.core.split_ranking import (
     ranked,
     time_on,
 )
-from placer.core.units import format_ratio
+from placer.core.units import format_duration, format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
 
@@ -100,6 +100,8 @@ class SplitQuestion:
     """That the workload names."""
     top: int = USUAL_TOP
     """So many of the best plans are cut for real."""
+    time_limit_s: float = USUAL_TIME_LIMIT_S
+    """Of each of two measurings: the groups, and the parts in turns. What must run once runs."""
 
 
 def split_model(
@@ -145,14 +147,17 @@ def split_model(
         is_cut_given=bool(question.cut),
     )
     question, policy = _with_policy(question, source.summary, where)
-    limit = question.max_error_ratio if question.inputs is not None else None
+    limit_ratio = question.max_error_ratio if question.inputs is not None else None
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
         cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
     threads = question.threads or usable_cores()
     link = link_to(source, where)
-    progress("timing the groups of the model")
-    measured = measure_groups(source, inputs=question.inputs, threads=threads)
+    limit = format_duration(question.time_limit_s)
+    progress(f"timing the groups of the model (at most {limit}), then the parts (as long again)")
+    measured = measure_groups(
+        source, inputs=question.inputs, threads=threads, time_limit_s=question.time_limit_s
+    )
     if not question.cut:
         progress("looking for the best plans")
         cuts += best_cuts(
@@ -160,12 +165,11 @@ def split_model(
             where,
             link,
             taint,
-            precisions=sought(question.precision, limit),
+            precisions=sought(question.precision, limit_ratio),
             is_raw_kept=question.is_raw_kept,
             top=question.top,
         )
-    progress("cutting and running the splits")
-    judged, parts = _judged(source, cuts, question, samples, taint, threads)
+    judged, parts = _judged(source, cuts, question, samples, taint, threads, progress)
     notes = [*policy, *weak_inputs(question, measured), *disturbances(judged, threads)]
     if where.unknown:
         notes.insert(0, where.unknown)
@@ -274,6 +278,7 @@ def _judged(
     samples: Inputs,
     taint: TaintedGraph,
     threads: int,
+    progress: Say,
 ) -> tuple[PartsRuns, list[PartsRun | None]]:
     """Write and run the parts of all cuts, in turns; None: all runs on the device."""
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
@@ -283,6 +288,7 @@ def _judged(
                 continue
             head, tail = None, source.summary.path
             if cut.kind is Kind.SPLIT:
+                progress(f"cutting at {', '.join(cut.tensors)}")
                 parts = Path(folder) / str(place)
                 contract = write_split(source, cut.tiers, 1, str(parts))
                 head, tail = (str(parts / part.files[0][0]) for part in contract.parts)
@@ -290,13 +296,15 @@ def _judged(
             plans.append(
                 PartsPlan(head, tail, cut.tensors, _formats(source, cut, question), attacked)
             )
+        limit = format_duration(question.time_limit_s)
+        progress(f"running all parts and the whole model in turns (at most {limit})")
         judged = run_parts(
             source.summary.path,
             plans,
             samples,
             threads=threads,
             runs=USUAL_RUNS,
-            limit_s=USUAL_TIME_LIMIT_S,
+            limit_s=question.time_limit_s,
         )
     found = iter(judged.parts)
     return judged, [None if cut.kind is Kind.EDGE else next(found) for cut in cuts]
