@@ -78,6 +78,10 @@ def test_without_a_folder_not_to_split_is_an_answer_like_another(run: Run) -> No
     done = run("split", "straight.onnx", "--top", "2", "--format", "json")
     assert done.code == 0
     answer = json.loads(done.out)
+    schema = json.loads(run("schema", "split-answer").out)
+    jsonschema.validate(answer, schema)
+    assert set(schema["properties"]) == set(answer)
+    assert set(schema["properties"]["plans"]["items"]["properties"]) == set(answer["plans"][0])
     assert answer["decision"]["placement"] == "edge"
     assert answer["decision"]["written"] is None
     kinds = [one["placement"] for one in answer["plans"]]
