@@ -147,7 +147,7 @@ def test_do_not_split_comes_with_both_figures(run_again: Run, folder: Path, tmp_
     )  # fmt: skip
     for text in (result.out, report.read_text()):
         words = " ".join(text.split())
-        assert "do not split: the best split, split:cpu+near-server@here:" in words
+        assert "do not split: the best split judged, split:cpu+near-server@here:" in words
         assert "Where the network decides what is quickest" in words
 
 
@@ -272,6 +272,7 @@ def test_without_real_samples_no_format_is_known_to_keep_a_limit(
     assert {one["cut"]["wire"] for one in splits(document)} == {None}
     told = [one for one in document["findings"] if one["rule"] == "PLC409"]
     assert any("sent as it is: without real samples" in one["message"] for one in told)
+    assert any("keep an output within 5 % of its largest" in one["message"] for one in told)
 
 
 def test_without_the_option_nothing_is_cut(run_again: Run, folder: Path) -> None:

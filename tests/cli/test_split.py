@@ -82,6 +82,32 @@ def test_reports_read_as_agreed(name: str, format_: str, run: Run) -> None:
     assert done.out == path.read_text(encoding="utf-8")
 
 
+BOUND: list[tuple[str, Costs, str]] = [
+    ("tensors", {"keep_up_to_tier": 0}, "image may not pass camera"),
+    ("nodes", {"tier": 0}, "conv1 is pinned to camera"),
+    ("nodes", {"time_s": [0.05, None, None]}, "conv1 cannot run there"),
+]
+
+
+@pytest.mark.parametrize(("list_", "change", "why"), BOUND)
+@pytest.mark.usefixtures("here")
+def test_what_must_run_on_the_device_makes_it_a_split(
+    list_: str, change: Costs, why: str, run: Run
+) -> None:
+    costs = sample()
+    number = 1 if list_ == "nodes" else 0
+    costs[list_][number].update(change)
+    costs["nodes"][1]["time_s"][0] = 0.05  # the rest is quicker in the cloud
+    write(costs)
+    done = run("split", "--costs", "costs.json")
+    assert done.code == 0, done.err
+    assert done.out.startswith("Split over camera, ")
+    assert f"all on cloud: not possible ({why})" in done.out
+    asked = json.loads(run("split", "--costs", "costs.json", "--format", "json").out)
+    assert asked["unsplit"][2] is None
+    assert asked["unsplit"][0] is not None
+
+
 def test_no_golden_file_is_left_behind() -> None:
     wanted = {f"{name}.{suffix}" for name in SAMPLES for suffix in SUFFIXES.values()}
     assert {path.name for path in GOLDEN.iterdir()} == wanted

@@ -79,6 +79,10 @@ def test_without_a_folder_not_to_split_is_an_answer_like_another(run: Run) -> No
     done = run("split", "straight.onnx", "--top", "2", "--format", "json")
     assert done.code == 0
     answer = json.loads(done.out)
+    schema = json.loads(run("schema", "split-answer").out)
+    jsonschema.validate(answer, schema)
+    assert set(schema["properties"]) == set(answer)
+    assert set(schema["properties"]["plans"]["items"]["properties"]) == set(answer["plans"][0])
     assert answer["decision"]["placement"] == "edge"
     assert answer["decision"]["written"] is None
     kinds = [one["placement"] for one in answer["plans"]]
@@ -93,6 +97,17 @@ def test_without_a_folder_not_to_split_is_an_answer_like_another(run: Run) -> No
         assert plan["leaves_device"] == {
             "edge": "nothing", "cloud": "raw_input", "split": "intermediate"
         }[plan["placement"]]  # fmt: skip
+
+
+@pytest.mark.usefixtures("here")
+def test_a_time_limit_ends_the_runs_early_and_is_told(run: Run) -> None:
+    words = ("split", "straight.onnx", "--cut", "v5", "--format", "json")
+    done = run(*words, "--time-limit", "1us")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["runs"] < 30
+    assert done.err == (
+        "timing the groups of the model (at most 1.00 µs), then the parts (as long again)\n"
+    )
 
 
 @pytest.mark.usefixtures("here")
@@ -146,10 +161,22 @@ def test_a_folder_of_others_is_refused_before_anything_is_measured(run: Run) -> 
     assert done.code == 2
 
 
+def save_samples(model: str, count: int = 2) -> None:
+    """Write numbers for the only input of a model."""
+    (spec,) = onnx.load(f"{model}.onnx").graph.input
+    shape = [one.dim_value or 1 for one in spec.type.tensor_type.shape.dim]
+    generator = np.random.default_rng(3)
+    values = generator.normal(size=(count, *shape)).astype(np.float32)
+    arrays: dict[str, Any] = {spec.name: values}
+    np.savez("samples.npz", **arrays)
+
+
 WRONG = [
     (["--cut", "v55"], 2, "no tensor 'v55' goes from one node to another (did you mean 'v5'?)"),
     (["--cut", "x"], 2, "nothing would run on the device with the cut at x"),
     (["--cut", "v5", "--cut", "v7"], 2, "leave"),
+    (["--cut", "auto"], 2, "leave --cut out"),
+    (["--cut", "none"], 2, "leave --cut out"),
     (["--to", "straight.onnx"], 2, "--to straight.onnx: this is a file"),
     (["--to", "no/such"], 2, "does not exist"),
     (["--to", "loop"], 2, "--to loop: cannot be written: too many levels of symbolic links"),
@@ -164,6 +191,8 @@ WRONG = [
     (["--top", "0"], 2, "--top 0 is no number of plans"),
     (["--top", "2", "--cut", "v5"], 2, "--top is for plans of the solver"),
     (["--threads", "0"], 2, "--threads 0"),
+    (["--time-limit", "0s"], 2, "--time-limit '0s' must be greater than zero"),
+    (["--time-limit", "soon"], 2, "--time-limit"),
     (["--inputs", "none.npz"], 3, "none.npz"),
     (["--costs", "costs.json"], 2, "--costs is a question of its own"),
     (["--to", "out", "--output", "json=out/answer.json"], 2, "out/answer.json"),
@@ -229,7 +258,9 @@ def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
     forbidden = run("split", "skip.onnx", *words[1:], "--cut", "v1", "--cut", "x")
     assert forbidden.code == 1
     assert "--cut x: raw input would leave the device (x), and it must stay" in forbidden.err
-    done = run(*words, "--format", "json")
+    save_samples("shrinking")
+    real = (*words, "--inputs", "samples.npz")
+    done = run(*real, "--format", "json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert (answer["network"], answer["cloud"]) == ("narrow", "aws-g4dn.xlarge@us-east-1")
@@ -239,12 +270,48 @@ def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
     (told,) = [one for one in answer["notes"] if "raw input stays on the device" in one]
     assert "PLC101" in told
     assert not [one for one in answer["assumptions"] if one.startswith("no --")]
-    other = run(*words, "--cloud", "aws-c7i.xlarge@us-east-1", "--max-error", "0.0001%",
+    other = run(*real, "--cloud", "aws-c7i.xlarge@us-east-1", "--max-error", "0.0001%",
                 "--format", "json")  # fmt: skip
     answer = json.loads(other.out)
     assert answer["cloud"] == "aws-c7i.xlarge@us-east-1"
     assert all((one["wire_error_ratio"] or 0) <= 1e-6 for one in answer["plans"])
     assert any(one["wire"] != "int8" for one in answer["plans"] if one["placement"] == "split")
+
+
+@pytest.mark.usefixtures("here")
+def test_no_part_goes_to_a_cloud_outside_the_regions_of_the_workload(run: Run) -> None:
+    text = ASKED.replace("special, regions: [US]", "special, regions: [EU]")
+    words = ("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5", "--to", "out")
+    Path("asked.yaml").write_text(text)
+    done = run(*words)
+    assert done.code == 1
+    assert "is outside the allowed regions (EU) (PLC102)" in done.err
+    assert "timing" not in done.err
+    assert not Path("out").exists()
+    Path("asked.yaml").write_text(text.replace("clouds: [", "clouds: [aws-g6.xlarge@eu-north-1, "))
+    done = run(*words, "--format", "json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["cloud"] == "aws-g6.xlarge@eu-north-1"
+
+
+@pytest.mark.usefixtures("here")
+def test_the_usual_clouds_are_those_within_the_regions_of_the_workload(run: Run) -> None:
+    text = ASKED.replace("regions: [US]", "regions: [EU]")
+    Path("asked.yaml").write_text("".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("clouds:")
+    ))  # fmt: skip
+    words = ("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")
+    answer = json.loads(run(*words, "--format", "json").out)
+    assert "@eu-" in answer["cloud"]
+    assert any("cheapest offers in the regions stated" in one for one in answer["assumptions"])
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_not_proven_of_the_place_is_told(run: Run) -> None:
+    Path("asked.yaml").write_text(ASKED.replace("special, regions: [US]", "personal"))
+    done = run("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")
+    assert done.code == 0, done.err
+    assert "not proven that a part may go to aws-c7i.xlarge@us-east-1: personal data" in done.out
 
 
 @pytest.mark.usefixtures("here")
@@ -273,7 +340,7 @@ def test_a_wire_format_beyond_the_limit_is_refused(run: Run) -> None:
     done = run(*words, "--wire", "int8")
     assert done.code == 1
     assert "in int8 an output is " in done.err
-    assert "and 1e-05 is allowed" in done.err
+    assert "and 0.001 % is allowed" in done.err
     assert not Path("out").exists()
     assert run(*words).code == 0  # auto: one that is within
     assert contract()["server"]["precision"] == "float32"
@@ -281,9 +348,24 @@ def test_a_wire_format_beyond_the_limit_is_refused(run: Run) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_within_a_wide_limit_the_smallest_format_is_taken(run: Run) -> None:
-    done = run("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "20%")
+    save_samples("straight")
+    words = ("split", "straight.onnx", "--cut", "v5", "--to", "out", "--max-error", "20%")
+    done = run(*words, "--inputs", "samples.npz", "--format", "json")
     assert done.code == 0
     assert contract()["server"]["precision"] == "int8"
+    wires = {one["placement"]: one["wire"] for one in json.loads(done.out)["plans"]}
+    assert wires == {"edge": None, "split": "int8", "cloud": "float32"}
+
+
+@pytest.mark.usefixtures("here")
+def test_without_real_samples_nothing_is_narrowed_by_a_limit(run: Run) -> None:
+    words = ("split", "straight.onnx", "--cut", "v5", "--to", "out")
+    done = run(*words, "--max-error", "20%")
+    assert done.code == 0
+    assert contract()["server"]["precision"] == "float32"
+    assert "what crosses is sent as it is: without real samples" in done.out
+    assert "keep an output within 20 % of its largest number" in done.out
+    done = run(*words, "--wire", "int8")
     assert "the error of the wire format is that of one generated sample" in done.out
 
 

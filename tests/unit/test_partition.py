@@ -282,18 +282,22 @@ def test_the_best_plans_end_when_there_are_no_more() -> None:
     assert [(plan.value, plan.is_optimal) for plan in plans] == [(2.0, True), (3.0, False)]
 
 
-def test_unsplit_plans_leave_what_is_bound_where_it_is() -> None:
-    nodes = [INPUT, Node("a", (9.0, 1.0)), Node("b", (9.0, None))]
+def test_unsplit_plans_leave_the_inputs_where_they_are_and_nothing_else() -> None:
+    nodes = [INPUT, Node("a", (9.0, 1.0)), Node("b", (9.0, 2.0))]
     tensors = [Tensor("x", "input", ("a",), 1)]
     question = problem(nodes, tensors, rtt_s=2)
     here, there = unsplit_plans(question, Objective.LATENCY)
     assert here is not None
     assert here.value == 18.0
     assert there is not None
-    assert there.value == 1 + 9 + 1 + 2
-    nodes[2] = Node("b", (9.0, None), DEVICE)
+    assert there.value == 1 + 1 + 2 + 2
+    for bound in (Node("b", (9.0, None)), Node("b", (9.0, 2.0), DEVICE)):
+        assert unsplit_plans(problem([*nodes[:2], bound], tensors), Objective.LATENCY)[1] is None
     late = [*tensors, Tensor("y", "a", ("b",), 1)]
+    nodes[2] = Node("b", (9.0, None), DEVICE)
     assert unsplit_plans(problem(nodes, late), Objective.LATENCY)[1] is None
+    kept = [replace(tensors[0], keep_up_to_tier=0)]
+    assert unsplit_plans(problem(nodes[:2], kept), Objective.LATENCY)[1] is None
 
 
 def test_unsplit_plans_take_the_way_that_is_best_by_the_objective() -> None:

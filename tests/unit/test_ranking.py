@@ -14,6 +14,7 @@ from placer.core.placement import CloudSite, SiteTime
 from placer.core.ranking import margin_ratio, objective_of
 from placer.core.wording import decide
 from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
+from placer.reports import facts
 from tests import builders
 
 EDGE = "edge:cpu"
@@ -52,6 +53,12 @@ def test_disturbed_figure_ranks_below_a_proven_cloud() -> None:
     proven = recommend(builders.model(), ASK, builders.environment(edges=(BUSY_EDGE,)))
     assert proven.decision.feasible is True
     assert proven.decision.candidate != EDGE
+
+
+def test_a_disturbed_measurement_is_told_once() -> None:
+    answer = recommend(builders.model(), ASK, builders.environment(edges=(BUSY_EDGE,)))
+    (remark,) = (one.remark for one in facts.ranked(answer) if one.cells["candidate"].text == EDGE)
+    assert remark.count("the measurement was disturbed") == 1
 
 
 def test_of_two_disturbed_figures_the_faster_ranks_first() -> None:

@@ -14,7 +14,7 @@ from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Candidate, Crossover, Placement, Verdict
 from placer.core.evaluate import evaluate
-from placer.core.finding import Effect
+from placer.core.finding import Effect, Finding, Severity
 from placer.core.groups import Group, GroupGraph, GroupTensor
 from placer.core.partition.optimal import best_plans
 from placer.core.partition.problem import rated_link
@@ -34,7 +34,9 @@ from placer.core.split_problem import without_input
 from placer.core.transfer_draws import DRAWS, transfer_draws_s
 from placer.core.wire_choice import FormatResult, OutputError
 from placer.core.wire_formats import Precision, WireFormat
+from placer.core.wording import decide
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
+from placer.reports import render
 from tests import builders
 
 ASK = Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC)
@@ -350,7 +352,8 @@ def test_a_better_whole_says_do_not_split() -> None:
     environment = builders.environment(splits=(split(),), clouds=())
     answer = advise.recommend(builders.model(), ASK, environment)
     assert answer.decision.placement is Placement.EDGE
-    assert "do not split: the best split, split:cpu+aws-g4dn" in answer.decision.reason
+    assert "do not split: the best split judged, split:cpu+aws-g4dn" in answer.decision.reason
+    assert ", takes p99 " in answer.decision.reason
     assert {one.placement for one in answer.candidates} == {Placement.EDGE, Placement.SPLIT}
 
 
@@ -361,6 +364,37 @@ def test_a_split_that_is_best_is_told_with_what_crosses() -> None:
     assert answer.decision.placement is Placement.SPLIT
     assert "cut at mid, 20.0 kB for each request, no raw input" in answer.decision.reason
     assert "do not split" not in answer.decision.reason
+
+
+def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
+    sent: dict[str, Any] = {"wire": Precision.INT8, "wire_bytes": 5_004, "wire_error_ratio": 0.004}
+    environment = builders.environment(splits=(split(**sent),))
+    answer = advise.recommend(builders.model(), ASK, environment)
+    (rank,) = (one.rank for one in answer.candidates if one.placement is Placement.SPLIT)
+    assert rank > 1
+    for format_ in ("text", "markdown"):
+        words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
+        assert f"split #{rank}: cut at mid, 20.0 kB for each request, no raw input" in words
+        assert "sent as int8, 5.00 kB, with which an output is 0.4 % of its largest" in words
+        assert "the parts are 0 % of an output's largest number off the whole; p50 " in words
+
+
+def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:
+    slow = (builders.edge(0.09),)
+    environment = builders.environment(edges=slow, clouds=(), splits=(split(),))
+    best, *others = advise.recommend(builders.model(), ASK, environment).candidates
+    (edge,) = (one for one in others if one.placement is Placement.EDGE)
+    assert best.latency is not None
+    assert edge.latency is not None
+    assert "quicker" not in decide([best, edge], is_chosen=True).reason
+    doubt = Finding("PLC001", Severity.ERROR, Effect.UNPROVEN, "410 runs are missing", "", None)
+    quick = replace(edge.latency, p50_s=best.latency.p50_s / 2)
+    open_ = replace(edge, feasible=None, latency=quick, findings=(doubt,), spread=None)
+    reason = decide([best, open_], is_chosen=True).reason
+    assert reason.startswith("Run it split")
+    assert "edge:cpu is much quicker (p50 " in reason
+    assert "and only not proven: 410 runs are missing" in reason
+    assert "quicker" not in decide([best, replace(open_, feasible=False)], is_chosen=True).reason
 
 
 def test_a_split_without_a_known_price_is_ranked() -> None:

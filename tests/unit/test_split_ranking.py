@@ -133,3 +133,12 @@ def test_times_that_do_not_fit_together_are_told() -> None:
     assert groups.startswith("the groups add up to 52")
     assert oddities([replace(odd, tail_here_s=0.006), replace(whole, foretold_head_s=0.03)],
                     0.026) == []  # fmt: skip
+
+
+def test_the_points_are_named_and_the_times_are_called_typical() -> None:
+    found = answer(placed(Kind.SPLIT, [0.001] * 30), placed(Kind.EDGE, [0.026] * 30))
+    text = to_text(found, None)
+    assert "  they are: mid\n" in text
+    assert "all times are typical ones" in text
+    many = replace(found, points=tuple(f"t{number}" for number in range(15)))
+    assert ", t10, t11 and 3 more (--format json)\n" in to_text(many, None)

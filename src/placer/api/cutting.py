@@ -15,6 +15,7 @@ from placer.core.errors import InputError, MeasuringError, PlacerError, UsageErr
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
 from placer.core.runtime import parse_ep
+from placer.core.units import format_ratio
 from placer.core.workload import Objective, Workload
 
 if TYPE_CHECKING:
@@ -116,14 +117,14 @@ def _planned(
             _noted("the times of the groups are disturbed", "measure again while nothing else runs")
         )
     if limit is not None and options.inputs is None:
-        precisions, limit = (None,), None
         findings.append(
             _noted(
                 "what crosses is sent as it is: without real samples no smaller format is known to "
-                f"keep an output within {workload.max_error_ratio:.3g} of its largest number",
+                f"keep an output within {format_ratio(limit)} of its largest number",
                 "give real samples: --inputs SAMPLES.npz",
             )
         )
+        precisions, limit = (None,), None
     for site in environment.clouds:
         if site.variant is not None:
             continue

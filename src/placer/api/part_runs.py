@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ATTACK_LIMIT_S = 60.0
 """For one input and one cut; a thousand pictures of 64 x 64 take a tenth of it."""
+LEAST_DEADLINE_S = 60.0
+"""A tenth of how long the parts may take to load and run once, however short the measuring is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def run_parts(
                     threads=threads,
                     runs=runs,
                     limit_s=limit_s,
-                    deadline_s=10 * limit_s
+                    deadline_s=10 * max(limit_s, LEAST_DEADLINE_S)
                     + GRACE_S
                     + sum(ATTACK_LIMIT_S for plan in plans for _ in plan.attacked),
                 )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from placer.core.compute import ComputeEstimate
     from placer.core.environment import CloudOffer, NetworkPath
     from placer.core.graph import ModelSummary
+    from placer.core.placement import CloudSite, Environment
+    from placer.core.workload import Workload
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
 
@@ -63,12 +65,19 @@ class Cut:
 
 
 def find_where(
-    summary: ModelSummary, network: str | None, clouds: Sequence[str], *, is_cut_given: bool
+    summary: ModelSummary,
+    network: str | None,
+    clouds: Sequence[str],
+    workload: Workload | None,
+    *,
+    is_cut_given: bool,
 ) -> Where:
     """Return the path and the quickest of the offers that were named, or the usual ones.
 
     Parameters
     ----------
+    workload
+        No part of the model goes to an offer that its data policy forbids; None: none is asked.
     is_cut_given
         Nothing is searched for: the time on the cloud may stay unknown.
 
@@ -78,14 +87,20 @@ def find_where(
         Unknown names, or the time of the model on the cloud cannot be estimated.
     InputError
         A file cannot be read.
+    InfeasibleError
+        The data policy forbids every offer.
     """
-    from placer.api.sites import DEFAULT_NETWORK, load_path, modelled_time
+    from placer.api.sites import DEFAULT_NETWORK, load_offers, load_path, modelled_time
     from placer.core.units import format_duration
     from placer.files import catalogue
 
     path, _, _ = load_path(network)
-    offers = tuple(offer for name in clouds for offer in catalogue.load_cloud(name))
-    offers = offers or catalogue.default_offers()
+    if workload is None:
+        offers = tuple(offer for name in clouds for offer in catalogue.load_cloud(name))
+        offers = offers or catalogue.default_offers()
+    else:
+        offers, _ = load_offers(clouds, workload, ())
+        offers = _allowed(offers, path, summary, workload)
     times = [(offer, modelled_time(offer, summary, offer.ep, None)) for offer in offers]
     known = [(one.estimate.median_s, offer, one.estimate) for offer, one in times if one.estimate]
     unknown = f"how long the model takes on {offers[0].name} is not known: {times[0][1].source}"
@@ -103,9 +118,10 @@ def find_where(
     if network is None:
         assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
     if not clouds:
+        allowed = " in the regions stated" if workload is not None and workload.regions else ""
         assumptions.append(
             f"no --cloud: {where.cloud}, the {'first' if found is None else 'quickest'} of the "
-            "cheapest offers, is assumed"
+            f"cheapest offers{allowed}, is assumed"
         )
     if estimate is None or whole_s is None:
         return replace(where, assumptions=tuple(assumptions), unknown=unknown)
@@ -117,6 +133,48 @@ def find_where(
         "requests are binary and one connection is kept",
     ]
     return replace(where, assumptions=tuple(assumptions))
+
+
+def _allowed(
+    offers: Sequence[CloudOffer], path: NetworkPath, summary: ModelSummary, workload: Workload
+) -> tuple[CloudOffer, ...]:
+    """Return the offers that may take a part of the model, whatever crosses.
+
+    Raises
+    ------
+    InfeasibleError
+        There is none.
+    """
+    from placer.api.cut_privacy import ABOUT_WHAT_LEAVES, privacy_findings
+    from placer.core.finding import Effect
+
+    allowed, why = [], []
+    for offer in offers:
+        site, environment = site_of(offer, path)
+        against = [
+            one
+            for one in privacy_findings(site, summary, workload, environment)
+            if one.effect is Effect.VIOLATED and one.rule != ABOUT_WHAT_LEAVES
+        ]
+        why += against[:1]
+        if not against:
+            allowed.append(offer)
+    if not allowed:
+        more = f", and of {len(why) - 1} more offer(s) none is allowed" if len(why) > 1 else ""
+        raise InfeasibleError(
+            f"no part of the model may go to the cloud: {why[0].message} ({why[0].rule}){more}",
+            hint=why[0].remedy,
+        )
+    return tuple(allowed)
+
+
+def site_of(offer: CloudOffer, path: NetworkPath) -> tuple[CloudSite, Environment]:
+    """Return an offer and this device, as rules of privacy take them."""
+    from placer.api.sites import device_here
+    from placer.core.placement import CloudSite, Environment, SiteTime
+
+    site = CloudSite(offer, SiteTime(), backbone=path.backbone)
+    return site, Environment(device_here(), path, edges=(), clouds=(site,))
 
 
 def link_to(source: SplitSource, where: Where) -> Link:

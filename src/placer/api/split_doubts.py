@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from placer.core.split_ranking import Kind, Placed
-from placer.core.units import format_duration
+from placer.core.units import format_duration, format_ratio
+from placer.core.wire_formats import Precision
 
 if TYPE_CHECKING:
     from placer.api.part_runs import PartsRuns
     from placer.api.split_candidates import Where
+    from placer.api.split_model import SplitQuestion
+    from placer.api.splitting import MeasuredGraph
 
 
 def disturbances(judged: PartsRuns, threads: int) -> Sequence[str]:
@@ -25,6 +28,29 @@ def disturbances(judged: PartsRuns, threads: int) -> Sequence[str]:
         f"other programs used {others:.1f} of {cores} cores while the parts ran, and they need "
         f"{min(threads, cores)}: measure again on a quiet machine",
     )
+
+
+def weak_inputs(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[str]:
+    """Tell what is weak in the times of the groups, or was asked without real samples."""
+    notes = []
+    if measured.is_disturbed:
+        notes.append(
+            "other programs ran inside of the measuring, so the shares of the groups are rough: "
+            "measure again on a quiet machine"
+        )
+    if question.inputs is not None:
+        return notes
+    if question.precision is None and question.max_error_ratio is not None:
+        notes.append(
+            "what crosses is sent as it is: without real samples no smaller format is known to "
+            f"keep an output within {format_ratio(question.max_error_ratio)} of its largest "
+            "number: give real samples, --inputs SAMPLES.npz"
+        )
+    elif question.precision in (Precision.FLOAT16, Precision.INT8):
+        notes.append(
+            "the error of the wire format is that of one generated sample: give real ones, --inputs"
+        )
+    return notes
 
 
 ODD_RESIDUAL_RATIO = 0.1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placer.api.cut_privacy import check_may_split, rules_against_raw
+from placer.api.cut_privacy import check_may_split, privacy_findings, rules_against_raw
 from placer.api.part_runs import PartsPlan, PartsRun, PartsRuns, run_parts
 from placer.api.split_candidates import (
     Cut,
@@ -21,6 +21,7 @@ from placer.api.split_candidates import (
     link_to,
     offered,
     sent_dtypes,
+    site_of,
     sought,
     unsplit_cuts,
 )
@@ -29,6 +30,7 @@ from placer.api.split_doubts import (
     estimate_decides,
     oddities,
     tail_range_s,
+    weak_inputs,
 )
 from placer.api.split_export import check_sendable, export_split
 from placer.api.splitting import (
@@ -40,6 +42,7 @@ from placer.api.splitting import (
     samples_for,
     write_split,
 )
+from placer.core.finding import Effect
 from placer.core.partition.problem import InfeasibleError, Link
 from placer.core.split_export import wire_bytes
 from placer.core.split_problem import shared_out_s
@@ -52,6 +55,7 @@ from placer.core.split_ranking import (
     ranked,
     time_on,
 )
+from placer.core.units import format_duration, format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
 
@@ -96,6 +100,8 @@ class SplitQuestion:
     """That the workload names."""
     top: int = USUAL_TOP
     """So many of the best plans are cut for real."""
+    time_limit_s: float = USUAL_TIME_LIMIT_S
+    """Of each of two measurings: the groups, and the parts in turns. What must run once runs."""
 
 
 def split_model(
@@ -117,7 +123,7 @@ def split_model(
     InputError
         The model cannot be read or split.
     InfeasibleError
-        The given cut breaks a constraint.
+        The given cut breaks a constraint, or the data policy forbids every cloud.
     MeasuringError
         A part does not run, or answers differently.
     """
@@ -134,16 +140,24 @@ def split_model(
     samples = samples_for(source, question.inputs, most=None)
     taint = find_taint(model)
     where = find_where(
-        source.summary, question.network, question.clouds, is_cut_given=bool(question.cut)
+        source.summary,
+        question.network,
+        question.clouds,
+        question.workload,
+        is_cut_given=bool(question.cut),
     )
     question, policy = _with_policy(question, source.summary, where)
+    limit_ratio = question.max_error_ratio if question.inputs is not None else None
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
     if question.cut:
         cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
     threads = question.threads or usable_cores()
     link = link_to(source, where)
-    progress("timing the groups of the model")
-    measured = measure_groups(source, inputs=question.inputs, threads=threads)
+    limit = format_duration(question.time_limit_s)
+    progress(f"timing the groups of the model (at most {limit}), then the parts (as long again)")
+    measured = measure_groups(
+        source, inputs=question.inputs, threads=threads, time_limit_s=question.time_limit_s
+    )
     if not question.cut:
         progress("looking for the best plans")
         cuts += best_cuts(
@@ -151,13 +165,12 @@ def split_model(
             where,
             link,
             taint,
-            precisions=sought(question.precision, question.max_error_ratio),
+            precisions=sought(question.precision, limit_ratio),
             is_raw_kept=question.is_raw_kept,
             top=question.top,
         )
-    progress("cutting and running the splits")
-    judged, parts = _judged(source, cuts, question, samples, taint, threads)
-    notes = [*policy, *_notes(question, measured), *disturbances(judged, threads)]
+    judged, parts = _judged(source, cuts, question, samples, taint, threads, progress)
+    notes = [*policy, *weak_inputs(question, measured), *disturbances(judged, threads)]
     if where.unknown:
         notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
@@ -216,9 +229,6 @@ def _with_policy(
     question: SplitQuestion, summary: ModelSummary, where: Where
 ) -> tuple[SplitQuestion, tuple[str, ...]]:
     """Return the question with what the workload's data policy asks, and what is told of it."""
-    from placer.api.sites import device_here
-    from placer.core.placement import CloudSite, Environment, SiteTime
-
     if question.workload is None:
         return question, ()
     notes = []
@@ -227,9 +237,13 @@ def _with_policy(
             f"the workload's device is {question.device}, and the head was timed on this machine: "
             "run placer there"
         )
-    site = CloudSite(where.offer, SiteTime(), backbone=where.path.backbone)
-    environment = Environment(device_here(), where.path, edges=(), clouds=(site,))
+    site, environment = site_of(where.offer, where.path)
     rules = rules_against_raw(site, summary, question.workload, environment)
+    notes += [
+        f"not proven that a part may go to {where.cloud}: {one.message} ({one.rule})"
+        for one in privacy_findings(site, summary, question.workload, environment)
+        if one.effect is Effect.UNPROVEN
+    ]
     if rules:
         notes.append(
             f"raw input stays on the device: the workload forbids it on {where.cloud} "
@@ -243,29 +257,16 @@ def _count(samples: Inputs) -> int:
     return len(next(iter(samples.samples.values())))
 
 
-def _notes(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[str]:
-    notes = []
-    if measured.is_disturbed:
-        notes.append(
-            "other programs ran inside of the measuring, so the shares of the groups are rough: "
-            "measure again on a quiet machine"
-        )
-    is_narrow = question.precision in (Precision.FLOAT16, Precision.INT8)
-    if question.inputs is None and (is_narrow or question.max_error_ratio is not None):
-        notes.append(
-            "the error of the wire format is that of one generated sample: give real ones, --inputs"
-        )
-    return notes
-
-
 def _formats(source: SplitSource, cut: Cut, question: SplitQuestion) -> tuple[Precision, ...]:
     """Return the precisions to try for a cut."""
     dtypes = sent_dtypes(source, cut)
     if cut.kind is Kind.EDGE:
         return ()
+    if cut.kind is Kind.CLOUD:  # a server of the whole model takes its inputs as they are
+        return (exact_precision(dtypes),)
     if question.precision is not None:
         return (question.precision,)
-    if question.max_error_ratio is None:
+    if question.max_error_ratio is None or question.inputs is None:  # one that nobody chose
         return (exact_precision(dtypes),)
     return offered(dtypes)
 
@@ -277,6 +278,7 @@ def _judged(
     samples: Inputs,
     taint: TaintedGraph,
     threads: int,
+    progress: Say,
 ) -> tuple[PartsRuns, list[PartsRun | None]]:
     """Write and run the parts of all cuts, in turns; None: all runs on the device."""
     with tempfile.TemporaryDirectory(prefix="placer-") as folder:
@@ -286,6 +288,7 @@ def _judged(
                 continue
             head, tail = None, source.summary.path
             if cut.kind is Kind.SPLIT:
+                progress(f"cutting at {', '.join(cut.tensors)}")
                 parts = Path(folder) / str(place)
                 contract = write_split(source, cut.tiers, 1, str(parts))
                 head, tail = (str(parts / part.files[0][0]) for part in contract.parts)
@@ -293,13 +296,15 @@ def _judged(
             plans.append(
                 PartsPlan(head, tail, cut.tensors, _formats(source, cut, question), attacked)
             )
+        limit = format_duration(question.time_limit_s)
+        progress(f"running all parts and the whole model in turns (at most {limit})")
         judged = run_parts(
             source.summary.path,
             plans,
             samples,
             threads=threads,
             runs=USUAL_RUNS,
-            limit_s=USUAL_TIME_LIMIT_S,
+            limit_s=question.time_limit_s,
         )
     found = iter(judged.parts)
     return judged, [None if cut.kind is Kind.EDGE else next(found) for cut in cuts]
@@ -348,7 +353,8 @@ def _placed(
     )
     if run is None:
         return placed
-    result = _chosen_format(run.formats, question)
+    asked = replace(question, precision=None) if cut.kind is Kind.CLOUD else question
+    result = _chosen_format(run.formats, asked)
     if result is None:
         return _why_no_format(cut, run.formats, question)
     precision = result.wire_format.precision
@@ -389,6 +395,6 @@ def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQue
         return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
     least = min(formats, key=lambda one: one.error.relative)
     return (
-        f"{where}: in {least.wire_format.name} an output is {least.error.relative:.2g} of its "
-        f"largest number off, and {question.max_error_ratio:g} is allowed"
+        f"{where}: in {least.wire_format.name} an output is {format_ratio(least.error.relative)} "
+        f"of its largest number off, and {format_ratio(question.max_error_ratio or 0.0)} is allowed"
     )

@@ -145,7 +145,7 @@ def measure_groups(
                     threads=threads,
                     runs=runs,
                     limit_s=time_limit_s,
-                    deadline_s=2 * time_limit_s + GRACE_S,
+                    deadline_s=2 * max(time_limit_s, USUAL_TIME_LIMIT_S) + GRACE_S,
                 )
         except ChildError as error:
             kind = InputError if error.kind == "unsupported" else MeasuringError

@@ -66,6 +66,12 @@ def _split_contract() -> dict[str, Any]:
     return contract_schema()
 
 
+def _split_answer() -> dict[str, Any]:
+    from placer.reports.split_answer_schema import answer_schema
+
+    return answer_schema()
+
+
 def _workload() -> dict[str, Any]:
     from placer.files.workload import workload_schema
 
@@ -82,6 +88,7 @@ KINDS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "network-probe": _network_probe,
         "project": _project,
         "verification": _verification,
+        "split-answer": _split_answer,
         "split-contract": _split_contract,
         "workload": _workload,
     }

@@ -99,6 +99,14 @@ def command(
         int | None,
         typer.Option(metavar="K", help="Cut and run so many of the best plans (default: 3)."),
     ] = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Longest time for each of two measurings, the groups and the parts (default: "
+            "60s).",
+        ),
+    ] = None,
     costs: Annotated[
         str | None,
         typer.Option(
@@ -124,7 +132,7 @@ def command(
     given = {
         "--to": to, "--cut": cut, "--workload": workload, "--network": network,
         "--cloud": cloud, "--shape": shape, "--inputs": inputs, "--threads": threads,
-        "--wire": wire, "--max-error": max_error, "--top": top,
+        "--wire": wire, "--max-error": max_error, "--top": top, "--time-limit": time_limit,
         "--attack": attack or None,
         "--keep-raw-input": keep_raw_input or None,
     }  # fmt: skip
@@ -156,11 +164,18 @@ def command(
         _check_apart(to, [path for _, path in outputs if path is not None])
 
     from placer.api.split_model import MOST_TOP, USUAL_TOP, SplitQuestion, split_model
+    from placer.api.splitting import USUAL_TIME_LIMIT_S
     from placer.core.split_ranking import Kind
-    from placer.core.units import parse_ratio
+    from placer.core.units import parse_duration_s, parse_ratio
     from placer.onnx_files.reader import parse_shape_option
     from placer.reports import split_model as report
 
+    if cut and (word := next((one for one in cut if one in ("auto", "none")), None)) is not None:
+        raise UsageError(
+            f"--cut {word} is of placer recommend: here the best cuts are looked for and held "
+            "against not to split, unless --cut names a tensor",
+            hint="leave --cut out",
+        )
     if top is not None and cut:
         raise UsageError("--top is for plans of the solver", hint="leave out --top, or --cut")
     if top is not None and not 1 <= top <= MOST_TOP:
@@ -170,6 +185,9 @@ def command(
             "--attack rebuilds samples from what crosses, and there are none",
             hint="give real ones, 32 and more: --inputs SAMPLES.npz",
         )
+    time_limit_s = None if file is None else file.time_limit_s
+    if time_limit is not None:
+        time_limit_s = parse_duration_s(time_limit, what="--time-limit")
     limit = None if max_error is None else parse_ratio(max_error, what="--max-error")
     asked = None if file is None else file.workload
     if limit is None and asked is not None:
@@ -189,6 +207,7 @@ def command(
         workload=asked,
         device=None if file is None else file.device,
         top=USUAL_TOP if top is None else top,
+        time_limit_s=time_limit_s or USUAL_TIME_LIMIT_S,
     )
     with screen.Progress() as progress:
         answer = split_model(model, question, to=to, progress=progress)

@@ -119,6 +119,12 @@ def headline_s(candidate: Candidate) -> float:
     return _headline_s(candidate, candidate.targets)
 
 
+def headline_percentile(candidate: Candidate) -> float:
+    """Return the percentile that `headline_s` is of."""
+    values = [(one.value_s, one.percentile) for one in candidate.targets if one.value_s is not None]
+    return max(values)[1] if values and len(values) == len(candidate.targets) else 0.5
+
+
 def _headline_s(candidate: Candidate, targets: Sequence[TargetVerdict]) -> float:
     values = [target.value_s for target in targets]
     if values and all(value is not None for value in values):

@@ -199,6 +199,11 @@ def parse_operations_per_s(text: str, *, what: str = "rate") -> float:
     )
 
 
+def format_ratio(ratio: float) -> str:
+    """Format a share as it is typed: ``1 %``."""
+    return f"{100 * ratio:.3g} %"
+
+
 def parse_ratio(text: str, *, what: str = "ratio") -> float:
     """Parse ``0.5%`` or ``0.005`` into a ratio in [0, 1].
 

@@ -14,7 +14,7 @@ from placer.core.estimate import (
     StageKind,
 )
 from placer.core.finding import Effect
-from placer.core.ranking import headline_s, is_held_back, margin_ratio
+from placer.core.ranking import headline_percentile, headline_s, is_held_back, margin_ratio
 from placer.core.units import (
     format_bytes,
     format_duration,
@@ -167,8 +167,34 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     )
     proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
+    tail += _much_quicker(best, candidates)
     tail += _unsplit(best, candidates)
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
+
+
+MUCH_QUICKER_RATIO = 0.5
+
+
+def _much_quicker(best: Candidate, candidates: Sequence[Candidate]) -> str:
+    """Name what is much quicker than the choice and only lacks a proof; empty: nothing is."""
+    if best.latency is None:
+        return ""
+    known = [
+        (one.latency.p50_s, one)
+        for one in candidates
+        if one.feasible is None
+        and one.latency is not None
+        and (one.spread is None or not one.spread.is_lower_bound)
+    ]
+    p50_s, quick = min(known, key=lambda pair: pair[0], default=(math.inf, best))
+    if p50_s > MUCH_QUICKER_RATIO * best.latency.p50_s:
+        return ""
+    doubts = (one.message for one in quick.findings if one.effect is Effect.UNPROVEN)
+    return (
+        f"; {quick.id} is much quicker (p50 {format_duration(p50_s)} against "
+        f"{format_duration(best.latency.p50_s)}) and only not proven: "
+        f"{next(doubts, 'its evidence does not suffice')}"
+    )
 
 
 def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
@@ -180,9 +206,13 @@ def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
     mine_s, other_s = headline_s(split), headline_s(best)
     if mine_s == math.inf or other_s == math.inf:
         return f"; do not split: {split.why_not}" if split.why_not else ""
-    against = f"{format_duration(mine_s)} against {format_duration(other_s)}"
+    mine, other = (format_percentile(headline_percentile(one)) for one in (split, best))
+    against = (
+        f"{mine} {format_duration(mine_s)} against "
+        f"{'' if other == mine else f'{other} '}{format_duration(other_s)}"
+    )
     if mine_s >= other_s:
-        return f"; do not split: the best split, {split.id}, takes {against}"
+        return f"; do not split: the best split judged, {split.id}, takes {against}"
     why = f": {split.why_not}" if split.why_not else ""
     return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
 

@@ -13,6 +13,7 @@ from placer.core.estimate import (
     Candidate,
     Cost,
     Flip,
+    Placement,
     Recommendation,
     Site,
     Stage,
@@ -27,8 +28,10 @@ from placer.core.units import (
     format_frequency,
     format_percentile,
     format_rate,
+    format_ratio,
     format_usd,
 )
+from placer.core.wording import told_cut
 from placer.core.workload import LatencyTarget, Leaves
 
 UNKNOWN = "unknown"
@@ -151,6 +154,29 @@ def comparison(answer: Recommendation) -> tuple[tuple[str, tuple[Cell, ...]], ..
             continue
         rows.append((label, cells))
     return tuple(rows)
+
+
+def told_split(answer: Recommendation) -> str | None:
+    """Say of the best-ranked split where it cuts, what crosses and how long it takes."""
+    split = next((one for one in answer.candidates if one.placement is Placement.SPLIT), None)
+    if split is None or split.cut is None:
+        return None
+    cut, told = split.cut, [f"{mark(split.feasible)} split #{split.rank}: {told_cut(split)}"]
+    if cut.wire is not None:
+        told.append(
+            f"sent as {cut.wire.value}, {format_bytes(cut.sent_bytes)}, with which an output is "
+            f"{format_ratio(cut.wire_error_ratio or 0.0)} of its largest number off"
+        )
+    if cut.difference_ratio is not None:
+        told.append(
+            f"the parts are {format_ratio(cut.difference_ratio)} of an output's largest number off "
+            "the whole"
+        )
+    is_lower_bound = split.spread is not None and split.spread.is_lower_bound
+    if split.latency is not None and not is_lower_bound:
+        times = ((0.5, split.latency.p50_s), (0.99, split.latency.p99_s))
+        told += [f"{format_percentile(at)} {duration(time_s)}" for at, time_s in times]
+    return clean("; ".join(told))
 
 
 def ranked(answer: Recommendation) -> tuple[RankedRow, ...]:
@@ -450,9 +476,10 @@ def _ranked_row(candidate: Candidate, head: str) -> RankedRow:
     else:
         target = duration(latency.p99_s if latency and head == "p99" else None, unknown="-")
     disturbed = candidate.quality is not None and candidate.quality.is_disturbed
-    remarks = ["the measurement was disturbed"] if disturbed else []
-    if candidate.why_not is not None:
-        remarks.append(clean(candidate.why_not))
+    why_not = "" if candidate.why_not is None else clean(candidate.why_not)
+    is_told = "the measurement was disturbed" in why_not
+    remarks = ["the measurement was disturbed"] if disturbed and not is_told else []
+    remarks += [why_not] if candidate.why_not is not None else []
     money = money_text(candidate.usd_per_month)
     return RankedRow(
         cells={

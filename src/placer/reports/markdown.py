@@ -22,6 +22,7 @@ def render(recommendation: Recommendation) -> str:
         f"### {prose(facts.headline(recommendation))}",
         _asked(recommendation),
         _comparison(recommendation),
+        prose(facts.told_split(recommendation) or ""),
         _candidates(recommendation),
         _variants(recommendation),
         _stages(recommendation),

@@ -48,7 +48,7 @@ def to_text(
         _headline(names, plan, unsplit),
         f"  {_figures(plan)}",
         f"  {_proof(plan, latency_limit_s)}",
-        f"  {_instead(names, plan, unsplit, latency_limit_s)}",
+        f"  {_instead(problem, plan, unsplit, latency_limit_s)}",
         "",
     ]
     ends = dict(plan.route)
@@ -72,22 +72,41 @@ def to_text(
 def _headline(names: list[str], plan: Plan, unsplit: Unsplit) -> str:
     for name, one in zip(names, unsplit, strict=True):
         if one is not None and one.tiers == plan.tiers:
-            return f"Do not split: all that is free runs on {name}."
+            return f"Do not split: all runs on {name}."
     return f"Split over {', '.join(names[tier] for tier in plan.used_tiers)}."
 
 
-def _instead(names: list[str], plan: Plan, unsplit: Unsplit, latency_limit_s: float | None) -> str:
+def _instead(problem: Problem, plan: Plan, unsplit: Unsplit, latency_limit_s: float | None) -> str:
     """Say what it would be to run all in one place."""
     shown = []
-    for name, one in zip(names, unsplit, strict=True):
+    for tier, (site, one) in enumerate(zip(problem.sites, unsplit, strict=True)):
+        name = printable(site.name)
         if one is None:
-            what = "not possible"
+            what = f"not possible{_why_not(problem, tier)}"
         elif latency_limit_s is not None and one.latency_s > latency_limit_s:
             what = f"too slow ({format_duration(one.latency_s)})"
         else:
             what = _value(plan.objective, one.value)
         shown.append(f"all on {name}: {what}")
     return "; ".join(shown)
+
+
+def _why_not(problem: Problem, tier: int) -> str:
+    """Say what keeps all from running on a tier; empty: several things together."""
+    for tensor in problem.graph.tensors:
+        last = tensor.keep_up_to_tier
+        if last is not None and last < tier and tensor.consumers:
+            name, site = printable(tensor.name), printable(problem.sites[last].name)
+            return f" ({name} may not pass {site})"
+    made = {name for tensor in problem.graph.tensors for name in tensor.consumers}
+    for node in problem.graph.nodes:
+        is_work = node.name in made or any(node.time_s)
+        if node.time_s[tier] is None and is_work:
+            return f" ({printable(node.name)} cannot run there)"
+        if node.tier is not None and (node.tier > tier or (node.tier < tier and is_work)):
+            site = printable(problem.sites[node.tier].name)
+            return f" ({printable(node.name)} is pinned to {site})"
+    return ""
 
 
 def _value(objective: Objective, value: float) -> str:

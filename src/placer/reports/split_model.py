@@ -16,6 +16,8 @@ from placer.core.units import format_bytes, format_duration
 
 MAX_NAMES = 3
 """Of tensors in one cell."""
+MAX_POINTS = 12
+"""Of the tensors that divide a model, in the text."""
 SCHEMA = "placer/split-answer/v1"
 _HEADS = ("plan", "crosses", "leaves", "predicted", "head", "total", "range", "here", "differs")
 _LEAVES = {
@@ -213,7 +215,18 @@ def _explained(answer: SplitAnswer) -> list[str]:
         f"{format_duration(answer.whole_s)}; differs: of an output, of its largest number",
         f"  {points} single tensor{'' if points == 1 else 's'} divide{'s' if points == 1 else ''} "
         f"the model; the largest part that none divides is {share.ratio:.0%} of its {share.basis}",
+        *_points(answer),
+        "  all times are typical ones: of the head the mean of its fastest tenth, of network and "
+        "cloud p50; p99 is told by placer recommend --cut",
     ]
+
+
+def _points(answer: SplitAnswer) -> list[str]:
+    if not answer.points:
+        return []
+    more = len(answer.points) - MAX_POINTS
+    shown = ", ".join(printable(name) for name in answer.points[:MAX_POINTS])
+    return [f"  they are: {shown}{f' and {more} more (--format json)' if more > 0 else ''}"]
 
 
 def _rebuilt(answer: SplitAnswer) -> list[str]:

@@ -60,6 +60,7 @@ def render(recommendation: Recommendation, *, width: int = 80, color: bool = Fal
     sections = (
         _decision(recommendation, width),
         _comparison(recommendation, width),
+        _split(recommendation, width),
         _distributions(recommendation, width),
         _candidates(recommendation, width),
         _variants(recommendation, width),
@@ -110,6 +111,11 @@ def _comparison(answer: Recommendation, width: int) -> list[Line]:
     if answer.targets:
         lines += paragraph(f"({facts.BOUNDS_NOTE})", width, indent=2, tone=Tone.FAINT)
     return lines
+
+
+def _split(answer: Recommendation, width: int) -> list[Line]:
+    told = facts.told_split(answer)
+    return [] if told is None else paragraph(told, width, indent=2)
 
 
 def _distributions(answer: Recommendation, width: int) -> list[Line]:

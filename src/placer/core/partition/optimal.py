@@ -101,10 +101,11 @@ def optimal_plan(
 def unsplit_plans(
     problem: Problem, objective: Objective, *, latency_limit_s: float | None = None
 ) -> tuple[Plan | None, ...]:
-    """Return for each tier the plan that runs every node there that is not bound to another one.
+    """Return for each tier the plan that runs all nodes there; inputs may come from elsewhere.
 
     Of several ways there the best by the objective, within the limit if one is. None where a node
-    cannot run on the tier, or an earlier one needs what is made there.
+    cannot run on the tier, or an earlier one needs what is made there. An input is a node that
+    needs no other and takes no time on the only tier that it may be on.
 
     Raises
     ------
@@ -112,12 +113,14 @@ def unsplit_plans(
         As `optimal_cut`.
     """
     indexed = index(problem)
-    is_free = indexed.allowed.sum(axis=1, keepdims=True) > 1
+    is_idle = np.all((indexed.times_s == 0) | ~indexed.allowed, axis=1)
+    is_source = np.array([not producers for producers in indexed.producers], dtype=bool)
+    is_input = (is_idle & is_source & (indexed.allowed.sum(axis=1) == 1))[:, None]
     plans: list[Plan | None] = []
     latency = _costs(problem, indexed, Objective.LATENCY)
     for tier in range(indexed.n_tiers):
         here = np.arange(indexed.n_tiers) == tier
-        bound_here = indexed.allowed & (here | ~is_free)
+        bound_here = indexed.allowed & (here | is_input)
         ways = []  # the assignment is given, so that only the way there is left to choose
         for route in routes(problem):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.rules.rule import Case, Rule, finding
+from placer.core.units import format_ratio
 
 MOST_RATIO = 1e-3
 """Of the largest number of an output; other fusions of float32 differ by 1e-6 to 1e-4."""
@@ -26,8 +27,9 @@ def _check(case: Case) -> tuple[Finding, ...]:
     return finding(
         "PLC409",
         case,
-        f"the outputs of the parts differ from those of the whole model by {difference_ratio:.2g} "
-        f"of the largest number, more than {MOST_RATIO:g}",
+        "the outputs of the parts differ from those of the whole model by "
+        f"{format_ratio(difference_ratio)} of the largest number, more than "
+        f"{format_ratio(MOST_RATIO)}",
         "cut elsewhere: --cut TENSOR",
         effect=Effect.VIOLATED,
     )
