@@ -376,7 +376,7 @@ def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
         words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
         assert f"split #{rank}: cut at mid, 20.0 kB for each request, no raw input" in words
         assert "sent as int8, 5.00 kB, with which an output is 0.4 % of its largest" in words
-        assert "the parts are 0 % of an output's largest number off the whole; p50 " in words
+        assert "the parts are 0 of an output's largest number off the whole; p50 " in words
 
 
 def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:

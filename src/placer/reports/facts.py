@@ -169,8 +169,7 @@ def told_split(answer: Recommendation) -> str | None:
         )
     if cut.difference_ratio is not None:
         told.append(
-            f"the parts are {format_ratio(cut.difference_ratio)} of an output's largest number off "
-            "the whole"
+            f"the parts are {cut.difference_ratio:.2g} of an output's largest number off the whole"
         )
     is_lower_bound = split.spread is not None and split.spread.is_lower_bound
     if split.latency is not None and not is_lower_bound:
