@@ -75,7 +75,7 @@ def test_help_names_every_command_and_fits_one_screen_as_contributors_read_it() 
     ).stdout
     cases = script[script.rindex("case $command in") :]
     commands = re.findall(r"^([a-z-]+)\)$", cases, flags=re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == 7
     for command in commands:
         assert f"./dev {command} " in shown
     assert len(shown.splitlines()) <= 24

@@ -135,7 +135,9 @@ def test_every_python_block_is_run() -> None:
     for page in PAGES:
         blocks = len(pages.blocks(page.read_text(), "python"))
         run = sum(name == page.stem for name, _, _ in _python_blocks())
-        assert blocks == (1 if page.stem in ("README", "json") else run), page.name
+        if page.stem in ("README", "json", "verifying"):  # the server of the last is run by others
+            run = 1
+        assert blocks == run, page.name
 
 
 def test_python_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
