@@ -70,7 +70,7 @@ def test_one_odd_model_does_not_bend_the_fit() -> None:
 @pytest.mark.parametrize("count", [8, 12, 20])
 def test_nine_in_ten_new_models_lie_in_the_interval(count: int) -> None:
     held = []
-    for seed in range(60):
+    for seed in range(150):
         rows = noisy(count + 20, 0.2, seed)
         found = calibrate(rows[:count])
         for row in rows[count:]:

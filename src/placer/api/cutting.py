@@ -380,11 +380,13 @@ def _options(options: MeasuringOptions, head: ModelSummary, folder: str) -> Meas
     if inputs is not None:
         import numpy as np
 
+        from placer.onnx_files.inputs import write_arrays
+
         wanted = {spec.name for spec in head.inputs}
         with np.load(inputs, allow_pickle=False) as given:
             if set(given.files) != wanted:
                 inputs = str(Path(folder) / "inputs.npz")
-                np.savez(inputs, **{name: given[name] for name in wanted})
+                write_arrays(inputs, {name: given[name] for name in sorted(wanted)})
     return replace(
         options,
         eps=(EP,),

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +43,15 @@ class Inputs:
 
     def save(self, path: str) -> None:
         """Write the arrays for a measuring process."""
-        # not by np.savez: an input may be called like one of its own arguments
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, array in self.samples.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+        write_arrays(path, self.samples)
+
+
+def write_arrays(path: str, arrays: Mapping[str, Any]) -> None:
+    """Write an .npz file; np.savez takes no array that is called like one of its own arguments."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
 
 
 def generate_inputs(
