@@ -28,8 +28,8 @@ CLOUD = f"cloud:{SITE}"
 ANYTHING = (1e-9, 1e3)
 NOTHING = (10.0, 20.0)
 """An interval that no run of these models reaches."""
-HOLDS = (0, 5)
-"""No interval is missed; on a busy machine p99 may stay without a bound."""
+UNBOUNDED = "inside, but its requests do not bound it: raise --time-limit"
+"""All that a busy machine may say of a prediction that nothing misses."""
 Saved = Callable[..., Path]
 
 
@@ -65,7 +65,28 @@ def saved(
 
 
 def verify(run: Run, *options: str) -> Result:
-    return run("verify", "answer.json", "--time-limit", "1s", *options)
+    kept = () if "--save" in options else ("--save", "seen.json")
+    return run("verify", "answer.json", "--time-limit", "1s", *options, *kept)
+
+
+def check_held(found: Result) -> None:
+    """Nothing missed, the medians hold, and the exit code says what the answer says.
+
+    Only a quantile that the requests of a busy machine leave without a bound may be undecided.
+    """
+    document = json.loads(Path("seen.json").read_text())
+    assert found.code == {"within": 0, "undecided": 5}[document["outcome"]], found.err
+    compared = [one for one in document["candidates"] if one["runs"] and not one["reason"]]
+    assert any(one["chosen"] for one in compared)
+    for quantile in (quantile for one in compared for quantile in one["quantiles"]):
+        if quantile["outcome"] == "undecided":
+            assert quantile["reason"] == UNBOUNDED
+            assert quantile["percentile"] > 0.5
+        else:
+            assert quantile["outcome"] == "within", quantile
+    asked = [one for one in compared if one["chosen"]]
+    is_open = any(one["outcome"] == "undecided" for one in asked)
+    assert (found.code == 5) == is_open
 
 
 def candidate(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -133,13 +154,13 @@ def test_a_server_is_asked_for_real(run: Run, saved: Saved) -> None:
     saved()
     with serving(model=Path("model.onnx")) as url:
         found = verify(run, "--endpoint", url, "--format", "json")
-        assert found.code in HOLDS, found.err
+        check_held(found)
         document = json.loads(found.out)
         assert candidate(document, CLOUD)["where"] == f"{url}, model"
         assert candidate(document, CLOUD)["runs"] >= 30
         assert document["best"] in ("edge:cpu", CLOUD)
         in_json = verify(run, "--endpoint", f"{SITE}={url}", "--encoding", "json")
-        assert in_json.code in HOLDS, in_json.err
+        check_held(in_json)
         assert "1 rival" in in_json.out
 
 
@@ -173,7 +194,7 @@ def test_a_variant_on_a_server_is_not_that_of_the_model(run: Run, saved: Saved) 
     saved(edit=edit)
     with serving(model=Path("model.onnx")) as url:
         found = verify(run, "--endpoint", f"{SITE}={url}")
-    assert found.code in HOLDS, found.err
+    check_held(found)
     assert "it is a variant on a server" in " ".join(found.out.split())
 
 
@@ -183,7 +204,7 @@ def test_a_server_that_does_not_tell_its_inputs_is_asked_all_the_same(
     saved()
     with serving(tells=False, model=Path("model.onnx")) as url:
         found = verify(run, "--endpoint", url, "--format", "json")
-    assert found.code in HOLDS, found.err
+    check_held(found)
     assert candidate(json.loads(found.out), CLOUD)["runs"] >= 30
 
 
@@ -302,7 +323,7 @@ def test_another_model_than_it_was_is_3(run: Run, saved: Saved) -> None:
     gone = verify(run)
     assert gone.code == 3
     assert "--model FILE" in gone.err
-    assert verify(run, "--model", "kept.onnx").code in HOLDS
+    check_held(verify(run, "--model", "kept.onnx"))
 
 
 def test_what_is_no_recommendation_is_3(
@@ -413,7 +434,7 @@ def test_a_split_runs_its_head_here_and_its_tail_on_the_server(run: Run, saved: 
         unnamed = verify(run, "--endpoint", url)
         found = verify(run, "--endpoint", url, "--tail-model", "tail", "--format", "json")
     assert "the server is not said to have the tail: --tail-model NAME" in unnamed.out
-    assert found.code in HOLDS, found.err
+    check_held(found)
     split = candidate(json.loads(found.out), "split:cpu+cloud")
     assert split["runs"] >= 30
     assert split["quantiles"][0]["outcome"] == "within"
@@ -439,9 +460,10 @@ def test_a_split_sends_what_crosses_in_the_format_that_was_recommended(
     saved(edit=narrowed)
     with serving(model=Path("model.onnx"), tail=tail) as url:
         there = verify(run, "--endpoint", url, "--tail-model", "tail", "--format", "json")
+        check_held(there)
     here = verify(run, "--local-tail", "--format", "json")
+    check_held(here)
     for found in (there, here):
-        assert found.code in HOLDS, found.err
         split = candidate(json.loads(found.out), "split:cpu+cloud")
         assert split["runs"] >= 30
         assert "what crosses is sent as int8" in split["notes"]
@@ -452,7 +474,7 @@ def test_a_split_with_its_tail_here_is_not_compared(run: Run, saved: Saved) -> N
     tensor = single_tensor_points(open_to_split("model.onnx").graph)[0]
     saved(edit=lambda document: split_of(document, tensor))
     found = verify(run, "--local-tail", "--format", "json")
-    assert found.code in HOLDS, found.err
+    check_held(found)
     document = json.loads(found.out)
     split = candidate(document, "split:cpu+cloud")
     assert split["outcome"] == "not_judged"
