@@ -49,6 +49,7 @@ from placer.onnx_files.taint import find_taint
 from placer.profiling.quietness import probe_quietness
 from tests.architectures import ARCHITECTURES
 from tests.emulation import SERVER_ADDRESS, EmulatedLink, Host, LinkNotPermitted
+from tests.emulation.stacks import waited_by_threads_s
 from tests.onnx_server import LENGTH, pack, session, unpack
 from tests.ports import free_port
 
@@ -307,13 +308,13 @@ def client(words: Sequence[str]) -> None:
         times_s: list[list[float]] = [[] for _ in placements]
         gc.collect()
         gc.disable()
-        waited_s, began_s = _waited_s(), time.perf_counter()
+        waited_s, began_s = waited_by_threads_s(), time.perf_counter()
         for turn in range(max(one.turns for one in placements)):
             for one, runner, some in zip(placements, runners, times_s, strict=True):
                 if turn < one.turns:
                     found = [runner.run() for _ in range(WARM_UP + EACH_TURN)]
                     some += found[WARM_UP:]
-        waited = (_waited_s() - waited_s) / (time.perf_counter() - began_s)
+        waited = (waited_by_threads_s() - waited_s) / (time.perf_counter() - began_s)
         gc.enable()
         for runner in runners:
             runner.close()
@@ -363,15 +364,6 @@ class _Runner:
         """Close the connection."""
         if self._connection is not None:
             self._connection.close()
-
-
-def _waited_s() -> float:
-    """Return how long the threads of this process were ready and had no processor (schedstat)."""
-    total = 0
-    for one in Path("/proc/self/task").glob("*/schedstat"):
-        with contextlib.suppress(OSError):
-            total += int(one.read_text().split()[1])
-    return total / 1e9
 
 
 class Programs:

@@ -19,6 +19,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests import pages
 from tests.ports import free_port
 
@@ -61,6 +63,15 @@ def _make(folder: Path, python: Path) -> None:
         check=True,
     )  # fmt: skip
     (folder / "complete").touch()
+
+
+def need() -> None:
+    """Make the environment; skip the test where that cannot be, but in CI fail."""
+    try:
+        environment()
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = f"no environment for the inference server could be made: {error}"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 @contextlib.contextmanager

@@ -219,9 +219,9 @@ def ask(address: str, folder: Path) -> None:
             _closed(opens[stack], 1)
         gc.collect()
         gc.disable()
-        waited_s = _waited_s()
+        waited_s = waited_by_threads_s()
         found = do(tasks, opens)
-        answer = Answer(found, _waited_s() - waited_s)
+        answer = Answer(found, waited_by_threads_s() - waited_s)
         gc.enable()
         sys.stdout.write(json.dumps(asdict(answer)) + "\n")
         sys.stdout.flush()
@@ -283,7 +283,7 @@ def _closed(open_: Callable[[], Connection], up_bytes: int) -> None:
     connection.close()
 
 
-def _waited_s() -> float:
+def waited_by_threads_s() -> float:
     """Return how long the threads of this process were ready and had no processor (schedstat)."""
     total = 0
     for one in Path("/proc/self/task").glob("*/schedstat"):

@@ -183,7 +183,7 @@ def recommend(
         )
         from placer.api.calibrations import check_all_asked, take_calibrations
         from placer.api.cut_plan import parse_cut
-        from placer.api.cutting import plan_cuts
+        from placer.api.cutting import CutQuestion, plan_cuts
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.published import architecture_assumptions, choices_of
         from placer.api.sites import (
@@ -242,23 +242,25 @@ def recommend(
             for variant, one, own, choice in zip(runnable, models, found, choices, strict=True)
         ]
         cutting = plan_cuts(
-            *(tensors, summary, workload, options),
-            Environment(
-                site_device,
-                path,
-                edges=(),
-                clouds=tuple(
-                    cloud_site(
-                        *(offer, summary, found[0], (), today),
-                        backbone=backbone,
-                        published=choices[0].rows,
-                        calibrations=calibrations,
+            CutQuestion(
+                *(tensors, summary, workload, options),
+                Environment(
+                    site_device,
+                    path,
+                    edges=(),
+                    clouds=tuple(
+                        cloud_site(
+                            *(offer, summary, found[0], (), today),
+                            backbone=backbone,
+                            published=choices[0].rows,
+                            calibrations=calibrations,
+                        )
+                        for offer, backbone in zip(offers, backbones, strict=True)
                     )
-                    for offer, backbone in zip(offers, backbones, strict=True)
-                )
-                if tensors
-                else (),
-                fastest_path=fastest,
+                    if tensors
+                    else (),
+                    fastest_path=fastest,
+                ),
             ),
             measure=measure,
             folder=folder,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placer.api import formats
 from placer.api.cut_plan import AUTO, EP, Cutting, Head, typical_s
 from placer.api.measuring import DEFAULT_TIME_LIMIT_S, MeasuringOptions, Say
-from placer.core.environment import NetworkPath
 from placer.core.errors import InputError, MeasuringError, PlacerError, UsageError
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
@@ -31,27 +30,49 @@ if TYPE_CHECKING:
 
 MAX_PROFILE_S = 10.0
 """Longest time for the groups: a share of the time limit for one execution provider."""
+_Tiers = tuple[tuple[str, int], ...]
+"""(node, tier), ascending."""
 
 
-def plan_cuts(
-    cut: tuple[str, ...],
-    summary: ModelSummary,
-    workload: Workload,
-    options: MeasuringOptions,
-    environment: Environment,
-    *,
-    measure: bool,
-    folder: str,
-    progress: Say,
-) -> Cutting:
+@dataclass(frozen=True, slots=True)
+class CutQuestion:
+    """What is asked of a model's splits."""
+
+    cut: tuple[str, ...]
+    """As ``parse_cut`` returns it."""
+    summary: ModelSummary
+    workload: Workload
+    options: MeasuringOptions
+    environment: Environment
+    """Its clouds have the time of the whole model."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of one inference here."""
+        return self.options.threads or _usable_cores()
+
+    @property
+    def time_limit_s(self) -> float:
+        """Longest time for one execution provider, and for all comparing."""
+        return self.options.time_limit_s or DEFAULT_TIME_LIMIT_S
+
+
+@dataclass(slots=True)
+class _Found:
+    """Cuts that are worth judging, while the clouds are gone through."""
+
+    cuts: dict[_Tiers, set[tuple[str, Precision | None]]] = field(default_factory=dict)
+    """To (cloud candidate, precision in which what crosses might be sent)."""
+    findings: list[Finding] = field(default_factory=list)
+    tables: list[tuple[float, str, Problem]] = field(default_factory=list)
+    """Time of the whole model in a cloud, its candidate, the question of its crossovers."""
+
+
+def plan_cuts(question: CutQuestion, *, measure: bool, folder: str, progress: Say) -> Cutting:
     """Find and write the cuts that are worth judging: for each offer the best, or the one named.
 
     Parameters
     ----------
-    cut
-        As ``parse_cut`` returns it.
-    environment
-        Its clouds have the time of the whole model.
     folder
         For the files of the parts, which must stay until the heads are measured.
 
@@ -60,157 +81,175 @@ def plan_cuts(
     UsageError, InputError, MeasuringError
         The named cut is none, or cannot be judged. What forbids ``auto`` is a finding.
     """
-    if not cut:
+    if not question.cut:
         return Cutting()
     try:
-        return _planned(cut, summary, workload, options, environment, measure, folder, progress)
+        _check_measurable(question.options, question.environment, measure=measure)
+        return _planned(question, folder, progress)
     except PlacerError as error:
-        if cut != (AUTO,) or not isinstance(error, UsageError | InputError | MeasuringError):
+        if question.cut != (AUTO,) or not isinstance(
+            error, UsageError | InputError | MeasuringError
+        ):
             raise
         return Cutting(findings=(_told(error.message, error.hint or ""),))
 
 
 def _told(why: str, remedy: str) -> Finding:
-    message = f"no split is offered: {why}"
-    return Finding("PLC409", Severity.NOTE, Effect.NONE, message, remedy, None)
+    return _noted(f"no split is offered: {why}", remedy)
 
 
-def _planned(
-    cut: tuple[str, ...],
-    summary: ModelSummary,
-    workload: Workload,
-    options: MeasuringOptions,
-    environment: Environment,
-    measure: bool,
-    folder: str,
-    progress: Say,
-) -> Cutting:
-    from placer.api.cut_privacy import rules_against_raw
-    from placer.api.cut_wire import formats_within, is_as_sought
-    from placer.api.split_candidates import named_cut, sought
-    from placer.api.splitting import comparing, measure_groups, open_to_split, write_split
-    from placer.core.placement import Cloud
-    from placer.core.split_choice import PARTS, tail_ratio_of
+def _noted(what: str, remedy: str) -> Finding:
+    return Finding("PLC409", Severity.NOTE, Effect.NONE, what, remedy, None)
+
+
+def _planned(question: CutQuestion, folder: str, progress: Say) -> Cutting:
+    from placer.api.split_candidates import named_cut
+    from placer.api.splitting import measure_groups, open_to_split
+    from placer.core.split_choice import PARTS
     from placer.onnx_files.taint import find_taint
 
-    _check_measurable(options, environment, measure=measure)
+    summary, options = question.summary, question.options
     source = open_to_split(summary.path, shapes=dict(options.shapes or {}))
-    named = None if cut == (AUTO,) else named_cut(source, cut)  # before anything is measured
+    # before anything is measured
+    named = None if question.cut == (AUTO,) else named_cut(source, question.cut)
     progress("cut: timing the groups of the model")
     measured = measure_groups(
         source,
         inputs=options.inputs,
-        threads=options.threads or _usable_cores(),
-        time_limit_s=min(MAX_PROFILE_S, options.time_limit_s or DEFAULT_TIME_LIMIT_S),
+        threads=question.threads,
+        time_limit_s=min(MAX_PROFILE_S, question.time_limit_s),
     )
     taint = find_taint(summary.path)
-    names = [tensor.name for tensor in source.graph.tensors]
-    raw_sets = [
-        names for names, _ in taint.raw_among([one for one in names if one in taint.tensors])
-    ]
-    limit, precisions = workload.max_error_ratio, sought(None, workload.max_error_ratio)
-    asked: dict[tuple[tuple[str, int], ...], set[tuple[str, Precision | None]]] = {}
-    findings: list[Finding] = []
-    tables: list[tuple[float, str, Problem]] = []
+    found = _worth_judging(question, source, measured, taint, named)
+    heads = _written_heads(question, found.cuts, source, measured, taint, folder, progress)
+    quickest = min(found.tables, key=lambda one: one[:2], default=None)
+    return Cutting(
+        tuple(
+            replace(head, tiers=PARTS if named is not None else _divided(measured.graph, tiers))
+            for tiers, head in heads
+        ),
+        None if quickest is None else quickest[1:],
+        measured.whole_s,
+        tuple(found.findings),
+    )
+
+
+def _worth_judging(
+    question: CutQuestion,
+    source: SplitSource,
+    measured: MeasuredGraph,
+    taint: TaintedGraph,
+    named: dict[str, int] | None,
+) -> _Found:
+    from placer.api.cut_privacy import rules_against_raw
+    from placer.api.split_candidates import sought
+    from placer.core.placement import Cloud
+
+    summary, workload, environment = question.summary, question.workload, question.environment
+    found = _Found()
     if measured.is_disturbed:
-        findings.append(
+        found.findings.append(
             _noted("the times of the groups are disturbed", "measure again while nothing else runs")
         )
-    if limit is not None and options.inputs is None:
-        findings.append(
+    limit = workload.max_error_ratio
+    precisions = sought(None, limit)
+    if limit is not None and question.options.inputs is None:
+        found.findings.append(
             _noted(
                 "what crosses is sent as it is: without real samples no smaller format is known to "
                 f"keep an output within {format_ratio(limit)} of its largest number",
                 "give real samples: --inputs SAMPLES.npz",
             )
         )
-        precisions, limit = (None,), None
+        precisions = (None,)
+    names = [one.name for one in source.graph.tensors if one.name in taint.tensors]
+    raw = frozenset(one for names, _ in taint.raw_among(names) for one in names[:1])
     for site in environment.clouds:
         if site.variant is not None:
             continue
         offer_id, whole_s = Cloud(site).id, typical_s(site)
         if whole_s is None and named is None:
-            findings.append(
+            found.findings.append(
                 _told(f"nothing tells how fast the model runs on {site.offer.name}", "")
             )
             continue
-        kept = (
-            frozenset(one for names in raw_sets for one in names[:1])
-            if rules_against_raw(site, summary, workload, environment)
-            else frozenset()
-        )
-        path = replace(environment.path, backbone=site.backbone)
+        is_barred = rules_against_raw(site, summary, workload, environment)
+        kept = raw if is_barred else frozenset[str]()
         try:
             cuts, table = _toward(
-                *(site, path, whole_s, source, measured, summary, workload, kept, named),
-                precisions,
+                question, site, whole_s, source, measured, kept, named, precisions
             )
         except UsageError as error:  # of the path
-            findings.append(_told(error.message, error.hint or ""))
+            found.findings.append(_told(error.message, error.hint or ""))
             continue
         if table is not None and whole_s is not None:
-            tables.append((whole_s, offer_id, table))
+            found.tables.append((whole_s, offer_id, table))
         if not cuts:
-            findings.append(
-                _told(
-                    f"no cut of the model toward {site.offer.name} keeps raw input on the device"
-                    if kept
-                    else "there is no tensor to cut at",
-                    "",
-                )
+            why = (
+                f"no cut of the model toward {site.offer.name} keeps raw input on the device"
+                if kept
+                else "there is no tensor to cut at"
             )
-            continue
+            found.findings.append(_told(why, ""))
         for precision, tiers in cuts:
-            asked.setdefault(tuple(sorted(tiers.items())), set()).add((offer_id, precision))
+            found.cuts.setdefault(tuple(sorted(tiers.items())), set()).add((offer_id, precision))
+    return found
+
+
+def _written_heads(
+    question: CutQuestion,
+    cuts: Mapping[_Tiers, set[tuple[str, Precision | None]]],
+    source: SplitSource,
+    measured: MeasuredGraph,
+    taint: TaintedGraph,
+    folder: str,
+    progress: Say,
+) -> list[tuple[dict[str, int], Head]]:
+    """Write the cuts, hold them to the whole, and return node -> tier with each head."""
+    from placer.api.cut_wire import formats_within, is_as_sought
+    from placer.api.splitting import comparing, write_split
+    from placer.core.split_choice import tail_ratio_of
+
+    if not cuts:
+        return []
+    limit, inputs = question.workload.max_error_ratio, question.options.inputs
+    progress("cut: writing the parts, comparing them with the whole")
+    places = [str(Path(folder) / str(number)) for number in range(len(cuts))]
+    written = [
+        (write_split(source, dict(tiers), 1, place), place)
+        for tiers, place in zip(cuts, places, strict=True)
+    ]
+    sent: tuple[FormatResult | None, ...] = (None,) * len(written)
+    if limit is not None and inputs is not None:
+        progress("cut: sending what crosses in smaller formats")
+        sent = formats_within(
+            source,
+            written,
+            max_error_ratio=limit,
+            inputs=inputs,
+            threads=question.threads,
+            limit_s=question.time_limit_s,
+        )
     heads = []
-    if asked:
-        progress("cut: writing the parts, comparing them with the whole")
-        limit_s = options.time_limit_s or DEFAULT_TIME_LIMIT_S
-        places = [str(Path(folder) / str(number)) for number in range(len(asked))]
-        written = [
-            (write_split(source, dict(key), 1, place), place)
-            for key, place in zip(asked, places, strict=True)
-        ]
-        sent: tuple[FormatResult | None, ...] = (None,) * len(written)
-        if limit is not None and options.inputs is not None:
-            progress("cut: sending what crosses in smaller formats")
-            sent = formats_within(
-                source,
-                written,
-                max_error_ratio=limit,
-                inputs=options.inputs,
-                threads=options.threads or _usable_cores(),
-                limit_s=limit_s,
-            )
-        with comparing(source, inputs=options.inputs, time_limit_s=limit_s) as compare:
-            for (key, toward), (contract, place), result in zip(
-                asked.items(), written, sent, strict=True
-            ):
-                offers = frozenset(one for one, wanted in toward if is_as_sought(wanted, result))
-                if offers:
-                    tail_ratio = tail_ratio_of(measured.graph, source.graph, dict(key))
-                    head = _head(
-                        *(contract, place, offers, tail_ratio, result),
-                        *(source, taint, options, compare),
-                    )
-                    divided = PARTS if named is not None else _divided(measured.graph, dict(key))
-                    heads.append(replace(head, tiers=divided))
-    quickest = min(tables, key=lambda one: one[:2], default=None)
-    return Cutting(
-        tuple(heads),
-        None if quickest is None else quickest[1:],
-        measured.whole_s,
-        tuple(findings),
-    )
+    with comparing(source, inputs=inputs, time_limit_s=question.time_limit_s) as compare:
+        for (key, toward), (contract, place), result in zip(
+            cuts.items(), written, sent, strict=True
+        ):
+            offers = frozenset(one for one, wanted in toward if is_as_sought(wanted, result))
+            if offers:
+                tiers = dict(key)
+                ratio = tail_ratio_of(measured.graph, source.graph, tiers)
+                head = _head(
+                    *(contract, place, offers, ratio, result),
+                    *(source, taint, question.options, compare),
+                )
+                heads.append((tiers, head))
+    return heads
 
 
 def _divided(graph: GroupGraph, tiers: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     """Return (group, tier) of the groups; the solver cuts none of them in two."""
     return tuple((group.name, tiers[group.nodes[0]]) for group in graph.groups)
-
-
-def _noted(what: str, remedy: str) -> Finding:
-    return Finding("PLC409", Severity.NOTE, Effect.NONE, what, remedy, None)
 
 
 def _check_measurable(
@@ -246,13 +285,11 @@ def _usable_cores() -> int:
 
 
 def _toward(
+    question: CutQuestion,
     site: CloudSite,
-    path: NetworkPath,
     whole_s: float | None,
     source: SplitSource,
     measured: MeasuredGraph,
-    summary: ModelSummary,
-    workload: Workload,
     kept: frozenset[str],
     named: dict[str, int] | None,
     precisions: Sequence[Precision | None],
@@ -271,6 +308,8 @@ def _toward(
     )
     from placer.core.split_problem import rated_link_over
 
+    summary, workload = question.summary, question.workload
+    path = replace(question.environment.path, backbone=site.backbone)
     inputs = [spec.name for spec in summary.inputs]
     input_bytes = {}
     if workload.wire_input_bytes is not None and len(inputs) == 1:

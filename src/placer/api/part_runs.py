@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ATTACK_LIMIT_S = 60.0
 """For one input and one cut; a thousand pictures of 64 x 64 take a tenth of it."""
+Answer = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""File of a model and name -> array of shape (samples, *tensor shape) to its outputs alike."""
 LEAST_DEADLINE_S = 60.0
 """A tenth of how long the parts may take to load and run once, however short the measuring is."""
 
@@ -64,6 +67,40 @@ class PartsRuns:
     """Of the whole in each round."""
     others_cores: float | None = None
     """That other programs used meanwhile; None: the system does not tell."""
+
+
+@contextmanager
+def answering(*, time_limit_s: float) -> Iterator[Answer]:
+    """Run models on samples in one process of their own, on the CPU.
+
+    Raises
+    ------
+    MeasuringError
+        From what is yielded: a model could not be run.
+    """
+    from placer.onnx_files.inputs import Inputs
+    from placer.profiling.child import Child, ChildError
+    from placer.profiling.outputs import outputs_from
+    from placer.runtimes import onnxruntime
+
+    with (
+        tempfile.TemporaryDirectory(prefix="placer-") as temporary,
+        Child(onnxruntime.MODULE) as child,
+    ):
+        inputs_path = str(Path(temporary) / "inputs.npz")
+
+        def answer(model: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
+            Inputs(arrays, (), "split").save(inputs_path)
+            path = str(Path(model).resolve())
+            try:
+                found, _ = outputs_from(
+                    child, path, "cpu", inputs_path, (), time_limit_s=time_limit_s
+                )
+            except ChildError as error:
+                raise MeasuringError(f"{model}: {error.message}") from error
+            return found
+
+        yield answer
 
 
 def run_parts(

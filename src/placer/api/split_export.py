@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -130,34 +129,16 @@ def _held_to_whole(
     time_limit_s: float,
 ) -> tuple[OutputDifference, ...]:
     """Run the parts as client and server would, with the client's own encoding."""
-    from placer.onnx_files.inputs import Inputs
-    from placer.profiling.child import Child, ChildError
-    from placer.profiling.outputs import outputs_from
-    from placer.runtimes import onnxruntime
+    from placer.api.part_runs import answering
 
-    with (
-        tempfile.TemporaryDirectory(prefix="placer-") as temporary,
-        Child(onnxruntime.MODULE) as child,
-    ):
-        path = str(Path(temporary) / "inputs.npz")
-
-        def run(model: Path, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-            Inputs(arrays, (), "split").save(path)
-            try:
-                found, _ = outputs_from(
-                    child, str(model), "cpu", path, (), time_limit_s=time_limit_s
-                )
-            except ChildError as error:
-                raise MeasuringError(f"{model.name}: {error.message}") from error
-            return found
-
-        whole = run(Path(source.summary.path).resolve(), samples.samples)
-        head, tail = parts
+    head, tail = parts
+    with answering(time_limit_s=time_limit_s) as answer:
+        whole = answer(source.summary.path, samples.samples)
         known = dict(samples.samples)
-        known.update(
-            run(place / head.files[0][0], {one.name: known[one.name] for one in head.inputs})
-        )
-        known.update(run(place / tail.files[0][0], sent_over_wire(crossings, known)))
+        taken = {one.name: known[one.name] for one in head.inputs}
+        known.update(answer(str(place / head.files[0][0]), taken))
+        sent = sent_over_wire(crossings, known)
+        known.update(answer(str(place / tail.files[0][0]), sent))
     return output_differences(whole, known)
 
 

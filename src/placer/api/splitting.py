@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from placer.core.cuts import (
     Share,
@@ -263,35 +263,19 @@ def comparing(
         A part or the whole model could not be run, or a tensor between them has a type that numpy
         lacks. From the function as well.
     """
-    from placer.onnx_files.inputs import Inputs
-    from placer.profiling.child import Child, ChildError
-    from placer.profiling.outputs import outputs_from
-    from placer.runtimes import onnxruntime
+    from placer.api.part_runs import answering
 
     _require_numpy((*source.summary.inputs, *source.summary.outputs))
     given = samples_for(source, inputs, most=None)
-    with (
-        tempfile.TemporaryDirectory(prefix="placer-") as temporary,
-        Child(onnxruntime.MODULE) as child,
-    ):
-        path = str(Path(temporary) / "inputs.npz")
-
-        def run(model: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-            Inputs(arrays, (), "split").save(path)
-            try:
-                found, _ = outputs_from(child, model, "cpu", path, (), time_limit_s=time_limit_s)
-            except ChildError as error:
-                raise MeasuringError(f"{model}: {error.message}") from error
-            return found
-
-        whole = run(str(Path(source.summary.path).resolve()), given.samples)
+    with answering(time_limit_s=time_limit_s) as answer:
+        whole = answer(source.summary.path, given.samples)
 
         def compare(contract: SplitContract, folder: str) -> tuple[OutputDifference, ...]:
             known = dict(given.samples)
             for part in contract.parts:
                 _require_numpy(part.outputs)
-                found = run(
-                    str((Path(folder) / part.files[0][0]).resolve()),
+                found = answer(
+                    str(Path(folder) / part.files[0][0]),
                     {spec.name: known[spec.name] for spec in part.inputs},
                 )
                 known.update({spec.name: found[spec.name] for spec in part.outputs})

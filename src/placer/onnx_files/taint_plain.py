@@ -30,12 +30,14 @@ def moved(node: Node) -> Taint:
 
 def cut(node: Node) -> Taint:
     """Keep a part of the values of the first input: of plain values each is raw by itself."""
+    return _if_plain(node, "a part of")
+
+
+def _if_plain(node: Node, what: str) -> Taint:
     data = node.taint(0)
     if not data.is_raw:
         return not_shown(node)
-    if data.is_mixed:
-        return not_shown(node, "a part of a mixture")
-    return data.then(node.op_type)
+    return not_shown(node, f"{what} a mixture") if data.is_mixed else data.then(node.op_type)
 
 
 def cast(node: Node) -> Taint:
@@ -139,12 +141,7 @@ def gather(node: Node) -> Taint:
 
 def curve(node: Node) -> Taint:
     """Draw a curve over each number: of plain values that is a picture in other tones."""
-    data = node.taint(0)
-    if not data.is_raw:
-        return not_shown(node)
-    if data.is_mixed:
-        return not_shown(node, "a curve over a mixture")
-    return data.then(node.op_type)
+    return _if_plain(node, "a curve over")
 
 
 def tones(node: Node) -> Taint:
