@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import UsageError
 
 FORMATS = ("text", "json")
@@ -63,12 +63,8 @@ def command(
         str | None,
         typer.Option(metavar="FILE", help="Write the calibration, for `recommend --evidence`."),
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
-    ] = None,
-    output: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
-    ] = None,
+    format_: declared.Format = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
 ) -> None:
     """Learn how fast a device is from a few different models, and predict others.
 

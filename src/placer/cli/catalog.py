@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import UsageError, near_match
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ GAP = 2
 LEAST_SOURCE = 30
 """Room for a source below which a table leaves the column out."""
 
-_Output = Annotated[list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")]
-
 
 @app.command("list")
 def list_entries(
@@ -40,10 +38,8 @@ def list_entries(
         str | None,
         typer.Argument(metavar="[KIND]", help="devices, networks, clouds, regions or workloads."),
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
-    ] = None,
-    output: _Output = None,
+    format_: declared.Format = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
 ) -> None:
     """List what the catalogue has, with the figures that decide."""
     from placer.files import catalogue
@@ -77,10 +73,8 @@ def show(
         str | None,
         typer.Option(metavar="DATE", help="The day of --sla: measurements age (default: today)."),
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text, json or yaml.")
-    ] = None,
-    output: _Output = None,
+    format_: declared.Format = None,
+    output: Annotated[list[str] | None, declared.outputs("text, json or yaml")] = None,
 ) -> None:
     """Show every figure of one entry and where it comes from; of a device also its roofline.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.cli.rules import all_rules
 from placer.core.errors import UsageError, near_match
 
@@ -51,13 +51,8 @@ def command(
     as_of: Annotated[
         str | None, typer.Option(metavar="DATE", help="The day for which evidence has its age.")
     ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FORMAT[=FILE]", help=f"{', '.join(FORMATS)}; repeatable."),
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs(", ".join(FORMATS))] = None,
+    format_: declared.Format = None,
 ) -> None:
     """Hold what manifests deploy to what was measured: model, site, targets, privacy, memory.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.units import parse_ratio
 
 FORMATS = ("text", "json", "markdown")
@@ -19,13 +19,8 @@ def command(
         str,
         typer.Option(metavar="RATIO", help="A change of latency up to this counts as none."),
     ] = "2%",
-    output: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FORMAT[=FILE]", help="text, json or markdown; repeatable."),
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs("text, json or markdown")] = None,
+    format_: declared.Format = None,
 ) -> None:
     """Say whether B is faster or slower than A, which verdicts changed, and what else differs.
 

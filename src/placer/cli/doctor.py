@@ -7,9 +7,7 @@ import platform
 import time
 from typing import Annotated, Any
 
-import typer
-
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import MeasuringError
 from placer.core.units import format_bytes, format_duration
 
@@ -17,12 +15,8 @@ FORMATS = ("text", "json")
 
 
 def command(
-    output: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="text or json; repeatable.")
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
+    format_: declared.Format = None,
 ) -> None:
     """Show execution providers, versions, limits of this machine, and how quiet it is now.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from placer.cli import declared
 from placer.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,13 +21,7 @@ DEFAULT_FILE = "workload.yaml"
 
 def command(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="ONNX or TensorFlow Lite model.")],
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="INPUT=DIMS",
-            help="Shape of an input with symbolic dimensions, as x=1,3,224,224; repeatable.",
-        ),
-    ] = None,
+    shape: declared.Shape = None,
     save: Annotated[
         str, typer.Option(metavar="FILE", help="Where to write the workload file.")
     ] = DEFAULT_FILE,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from placer.cli import network_path, network_probe, options, screen
+from placer.cli import declared, network_path, network_probe, options, screen
 from placer.core.errors import UsageError
 from placer.core.units import (
     format_bytes,
@@ -172,12 +172,8 @@ def estimate(
             "server_time_ms in_flight; what is left out is as the options say.",
         ),
     ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text or json.")
-    ] = None,
-    output: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
-    ] = None,
+    format_: declared.Format = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
 ) -> None:
     """Tell how long a request and its answer take over a network path, as a distribution.
 

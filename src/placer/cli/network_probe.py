@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import InputError, UsageError
 from placer.core.units import format_bytes, parse_bytes, parse_duration_s
 
@@ -66,14 +66,7 @@ def probe(
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=DIMS",
-            help="Of an input with open dimensions: x=1,3,224,224. Repeatable.",
-            rich_help_panel=_MODEL,
-        ),
-    ] = None,
+    shape: declared.Shape = None,
     encoding: Annotated[
         str | None,
         typer.Option(
@@ -114,12 +107,8 @@ def probe(
         str,
         typer.Option(metavar="TIME", help="Longest silence of the server.", rich_help_panel=_REACH),
     ] = "5s",
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="text, yaml or json.")
-    ] = None,
-    output: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
-    ] = None,
+    format_: declared.Format = None,
+    output: Annotated[list[str] | None, declared.outputs("text, yaml or json")] = None,
 ) -> None:
     """Measure the network path to a server: round trips, rates, loss, phases of a request.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
 
@@ -25,59 +25,38 @@ def command(
             help="Measure until this target is settled: 20ms means p99 ≤ 20 ms; repeatable.",
         ),
     ] = None,
-    ep: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Execution provider; repeatable (default: all here)."),
-    ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="INPUT=DIMS", help="Shape of an input with symbolic dimensions; repeatable."
-        ),
-    ] = None,
-    inputs: Annotated[
-        str | None, typer.Option(metavar="SAMPLES.npz", help="Real samples to run.")
-    ] = None,
+    ep: declared.Eps = None,
+    shape: declared.Shape = None,
+    inputs: declared.Inputs = None,
     rate: Annotated[
         str | None,
-        typer.Option(metavar="RATE", help="Idle between runs as at this rate, as 30/s."),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option(metavar="N", help="Fix the threads of one inference.")
-    ] = None,
-    spinning: Annotated[
-        bool | None,
         typer.Option(
-            "--spinning/--no-spinning", help="Fix whether idle threads spin.", show_default=False
+            metavar="RATE",
+            help="Idle between runs as at this rate, as 30/s.",
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
-    ep_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME.KEY=VALUE",
-            help="Option of an execution provider, as cuda.use_tf32=0; repeatable.",
-        ),
-    ] = None,
-    io: Annotated[
-        str,
-        typer.Option(
-            metavar="WHERE",
-            help="host: each run copies inputs and outputs to and from a GPU; device: none.",
-        ),
-    ] = "host",
+    threads: declared.Threads = None,
+    spinning: declared.Spinning = None,
+    ep_option: declared.EpOptions = None,
+    io: declared.Io = "host",
     tune: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
             help="Search for the best threads and spinning for so long.",
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
     time_limit: Annotated[
-        str, typer.Option(metavar="TIME", help="Longest time for each execution provider.")
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="Longest time for each execution provider.",
+            rich_help_panel=declared.MEASURING,
+        ),
     ] = "60s",
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Measure again, do not use the cache.")
-    ] = False,
+    fresh: declared.Fresh = False,
     coverage_only: Annotated[
         bool,
         typer.Option(
@@ -100,15 +79,11 @@ def command(
         typer.Option(
             metavar="FILE|DIR",
             help="Write the evidence; a directory takes one file per execution provider.",
+            rich_help_panel=declared.OUTPUT,
         ),
     ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FORMAT[=FILE]", help="text or json; repeatable."),
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
+    format_: declared.Format = None,
 ) -> None:
     """Measure MODEL on the execution providers of this machine, and keep the evidence.
 

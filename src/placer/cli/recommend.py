@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.units import parse_duration_s
 
@@ -17,8 +17,6 @@ FORMATS = ("text", "json", "markdown")
 
 _QUESTION = "The question"
 _SITES = "Sites and network"
-_MEASURING = "Measuring"
-_OUTPUT = "Output"
 
 
 def command(
@@ -227,34 +225,15 @@ def command(
             rich_help_panel=_SITES,
         ),
     ] = None,
-    ep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Execution provider to measure: cpu, cuda, ...; repeatable (default: all here).",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="INPUT=DIMS",
-            help="Shape of an input with symbolic dimensions, as x=1,3,224,224; repeatable.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None,
-    inputs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SAMPLES.npz", help="Real samples to run.", rich_help_panel=_MEASURING
-        ),
-    ] = None,
+    ep: declared.Eps = None,
+    shape: declared.Shape = None,
+    inputs: declared.Inputs = None,
     labels: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
             help="The class of each sample of --inputs, .npy or .npz: accuracy of all variants.",
-            rich_help_panel=_MEASURING,
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
     calibration: Annotated[
@@ -262,46 +241,19 @@ def command(
         typer.Option(
             metavar="SAMPLES.npz",
             help="Real samples for the ranges of int8 (default: a fifth of --inputs).",
-            rich_help_panel=_MEASURING,
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Fix the threads of one inference.", rich_help_panel=_MEASURING
-        ),
-    ] = None,
-    spinning: Annotated[
-        bool | None,
-        typer.Option(
-            "--spinning/--no-spinning",
-            help="Fix whether idle threads spin.",
-            rich_help_panel=_MEASURING,
-            show_default=False,
-        ),
-    ] = None,
-    ep_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME.KEY=VALUE",
-            help="Option of an execution provider, as cuda.use_tf32=0; repeatable.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = None,
-    io: Annotated[
-        str,
-        typer.Option(
-            metavar="WHERE",
-            help="host: each run copies inputs and outputs to and from a GPU; device: none.",
-            rich_help_panel=_MEASURING,
-        ),
-    ] = "host",
+    threads: declared.Threads = None,
+    spinning: declared.Spinning = None,
+    ep_option: declared.EpOptions = None,
+    io: declared.Io = "host",
     tune: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
             help="Search for the best threads, spinning and precision for so long.",
-            rich_help_panel=_MEASURING,
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
     time_limit: Annotated[
@@ -309,21 +261,16 @@ def command(
         typer.Option(
             metavar="TIME",
             help="Longest measuring time for each execution provider (default: 60s).",
-            rich_help_panel=_MEASURING,
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option(
-            "--fresh", help="Measure again, do not use the cache.", rich_help_panel=_MEASURING
-        ),
-    ] = False,
+    fresh: declared.Fresh = False,
     no_measure: Annotated[
         bool,
         typer.Option(
             "--no-measure",
             help="Use evidence and catalogue only.",
-            rich_help_panel=_MEASURING,
+            rich_help_panel=declared.MEASURING,
         ),
     ] = False,
     as_of: Annotated[
@@ -331,35 +278,20 @@ def command(
         typer.Option(
             metavar="DATE",
             help="The day of the question: evidence ages (default: today).",
-            rich_help_panel=_MEASURING,
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FORMAT[=FILE]",
-            help="text, json or markdown; repeatable.",
-            rich_help_panel=_OUTPUT,
-        ),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="Short for --output.", rich_help_panel=_OUTPUT
-        ),
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs("text, json or markdown")] = None,
+    format_: declared.Format = None,
     variants_to: Annotated[
         str | None,
         typer.Option(
             metavar="DIR",
             help="Where the files of --variants go (default: the cache).",
-            rich_help_panel=_OUTPUT,
+            rich_help_panel=declared.OUTPUT,
         ),
     ] = None,
-    save: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Keep the answer as JSON.", rich_help_panel=_OUTPUT),
-    ] = None,
+    save: declared.Save = None,
 ) -> None:
     """Say where MODEL should run: on the device, in the cloud, in both, or with one as fallback.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import UsageError, near_match
 
 if TYPE_CHECKING:
@@ -21,13 +21,8 @@ LIST_FORMATS = ("text", "json", "markdown")
 
 @app.command("list")
 def list_rules(
-    format_: Annotated[
-        str | None,
-        typer.Option("--format", metavar="FORMAT", help="text, json or markdown."),
-    ] = None,
-    output: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="Repeatable.")
-    ] = None,
+    format_: declared.Format = None,
+    output: Annotated[list[str] | None, declared.outputs("text, json or markdown")] = None,
 ) -> None:
     """List all rules."""
     screen.emit(options.parse_outputs(output or (), format_, LIST_FORMATS), _listing)

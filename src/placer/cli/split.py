@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import UsageError, near_match
 
 if TYPE_CHECKING:
@@ -55,18 +55,15 @@ def command(
             help="Cloud offer (default: the quickest of the cheapest, assumed).",
         ),
     ] = None,
-    shape: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="INPUT=DIMS", help="Shape of an input with symbolic dimensions; repeatable."
-        ),
-    ] = None,
-    inputs: Annotated[
-        str | None, typer.Option(metavar="SAMPLES.npz", help="Real samples to run.")
-    ] = None,
+    shape: declared.Shape = None,
+    inputs: declared.Inputs = None,
     threads: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Threads of one inference here (default: all cores)."),
+        typer.Option(
+            metavar="N",
+            help="Threads of one inference here (default: all cores).",
+            rich_help_panel=declared.MEASURING,
+        ),
     ] = None,
     wire: Annotated[
         str | None,
@@ -97,7 +94,11 @@ def command(
     ] = False,
     top: Annotated[
         int | None,
-        typer.Option(metavar="K", help="Cut and run so many of the best plans (default: 3)."),
+        typer.Option(
+            metavar="K",
+            help="Cut and run so many of the best plans (default: 3).",
+            rich_help_panel=declared.MEASURING,
+        ),
     ] = None,
     time_limit: Annotated[
         str | None,
@@ -105,6 +106,7 @@ def command(
             metavar="TIME",
             help="Longest time for each of two measurings, the groups and the parts (default: "
             "60s).",
+            rich_help_panel=declared.MEASURING,
         ),
     ] = None,
     costs: Annotated[
@@ -115,12 +117,8 @@ def command(
             "(`placer schema costs`).",
         ),
     ] = None,
-    output: Annotated[
-        list[str] | None, typer.Option(metavar="FORMAT[=FILE]", help="text or json; repeatable.")
-    ] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", metavar="FORMAT", help="Short for --output.")
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
+    format_: declared.Format = None,
 ) -> None:
     """Find the best split of a model between this device and a cloud, and write both sides.
 

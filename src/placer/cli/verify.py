@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from placer.cli import options, screen
+from placer.cli import declared, options, screen
 from placer.core.errors import UsageError
 from placer.core.units import format_bytes, parse_bytes, parse_duration_s
 from placer.core.workload import parse_rate_hz
@@ -20,7 +20,6 @@ LEAST_BYTES, MOST_BYTES = 100_000, 10**12
 _HERE = "What runs here"
 _SERVERS = "What runs on a server"
 _REACH = "Reaching it"
-_OUTPUT = "Output"
 
 
 def command(
@@ -144,22 +143,9 @@ def command(
             rich_help_panel=_REACH,
         ),
     ] = None,
-    output: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FORMAT[=FILE]", help="text or json; repeatable.", rich_help_panel=_OUTPUT
-        ),
-    ] = None,
-    format_: Annotated[
-        str | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="Short for --output.", rich_help_panel=_OUTPUT
-        ),
-    ] = None,
-    save: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Keep the answer as JSON.", rich_help_panel=_OUTPUT),
-    ] = None,
+    output: Annotated[list[str] | None, declared.outputs("text or json")] = None,
+    format_: declared.Format = None,
+    save: declared.Save = None,
 ) -> None:
     """Run what was recommended and its rivals for real, and hold the times to the predictions.
 
