@@ -288,6 +288,35 @@ def test_other_separators_are_told(run: Run, tmp_path: Path, separator: str, wha
     assert f"t.csv:1: columns are separated by {what}" in done.err
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("x,1,0.1,10,1e200", "t.csv:2: latency_s '1e200' of 'x' is above 1e+06"),
+        ("x,1e300,0.1,10,0.01", "t.csv:2: gflops '1e300' of 'x' is above 1e+12"),
+        ("x,1,0.1,1e300,0.01", "t.csv:2: n_ops '1e300' of 'x' is above 1e+12"),
+    ],
+)
+def test_numbers_that_are_none_of_a_model_are_told(
+    run: Run, tmp_path: Path, row: str, words: str
+) -> None:
+    wrong = tmp_path / "wrong" / "t.csv"
+    wrong.parent.mkdir()
+    wrong.write_text("\n".join((HEADER, row, *ROWS)))
+    done = run("calibrate", "--from", wrong)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_work_that_is_none_of_a_model_is_not_predicted(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text("model,gflops,gbytes,n_ops\nx,1e300,0,0\n")
+    done = run("calibrate", "--from", table, "--predict", models, "--format", "json")
+    assert done.code == 2
+    assert "m.csv:2: gflops '1e300' of 'x' is above 1e+12" in done.err
+
+
 def test_models_of_the_same_work_are_one(run: Run, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("\n".join([HEADER, *(f"m{n},1,0.1,10,0.01" for n in range(8))]))

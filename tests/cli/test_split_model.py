@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,29 @@ def test_an_earlier_split_is_replaced_and_nothing_else(run: Run) -> None:
     done = run("split", "straight.onnx", "--cut", "v5", "--to", "out")
     assert done.code == 2
     assert "--to out: 'client.py' was changed since it was written" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_folder_of_others_is_not_walked_through(run: Run, tmp_path: Path) -> None:
+    for folder in ("/", "/proc", str(tmp_path.parent)):
+        done = run("split", "straight.onnx", "--cut", "v5", "--to", folder)
+        assert done.code == 2
+        assert "in it is not of an earlier split" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_pipe_in_the_folder_is_not_opened(run: Run) -> None:
+    for name, words in (
+        ("client.py", "'client.py' in it is not of an earlier split"),
+        ("contract.json", "in it is not of an earlier split"),
+    ):
+        shutil.rmtree("out", ignore_errors=True)
+        assert run("split", "straight.onnx", "--cut", "v5", "--to", "out").code == 0
+        Path("out", name).unlink()
+        os.mkfifo(Path("out", name))
+        done = run("split", "straight.onnx", "--cut", "v1", "--to", "out")
+        assert done.code == 2
+        assert words in done.err
 
 
 @pytest.mark.usefixtures("here")

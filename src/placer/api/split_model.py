@@ -44,7 +44,7 @@ from placer.api.splitting import (
 )
 from placer.core.finding import Effect
 from placer.core.partition.problem import InfeasibleError, Link
-from placer.core.split_export import wire_bytes
+from placer.core.split_export import sent_type, wire_bytes
 from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
     Kind,
@@ -371,6 +371,9 @@ def _placed(
         turns_s=run.turns_s,
         tail_range_s=tail_range,
         wire=precision.value,
+        sent_types=tuple(
+            dict.fromkeys(sent_type(specs[name].dtype, precision) for name in cut.tensors)
+        ),
         n_bytes=n_bytes,
         head_s=run.head_s,
         tail_here_s=run.tail_s,

@@ -66,6 +66,8 @@ class Placed:
     leakage: tuple[InputLeakage, ...] = ()
     """What an attack rebuilds of the inputs from what crosses; empty: none was asked for."""
 
+    sent_types: tuple[str, ...] = ()
+    """Element types on the wire, as sent; empty: nothing crosses."""
     turns_s: tuple[float, ...] = ()
     """Of the head in each round, in which every part runs once."""
     tail_range_s: tuple[float, float] = (0.0, 0.0)

@@ -30,6 +30,7 @@ def answer_schema() -> dict[str, Any]:
         placement=_one_of(Kind),
         tensors=_list(_TEXT),
         wire=_or_null(_one_of(Precision)),
+        sent_types=_list(_TEXT),
         bytes=_COUNT,
         leaves_device=_one_of(Leaves),
         leaves_why=_TEXT,

@@ -66,6 +66,7 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "placement": one.kind.value,
         "tensors": list(one.tensors),
         "wire": one.wire,
+        "sent_types": list(one.sent_types),
         "bytes": one.n_bytes,
         "leaves_device": one.leaves.value,
         "leaves_why": one.leaves_why,
@@ -173,7 +174,7 @@ def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
     residual = one.residual_ratio(whole_s)
     return (
         name,
-        "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {one.wire}",
+        "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {', '.join(one.sent_types)}",
         _LEAVES[one.leaves],
         _duration(one.predicted_s),
         "-" if one.head_s is None else format_duration(one.head_s),
