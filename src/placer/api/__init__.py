@@ -323,6 +323,7 @@ def recommend(
             findings=(
                 *gathered.findings,
                 *cutting.findings,
+                *cutting.unjudged(edges, of_heads),
                 *findings,
                 *measured_here(records, site_device, summary.path),
             ),

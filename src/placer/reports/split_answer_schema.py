@@ -46,6 +46,7 @@ def answer_schema() -> dict[str, Any]:
         residual_ratio=maybe,
         differences=_list(difference),
         wire_error_ratio=maybe,
+        wire_agreement_ratio=maybe,
         attacked=_list(attacked),
     )
     decision = _object(
