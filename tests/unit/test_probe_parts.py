@@ -312,6 +312,33 @@ def test_lines_of_iperf3_that_are_none_are_left_out(span: str) -> None:
     assert iperf._uploaded(told, 0.02).rate.rate is None
 
 
+def iperf_download(bytes_: list[int]) -> dict[str, Any]:
+    sums = [{"end": 0.1 * (n + 1), "bytes": one} for n, one in enumerate(bytes_)]
+    return {"intervals": [{"sum": one} for one in sums], "end": {}}
+
+
+def test_a_download_that_iperf3_reads_in_bursts_has_the_mean_rate() -> None:
+    steady = iperf._found(iperf_download([250_000] * 10), rtt_s=0.001).rate
+    bursts = iperf._found(iperf_download([0, 250_000, 500_000, 500_000, 0] * 2), rtt_s=0.001).rate
+    late = iperf._found(iperf_download([250_000, 0, 0, 750_000] * 3), rtt_s=0.001).rate
+    for found in (steady, bursts, late):
+        assert found.rate is not None
+        assert found.rate.median_bytes_per_s == pytest.approx(2.5e6 * 1.036, rel=0.15)
+    assert "bursts" not in steady.reason
+    assert "it arrived in bursts" in bursts.reason
+    assert bursts.rate is not None
+    assert bursts.rate.p5_bytes_per_s is None
+
+
+def test_a_short_upload_is_gauged_by_what_arrived() -> None:
+    told = {
+        "end": {"sum_sent": {"bits_per_second": 16e6}, "sum_received": {"bits_per_second": 8e6}}
+    }
+    assert iperf._gauged_bytes_per_s(told) == 1e6
+    told["end"]["sum_received"] = {"bits_per_second": 0}
+    assert iperf._gauged_bytes_per_s(told) == 2e6
+
+
 def test_pauses_of_a_download_are_told() -> None:
     times = np.arange(0, 2, 0.005)
     steady = np.cumsum(np.full(len(times), 2.5e6 * 0.005))
