@@ -108,6 +108,29 @@ def test_what_must_run_on_the_device_makes_it_a_split(
     assert asked["unsplit"][0] is not None
 
 
+@pytest.mark.usefixtures("here")
+def test_a_tensor_without_consumers_that_is_kept_makes_it_a_split(run: Run) -> None:
+    costs = sample()
+    costs["nodes"].append({"name": "free", "time_s": [0, 0, 0]})
+    costs["tensors"].append(
+        {"name": "mark", "producer": "free", "consumers": [], "bytes": 0, "keep_up_to_tier": 0}
+    )
+    write(costs)
+    told = run("split", "--costs", "costs.json").out
+    assert "all on cloud: not possible (mark may not pass camera)" in told
+    asked = json.loads(run("split", "--costs", "costs.json", "--format", "json").out)
+    assert asked["unsplit"][2] is None
+
+
+@pytest.mark.usefixtures("here")
+def test_a_place_beyond_the_limit_has_no_figure(run: Run) -> None:
+    write({**with_prices(), "objective": "money", "latency_limit_s": 0.5})
+    told = run("split", "--costs", "costs.json").out
+    assert "all on camera: too slow (986 ms)" in told
+    asked = json.loads(run("split", "--costs", "costs.json", "--format", "json").out)
+    assert asked["unsplit"][0] is None
+
+
 def test_no_golden_file_is_left_behind() -> None:
     wanted = {f"{name}.{suffix}" for name in SAMPLES for suffix in SUFFIXES.values()}
     assert {path.name for path in GOLDEN.iterdir()} == wanted

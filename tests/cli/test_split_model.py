@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,12 @@ def contract(folder: str = "out") -> dict[str, Any]:
 
 def test_a_split_that_is_quickest_is_written(here: Path, run: Run) -> None:
     onnx.save(narrowing(), "narrowing.onnx")
-    done = run("split", "narrowing.onnx", *WINNING, "--to", "out", "--keep-raw-input")
+    for _ in range(3):
+        done = run("split", "narrowing.onnx", *WINNING, "--to", "out", "--keep-raw-input")
+        if "may be quicker: other programs used" not in done.out:
+            break
+    else:
+        pytest.skip("other programs have the cores: no split is claimed")
     assert done.code == 0, done.err
     assert done.out.startswith("Split at ")
     assert "all on the device" in done.out
@@ -71,6 +77,30 @@ def test_a_split_that_is_quickest_is_written(here: Path, run: Run) -> None:
     assert {path.name for path in Path("out").iterdir()} == EXPORT
     jsonschema.validate(contract(), contract_schema())
     assert not list(here.glob(".placer-*"))
+
+
+@pytest.fixture
+def busy_cores() -> Iterator[None]:
+    """Programs that take all cores."""
+    count = 2 * (os.cpu_count() or 1)
+    hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+
+
+@pytest.mark.usefixtures("here", "busy_cores")
+def test_no_split_is_claimed_from_times_that_other_programs_made_longer(run: Run) -> None:
+    onnx.save(narrowing(), "narrowing.onnx")
+    words = ("split", "narrowing.onnx", *WINNING, "--keep-raw-input", "--time-limit", "2s")
+    done = run(*words, "--to", "out")
+    assert done.code == 1, done.out
+    assert done.out.startswith(("Undecided, so do not split: ", "Do not split: "))
+    assert "other programs used " in done.out
+    assert not Path("out").exists()
 
 
 def test_where_not_to_split_is_quickest_nothing_is_written(here: Path, run: Run) -> None:
@@ -230,6 +260,7 @@ WRONG = [
     (["--to", "out", "--output", f"json={'n' * 300}"], 2, "': file name too long"),
     (["--inputs", "n" * 300], 3, "no such file"),
     (["--network", "fibre_100"], 2, "did you mean 'fiber_100'?"),
+    (["--network", "dsl_25"], 2, "take another network, or a file of your own that states it"),
     (["--cloud", "aws-c7i.xlargee"], 2, "did you mean 'aws-c7i.xlarge'?"),
     (["--wire", "int4"], 2, "--wire 'int4' is unknown (did you mean 'int8'?)"),
     (["--wire", "int8+zlib"], 2, "a server of the protocol inflates nothing"),
@@ -266,6 +297,23 @@ def test_a_cut_that_does_not_separate_names_what_is_missing(run: Run) -> None:
     done = run("split", "skip.onnx", "--cut", "v1", "--to", "out")
     assert done.code == 2
     assert "'v1' alone does not separate the model: 'x' would cross too" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_tensor_that_is_never_sent_is_not_called_missing(run: Run) -> None:
+    nodes = [
+        helper.make_node("Cast", ["x"], ["b"], to=TensorProto.STRING),
+        helper.make_node("Cast", ["b"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    onnx.save(build(nodes, [tensor("x", (1, 4))], [tensor("y", (1, 4))], []), "text.onnx")
+    done = run("split", "text.onnx", "--cut", "b")
+    assert done.code == 2
+    assert "--cut b: a tensor of type string cannot be sent" in done.err
+    onnx.save(split_models.data_dependent(), "sized.onnx")
+    done = run("split", "sized.onnx", "--cut", "where")
+    assert done.code == 2
+    assert "the size of 'where' depends on the data, so that it is never sent" in done.err
 
 
 @pytest.mark.usefixtures("here")

@@ -298,6 +298,10 @@ def test_unsplit_plans_leave_the_inputs_where_they_are_and_nothing_else() -> Non
     assert unsplit_plans(problem(nodes, late), Objective.LATENCY)[1] is None
     kept = [replace(tensors[0], keep_up_to_tier=0)]
     assert unsplit_plans(problem(nodes[:2], kept), Objective.LATENCY)[1] is None
+    idle = [*nodes[:2], Node("free", (0.0, 0.0))]  # it may run on both, but for what it holds
+    held = [*tensors, Tensor("y", "free", (), 1, 0)]
+    assert unsplit_plans(problem(idle, tensors), Objective.LATENCY)[1] is not None
+    assert unsplit_plans(problem(idle, held), Objective.LATENCY)[1] is None
 
 
 def test_unsplit_plans_take_the_way_that_is_best_by_the_objective() -> None:

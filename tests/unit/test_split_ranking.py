@@ -50,14 +50,14 @@ def placed(kind: Kind, turns_s: Any, **more: Any) -> Placed:
     return Placed(**{**fields, **more})
 
 
-def answer(*plans: Placed) -> SplitAnswer:
+def answer(*plans: Placed, disturbance: str = "") -> SplitAnswer:
     order = ranked(plans)
     return SplitAnswer(
         model="m.onnx", sha256="0" * 64, points=("mid",),
         largest_uncuttable=Share(0.5, "time", ("mid",)),
         whole_s=0.026, runs=30, threads=2, samples=0, placed=order,
         chosen=next(one for one in order if one.kind is Kind.SPLIT), is_asked=False,
-        network="thin", cloud="aws", assumptions=(), notes=(), export=None,
+        disturbance=disturbance, network="thin", cloud="aws", assumptions=(), notes=(), export=None,
     )  # fmt: skip
 
 
@@ -85,6 +85,22 @@ def test_a_split_that_most_rounds_show_is_quicker() -> None:
     assert not found.is_within_noise
     assert found.best is split
     assert to_text(found, None).startswith("Split at mid: ")
+
+
+def test_a_split_is_never_claimed_where_other_programs_slowed_the_device() -> None:
+    """What it gains may be no more than what they took."""
+    whole = placed(Kind.EDGE, noisy(0.026))
+    split = placed(Kind.SPLIT, noisy(0.006), network_s=0.004, tail_s=0.001)
+    busy = "other programs used 1.7 of 2 cores while the parts ran, and they need 2"
+    found = answer(whole, split, disturbance=busy)
+    assert found.is_within_noise
+    assert found.best is whole
+    text = to_text(found, "parts")
+    assert text.startswith("Undecided, so do not split: all on the device takes ")
+    assert f"and undisturbed, all on the device may be quicker: {busy}.\n" in text
+    assert "Nothing was written. To write the best split all the same: --cut mid" in text
+    quicker = answer(replace(whole, head_s=0.001), split, disturbance=busy)
+    assert to_text(quicker, None).startswith("Do not split: ")
 
 
 def test_a_split_is_held_against_the_cloud_as_well() -> None:
@@ -132,6 +148,8 @@ def test_times_that_do_not_fit_together_are_told() -> None:
     less, groups = oddities([odd, whole], 0.026)
     assert "split at mid: head and tail here take 11.5% less than the whole model" in less
     assert groups.startswith("the groups add up to 52")
+    (more,) = oddities([replace(odd, tail_here_s=0.016)], 0.026)
+    assert "more than the whole model: a second call has its own cost" in more
     assert oddities([replace(odd, tail_here_s=0.006), replace(whole, foretold_head_s=0.03)],
                     0.026) == []  # fmt: skip
 

@@ -193,19 +193,19 @@ def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
     UsageError
         They are no cut, nothing would run on the device, or a tensor cannot be sent.
     """
+    specs = source.specs
+    for name in names:
+        if name in specs and not can_be_sent(specs[name].dtype):
+            raise UsageError(
+                f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
+                hint="cut at another tensor",
+            )
     tiers = cut_at(source, [names])
     if 0 not in tiers.values():
         raise UsageError(
             f"nothing would run on the device with the cut at {', '.join(names)}",
             hint="cut at a tensor behind it, or serve the whole model",
         )
-    specs = source.specs
-    for name in names:
-        if not can_be_sent(specs[name].dtype):
-            raise UsageError(
-                f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
-                hint="cut at another tensor",
-            )
     return tiers
 
 

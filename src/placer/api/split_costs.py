@@ -20,7 +20,7 @@ class Split:
     plan: Plan
     latency_limit_s: float | None
     unsplit: tuple[Plan | None, ...]
-    """For each tier, all on it that is free; None: not possible."""
+    """For each tier, all on it that is free, over the limit as well; None: not possible."""
 
 
 def split_costs(path: str) -> Split:

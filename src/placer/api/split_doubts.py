@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from placer.api.splitting import MeasuredGraph
 
 
-def disturbances(judged: PartsRuns, threads: int) -> Sequence[str]:
-    """Tell of other programs while the parts ran."""
+def disturbance(judged: PartsRuns, threads: int) -> str:
+    """Tell of other programs that took cores while the parts ran; empty: they had what they need."""
     from placer.profiling.instrument import FREE_CORE_LIMIT_RATIO
     from placer.profiling.machine import usable_cores
 
     cores, others = usable_cores(), judged.others_cores
     if others is None or cores - others >= FREE_CORE_LIMIT_RATIO * min(threads, cores):
-        return ()
+        return ""
     return (
         f"other programs used {others:.1f} of {cores} cores while the parts ran, and they need "
-        f"{min(threads, cores)}: measure again on a quiet machine",
+        f"{min(threads, cores)}"
     )
 
 
@@ -65,7 +65,8 @@ def oddities(placed: Sequence[Placed], whole_s: float) -> list[str]:
         residual = one.residual_ratio(whole_s) or 0.0
         if abs(residual) > ODD_RESIDUAL_RATIO:
             more = (
-                "more than the whole model: fusions break there, or"
+                "more than the whole model: a second call has its own cost, most of a tiny "
+                "model's, fusions break there, or"
                 if residual > 0
                 else "less than the whole model: its caches differ, or"
             )

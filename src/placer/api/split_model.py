@@ -26,7 +26,7 @@ from placer.api.split_candidates import (
     unsplit_cuts,
 )
 from placer.api.split_doubts import (
-    disturbances,
+    disturbance,
     estimate_decides,
     oddities,
     tail_range_s,
@@ -170,7 +170,10 @@ def split_model(
             top=question.top,
         )
     judged, parts = _judged(source, cuts, question, samples, taint, threads, progress)
-    notes = [*policy, *weak_inputs(question, measured), *disturbances(judged, threads)]
+    notes = [*policy, *weak_inputs(question, measured)]
+    disturbed = disturbance(judged, threads)
+    if disturbed:
+        notes.append(f"{disturbed}: measure again on a quiet machine")
     if where.unknown:
         notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
@@ -192,6 +195,7 @@ def split_model(
         placed=(),
         chosen=None,
         is_asked=bool(question.cut),
+        disturbance=disturbed,
         network=where.path.name,
         cloud=where.cloud,
         assumptions=where.assumptions,

@@ -257,7 +257,7 @@ def _split_costs(costs: str, outputs: Sequence[tuple[str, str | None]]) -> None:
     screen.emit(
         outputs,
         lambda name: (
-            report.to_json(found.plan, found.unsplit)
+            report.to_json(found.plan, found.unsplit, latency_limit_s=found.latency_limit_s)
             if name == "json"
             else report.to_text(
                 found.problem, found.plan, found.unsplit, latency_limit_s=found.latency_limit_s

@@ -221,6 +221,11 @@ def tiers_of_cuts(graph: GroupGraph, cuts: Sequence[Sequence[str]]) -> dict[str,
     assignment = {group.name: 0 for group in graph.groups}
     for link, cut in enumerate(cuts):
         for name in cut:
+            if name in graph.unsized_tensors:
+                raise UsageError(
+                    f"the size of '{name}' depends on the data, so that it is never sent",
+                    hint="cut at another tensor",
+                )
             if name not in edges.tensors:
                 raise UsageError(
                     f"no tensor '{name}' goes from one node to another"

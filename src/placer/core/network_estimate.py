@@ -153,6 +153,7 @@ def upload_envelope(path: NetworkPath, request: Request, *, max_bytes: int) -> E
 
 
 _OPTIONS = {"round-trip time": "--rtt", "uplink": "--uplink", "downlink": "--downlink"}
+"""Of `placer network estimate`, the one command that takes figures of a path."""
 
 
 def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
@@ -169,8 +170,10 @@ def _completed(path: NetworkPath) -> tuple[NetworkPath, tuple[str, ...]]:
     if missing:
         raise UsageError(
             f"the {_listed(missing)} of network '{path.name}' {_verb(missing)} unknown",
-            hint=f"state {' and '.join(_OPTIONS[name] for name in missing)}, or measure anew: "
-            "placer network probe says why a rate was not found",
+            hint="take another network, or a file of your own that states "
+            f"{'it' if len(missing) == 1 else 'them'} (placer network probe measures one, and says "
+            "why a rate was not found); placer network estimate takes "
+            f"{' and '.join(_OPTIONS[name] for name in missing)} as well",
         )
     found = []
     if path.loss_ratio is None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from placer.core.partition.plan import Plan
-from placer.core.partition.problem import Objective, Problem
+from placer.core.partition.problem import Objective, Problem, inputs_of
+from placer.core.partition.solving import SAME
 from placer.core.printable import printable
 from placer.core.units import format_bytes, format_duration
 
@@ -18,7 +19,7 @@ MAX_NAMES = 6
 Unsplit = Sequence[Plan | None]
 
 
-def to_json(plan: Plan, unsplit: Unsplit) -> str:
+def to_json(plan: Plan, unsplit: Unsplit, *, latency_limit_s: float | None = None) -> str:
     """Return the answer; the keys are described in ``docs/splitting.md``."""
     document: dict[str, Any] = {
         "value_s": plan.latency_s,
@@ -34,7 +35,9 @@ def to_json(plan: Plan, unsplit: Unsplit) -> str:
         "route": [list(hop) for hop in plan.hops],
         "bound": plan.bound,
         "gap_ratio": plan.gap_ratio,
-        "unsplit": [None if one is None else one.value for one in unsplit],
+        "unsplit": [
+            None if one is None or _is_late(one, latency_limit_s) else one.value for one in unsplit
+        ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -83,7 +86,7 @@ def _instead(problem: Problem, plan: Plan, unsplit: Unsplit, latency_limit_s: fl
         name = printable(site.name)
         if one is None:
             what = f"not possible{_why_not(problem, tier)}"
-        elif latency_limit_s is not None and one.latency_s > latency_limit_s:
+        elif _is_late(one, latency_limit_s):
             what = f"too slow ({format_duration(one.latency_s)})"
         else:
             what = _value(plan.objective, one.value)
@@ -91,16 +94,22 @@ def _instead(problem: Problem, plan: Plan, unsplit: Unsplit, latency_limit_s: fl
     return "; ".join(shown)
 
 
+def _is_late(plan: Plan, latency_limit_s: float | None) -> bool:
+    return latency_limit_s is not None and plan.latency_s > latency_limit_s * (1 + SAME)
+
+
 def _why_not(problem: Problem, tier: int) -> str:
     """Say what keeps all from running on a tier; empty: several things together."""
+    inputs = inputs_of(problem.graph)
     for tensor in problem.graph.tensors:
         last = tensor.keep_up_to_tier
-        if last is not None and last < tier and tensor.consumers:
+        if last is None or last >= tier:
+            continue
+        if tensor.consumers or tensor.producer not in inputs:
             name, site = printable(tensor.name), printable(problem.sites[last].name)
             return f" ({name} may not pass {site})"
-    made = {name for tensor in problem.graph.tensors for name in tensor.consumers}
     for node in problem.graph.nodes:
-        is_work = node.name in made or any(node.time_s)
+        is_work = node.name not in inputs
         if node.time_s[tier] is None and is_work:
             return f" ({printable(node.name)} cannot run there)"
         if node.tier is not None and (node.tier > tier or (node.tier < tier and is_work)):

@@ -150,9 +150,12 @@ def _headline(answer: SplitAnswer) -> str:
         )
     where = f"{_ALL_ON[best.kind]} takes {_total(best)}"
     if answer.is_within_noise and split is not None:
+        why = f"{answer.runs} runs in turns do not tell them apart"
+        if answer.disturbance:
+            why = f"undisturbed, all on the device may be quicker: {answer.disturbance}"
         return (
             f"Undecided, so do not split: {where}, the split at {_listed(split.tensors)} "
-            f"{_total(split)}, and {answer.runs} runs in turns do not tell them apart."
+            f"{_total(split)}, and {why}."
         )
     if split is None:
         return f"Do not split: {where}, and there is no split to hold against it."

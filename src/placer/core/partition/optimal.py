@@ -22,6 +22,7 @@ from placer.core.partition.problem import (
     Power,
     Problem,
     Site,
+    inputs_of,
 )
 from placer.core.partition.ranked import Ranked
 from placer.core.partition.solving import SAME, routes, solve
@@ -104,8 +105,8 @@ def unsplit_plans(
     """Return for each tier the plan that runs all nodes there; inputs may come from elsewhere.
 
     Of several ways there the best by the objective, within the limit if one is. None where a node
-    cannot run on the tier, or an earlier one needs what is made there. An input is a node that
-    needs no other and takes no time on the only tier that it may be on.
+    cannot run on the tier, or an earlier one needs what is made there. Inputs are those of
+    `inputs_of`.
 
     Raises
     ------
@@ -113,9 +114,8 @@ def unsplit_plans(
         As `optimal_cut`.
     """
     indexed = index(problem)
-    is_idle = np.all((indexed.times_s == 0) | ~indexed.allowed, axis=1)
-    is_source = np.array([not producers for producers in indexed.producers], dtype=bool)
-    is_input = (is_idle & is_source & (indexed.allowed.sum(axis=1) == 1))[:, None]
+    inputs = inputs_of(problem.graph)
+    is_input = np.array([[name in inputs] for name in indexed.names], dtype=bool)
     plans: list[Plan | None] = []
     latency = _costs(problem, indexed, Objective.LATENCY)
     for tier in range(indexed.n_tiers):

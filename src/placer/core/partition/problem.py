@@ -114,6 +114,24 @@ class CostGraph:
     """Tensors that must come back to tier 0."""
 
 
+def inputs_of(graph: CostGraph) -> frozenset[str]:
+    """Return the nodes that stand for inputs.
+
+    They need no other and take no time on the only tier that they may be on by themselves.
+    """
+    fed = {name for tensor in graph.tensors for name in tensor.consumers}
+    found = set()
+    for node in graph.nodes:
+        times_s = [
+            time_s
+            for tier, time_s in enumerate(node.time_s)
+            if time_s is not None and node.tier in (None, tier)
+        ]
+        if times_s == [0] and node.name not in fed:
+            found.add(node.name)
+    return frozenset(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One tier."""
