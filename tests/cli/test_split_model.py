@@ -475,6 +475,25 @@ def test_an_output_made_on_the_device_comes_from_the_head(run: Run) -> None:
     assert len(head["nodes"]) + len(tail["nodes"]) == len(model.graph.node)
 
 
+@pytest.mark.parametrize("name", ["constant_subgraphs", "odd_outputs", "quantised", "dead_end"])
+@pytest.mark.usefixtures("here")
+def test_the_nodes_of_an_export_add_up_to_the_model(name: str, run: Run) -> None:
+    model = getattr(split_models, name)()
+    onnx.save(model, "m.onnx")
+    cut = {"constant_subgraphs": "c", "odd_outputs": "a", "quantised": "q1", "dead_end": "v1"}[name]
+    done = run("split", "m.onnx", "--cut", cut, "--to", "out", "--format", "json")
+    assert done.code == 0, done.err
+    found = contract()
+    listed = [node for part in found["parts"] for node in part["nodes"]]
+    listed += found["model"]["constant_nodes"] + found["model"]["unused_nodes"]
+    assert sorted(listed) == sorted(node.output[0] for node in model.graph.node)
+    told = json.loads(done.out)
+    rest = told["model"]["constant_nodes"] + told["model"]["unused_nodes"]
+    assert rest == len(found["model"]["constant_nodes"] + found["model"]["unused_nodes"])
+    assert told["model"]["nodes"] == len(model.graph.node)
+    assert {sum(one["nodes"]) + rest for one in told["plans"]} == {len(model.graph.node)}
+
+
 @pytest.mark.parametrize("wire", ["float32", "float16", "int8"])
 @pytest.mark.usefixtures("here")
 def test_a_tensor_without_dimensions_travels_as_one_number(wire: str, run: Run) -> None:

@@ -38,6 +38,17 @@ SAME_RELATIVE = 1e-5
 """Float32 sums in another order, where a cut undoes a fusion."""
 
 
+def every_node(contract: SplitContract) -> list[str]:
+    """Return the nodes that a contract lists."""
+    parts = (name for part in contract.parts for name in part.nodes)
+    return sorted([*parts, *contract.unused_nodes, *contract.constant_nodes])
+
+
+def first_outputs(source: SplitSource) -> list[str]:
+    """Return the nodes of the model, local functions expanded."""
+    return sorted(next(filter(None, node.output)) for node in source.model.graph.node)
+
+
 class Opened:
     """A model on disk, its groups, and the process that compares."""
 
@@ -50,7 +61,7 @@ class Opened:
         contract = write_split(self.source, tiers, links, str(self.folder))
         nodes = [name for part in contract.parts for name in part.nodes]
         assert sorted(nodes) == sorted(tiers)
-        assert len(nodes) + len(contract.unused_nodes) == len(self.source.nodes)
+        assert every_node(contract) == first_outputs(self.source)
         for difference in self.compare(contract, str(self.folder)):
             assert difference.relative <= SAME_RELATIVE, difference
             assert difference.argmax_ratio in (None, 1.0)
@@ -299,7 +310,9 @@ def test_the_order_of_the_nodes_in_the_file_changes_no_group(
     assert single_tensor_points(first) == single_tensor_points(second)
 
 
-@pytest.mark.parametrize("name", ["local_functions", "odd_outputs", "odd_names"])
+@pytest.mark.parametrize(
+    "name", ["local_functions", "odd_outputs", "odd_names", "constant_subgraphs"]
+)
 def test_models_that_are_written_oddly_are_cut_at_every_point(name: str, tmp_path: Path) -> None:
     source = open_to_split(save(getattr(split_models, name)(), tmp_path))
     folder = str(tmp_path / "parts")
@@ -308,6 +321,7 @@ def test_models_that_are_written_oddly_are_cut_at_every_point(name: str, tmp_pat
     with comparing(source) as compare:
         for point in points:
             contract = write_split(source, cut_at(source, [[point]]), 1, folder)
+            assert every_node(contract) == first_outputs(source)
             differences = compare(contract, folder)
             assert [one.name for one in differences] == [o.name for o in source.summary.outputs]
             assert all(one.relative <= SAME_RELATIVE for one in differences)
@@ -333,6 +347,8 @@ def test_a_quantised_model_is_cut_where_its_tensors_are_small(tmp_path: Path) ->
     folder = str(tmp_path / "parts")
     contract = write_split(source, cut_at(source, [["q1"]]), 1, folder)
     assert contract.links[0][0].dtype == "uint8"
+    assert every_node(contract) == first_outputs(source)
+    assert set(contract.constant_nodes) == {"v0", "v1"}
     with comparing(source) as compare:
         assert all(one.absolute == 0 for one in compare(contract, folder))
 

@@ -53,7 +53,7 @@ def placed(kind: Kind, turns_s: Any, **more: Any) -> Placed:
 def answer(*plans: Placed, disturbance: str = "") -> SplitAnswer:
     order = ranked(plans)
     return SplitAnswer(
-        model="m.onnx", sha256="0" * 64, points=("mid",),
+        model="m.onnx", sha256="0" * 64, constant_nodes=0, unused_nodes=0, points=("mid",),
         largest_uncuttable=Share(0.5, "time", ("mid",)),
         whole_s=0.026, runs=30, threads=2, samples=0, placed=order,
         chosen=next(one for one in order if one.kind is Kind.SPLIT), is_asked=False,

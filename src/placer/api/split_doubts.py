@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def disturbance(judged: PartsRuns, threads: int) -> str:
-    """Tell of other programs that took cores while the parts ran; empty: they had what they need."""
+    """Tell of other programs that took cores while the parts ran; empty: none were missing."""
     from placer.profiling.instrument import FREE_CORE_LIMIT_RATIO
     from placer.profiling.machine import usable_cores
 

@@ -109,6 +109,7 @@ def export_split(
             parts=(head, tail),
             links=(link,),
             unused_nodes=source.graph.unused_nodes,
+            constant_nodes=source.constant_nodes,
         )
         differences = _held_to_whole(
             source, place, (head, tail), crossings, samples, time_limit_s=time_limit_s

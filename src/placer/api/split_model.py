@@ -186,6 +186,8 @@ def split_model(
     answer = SplitAnswer(
         model=model,
         sha256=source.summary.sha256,
+        constant_nodes=len(source.constant_nodes),
+        unused_nodes=len(source.graph.unused_nodes),
         points=measured.points,
         largest_uncuttable=measured.largest_uncuttable,
         whole_s=judged.whole_s,

@@ -234,6 +234,7 @@ def write_split(
             parts=write_parts(source, tiers, str(place)),
             links=tuple(tuple(specs[tensor.name] for tensor in link) for link in crossed),
             unused_nodes=source.graph.unused_nodes,
+            constant_nodes=source.constant_nodes,
         )
         write_contract(contract, str(place / CONTRACT_NAME))
     return contract

@@ -20,7 +20,7 @@ class Part:
     files: tuple[tuple[str, str, int], ...]
     """(name, sha256, bytes): the model, then its external data."""
     nodes: tuple[str, ...]
-    """Original nodes, by their first output; constants that are computed anew not included."""
+    """Original nodes, by their first output; constant ones not included."""
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -47,6 +47,8 @@ class SplitContract:
     """Tensors that go from tier k to tier k + 1: made anywhere before, taken anywhere behind."""
     unused_nodes: tuple[str, ...] = ()
     """Nodes that are in no part, because no output needs them."""
+    constant_nodes: tuple[str, ...] = ()
+    """Nodes that no value of an input changes: in each part that needs them, or their values."""
 
 
 @dataclass(frozen=True, slots=True)

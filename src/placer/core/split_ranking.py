@@ -107,6 +107,10 @@ class SplitAnswer:
 
     model: str
     sha256: str
+    constant_nodes: int
+    """That no value of an input changes."""
+    unused_nodes: int
+    """That no output needs."""
     points: tuple[str, ...]
     """Tensors that alone divide the groups of the model, in the order they are made."""
     largest_uncuttable: Share

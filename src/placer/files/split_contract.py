@@ -45,6 +45,7 @@ def contract_document(contract: SplitContract, export: Export | None = None) -> 
             "inputs": [_tensor(spec) for spec in contract.inputs],
             "outputs": [_tensor(spec) for spec in contract.outputs],
             "unused_nodes": list(contract.unused_nodes),
+            "constant_nodes": list(contract.constant_nodes),
         },
         "parts": [
             {
@@ -121,7 +122,7 @@ def contract_schema() -> dict[str, Any]:
         files=_list(_to("file"), "The model, then its external data."),
         inputs=_list(_to("tensor"), "What it takes; of the tail as it comes over the wire."),
         outputs=_list(_to("tensor"), "What it gives."),
-        nodes=_list(_TEXT, "Nodes of the model, by their first output."),
+        nodes=_list(_TEXT, "Nodes of the model, local functions expanded, by their first output."),
     )
     model = _object(
         name=_said(_TEXT, "Of its file."),
@@ -129,6 +130,11 @@ def contract_schema() -> dict[str, Any]:
         inputs=_list(_to("tensor"), "All are on the device."),
         outputs=_list(_to("tensor"), "Each is given by the part that makes it."),
         unused_nodes=_list(_TEXT, "Nodes that are in no part, as no output needs them."),
+        constant_nodes=_list(
+            _TEXT,
+            "Nodes that no value of an input changes: each part that needs one has it or its "
+            "value. With those of the parts and the unused ones these are all nodes, each once.",
+        ),
     )
     no_scale = {"anyOf": [_to("tensor"), {"type": "null"}]}
     wire = _object(

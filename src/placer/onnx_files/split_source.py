@@ -35,6 +35,13 @@ class SplitSource:
         """Name, type, shape and bytes of every tensor."""
         return {name: tensor_spec(name, tensor) for name, tensor in self.tensors.items()}
 
+    @property
+    def constant_nodes(self) -> tuple[str, ...]:
+        """Nodes that no value of an input changes, by their first output, as the file has them."""
+        running = {node.name for node in self.nodes}
+        firsts = (next(filter(None, node.output), None) for node in self.model.graph.node)
+        return tuple(name for name in firsts if name is not None and name not in running)
+
     def grouped(self, borders: frozenset[str]) -> GroupGraph:
         """Contract the nodes to the groups that these tensors border."""
         return contract(

@@ -58,7 +58,13 @@ def answer_schema() -> dict[str, Any]:
     export = _object(server_model=_TEXT, differences=_list(difference), files=_list(_TEXT))
     document = _object(
         schema={"const": "placer/split-answer/v1"},
-        model=_object(path=_TEXT, sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+        model=_object(
+            path=_TEXT,
+            sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            nodes=_COUNT,
+            constant_nodes=_COUNT,
+            unused_nodes=_COUNT,
+        ),
         decision=decision,
         network=_TEXT,
         cloud=_TEXT,

@@ -32,7 +32,16 @@ def to_json(answer: SplitAnswer, folder: str | None) -> str:
     """Return the answer; the keys are described in ``docs/splitting.md``."""
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "model": {"path": answer.model, "sha256": answer.sha256},
+        "model": {
+            "path": answer.model,
+            "sha256": answer.sha256,
+            "nodes": answer.best.edge_nodes
+            + answer.best.cloud_nodes
+            + answer.constant_nodes
+            + answer.unused_nodes,
+            "constant_nodes": answer.constant_nodes,
+            "unused_nodes": answer.unused_nodes,
+        },
         "decision": {
             "placement": answer.best.kind.value if answer.is_ranked else None,
             "is_within_noise": answer.is_within_noise,
