@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -212,6 +214,7 @@ def contract_of(folder: Path, head: bytes = b"head") -> dict[str, Any]:
         ],
         "links": [{"tensors": [{**t, "wire": {"value": value, "scale": scale}}]}],
         "server": {"model": "m_tail"},
+        "files": [{"name": name} for name in ("client.py", "head.onnx", "sample.npz")],
     }
 
 
@@ -246,6 +249,8 @@ EDITED: list[tuple[str, object]] = [
     ("model inputs", []),
     ("model outputs", []),
     ("model outputs 0 shape", [2, 2]),
+    ("files", None),
+    ("files 0 name", 5),
     ("server", None),
     ("server model", 5),
     ("parts 0 inputs 0 shape 0", True),
@@ -454,6 +459,61 @@ def test_samples_are_never_written_over(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == "error: --save ./mine.npz would overwrite the samples\n"
     assert (tmp_path / "mine.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["contract.json", "client.py", "head.onnx", "sample.npz", "link.npz"]
+)
+def test_files_of_the_export_are_never_written_over(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    exported(folder)
+    np.savez(tmp_path / "mine.npz", x=np.ones((1, 4), np.float32))
+    (folder / "link.npz").symlink_to("head.onnx")
+    before = (folder / name).read_bytes()
+    done = asked(folder, "--inputs", "../mine.npz", "--save", f"../parts/{name}")
+    assert done.returncode == 2
+    assert done.stderr == f"error: --save ../parts/{name} would overwrite a file of the export\n"
+    assert (folder / name).read_bytes() == before
+    assert asked(folder, "--save", "out.npz").returncode == 0
+    assert asked(folder, "--save", "out.npz").returncode == 0  # its own may be replaced
+
+
+class Dripping(Scripted):
+    """Sends something now and then, and never comes to an end."""
+
+    protocol_version = "HTTP/1.1"
+    is_head_told = True
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        if self.is_head_told:
+            self.wfile.write(b"Content-Length: 100000\r\n\r\n")
+        with contextlib.suppress(OSError):  # the client has gone
+            for _ in range(200):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.1)
+
+
+class DrippingHead(Dripping):
+    """Does not even come to the end of its headers."""
+
+    is_head_told = False
+
+
+@pytest.mark.parametrize("kind", [Dripping, DrippingHead])
+def test_a_server_that_drips_holds_nobody(kind: type[Dripping]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as found:
+        found.daemon_threads = True
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 0.5)
+        began_s = time.monotonic()
+        with pytest.raises(ClientError, match=r"no whole answer within 0\.5 s \(--timeout\)"):
+            server.check([], [])
+        assert time.monotonic() - began_s < 5
+        found.shutdown()
+        found.block_on_close = False
 
 
 class Resetting(Scripted):

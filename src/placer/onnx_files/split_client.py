@@ -16,6 +16,7 @@ All is in this one file, so that it can be copied.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import http.client
 import io
@@ -27,7 +28,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 try:
@@ -38,31 +39,19 @@ except ImportError:
 
 SCHEMA = "placer/split/v1"
 HEADER_LENGTH = "Inference-Header-Content-Length"
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
-}
+DATATYPES = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
+DATATYPES |= {f"{one}{n}": f"{one.upper()}{n}" for one in ("uint", "int") for n in (8, 16, 32, 64)}
 STEPS = 127
 """Of int8 on either side of zero."""
 SHOWN = 5
 """Numbers of an output that are printed."""
 UNREAD = (400, 415, 422, 500, 501)
 """What servers answer to a request whose form they do not know."""
-MOST_TIMEOUT_S = 86_400.0
-MOST_THREADS = 1024
 
 Array = Any
 """numpy.ndarray."""
+Found = tuple[dict[str, Array], dict[str, float], int]
+"""Outputs of the model for one sample, seconds of each step, bytes sent."""
 
 
 class ClientError(Exception):
@@ -79,7 +68,6 @@ class Unread(ClientError):
 
 # --- the contract -----------------------------------------------------------------------------
 
-
 _TENSOR: dict[str, Any] = {"name": str, "dtype": str, "shape": [int]}
 _PART = {"files": [{"name": str, "sha256": str}], "inputs": [_TENSOR], "outputs": [_TENSOR]}
 _CROSSING = {**_TENSOR, "wire": {"value": _TENSOR, "scale": (_TENSOR,)}}
@@ -88,6 +76,7 @@ CONTRACT = {
     "parts": [_PART],
     "links": [{"tensors": [_CROSSING]}],
     "server": {"model": str},
+    "files": [{"name": str}],
 }
 """What is read of it: a list of one form has many of it, a tuple has it or null."""
 
@@ -96,7 +85,7 @@ def read_contract(folder: Path) -> dict[str, Any]:
     """Return the contract, once its parts fit together and the head is the one that it names."""
     path = folder / "contract.json"
     try:
-        contract: Any = json.loads(path.read_text("utf-8"))
+        contract: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ClientError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -107,8 +96,7 @@ def read_contract(folder: Path) -> dict[str, Any]:
     wrong = _misfit(contract, CONTRACT, "") or _disagreement(contract)
     if wrong is not None:
         raise ClientError(f"{path}: {wrong}: export it again")
-    checked: dict[str, Any] = contract
-    for file in checked["parts"][0]["files"]:
+    for file in contract["parts"][0]["files"]:
         try:
             digest = hashlib.sha256((folder / file["name"]).read_bytes()).hexdigest()
         except (OSError, ValueError) as error:
@@ -116,7 +104,7 @@ def read_contract(folder: Path) -> dict[str, Any]:
             raise ClientError(f"{file['name']} cannot be read: {said}") from error
         if digest != file["sha256"]:
             raise ClientError(f"{file['name']} is not the file of the contract: export it again")
-    return checked
+    return contract
 
 
 def _misfit(value: Any, form: Any, where: str) -> str | None:
@@ -201,9 +189,8 @@ def read_samples(path: Path, contract: Mapping[str, Any]) -> list[dict[str, Arra
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
         raise ClientError(f"{path} is no readable .npz file: {error}") from error
-    inputs = contract["model"]["inputs"]
     stacks, counts = {}, {}
-    for spec in inputs:
+    for spec in contract["model"]["inputs"]:
         name, shape = spec["name"], tuple(spec["shape"])
         if name not in arrays:
             raise ClientError(f"{path} has no input '{name}'; it has: {', '.join(arrays)}")
@@ -271,11 +258,8 @@ def request_of(
     told: list[dict[str, Any]] = []
     chunks = []
     for name, array in inputs.items():
-        one: dict[str, Any] = {
-            "name": name,
-            "shape": list(array.shape),
-            "datatype": DATATYPES[array.dtype.name],
-        }
+        one: dict[str, Any] = {"name": name, "shape": list(array.shape)}
+        one["datatype"] = DATATYPES[array.dtype.name]
         if is_binary:
             data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
             one["parameters"] = {"binary_data_size": len(data)}
@@ -283,11 +267,8 @@ def request_of(
         else:
             one["data"] = array.ravel().tolist()
         told.append(one)
-    document: dict[str, Any] = {"id": "1", "inputs": told}
-    document["outputs"] = [{"name": name} for name in outputs]
-    if is_binary:
-        for one in document["outputs"]:
-            one["parameters"] = {"binary_data": True}
+    how = {"parameters": {"binary_data": True}} if is_binary else {}
+    document = {"id": "1", "inputs": told, "outputs": [{"name": one, **how} for one in outputs]}
     try:
         head = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
@@ -310,9 +291,7 @@ def answer_of(
         return {spec["name"]: _output(spec, told[spec["name"]], found) for spec in specs}
     except (ValueError, KeyError, OverflowError) as error:
         said = f"no {error}" if isinstance(error, KeyError) else error
-        raise ClientError(
-            f"the server's answer has not the outputs asked for: {said}", 1
-        ) from error
+        raise ClientError(f"the server's answer lacks outputs asked for: {said}", 1) from error
     except (TypeError, AttributeError, RecursionError) as error:
         raise ClientError("the server's answer is not of the protocol", 1) from error
 
@@ -386,14 +365,38 @@ def _numbers(data: Any, dtype: Any) -> Array:
     return flat
 
 
+class _Answer(io.RawIOBase):
+    """What comes of an answer, for `http.client`: nothing is waited for beyond a deadline."""
+
+    def __init__(self, sock: Any, until_s: float) -> None:
+        self._sock, self._until_s = sock, until_s
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left_s)
+        return int(self._raw.readinto(buffer))
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class Server:
     """A connection to an inference server, kept open between requests."""
 
     def __init__(self, url: str, model: str, timeout_s: float) -> None:
         try:
             parts = urlsplit(url)
-            port = parts.port
-            host = parts.hostname or ""
+            host, port = parts.hostname or "", parts.port
             host.encode("idna")
         except ValueError as error:  # names that no resolver takes as well
             raise ClientError(f"--url is no URL like http://HOST:8000: {error}") from error
@@ -401,16 +404,17 @@ class Server:
             raise ClientError("--url has more than scheme, host, port and path: none of it is sent")
         if parts.scheme not in ("http", "https") or not host:
             raise ClientError(f"--url '{url}' is no URL like http://HOST:8000")
-        kind = (
-            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        )
+        self._timeout_s, self._until_s = timeout_s, 0.0
+        kind = "HTTPSConnection" if parts.scheme == "https" else "HTTPConnection"
         try:
-            self._connection = kind(host, port, timeout=timeout_s)
+            self._connection = getattr(http.client, kind)(host, port, timeout=timeout_s)
         except (ValueError, http.client.InvalidURL) as error:
             raise ClientError(f"--url '{url}': {error}") from error
+        self._connection.response_class = lambda sock, **more: http.client.HTTPResponse(
+            cast("Any", _Answer(sock, self._until_s)), **more
+        )
         root = quote(parts.path, safe="/%").rstrip("/").removesuffix("/v2")
-        self._url = url
-        self._model = model
+        self._url, self._model = url, model
         self._path = f"{root}/v2/models/{quote(model, safe='')}"
         self._is_told = True
 
@@ -450,24 +454,21 @@ class Server:
         status, found, answer = self._ask("POST", f"{self._path}/infer", body, headers)
         if status != 200:
             said = answer.decode("utf-8", "replace")[:300]
-            said = f"the server answers the inference with {status}: {said}"
-            if not self._is_told:
-                said += (
-                    f" (it does not tell what '{self._model}' takes: is it the tail of this "
-                    "export, or of another one?)"
-                )
-            raise (Unread if status in UNREAD else ClientError)(said, 1)
+            doubt = f" (it does not tell what '{self._model}' takes: is it the tail of this export"
+            doubt = "" if self._is_told else f"{doubt}, or of another one?)"
+            raise (Unread if status in UNREAD else ClientError)(
+                f"the server answers the inference with {status}: {said}{doubt}", 1
+            )
         return found, answer
 
     def _ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, method: str, path: str, body: bytes | None = None, headers: Any = None
     ) -> tuple[int, Mapping[str, str], bytes]:
+        self._until_s = time.monotonic() + self._timeout_s
         for is_last in (False, True):
             try:
+                if self._connection.sock is not None:
+                    self._connection.sock.settimeout(self._timeout_s)
                 self._connection.request(method, path, body, dict(headers or {}))
                 answer = self._connection.getresponse()
                 found = {name.lower(): value for name, value in answer.getheaders()}
@@ -477,7 +478,9 @@ class Server:
                 # a kept connection may have been closed meanwhile: once more on a new one
                 is_stale = isinstance(error, ConnectionResetError | BrokenPipeError)
                 if is_last or not is_stale:
-                    raise ClientError(f"{self._url} is not reached: {error}", 1) from error
+                    late = f"no whole answer within {self._timeout_s:g} s (--timeout)"
+                    said = late if isinstance(error, TimeoutError) else error
+                    raise ClientError(f"{self._url} is not reached: {said}", 1) from error
         raise AssertionError("the loop returns or raises")
 
 
@@ -485,13 +488,8 @@ class Server:
 
 
 def run(
-    contract: Mapping[str, Any],
-    session: Any,
-    server: Server,
-    sample: Mapping[str, Array],
-    *,
-    is_binary: bool,
-) -> tuple[dict[str, Array], dict[str, float], int]:
+    contract: Any, session: Any, server: Server, sample: Mapping[str, Array], *, is_binary: bool
+) -> Found:
     """Return the outputs of the model for one sample, the seconds of each step, the bytes sent."""
     head, tail = contract["parts"]
     ticks = [time.perf_counter()]
@@ -577,11 +575,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--save", metavar="OUTPUTS.npz", help="write the outputs of all samples")
     parser.add_argument("--runs", type=_within(int, 1, 1e9), default=1, help="of each sample")
     parser.add_argument(
-        "--threads", type=_within(int, 0, MOST_THREADS), default=0, help="of the head; 0: all cores"
+        "--threads", type=_within(int, 0, 1024), default=0, help="of the head; 0: all cores"
     )
     parser.add_argument("--encoding", choices=("auto", "binary", "json"), default="auto")
     parser.add_argument(
-        "--timeout", type=_within(float, 1e-3, MOST_TIMEOUT_S), default=30.0, metavar="SECONDS"
+        "--timeout",
+        type=_within(float, 1e-3, 86_400),
+        default=30.0,
+        metavar="SECONDS",
+        help="for a request and all of its answer",
     )
     asked = parser.parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters of a name
@@ -606,8 +608,12 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
     contract = read_contract(folder)
     path = folder / "sample.npz" if asked.inputs is None else Path(asked.inputs)
     samples = read_samples(path, contract)
-    if asked.save is not None and os.path.realpath(asked.save) == os.path.realpath(path):
-        raise ClientError(f"--save {asked.save} would overwrite the samples")
+    saved = None if asked.save is None else os.path.realpath(asked.save)
+    own = {"contract.json", *(one["name"] for one in contract["files"])}
+    is_own = saved is not None and os.path.relpath(saved, os.path.realpath(folder)) in own
+    if is_own or saved == os.path.realpath(path):
+        what = "a file of the export" if is_own else "the samples"
+        raise ClientError(f"--save {asked.save} would overwrite {what}")
     session = session_of(folder / contract["parts"][0]["files"][0]["name"], asked.threads)
     server = Server(asked.url, contract["server"]["model"], asked.timeout)
     inputs, outputs = _sent(contract["links"][0]["tensors"]), contract["parts"][1]["outputs"]
@@ -616,18 +622,18 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
     # half floats have no form in JSON
     may_be_json = all(one["dtype"] != "float16" for one in (*inputs, *outputs))
     is_open = asked.encoding == "auto" and may_be_json
+    infer = functools.partial(run, contract, session, server)
     kept: dict[str, list[Array]] = {}
     for sample in samples:
         for _ in range(asked.runs):
             try:
-                found = run(contract, session, server, sample, is_binary=is_binary)
+                answer, times_s, n_bytes = infer(sample, is_binary=is_binary)
             except Unread as error:
                 if not is_open:
                     raise
-                found = _run_as_json(contract, session, server, sample, error)
+                answer, times_s, n_bytes = _as_json(infer, sample, error)
                 is_binary = False
             is_open = False
-            answer, times_s, n_bytes = found
             sent = f"{n_bytes:,} bytes as {'binary' if is_binary else 'JSON'}"
             sys.stdout.write("\n".join(lines_of(answer, times_s, sent)) + "\n")
         for name, array in answer.items():
@@ -642,16 +648,10 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
             raise ClientError(f"{asked.save} cannot be written: {error.strerror}") from error
 
 
-def _run_as_json(
-    contract: Mapping[str, Any],
-    session: Any,
-    server: Server,
-    sample: Mapping[str, Array],
-    refused: Unread,
-) -> tuple[dict[str, Array], dict[str, float], int]:
+def _as_json(infer: Callable[..., Found], sample: Mapping[str, Array], refused: Unread) -> Found:
     """Run a sample once more after the server refused bytes, and say so where that works."""
     try:
-        found = run(contract, session, server, sample, is_binary=False)
+        found = infer(sample, is_binary=False)
     except ClientError as error:
         if str(error) == str(refused):
             raise
