@@ -387,6 +387,60 @@ def test_split_parts_are_raw_and_those_of_a_mixture_only_together() -> None:
     assert taint.text == "x -> Conv -> Split"
 
 
+@pytest.mark.parametrize(("opset", "shape", "count", "is_raw"), [
+    (17, (1, 3, 8, 8), 8, True),
+    (17, (1, 3, 8, 8), 7, False),
+    (17, (1, 3, 8, "w"), 8, False),
+    (9, (1, 3, 8, 8), 8, True),
+])  # fmt: skip
+def test_what_is_sorted_is_raw_with_its_places_alone(
+    opset: int, shape: tuple[int | str, ...], count: int, is_raw: bool
+) -> None:
+    if opset < 10:  # the count was an attribute
+        found = traced([node("TopK", "x", "v i", k=count)], shape=shape, opset=opset)
+    else:
+        found = traced([node("TopK", "x k", "v i")], [integers("k", count)], shape=shape)
+    assert found.raw_among(["v"]) == found.raw_among(["i"]) == ()
+    both = found.raw_among(["i", "v"])
+    assert [(names, taint.text) for names, taint in both] == (
+        [(("v", "i"), "x -> TopK")] if is_raw else []
+    )
+
+
+@pytest.mark.parametrize("shape", [(1, 16), (16, 16), ("n", 16), (1, 2, 16)])
+@pytest.mark.parametrize(
+    ("op_type", "words", "matrix"),
+    [
+        ("MatMul", {}, np.eye(16)[:, 4:9]),
+        ("MatMul", {}, np.eye(16)[:, :1] * -3),
+        ("Einsum", {"equation": "...a,ab->...b"}, np.eye(16)[:, 4:9]),
+        ("Gemm", {}, np.eye(16)[:, 4:9]),
+        ("Gemm", {"transB": 1}, np.eye(16)[4:9]),
+    ],
+)
+def test_a_matrix_that_only_selects_is_a_crop(
+    op_type: str, words: dict[str, Any], matrix: Any, shape: tuple[int | str, ...]
+) -> None:
+    if op_type == "Gemm" and len(shape) != 2:
+        return
+    taken = traced(
+        [node(op_type, "x k", "c", **words), node("Relu", "c", "y")],
+        [const("k", matrix)],
+        shape=shape,
+    )
+    assert taken.taint("y").text == f"x -> {op_type} -> Relu"
+    mixed = matrix - 0.001 * np.sign(matrix.sum())  # of each number a little: no crop, no average
+    added = traced([node(op_type, "x k", "y", **words)], [const("k", mixed)], shape=shape)
+    assert not added.taint("y").is_raw
+
+
+def test_rows_that_a_matrix_selects_are_a_crop() -> None:
+    for words, matrix in (({}, np.eye(16)[4:9]), ({"transA": 1}, np.eye(16)[:, 4:9])):
+        found = traced([node("Gemm", "k x", "y", **words)], [const("k", matrix)], shape=(16, 1))
+        assert found.taint("y").text == "x -> Gemm"
+        assert not found.taint("y").is_mixed
+
+
 def test_raw_tensors_of_a_cut_are_told_by_name() -> None:
     found = padded(8)
     assert [names for names, _ in found.raw_among(["y", "padded", "x"])] == [("padded",), ("x",)]

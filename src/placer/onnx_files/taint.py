@@ -41,7 +41,7 @@ class TaintedGraph:
 
     tensors: Mapping[str, Taint]
     parts: tuple[tuple[tuple[str, ...], Taint], ...]
-    """(outputs, the mixed raw tensor that they add up to) of every Split of one."""
+    """(outputs, the raw tensor that they add up to): of a Split of a mixture, or TopK of all."""
 
     def verdict(self, name: str) -> Verdict:
         """Return raw or derived; constants and public inputs count as derived.
@@ -65,8 +65,8 @@ class TaintedGraph:
     def raw_among(self, names: Collection[str]) -> tuple[tuple[tuple[str, ...], Taint], ...]:
         """Return the sets of tensors of a cut that reveal raw input, with the reason.
 
-        A tensor that is raw by itself, or all parts of a mixture that was split. Raises as
-        ``verdict``.
+        A tensor that is raw by itself, all parts of a mixture that was split, or what was sorted
+        with its places. Raises as ``verdict``.
         """
         alone = [((name,), taint) for name in sorted(names) if (taint := self.taint(name)).is_raw]
         together = [part for part in self.parts if set(part[0]) <= set(names)]
@@ -204,10 +204,9 @@ class _Scope:
             self.taints.update(
                 (name, taint) for name, taint in zip(node.output, found, strict=True) if name
             )
-            if node.op_type == "Split" and given.taints[0] and given.taints[0].is_raw:
-                outputs = tuple(name for name in node.output if name)
-                if given.taints[0].is_mixed and len(outputs) == len(node.output):
-                    self.parts.append((outputs, given.taints[0].then("Split")))
+            outputs = taint_rules.together(given)
+            if outputs:
+                self.parts.append((outputs, given.taint(0).then(node.op_type)))
 
 
 _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")

@@ -83,9 +83,10 @@ def _recoloured(node: Node, index: int, colours: int, matrix: np.ndarray) -> Tai
 
 
 def _resampled(node: Node, index: int, matrix: np.ndarray) -> Taint | None:
-    """Return the taint of a picture that a matrix draws again along an axis; None: it does not.
+    """Return the taint of what a matrix draws again along an axis; None: it does not.
 
-    Each new line is an average of few old ones, as where a picture is made smaller, or one of them.
+    Each new line is one of the old ones, as in a Slice, whatever they are lines of; or of a picture
+    an average of few of them, as where it is made smaller.
 
     Parameters
     ----------
@@ -93,10 +94,14 @@ def _resampled(node: Node, index: int, matrix: np.ndarray) -> Taint | None:
         (..., lines of the picture, new lines).
     """
     data, shape = node.taint(index), node.shape(node.names[index])
-    if data.is_mixed or shape is None or not matrix.any():
+    if data.is_mixed or not matrix.any():
+        return None
+    taken = np.count_nonzero(matrix, axis=-2)
+    if taken.max() == 1:
+        return data.then(node.op_type)
+    if shape is None:
         return None
     others = [size for size in shape[1:] if size != 1]
-    taken = np.count_nonzero(matrix, axis=-2)
     is_average = ((matrix >= 0).all(axis=-2) | (matrix <= 0).all(axis=-2)).all()
     if len(others) < 2 or not is_average or taken.max() > MAX_REDUCED:
         return None
@@ -174,8 +179,8 @@ def gemm(node: Node) -> Taint:
         recoloured = _recoloured(node, 0, colours, matrix)
         if recoloured is not None:
             return recoloured
-    operator = matrix if turned == left else matrix.T
-    return _proven(node, 0 if left else 1, matrix_proof(operator))
+    operator, index = matrix if turned == left else matrix.T, 0 if left else 1
+    return _resampled(node, index, operator.T) or _proven(node, index, matrix_proof(operator))
 
 
 def _product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Taint:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from placer.onnx_files import taint_linear, taint_plain
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 
@@ -28,6 +30,25 @@ def apply(node: Node) -> tuple[Taint, ...]:
     if isinstance(found, Taint):
         return (found,) * len(node.outputs)
     return tuple(found)[: len(node.outputs)]
+
+
+def together(node: Node) -> tuple[str, ...]:
+    """Return outputs of a node that only together keep all of its raw input; empty: none do.
+
+    The parts of a mixture, or all numbers along an axis in order with the places where they stood.
+    """
+    data = node.taint(0)
+    if not data.is_raw or not all(node.outputs):
+        return ()
+    if node.op_type == "Split" and data.is_mixed:
+        return node.outputs
+    if node.op_type == "TopK" and len(node.outputs) == 2:
+        shape, axis = node.shape(node.names[0]) or (), node.integer("axis", -1)
+        count = node.constant(1) if node.has(1) else np.array(node.integer("k", 0))
+        size = shape[axis] if -len(shape) <= axis < len(shape) else None
+        if count is not None and count.size == 1 and count.item() == size:
+            return node.outputs
+    return ()
 
 
 _NO_VALUES = frozenset(("Shape", "Size", "Constant"))
