@@ -24,7 +24,15 @@ from placer.files.split_contract import contract_schema
 from tests import split_models
 from tests.cli.conftest import Run
 from tests.models import build, tensor
-from tests.split_exports import POOLED, WINNING, narrowing, scalar_between, shrinking, write_network
+from tests.split_exports import (
+    NARROW_FILE,
+    POOLED,
+    WINNING,
+    narrowing,
+    scalar_between,
+    shrinking,
+    write_network,
+)
 
 ROOT = Path(__file__).parents[2]
 EXPORT = {"head.onnx", "client.py", "contract.json", "README.txt", "sample.npz", "repository"}
@@ -129,6 +137,20 @@ def test_a_given_cut_is_written_whatever_is_quicker(run: Run) -> None:
     assert [one.name for one in served.graph.input] == ["v5_wire", "v5_scale"]
     listed = {one["name"] for one in found["files"]}
     assert listed == set(state(Path("out"))) - {"contract.json"}
+
+
+@pytest.mark.usefixtures("here")
+def test_the_time_of_the_network_is_what_network_estimate_says(run: Run) -> None:
+    """The early output of 64 bytes is made on the device: it does not come back."""
+    onnx.save(split_models.two_outputs(), "two.onnx")
+    words = ("--network", NARROW_FILE, "--threads", "1", "--format", "json")
+    found = json.loads(run("split", "two.onnx", "--cut", "v8", *words).out)
+    split = next(one for one in found["plans"] if one["placement"] == "split")
+    sent = ("--up", f"{split['bytes']}B", "--down", "40B")
+    told = json.loads(
+        run("network", "estimate", "--network", NARROW_FILE, *sent, "--format", "json").out
+    )
+    assert split["network_s"] == told["p50_s"]
 
 
 @pytest.mark.usefixtures("here")

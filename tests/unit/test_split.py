@@ -60,7 +60,7 @@ def test_one_number_has_no_largest() -> None:
 
 def test_a_sample_of_large_numbers_hides_no_other() -> None:
     whole = np.array([[1000.0, 10.0], [1.0, 2.0]])
-    found = difference(whole, whole + [[0.0, 1.0], [0.0, 1.0]])
+    found = difference(whole, whole + np.array([0.0, 1.0]))
     assert found.relative == 0.5
 
 

@@ -14,7 +14,7 @@ from itertools import islice, product
 
 from placer.core.climbing import climbs, without_climbing
 from placer.core.deployment import Deployed, Egress, Place, Stated, Suppression, Tier, Where
-from placer.core.environment import CloudOffer, Device
+from placer.core.environment import NETWORK_MAX_AGE_DAYS, CloudOffer, Device
 
 NODE_NAME = "metadata.name"
 """What a term of node affinity calls the node's name."""
@@ -166,7 +166,7 @@ class Project:
     suppressions: tuple[SuppressionEntry, ...] = ()
     max_age_days: float = 90.0
     """Of measurements of models."""
-    network_max_age_days: float = 7.0
+    network_max_age_days: float = NETWORK_MAX_AGE_DAYS
 
 
 @dataclass(frozen=True, slots=True)
