@@ -56,6 +56,10 @@ WRONG = {
         [HEADER.replace("gbytes", "mbytes"), *ROWS],
         r"t.csv:1: column 'gbytes' is missing; did you mean 'mbytes'?",
     ),
+    "two times of nearly the same work": (
+        [HEADER, *ROWS, "tiny,0.0505,0.004,40,0.9"],
+        "t.csv:8: 'tiny' takes 0.9 s here",
+    ),
     "a time of zero": ([HEADER, *ROWS, "x,1,1,1,0"], "t.csv:8: latency_s '0' of 'x'"),
     "a negative time": ([HEADER, *ROWS, "x,1,1,1,-3"], "t.csv:8: latency_s '-3' of 'x'"),
     "no number": ([HEADER, *ROWS, "x,1,one,1,1"], "t.csv:8: gbytes 'one' of 'x' is not a number"),
@@ -342,6 +346,25 @@ def test_a_model_far_from_those_that_were_measured_has_a_wide_interval(
     assert small["low_s"] >= 1e-6
     text = run("calibrate", "--from", table, "--predict", models).out
     assert "times beyond what was measured" in text
+
+
+def test_a_table_of_two_units_is_told(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    cells = [row.split(",") for row in ROWS]
+    late = [",".join([*row[:-1], str(1000 * float(row[-1]))]) for row in cells[3:]]
+    table.write_text("\n".join((HEADER, *ROWS[:3], *late)))
+    done = run("calibrate", "--from", table, "--format", "json")
+    assert "of two units?" in done.err
+
+
+def test_a_model_with_escapes_in_its_name_does_not_reach_the_terminal(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text("model,gflops,gbytes,n_ops\nred\a\x1b[31m,1,0.1,10\n")
+    done = run("calibrate", "--from", table, "--predict", models)
+    assert "\a" not in done.out
+    assert r"red\x07\x1b[31m" in done.out
 
 
 def test_the_row_that_is_furthest_off_is_named(run: Run, tmp_path: Path) -> None:

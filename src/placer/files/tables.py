@@ -81,7 +81,7 @@ def _number(
 ) -> float:
     text = line[1][column]
     try:
-        value = float(text) if "_" not in text else math.nan
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     where = f"{path}:{line[0]}: {column} '{text}' of '{line[1]['model']}'"
