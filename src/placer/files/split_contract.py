@@ -160,7 +160,9 @@ def contract_schema() -> dict[str, Any]:
     difference = _object(
         output=_said(_TEXT, "Of the model."),
         absolute=_said(number, "Largest difference; null: not finite."),
-        relative=_said(number, "Of the largest number of the output; null: not finite."),
+        relative=_said(
+            number, "Of the largest number of the output for the same sample; null: not finite."
+        ),
         argmax_ratio=_said(
             number, "Share of rows whose largest number stands where it did; null: no such rows."
         ),
