@@ -28,7 +28,7 @@ PLACING = frozenset(_PLACING_WORDS.split())
 _MODEL_WORDS = """
 image command args env containers initContainers volumes
 predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
-modules settings createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
+modulesContent $edgeAgent properties.desired modules settings createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
 Manifests Artifacts Uri components DefaultConfiguration ComponentConfiguration
 configurationUpdate merge
 services entrypoint environment models
@@ -37,6 +37,8 @@ latest all specific
 """
 MODEL_KEYS = frozenset(_MODEL_WORDS.split())
 """Keys that decide which model runs, or hold such keys: mistyped, it is another one, or none."""
+WAY_KEYS = frozenset({"$edgeHub", "routes", "route"})
+"""Keys that say where data goes, or hold such keys: mistyped, the way is not seen."""
 
 _MAX_KEYS = 500
 """A mapping with more is data that no person wrote."""
@@ -106,7 +108,7 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     for entry in root.pairs() if root.document.repeats_keys else root.entries():
         name = by_lower.get(entry.name.lower(), entry.name)
         if name not in known.keys:
-            yield from _judged(entry, known, reader)
+            yield from judged_key(entry, known, reader)
         below = known.below.get(name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
@@ -152,7 +154,8 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
                 last[folded] = key
 
 
-def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
+def judged_key(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
+    """Yield what is wrong with a key that a level does not know, if it resembles a known one."""
     name = entry.name
     if name.startswith("x-"):  # an extension, as compose and OpenAPI mark them
         return
@@ -189,4 +192,6 @@ def _kind_of(meant: str) -> str:
     """Return the kind of defect that a mistyped key is."""
     if meant in PLACING:
         return "unknown_place_key"
+    if meant in WAY_KEYS:
+        return "unknown_way_key"
     return "unknown_model_key" if meant in MODEL_KEYS else "unknown_key"
