@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import (
@@ -33,17 +33,19 @@ from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.iotedge_keys import (
     AGENT,
-    CONTENT,
     CREATE_OPTIONS,
     DEPLOYMENT,
     HUB,
     MODULE,
     OF_THE_AGENT,
     OF_THE_HUB,
-    TWIN,
+    content_keys,
+    desired_keys,
+    holds_the_system,
+    twin_keys,
 )
 from placer.manifests.iotedge_routes import Routes, routes_of
-from placer.manifests.levels import Level, judged_key, repeated_keys, unknown_keys
+from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, model_of, models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
@@ -51,7 +53,6 @@ from placer.manifests.quantities import count_of, unread
 _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
 _ROUTES = "properties.desired.routes"
-_DESIRED = "properties.desired."
 _SPLIT = re.compile(r"createOptions[0-9]{2}", re.IGNORECASE)
 
 
@@ -100,12 +101,7 @@ def _modules_content(root: Field) -> Field:
         return content
     holder = content if content.is_mapping else root
     exact = holder.first_of(*_CONTENT)
-    return exact or next((one for one in holder.entries() if _holds_the_system(one)), exact)
-
-
-def _holds_the_system(content: Field) -> bool:
-    """Tell whether a mapping holds the agent or the hub of a device, whatever its own key is."""
-    return any(one.name.lower() in ("$edgeagent", "$edgehub") for one in content.entries())
+    return exact or next((one for one in holder.entries() if holds_the_system(one)), exact)
 
 
 def _deployment(root: Field) -> Found:
@@ -118,8 +114,8 @@ def _deployment(root: Field) -> Found:
     if root.at("content").is_mapping:
         defects += unknown_keys(root, DEPLOYMENT, reader="IoT Hub")
     names = {one.name for one in modules}
-    of_all = [*_content_keys(content, names)]
-    of_all += [*_desired_keys(agent, OF_THE_AGENT, AGENT), *_desired_keys(hub, OF_THE_HUB, HUB)]
+    of_all = [*content_keys(content, names)]
+    of_all += [*desired_keys(agent, OF_THE_AGENT, AGENT), *desired_keys(hub, OF_THE_HUB, HUB)]
     cut_off = [*_cut_off(hub, _ROUTES)]
     opened = [stated for one in cut_off if (stated := placeholder(one)) is not None]
     of_all += [_no_object(one) for one in cut_off if placeholder(one) is None]
@@ -156,35 +152,6 @@ def _no_object(field: Field) -> Defect:
     message = f"'{field.name}' is a {field.kind()} where an object belongs, and is not read"
     remedy = "write an object: keys and values in braces"
     return Defect("bad_value", message, remedy, field.key_place(), field.name)
-
-
-def _content_keys(content: Field, modules: Collection[str]) -> Iterator[Defect]:
-    """Yield mistyped names of the agent and the hub; any other name is a module's."""
-    if content.name != "modulesContent" and _holds_the_system(content):
-        message = f"'{content.name}' is no key in which IoT Edge reads modules"
-        yield Defect(
-            "unknown_model_key",
-            message,
-            "write 'modulesContent'",
-            content.key_place(),
-            content.name,
-        )
-    for entry in content.entries():
-        if entry.name not in CONTENT.keys and entry.name not in modules:
-            yield from judged_key(entry, CONTENT, "IoT Edge")
-
-
-def _desired_keys(twin: Field, outer: Level, desired: Level) -> Iterator[Defect]:
-    """Yield mistyped keys of a twin and of its desired properties, also where dots join them."""
-    for entry in twin.entries():
-        if entry.name.startswith(_DESIRED):
-            first = entry.name.removeprefix(_DESIRED).partition(".")[0]
-            if first not in desired.keys:
-                yield from judged_key(replace(entry, name=first), desired, "IoT Edge")
-        elif entry.name == "properties.desired":
-            yield from unknown_keys(entry, desired, reader="IoT Edge")
-        else:
-            yield from judged_key(entry, outer, "IoT Edge")
 
 
 def _cut_off(holder: Field, way: str) -> Iterator[Field]:
@@ -304,14 +271,8 @@ def _module_defects(module: _Module, twin: Field) -> Iterator[Defect]:
         if one and not (one.is_null or is_object(one) or placeholder(one)):
             yield _no_object(one)
     own = module.parts[0][1].pointer
-    for defect in _twin_keys(twin):
+    for defect in twin_keys(twin):
         yield replace(defect, concerns=own)
-
-
-def _twin_keys(twin: Field) -> Iterator[Defect]:
-    for entry in twin.entries():
-        if entry.name != "properties.desired" and not entry.name.startswith(_DESIRED):
-            yield from judged_key(entry, TWIN, "IoT Edge")
 
 
 def _models(

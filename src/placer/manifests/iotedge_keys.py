@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from placer.manifests.levels import level
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
+from placer.core.deployment import Defect
+from placer.manifests.levels import Level, judged_key, level, unknown_keys
+from placer.manifests.nodes import Field
+
+DESIRED_PREFIX = "properties.desired."
+"""Of the keys of a layered deployment."""
 _DEVICE = level("CgroupPermissions", "PathOnHost PathInContainer")
 _MOUNT = level("ReadOnly Consistency BindOptions VolumeOptions TmpfsOptions", "Type Source Target")
 _HOST_CONFIG = level(
@@ -63,3 +70,44 @@ DEPLOYMENT = level(
     {"content": level("modulesContent moduleContent deviceContent", "", {}, {
         "targetCondition": "the deployment, beside 'content'"})},
 )  # fmt: skip
+
+
+def holds_the_system(content: Field) -> bool:
+    """Tell whether a mapping holds the agent or the hub of a device, whatever its own key is."""
+    return any(one.name.lower() in ("$edgeagent", "$edgehub") for one in content.entries())
+
+
+def content_keys(content: Field, modules: Collection[str]) -> Iterator[Defect]:
+    """Yield mistyped names of the agent and the hub; any other name is a module's."""
+    if content.name != "modulesContent" and holds_the_system(content):
+        message = f"'{content.name}' is no key in which IoT Edge reads modules"
+        yield Defect(
+            "unknown_model_key",
+            message,
+            "write 'modulesContent'",
+            content.key_place(),
+            content.name,
+        )
+    for entry in content.entries():
+        if entry.name not in CONTENT.keys and entry.name not in modules:
+            yield from judged_key(entry, CONTENT, "IoT Edge")
+
+
+def desired_keys(twin: Field, outer: Level, desired: Level) -> Iterator[Defect]:
+    """Yield mistyped keys of a twin and of its desired properties, also where dots join them."""
+    for entry in twin.entries():
+        if entry.name.startswith(DESIRED_PREFIX):
+            first = entry.name.removeprefix(DESIRED_PREFIX).partition(".")[0]
+            if first not in desired.keys:
+                yield from judged_key(replace(entry, name=first), desired, "IoT Edge")
+        elif entry.name == "properties.desired":
+            yield from unknown_keys(entry, desired, reader="IoT Edge")
+        else:
+            yield from judged_key(entry, outer, "IoT Edge")
+
+
+def twin_keys(twin: Field) -> Iterator[Defect]:
+    """Yield the mistyped keys of a module's twin."""
+    for entry in twin.entries():
+        if entry.name != "properties.desired" and not entry.name.startswith(DESIRED_PREFIX):
+            yield from judged_key(entry, TWIN, "IoT Edge")

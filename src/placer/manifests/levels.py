@@ -28,7 +28,8 @@ PLACING = frozenset(_PLACING_WORDS.split())
 _MODEL_WORDS = """
 image command args env containers initContainers volumes
 predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
-modulesContent $edgeAgent properties.desired modules settings createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
+modulesContent $edgeAgent properties.desired modules settings
+createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
 Manifests Artifacts Uri components DefaultConfiguration ComponentConfiguration
 configurationUpdate merge
 services entrypoint environment models
