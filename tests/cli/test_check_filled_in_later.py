@@ -142,3 +142,61 @@ def test_options_that_are_filled_in_later_may_run_any_model(run: Run, make: Make
         "deployment/counter": "pass",
         "module/own": "inconclusive",
     }
+
+
+RECIPE = """\
+RecipeFormatVersion: '2020-01-25'
+ComponentName: counter
+ComponentVersion: 1.0.0
+Manifests:
+  - Platform: {os: linux, architecture: aarch64}
+    Artifacts:
+      - Uri: s3://models/model.onnx
+"""
+
+
+def component(**more: object) -> str:
+    """A deployment of Greengrass that runs the recipe."""
+    target = "arn:aws:iot:eu-north-1:123456789012:thinggroup/line-3"
+    limits = {"systemResourceLimits": {"memory": 524288}}
+    use = {"componentVersion": "1.0.0", "runWith": limits, **more}
+    return json.dumps({"targetArn": target, "components": {"counter": use}})
+
+
+def test_a_component_that_is_all_said_passes(run: Run, make: Make) -> None:
+    make(RECIPE, component(), project_file=SITES)
+    assert [one["outcome"] for one in checked(run, 0)["checked"]] == ["pass"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "use"),
+    [
+        (RECIPE, component(configurationUpdate={"merge": "{{m}}"})),
+        (RECIPE + "ComponentConfiguration: {DefaultConfiguration: '{{ cfg }}'}\n", component()),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_a_configuration_that_is_filled_in_later_is_inconclusive(
+    run: Run, make: Make, recipe: str, use: str, *, named: bool
+) -> None:
+    deployments = [{"id": "deployment/line-3/*", "workload": "counter"}] if named else []
+    make(recipe, use, project_file=project(sites=LINE, deployments=deployments))
+    report = checked(run, 5)
+    assert [one["outcome"] for one in report["checked"]] == ["inconclusive"]
+    assert ("PLC704" if named else "PLC702") in [one["rule"] for one in report["findings"]]
+
+
+@pytest.mark.parametrize(("before", "after"), [("Artifacts", "Artefacts"), ("Uri", "Url")])
+def test_a_recipe_that_is_mistyped_fails_what_deploys_it(
+    run: Run, make: Make, before: str, after: str
+) -> None:
+    deployments = [{"id": "deployment/line-3/*", "workload": "counter"}]
+    make(
+        RECIPE.replace(before, after),
+        component(),
+        project_file=project(sites=LINE, deployments=deployments),
+    )
+    report = checked(run, 1)
+    assert [one["outcome"] for one in report["checked"]] == ["fail"]
+    (finding,) = [one for one in report["findings"] if one["rule"] == "PLC710"]
+    assert finding["deployed"] == "deployment/line-3/counter"

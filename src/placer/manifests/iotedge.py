@@ -45,7 +45,7 @@ from placer.manifests.iotedge_keys import (
     twin_keys,
 )
 from placer.manifests.iotedge_routes import Routes, routes_of
-from placer.manifests.levels import repeated_keys, unknown_keys
+from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, model_of, models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
@@ -118,7 +118,7 @@ def _deployment(root: Field) -> Found:
     of_all += [*desired_keys(agent, OF_THE_AGENT, AGENT), *desired_keys(hub, OF_THE_HUB, HUB)]
     cut_off = [*_cut_off(hub, _ROUTES)]
     opened = [stated for one in cut_off if (stated := placeholder(one)) is not None]
-    of_all += [_no_object(one) for one in cut_off if placeholder(one) is None]
+    of_all += [no_object(one) for one in cut_off if placeholder(one) is None]
     routes, problems = routes_of([*_below(hub, _ROUTES)], opened)
     defects += [replace(one, concerns=root.pointer) for one in [*of_all, *problems]]
     deployed = []
@@ -141,17 +141,11 @@ def _unknown(cut_off: Sequence[Field], root: Field, *, what: str) -> Found:
         for one in cut_off
         if (stated := placeholder(one)) is not None
     ]
-    others = [_no_object(one) for one in cut_off if placeholder(one) is None]
+    others = [no_object(one) for one in cut_off if placeholder(one) is None]
     return Found(
         defects=tuple(replace(one, concerns=root.pointer) for one in others),
         unreadable=tuple(unreadable),
     )
-
-
-def _no_object(field: Field) -> Defect:
-    message = f"'{field.name}' is a {field.kind()} where an object belongs, and is not read"
-    remedy = "write an object: keys and values in braces"
-    return Defect("bad_value", message, remedy, field.key_place(), field.name)
 
 
 def _cut_off(holder: Field, way: str) -> Iterator[Field]:
@@ -269,7 +263,7 @@ def _module_defects(module: _Module, twin: Field) -> Iterator[Defect]:
     parts = [part for before, part in module.parts if not before]
     for one in (*parts, module.at("settings"), module.at("env")):
         if one and not (one.is_null or is_object(one) or placeholder(one)):
-            yield _no_object(one)
+            yield no_object(one)
     own = module.parts[0][1].pointer
     for defect in twin_keys(twin):
         yield replace(defect, concerns=own)

@@ -30,7 +30,8 @@ image command args env containers initContainers volumes
 predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
 modulesContent $edgeAgent properties.desired modules settings
 createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
-Manifests Artifacts Uri components DefaultConfiguration ComponentConfiguration
+ComponentName ComponentVersion componentVersion Manifests Artifacts Uri Lifecycle components
+DefaultConfiguration ComponentConfiguration
 configurationUpdate merge
 services entrypoint environment models
 platform backend default_model_filename version_policy ensemble_scheduling model_name model_version
@@ -176,8 +177,13 @@ def judged_key(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
     watched = {word.lower(): word for word in sorted(known.watched)}
     typed = name[:99].lower()
     close = difflib.get_close_matches(typed, watched, n=1, cutoff=_CUTOFF)
-    if not close:  # of short words two letters that changed places make a large part
-        close = [word for word in watched if sorted(word) == sorted(typed)]
+    if not close:  # of short words one letter, or two that changed places, are a large part
+        close = [
+            word
+            for word in watched
+            if sorted(word) == sorted(typed)
+            or (len(word) == len(typed) in (3, 4) and _differing(word, typed) == 1)
+        ]
     if close:
         meant = watched[close[0]]
         yield Defect(
@@ -187,6 +193,24 @@ def judged_key(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
             entry.key_place(),
             name,
         )
+
+
+def no_object(field: Field) -> Defect:
+    """Return that something else stands where keys and values belong."""
+    message = f"'{field.name}' is a {field.kind()} where an object belongs, and is not read"
+    return Defect(
+        "bad_value", message, "write keys and their values", field.key_place(), field.name
+    )
+
+
+def no_list(field: Field) -> Defect:
+    """Return that something else stands where a list belongs."""
+    message = f"'{field.name}' is a {field.kind()} where a list belongs, and is not read"
+    return Defect("bad_value", message, "write a list", field.key_place(), field.name)
+
+
+def _differing(one: str, other: str) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=True))
 
 
 def _kind_of(meant: str) -> str:
