@@ -15,7 +15,7 @@ def read(*values: object) -> Manifests:
     return read_manifests(["-"], stdin=io.BytesIO(text.encode()))
 
 
-def recipe(version: str = "1.0.0", **more: object) -> dict[str, object]:
+def recipe(version: object = "1.0.0", **more: object) -> dict[str, object]:
     return {"ComponentName": "a", "ComponentVersion": version, **more}
 
 
