@@ -200,3 +200,28 @@ def test_a_recipe_that_is_mistyped_fails_what_deploys_it(
     assert [one["outcome"] for one in report["checked"]] == ["fail"]
     (finding,) = [one for one in report["findings"] if one["rule"] == "PLC710"]
     assert finding["deployed"] == "deployment/line-3/counter"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("kind: Deployment", "kind: Deploymnet"),
+        ("kind: Deployment", "Kind: Deployment"),
+        ("kind: Deployment", 'kind: "Deployment "'),
+    ],
+)
+def test_an_object_that_is_mistyped_is_no_pass_of_the_others(
+    run: Run, make: Make, before: str, after: str
+) -> None:
+    make(gate_project.manifest(), gate_project.manifest().replace(before, after))
+    report = checked(run, 1)
+    assert [one["outcome"] for one in report["checked"]] == ["pass"]
+    assert [one["rule"] for one in report["findings"] if one["outcome"] == "fail"] == ["PLC710"]
+
+
+def test_an_annotation_under_a_mistyped_key_fails_its_object(run: Run, make: Make) -> None:
+    lost = "  name: counter\n  annotation: {placer/workload: other}\n"
+    make(gate_project.manifest().replace("  name: counter\n", lost))
+    report = checked(run, 1)
+    assert [one["outcome"] for one in report["checked"]] == ["fail"]
+    assert "PLC710" in [one["rule"] for one in report["findings"]]

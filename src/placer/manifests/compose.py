@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from placer.core.deployment import (
@@ -23,11 +24,14 @@ from placer.manifests.containers import (
     bind_of,
     is_open,
     models_of_variables,
+    open_models,
+    open_words,
     with_binds,
     words_of,
 )
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
+from placer.manifests.lookalikes import is_near
 from placer.manifests.models import everywhere, model_of, models_of_arguments
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
@@ -49,12 +53,7 @@ _RENDERED = "`docker compose config | placer check -` checks what comes of all f
 
 def claims(root: Field) -> bool:
     """Tell whether a document has services of containers, or tells balena what it is."""
-    return _is_balena(root) or (
-        not root.at("apiVersion")
-        and any(
-            service.first_of(*_OF_A_SERVICE.split()) for service in root.at("services").entries()
-        )
-    )
+    return _is_balena(root) or (not root.at("apiVersion") and bool(_services(root)))
 
 
 def read(roots: Sequence[Field]) -> Found:
@@ -71,6 +70,24 @@ def read(roots: Sequence[Field]) -> Found:
     for directory, some in fleets.items():
         found += [_fleet(fleet, has_services=directory in files) for fleet in some]
     return merged(found)
+
+
+def _services(root: Field) -> Field:
+    """Return the services of a file, under a mistyped key as well; nothing: there are none."""
+    exact = root.at("services")
+    if exact:
+        known = _OF_A_SERVICE.split()
+        return (
+            exact
+            if any(one.first_of(*known) for one in exact.entries())
+            else Field(root.document, None)
+        )
+    for entry in root.entries():
+        if is_near(entry.name, "services") and any(
+            one.first_of("image", "build") for one in entry.entries()
+        ):
+            return entry
+    return exact
 
 
 def _is_balena(root: Field) -> bool:
@@ -96,14 +113,16 @@ def _fleet(fleet: Field, *, has_services: bool) -> Found:
 
 
 def _file(root: Field, fleet: Field | None) -> Found:
-    defects = [*repeated_keys(root), *unknown_keys(root, FILE, reader="Compose")]
+    defects = [*repeated_keys(root)]
+    of_all = unknown_keys(root, FILE, reader="Compose")
+    defects += [replace(one, concerns=root.pointer) for one in of_all]
     unreadable = []
     include = root.at("include")
     if include and not include.is_null:
         message = "'include' names other files, which are not followed"
         unreadable.append(Unreadable(include.key_place(), message, _RENDERED))
     deployed = []
-    for service in root.at("services").entries():
+    for service in _services(root).entries():
         if service.name.startswith("x-"):
             continue
         defects += unknown_keys(service, SERVICE, reader="Compose")
@@ -156,12 +175,17 @@ def _models(root: Field, service: Field) -> tuple[ModelRef, ...]:
     provider = service.at("provider")
     if provider.at("type").text() == "model":
         declared.append(provider.at("options", "model").stated())
+    environment = service.at("environment")
+    unknown = [*open_models([environment, *environment.items(), used])]
+    for command in (service.at("entrypoint"), service.at("command")):
+        unknown += open_words(command)
     return everywhere(
         [model_of(one) for one in declared if one is not None],
         with_binds(
             [*models_of_arguments(words), *models_of_variables(service.at("environment"))],
             list(_binds(service)),
         ),
+        unknown,
     )
 
 

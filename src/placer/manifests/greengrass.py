@@ -29,6 +29,7 @@ from placer.manifests.greengrass_access import egress_of
 from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE, bad_parts
 from placer.manifests.greengrass_place import bad_limits, resources_of, where_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
+from placer.manifests.lookalikes import is_near
 from placer.manifests.models import (
     Sources,
     everywhere,
@@ -99,7 +100,10 @@ def _is_deployment(root: Field) -> bool:
 def _components_of(root: Field) -> Field:
     """Return what holds the components of a deployment, under a mistyped key as well."""
     exact = root.at("components")
-    return exact or next((one for one in root.entries() if _holds_components(one)), exact)
+    if exact:
+        return exact
+    near = (one for one in root.entries() if is_near(one.name, "components"))
+    return next((one for one in near if _holds_components(one)), exact)
 
 
 def _holds_components(field: Field) -> bool:
