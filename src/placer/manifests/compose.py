@@ -32,7 +32,12 @@ from placer.manifests.containers import (
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
-from placer.manifests.models import everywhere, model_of, models_of_arguments
+from placer.manifests.models import (
+    everywhere,
+    model_of,
+    models_of_arguments,
+    models_of_variable,
+)
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
 
@@ -177,6 +182,7 @@ def _models(root: Field, service: Field) -> tuple[ModelRef, ...]:
         declared.append(provider.at("options", "model").stated())
     environment = service.at("environment")
     unknown = [*open_models([environment, *environment.items(), used])]
+    unknown += _from_the_shell(environment)
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
     return everywhere(
@@ -187,6 +193,14 @@ def _models(root: Field, service: Field) -> tuple[ModelRef, ...]:
         ),
         unknown,
     )
+
+
+def _from_the_shell(environment: Field) -> Iterator[ModelRef]:
+    """Yield the models of variables without a value: it is that of whoever starts the services."""
+    named = [(one.name, one) for one in environment.entries() if one.is_null]
+    named += [(text, one) for one in environment.items() if "=" not in (text := one.text() or "=")]
+    for name, one in named:
+        yield from models_of_variable(name, Stated(f"${{{name}}}", one.key_place()))
 
 
 def _binds(service: Field) -> Iterator[Bind]:
