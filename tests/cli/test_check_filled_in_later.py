@@ -225,3 +225,23 @@ def test_an_annotation_under_a_mistyped_key_fails_its_object(run: Run, make: Mak
     report = checked(run, 1)
     assert [one["outcome"] for one in report["checked"]] == ["fail"]
     assert "PLC710" in [one["rule"] for one in report["findings"]]
+
+
+def test_a_way_that_is_filled_in_since_the_base_mends_nothing(run: Run, make: Make) -> None:
+    known = edge(routes(TO_CLOUD))
+    folder = make(known, project_file=SITES, workload_file=workload(data=SPECIAL))
+    gate_project.committed(folder)
+    later = known.replace("INTO $upstream", "INTO ${SINK}")
+    (folder / "deploy" / "0.yaml").write_text(later, encoding="utf-8")
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert json.loads(result.out)["fixed"] == []
+
+
+def test_a_kind_that_is_mistyped_since_the_base_is_new(run: Run, make: Make) -> None:
+    folder = make(gate_project.manifest(), edge(routes({})), project_file=project())
+    gate_project.committed(folder)
+    mistyped = gate_project.manifest().replace("Deployment", "Deploymnet")
+    (folder / "deploy" / "0.yaml").write_text(mistyped, encoding="utf-8")
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 1
+    assert "PLC710" in [one["rule"] for one in json.loads(result.out)["findings"]]

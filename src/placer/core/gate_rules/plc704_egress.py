@@ -5,7 +5,7 @@ from __future__ import annotations
 from placer.core.deployment import Egress, Tier
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc705_receiver import is_inside, is_unknown_way, to_say
+from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.project import Receiver, Unresolved, receiver_of
 from placer.core.workload import DataClass, Leaves, Workload
@@ -17,7 +17,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     ways = case.deployed.egress
     if not isinstance(case.site, Unresolved) and case.site.entry.tier is Tier.CLOUD:
         # raw input has left already, which the placement is judged by
-        ways = tuple(one for one in ways if is_unknown_way(one, receiver_of(one, case.project)))
+        ways = tuple(one for one in ways if _is_unknown(one, receiver_of(one, case.project)))
     most = most_that_may_leave(case.served.workload)
     return tuple(one for egress in ways for one in _judged(case, egress, most))
 
@@ -26,7 +26,7 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
     what = way_of(egress)
-    if is_unknown_way(egress, entry):
+    if _is_unknown(egress, entry):
         return found(
             "PLC704",
             case,
@@ -68,6 +68,11 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
         limit=most.value,
         subject=egress.to.value,
     )
+
+
+def _is_unknown(egress: Egress, entry: Receiver) -> bool:
+    """Tell whether a way is filled in later, and no entry of the project says what it becomes."""
+    return egress.is_open and entry.jurisdiction is None and entry.carries is None
 
 
 def _of_persons(

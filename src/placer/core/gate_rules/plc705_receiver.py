@@ -8,7 +8,7 @@ from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
 from placer.core.privacy import TRANSPORT, allowed_in
-from placer.core.project import Receiver, receiver_of, templates_in
+from placer.core.project import receiver_of, templates_in
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -26,8 +26,8 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     allowed = case.served.workload.regions
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
-    if carries == "answer" or is_inside(egress.to.value) or is_unknown_way(egress, entry):
-        return ()  # of a way that nobody knows PLC704 tells
+    if carries == "answer" or is_inside(egress.to.value):
+        return ()
     law = entry.jurisdiction or case.laws.get((case.deployed.place.path, egress.to.value))
     if not allowed:
         return found(
@@ -82,11 +82,6 @@ def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
         return f"entries of `egress` in {path} differ in its {' and '.join(disputed)}: keep one"
     quoted = to.replace("'", "''")
     return f"say so in {path}: egress: [{{to: '{quoted}', {stated}}}]"
-
-
-def is_unknown_way(egress: Egress, entry: Receiver) -> bool:
-    """Tell whether a way is filled in later, and no entry of the project says what it becomes."""
-    return egress.is_open and entry.jurisdiction is None and entry.carries is None
 
 
 def is_inside(receiver: str) -> bool:
