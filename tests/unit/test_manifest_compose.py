@@ -135,3 +135,18 @@ def test_a_service_that_leaves_other_things_open_names_no_model(
     service: dict[str, object],
 ) -> None:
     assert one(service).models == ()
+
+
+def test_services_that_are_filled_in_later_cannot_be_read() -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(b"services: ${SERVICES}\n"))
+    assert (found.files, len(found.unreadable)) == (1, 1)
+
+
+def test_a_service_whose_image_alone_is_mistyped_is_one() -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(b"services: {web: {imge: web}}\n"))
+    assert [one.kind for one in found.defects] == ["unknown_model_key"]
+
+
+def test_services_of_something_else_are_skipped() -> None:
+    text = b"services: {api: {images: [a.png], owner: web}}\n"
+    assert read_manifests(["-"], stdin=io.BytesIO(text)).skipped == 1

@@ -26,6 +26,7 @@ from placer.manifests.containers import (
     models_of_variables,
     open_models,
     open_words,
+    placeholder,
     with_binds,
     words_of,
 )
@@ -80,19 +81,24 @@ def read(roots: Sequence[Field]) -> Found:
 def _services(root: Field) -> Field:
     """Return the services of a file, under a mistyped key as well; nothing: there are none."""
     exact = root.at("services")
+    nothing = Field(root.document, None)
+    if placeholder(exact) is not None or any(_is_service(one) for one in exact.entries()):
+        return exact
     if exact:
-        known = _OF_A_SERVICE.split()
-        return (
-            exact
-            if any(one.first_of(*known) for one in exact.entries())
-            else Field(root.document, None)
-        )
+        return nothing
     for entry in root.entries():
         if is_near(entry.name, "services") and any(
             one.first_of("image", "build") for one in entry.entries()
         ):
             return entry
-    return exact
+    return nothing
+
+
+def _is_service(entry: Field) -> bool:
+    return bool(entry.first_of(*_OF_A_SERVICE.split())) or any(
+        one.text() is not None and (is_near(one.name, "image") or is_near(one.name, "build"))
+        for one in entry.entries()
+    )
 
 
 def _is_balena(root: Field) -> bool:
@@ -126,8 +132,12 @@ def _file(root: Field, fleet: Field | None) -> Found:
     if include and not include.is_null:
         message = "'include' names other files, which are not followed"
         unreadable.append(Unreadable(include.key_place(), message, _RENDERED))
+    services = _services(root)
+    if (stated := placeholder(services)) is not None:
+        message = f"'services' is filled in later ({stated.value[:40]}): nobody knows which run"
+        unreadable.append(Unreadable(stated.place, message, _RENDERED))
     deployed = []
-    for service in _services(root).entries():
+    for service in services.entries():
         if service.name.startswith("x-"):
             continue
         defects += unknown_keys(service, SERVICE, reader="Compose")
