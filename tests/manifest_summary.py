@@ -89,7 +89,8 @@ def _deployed(one: Deployed) -> Summary:
 
 def _way(way: Egress) -> str:
     through = f" through {', '.join(way.through)}" if way.through else ""
-    return f"{way.kind} {way.carries}: {said(way.to)}{through}"
+    open_ = " open" if way.is_open else ""
+    return f"{way.kind} {way.carries}{open_}: {said(way.to)}{through}"
 
 
 def _model(model: ModelRef) -> str:

@@ -100,3 +100,53 @@ def test_a_file_for_balena_speaks_for_its_own_directory_alone(tmp_path: Path) ->
 def test_other_services_are_none_of_compose(text: str) -> None:
     found = read_manifests(["-"], stdin=io.BytesIO(text.encode()))
     assert (found.files, found.skipped, found.deployed) == (0, 1, ())
+
+
+@pytest.mark.parametrize(
+    ("service", "uri"),
+    [
+        ({"command": "${X}"}, "${X}"),
+        ({"command": ["${X}"]}, "${X}"),
+        ({"entrypoint": "{{ x }}"}, "{{ x }}"),
+        ({"environment": "${X}"}, "${X}"),
+        ({"environment": ["A=1", "${X}"]}, "${X}"),
+        ({"environment": ["MODEL_URI"]}, "${MODEL_URI}"),
+        ({"environment": {"MODEL_URI": None}}, "${MODEL_URI}"),
+        ({"environment": {"MODEL_URI": "${URI}"}}, "${URI}"),
+        ({"models": "${X}"}, "${X}"),
+    ],
+)
+def test_what_a_service_leaves_to_be_filled_in_may_name_any_model(
+    service: dict[str, object], uri: str
+) -> None:
+    assert [model.uri.value for model in one(service).models] == [uri]
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"command": "serve --port ${PORT}"},
+        {"command": ["serve", "${PORT}"]},
+        {"environment": ["PORT", "HOST=${HOST}"]},
+        {"environment": {"PORT": None, "HOST": "${HOST}"}},
+    ],
+)
+def test_a_service_that_leaves_other_things_open_names_no_model(
+    service: dict[str, object],
+) -> None:
+    assert one(service).models == ()
+
+
+def test_services_that_are_filled_in_later_cannot_be_read() -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(b"services: ${SERVICES}\n"))
+    assert (found.files, len(found.unreadable)) == (1, 1)
+
+
+def test_a_service_whose_image_alone_is_mistyped_is_one() -> None:
+    found = read_manifests(["-"], stdin=io.BytesIO(b"services: {web: {imge: web}}\n"))
+    assert [one.kind for one in found.defects] == ["unknown_model_key"]
+
+
+def test_services_of_something_else_are_skipped() -> None:
+    text = b"services: {api: {images: [a.png], owner: web}}\n"
+    assert read_manifests(["-"], stdin=io.BytesIO(text)).skipped == 1

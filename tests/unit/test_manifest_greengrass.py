@@ -6,6 +6,7 @@ import json
 import pytest
 
 from placer.core.deployment import Deployed, Manifests
+from placer.core.gate_rules.rule import owned
 from placer.manifests.reading import read_manifests
 
 
@@ -14,7 +15,7 @@ def read(*values: object) -> Manifests:
     return read_manifests(["-"], stdin=io.BytesIO(text.encode()))
 
 
-def recipe(version: str = "1.0.0", **more: object) -> dict[str, object]:
+def recipe(version: object = "1.0.0", **more: object) -> dict[str, object]:
     return {"ComponentName": "a", "ComponentVersion": version, **more}
 
 
@@ -83,3 +84,146 @@ def test_a_digest_that_is_none_pins_nothing(digest: object) -> None:
     artefact = {"Uri": "s3://m/a.onnx", "Digest": digest, "Algorithm": "SHA-256"}
     found = one(read(recipe(Manifests=[{"Artifacts": [artefact]}])))
     assert [model.sha256 for model in found.models] == [None]
+
+
+NAMED = {"Uri": "s3://m/a.onnx"}
+RUNS = {"Run": "serve --model {artifacts:path}/a.onnx"}
+
+
+def manifest(**more: object) -> dict[str, object]:
+    return {"Artifacts": [NAMED], "Lifecycle": RUNS, **more}
+
+
+def deployed(recipe: dict[str, object], **component: object) -> Manifests:
+    """A deployment of one component, with its recipe."""
+    target = "arn:aws:iot:eu-north-1:123456789012:thinggroup/line"
+    use = {"componentVersion": "1.0.0", **component}
+    return read(recipe, {"targetArn": target, "components": {"a": use}})
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        {"configurationUpdate": {"merge": "{{m}}"}},
+        {"configurationUpdate": {"merge": '{"Rate": {{m}}}'}},
+        {"configurationUpdate": "{{m}}"},
+    ],
+)
+def test_a_configuration_that_is_merged_later_may_say_anything(
+    component: dict[str, object],
+) -> None:
+    found = one(deployed(recipe(Manifests=[manifest()]), **component))
+    assert [model.uri.value for model in found.models] == ["s3://m/a.onnx", "{{m}}"]
+    assert [(way.to.value, way.is_open) for way in found.egress] == [("{{m}}", True)]
+
+
+@pytest.mark.parametrize("configuration", ["{{ cfg }}", {"DefaultConfiguration": "{{ cfg }}"}])
+def test_a_default_configuration_that_is_filled_in_later_may_say_anything(
+    configuration: object,
+) -> None:
+    found = one(deployed(recipe(Manifests=[manifest()], ComponentConfiguration=configuration)))
+    assert [model.uri.value for model in found.models] == ["s3://m/a.onnx", "{{ cfg }}"]
+    assert [(way.to.value, way.is_open) for way in found.egress] == [("{{ cfg }}", True)]
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        "{{x}}",
+        {"aws.greengrass.ipc.mqttproxy": "{{x}}"},
+        {"aws.greengrass.ipc.mqttproxy": {"p": "{{x}}"}},
+        {"aws.greengrass.ipc.mqttproxy": {"p": {"operations": "{{x}}", "resources": ["t"]}}},
+        {"aws.greengrass.ipc.mqttproxy": {"p": {"operations": ["{{x}}"], "resources": ["t"]}}},
+    ],
+)
+def test_rights_that_are_filled_in_later_may_open_a_way(control: object) -> None:
+    defaults = {"DefaultConfiguration": {"accessControl": control}}
+    found = one(read(recipe(ComponentConfiguration=defaults)))
+    assert [(way.to.value, way.is_open) for way in found.egress] == [("{{x}}", True)]
+    assert found.models == ()
+
+
+def test_a_right_that_is_a_text_instead_of_a_list_counts() -> None:
+    policy = {"operations": "*", "resources": "up"}
+    control = {"aws.greengrass.ipc.mqttproxy": {"p": policy}}
+    defaults = {"DefaultConfiguration": {"accessControl": control}}
+    found = one(read(recipe(ComponentConfiguration=defaults)))
+    assert [(way.to.value, way.is_open) for way in found.egress] == [("up", False)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Manifests": "{{x}}"},
+        {"Manifests": ["{{x}}"]},
+        {"Manifests": [{"Artifacts": "{{x}}"}]},
+        {"Manifests": [{"Artifacts": ["{{x}}"]}]},
+        {"Manifests": [{"Lifecycle": "{{x}}"}]},
+        {"Manifests": [{"Lifecycle": {"Run": "{{x}}"}}]},
+        {"Manifests": [{"Lifecycle": {"Run": {"script": "{{x}}"}}}]},
+        {"Lifecycle": {"Run": "{{x}}"}},
+    ],
+)
+def test_a_part_of_a_recipe_that_is_filled_in_later_may_name_any_model(
+    changed: dict[str, object],
+) -> None:
+    found = read(recipe(**changed))
+    assert [model.uri.value for model in one(found).models] == ["{{x}}"]
+    assert found.defects == ()
+
+
+def test_components_that_are_filled_in_later_cannot_be_read() -> None:
+    found = read({"targetArn": "arn:aws:iot:x:1:thing/a", "components": "{{x}}"})
+    assert (found.files, len(found.unreadable)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "subject", "kind"),
+    [
+        ({"Manifests": [{"Artefacts": [NAMED]}]}, "Artefacts", "unknown_model_key"),
+        ({"Manifests": [{"Artifacts": [{"Url": "s3://m/a"}]}]}, "Url", "unknown_model_key"),
+        ({"Manifests": [{"Artifacts": [{"Unarchive": "ZIP"}]}]}, "Uri", "bad_value"),
+        ({"Manifests": [{"Lifecyle": RUNS}]}, "Lifecyle", "unknown_model_key"),
+        ({"Manifests": [{"Artifacts": NAMED}]}, "Artifacts", "bad_value"),
+        ({"Manifests": manifest()}, "Manifests", "bad_value"),
+        ({"RecipeFormat": "2020-01-25"}, "RecipeFormat", "ignored_level"),
+        ({"ComponentConfiguration": ["x"]}, "ComponentConfiguration", "bad_value"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_a_defect_of_what_it_deploys(
+    changed: dict[str, object], subject: str, kind: str
+) -> None:
+    for found in (read(recipe(**changed)), deployed(recipe(**changed))):
+        ((defect, owners),) = owned(found)
+        assert (defect.kind, defect.subject) == (kind, subject)
+        assert owners == (one(found),)
+
+
+def test_what_is_wrong_in_a_recipe_fails_no_other_component() -> None:
+    wrong = recipe(Manifests=[{"Artefacts": [NAMED]}])
+    uses = {name: {"componentVersion": "1.0.0"} for name in ("a", "b")}
+    other = {**recipe(Manifests=[manifest()]), "ComponentName": "b"}
+    found = read(wrong, other, {"targetArn": "x", "components": uses})
+    ((_, owners),) = owned(found)
+    assert [owner.id for owner in owners] == ["deployment/x/a"]
+
+
+@pytest.mark.parametrize(
+    ("value", "subject"),
+    [
+        ({"targetArn": "x", "componets": {"a": {"componentVersion": "1.0.0"}}}, "componets"),
+        (
+            {"targetArn": "arn:aws:iot:x:1:thing/a", "components": {"a": {"componentVerion": "1"}}},
+            "componentVerion",
+        ),
+        ({"targetArn": "x", "components": {"b": {"componentVersion": "1"}, "a": "text"}}, "a"),
+        (
+            {"RecipeFormatVersion": "2020-01-25", "ComponentNmae": "a", "ComponentVersion": "1"},
+            "ComponentNmae",
+        ),
+    ],
+)
+def test_a_deployment_or_a_recipe_that_is_mistyped_is_one(value: object, subject: str) -> None:
+    found = read(value)
+    assert [defect.subject for defect in found.defects] == [subject]
+    assert found.deployed

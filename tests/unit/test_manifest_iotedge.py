@@ -6,6 +6,7 @@ import json
 import pytest
 
 from placer.core.deployment import Manifests
+from placer.core.gate_rules.rule import owned
 from placer.manifests.containers import bind_of
 from placer.manifests.embedded import json_in
 from placer.manifests.nodes import Field
@@ -161,3 +162,203 @@ def test_docker_reads_its_options_whatever_their_case(key: str) -> None:
     memory = found.deployed[0].resources.memory_limit_bytes
     assert memory is not None
     assert memory.value == 5
+
+
+def deployment(content: dict[str, object], key: str = "modulesContent") -> Manifests:
+    """A deployment with one module, whose content is changed."""
+    modules = {"ocr": {"settings": {"image": "ocr:1"}}}
+    agent = {"$edgeAgent": {"properties.desired": {"modules": modules}}}
+    return read({key: {**agent, **content}})
+
+
+def hub(desired: object) -> Manifests:
+    """A deployment whose hub is given these desired properties."""
+    return deployment({"$edgeHub": {"properties.desired": desired}})
+
+
+@pytest.mark.parametrize(
+    ("route", "to"),
+    [
+        ("${ROUTE}", "${ROUTE}"),
+        ("$ROUTE", "$ROUTE"),
+        ("{{ .Values.route }}", "{{ .Values.route }}"),
+        ({"route": "${ROUTE}"}, "${ROUTE}"),
+        ("FROM /messages/modules/ocr/outputs/* INTO ${SINK}", "${SINK}"),
+        ("FROM /messages/* WHERE $body.x > 1 INTO {{ .Values.sink }}", "{{ .Values.sink }}"),
+        ("FROM ${SOURCE} INTO $SINK", "$SINK"),
+        ('FROM /messages/* INTO BrokeredEndpoint("${END}")', "${END}"),
+        ("FROM /messages/* ${REST}", "${REST}"),
+    ],
+)
+def test_a_route_that_is_filled_in_later_is_a_way_that_is_not_known(route: object, to: str) -> None:
+    found = edge({"up": route})
+    (way,) = found.deployed[0].egress
+    assert (way.to.value, way.is_open) == (to, True)
+    assert found.defects == ()
+
+
+def test_a_route_of_another_module_that_is_filled_in_later_is_no_way_of_this_one() -> None:
+    found = edge({"up": "FROM /messages/modules/other/outputs/* INTO ${SINK}"})
+    assert found.deployed[0].egress == ()
+
+
+@pytest.mark.parametrize(
+    "source", ["${SOURCE}", "$SOURCE", "${SOURCE}/outputs/*", "/messages/${WHO}/outputs/*"]
+)
+def test_a_source_that_is_filled_in_later_may_be_any_module(source: str) -> None:
+    (way,) = edge({"up": f"FROM {source} INTO $upstream"}).deployed[0].egress
+    assert (way.to.value, way.is_open) == ("$upstream", False)
+
+
+def test_a_way_through_a_module_whose_route_is_not_known_is_not_known() -> None:
+    (way,) = edge({"0": TO_RELAY, "1": f"{RELAY}${{SINK}}"}).deployed[0].egress
+    assert (way.to.value, way.through, way.is_open) == ("${SINK}", ("relay",), True)
+
+
+def test_a_sure_way_through_others_counts_beside_one_that_is_not_known() -> None:
+    own = "FROM /messages/modules/ocr/outputs/* INTO ${SINK}"
+    ways = edge({"0": own, "1": TO_RELAY, "2": f"{RELAY}$upstream"}).deployed[0].egress
+    assert [(way.to.value, way.is_open) for way in ways] == [
+        ("${SINK}", True),
+        ("$upstream", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"$edgeHub": "$HUB"},
+        {"$edgeHub": {"properties.desired": "$HUB"}},
+        {"$edgeHub": {"properties.desired": {"routes": "$HUB"}}},
+        {"$edgeHub": {"properties": {"desired": {"routes": "$HUB"}}}},
+        {"$edgeHub": {"properties.desired.routes": "$HUB"}},
+        {"$edgeHub": {"properties.desired.routes.up": "$HUB"}},
+    ],
+)
+def test_a_hub_that_is_filled_in_later_is_a_way_that_is_not_known(
+    content: dict[str, object],
+) -> None:
+    found = deployment(content)
+    (way,) = found.deployed[0].egress
+    assert (way.to.value, way.is_open) == ("$HUB", True)
+    assert found.defects == ()
+
+
+UP = {"up": "FROM /messages/* INTO $upstream"}
+
+
+@pytest.mark.parametrize(
+    ("content", "subject"),
+    [
+        ({"$edgeHub": {"properties.desired": {"Routes": UP}}}, "Routes"),
+        ({"$edgeHub": {"properties.desired": {"route": UP}}}, "route"),
+        ({"$edgeHub": {"properties.desired.route.up": UP["up"]}}, "route"),
+        ({"$edgeHub": {"properties.desired": {"routes": {"up": {"Route": UP["up"]}}}}}, "Route"),
+        ({"$edgeHub": {"properties.desird": {"routes": UP}}}, "properties.desird"),
+        ({"$edgehub": {"properties.desired": {"routes": UP}}}, "$edgehub"),
+        ({"$edgeHub": {"properties.desired": {"routes": [UP["up"]]}}}, "routes"),
+        ({"$edgeHub": {"properties.desired": {"routes": {"up": 5}}}}, "up"),
+        ({"$edgeHub": {"properties.desired": {"routes": {"up": {"priority": 1}}}}}, "up"),
+        ({"$edgeHub": {"properties.desired": {"routes": {"up": "FROM /* INTO $upstrem"}}}}, "up"),
+        ({"$edgeHub": {"routes": UP}}, "routes"),
+    ],
+)
+def test_a_hub_that_is_mistyped_is_a_defect_of_each_module(
+    content: dict[str, object], subject: str
+) -> None:
+    (pair,) = owned(deployment(content))
+    assert pair[0].kind in ("unknown_way_key", "unknown_model_key", "ignored_level", "bad_value")
+    assert pair[0].subject == subject
+    assert [one.id for one in pair[1]] == ["module/ocr"]
+
+
+@pytest.mark.parametrize("key", ["moduleContent", "modulesContnet", "ModulesContent"])
+def test_modules_under_a_mistyped_key_are_read_and_told(key: str) -> None:
+    found = deployment({}, key)
+    assert [one.id for one in found.deployed] == ["module/ocr"]
+    assert [one.kind for one in found.defects] == ["unknown_model_key"]
+
+
+def test_an_agent_that_is_mistyped_is_told_although_nothing_is_deployed() -> None:
+    found = read({"modulesContent": {"$edgeagent": {"properties.desired": {"modules": {}}}}})
+    assert [one.kind for one in found.defects] == ["unknown_model_key"]
+
+
+def test_a_module_may_be_called_like_the_agent() -> None:
+    modules = {"edgeAgent": {"settings": {"image": "own:1"}}}
+    twin = {"properties.desired": {"rate": 5}}
+    agent = {"properties.desired": {"modules": modules}}
+    assert read({"modulesContent": {"$edgeAgent": agent, "edgeAgent": twin}}).defects == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"modulesContent": "${CONTENT}"},
+        {"id": "line", "content": "${CONTENT}", "targetCondition": "tags.line='3'"},
+        {"modulesContent": {"$edgeAgent": "${AGENT}"}},
+        {"modulesContent": {"$edgeAgent": {"properties.desired": "${AGENT}"}}},
+        {"modulesContent": {"$edgeAgent": {"properties.desired": {"modules": "$MODULES"}}}},
+    ],
+)
+def test_modules_that_are_filled_in_later_cannot_be_read(value: object) -> None:
+    found = read(value)
+    assert found.files == 1
+    assert len(found.unreadable) == 1
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "${X}",
+        {"settings": "${X}"},
+        {"settings": {"createOptions": "${X}"}},
+        {"settings": {"createOptions": '{"HostConfig": ${X}}'}},
+        {"settings": {"createOptions": '{"Cmd": ["${X}"]}'}},
+        {"settings": {"createOptions": {"Entrypoint": "${X}"}}},
+        {"settings": {"createOptions": {"Env": ["A=1", "${X}"]}}},
+        {"settings": {"createOptions": {"HostConfig": "${X}"}}},
+        {"settings": {"image": "ocr:1"}, "env": "${X}"},
+    ],
+)
+def test_a_part_of_a_module_that_is_filled_in_later_may_name_any_model(module: object) -> None:
+    found = read(
+        {"modulesContent": {"$edgeAgent": {"properties.desired": {"modules": {"ocr": module}}}}}
+    )
+    assert [one.uri.value for one in found.deployed[0].models] == ["${X}"]
+    assert found.defects == ()
+
+
+@pytest.mark.parametrize("twin", ["${X}", {"properties.desired": "${X}"}])
+def test_a_twin_that_is_filled_in_later_may_name_any_model(twin: object) -> None:
+    found = deployment({"ocr": twin})
+    assert [one.uri.value for one in found.deployed[0].models] == ["${X}"]
+
+
+def test_options_that_are_filled_in_later_may_limit_the_memory() -> None:
+    module = {"settings": {"createOptions": "${X}"}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert found.deployed[0].resources.memory_limit_unread is not None
+
+
+@pytest.mark.parametrize(
+    "module", ["abc", {"settings": "abc"}, {"env": ["A=1"]}, {"settings": {"createOptions": "$5"}}]
+)
+def test_a_part_of_a_module_that_is_no_object_is_a_defect_of_it(module: object) -> None:
+    modules = {"ocr": module, "other": {"settings": {"image": "other:1"}}}
+    (pair,) = owned(
+        read({"modulesContent": {"$edgeAgent": {"properties.desired": {"modules": modules}}}})
+    )
+    assert pair[0].kind == "bad_value"
+    assert [one.id for one in pair[1]] == ["module/ocr"]
+
+
+def test_desired_properties_that_are_mistyped_are_a_defect_of_their_module() -> None:
+    (pair,) = owned(deployment({"ocr": {"properties.desird": {"ModelPath": "/m/a.onnx"}}}))
+    assert pair[0].kind == "unknown_model_key"
+    assert [one.id for one in pair[1]] == ["module/ocr"]
+
+
+def test_a_layered_twin_may_name_the_model_in_one_key() -> None:
+    found = deployment({"ocr": {"properties.desired.ModelPath": "/m/a.onnx"}})
+    assert [one.uri.value for one in found.deployed[0].models] == ["/m/a.onnx"]

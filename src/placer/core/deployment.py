@@ -159,6 +159,8 @@ class Egress:
     sends: not known)."""
     through: tuple[str, ...] = ()
     """Modules that it passes on its way, in this order."""
+    is_open: bool = False
+    """`to` is filled in later: whether data leaves at all is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,8 @@ class Defect:
 
     kind: str
     """``duplicate_key``, ``ignored_level``, ``unknown_key``, ``unknown_place_key`` (it would have
-    decided the place), ``unknown_model_key`` (the model) or ``bad_value``."""
+    decided the place), ``unknown_model_key`` (the model), ``unknown_way_key`` (a way out) or
+    ``bad_value``."""
     message: str
     remedy: str
     place: Place
@@ -207,6 +210,8 @@ class Deployed:
     """Labels of the object itself, for selecting it in ``placer.yaml``."""
     annotations: tuple[Stated[tuple[str, str]], ...] = ()
     """Annotations whose key begins with ``placer/``."""
+    beside: tuple[tuple[str, int], ...] = ()
+    """(path, index) of other documents that say part of it, as the recipe of a component."""
 
 
 @dataclass(frozen=True, slots=True)

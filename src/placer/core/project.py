@@ -518,7 +518,7 @@ def receiver_of(egress: Egress, project: Project) -> Receiver:
     """Return what the project says of a receiver: each entry that fits adds what it states."""
     to = egress.to.value
     # a topic of a broker may begin with $
-    is_topic = to.startswith("$") and not to.startswith(("$(", "${"))
+    is_topic = to.startswith("$") and not to.startswith(("$(", "${")) and not egress.is_open
     found = [
         entry
         for entry in project.egress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from placer.core.deployment import (
@@ -23,12 +24,21 @@ from placer.manifests.containers import (
     bind_of,
     is_open,
     models_of_variables,
+    open_models,
+    open_words,
+    placeholder,
     with_binds,
     words_of,
 )
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, model_of, models_of_arguments
+from placer.manifests.lookalikes import is_near
+from placer.manifests.models import (
+    everywhere,
+    model_of,
+    models_of_arguments,
+    models_of_variable,
+)
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
 
@@ -49,12 +59,7 @@ _RENDERED = "`docker compose config | placer check -` checks what comes of all f
 
 def claims(root: Field) -> bool:
     """Tell whether a document has services of containers, or tells balena what it is."""
-    return _is_balena(root) or (
-        not root.at("apiVersion")
-        and any(
-            service.first_of(*_OF_A_SERVICE.split()) for service in root.at("services").entries()
-        )
-    )
+    return _is_balena(root) or (not root.at("apiVersion") and bool(_services(root)))
 
 
 def read(roots: Sequence[Field]) -> Found:
@@ -71,6 +76,29 @@ def read(roots: Sequence[Field]) -> Found:
     for directory, some in fleets.items():
         found += [_fleet(fleet, has_services=directory in files) for fleet in some]
     return merged(found)
+
+
+def _services(root: Field) -> Field:
+    """Return the services of a file, under a mistyped key as well; nothing: there are none."""
+    exact = root.at("services")
+    nothing = Field(root.document, None)
+    if placeholder(exact) is not None or any(_is_service(one) for one in exact.entries()):
+        return exact
+    if exact:
+        return nothing
+    for entry in root.entries():
+        if is_near(entry.name, "services") and any(
+            one.first_of("image", "build") for one in entry.entries()
+        ):
+            return entry
+    return nothing
+
+
+def _is_service(entry: Field) -> bool:
+    return bool(entry.first_of(*_OF_A_SERVICE.split())) or any(
+        one.text() is not None and (is_near(one.name, "image") or is_near(one.name, "build"))
+        for one in entry.entries()
+    )
 
 
 def _is_balena(root: Field) -> bool:
@@ -96,14 +124,20 @@ def _fleet(fleet: Field, *, has_services: bool) -> Found:
 
 
 def _file(root: Field, fleet: Field | None) -> Found:
-    defects = [*repeated_keys(root), *unknown_keys(root, FILE, reader="Compose")]
+    defects = [*repeated_keys(root)]
+    of_all = unknown_keys(root, FILE, reader="Compose")
+    defects += [replace(one, concerns=root.pointer) for one in of_all]
     unreadable = []
     include = root.at("include")
     if include and not include.is_null:
         message = "'include' names other files, which are not followed"
         unreadable.append(Unreadable(include.key_place(), message, _RENDERED))
+    services = _services(root)
+    if (stated := placeholder(services)) is not None:
+        message = f"'services' is filled in later ({stated.value[:40]}): nobody knows which run"
+        unreadable.append(Unreadable(stated.place, message, _RENDERED))
     deployed = []
-    for service in root.at("services").entries():
+    for service in services.entries():
         if service.name.startswith("x-"):
             continue
         defects += unknown_keys(service, SERVICE, reader="Compose")
@@ -156,13 +190,27 @@ def _models(root: Field, service: Field) -> tuple[ModelRef, ...]:
     provider = service.at("provider")
     if provider.at("type").text() == "model":
         declared.append(provider.at("options", "model").stated())
+    environment = service.at("environment")
+    unknown = [*open_models([environment, *environment.items(), used])]
+    unknown += _from_the_shell(environment)
+    for command in (service.at("entrypoint"), service.at("command")):
+        unknown += open_words(command)
     return everywhere(
         [model_of(one) for one in declared if one is not None],
         with_binds(
             [*models_of_arguments(words), *models_of_variables(service.at("environment"))],
             list(_binds(service)),
         ),
+        unknown,
     )
+
+
+def _from_the_shell(environment: Field) -> Iterator[ModelRef]:
+    """Yield the models of variables without a value: it is that of whoever starts the services."""
+    named = [(one.name, one) for one in environment.entries() if one.is_null]
+    named += [(text, one) for one in environment.items() if "=" not in (text := one.text() or "=")]
+    for name, one in named:
+        yield from models_of_variable(name, Stated(f"${{{name}}}", one.key_place()))
 
 
 def _binds(service: Field) -> Iterator[Bind]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
+from placer.core.project import TEMPLATE
 from placer.manifests.models import everywhere, is_model_file, model_of, models_of_variable
 from placer.manifests.nodes import Field
 
@@ -50,6 +51,30 @@ def words_of(command: Field) -> list[Stated[str]]:
     """Return the arguments of a command that is a text or a list."""
     stated = [command.stated(), *(one.stated() for one in command.items())]
     return [one for one in stated if one is not None]
+
+
+def placeholder(field: Field) -> Stated[str] | None:
+    """Return a value that is filled in later as a whole, as ``${OPTIONS}``; None: it is none."""
+    text = (field.text() or "").strip()
+    return Stated(text, field.place()) if text and not TEMPLATE.sub("", text).strip() else None
+
+
+def open_models(fields: Iterable[Field]) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows for each placeholder where a model could be named."""
+    for one in fields:
+        if (stated := placeholder(one)) is not None:
+            yield model_of(stated)
+
+
+def open_words(command: Field) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows where a whole command is a placeholder."""
+    items = [*command.items()]
+    yield from open_models(items if len(items) == 1 else [command])
+
+
+def is_object(field: Field) -> bool:
+    """Tell whether a value has keys, and is no placeholder that YAML takes for a mapping."""
+    return field.is_mapping and field.text() is None
 
 
 def is_open(text: str) -> bool:

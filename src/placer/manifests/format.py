@@ -37,6 +37,8 @@ class Format:
     """Read all roots of a run that it claims: what belongs together may stand in several files."""
     page: str
     """Section of ``docs/manifests.md`` that says what is read."""
+    kinds: tuple[str, ...] = ()
+    """Of the Kubernetes objects that it claims: one that is mistyped is told."""
     suffix: str | None = None
     """Ending of its files, where they are neither YAML nor JSON: ``.pbtxt``."""
 

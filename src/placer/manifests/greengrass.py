@@ -11,18 +11,25 @@ from dataclasses import dataclass, replace
 from placer.core.deployment import (
     Defect,
     Deployed,
-    Egress,
     ModelRef,
     Resources,
     Stated,
     Tier,
-    Where,
+    Unreadable,
 )
-from placer.manifests.containers import is_open, models_of_variables
+from placer.core.project import templates_in
+from placer.manifests.containers import (
+    models_of_variables,
+    open_models,
+    placeholder,
+)
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged, nearest
-from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE
-from placer.manifests.levels import repeated_keys, unknown_keys
+from placer.manifests.greengrass_access import egress_of
+from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE, bad_parts
+from placer.manifests.greengrass_place import bad_limits, resources_of, where_of
+from placer.manifests.levels import no_object, repeated_keys, unknown_keys
+from placer.manifests.lookalikes import is_near
 from placer.manifests.models import (
     Sources,
     everywhere,
@@ -32,19 +39,12 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import unread
 
-_MQTT_PROXY = "aws.greengrass.ipc.mqttproxy"
-_PUBLISHES = ("aws.greengrass#publishtoiotcore", "*")
 _NUCLEUS = "aws.greengrass.Nucleus"
 _SYSTEM = "aws.greengrass."
 """Components of the runtime itself begin so."""
-_TARGET = re.compile(r"arn:[^:]*:iot:[^:]*:[^:]*:(?P<what>thing|thinggroup)/(?P<name>.+)")
-_ANY_OF = re.compile(r"/\^?\(?(?P<values>[\w.-]+(?:\|[\w.-]+)*)\)?\$?/")
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
 _DOCKER = "docker:"
-_KB_BYTES = 1024
-"""Source: Greengrass nucleus, ``SystemResourceController``: limits are given in units of 1024."""
 _MAX_DEPTH = 6
 """Of a configuration, so far as models are looked for."""
 
@@ -55,9 +55,7 @@ Recipes = dict[str, list[Field]]
 def claims(root: Field) -> bool:
     """Tell whether a document is a recipe or a deployment."""
     root = case_blind(root)
-    return _is_recipe(root) or any(
-        one.at("componentVersion") for one in root.at("components").entries()
-    )
+    return _is_recipe(root) or _is_deployment(root)
 
 
 def read(roots: Sequence[Field]) -> Found:
@@ -77,15 +75,39 @@ def read(roots: Sequence[Field]) -> Found:
     for root in roots:
         if _is_recipe(root):
             alone = () if id(root) in deployed else tuple(_components(None, root, recipes))
-            defects = (*repeated_keys(root), *unknown_keys(root, RECIPE, reader="Greengrass"))
-            found.append(Found(alone, defects))
+            defects = [*repeated_keys(root), *unknown_keys(root, RECIPE, reader="Greengrass")]
+            defects += bad_parts(root)
+            of_all = tuple(replace(one, concerns=root.pointer) for one in defects)
+            found.append(Found(alone, of_all))
     return merged(found)
 
 
 def _is_recipe(root: Field) -> bool:
-    return bool(root.at("ComponentName")) and bool(
-        root.first_of("RecipeFormatVersion", "Manifests", "ComponentVersion")
+    """Tell it by two of its keys: one may be mistyped."""
+    named = [bool(root.at(key)) for key in ("ComponentName", "RecipeFormatVersion")]
+    return sum(named) == 2 or (any(named) and bool(root.first_of("Manifests", "ComponentVersion")))
+
+
+def _is_deployment(root: Field) -> bool:
+    components = _components_of(root)
+    if placeholder(components) is not None:
+        return bool(root.at("targetArn"))
+    return _holds_components(components) or (
+        components.is_mapping and ":iot:" in (root.at("targetArn").text() or "")
     )
+
+
+def _components_of(root: Field) -> Field:
+    """Return what holds the components of a deployment, under a mistyped key as well."""
+    exact = root.at("components")
+    if exact:
+        return exact
+    near = (one for one in root.entries() if is_near(one.name, "components"))
+    return next((one for one in near if _holds_components(one)), exact)
+
+
+def _holds_components(field: Field) -> bool:
+    return any(one.at("componentVersion") for one in field.entries())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +120,35 @@ class _Use:
     update: Field
     """Its configuration, as far as the deployment changes it."""
     resources: Resources
+    opened: tuple[Stated[str], ...]
+    """Placeholders where it would say the configuration."""
 
 
 def _deployment(root: Field, recipes: Recipes) -> tuple[Found, list[Field]]:
     """Return what a deployment puts on its target, and the recipes that it uses."""
     defects = [*repeated_keys(root), *unknown_keys(root, DEPLOYMENT, reader="Greengrass")]
+    components = _components_of(root)
+    if (stated := placeholder(components)) is not None:
+        message = f"'components' is filled in later ({stated.value[:40]}): nobody knows which are"
+        problem = Unreadable(stated.place, f"{message} deployed", "check it as it is rendered")
+        return Found(defects=tuple(defects), unreadable=(problem,)), []
     updates: dict[str, Field] = {}
-    for entry in root.at("components").entries():
+    opened: dict[str, tuple[Stated[str], ...]] = {}
+    for entry in components.entries():
         defects += unknown_keys(entry, COMPONENT, reader="Greengrass")
-        updates[entry.name], problems = _merge(entry)
+        updates[entry.name], opened[entry.name], problems = _merge(entry)
         defects += problems
     shared = updates.get(_NUCLEUS)
     for_all = None if shared is None else shared.at("runWithDefault", "systemResourceLimits")
     deployed: list[Deployed] = []
     used: list[Field] = []
-    for entry in root.at("components").entries():
+    for entry in components.entries():
         limits = entry.at("runWith", "systemResourceLimits")
-        defects += _bad_limits(limits)
+        defects += bad_limits(limits)
         if entry.name.startswith(_SYSTEM):
             continue
-        use = _Use(root, entry, updates[entry.name], _resources(limits, for_all))
+        resources = resources_of(limits, for_all)
+        use = _Use(root, entry, updates[entry.name], resources, opened[entry.name])
         recipe = _recipe_of(entry, recipes)
         if recipe is not None:
             used.append(recipe)
@@ -125,21 +156,30 @@ def _deployment(root: Field, recipes: Recipes) -> tuple[Found, list[Field]]:
     return Found(tuple(deployed), tuple(defects)), used
 
 
-def _merge(entry: Field) -> tuple[Field, list[Defect]]:
-    """Return the configuration that a deployment merges: an object, or JSON in a string."""
-    merge = entry.at("configurationUpdate", "merge")
+def _merge(entry: Field) -> tuple[Field, tuple[Stated[str], ...], list[Defect]]:
+    """Return the configuration that a deployment merges: an object, or JSON in a string.
+
+    The second are the placeholders that stand for it, or for what holds it.
+    """
+    nothing = Field(entry.document, None)
+    update = entry.at("configurationUpdate")
+    for outer in (entry, update):
+        if (stated := placeholder(outer)) is not None:
+            return nothing, (stated,), []
+        if outer and not (outer.is_null or outer.is_mapping):
+            return nothing, (), [no_object(outer)]
+    merge = update.at("merge")
     text = merge.text()
-    if text is None:
-        return merge, []
-    parsed = json_in([merge])
-    if parsed is not None:
-        return parsed, list(repeated_keys(parsed))
-    defects = []
-    if not is_open(text):
+    parsed = merge if text is None else json_in([merge])
+    if parsed is None:
+        if templates := templates_in(text or ""):
+            return nothing, (Stated(templates[0], merge.place()),), []
         message = f"'merge' of '{entry.name}' is no JSON, and is not read"
         remedy = 'write one object; quotes within a string are written as \\"'
-        defects.append(Defect("bad_value", message, remedy, merge.place()))
-    return Field(merge.document, None), defects
+        return nothing, (), [Defect("bad_value", message, remedy, merge.place())]
+    if parsed and not (parsed.is_null or parsed.is_mapping):
+        return nothing, (), [no_object(merge)]
+    return parsed, (), [] if text is None else list(repeated_keys(parsed))
 
 
 def _recipe_of(entry: Field, recipes: Recipes) -> Field | None:
@@ -174,6 +214,10 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
     if recipe is not None:
         defaults = recipe.at("ComponentConfiguration", "DefaultConfiguration")
     configurations = [defaults] if use is None else [use.update, defaults]
+    opened = [] if use is None else [*use.opened]
+    if recipe is not None:
+        holders = (recipe.at("ComponentConfiguration"), defaults)
+        opened += [stated for one in holders if (stated := placeholder(one)) is not None]
     if use is not None:
         name, place = use.entry.name, use.entry.key_place()
         id = f"deployment/{_deployment_name(use.root)}/{name}"
@@ -189,16 +233,24 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
             kind="Component",
             name=name,
             place=place,
-            models=_models(recipe or nothing, manifest, configurations, recipes),
+            models=everywhere(
+                _models(recipe or nothing, manifest, configurations, recipes),
+                _open_parts(recipe or nothing, manifest, opened),
+            ),
             images=tuple(_images(manifest)),
-            where=_where(
+            where=where_of(
                 manifest.at("Platform"),
                 nothing if use is None else use.root.at("targetArn"),
                 Stated(Tier.EDGE, place),
             ),
             resources=Resources() if use is None else use.resources,
-            egress=tuple(_egress(configurations)),
+            egress=tuple(egress_of(configurations, opened)),
+            beside=() if use is None or recipe is None else (_document(recipe),),
         )
+
+
+def _document(root: Field) -> tuple[str, int]:
+    return root.document.path, root.document.index
 
 
 def _deployment_name(root: Field) -> str:
@@ -230,6 +282,24 @@ def _models(
     of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
     sources = Sources([*of_others, *_artifacts(manifest)])
     return (*sources.of(found), *sources.rest())
+
+
+def _open_parts(
+    recipe: Field, manifest: Field, opened: Sequence[Stated[str]]
+) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows for each placeholder where one could be named."""
+    yield from map(model_of, opened)
+    artifacts = manifest.at("Artifacts")
+    yield from open_models([recipe.at("Manifests"), manifest, artifacts, *artifacts.items()])
+    for lifecycle in (manifest.at("Lifecycle"), recipe.at("Lifecycle")):
+        yield from open_models([lifecycle, *_steps(lifecycle)])
+
+
+def _steps(lifecycle: Field) -> Iterator[Field]:
+    """Yield the scripts of a lifecycle, and what stands for them."""
+    for entry in lifecycle.entries():
+        script = entry.at("script")
+        yield script if script else entry
 
 
 def _artifacts(manifest: Field) -> Iterator[ModelRef]:
@@ -292,104 +362,13 @@ def _resolved(model: ModelRef, configurations: Sequence[Field]) -> ModelRef:
     return next((model_of(stated) for stated in said if stated is not None), model)
 
 
-# place, resources, egress
-
-
-def _where(platform: Field, target: Field, tier: Stated[Tier]) -> Where:
-    labels: list[Stated[tuple[str, str]]] = []
-    any_of: list[Stated[tuple[str, tuple[str, ...]]]] = []
-    said: dict[str, Stated[str]] = {}
-    for entry in platform.entries():
-        text, name = entry.text(), entry.name
-        is_common = name.lower() in ("os", "architecture", "runtime")
-        if text is None or (text == "*" and is_common):
-            continue
-        if text == "*":
-            any_of.append(Stated((name, ()), entry.pair_place()))
-        elif text.startswith("/"):
-            match = _ANY_OF.fullmatch(text)
-            values = tuple(match["values"].split("|")) if match else ()
-            any_of.append(Stated((name, values), entry.pair_place()))
-        elif name.lower() in ("os", "architecture"):
-            said[name.lower()] = Stated(text, entry.place())
-        else:
-            labels.append(Stated((name, text), entry.pair_place()))
-    system, arch = said.get("os"), said.get("architecture")
-    platform_said = arch or system
-    if arch is not None and system is not None:
-        platform_said = Stated(f"{system.value}/{arch.value}", arch.place)
-    stated = target.stated()
-    match = _TARGET.fullmatch(stated.value) if stated is not None else None
-    if stated is not None and match is not None:
-        stated = replace(stated, value=match["name"])
-    is_thing = match is not None and match["what"] == "thing"
-    return Where(
-        labels=tuple(labels),
-        any_of=tuple(any_of),
-        node=stated if is_thing else None,
-        group=None if is_thing else stated,
-        platform=platform_said,
-        tier=tier,
-    )
-
-
-def _resources(limits: Field, for_all: Field | None) -> Resources:
-    memory = _first_number("memory", limits, for_all)
-    limit = None if memory is None else Stated(int(memory.value * _KB_BYTES), memory.place)
-    stated = [one.at("memory") for one in (limits, for_all) if one is not None]
-    return Resources(
-        memory_limit_bytes=limit,
-        memory_limit_unread=unread(limit, *stated),
-        cpus_limit=_first_number("cpus", limits, for_all),
-    )
-
-
-def _first_number(name: str, *holders: Field | None) -> Stated[float] | None:
-    for holder in holders:
-        amount = None if holder is None else holder.at(name)
-        number = None if amount is None else amount.number()
-        if amount is not None and number is not None and number > 0:
-            return Stated(number, amount.place())
-    return None
-
-
-def _bad_limits(limits: Field) -> Iterator[Defect]:
-    for name, write in (("cpus", "a number of cores"), ("memory", "a number of kilobytes")):
-        amount = limits.at(name)
-        text = amount.text()
-        if text is None or is_open(text):
-            continue
-        if (amount.number() or 0.0) <= 0:
-            message = f"'{name}: {text[:40]}' is no amount that Greengrass reads"
-            yield Defect("bad_value", message, f"write {write}", amount.place())
-
-
-def _egress(configurations: Sequence[Field]) -> Iterator[Egress]:
-    """Yield the topics of the cloud to which a component may publish."""
-    policies: dict[str, list[Field]] = {}
-    for configuration in configurations:
-        for policy in configuration.at("accessControl", _MQTT_PROXY).entries():
-            policies.setdefault(policy.name.lower(), []).append(policy)
-    for parts in policies.values():
-        operations = _first_list("operations", parts)
-        if not any((one.text() or "").lower() in _PUBLISHES for one in operations):
-            continue
-        for topic in _first_list("resources", parts):
-            stated = topic.stated()
-            if stated is not None:
-                yield Egress("mqtt", stated, "messages")
-
-
-def _first_list(name: str, holders: Sequence[Field]) -> list[Field]:
-    """Return a list of the first that has it: a merge replaces lists as a whole."""
-    return next(([*one.at(name).items()] for one in holders if one.at(name)), [])
-
-
 FORMAT = Format(
     id="greengrass",
     name="AWS IoT Greengrass v2 recipes and deployments",
-    mark=re.compile(rb"componentversion|recipeformatversion", re.IGNORECASE),
-    words=(b"componentversion", b"recipeformatversion"),
+    mark=re.compile(
+        rb"component(?:version|name)\b|recipeformatversion|\btargetarn\b", re.IGNORECASE
+    ),
+    words=(b"componentversion", b"componentname", b"recipeformatversion", b"targetarn"),
     claims=claims,
     read=read,
     page="aws-iot-greengrass-v2-recipes-and-deployments",

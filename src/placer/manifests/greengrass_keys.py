@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from placer.manifests.levels import level
+from collections.abc import Iterator
+
+from placer.core.deployment import Defect
+from placer.manifests.containers import is_object, placeholder
+from placer.manifests.levels import level, no_list, no_object, unknown_keys
+from placer.manifests.nodes import Field
 
 _ARTIFACT = level("Unarchive Permission Digest Algorithm", "Uri")
 _MANIFEST = level(
-    "Name Lifecycle Selections",
-    "",
+    "Name Selections",
+    "Lifecycle",
     {
         "Artifacts": _ARTIFACT,
         "Platform": level("architecture.detail", "os architecture runtime"),
@@ -15,9 +20,8 @@ _MANIFEST = level(
     {"os": "'Platform'", "architecture": "'Platform'", "Uri": "'Artifacts'"},
 )
 RECIPE = level(
-    "RecipeFormatVersion ComponentName ComponentVersion ComponentDescription ComponentPublisher"
-    " ComponentType ComponentSource ComponentDependencies Lifecycle",
-    "",
+    "ComponentDescription ComponentPublisher ComponentType ComponentSource ComponentDependencies",
+    "RecipeFormatVersion ComponentName ComponentVersion Lifecycle",
     {
         "ComponentConfiguration": level(
             "", "DefaultConfiguration", elsewhere={"accessControl": "'DefaultConfiguration'"}
@@ -27,13 +31,14 @@ RECIPE = level(
     {
         **dict.fromkeys(("Artifacts", "Platform"), "an item of 'Manifests'"),
         "DefaultConfiguration": "'ComponentConfiguration'",
+        "RecipeFormat": "'RecipeFormatVersion'",
         "accessControl": "'DefaultConfiguration' of 'ComponentConfiguration'",
     },
 )
 _LIMITS = level("", "cpus memory")
 COMPONENT = level(
-    "componentVersion",
     "",
+    "componentVersion",
     {
         "configurationUpdate": level("reset", "merge"),
         "runWith": level("posixUser windowsUser", "", {"systemResourceLimits": _LIMITS}),
@@ -47,3 +52,30 @@ DEPLOYMENT = level(
     "targetArn components",
 )
 """Source: AWS IoT Greengrass V2 API reference, CreateDeployment, and the recipe reference."""
+
+
+def bad_parts(recipe: Field) -> Iterator[Defect]:
+    """Yield what of a recipe is of another kind than Greengrass reads, and artefacts of none."""
+    manifests = recipe.at("Manifests")
+    objects = [recipe.at("ComponentConfiguration"), recipe.at("Lifecycle"), *manifests.items()]
+    objects.append(recipe.at("ComponentConfiguration", "DefaultConfiguration"))
+    lists = [manifests]
+    for manifest in manifests.items():
+        objects += [manifest.at("Lifecycle"), manifest.at("Platform")]
+        lists.append(manifest.at("Artifacts"))
+        objects += manifest.at("Artifacts").items()
+    for one in objects:
+        if one and not (one.is_null or one.is_mapping or placeholder(one)):
+            yield no_object(one)
+    for one in lists:
+        if one and not (one.is_null or one.is_list or placeholder(one)):
+            yield no_list(one)
+    for manifest in manifests.items():
+        for artifact in manifest.at("Artifacts").items():
+            if (
+                is_object(artifact)
+                and not artifact.at("Uri")
+                and not any(unknown_keys(artifact, _ARTIFACT, reader="Greengrass"))
+            ):
+                message = "an artefact without 'Uri' brings nothing along"
+                yield Defect("bad_value", message, "write its Uri", artifact.place(), "Uri")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from placer.core.deployment import (
     Defect,
@@ -13,21 +13,40 @@ from placer.core.deployment import (
     Resources,
     Stated,
     Tier,
+    Unreadable,
     Where,
 )
+from placer.core.project import templates_in
 from placer.manifests.containers import (
     Bind,
     bind_of,
+    is_object,
     is_open,
     models_of_variables,
+    open_models,
+    open_words,
+    placeholder,
     with_binds,
     words_of,
 )
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged
+from placer.manifests.iotedge_keys import (
+    AGENT,
+    CREATE_OPTIONS,
+    DEPLOYMENT,
+    HUB,
+    MODULE,
+    OF_THE_AGENT,
+    OF_THE_HUB,
+    content_keys,
+    desired_keys,
+    holds_the_system,
+    twin_keys,
+)
 from placer.manifests.iotedge_routes import Routes, routes_of
-from placer.manifests.levels import level, repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, models_of_arguments, models_of_variable
+from placer.manifests.levels import no_object, repeated_keys, unknown_keys
+from placer.manifests.models import everywhere, model_of, models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
 
@@ -35,55 +54,6 @@ _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
 _ROUTES = "properties.desired.routes"
 _SPLIT = re.compile(r"createOptions[0-9]{2}", re.IGNORECASE)
-
-_DEVICE = level("CgroupPermissions", "PathOnHost PathInContainer")
-_MOUNT = level("ReadOnly Consistency BindOptions VolumeOptions TmpfsOptions", "Type Source Target")
-_HOST_CONFIG = level(
-    "Annotations AutoRemove BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps"
-    " BlkioDeviceWriteIOps BlkioWeight BlkioWeightDevice CapAdd CapDrop Cgroup CgroupParent"
-    " CgroupnsMode ConsoleSize ContainerIDFile CpuCount CpuPercent CpuPeriod CpuQuota"
-    " CpuRealtimePeriod CpuRealtimeRuntime CpuShares CpusetCpus CpusetMems DeviceCgroupRules"
-    " Dns DnsOptions DnsSearch ExtraHosts GroupAdd IOMaximumBandwidth IOMaximumIOps Init IpcMode"
-    " Isolation KernelMemory KernelMemoryTCP Links LogConfig MaskedPaths MemorySwap"
-    " MemorySwappiness NetworkMode OomKillDisable OomScoreAdj PidMode PidsLimit PortBindings"
-    " Privileged PublishAllPorts ReadonlyPaths ReadonlyRootfs RestartPolicy SecurityOpt ShmSize"
-    " StorageOpt Sysctls Tmpfs UTSMode Ulimits UsernsMode VolumeDriver VolumesFrom",
-    "Binds Memory MemoryReservation NanoCpus Runtime",
-    {
-        "Devices": _DEVICE,
-        "DeviceRequests": level("Options", "Driver Count DeviceIDs Capabilities"),
-        "Mounts": _MOUNT,
-    },
-)
-_IN_HOST_CONFIG = "Binds Memory MemoryReservation NanoCpus Runtime Devices DeviceRequests Mounts"
-_CREATE_OPTIONS = level(
-    "ArgsEscaped AttachStderr AttachStdin AttachStdout Domainname ExposedPorts Healthcheck"
-    " Hostname Image Labels MacAddress NetworkDisabled NetworkingConfig OnBuild OpenStdin Shell"
-    " StdinOnce StopSignal StopTimeout Tty User Volumes WorkingDir",
-    "Cmd Entrypoint Env",
-    {"HostConfig": _HOST_CONFIG},
-    dict.fromkeys(_IN_HOST_CONFIG.split(), "'HostConfig' of createOptions"),
-)
-"""Source: Docker Engine API 1.43, ContainerCreate."""
-_MODULE = level(
-    "imagePullPolicy restartPolicy startupOrder status type version",
-    "env",
-    {
-        "settings": level(
-            "auth " + " ".join(f"createOptions{number:02}" for number in range(1, 100)),
-            "image createOptions",
-            elsewhere={"HostConfig": "'createOptions' of 'settings'", "env": "the module"},
-        )
-    },
-    dict.fromkeys(("image", "createOptions", "HostConfig"), "'settings' of the module"),
-)
-_DESIRED = level("schemaVersion runtime systemModules", "modules", elsewhere={"routes": "$edgeHub"})
-_DEPLOYMENT = level(
-    "id schemaVersion labels priority metrics systemMetrics createdTimeUtc lastUpdatedTimeUtc etag",
-    "targetCondition",
-    {"content": level("modulesContent moduleContent deviceContent", "", {}, {
-        "targetCondition": "the deployment, beside 'content'"})},
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,36 +89,82 @@ def read(roots: Sequence[Field]) -> Found:
 def _deployments(root: Field) -> Iterator[Field]:
     """Yield a deployment, or those of a list as the command line of Azure prints it."""
     for one in root.items() if root.is_list else [root]:
-        if _modules_content(one).is_mapping:
+        content = _modules_content(one)
+        if content and not content.is_null:
             yield one
 
 
 def _modules_content(root: Field) -> Field:
+    """Return what holds the modules, under a mistyped key as well, or a placeholder for it."""
     content = root.at("content")
-    return (content if content.is_mapping else root).first_of(*_CONTENT)
+    if content and root.at("targetCondition") and placeholder(content) is not None:
+        return content
+    holder = content if content.is_mapping else root
+    exact = holder.first_of(*_CONTENT)
+    return exact or next((one for one in holder.entries() if holds_the_system(one)), exact)
 
 
 def _deployment(root: Field) -> Found:
     content = _modules_content(root)
+    if not is_object(content):
+        return _unknown([content], root, what="what is deployed")
     agent, hub = content.at("$edgeAgent"), content.at("$edgeHub")
-    defects = [*repeated_keys(root), *unknown_keys(agent, level("properties.desired", "",
-               {"properties.desired": _DESIRED}), reader="IoT Edge")]  # fmt: skip
+    modules = [*_modules(agent)]
+    defects = [*repeated_keys(root)]
     if root.at("content").is_mapping:
-        defects += unknown_keys(root, _DEPLOYMENT, reader="IoT Hub")
-    routes, problems = routes_of([*_below(hub, _ROUTES)])
-    defects += problems
+        defects += unknown_keys(root, DEPLOYMENT, reader="IoT Hub")
+    names = {one.name for one in modules}
+    of_all = [*content_keys(content, names)]
+    of_all += [*desired_keys(agent, OF_THE_AGENT, AGENT), *desired_keys(hub, OF_THE_HUB, HUB)]
+    cut_off = [*_cut_off(hub, _ROUTES)]
+    opened = [stated for one in cut_off if (stated := placeholder(one)) is not None]
+    of_all += [no_object(one) for one in cut_off if placeholder(one) is None]
+    routes, problems = routes_of([*_below(hub, _ROUTES)], opened)
+    defects += [replace(one, concerns=root.pointer) for one in [*of_all, *problems]]
     deployed = []
-    for module in _modules(agent):
-        options, problems = _create_options(module)
-        defects += problems
-        deployed.append(_deployed(root, module, options, content, routes))
-    return Found(tuple(deployed), tuple(defects))
+    for module in modules:
+        options, opaque, problems = _create_options(module)
+        defects += [*problems, *_module_defects(module, content.at(module.name))]
+        deployed.append(_deployed(root, module, options, opaque, content, routes))
+    unknown = _unknown([*_cut_off(agent, _MODULES)], root, what="which modules are deployed")
+    return merged([Found(tuple(deployed), tuple(defects)), unknown])
+
+
+def _unknown(cut_off: Sequence[Field], root: Field, *, what: str) -> Found:
+    """Return what is wrong where modules belong and something else stands."""
+    unreadable = [
+        Unreadable(
+            one.place(),
+            f"'{one.name}' is filled in later ({stated.value[:40]}): nobody knows {what}",
+            "check it as it is rendered",
+        )
+        for one in cut_off
+        if (stated := placeholder(one)) is not None
+    ]
+    others = [no_object(one) for one in cut_off if placeholder(one) is None]
+    return Found(
+        defects=tuple(replace(one, concerns=root.pointer) for one in others),
+        unreadable=tuple(unreadable),
+    )
+
+
+def _cut_off(holder: Field, way: str) -> Iterator[Field]:
+    """Yield what stands on a way, with dots between its keys, and is no object that goes on."""
+    if holder and not holder.is_null and not is_object(holder):
+        yield holder
+        return
+    for entry in holder.entries():
+        if entry.name == way:
+            yield from _cut_off(entry, "")
+        elif way.startswith(f"{entry.name}."):
+            yield from _cut_off(entry, way[len(entry.name) + 1 :])
 
 
 def _deployed(
     root: Field,
     module: _Module,
     options: Field,
+    opaque: Stated[str] | None,
     content: Field,
     routes: Routes,
 ) -> Deployed:
@@ -161,13 +177,13 @@ def _deployed(
         kind="Module",
         name=module.name,
         place=place,
-        models=_models(module, options, content.at(module.name)),
+        models=_models(module, options, opaque, content.at(module.name)),
         images=() if image is None else (image,),
         where=Where(
             group=root.at("targetCondition").stated(),
             tier=Stated(Tier.EDGE, place),
         ),
-        resources=_resources(options.at("HostConfig")),
+        resources=_resources(options.at("HostConfig"), opaque),
         egress=tuple(routes.egress(module.name)),
         labels=tuple(sorted((one.name, one.text() or "") for one in root.at("labels").entries())),
     )
@@ -197,12 +213,16 @@ def _modules(agent: Field) -> Iterator[_Module]:
         yield _Module(module, tuple(found))
 
 
-def _create_options(module: _Module) -> tuple[Field, list[Defect]]:
-    """Return the options with which Docker creates the container, and what is wrong with them."""
+def _create_options(module: _Module) -> tuple[Field, Stated[str] | None, list[Defect]]:
+    """Return the options with which Docker creates the container, and what is wrong with them.
+
+    The second is what of them is filled in later, where it keeps the others from being read.
+    """
     defects: list[Defect] = []
+    opaque = None
     for before, part in module.parts:
         if not before:
-            defects += unknown_keys(part, _MODULE, reader="IoT Edge")
+            defects += unknown_keys(part, MODULE, reader="IoT Edge")
     options = module.at("settings.createOptions")
     if options.text() is not None:
         rest = sorted(
@@ -213,12 +233,14 @@ def _create_options(module: _Module) -> tuple[Field, list[Defect]]:
         parsed = json_in([options, *rest])
         if parsed is not None:
             defects += repeated_keys(parsed)
-        elif not is_open(text) and text.strip():
+        elif templates := templates_in(text):
+            opaque = Stated(templates[0], options.place())
+        elif text.strip():
             message = "'createOptions' is no JSON, and is not read"
             remedy = 'write one object; quotes within a string are written as \\"'
             defects.append(Defect("bad_value", message, remedy, options.place()))
         options = parsed if parsed is not None else _nothing(options)
-    defects += unknown_keys(options, _CREATE_OPTIONS, reader="Docker")
+    defects += unknown_keys(options, CREATE_OPTIONS, reader="Docker")
     for name in ("Memory", "MemoryReservation", "NanoCpus"):
         amount = options.at("HostConfig", name)
         if amount and not amount.is_null and amount.integer() is None:
@@ -229,14 +251,27 @@ def _create_options(module: _Module) -> tuple[Field, list[Defect]]:
                 defects.append(
                     Defect("bad_value", message, f"write a number of {unit}", amount.place())
                 )
-    return options, defects
+    return options, opaque or placeholder(options.at("HostConfig")), defects
 
 
 def _nothing(beside: Field) -> Field:
     return Field(beside.document, None)
 
 
-def _models(module: _Module, options: Field, twin: Field) -> tuple[ModelRef, ...]:
+def _module_defects(module: _Module, twin: Field) -> Iterator[Defect]:
+    """Yield what stands in a module, or in its twin, where an object belongs."""
+    parts = [part for before, part in module.parts if not before]
+    for one in (*parts, module.at("settings"), module.at("env")):
+        if one and not (one.is_null or is_object(one) or placeholder(one)):
+            yield no_object(one)
+    own = module.parts[0][1].pointer
+    for defect in twin_keys(twin):
+        yield replace(defect, concerns=own)
+
+
+def _models(
+    module: _Module, options: Field, opaque: Stated[str] | None, twin: Field
+) -> tuple[ModelRef, ...]:
     words = [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))]
     variables = [*models_of_variables(options.at("Env"))]
     for entry in module.at("env").entries():
@@ -247,12 +282,18 @@ def _models(module: _Module, options: Field, twin: Field) -> tuple[ModelRef, ...
             variables += _variable(name, part.at("value") if part.is_mapping else part)
     desired = [
         model
-        for entry in twin.at("properties.desired").entries()
-        for model in _variable(entry.name, entry)
+        for name, entry in _below(twin, "properties.desired")
+        for model in _variable(name, entry)
     ]
-    return with_binds(
-        everywhere(models_of_arguments(words), variables, desired), list(_binds(options))
-    )
+    found = everywhere(models_of_arguments(words), variables, desired)
+    holders = [part for before, part in module.parts if not before]
+    holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
+    environment = options.at("Env")
+    holders += [environment, *environment.items()]
+    unknown = [*open_models(holders), *([] if opaque is None else [model_of(opaque)])]
+    for command in (options.at("Entrypoint"), options.at("Cmd")):
+        unknown += open_words(command)
+    return everywhere(with_binds(found, list(_binds(options))), unknown)
 
 
 def _variable(name: str, value: Field) -> list[ModelRef]:
@@ -272,12 +313,12 @@ def _binds(options: Field) -> Iterator[Bind]:
             yield source, target
 
 
-def _resources(config: Field) -> Resources:
+def _resources(config: Field, opaque: Stated[str] | None) -> Resources:
     cpus = config.at("NanoCpus").integer()
     limit = _positive(config.at("Memory"))
     return Resources(
         limit,
-        unread(limit, config.at("Memory")),
+        unread(limit, config.at("Memory")) or opaque,
         _positive(config.at("MemoryReservation")),
         Stated(cpus / 1e9, config.at("NanoCpus").place()) if cpus and cpus > 0 else None,
         tuple({one.value[0]: one for one in reversed([*_accelerators(config)])}.values())[::-1],
@@ -315,8 +356,10 @@ def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
 FORMAT = Format(
     id="iotedge",
     name="Azure IoT Edge deployments",
-    mark=re.compile(rb"\bmodules?Content\b|\$edgeAgent"),
-    words=(b"modulecontent", b"modulescontent", b"$edgeagent"),
+    mark=re.compile(
+        rb"\bmodules?Content\b|\$edge(?:Agent|Hub)\b|\btargetCondition\b", re.IGNORECASE
+    ),
+    words=(b"modulecontent", b"modulescontent", b"$edgeagent", b"$edgehub", b"targetcondition"),
     claims=claims,
     read=read,
     page="azure-iot-edge-deployments",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,22 +10,24 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from placer.core.deployment import Defect, Egress, Stated
-from placer.core.project import TEMPLATE
+from placer.core.deployment import Defect, Egress, Place, Stated
+from placer.core.project import TEMPLATE, templates_in
+from placer.manifests.iotedge_keys import ROUTE
+from placer.manifests.levels import unknown_keys
 from placer.manifests.nodes import Field
 
 UPSTREAM = "$upstream"
 _MAX_LENGTH = 4000
 """Characters of a route: no device takes longer ones."""
 _ROUTE = re.compile(
-    r"\s*(?:SELECT\s.*?)?FROM\s+(?P<source>/\S*)(?:\s+WHERE\s.*)?\s+INTO\s+(?P<sink>\$upstream|"
-    r"BrokeredEndpoint\s*\(.*\))\s*",
+    r"\s*(?:SELECT\s.*?)?FROM\s+(?P<source>\S+)(?:\s+WHERE\s.*)?\s+INTO\s+(?P<sink>\S.*?)\s*",
     re.IGNORECASE | re.DOTALL,
 )
 """Source: learn.microsoft.com/azure/iot-edge/module-composition, "Declare routes"."""
-
-
+_BROKERED = re.compile(r"BrokeredEndpoint\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 _ENDPOINT = re.compile(r"/modules/(?P<module>[^/\"\s]+)/inputs/", re.IGNORECASE)
+_BARE = re.compile(r"\$\w+")
+"""A variable of a shell; in a condition also a property of a message."""
 T = TypeVar("T")
 
 
@@ -45,7 +48,7 @@ class _Ends(Generic[T]):
 
     def add(self, turn: int, source: str, end: T) -> None:
         """Add a route."""
-        parts = [part for part in TEMPLATE.sub("*", source).split("/") if part]
+        parts = _parts(source)
         if len(parts) > 2 and not re.search(r"[*?\[]", "".join(parts[:3])):
             if [part.lower() for part in parts[:2]] == ["messages", "modules"]:
                 self.of_module.setdefault(parts[2], []).append((turn, end))
@@ -53,80 +56,152 @@ class _Ends(Generic[T]):
             self.of_many.append((turn, parts, end))
 
 
+def _parts(source: str) -> list[str]:
+    """Return the parts of a source; a variable before the module's name may stand for several."""
+    parts = [part for part in TEMPLATE.sub("\0", source).split("/") if part]
+    opened = next((index for index, part in enumerate(parts[:2]) if "\0" in part), None)
+    if opened is not None:
+        parts = [*parts[:opened], "*"]
+    return [part.replace("\0", "*") for part in parts]
+
+
 @dataclass(frozen=True, slots=True)
 class Routes:
     """The routes of a device that lead to the cloud, at once or from module to module."""
 
     upstream: _Ends[Egress]
+    opened: _Ends[Egress]
+    """Those that are filled in later, wholly or where they lead."""
     hops: _Ends[tuple[str, Egress]]
     """To modules that have a way to the cloud: (module, way)."""
 
     def egress(self, module: str) -> Iterator[Egress]:
         """Yield the ways of what a module sends: those through others if it has none itself."""
         direct = self.upstream.of(module)
+        yield from direct
+        yield from self.opened.of(module)
         if direct:
-            yield from direct
             return
         for target, way in self.hops.of(module):
             if target != module:
                 yield way
 
 
-def routes_of(routes: Sequence[tuple[str, Field]]) -> tuple[Routes, list[Defect]]:
-    """Return what goes to the cloud, and the routes that are none; `routes` is (name, route)."""
-    upstream: _Ends[Egress] = _Ends({}, [])
+def routes_of(
+    routes: Sequence[tuple[str, Field]], opened: Sequence[Stated[str]]
+) -> tuple[Routes, list[Defect]]:
+    """Return what goes to the cloud, and the routes that are none.
+
+    Parameters
+    ----------
+    routes
+        (name, route).
+    opened
+        Placeholders where all routes, or what holds them, belong.
+    """
+    found = Routes(_Ends({}, []), _Ends({}, []), _Ends({}, []))
+    for one in opened:
+        found.opened.add(-1, "/*", _open_way(one.value, one))
     hops: list[tuple[int, str, str, Stated[str]]] = []
     defects: list[Defect] = []
     for turn, (name, route) in enumerate(routes):
-        stated = (route.at("route") if route.is_mapping else route).stated()
+        if route.is_null:
+            continue
+        mistyped = [*unknown_keys(route, ROUTE, reader="IoT Edge")]
+        defects += mistyped
+        stated = (route if route.text() is not None else route.at("route")).stated()
         if stated is None:
-            continue
-        match = _ROUTE.fullmatch(stated.value) if len(stated.value) <= _MAX_LENGTH else None
-        if match is None:
-            if not stated.value.startswith("$") and "${" not in stated.value:
-                defects.append(_no_route(name, stated))
-            continue
-        if match["sink"].lower() == UPSTREAM:
-            way = Egress("route", Stated(UPSTREAM, stated.place), "messages")
-            upstream.add(turn, match["source"], way)
-        elif (end := _ENDPOINT.search(match["sink"])) is not None:
-            hops.append((turn, match["source"], end["module"], stated))
-    return Routes(upstream, _leading_on(upstream, hops)), defects
+            if not mistyped:
+                defects.append(_no_route(name, (route.at("route") or route).place()))
+        elif not _add(turn, stated, found, hops):
+            defects.append(_no_route(name, stated.place))
+    for turn, source, way in _leading_on(found.upstream, found.opened, hops):
+        found.hops.add(turn, source, way)
+    return found, defects
+
+
+def _add(
+    turn: int, stated: Stated[str], found: Routes, hops: list[tuple[int, str, str, Stated[str]]]
+) -> bool:
+    """Add one route to what was found; False: it is none."""
+    text = stated.value.strip()
+    if len(text) > _MAX_LENGTH:
+        return False
+    names = templates_in(text)
+    if names == [text]:
+        found.opened.add(turn, "/*", _open_way(text, stated))
+        return True
+    spaced = {"".join(one.split()): one for one in names}
+    for bare, one in spaced.items():
+        text = text.replace(one, bare)
+    match = _ROUTE.fullmatch(text)
+    if match is None:
+        sure = [one for one in names if not _BARE.fullmatch(one)]
+        if sure:
+            found.opened.add(turn, "/*", _open_way(sure[0], stated))
+        return bool(sure)
+    source, sink = match["source"], match["sink"]
+    variables = [spaced[one] for one in templates_in(sink) if one in spaced]
+    if not (source.startswith("/") or templates_in(source)):
+        return False
+    if sink.lower() == UPSTREAM:
+        found.upstream.add(
+            turn, source, Egress("route", Stated(UPSTREAM, stated.place), "messages")
+        )
+    elif _BROKERED.fullmatch(sink) and (end := _ENDPOINT.search(sink)) is not None:
+        hops.append((turn, source, end["module"], stated))
+    elif variables and not difflib.get_close_matches(sink.lower(), [UPSTREAM], cutoff=0.8):
+        found.opened.add(turn, source, _open_way(variables[0], stated))
+    else:
+        return False
+    return True
+
+
+def _open_way(to: str, stated: Stated[str]) -> Egress:
+    return Egress("route", Stated(to, stated.place), "messages", is_open=True)
 
 
 def _leading_on(
-    upstream: _Ends[Egress], hops: Sequence[tuple[int, str, str, Stated[str]]]
-) -> _Ends[tuple[str, Egress]]:
-    """Return the routes to modules from which messages reach the cloud, the shortest way of each.
+    upstream: _Ends[Egress],
+    opened: _Ends[Egress],
+    hops: Sequence[tuple[int, str, str, Stated[str]]],
+) -> Iterator[tuple[int, str, tuple[str, Egress]]]:
+    """Yield the routes to modules from which messages reach the cloud, the shortest way of each.
 
-    A target that a variable names may be any module.
+    Those that surely do go first, then those that may. A target that a variable names may be any
+    module.
     """
     following: _Ends[str] = _Ends({}, [])
     for turn, source, target, _ in hops:
         following.add(turn, source, target)
     targets = dict.fromkeys(target for _, _, target, _ in hops)
     before: dict[str, list[str]] = {}
-    through: dict[str, tuple[str, ...]] = {}
     for target in targets:
-        if upstream.of(target) or (
-            TEMPLATE.search(target) and (upstream.of_module or upstream.of_many)
-        ):
-            through[target] = (target,)
         for one in following.of(target):
             before.setdefault(one, []).append(target)
-    waiting = deque(through)
-    while waiting:
-        reached = waiting.popleft()
-        for one in before.get(reached, ()):
-            if one not in through:
-                through[one] = (one, *through[reached])
-                waiting.append(one)
-    found: _Ends[tuple[str, Egress]] = _Ends({}, [])
+    through: dict[str, tuple[str, ...]] = {}
+    ways: dict[str, Egress] = {}
+    for ends in (upstream, opened):
+        waiting: deque[str] = deque()
+        any_end = [end for _, _, end in ends.of_many]
+        any_end += [end for several in ends.of_module.values() for _, end in several]
+        for target in targets:
+            found = ends.of(target) or (any_end if TEMPLATE.search(target) else [])
+            if found and target not in through:
+                through[target], ways[target] = (target,), found[0]
+                waiting.append(target)
+        while waiting:
+            reached = waiting.popleft()
+            for one in before.get(reached, ()):
+                if one not in through:
+                    through[one], ways[one] = (one, *through[reached]), ways[reached]
+                    waiting.append(one)
     for turn, source, target, stated in hops:
         if target in through:
-            way = Egress("route", Stated(UPSTREAM, stated.place), "messages", through[target])
-            found.add(turn, source, (target, way))
-    return found
+            end = ways[target]
+            to = Stated(end.to.value, stated.place)
+            way = Egress("route", to, "messages", through[target], end.is_open)
+            yield turn, source, (target, way)
 
 
 def _takes(parts: Sequence[str], module: str) -> bool:
@@ -141,12 +216,12 @@ def _takes(parts: Sequence[str], module: str) -> bool:
     return True
 
 
-def _no_route(name: str, stated: Stated[str]) -> Defect:
+def _no_route(name: str, place: Place) -> Defect:
     return Defect(
         "bad_value",
         f"the route '{name}' is none that IoT Edge reads",
         'write "FROM /messages/modules/NAME/outputs/* INTO $upstream", or INTO'
         ' BrokeredEndpoint("/modules/NAME/inputs/INPUT")',
-        stated.place,
-        concerns="",
+        place,
+        name,
     )

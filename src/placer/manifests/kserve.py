@@ -337,4 +337,5 @@ FORMAT = Format(
     claims=claims,
     read=read,
     page="kserve",
+    kinds=KINDS,
 )

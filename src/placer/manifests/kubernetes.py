@@ -193,4 +193,5 @@ FORMAT = Format(
     claims=claims,
     read=read,
     page="kubernetes-workloads",
+    kinds=(*POD_PATHS, *SCALERS, "Kustomization"),
 )

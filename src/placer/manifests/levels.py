@@ -28,8 +28,10 @@ PLACING = frozenset(_PLACING_WORDS.split())
 _MODEL_WORDS = """
 image command args env containers initContainers volumes
 predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
-modules settings createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
-Manifests Artifacts Uri components DefaultConfiguration ComponentConfiguration
+modulesContent $edgeAgent properties.desired modules settings
+createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
+ComponentName ComponentVersion componentVersion Manifests Artifacts Uri Lifecycle components
+DefaultConfiguration ComponentConfiguration
 configurationUpdate merge
 services entrypoint environment models
 platform backend default_model_filename version_policy ensemble_scheduling model_name model_version
@@ -37,6 +39,8 @@ latest all specific
 """
 MODEL_KEYS = frozenset(_MODEL_WORDS.split())
 """Keys that decide which model runs, or hold such keys: mistyped, it is another one, or none."""
+WAY_KEYS = frozenset({"$edgeHub", "routes", "route"})
+"""Keys that say where data goes, or hold such keys: mistyped, the way is not seen."""
 
 _MAX_KEYS = 500
 """A mapping with more is data that no person wrote."""
@@ -106,7 +110,7 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
     for entry in root.pairs() if root.document.repeats_keys else root.entries():
         name = by_lower.get(entry.name.lower(), entry.name)
         if name not in known.keys:
-            yield from _judged(entry, known, reader)
+            yield from judged_key(entry, known, reader)
         below = known.below.get(name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
@@ -152,7 +156,8 @@ def repeated_keys(root: Field) -> Iterator[Defect]:
                 last[folded] = key
 
 
-def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
+def judged_key(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
+    """Yield what is wrong with a key that a level does not know, if it resembles a known one."""
     name = entry.name
     if name.startswith("x-"):  # an extension, as compose and OpenAPI mark them
         return
@@ -172,8 +177,13 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
     watched = {word.lower(): word for word in sorted(known.watched)}
     typed = name[:99].lower()
     close = difflib.get_close_matches(typed, watched, n=1, cutoff=_CUTOFF)
-    if not close:  # of short words two letters that changed places make a large part
-        close = [word for word in watched if sorted(word) == sorted(typed)]
+    if not close:  # of short words one letter, or two that changed places, are a large part
+        close = [
+            word
+            for word in watched
+            if sorted(word) == sorted(typed)
+            or (len(word) == len(typed) in (3, 4) and _differing(word, typed) == 1)
+        ]
     if close:
         meant = watched[close[0]]
         yield Defect(
@@ -185,8 +195,28 @@ def _judged(entry: Field, known: Level, reader: str) -> Iterator[Defect]:
         )
 
 
+def no_object(field: Field) -> Defect:
+    """Return that something else stands where keys and values belong."""
+    message = f"'{field.name}' is a {field.kind()} where an object belongs, and is not read"
+    return Defect(
+        "bad_value", message, "write keys and their values", field.key_place(), field.name
+    )
+
+
+def no_list(field: Field) -> Defect:
+    """Return that something else stands where a list belongs."""
+    message = f"'{field.name}' is a {field.kind()} where a list belongs, and is not read"
+    return Defect("bad_value", message, "write a list", field.key_place(), field.name)
+
+
+def _differing(one: str, other: str) -> int:
+    return sum(a != b for a, b in zip(one, other, strict=True))
+
+
 def _kind_of(meant: str) -> str:
     """Return the kind of defect that a mistyped key is."""
     if meant in PLACING:
         return "unknown_place_key"
+    if meant in WAY_KEYS:
+        return "unknown_way_key"
     return "unknown_model_key" if meant in MODEL_KEYS else "unknown_key"

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from itertools import islice
 
 from placer.core.deployment import Place, Stated
+from placer.manifests.lookalikes import meant_for_placer
 from placer.manifests.nodes import Field
-
-ANNOTATIONS = "placer/"
 
 
 def group_of(root: Field) -> str:
@@ -104,5 +103,5 @@ def annotations_of(*holders: Field) -> tuple[Stated[tuple[str, str]], ...]:
         Stated((one.name, one.text() or ""), one.pair_place())
         for holder in holders
         for one in holder.at("metadata", "annotations").entries()
-        if one.name.startswith(ANNOTATIONS)
+        if meant_for_placer(one.name)
     )

@@ -5,6 +5,7 @@ Nothing nests, expands or is constructed beyond the limits, whatever the bytes a
 
 from __future__ import annotations
 
+import base64
 import bisect
 import codecs
 import re
@@ -27,6 +28,7 @@ _BREAK = re.compile(r"\r\n|\r|\n")
 _SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 """Half of a character in JSON; libyaml refuses it."""
 _TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}|\{\{-")
+_BINARY = "tag:yaml.org,2002:binary"
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 
 
@@ -165,7 +167,8 @@ class _Builder:
             kind = type(event)
             if kind is scalar:
                 style, anchor = event.style, event.anchor
-                done = self._node(event, event.value)
+                text = event.value if event.tag is None else _tagged(event.tag, event.value)
+                done = self._node(event, text)
                 done.is_plain = not style and event.tag is None
                 done.is_block = style in ("|", ">")
                 if anchor is not None:
@@ -251,6 +254,16 @@ class _Builder:
             )
         here = self._node(event, named.text)
         return replace(named, start=here.start, end=here.end, is_block=False)
+
+
+def _tagged(tag: str, text: str) -> str:
+    """Return a scalar with a tag as Kubernetes reads it: text in base64 is what it stands for."""
+    if tag != _BINARY:
+        return text
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except ValueError:
+        return text
 
 
 def _marks_of(text: str) -> Callable[[Any], Mark] | None:

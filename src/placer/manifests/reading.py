@@ -23,10 +23,16 @@ from placer.core.deployment import (
 from placer.core.errors import InputError
 from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
+from placer.manifests.lookalikes import is_near, keys_for_placer, mistyped
 from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
-from placer.manifests.suppressions import from_annotations, from_comments, from_labels
+from placer.manifests.suppressions import (
+    elsewhere,
+    from_annotations,
+    from_comments,
+    from_labels,
+)
 from placer.manifests.text_proto import parse_text_proto
 
 MAX_BYTES = 10_000_000
@@ -41,6 +47,10 @@ STDIN = "-"
 _UNUSUAL = (b"kind", b"services", b"modules", b"recipe", rb"\x", rb"\u", b"patches", b"op:", b'op"')
 """Words, in lower case, of files that may be manifests although no format's mark is in them: a kind
 in a block scalar, behind a tag, an alias or a comment, keys with escapes; patches of Kustomize."""
+_OF_AN_OBJECT = (b"apiversion", b"metadata", b"spec")
+"""Words that an object without a kind has."""
+_FIRST_KEYS = re.compile(rb"""^[ \t{]{0,4}["']?([A-Za-z]{6,10})["']?[ \t]{0,9}:""", re.MULTILINE)
+"""Keys that may be ``services`` mistyped."""
 _ODD = re.compile(
     rb"""kind["']?\s*:\s*(?:[|>*#&!]|["'][^"'\n]{0,80}\\)"""
     rb"""|\?\s+["']?(?:kind|services|modules|patches)\b|\*[^\s:]{1,80}\s{1,80}:"""
@@ -63,6 +73,8 @@ class _Run:
     defects: list[Defect] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    meant: list[tuple[Field, Field]] = field(default_factory=list)
+    """(mapping, entry) of each key that was meant for placer."""
     files: int = 0
     skipped: int = 0
 
@@ -105,7 +117,7 @@ def read_manifests(
     run.unreadable += [one for part in found for one in part.unreadable]
     suppressions, defects = from_annotations(deployed)
     run.suppressions += suppressions
-    run.defects += [*defects, *from_labels(deployed)]
+    run.defects += [*defects, *from_labels(deployed), *elsewhere(run.meant, deployed)]
     return Manifests(
         tuple(_with_unique_ids(sorted(deployed, key=lambda one: turn(one.place)))),
         tuple(_capped(sorted(set(run.defects), key=lambda one: (turn(one.place), one.message)))),
@@ -186,12 +198,21 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
         return
     parsed = PARSERS.get(suffix, parse_yaml)(text, path)
     is_manifest = False
+    speaks = "placer" in text.lower()
+    kinds = [kind for one in formats for kind in one.kinds]
     for document in parsed.documents:
         for root in _objects(Field(document, document.root)):
             claiming = next((one for one in formats if one.claims(root)), None)
             if claiming is not None:
                 is_manifest = True
                 run.roots.setdefault(claiming.id, []).append(root)
+                if speaks:
+                    run.meant += keys_for_placer(root)
+            elif own is None:
+                wrong = mistyped(root, kinds)
+                run.defects += wrong.defects
+                run.unreadable += wrong.unreadable
+                is_manifest = is_manifest or bool(wrong.defects or wrong.unreadable)
     if parsed.unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
         run.unreadable.append(parsed.unreadable)
@@ -218,7 +239,11 @@ def _finder(formats: Sequence[Format], *, is_large: bool) -> Callable[[bytes], b
 
 def _is_unusual(content: bytes) -> bool:
     lowered = content.lower()
-    return any(word in lowered for word in _UNUSUAL)
+    return (
+        any(word in lowered for word in _UNUSUAL)
+        or all(word in lowered for word in _OF_AN_OBJECT)
+        or any(is_near(key.decode(), "services") for key in set(_FIRST_KEYS.findall(content)))
+    )
 
 
 def _is_marked_beyond(path: str, is_found: Callable[[bytes], bool]) -> bool:

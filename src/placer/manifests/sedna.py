@@ -177,4 +177,5 @@ FORMAT = Format(
     claims=claims,
     read=read,
     page="kubeedge-sedna",
+    kinds=KINDS,
 )

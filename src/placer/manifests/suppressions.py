@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 
 from placer.core.deployment import Defect, Deployed, Place, Suppression
 from placer.core.suppressing import is_reason
-from placer.manifests.objects import ANNOTATIONS
+from placer.manifests.lookalikes import is_near, meant_for_placer
+from placer.manifests.nodes import Field
 from placer.manifests.parsing import Comment
 
 ANNOTATION = "placer/ignore"
@@ -92,8 +93,31 @@ def from_labels(deployed: Sequence[Deployed]) -> list[Defect]:
         )
         for one in deployed
         for key, _ in one.labels
-        if key.startswith(ANNOTATIONS)
+        if meant_for_placer(key)
     ]
+
+
+def elsewhere(keys: Iterable[tuple[Field, Field]], deployed: Sequence[Deployed]) -> list[Defect]:
+    """Return the keys that were meant for placer and stand where it does not read them.
+
+    Parameters
+    ----------
+    keys
+        (mapping, entry) of each.
+    """
+    read = {annotation.place for one in deployed for annotation in one.annotations}
+    defects = []
+    for holder, entry in keys:
+        if entry.pair_place() in read:
+            continue
+        is_typed = holder.name != "annotations" and is_near(holder.name, "annotations")
+        where = "'annotations' of the metadata of an object or of its pods"
+        message = f"'{entry.name}' has no effect here: placer reads it in {where}"
+        remedy = f"write 'annotations' for '{holder.name}'" if is_typed else f"move it to {where}"
+        remedy += "; or say so in placer.yaml: deployments, suppressions"
+        kind = "unknown_place_key" if is_typed else "ignored_level"
+        defects.append(Defect(kind, message, remedy, entry.key_place(), entry.name))
+    return defects
 
 
 def _unknown(key: str, place: Place) -> Defect:

@@ -15,16 +15,31 @@ from placer.core.workload import DataClass, Leaves
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if case.served is None:
         return ()
+    ways = case.deployed.egress
     if not isinstance(case.site, Unresolved) and case.site.entry.tier is Tier.CLOUD:
-        return ()  # raw input has left already, which the placement is judged by
+        # raw input has left already, which the placement is judged by
+        ways = tuple(one for one in ways if _is_unknown(one, receiver_of(one, case.project)))
     most = most_that_may_leave(case.served.workload)
-    return tuple(one for egress in case.deployed.egress for one in _judged(case, egress, most))
+    return tuple(one for egress in ways for one in _judged(case, egress, most))
 
 
 def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, ...]:
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
     what = way_of(egress)
+    if _is_unknown(egress, entry):
+        return found(
+            "PLC704",
+            case,
+            f"{_OPEN.get(egress.kind, 'where data goes')} is filled in later "
+            f"({egress.to.value[:80]}): nobody knows whether data leaves",
+            "check it as it is rendered; or "
+            + to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed),
+            outcome=Outcome.INCONCLUSIVE,
+            place=egress.to.place,
+            value="not known",
+            subject=egress.to.value,
+        )
     if most is Leaves.RAW_INPUT:
         return _of_persons(case, egress, carries, entry)
     if most is not Leaves.NOTHING and carries == "answer":
@@ -54,6 +69,11 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
         limit=most.value,
         subject=egress.to.value,
     )
+
+
+def _is_unknown(egress: Egress, entry: Receiver) -> bool:
+    """Tell whether a way is filled in later, and no entry of the project says what it becomes."""
+    return egress.is_open and entry.jurisdiction is None and entry.carries is None
 
 
 def _of_persons(
@@ -89,6 +109,10 @@ def way_of(egress: Egress) -> str:
     return f"{told} (through {', '.join(egress.through)})" if egress.through else told
 
 
+_OPEN = {
+    "route": "where a route leads",
+    "mqtt": "what it may publish to the cloud",
+}
 _WAYS = {
     "route": "route",
     "logger": "logger",
@@ -103,7 +127,8 @@ RULE = GateRule(
     severity=Severity.ERROR,
     what="Whether a route to `$upstream`, a logger, a service URL, an MQTT proxy or a worker in "
     "the cloud takes more off the device than the workload allows (`data: may_leave:`, else its "
-    "class). Raw personal data that leaves is a warning.",
+    "class). Raw personal data that leaves is a warning. A way that is filled in later is not "
+    "known, whatever the class.",
     why="The model stays on the device and the picture leaves it all the same, by one line of the "
     "manifest that nobody reads as a transfer.",
     example="A KServe logger with `mode: all` at an edge site and class `special`: violated. A "

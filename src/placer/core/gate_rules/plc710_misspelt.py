@@ -14,19 +14,19 @@ def _check(case: FilesCase) -> tuple[GateFinding, ...]:
     )
 
 
-_DECIDING = ("unknown_place_key", "unknown_model_key")
+_DECIDING = ("unknown_place_key", "unknown_model_key", "unknown_way_key")
 
 RULE = GateRule(
     id="PLC710",
     title="key near a known one",
     severity=Severity.ERROR,
-    what="Keys that nobody knows, one or two letters from one that would place the model or give "
-    "it resources, and annotations `placer/...` that are none. One that would decide the place, "
-    "the model or the workload is a violation, another a warning.",
+    what="Keys and kinds that nobody knows, one or two letters from one that would place the model "
+    "or give it resources, and annotations `placer/...` that are none. One that would decide the "
+    "place, the model, the workload or a way of its data is a violation, another a warning.",
     why="Consumers drop unknown keys without a word: the model runs elsewhere, a device is not "
     "mapped, a limit not set.",
     example="`nodeSelecter` in a pod: violated, any node may take it; `imge` in a "
-    "container likewise. `PathnContainer` in "
+    "container likewise, `kind: Deploymnet`, and `Routes` of `$edgeHub`. `PathnContainer` in "
     "createOptions: a warning, the device file is not mapped.",
     fix="Write the key as the message says.",
     check_files=_check,

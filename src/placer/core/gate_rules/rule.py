@@ -300,6 +300,8 @@ def owned(manifests: Manifests) -> tuple[tuple[Defect, tuple[Deployed, ...]], ..
     if manifests.defects:
         for one in manifests.deployed:
             by_document.setdefault((one.place.path, one.place.document), []).append(one)
+            for document in one.beside:
+                by_document.setdefault(document, []).append(one)
     return tuple(
         (one, _owners_of(one, by_document.get((one.place.path, one.place.document), ())))
         for one in manifests.defects
@@ -314,6 +316,10 @@ def _owners_of(defect: Defect, deployed: Sequence[Deployed]) -> tuple[Deployed, 
 
     A target condition stands beside the modules that it places, not in one of them.
     """
+    here = (defect.place.path, defect.place.document)
+    beside = tuple(one for one in deployed if here in one.beside)
+    if beside:  # they rest on all of this document, wherever it is wrong
+        return beside
     scopes = [(one, _NAME.sub("", one.place.pointer)) for one in deployed]
     pointer = defect.place.pointer
     around = [scope for _, scope in scopes if f"{pointer}/".startswith(f"{scope}/")]
@@ -321,7 +327,7 @@ def _owners_of(defect: Defect, deployed: Sequence[Deployed]) -> tuple[Deployed, 
         inner = max(around, key=len)
         return tuple(one for one, scope in scopes if scope == inner)
     above = pointer.rpartition("/")[0] if defect.concerns is None else defect.concerns
-    return tuple(one for one, scope in scopes if scope.startswith(f"{above}/"))
+    return tuple(one for one, scope in scopes if f"{scope}/".startswith(f"{above}/"))
 
 
 def _settings_of(record: Record) -> str:
