@@ -67,6 +67,8 @@ class ModelRef:
     """Where the reference itself pins the bytes: hex; None: it does not."""
     format: Stated[str] | None = None
     """``onnx``, ``tflite``, ...; None: not stated."""
+    hidden: str = ""
+    """Why nobody can read which model it is, although one is named; empty: it can be read."""
 
 
 @dataclass(frozen=True, slots=True)

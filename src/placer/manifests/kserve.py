@@ -21,7 +21,7 @@ from placer.core.deployment import (
 )
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import extended, level, repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, model_of
+from placer.manifests.models import everywhere, hidden_model, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
     Objects,
@@ -40,6 +40,7 @@ from placer.manifests.pods import (
     POD,
     Worker,
     bad_amounts,
+    bad_lists,
     bad_values,
     models_of_container,
     resources_of,
@@ -201,7 +202,7 @@ def _component(
     worker, server = _worker(component)
     defects: list[Defect] = [*bad_values(component)]
     if server:
-        defects += bad_amounts(server)
+        defects += [*bad_amounts(server), *bad_lists(server)]
     if is_old:
         defects += _without_place(component)
         where = Where()
@@ -214,7 +215,7 @@ def _component(
         kind=kind_of(root),
         name=name_of(root),
         place=name_place(root),
-        models=worker.models,
+        models=worker.models or (_unread(component) if not worker.images else ()),
         images=worker.images,
         where=_with_accelerator(where, root),
         resources=worker.resources,
@@ -279,6 +280,12 @@ def _together(workers: Sequence[Worker]) -> Worker:
         workers[0].resources,
         tuple(Container(one.container, one.images, one.resources) for one in workers),
     )
+
+
+def _unread(component: Field) -> tuple[ModelRef, ...]:
+    """Return the model of a predictor that names none: to run one is what it is for."""
+    place = (component.at("model") or component).key_place()
+    return (hidden_model("<model>", place, "the predictor names no model that can be read"),)
 
 
 def _scale(holder: Field) -> Scale:
