@@ -114,6 +114,8 @@ class Resources:
     """(resource, number): ``nvidia.com/gpu``, a device file, a runtime such as ``nvidia``."""
     ep: Stated[str] | None = None
     """Execution provider that the manifest itself chooses; None: it leaves that open."""
+    cpus_limit_unread: Stated[str] | None = None
+    """As `memory_limit_unread`."""
 
     @property
     def grants_accelerator(self) -> bool:

@@ -251,13 +251,14 @@ def resources_of(holder: Field) -> Resources:
             if one.name in _PLAIN_RESOURCES or "/" not in one.name or not count or count < 0:
                 continue
             accelerators.setdefault(one.name, Stated((one.name, count), one.pair_place()))
-    limit = bytes_of(limits.at("memory"))
+    limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
     return Resources(
         limit,
         unread(limit, limits.at("memory")),
         bytes_of(requests.at("memory")),
-        cpus_of(limits.at("cpu")),
+        cpus,
         tuple(accelerators.values()),
+        cpus_limit_unread=unread(cpus, limits.at("cpu")),
     )
 
 
