@@ -69,6 +69,8 @@ class ModelRef:
     """``onnx``, ``tflite``, ...; None: not stated."""
     hidden: str = ""
     """Why nobody can read which model it is, although one is named; empty: it can be read."""
+    beside: tuple[tuple[str, str], ...] = ()
+    """(file name, SHA-256) of what lies beside the model's file, as its external data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,8 @@ class Deployed:
     scale: Scale = Scale()
     inputs: tuple[Stated[tuple[str, tuple[int | None, ...]]], ...] = ()
     """(name, shape) of each input, where the manifest states them; None: any size."""
+    input_types: tuple[Stated[tuple[str, str]], ...] = ()
+    """(name, type as numpy calls it) of each input, where the manifest states them."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

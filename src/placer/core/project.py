@@ -231,13 +231,20 @@ def globbed(text: str, pattern: str) -> bool:
 def names(pattern: str, text: str) -> bool:
     """Tell whether a glob of the project means a text of a manifest.
 
-    Nobody knows what a template becomes: one is meant only where the glob says it to the letter.
+    Nobody knows what a template becomes: one is meant only where the glob says it to the letter. A
+    path with ``..`` leads elsewhere than it begins, and is meant only by a glob that has it too.
     """
     return (
         len(text) <= MAX_TEXT
         and globbed(text, pattern)
         and all(one in pattern for one in templates_in(text))
+        and (not _climbs(text) or _climbs(pattern))
     )
+
+
+def _climbs(text: str) -> bool:
+    """Tell whether a path leads out of the folder that its beginning names."""
+    return ".." in text and ".." in re.split(r"[/\\]", text)
 
 
 def templates_in(text: str) -> list[str]:
