@@ -158,6 +158,29 @@ def test_a_predictor_always_runs_a_model(told: Told, line: str) -> None:
     assert ids == ["inferenceservice/counter"]
 
 
+ONNX = "model: {modelFormat: {name: onnx}, storageUri: s3://m/model.onnx, %s}"
+LIMIT = "resources: {limits: {memory: 512Mi}}"
+SIDE = "containers: [{name: side, image: 'x@sha256:%s', args: %s}]"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "ids"),
+    [
+        ('["--model", "s3://o/other"]', 5, ["", "/side"]),
+        ('["--model"]', 5, ["", "/side"]),
+        ('["--port", "80"]', 0, [""]),
+        ('"{{ toYaml .Values.args }}"', 0, [""]),
+    ],
+)
+def test_a_container_beside_the_server_may_run_a_model_too(
+    told: Told, args: str, code: int, ids: list[str]
+) -> None:
+    lines = (ONNX % LIMIT, SIDE % ("0" * 64, args))
+    got, rules, checked = told(SERVICE % "\n    ".join(lines))
+    assert (got, rules.get("PLC702")) == (code, "inconclusive" if code else None)
+    assert checked == [f"inferenceservice/counter{one}" for one in ids]
+
+
 def test_a_worker_of_sedna_always_runs_a_model(told: Told) -> None:
     _, rules, ids = told(JOINT)
     assert rules["PLC702"] == "inconclusive"

@@ -65,6 +65,8 @@ def test_no_bytes_are_no_limit(text: str) -> None:
     ("arguments", "uris"),
     [
         (["--model", "/m/a.onnx"], ["/m/a.onnx"]),
+        (["--model", "s3://m/a b.onnx", "c.onnx"], ["s3://m/a b.onnx", "c.onnx"]),
+        (["--model", ""], ["--model=<value>"]),
         (["--model=/m/a.onnx", "--model-name", "a"], ["/m/a.onnx"]),
         (["--model-repository=s3://b/models"], ["s3://b/models"]),
         (["--model-store", "/store", "--port", "80"], ["/store"]),

@@ -42,6 +42,7 @@ from placer.manifests.pods import (
     bad_amounts,
     bad_lists,
     bad_values,
+    is_template_alone,
     models_of_container,
     resources_of,
     where_of,
@@ -225,7 +226,30 @@ def _component(
         labels=labels_of(root),
         annotations=annotations_of(root, component),
     )
-    return Found((deployed,), tuple(defects))
+    return Found((deployed, *_beside(component, deployed)), tuple(defects))
+
+
+def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
+    """Yield the containers beside KServe's own server that name models: they run them too."""
+    is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS))
+    for one in workers_of(component) if is_served and component.at("containers") else ():
+        named = tuple(model for model in one.models if not is_template_alone(model))
+        if named:
+            yield replace(
+                deployed,
+                id=f"{deployed.id}/{one.container or _named(component)}",
+                models=named,
+                images=one.images,
+                resources=one.resources,
+                containers=one.containers,
+                egress=(),
+            )
+
+
+def _named(component: Field) -> str:
+    """Return the name of the container that names a model."""
+    naming = (one for one in component.at("containers").items() if models_of_container(one))
+    return next((text for one in naming if (text := one.at("name").text())), "containers")
 
 
 def _worker(component: Field) -> tuple[Worker, Field]:

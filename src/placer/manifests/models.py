@@ -106,14 +106,20 @@ def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
     found: list[ModelRef] = []
     bare: list[Stated[str]] = []
     seen: set[str] = set()
-    is_expected = False
+    is_expected = is_apart = False
     for one in arguments:
+        if is_apart and not one.value.lstrip().startswith("-"):  # spaces and all
+            found.append(model_of(replace(one, value=one.value.strip().strip("\"'"))))
+            is_expected = is_apart = False
+            continue
+        is_apart = False
         for quoted in _WORD.findall(one.value):
             word = quoted.strip("\"'")
             is_option = word.startswith("-")
             option = _OPTION.fullmatch(word) if is_option else None
             if option is not None:
                 is_expected = option["value"] is None
+                is_apart = is_expected and word == one.value.strip()
                 value = (option["value"] or "").strip("\"'")
                 if value:
                     found.append(model_of(replace(one, value=value)))

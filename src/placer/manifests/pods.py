@@ -38,6 +38,8 @@ _TERMS_WAY = (
 _ARCH = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
 _OS = ("kubernetes.io/os", "beta.kubernetes.io/os")
 
+_TEMPLATES = {"<command>": "command", "<args>": "args", "<env>": "env"}
+"""How a model is called that may stand in a template of a key -> the key."""
 _LISTS = {"env": "[{name: NAME, value: VALUE}]"}
 """What a key takes, as messages show it; else words."""
 
@@ -225,11 +227,11 @@ def _is_placeholder(field: Field) -> bool:
 
 def _filled_in(container: Field) -> Iterator[ModelRef]:
     """Yield the model that may stand in a template: ``args: {{ toYaml .Values.args }}``."""
-    for key in ("command", "args", "env"):
+    for uri, key in _TEMPLATES.items():
         field = container.at(key)
         if _is_placeholder(field):
             why = f"'{key}' stands in a template, and may name a model"
-            yield hidden_model(f"<{key}>", field.key_place(), why)
+            yield hidden_model(uri, field.key_place(), why)
 
 
 def _expanded(stated: Stated[str], known: Mapping[str, str]) -> Stated[str]:
@@ -238,6 +240,11 @@ def _expanded(stated: Stated[str], known: Mapping[str, str]) -> Stated[str]:
         return stated
     text = _REFERENCE.sub(lambda one: known.get(one["name"] or "", one.group()), stated.value)
     return replace(stated, value=text) if len(text) <= _MAX_EXPANDED else stated
+
+
+def is_template_alone(model: ModelRef) -> bool:
+    """Tell whether a model is but what may stand in a template of ``args`` or the like."""
+    return bool(model.hidden) and model.uri.value in _TEMPLATES
 
 
 def resources_of(holder: Field) -> Resources:
