@@ -155,3 +155,15 @@ def test_an_accelerator_needs_one_core_to_be_fed(told: Told, cpu: str, code: int
 def test_a_limit_of_compose_counts_alike(told: Told) -> None:
     code, rules = told(COMPOSE % ("0" * 64, "linux/arm64", "0.5"), project_file=HERE)
     assert (code, rules) == (5, {"PLC714": "inconclusive"})
+
+
+@pytest.mark.parametrize(
+    ("count", "code"), [("2", 0), ("0", 0), ("two", 1), ("-1", 1), ("1.5", 1), ("${N}", 0)]
+)
+def test_a_number_of_pods_is_one(told: Told, count: str, code: int) -> None:
+    text = manifest().replace("spec:\n", f"spec:\n  replicas: {count}\n", 1)
+    assert told(text) == (code, {"PLC711": "fail"} if code else {})
+
+
+def test_a_limit_that_is_no_amount_is_told_once(told: Told) -> None:
+    assert told(limited("two")) == (1, {"PLC711": "fail"})

@@ -40,6 +40,7 @@ from placer.manifests.pods import (
     POD,
     Worker,
     bad_amounts,
+    bad_counts,
     bad_lists,
     bad_values,
     is_template_alone,
@@ -201,7 +202,8 @@ def _component(
         Components whose requests are those of this one, and which are not told apart.
     """
     worker, server = _worker(component)
-    defects: list[Defect] = [*bad_values(component)]
+    counts = (component.at("minReplicas"), component.at("maxReplicas"))
+    defects: list[Defect] = [*bad_values(component), *bad_counts(*counts)]
     if server:
         defects += [*bad_amounts(server), *bad_lists(server)]
     if is_old:

@@ -109,7 +109,8 @@ def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
     is_expected = is_apart = False
     for one in arguments:
         if is_apart and not one.value.lstrip().startswith("-"):  # spaces and all
-            found.append(model_of(replace(one, value=one.value.strip().strip("\"'"))))
+            value = one.value.strip().strip("\"'")
+            found += [model_of(replace(one, value=value))] if value else []
             is_expected = is_apart = False
             continue
         is_apart = False

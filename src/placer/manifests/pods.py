@@ -380,6 +380,22 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                 )
 
 
+def bad_counts(*counts: Field) -> Iterator[Defect]:
+    """Yield the numbers of pods that are none."""
+    for one in counts:
+        text = one.text()
+        if text is None or _is_open(text) or templates_in(text):
+            continue
+        number = one.integer()
+        if number is None or number < 0:
+            yield Defect(
+                "bad_value",
+                f"'{one.name}: {text[:40]}' is no number of pods",
+                "write a whole number such as 2",
+                one.place(),
+            )
+
+
 def below(keys: Sequence[str], last: Level, *, known: str, watched: str = "", where: str) -> Level:
     """Return the level whose `keys` lead to `last`; pod keys have no effect on the way."""
     return level(

@@ -15,6 +15,8 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     used = _cores_used(record)
     granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
     unread = next((one.cpus_limit_unread for one in granted if one.cpus_limit_unread), None)
+    if unread is not None and any(one.place == unread.place for one in case.defects):
+        return ()  # another rule says what is wrong with it
     if unread is not None:
         return found(
             "PLC714",
