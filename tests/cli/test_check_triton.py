@@ -144,13 +144,3 @@ def test_inputs_have_the_names_and_types_of_the_model(told: Told, stated: str, w
     code, messages = told(WHOLE, f"{CONFIG} input {{ {stated} }}")
     assert (code, len(messages)) == ((5, 1) if what else (0, 0)), messages
     assert all(what in message for message in messages)
-
-
-@pytest.mark.parametrize("name", ["1/model.onnx", "1/weights.bin", "other.onnx"])
-def test_no_report_is_written_over_a_model(run: Run, told: Told, name: str) -> None:
-    told({**WHOLE, "other.onnx": OTHER})
-    path = Path("deploy", "counter", name)
-    before = path.read_bytes()
-    result = run("check", "deploy", *OPTIONS[:3], "--output", f"json={path}")
-    assert (result.code, path.read_bytes()) == (2, before)
-    assert "would be overwritten" in result.err

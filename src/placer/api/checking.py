@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from placer.api.base_revision import changed_unreadable, result_of_base
@@ -187,7 +186,6 @@ def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str])
             workload = load_workload_of(file, name)
             found += [path, *filter(None, (workload.model, workload.network, workload.device))]
             found += [one.partition("@")[0] for one in workload.clouds]
-    found += [path for path in written if is_there(path) and _is_of_a_model(path)]
     existing = {os.path.realpath(one): one for one in written if one.endswith(SUFFIXES)}
     if any(map(is_there, existing)):
         below = (one for one in files_of(named) if isinstance(one, str))
@@ -196,14 +194,6 @@ def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str])
                 read = read_manifests([path])
                 found += [path] if read.files or read.unreadable else []
     return tuple(found)
-
-
-def _is_of_a_model(path: str) -> bool:
-    """Tell whether a file is a model by its name, or lies in a repository of Triton."""
-    from placer.manifests.models import is_model_file
-
-    place = Path(os.path.realpath(path))
-    return is_model_file(place.name) or (place.parent.parent / "config.pbtxt").is_file()
 
 
 def _first_folder(path: str) -> str:
