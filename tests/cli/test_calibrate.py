@@ -56,6 +56,10 @@ WRONG = {
         [HEADER.replace("gbytes", "mbytes"), *ROWS],
         r"t.csv:1: column 'gbytes' is missing; did you mean 'mbytes'?",
     ),
+    "two times of nearly the same work": (
+        [HEADER, *ROWS, "tiny,0.0505,0.004,40,0.9"],
+        "t.csv:8: 'tiny' takes 0.9 s here",
+    ),
     "a time of zero": ([HEADER, *ROWS, "x,1,1,1,0"], "t.csv:8: latency_s '0' of 'x'"),
     "a negative time": ([HEADER, *ROWS, "x,1,1,1,-3"], "t.csv:8: latency_s '-3' of 'x'"),
     "no number": ([HEADER, *ROWS, "x,1,one,1,1"], "t.csv:8: gbytes 'one' of 'x' is not a number"),
@@ -288,6 +292,35 @@ def test_other_separators_are_told(run: Run, tmp_path: Path, separator: str, wha
     assert f"t.csv:1: columns are separated by {what}" in done.err
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("x,1,0.1,10,1e200", "t.csv:2: latency_s '1e200' of 'x' is above 1e+06"),
+        ("x,1e300,0.1,10,0.01", "t.csv:2: gflops '1e300' of 'x' is above 1e+12"),
+        ("x,1,0.1,1e300,0.01", "t.csv:2: n_ops '1e300' of 'x' is above 1e+12"),
+    ],
+)
+def test_numbers_that_are_none_of_a_model_are_told(
+    run: Run, tmp_path: Path, row: str, words: str
+) -> None:
+    wrong = tmp_path / "wrong" / "t.csv"
+    wrong.parent.mkdir()
+    wrong.write_text("\n".join((HEADER, row, *ROWS)))
+    done = run("calibrate", "--from", wrong)
+    assert done.code == 2
+    assert words in done.err
+
+
+def test_work_that_is_none_of_a_model_is_not_predicted(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text("model,gflops,gbytes,n_ops\nx,1e300,0,0\n")
+    done = run("calibrate", "--from", table, "--predict", models, "--format", "json")
+    assert done.code == 2
+    assert "m.csv:2: gflops '1e300' of 'x' is above 1e+12" in done.err
+
+
 def test_models_of_the_same_work_are_one(run: Run, tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("\n".join([HEADER, *(f"m{n},1,0.1,10,0.01" for n in range(8))]))
@@ -313,6 +346,25 @@ def test_a_model_far_from_those_that_were_measured_has_a_wide_interval(
     assert small["low_s"] >= 1e-6
     text = run("calibrate", "--from", table, "--predict", models).out
     assert "times beyond what was measured" in text
+
+
+def test_a_table_of_two_units_is_told(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    cells = [row.split(",") for row in ROWS]
+    late = [",".join([*row[:-1], str(1000 * float(row[-1]))]) for row in cells[3:]]
+    table.write_text("\n".join((HEADER, *ROWS[:3], *late)))
+    done = run("calibrate", "--from", table, "--format", "json")
+    assert "of two units?" in done.err
+
+
+def test_a_model_with_escapes_in_its_name_does_not_reach_the_terminal(
+    run: Run, table: Path, tmp_path: Path
+) -> None:
+    models = tmp_path / "m.csv"
+    models.write_text("model,gflops,gbytes,n_ops\nred\a\x1b[31m,1,0.1,10\n")
+    done = run("calibrate", "--from", table, "--predict", models)
+    assert "\a" not in done.out
+    assert r"red\x07\x1b[31m" in done.out
 
 
 def test_the_row_that_is_furthest_off_is_named(run: Run, tmp_path: Path) -> None:

@@ -324,6 +324,120 @@ def test_a_suppression_of_what_is_no_rule_says_so(found: Any) -> None:
     assert rules["PLC721"][0]["message"].startswith("PLC777 is no rule")
 
 
+def test_what_is_no_rule_takes_nothing_from_the_rules_beside_it(found: Any) -> None:
+    small = manifest().replace("512Mi", "64Mi")
+    code, rules = found(IGNORED.format(rule="PLC706,PLC999") + small)
+    assert (code, list(rules)) == (0, ["PLC721"])
+    assert "nothing is ignored" not in rules["PLC721"][0]["message"]
+    assert "PLC999 is no rule" in rules["PLC721"][0]["message"]
+    assert "it ignores nothing" in rules["PLC721"][0]["message"]
+
+
+@pytest.mark.parametrize("reason", ["-", "...", "—"])
+def test_a_dash_is_no_reason(found: Any, run: Run, reason: str) -> None:
+    small = manifest().replace("512Mi", "64Mi")
+    code, rules = found(f"# placer: ignore-file[PLC706] {reason}\n{small}")
+    assert (code, set(rules)) == (1, {"PLC706", "PLC711"})
+    assert "a reason is missing" in rules["PLC711"][0]["message"]
+    entry = {"rule": "PLC706", "path": "**", "reason": reason}
+    text = yaml.safe_dump(project(suppressions=[entry]), allow_unicode=True)
+    Path("placer.yaml").write_text(text, encoding="utf-8")
+    result = run("check", "deploy", "--locked")
+    assert result.code == 2
+    assert f"'{reason}' is no reason" in result.err
+
+
+def test_a_model_of_another_folder_is_named_by_its_shortest_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    folder = gate_project.make(tmp_path / "p", {"0.yaml": manifest()}, is_locked=False)
+    monkeypatch.chdir(folder)
+    said = run("check", "deploy").err
+    assert "(model.onnx)" in said
+    (folder / "elsewhere" / "workloads").mkdir(parents=True)
+    (folder / "workloads").rename(folder / "elsewhere" / "workloads" / "of")
+    (folder / "workloads").symlink_to("elsewhere/workloads/of")
+    assert "(workloads/../model.onnx)" in run("check", "deploy").err  # which is another file
+
+
+def commands_of(remedy: str) -> str:
+    return remedy.partition("placer profile ")[2].partition(";")[0]
+
+
+def test_what_was_not_measured_is_told_with_the_whole_command(found: Any) -> None:
+    gpu = manifest(more=', nvidia.com/gpu: "1"')
+    _, rules = found(gpu)
+    command = f"model.onnx --site {gate_project.EDGE} --ep cuda --sla p99=30ms"
+    assert commands_of(rules["PLC708"][0]["remedy"]) == (
+        f"{command} --save evidence/counter-line-cuda.json"
+    )
+    assert rules["PLC708"][0]["remedy"].endswith("; then here: placer lock")
+
+
+def test_what_runs_without_an_accelerator_is_told_with_the_whole_command(found: Any) -> None:
+    on_cuda = Evidence(builders.measurement(ep="cuda", nodes_by_ep=(("cuda", 66),)))
+    _, rules = found(manifest(), evidence=(on_cuda,))
+    assert commands_of(rules["PLC708"][0]["remedy"]) == (
+        f"model.onnx --site {gate_project.EDGE} --ep cpu --sla p99=30ms "
+        "--save evidence/counter-line-cpu.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ep", "told"),
+    [
+        ("cpu", "pip install 'onnxruntime==1.26.*'"),
+        ("cuda", "pip install 'onnxruntime-gpu==1.26.*'"),
+        ("qnn", "a build with qnn"),
+    ],
+)
+def test_another_runtime_is_told_with_the_version_to_measure_with(
+    found: Any, ep: str, told: str
+) -> None:
+    site = {
+        "device": gate_project.EDGE,
+        "runtime": "onnxruntime 1.26.3",
+        "match": [{"path": "**"}],
+    }
+    measured = builders.measurement(ep=ep, nodes_by_ep=((ep, 66),))
+    _, rules = found(
+        manifest(more=', nvidia.com/gpu: "1"' if ep != "cpu" else ""),
+        evidence=(Evidence(measured),),
+        project_file=project(sites={"line": site}),
+    )
+    remedy = rules["PLC613"][0]["remedy"]
+    assert remedy.startswith(f"put onnxruntime 1.26.3 there ({told}), then on {gate_project.EDGE}")
+    assert "--fresh --save evidence/edge.json; then here: placer lock" in remedy
+
+
+@pytest.mark.parametrize("regions", [["EU"], None])
+@pytest.mark.parametrize("rule", ["PLC704", "PLC705"])
+def test_what_either_rule_of_a_route_asks_for_is_enough_for_both(
+    found: Any, run: Run, rule: str, regions: list[str] | None
+) -> None:
+    settings = {
+        "image": "registry.example/counter@sha256:" + "0" * 64,
+        "createOptions": {"HostConfig": {"Memory": 2**29}},
+    }
+    content = {
+        "$edgeAgent": {"properties.desired": {"modules": {"counter": {"settings": settings}}}},
+        "$edgeHub": {"properties.desired": {"routes": {"up": "FROM /messages/* INTO $upstream"}}},
+    }
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    images = [{"uri": "registry.example/counter*", "workload": "counter"}]
+    stated = project(sites=sites, models=images)
+    data = {"class": "special", **({"regions": regions} if regions else {})}
+    code, rules = found(
+        json.dumps({"modulesContent": content}),
+        workload_file=workload(data=data),
+        project_file=stated,
+    )
+    assert (code, set(rules)) == (5, {"PLC704", "PLC705"})
+    egress = yaml.safe_load(rules[rule][0]["remedy"].partition("egress: ")[2])
+    Path("placer.yaml").write_text(yaml.safe_dump({**stated, "egress": egress}))
+    assert again(run) == (0, {})
+
+
 def test_a_suppression_of_what_cannot_be_ignored_says_so(found: Any) -> None:
     broken = replace(Evidence(builders.measurement()), tampering=("2026-11-23", "2026-11-22"))
     _, rules = found(IGNORED.format(rule="PLC618") + manifest(), evidence=(broken,))

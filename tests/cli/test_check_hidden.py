@@ -110,14 +110,6 @@ def test_a_name_of_the_hidden_model_to_the_letter_fits(told: Told) -> None:
     assert told(container(f"env: [{FROM}]"), models=entry)[:2] == (0, {})
 
 
-@pytest.mark.parametrize(
-    "uri", ["s3://m/../o/model.onnx", "/models/../../model.onnx", "..\\\\model.onnx"]
-)
-def test_a_path_that_leads_elsewhere_than_it_begins_is_not_meant(told: Told, uri: str) -> None:
-    code, rules, _ = told(container(f'args: ["--model", "{uri}"]'))
-    assert (code, rules) == (5, {"PLC702": "inconclusive"})
-
-
 SERVICE = """\
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from placer.reports.check import FORMATS
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.gate_project import Evidence, edited_lock, manifest
@@ -220,6 +221,58 @@ def test_a_report_of_before_is_written_anew(run: Run, make: Make, where: str) ->
     for _ in range(2):
         result = run("check", where, *OPTIONS, *outputs)
         assert result.code == 1, result.err
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "place", ["deploy/repository/1/model.onnx", "compose.yaml", ".gitattributes", "make.py"]
+)
+def test_no_report_is_written_over_what_is_no_report(
+    run: Run, make: Make, place: str, name: str
+) -> None:
+    folder = make(SMALL)
+    path = folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"services: {a: {image: b}} \xff")
+    result = run("check", "deploy/0.yaml", *OPTIONS, "--output", f"{name}={place}")
+    assert result.code == 2, result.out
+    assert f"{place} is no earlier {name} report of a check" in result.err
+    assert path.read_bytes() == b"services: {a: {image: b}} \xff"
+    path.write_bytes(b"")
+    again = run("check", "deploy/0.yaml", *OPTIONS, "--output", f"{name}={place}")
+    assert again.code == (2 if place == ".gitattributes" else 1), again.err
+
+
+@pytest.mark.parametrize("name", [one for one in FORMATS if one != "github"])
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [("placer.lock", 3), ("placer.yaml", 2), ("workloads/counter.yaml", 2), ("deploy/0.yaml", 3)],
+)
+def test_a_check_that_cannot_judge_leaves_no_report_of_before(
+    run: Run, make: Make, name: str, broken: str, code: int
+) -> None:
+    folder = make(manifest())
+    output = f"{name}=found"
+    assert run("check", "deploy", *OPTIONS, "--output", output).code == 0
+    assert (folder / "found").exists()
+    (folder / broken).write_text("sites: [")
+    if broken.startswith("deploy"):
+        (folder / broken).unlink()
+    assert run("check", "deploy", *OPTIONS, "--output", output).code == code
+    assert not (folder / "found").exists()
+
+
+def test_a_refused_option_leaves_the_report_of_before(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "link").symlink_to("found")
+    for output in ("json=found", "json=link"):
+        assert run("check", "deploy", *OPTIONS, "--output", output).code == 0
+    outputs = ("--output", "json=found", "--output", "json=placer.yaml")
+    assert run("check", "deploy", *OPTIONS, *outputs).code == 2
+    assert (folder / "found").exists()
+    (folder / "placer.lock").unlink()
+    assert run("check", "deploy", *OPTIONS, "--output", "json=link").code == 3
+    assert not (folder / "found").exists()
 
 
 def test_evidence_of_other_input_shapes_is_not_believed(run: Run, make: Make) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from placer.api.formats import read_model
 from placer.files.evidence import to_statement
+from placer.reports.check import FORMATS
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.gate_project import Evidence, manifest
@@ -59,21 +60,42 @@ UNKNOWN = manifest("disk: ssd")
         (manifest().replace("model.onnx", "other.onnx"), "PLC702"),
     ],
 )
-@pytest.mark.parametrize("name", ["text", "json", "junit", "markdown"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_what_nobody_could_judge_is_no_pass_where_that_is_ignored(
     run: Run, make: Make, text: str, rules: str, name: str
 ) -> None:
     make(f"# placer: ignore-file[{rules}] we know\n{text}")
     result = run("check", "deploy", *OPTIONS, "--format", name)
-    assert result.code == 0, result.out
+    assert result.code == 5, result.out
+    assert run("check", "deploy", *OPTIONS, "--allow-inconclusive").code == 0
+    open_rule = rules.partition(",")[0]
     match name:
         case "json":
+            assert json.loads(result.out)["outcome"] == "inconclusive"
             (one,) = json.loads(result.out)["checked"]
             assert one["outcome"] == "inconclusive"
             assert one["ignored"] == rules.split(",")
             assert one["is_excused"]
         case "junit":
             assert "inconclusive, which is ignored (PLC70" in result.out
+        case "github":
+            (line,) = result.out.splitlines()
+            assert line.startswith("::warning file=")
+            assert f"title={open_rule}" in line
+            assert "::inconclusive: " in line
+            assert "(ignored, and not known for that: we know)" in line
+        case "gitlab":
+            (one,) = json.loads(result.out)
+            assert one["check_name"] == open_rule
+            assert one["description"].startswith("inconclusive: ")
+        case "sarif":
+            every = run("check", "deploy", *OPTIONS, "--format", name, "--show-suppressed")
+            (one,) = json.loads(result.out)["runs"][0]["results"]
+            assert one["ruleId"] == open_rule
+            assert "inconclusive: " in one["message"]["text"]
+            assert "suppressions" not in one
+            found = json.loads(every.out)["runs"][0]["results"]
+            assert sorted(one["ruleId"] for one in found) == rules.split(",")
         case _:
             assert "inconclusive" in result.out
             assert f"ignored: {rules.replace(',', ', ')}" in " ".join(result.out.split())
@@ -88,12 +110,35 @@ def test_a_violation_that_is_ignored_is_accepted_and_told(run: Run, make: Make) 
     assert (one["outcome"], one["ignored"], one["is_excused"]) == ("pass", ["PLC706"], False)
 
 
-def test_what_is_not_judged_is_not_told_as_before(run: Run, make: Make) -> None:
-    folder = make("# placer: ignore-file[PLC701] we know\n" + UNKNOWN)
+@pytest.mark.parametrize("before", ["# placer: ignore-file[PLC701] we know\n", ""])
+def test_what_was_not_judged_at_the_base_either_is_as_before(
+    run: Run, make: Make, before: str
+) -> None:
+    folder = make(before + UNKNOWN)
     gate_project.committed(folder)
-    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
-    assert result.code == 0
-    assert "as before" not in result.out
+    ignoring = "# placer: ignore-file[PLC701] we know\n" + UNKNOWN
+    (folder / "deploy" / "0.yaml").write_text(ignoring)
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD", "--format", "json")
+    assert result.code == 0, result.out
+    found = json.loads(result.out)
+    (one,) = found["checked"]
+    assert (one["outcome"], one["is_as_before"]) == ("inconclusive", True)
+    assert found["outcome"] == "pass"
+    (folder / "deploy" / "0.yaml").write_text(ignoring.replace("disk: ssd", "disk: hdd"))
+    changed = run("check", "deploy", *OPTIONS, "--base", "HEAD", "--format", "json")
+    assert changed.code == 5, changed.out
+    assert json.loads(changed.out)["outcome"] == "inconclusive"
+
+
+def test_what_is_ignored_and_not_known_is_new_since_a_base_that_passed(
+    run: Run, make: Make
+) -> None:
+    folder = make(manifest())
+    gate_project.committed(folder)
+    (folder / "deploy" / "0.yaml").write_text("# placer: ignore-file[PLC701] why\n" + UNKNOWN)
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD", "--format", "github")
+    assert result.code == 5
+    assert "title=PLC701" in result.out
 
 
 PROXY = """\
@@ -122,7 +167,9 @@ def test_what_a_base_judged_and_nobody_knows_now_is_inconclusive(run: Run, make:
     assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 5
     ignored = "# placer: ignore-file[PLC702] it is a proxy now\n" + RENAMED
     (folder / "deploy" / "renamed.yaml").write_text(ignored)
-    assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 0
+    since = ("--base", "HEAD")
+    assert run("check", "deploy", *OPTIONS, *since).code == 5
+    assert run("check", "deploy", *OPTIONS, *since, "--allow-inconclusive").code == 0
 
 
 def test_what_is_deployed_by_another_name_is_named(run: Run, make: Make) -> None:

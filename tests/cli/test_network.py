@@ -60,6 +60,27 @@ def test_options_override_the_file(run: Run, tmp_path: Path) -> None:
     assert clean["p99_s"] == clean["p50_s"] < lossy["p50_s"]
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("loss: 100%", "leaves no connection"),
+        ("loss: 60%", "at most 50%"),
+        ("buffer: 1B", "holds no packet"),
+    ],
+)
+def test_a_file_cannot_state_what_no_option_may(
+    run: Run, tmp_path: Path, line: str, words: str
+) -> None:
+    file = tmp_path / "site.yaml"
+    file.write_text(
+        f"name: a\nrtt: {{p50: 20 ms}}\nuplink: 10 Mbit/s\ndownlink: 10 Mbit/s\n{line}\n"
+    )
+    found = run("network", "estimate", "--network", str(file), "--up", "1KB", "--down", "1KB")
+    assert found.code == 2
+    assert words in found.err
+    assert "site.yaml:5" in found.err
+
+
 def test_the_way_on_to_a_region_is_added_and_told(run: Run) -> None:
     ask = ["network", "estimate", "--network", "fiber_100", "--up", "1KB", "--down", "1KB"]
     ask += ["--format", "json"]
@@ -316,6 +337,7 @@ def test_the_objects_go_to_a_file(run: Run, tmp_path: Path) -> None:
         ),
         (HEADER, "50,10,10,0,cubic,hot,1,1,,", ":3: connection 'hot' is unknown"),
         (HEADER, "50,10,10,0,cubic,warm,1.5,1,,", ":3: up_bytes '1.5' is not a whole number"),
+        (HEADER, "50,10,10,0,cubic,warm,1_000,1,,", ":3: up_bytes '1_000' is not a number"),
         (HEADER, "50,10,10,0,cubic,warm,0,1,,", ":3: up_bytes '0' is out of range"),
         (HEADER, "50,10,10,0,cubic,warm,,1,,", ":3: up_bytes is missing"),
         (HEADER, ",10,10,0,cubic,warm,1,1,,", ":3: rtt_ms is missing"),

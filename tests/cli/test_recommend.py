@@ -124,6 +124,30 @@ def test_evidence_of_a_cloud_site_decides(run_again: Run, small_model: str, tmp_
     assert without["basis"] == "catalogue"
 
 
+def test_a_network_that_was_measured_long_ago_proves_nothing(
+    run: Run, small_model: str, tmp_path: Path
+) -> None:
+    line = tmp_path / "line.yaml"
+    figures = (
+        "name: line\nrtt: {p50: 80 ms, p99: 90 ms}\nuplink: 50 Mbit/s\ndownlink: 50 Mbit/s\n"
+        "loss: 0 %\nbasis: measured\nsource: test\nmeasured_to: endpoint\n"
+    )
+    ask = [small_model, "--sla", "30s", "--no-measure", "--device", "rpi5", "--as-of", "2026-12-01"]
+    ask += ["--network", str(line), "--cloud", "aws-g6.xlarge@us-east-1", "--privacy", "public"]
+    verdicts = {}
+    for day in ("2026-11-28", "2026-11-01"):
+        line.write_text(f"{figures}measured_at: {day}\n")
+        document = _answer(run, *ask)
+        cloud = _candidate(document, "cloud:")
+        verdicts[day] = cloud["verdict"]
+    assert verdicts == {"2026-11-28": "met", "2026-11-01": "unproven"}
+    assert "it was measured 30 days ago, at most 7 count" in cloud["targets"][0]["reason"]
+    line.write_text(f"{figures}measured_at: 2026-12-25\n")
+    done = run("recommend", *ask)
+    assert done.code == 2
+    assert "measured_at: 2026-12-25 is no day up to 2026-12-01" in done.err
+
+
 def test_the_way_to_a_far_region_violates_and_is_told(run: Run, small_model: str) -> None:
     ask = [small_model, "--sla", "60ms", "--no-measure", "--device", "rpi5"]
     ask += ["--network", "fiber_100", "--cloud", "aws-g6.xlarge@us-east-1"]

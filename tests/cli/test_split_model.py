@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,15 @@ from placer.files.split_contract import contract_schema
 from tests import split_models
 from tests.cli.conftest import Run
 from tests.models import build, tensor
-from tests.split_exports import POOLED, WINNING, narrowing, scalar_between, shrinking, write_network
+from tests.split_exports import (
+    NARROW_FILE,
+    POOLED,
+    WINNING,
+    narrowing,
+    scalar_between,
+    shrinking,
+    write_network,
+)
 
 ROOT = Path(__file__).parents[2]
 EXPORT = {"head.onnx", "client.py", "contract.json", "README.txt", "sample.npz", "repository"}
@@ -131,6 +140,20 @@ def test_a_given_cut_is_written_whatever_is_quicker(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_the_time_of_the_network_is_what_network_estimate_says(run: Run) -> None:
+    """The early output of 64 bytes is made on the device: it does not come back."""
+    onnx.save(split_models.two_outputs(), "two.onnx")
+    words = ("--network", NARROW_FILE, "--threads", "1", "--format", "json")
+    found = json.loads(run("split", "two.onnx", "--cut", "v8", *words).out)
+    split = next(one for one in found["plans"] if one["placement"] == "split")
+    sent = ("--up", f"{split['bytes']}B", "--down", "40B")
+    told = json.loads(
+        run("network", "estimate", "--network", NARROW_FILE, *sent, "--format", "json").out
+    )
+    assert split["network_s"] == told["p50_s"]
+
+
+@pytest.mark.usefixtures("here")
 def test_an_earlier_split_is_replaced_and_nothing_else(run: Run) -> None:
     assert run("split", "straight.onnx", "--cut", "v5", "--to", "out").code == 0
     assert run("split", "straight.onnx", "--cut", "v1", "--to", "out").code == 0
@@ -146,6 +169,29 @@ def test_an_earlier_split_is_replaced_and_nothing_else(run: Run) -> None:
     done = run("split", "straight.onnx", "--cut", "v5", "--to", "out")
     assert done.code == 2
     assert "--to out: 'client.py' was changed since it was written" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_folder_of_others_is_not_walked_through(run: Run, tmp_path: Path) -> None:
+    for folder in ("/", "/proc", str(tmp_path.parent)):
+        done = run("split", "straight.onnx", "--cut", "v5", "--to", folder)
+        assert done.code == 2
+        assert "in it is not of an earlier split" in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_a_pipe_in_the_folder_is_not_opened(run: Run) -> None:
+    for name, words in (
+        ("client.py", "'client.py' in it is not of an earlier split"),
+        ("contract.json", "in it is not of an earlier split"),
+    ):
+        shutil.rmtree("out", ignore_errors=True)
+        assert run("split", "straight.onnx", "--cut", "v5", "--to", "out").code == 0
+        Path("out", name).unlink()
+        os.mkfifo(Path("out", name))
+        done = run("split", "straight.onnx", "--cut", "v1", "--to", "out")
+        assert done.code == 2
+        assert words in done.err
 
 
 @pytest.mark.usefixtures("here")

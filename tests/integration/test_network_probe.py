@@ -282,6 +282,8 @@ def test_a_proxy_is_named_as_the_likely_reason() -> None:
         ("http://127.0.0.1/", "--encoding", "json"),
         ("http://127.0.0.1/", "--no-upload", "--upload-url", "http://127.0.0.1/"),
         ("iperf3://127.0.0.1", "--model", "digits"),
+        ("http://127.0.0.1/", "--insecure"),
+        ("http://127.0.0.1/a b",),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: tuple[str, ...]) -> None:

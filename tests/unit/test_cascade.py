@@ -220,7 +220,7 @@ def test_a_threshold_is_chosen_for_a_wanted_accuracy() -> None:
         rates.append(found.escalation.ratio)
     assert rates == sorted(rates, reverse=True)
     assert choose(labelled(), Wanted(None, 0.7)) is NoCascade.NEEDLESS
-    assert choose(labelled(), Wanted(None, 0.9)) is NoCascade.NEVER_SURE  # nor is the big one
+    assert choose(labelled(), Wanted(None, 0.9)) is NoCascade.UNPROVABLE  # nor is the big one
 
 
 def test_a_cascade_can_be_more_accurate_than_the_big_model() -> None:

@@ -25,6 +25,7 @@ from placer.reports.check.context import Context, texts_of
 from placer.reports.check.document import check_schema
 from placer.reports.check.fingerprint import fingerprints
 from placer.reports.check.markdown import MAX_CHARACTERS
+from placer.reports.check.marks import is_report
 from placer.reports.check.sarif import MAX_BYTES
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "checks"
@@ -387,3 +388,34 @@ def test_no_text_breaks_out_of_a_report(text: str) -> None:
     assert "@all" not in comment
     (row,) = [line for line in comment.splitlines() if line.startswith("| ❌")]
     assert row.count("|") == 7
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("result", [RESULT, CHANGED, NOTHING], ids=["some", "changed", "none"])
+@pytest.mark.parametrize("width", [40, 100])
+def test_a_report_is_known_by_its_own_mark(name: str, result: CheckResult, width: int) -> None:
+    text = render(result, name, CONTEXT, width=width)
+    assert is_report(name, text, text)
+    for other in set(FORMATS) - {name} if text else ():
+        assert not is_report(other, text, text), other
+
+
+FOREIGN = {
+    "a manifest": SOURCE,
+    "a script": "#!/bin/sh\nexec true\n",
+    "attributes": "*.onnx filter=lfs\n",
+    "a list": '[{"description": "unused", "check_name": "W1", "fingerprint": "1"}]',
+    "another SARIF": '{"$schema": "s", "version": "2.1.0", "runs": [{"tool": {"driver": {"name": '
+    '"semgrep"}}}]}',
+    "another JUnit": '<?xml version="1.0"?>\n<testsuites name="pytest">',
+    "another answer": '{"schema": "placer/recommendation/v1"}',
+    "a log": "::group::build\n::error file=a.c,line=1::no\n",
+    "a page": "# Gate\n\n1 deployment: 1 pass; no findings; 1 manifest file\n",
+    "a model": "\x08\x07\x12\x0bplacer/check",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("text", FOREIGN.values(), ids=FOREIGN)
+def test_nothing_else_is_taken_for_a_report(name: str, text: str) -> None:
+    assert not is_report(name, text, text)

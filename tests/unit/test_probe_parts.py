@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -310,6 +311,31 @@ def test_lines_of_iperf3_that_are_none_are_left_out(span: str) -> None:
     text = f"[SUM]   {span}   sec  1.19 MBytes  1.0.0 Mbits/sec\n"
     told = {"server_output_text": text, "intervals": [], "end": {}}
     assert iperf._uploaded(told, 0.02).rate.rate is None
+
+
+def iperf_download(bytes_: list[int]) -> dict[str, Any]:
+    sums = [{"end": 0.1 * (n + 1), "bytes": one} for n, one in enumerate(bytes_)]
+    return {"intervals": [{"sum": one} for one in sums], "end": {}}
+
+
+def test_a_download_that_iperf3_reads_in_bursts_has_the_mean_rate() -> None:
+    late = [500_000, 0, 500_000, 500_000, 0, 0] * 4  # a mean of 2.5 MB/s
+    steady = iperf._found(iperf_download([250_000] * 24), rtt_s=0.001).rate
+    bursts = iperf._found(iperf_download(late), rtt_s=0.001).rate
+    for found in (steady, bursts):
+        assert found.rate is not None
+        assert found.rate.median_bytes_per_s == pytest.approx(2.5e6 * 1.036, rel=0.1)
+    assert "bursts" not in steady.reason
+    assert "it arrived in bursts" in bursts.reason
+    assert bursts.rate is not None
+    assert bursts.rate.p5_bytes_per_s is None
+
+
+def test_a_short_upload_is_gauged_by_what_arrived() -> None:
+    sent, arrived = {"bits_per_second": 16e6}, {"bits_per_second": 8e6}
+    told = {"end": {"sum_sent": sent, "sum_received": arrived}}
+    assert iperf._gauged_bytes_per_s(told) == 1e6
+    assert iperf._gauged_bytes_per_s({"end": {"sum_sent": sent, "sum_received": {}}}) == 2e6
 
 
 def test_pauses_of_a_download_are_told() -> None:

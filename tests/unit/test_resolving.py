@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -259,6 +260,46 @@ def test_one_unknown_model_beside_a_known_one_is_not_guessed() -> None:
     found = workload_of(deployed("s3://m/a/1", "/models/other.onnx"), PROJECT, PATH)
     assert isinstance(found, Unresolved)
     assert "/models/other.onnx" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("s3://m/a/../other/x.onnx", None),
+        ("s3://m/a/../../m/a/x.onnx", None),
+        ("s3://m/../m/a.onnx", None),
+        ("s3://m/other/../a/x.onnx", None),
+        ("s3://m/a/%2e%2E/other/x.onnx", None),
+        ("s3://m/a%2f..%2fother/x.onnx", None),
+        ("s3://m/a\\..\\other/x.onnx", None),
+        ("s3://m/a/..", None),
+        ("/../b.onnx", None),
+        ("s3://m/a/../a/x.onnx", "a"),
+        ("s3://m/a/./x..onnx", "a"),
+        ("s3://m/a/x%20y.onnx", "a"),
+        ("../models/b.onnx", "b"),
+        ("/models/../other/b.onnx", "b"),
+        ("x/../y/b.onnx", "b"),
+    ],
+)
+def test_no_model_climbs_out_of_what_a_glob_means(uri: str, name: str | None) -> None:
+    found = workload_of(deployed(uri), PROJECT, PATH)
+    if name is not None:
+        assert isinstance(found, DeclaredWorkload)
+        assert found.name == name
+        return
+    assert isinstance(found, Unresolved)
+    assert "climbs by '..'" in found.reason
+    literal = replace(PROJECT, models=(ModelEntry(uri, "a"),))
+    assert isinstance(workload_of(deployed(uri), literal, PATH), DeclaredWorkload)
+
+
+def test_no_receiver_climbs_out_of_what_a_glob_means() -> None:
+    entries = (EgressEntry("https://logs.example.com/eu/*", "DE", "answer"),)
+    project = Project("placer.yaml", egress=entries)
+    for url, law in (("eu/x", "DE"), ("eu/../us/x", None)):
+        to = stated(f"https://logs.example.com/{url}")
+        assert receiver_of(Egress("logger", to, "request"), project).jurisdiction == law
 
 
 def test_what_names_no_model_is_left_alone() -> None:

@@ -19,7 +19,7 @@ def difference(whole: Array, parts: Array) -> OutputDifference:
 def test_differences_are_told_absolute_relative_and_by_the_largest_number() -> None:
     whole = np.array([[[1.0, 4.0]], [[3.0, 2.0]]])
     found = difference(whole, np.array([[[1.0, 4.5]], [[1.5, 2.0]]]))
-    assert found == OutputDifference("y", 1.5, 0.375, 0.5)
+    assert found == OutputDifference("y", 1.5, 0.5, 0.5)
 
 
 def test_half_precision_does_not_overflow_the_difference() -> None:
@@ -56,3 +56,15 @@ def test_text_and_empty_outputs_are_compared_too() -> None:
 
 def test_one_number_has_no_largest() -> None:
     assert difference(np.zeros((3, 1)), np.ones((3, 1))).argmax_ratio is None
+
+
+def test_a_sample_of_large_numbers_hides_no_other() -> None:
+    whole = np.array([[1000.0, 10.0], [1.0, 2.0]])
+    found = difference(whole, whole + np.array([0.0, 1.0]))
+    assert found.relative == 0.5
+
+
+def test_a_sample_of_zeros_and_single_numbers_take_the_largest_of_all() -> None:
+    assert difference(np.array([[0.0, 0.0], [0.0, 4.0]]), np.ones((2, 2)) * 1.0).relative == 0.75
+    assert difference(np.array([[0.001], [4.0]]), np.array([[0.101], [4.0]])).relative == 0.025
+    assert difference(np.array([[0.0], [0.0]]), np.array([[0.1], [0.0]])).relative == np.inf

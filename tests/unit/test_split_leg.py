@@ -42,6 +42,7 @@ from tests import builders
 ASK = Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC)
 CUT = CutFacts(("mid",), 20_000, (), 0.25, 0.0)
 PATH = builders.path()
+DISTURBED = builders.quiet(reasons=("other programs held the cores",), run_delay_ratio=0.4)
 GRAPH = GroupGraph(
     groups=(
         Group("a", ("a1", "a2"), 100, 0.010),
@@ -102,6 +103,17 @@ def test_what_crosses_counts_in_the_format_in_which_it_is_sent() -> None:
     assert ways[0] is not None
     assert ways[1] is not None
     assert ways[0] < ways[1]
+
+
+@pytest.mark.parametrize(("limit_s", "verdict"), [(0.009, "violated"), (0.1, "unproven")])
+def test_a_network_that_is_too_slow_alone_is_violated_though_the_head_was_disturbed(
+    limit_s: float, verdict: str
+) -> None:
+    """The round trip alone takes 10 ms; contention on the device takes nothing of that away."""
+    busy = replace(split(), edge=builders.edge(0.2, instrument=DISTURBED))
+    found = judged(busy, replace(ASK, targets=(LatencyTarget(0.99, limit_s),)))
+    assert found.targets[0].verdict == verdict
+    assert ("without any time on the device" in found.targets[0].reason) == (verdict == "violated")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,29 @@ def test_a_plan_costs_what_its_parts_and_the_network_model_say() -> None:
     assert len(values) == 3  # nothing returns to the device
 
 
+def test_an_output_that_is_made_on_the_device_is_not_sent_back() -> None:
+    """A mask of a megabyte is made first, and a small answer of it in the cloud."""
+    graph = replace(
+        GRAPH,
+        tensors=(
+            GRAPH.tensors[0],
+            GroupTensor("a", "a", ("b",), 1_000_000, "float32", (1, 250_000)),
+            GRAPH.tensors[2],
+        ),
+        outputs=("a", "b"),
+    )
+    link = link_over(PATH, max_bytes=2_000_000, down_bytes=1_000_040)
+    times = ({"a": 0.010, "b": 0.030}, {"a": 0.001, "b": 0.003})
+    plans = {
+        tuple(without_input(dict(one.tiers)).values()): one.latency_s
+        for one in best_plans(problem_of(graph, ("device", "cloud"), times, (link,)), 9)
+    }
+    answered = upload_envelope(PATH, Request(1, 40), max_bytes=2_000_000)
+    assert plans[(0, 1)] == pytest.approx(0.013 + answered.at(1_000_000), rel=0.01)
+    whole = upload_envelope(PATH, Request(1, 1_000_040), max_bytes=2_000_000)
+    assert plans[(1, 1)] == pytest.approx(0.004 + whole.at(600_000), rel=0.01)
+
+
 def test_raw_input_that_is_kept_stays_on_the_device() -> None:
     plan = optimal_plan(_problem(kept=("x", "a")), objective=Objective.LATENCY)
     assert without_input(dict(plan.tiers)) == {"a": 0, "b": 0}

@@ -32,6 +32,7 @@ def placed(kind: Kind, turns_s: Any, **more: Any) -> Placed:
         "kind": kind,
         "tensors": ("mid",) if kind is Kind.SPLIT else (),
         "wire": None if kind is Kind.EDGE else "float32",
+        "sent_types": () if kind is Kind.EDGE else ("float32",),
         "n_bytes": 0 if kind is Kind.EDGE else 1000,
         "leaves": Leaves.NOTHING if kind is Kind.EDGE else Leaves.INTERMEDIATE,
         "leaves_why": "",

@@ -187,6 +187,7 @@ def recommend(
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
         from placer.api.published import architecture_assumptions, choices_of
         from placer.api.sites import (
+            aged,
             check_named_eps,
             cloud_site,
             device_here,
@@ -213,6 +214,7 @@ def recommend(
         others = gathered.variants
         site_device = device_here() if device is None else catalogue.load_device(device)
         path, fastest, possible = load_path(network)
+        path = aged(path, today)
         place = load_location(location, location_in_file, path)
         catalogue.check_regions(workload.regions)
         runnable = (None, *others)
@@ -323,6 +325,7 @@ def recommend(
             findings=(
                 *gathered.findings,
                 *cutting.findings,
+                *cutting.unjudged(edges, of_heads),
                 *findings,
                 *measured_here(records, site_device, summary.path),
             ),

@@ -15,6 +15,7 @@ from placer.core.calibration import (
     FASTEST_FLOPS_PER_S,
     FASTEST_MEMORY_BYTES_PER_S,
     LEAST_MODELS,
+    LONE_FACTOR,
     Calibration,
     Limits,
     Prediction,
@@ -306,6 +307,7 @@ def _warnings(calibration: Calibration) -> tuple[str, ...]:
         warnings.append(
             f"{place}'{row.work.model}' is {format_factor(off)} times off what the others tell, "
             "the furthest"
+            + (": more than a quarter of the rows are: of two units?" if off > LONE_FACTOR else "")
         )
     if calibration.s_per_byte and 1 / calibration.s_per_byte > FASTEST_MEMORY_BYTES_PER_S:
         warnings.append(

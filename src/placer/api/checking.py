@@ -153,31 +153,27 @@ def _refuse_other_projects(file: ProjectFile, manifests: Manifests) -> None:
             )
 
 
-def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str]) -> tuple[str, ...]:
-    """Return the files that a check reads and that its reports could be written over.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a check reads and its reports could be written over."""
+
+    files: tuple[str, ...]
+    evidence_folder: str
+
+
+def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str]) -> Inputs:
+    """Return what a check reads and its reports could be written over.
 
     Parameters
     ----------
     written
         Files of reports. Of the manifests below a directory only these are looked at.
-
-    Raises
-    ------
-    UsageError
-        A report would lie among the evidence.
     """
     from placer.manifests.paths import SUFFIXES, files_of
     from placer.manifests.reading import read_manifests
 
     start = next((path for path in paths if path != "-"), ".")
     file = open_project(project, _first_folder(start))
-    folder = os.path.realpath(file.evidence_folder)
-    for path in written:
-        if f"{os.path.realpath(path)}{os.sep}".startswith(f"{folder}{os.sep}"):
-            raise UsageError(
-                f"{path} lies in {file.evidence_folder}, where only evidence may be",
-                hint="give another file to write",
-            )
     named = [path for path in paths if path != "-"]
     found = [file.project.path, file.lock_path, *file.model_files.values(), *file.site_files]
     found += [path for path in named if is_there(path)]
@@ -193,7 +189,18 @@ def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str])
             if os.path.realpath(path) in existing:  # a report of before may be written anew
                 read = read_manifests([path])
                 found += [path] if read.files or read.unreadable else []
-    return tuple(found)
+    return Inputs(tuple(found), file.evidence_folder)
+
+
+def check_evidence_is_apart(written: Sequence[str], evidence_folder: str) -> None:
+    """Raise UsageError where a report would lie among the evidence."""
+    folder = os.path.realpath(evidence_folder)
+    for path in written:
+        if f"{os.path.realpath(path)}{os.sep}".startswith(f"{folder}{os.sep}"):
+            raise UsageError(
+                f"{path} lies in {evidence_folder}, where only evidence may be",
+                hint="give another file to write",
+            )
 
 
 def _first_folder(path: str) -> str:

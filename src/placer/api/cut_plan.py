@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from placer.api.measuring import MeasuringOptions
 from placer.core.environment import ChipClass
 from placer.core.errors import UsageError
-from placer.core.finding import Finding
+from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Cutting:
     profiled_s: float | None = None
     """Time of the model while its groups were timed."""
     findings: tuple[Finding, ...] = ()
+    is_quickest_sought: bool = False
+    """The cuts are the quickest by the times of the groups: neither named nor the cheapest."""
 
     def crossovers(
         self, edges: Sequence[EdgeSite], heads: Sequence[tuple[EdgeSite, ...]]
@@ -68,10 +71,47 @@ class Cutting:
         heads
             For each head the device with it.
         """
-        from placer.core.split_choice import crossover_table, on_device, with_head
+        from placer.core.split_choice import crossover_table
+
+        problem = self._as_measured(edges, heads)
+        return (
+            () if self.rated is None or problem is None else crossover_table(problem, self.rated[0])
+        )
+
+    def unjudged(
+        self, edges: Sequence[EdgeSite], heads: Sequence[tuple[EdgeSite, ...]]
+    ) -> tuple[Finding, ...]:
+        """Tell of a cut that the times measured since make quicker than those that are judged."""
+        from placer.core.split_choice import clearly_quicker_cut
+
+        problem = self._as_measured(edges, heads)
+        if not self.is_quickest_sought or self.rated is None or problem is None:
+            return ()
+        judged = next((one for one in self.heads if self.rated[0] in one.offers), None)
+        tensors = () if judged is None else clearly_quicker_cut(problem, dict(judged.tiers))
+        if judged is None or not tensors:
+            return ()
+        names = " ".join(f"--cut {shlex.quote(one)}" for one in tensors)
+        return (
+            Finding(
+                "PLC409",
+                Severity.NOTE,
+                Effect.NONE,
+                f"by the times measured since, a cut at {', '.join(tensors)} would be quicker than "
+                f"the one that is judged, at {', '.join(judged.cut.tensors)}: the pace of this "
+                "machine changed meanwhile",
+                f"measure again while nothing else runs, or judge that cut: {names}",
+                None,
+            ),
+        )
+
+    def _as_measured(
+        self, edges: Sequence[EdgeSite], heads: Sequence[tuple[EdgeSite, ...]]
+    ) -> Problem | None:
+        from placer.core.split_choice import on_device, with_head
 
         if self.rated is None:
-            return ()
+            return None
         offer_id, problem = self.rated
         whole_s = next(
             (typical_s(one) for one in edges if one.ep == EP and one.variant is None), None
@@ -83,7 +123,7 @@ class Cutting:
                 if offer_id in head.offers and head_s is not None:
                     problem = with_head(problem, dict(head.tiers), head_s)
                     break
-        return crossover_table(problem, offer_id)
+        return problem
 
     def splits(
         self, measured: Sequence[tuple[EdgeSite, ...]], clouds: Sequence[CloudSite]

@@ -131,6 +131,7 @@ def _planned(question: CutQuestion, folder: str, progress: Say) -> Cutting:
         None if quickest is None else quickest[1:],
         measured.whole_s,
         tuple(found.findings),
+        is_quickest_sought=named is None and question.workload.objective is not Objective.COST,
     )
 
 

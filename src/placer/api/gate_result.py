@@ -80,7 +80,9 @@ def result_of(
     outcomes, ignored = outcomes_of(open_), ignored_of(closed)
     checked = tuple(_checked(case, outcomes, ignored) for case in cases)
     return CheckResult(
-        outcome=worst(one.outcome for one in open_),
+        outcome=worst(
+            [*(one.outcome for one in open_), *(one.outcome for one in checked if one.is_excused)]
+        ),
         checked=checked,
         findings=_in_order(open_, manifests),
         suppressed=_in_order(closed, manifests),

@@ -1,19 +1,91 @@
-"""What reports of a check need of files: texts to quote, and names within the repository."""
+"""What reports of a check need of files: what they replace, texts to quote, names to tell."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placer.api.locking import is_there
 from placer.core.deployment import Place
+from placer.core.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from placer.api.checking import Check
 
 MAX_SOURCE_BYTES = 10_000_000
+
+
+def check_replaced(outputs: Sequence[tuple[str, str | None]]) -> None:
+    """Refuse to write a report over anything but an earlier report of the same format.
+
+    Parameters
+    ----------
+    outputs
+        (format, file or None: standard output).
+
+    Raises
+    ------
+    UsageError
+        A file that is there holds something else.
+    InputError
+        Nobody can tell what it holds.
+    """
+    from placer.reports.check.marks import is_report
+
+    for name, path in outputs:
+        if path is None or not _is_replaced(path):
+            continue
+        head, tail = _ends_of(path)
+        if not is_report(name, head, tail):
+            raise UsageError(
+                f"{path} is no earlier {name} report of a check, and would be overwritten",
+                hint="give another file to write, or remove that one first",
+            )
+
+
+@contextlib.contextmanager
+def nothing_stale(paths: Sequence[str]) -> Iterator[None]:
+    """Remove earlier reports where what happens within fails: they would pass for its answer."""
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            if _is_replaced(path):
+                with contextlib.suppress(OSError):
+                    Path(os.path.realpath(path)).unlink()
+        raise
+
+
+def _is_replaced(path: str) -> bool:
+    """Tell whether a report replaces a file, rather than going to a pipe, a device or nowhere."""
+    if path.startswith(("/dev/", "/proc/")):
+        return False
+    try:
+        return stat.S_ISREG(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _ends_of(path: str) -> tuple[str, str]:
+    """Return the beginning and the end of a file as text."""
+    from placer.reports.check.marks import SEEN_CHARACTERS
+
+    try:
+        with Path(path).open("rb") as stream:
+            head = stream.read(4 * SEEN_CHARACTERS)
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 4 * SEEN_CHARACTERS))
+            tail = stream.read(4 * SEEN_CHARACTERS)
+    except OSError as error:
+        raise InputError(
+            f"{path} is there and cannot be read ({(error.strerror or str(error)).lower()}), so it "
+            "is not written over",
+            hint="give another file to write",
+        ) from error
+    return head.decode("utf-8", "replace"), tail.decode("utf-8", "replace")
 
 
 def sources_of(found: Check) -> dict[str, str]:

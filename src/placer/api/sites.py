@@ -89,6 +89,25 @@ def load_path(
     return assumed, catalogue.load_network(FASTEST_NETWORK), possible
 
 
+def aged(path: NetworkPath, today: datetime.date) -> NetworkPath:
+    """Return a path with its age on a day.
+
+    Raises
+    ------
+    UsageError
+        It was measured after that day.
+    """
+    if path.measured_at is None:
+        return path
+    age_days = (today - datetime.date.fromisoformat(path.measured_at)).days
+    if age_days < -1:  # the day begins elsewhere before it does in UTC
+        raise UsageError(
+            f"network '{path.name}': measured_at: {path.measured_at} is no day up to {today}",
+            hint="correct the date, or say for which day is asked: --as-of DATE",
+        )
+    return replace(path, age_days=max(0, age_days))
+
+
 def load_location(stated: str | None, in_file: str | None, path: NetworkPath) -> Place | None:
     """Return where the device is; None: nobody stated it.
 

@@ -43,15 +43,15 @@ from placer.api.splitting import (
     write_split,
 )
 from placer.core.finding import Effect
-from placer.core.partition.problem import InfeasibleError, Link
-from placer.core.split_export import wire_bytes
+from placer.core.network_estimate import Request, estimate
+from placer.core.partition.problem import InfeasibleError
+from placer.core.split_export import sent_type, wire_bytes
 from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
     Kind,
     Leaves,
     Placed,
     SplitAnswer,
-    network_s,
     ranked,
     time_on,
 )
@@ -175,7 +175,7 @@ def split_model(
         notes.insert(0, where.unknown)
     found: list[tuple[Placed, Cut]] = []
     for cut, run in zip(cuts, parts, strict=True):
-        placed = _placed(source, cut, run, judged, measured, where, link, taint, question)
+        placed = _placed(source, cut, run, judged, measured, where, taint, question)
         if isinstance(placed, Placed):
             found.append((placed, cut))
         else:
@@ -324,7 +324,6 @@ def _placed(
     judged: PartsRuns,
     measured: MeasuredGraph,
     where: Where,
-    link: Link,
     taint: TaintedGraph,
     question: SplitQuestion,
 ) -> Placed | str:
@@ -371,15 +370,30 @@ def _placed(
         turns_s=run.turns_s,
         tail_range_s=tail_range,
         wire=precision.value,
+        sent_types=tuple(
+            dict.fromkeys(sent_type(specs[name].dtype, precision) for name in cut.tensors)
+        ),
         n_bytes=n_bytes,
         head_s=run.head_s,
         tail_here_s=run.tail_s,
-        network_s=network_s(link, n_bytes),
+        network_s=estimate(where.path, Request(n_bytes, _answered_bytes(source, cut))).p50_s,
         tail_s=tail_s,
         differences=run.differences,
         wire_result=result,
         leakage=run.leakage,
     )
+
+
+def _answered_bytes(source: SplitSource, cut: Cut) -> int:
+    """Return the bytes of the outputs that are made in the cloud; the others are here already."""
+    beyond = (
+        one
+        for one in source.graph.tensors
+        if one.name in source.graph.outputs
+        and one.producer is not None
+        and cut.tiers[one.producer] == 1
+    )
+    return sum(one.n_bytes for one in beyond)
 
 
 def _chosen_format(formats: Sequence[FormatResult], question: SplitQuestion) -> FormatResult | None:

@@ -74,16 +74,21 @@ def command(
     day = options.parse_date(as_of)
     written = [path for _, path in outputs if path is not None]
     if written:
-        from placer.api.checking import inputs_of
+        from placer.api.checking import check_evidence_is_apart, inputs_of
+        from placer.api.report_files import check_replaced, nothing_stale
 
-        options.check_places(written, inputs_of(paths, project, written))
+        check_replaced(outputs)
+        with nothing_stale(written):
+            read = inputs_of(paths, project, written)
+        check_evidence_is_apart(written, read.evidence_folder)
+        options.check_places(written, read.files)
 
     # what is read stays until the end: looking for garbage took a fifth of the time
     gc.set_threshold(100_000, 20, 50)
 
     from placer import __version__
     from placer.api.checking import check
-    from placer.api.report_files import repository_paths_of, sources_of
+    from placer.api.report_files import nothing_stale, repository_paths_of, sources_of
     from placer.core.finding import Severity
     from placer.core.gate import exit_code
     from placer.reports.check import render
@@ -91,22 +96,25 @@ def command(
     from placer.reports.check.text import summary_of
 
     stdin = sys.stdin.buffer if "-" in paths else None
-    found = check(paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin)
     severity = Severity[fail_on.upper()]
-    context = Context(
-        rules=texts_of(all_rules()),
-        sources=sources_of(found),
-        version=__version__,
-        with_suppressed=with_suppressed,
-        fail_on=severity,
-        repository_paths=repository_paths_of(found),
-    )
-    screen.emit(
-        outputs,
-        lambda name: render(
-            found.result, name, context, width=screen.width(), color=screen.wants_color()
-        ),
-    )
+    with nothing_stale(written):
+        found = check(
+            paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin
+        )
+        context = Context(
+            rules=texts_of(all_rules()),
+            sources=sources_of(found),
+            version=__version__,
+            with_suppressed=with_suppressed,
+            fail_on=severity,
+            repository_paths=repository_paths_of(found),
+        )
+        screen.emit(
+            outputs,
+            lambda name: render(
+                found.result, name, context, width=screen.width(), color=screen.wants_color()
+            ),
+        )
     code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
     if code and all(path is not None for _, path in outputs):
         screen.tell(f"{summary_of(found.result, severity)}; see {', '.join(written)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -133,6 +134,8 @@ def probe(
         shape or (),
         encoding,
     )
+    others = (question.upload, question.download, question.metrics)
+    check_tls_options(insecure, ca_cert, (target, *(one for one in others if one is not None)))
     _say_plan(question)
     _run(question, outputs)
 
@@ -231,6 +234,18 @@ def _question(
         metrics,
         *ways,
     )
+
+
+def check_tls_options(insecure: bool, ca_cert: str | None, targets: Iterable[Target]) -> None:
+    """Raise UsageError for options of TLS where nothing speaks it."""
+    if any(one.is_encrypted for one in targets):
+        return
+    for option, is_given in (("--insecure", insecure), ("--ca-cert", ca_cert is not None)):
+        if is_given:
+            raise UsageError(
+                f"{option} means nothing without TLS",
+                hint=f"leave out {option}, or name a server by https:// or grpcs://",
+            )
 
 
 def access_of(

@@ -156,6 +156,9 @@ def _refuse_without_rate(given: Mapping[str, object], file: WorkloadFile | None)
             )
 
 
+_OF_GIT = frozenset({".gitattributes", ".gitignore", ".gitmodules", ".gitkeep"})
+
+
 def check_places(written: Sequence[str], read: Sequence[str]) -> None:
     """Refuse to write over an input, or two reports into one file, before anything is done.
 
@@ -187,7 +190,7 @@ def check_places(written: Sequence[str], read: Sequence[str]) -> None:
         if place in seen:
             raise UsageError(f"{path} is to be written twice", hint="give each report its own file")
         seen.add(place)
-        if ".git" in Path(place).parts:
+        if ".git" in Path(place).parts or Path(place).name in _OF_GIT:
             raise UsageError(f"{path} belongs to git", hint="give another file to write")
         check_writable(path)
 

@@ -187,12 +187,13 @@ def command(
 
     from placer.api.verifying import verify
     from placer.api.verifying_runs import VerifyingOptions
-    from placer.cli.network_probe import access_of
+    from placer.cli.network_probe import access_of, check_tls_options
     from placer.files.writing import write_atomically
     from placer.reports import verification as report
 
     access = None
     if endpoints:
+        check_tls_options(insecure, ca_cert, [target for _, target in endpoints])
         access = access_of(timeout or "5s", ca_cert, insecure, header or (), endpoints[0][1])
         servers = ", ".join(target.url for _, target in endpoints)
         screen.tell(f"plan: at most {format_bytes(max_bytes)} for each candidate to {servers}")

@@ -72,6 +72,10 @@ class NoCascade(StrEnum):
     NEEDLESS = "its answers agree often enough by themselves"
     """On the samples that choose."""
     NEVER_SURE = "too many answers are wrong even if it answers only where it is surest"
+    UNPROVABLE = (
+        "even where the model answers every sample, too few are answered rightly to prove what is "
+        "wanted of so many samples"
+    )
     NO_LABELS = "no labels tell how often it is right"
     NO_SCORES = "none of its outputs tells how sure it is: that takes scores of several classes"
 
@@ -252,11 +256,20 @@ def choose(trials: Trials, wanted: Wanted) -> CascadeFacts | NoCascade:
         if fitting.size and (best is None or fitting[-1] > best[0]):
             best = int(fitting[-1]), measure, float(ordered[fitting[-1]])
     if best is None:
-        return NoCascade.NEVER_SURE
+        return NoCascade.NEVER_SURE if _is_provable(trials, wanted) else NoCascade.UNPROVABLE
     if best[0] == len(at) - 1:
         return NoCascade.NEEDLESS
     _, measure, threshold = best
     return judge(trials, measure, threshold, wanted)
+
+
+def _is_provable(trials: Trials, wanted: Wanted) -> bool:
+    """Tell whether the big model alone keeps what is wanted on the samples that choose."""
+    if wanted.accuracy_ratio is None or trials.right is None:
+        return True
+    counts = len(trials.choosing), len(trials.judging)
+    wrong = int((~trials.right[1][trials.choosing]).sum())
+    return wrong <= allowed_wrong(*counts, wanted.accuracy_ratio)
 
 
 def _are_kept(trials: Trials, at: Indices, wanted: Wanted) -> npt.NDArray[np.bool_]:

@@ -131,6 +131,9 @@ def _judged(
         if on_device.way.queue is not None:
             doubts += slow_end_doubts(edge.time, workload.rate_hz, 1)
         verdict, held = judge_composed(mixed, target, doubts=doubts, may_claim_violated=is_quiet)
+        if held and rate == ALWAYS:  # what comes behind a disturbed device may be too slow already
+            behind = cloud_leg(cloud, model, workload, environment, workings)
+            verdict, held = _too_slow_behind(verdict, behind, target)
         held_back = held_back or held
         found.append(verdict)
 
@@ -151,6 +154,17 @@ def _judged(
             at_best = judged_in(replace(environment, path=fastest, fastest_path=None), cloud)
         targets, deciding = doubt_assumed_path(targets, at_best, environment)
     return targets, held_back, deciding
+
+
+def _too_slow_behind(
+    found: TargetVerdict, behind: Leg, target: LatencyTarget
+) -> tuple[TargetVerdict, bool]:
+    """Return a verdict that contention on the device holds back, and whether it still does."""
+    alone = next(one for one in behind.targets if one.percentile == target.percentile)
+    if alone.verdict is not Verdict.VIOLATED:
+        return found, True
+    reason = f"{alone.reason}, without any time on the device"
+    return replace(found, verdict=Verdict.VIOLATED, low_s=alone.low_s, reason=reason), False
 
 
 def _without_cloud(

@@ -110,6 +110,10 @@ ENDPOINT = "endpoint"
 """A path was measured to where the requests go: nothing comes on top."""
 
 
+NETWORK_MAX_AGE_DAYS = 7.0
+"""A path changes with the hour: what was measured before proves nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkPath:
     """The way from the device to a site. RTT is to where ``measured_to`` says."""
@@ -146,6 +150,8 @@ class NetworkPath:
     """Share of the time that the link is up; None: unknown."""
     measured_at: str | None = None
     """Date of the measurement, ISO 8601; None: a figure of the catalogue, or not stated."""
+    age_days: int | None = None
+    """On the day of the question; None: it does not age, or nobody asks."""
     measured_to: str | None = None
     """``access``, ``endpoint`` or a region (``aws-us-east-1``); None: not stated."""
     backbone: Backbone | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from placer.core.deployment import Place, Suppression
@@ -102,7 +102,7 @@ class Checked:
     ignored: tuple[str, ...] = ()
     """Rules that would have decided otherwise, and are silenced."""
     is_excused: bool = False
-    """It is inconclusive by silenced findings alone, which do not count for the exit code."""
+    """It is inconclusive by silenced findings alone: ignoring what nobody knows makes no pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,27 @@ def excused(result: CheckResult) -> str:
     return f"{counted(number, 'deployment')} not judged, which is ignored"
 
 
+def left_open(result: CheckResult) -> tuple[GateFinding, ...]:
+    """Return the silenced findings that decide the run, as reports of what is open tell them."""
+    open_ = {(one.path, one.id) for one in result.checked if is_left_open(one)}
+    return tuple(
+        replace(
+            one,
+            message=f"{one.message} (ignored, and not known for that: {one.suppressed.reason})",
+            suppressed=None,
+        )
+        for one in result.suppressed
+        if one.suppressed is not None
+        and one.outcome is Outcome.INCONCLUSIVE
+        and not open_.isdisjoint(concerned(one))
+    )
+
+
+def is_left_open(one: Checked) -> bool:
+    """Tell whether silenced findings make something inconclusive, and did not at the base."""
+    return one.is_excused and not one.is_as_before
+
+
 def reason_of(result: CheckResult, fail_on: Severity) -> str:
     """Say which findings decide where no verdict on a deployment shows it; empty: one does.
 
@@ -220,9 +241,11 @@ def reason_of(result: CheckResult, fail_on: Severity) -> str:
 def exit_code(result: CheckResult, *, fail_on: Severity, allow_inconclusive: bool) -> int:
     """Return 0, 1 (a finding at or above a severity) or 5 (inconclusive).
 
-    What could not be decided counts as inconclusive alone, however severe its finding is.
+    What could not be decided counts as inconclusive alone, however severe its finding is, and
+    whether or not that is ignored.
     """
     if failing(result, fail_on):
         return 1
     is_open = any(one.outcome is Outcome.INCONCLUSIVE for one in result.findings)
+    is_open = is_open or any(map(is_left_open, result.checked))
     return 5 if is_open and not allow_inconclusive else 0

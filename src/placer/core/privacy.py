@@ -7,7 +7,7 @@ from typing import assert_never
 
 from placer.core.environment import CloudOffer
 from placer.core.estimate import Placement
-from placer.core.workload import DataClass, Leaves
+from placer.core.workload import DataClass, Leaves, Workload
 
 EU_MEMBERS = frozenset({
     "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
@@ -57,6 +57,17 @@ def leaves(placement: Placement) -> Leaves:
             return Leaves.INTERMEDIATE
         case _:
             assert_never(placement)
+
+
+def most_that_may_leave(workload: Workload) -> Leaves:
+    """Return the most revealing thing that may leave the device: as stated, else by the class."""
+    if workload.may_leave is not None:
+        return workload.may_leave
+    match workload.data_class:
+        case DataClass.SPECIAL:
+            return Leaves.OUTPUT
+        case _:
+            return Leaves.RAW_INPUT
 
 
 def allowed_in(

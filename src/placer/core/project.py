@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
+from placer.core.climbing import climbs, without_climbing
 from placer.core.deployment import Deployed, Egress, Place, Stated, Suppression, Tier, Where
-from placer.core.environment import CloudOffer, Device
+from placer.core.environment import NETWORK_MAX_AGE_DAYS, CloudOffer, Device
 
 NODE_NAME = "metadata.name"
 """What a term of node affinity calls the node's name."""
@@ -165,7 +166,7 @@ class Project:
     suppressions: tuple[SuppressionEntry, ...] = ()
     max_age_days: float = 90.0
     """Of measurements of models."""
-    network_max_age_days: float = 7.0
+    network_max_age_days: float = NETWORK_MAX_AGE_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,20 +232,16 @@ def globbed(text: str, pattern: str) -> bool:
 def names(pattern: str, text: str) -> bool:
     """Tell whether a glob of the project means a text of a manifest.
 
-    Nobody knows what a template becomes: one is meant only where the glob says it to the letter. A
-    path with ``..`` leads elsewhere than it begins, and is meant only by a glob that has it too.
+    Nobody knows what a template becomes: one is meant only where the glob says it to the letter.
+    Some readers climb by ``..`` in a path and others take it for a name: the glob must fit both.
     """
-    return (
-        len(text) <= MAX_TEXT
-        and globbed(text, pattern)
-        and all(one in pattern for one in templates_in(text))
-        and (not _climbs(text) or _climbs(pattern))
-    )
-
-
-def _climbs(text: str) -> bool:
-    """Tell whether a path leads out of the folder that its beginning names."""
-    return ".." in text and ".." in re.split(r"[/\\]", text)
+    if len(text) > MAX_TEXT or not globbed(text, pattern):
+        return False
+    if text != pattern and climbs(text):
+        climbed = without_climbing(text)
+        if climbed is None or not globbed(climbed, pattern):
+            return False
+    return all(one in pattern for one in templates_in(text))
 
 
 def templates_in(text: str) -> list[str]:
@@ -316,6 +313,13 @@ def workload_of(
     template = next(iter(templates_in(unknown[0])), None)
     if template is not None:
         return Unresolved(f"the model {uri} holds {_short(template)}, not rendered", _RENDER)
+    if climbs(unknown[0]):
+        return Unresolved(
+            f"the model {uri} climbs by '..', and no entry of `models` in {project.path} fits what "
+            "it may lead to",
+            f"name it without '..', or add to {project.path} under models: "
+            f"{{uri: '{uri}', workload: NAME}}",
+        )
     return Unresolved(
         f"no entry of `models` in {project.path} fits {uri}",
         f"add to {project.path} under models: {{uri: '{uri}', workload: NAME}}",

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome, concerned
+from placer.core.gate import (
+    Checked,
+    CheckResult,
+    GateFinding,
+    Other,
+    Outcome,
+    concerned,
+    is_left_open,
+)
 from placer.core.judging import worst
 from placer.core.suppressing import unjudged
 
@@ -54,12 +62,17 @@ def since(
     findings = tuple(
         told.get(id(one), one) for one in now.findings if id(one) in told or id(one) in found
     )
+    ignored = _ignored_anew(now.suppressed, (*before.findings, *before.suppressed))
+    checked = _as_before(now.checked, findings, ignored)
     silenced, _, gone = _paired(now.suppressed, gone)
     open_ = _unjudged(now, gone, is_there)
     return replace(
         now,
-        outcome=worst(one.outcome for one in findings),
-        checked=_as_before(now.checked, findings),
+        outcome=worst(
+            [*(one.outcome for one in findings)]
+            + [one.outcome for one in checked if is_left_open(one)]
+        ),
+        checked=checked,
         findings=findings,
         base=revision,
         worse=_slower(now.checked, before.checked),
@@ -162,18 +175,33 @@ def _unjudged(
     }
 
 
-def _as_before(checked: Iterable[Checked], findings: Iterable[GateFinding]) -> tuple[Checked, ...]:
-    """Mark the deployments that do not pass, and that nothing new decides."""
+def _as_before(
+    checked: Iterable[Checked], findings: Iterable[GateFinding], ignored: Iterable[GateFinding]
+) -> tuple[Checked, ...]:
+    """Mark the deployments that do not pass, and that nothing new decides, ignored or not."""
     decided = {(*key, one.outcome) for one in findings for key in concerned(one)}
+    silently = {key for one in ignored for key in concerned(one)}
     return tuple(
         replace(
             one,
             is_as_before=one.outcome is not Outcome.PASS
-            and not one.is_excused
-            and (one.path, one.id, one.outcome) not in decided,
+            and (
+                (one.path, one.id) not in silently
+                if one.is_excused
+                else (one.path, one.id, one.outcome) not in decided
+            ),
         )
         for one in checked
     )
+
+
+def _ignored_anew(
+    now: Iterable[GateFinding], before: Sequence[GateFinding]
+) -> tuple[GateFinding, ...]:
+    """Return what is ignored, not known, and new or worse since the base."""
+    open_ = [one for one in now if one.outcome is Outcome.INCONCLUSIVE]
+    pairs, new, _ = _paired(open_, before)
+    return (*new, *(one for one, was in pairs if _worse(one, was) is not None))
 
 
 def _slower(
@@ -229,4 +257,5 @@ def _renamed(result: CheckResult, moved: Mapping[str, str]) -> CheckResult:
         result,
         checked=tuple(replace(one, path=moved.get(one.path, one.path)) for one in result.checked),
         findings=tuple(map(finding, result.findings)),
+        suppressed=tuple(map(finding, result.suppressed)),
     )

@@ -87,7 +87,7 @@ class OutputDifference:
     absolute: float
     """The largest difference of any number; infinite where one is not a number, or of text."""
     relative: float
-    """The largest difference over the largest number that the whole model gives."""
+    """The largest difference over the largest number that the whole model gives for its sample."""
     argmax_ratio: float | None
     """Share of the rows along the last axis whose largest number stands at the same place.
 
@@ -119,15 +119,40 @@ def _difference(
         return OutputDifference(name, worst, worst, None)
     if whole.size == 0:
         return OutputDifference(name, 0.0, 0.0, None)
-    first, second = whole.astype(np.float64), given.astype(np.float64)
+    worst, relative = largest_errors(whole, given)
+    ratio = None
+    if whole.ndim > 1 and whole.shape[-1] > 1:
+        ratio = float(np.mean(whole.argmax(axis=-1) == given.argmax(axis=-1)))
+    return OutputDifference(name, worst, relative, ratio)
+
+
+def largest_errors(
+    whole: npt.NDArray[np.generic], given: npt.NDArray[np.generic]
+) -> tuple[float, float]:
+    """Return the largest difference of a number, and that over the largest number of its sample.
+
+    The samples must not hide each other: one with large numbers says nothing of the others. Where
+    a sample has one number, or nothing but zeros, the largest number of all samples counts.
+
+    Parameters
+    ----------
+    whole, given
+        Of shape (samples, *output shape), numbers or truth values, not empty.
+
+    Returns
+    -------
+    tuple of float
+        Infinite where one is not finite and the other is another number.
+    """
+    first, second = (one.astype(np.float64).reshape(len(one), -1) for one in (whole, given))
     same = (first == second) | (np.isnan(first) & np.isnan(second))  # infinities as well
     with np.errstate(invalid="ignore"):
         apart = np.where(same, 0.0, np.abs(first - second))
-    worst = float(np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf)))
-    finite = np.abs(first[np.isfinite(first)])
-    largest = float(finite.max()) if finite.size else 0.0
-    relative = worst / largest if largest > 0 else (0.0 if worst == 0 else np.inf)
-    ratio = None
-    if first.ndim > 1 and first.shape[-1] > 1:
-        ratio = float(np.mean(first.argmax(axis=-1) == second.argmax(axis=-1)))
-    return OutputDifference(name, worst, relative, ratio)
+    worst = np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf), axis=1)
+    scale = np.max(np.abs(first), axis=1, initial=0.0, where=np.isfinite(first))
+    overall = scale.max()
+    if first.shape[1] == 1:
+        scale[:] = overall
+    scale[scale == 0] = overall or np.nan
+    relative = np.where(worst == 0, 0.0, np.nan_to_num(worst / scale, nan=np.inf, posinf=np.inf))
+    return float(worst.max()), float(relative.max())

@@ -63,6 +63,11 @@ def can_be_sent(dtype: str) -> bool:
     return dtype in ELEMENT_TYPES
 
 
+def sent_type(dtype: str, precision: Precision | None) -> str:
+    """Return the element type of a tensor on the wire; ``precision`` None: as it is."""
+    return wire_dtype(dtype, precision) if precision and can_be_sent(dtype) else dtype
+
+
 def wire_bytes(n_bytes: int, dtype: str, precision: Precision | None) -> int:
     """Return the bytes of a tensor on the wire, without what the protocol adds.
 
@@ -71,9 +76,7 @@ def wire_bytes(n_bytes: int, dtype: str, precision: Precision | None) -> int:
     precision
         None: as it is.
     """
-    if precision is None or not can_be_sent(dtype):
-        return n_bytes
-    wire = wire_dtype(dtype, precision)
+    wire = sent_type(dtype, precision)
     if wire == dtype:
         return n_bytes
     narrowed = n_bytes // np.dtype(dtype).itemsize * np.dtype(wire).itemsize

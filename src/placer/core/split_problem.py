@@ -89,8 +89,8 @@ def link_over(
 ) -> Link:
     """Return a network path as a link: the concave envelope of the time of request and answer.
 
-    The answer is counted whole in each piece, whatever of the outputs is made beyond the link: a
-    cut that makes outputs on the device looks as slow as one that has them sent.
+    What the answer adds to the shortest exchange is shared out over its bytes: a cut that makes
+    outputs on the device does not pay for them, and one that makes none pays the exact time.
 
     Parameters
     ----------
@@ -106,8 +106,10 @@ def link_over(
     """
     request = Request(1, max(1, down_bytes), protocol)
     envelope = upload_envelope(path, request, max_bytes=max(2, max_bytes))
-    pieces = tuple(Piece(max(0.0, fixed_s), slope) for fixed_s, slope in envelope.pieces)
-    return Link(rtt_s=0.0, up=pieces, down=(Piece(0.0, 0.0),))
+    shortest = upload_envelope(path, Request(1, 1, protocol), max_bytes=2)
+    answer_s = max(0.0, float(envelope.at(1) - shortest.at(1)))
+    pieces = tuple(Piece(max(0.0, fixed_s - answer_s), slope) for fixed_s, slope in envelope.pieces)
+    return Link(rtt_s=0.0, up=pieces, down=(Piece(0.0, answer_s / max(1, down_bytes)),))
 
 
 def problem_of(

@@ -10,7 +10,6 @@ from enum import StrEnum
 from placer.core.cuts import Share
 from placer.core.groups import GroupGraph
 from placer.core.leakage import InputLeakage
-from placer.core.partition.problem import Link
 from placer.core.split import OutputDifference
 from placer.core.split_export import Export
 from placer.core.wire_choice import FormatResult
@@ -66,6 +65,8 @@ class Placed:
     leakage: tuple[InputLeakage, ...] = ()
     """What an attack rebuilds of the inputs from what crosses; empty: none was asked for."""
 
+    sent_types: tuple[str, ...] = ()
+    """Element types on the wire, as sent; empty: nothing crosses."""
     turns_s: tuple[float, ...] = ()
     """Of the head in each round, in which every part runs once."""
     tail_range_s: tuple[float, float] = (0.0, 0.0)
@@ -198,11 +199,6 @@ def ranked(placed: Sequence[Placed]) -> tuple[Placed, ...]:
         return (math.inf if one.total_s is None else one.total_s, one.kind is Kind.SPLIT)
 
     return tuple(sorted(placed, key=key))
-
-
-def network_s(link: Link, n_bytes: float) -> float:
-    """Return the time of a request with so many bytes, and of its answer."""
-    return link.rtt_s + min(piece.fixed_s + piece.s_per_byte * n_bytes for piece in link.up)
 
 
 def shares(graph: GroupGraph, tiers: Mapping[str, int], tier: int) -> dict[str, float]:

@@ -24,6 +24,11 @@ _ITEM = re.compile(r"(?:/(?:items|objects)/[0-9]+)*")
 """The object within a list of objects, or within a template of OpenShift."""
 
 
+def is_reason(text: str) -> bool:
+    """Tell whether a text says anything: a dash or a dot does not."""
+    return any(map(str.isalnum, text))
+
+
 def is_expired(suppression: Suppression, today: date) -> bool:
     """Tell whether the last day of a suppression has passed."""
     return suppression.until is not None and today > date.fromisoformat(suppression.until)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from placer.core.backbone import weakness
-from placer.core.environment import NetworkPath
+from placer.core.environment import NETWORK_MAX_AGE_DAYS, NetworkPath
 from placer.core.errors import UsageError, near_match
 from placer.core.network.exchange import Exchange, lossfree_s
 from placer.core.network.flow import Loss
@@ -240,6 +240,11 @@ def burst_unknown(path: NetworkPath) -> str | None:
 def weaknesses(path: NetworkPath, percentile: float) -> tuple[str, ...]:
     """Return why `met` cannot be claimed at this percentile over this path; empty: it can."""
     found: list[str] = []
+    if path.age_days is not None and path.age_days > NETWORK_MAX_AGE_DAYS:
+        found.append(
+            f"it was measured {path.age_days:,} days ago, at most {NETWORK_MAX_AGE_DAYS:g} count: "
+            "measure it again (placer network probe)"
+        )
     if path.loss_ratio is None:
         found.append("its packet loss is unknown")
     elif (unknown := burst_unknown(path)) is not None:

@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from placer.core.errors import InputError, UsageError
+from placer.core.split import largest_errors
 from placer.core.variant import agreement
 from placer.core.wire_formats import Array, WireFormat, decode, encode, formats_for, read_header
 
@@ -27,7 +28,7 @@ class OutputError:
     absolute: float
     """The largest difference of a number; infinite where one is not finite and the other is."""
     relative: float
-    """The largest difference of an output over the largest number of that output."""
+    """The largest difference of an output over the largest number of that output and sample."""
     agreement_ratio: float
     """Share of answers that are the same: the place of the highest number of a float output, the
     value of any other (``core.variant.agreement``)."""
@@ -251,17 +252,8 @@ def _error(reference: Arrays, found: Arrays) -> OutputError:
     for name, expected in reference.items():
         if expected.dtype.kind not in "fiub" or not expected.size:
             continue
-        wanted, given = expected.astype(np.float64), found[name].astype(np.float64)
-        is_number = np.isfinite(wanted) & np.isfinite(given)
-        same = is_number | (wanted == given) | (np.isnan(wanted) & np.isnan(given))
-        difference = math.inf
-        if same.all():
-            between = np.subtract(wanted, given, out=np.zeros_like(wanted), where=is_number)
-            difference = float(np.max(np.abs(between)))
-        scale = float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted)))
-        largest = max(largest, difference)
-        if difference:
-            relative = max(relative, difference / scale if scale else math.inf)
+        difference, ratio = largest_errors(expected, found[name])
+        largest, relative = max(largest, difference), max(relative, ratio)
     answers = {name: array for name, array in reference.items() if array.size}
     if not answers:
         return OutputError(largest, relative, 1.0, 0.0)

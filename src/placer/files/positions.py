@@ -67,6 +67,18 @@ class _Node:
     is_quoted: bool = False
 
 
+def joined(folder: str, path: str) -> str:
+    """Return a path that a file of a folder states, without ``..`` where that leads there as well.
+
+    Behind a symbolic link ``folder/../x`` is not ``x``: there it stays as it was stated.
+    """
+    whole = os.path.join(folder, path) if folder else path  # noqa: PTH118  # a path is text as typed
+    if ".." not in path:
+        return whole
+    short = os.path.normpath(whole)
+    return short if os.path.realpath(short) == os.path.realpath(whole) else whole
+
+
 def read_yaml(
     path: str, *, hint: str = "check the path; a catalogue name has no '/' or '.yaml'"
 ) -> Document:

@@ -26,9 +26,10 @@ from placer.core.project import (
     SiteMatch,
     SuppressionEntry,
 )
+from placer.core.suppressing import is_reason
 from placer.core.units import parse_duration_s
 from placer.files import catalogue, specs
-from placer.files.positions import Document, Location, read_yaml, validate
+from placer.files.positions import Document, Location, joined, read_yaml, validate
 from placer.files.specs import figure, problem, shown_as
 
 FILE_NAME = "placer.yaml"
@@ -50,6 +51,12 @@ def _known_rule(value: object) -> object:
             f"unknown rule '{value}'{near_match(str(value), known)}",
             "`placer rules list` shows all",
         )
+    return value
+
+
+def _reason(value: object) -> object:
+    if isinstance(value, str) and not is_reason(value):
+        raise problem(f"'{value}' is no reason", "say in words why the rule does not count here")
     return value
 
 
@@ -176,7 +183,7 @@ class SuppressionSpec(specs.Spec):
         default=None,
         description="Ids as `placer check` prints them (a glob): only these deployments.",
     )
-    reason: specs.Text = Field(description="Why.")
+    reason: Annotated[specs.Text, BeforeValidator(_reason)] = Field(description="Why.")
     until: specs.Date | None = Field(default=None, description="Last day; left out: for ever.")
 
 
@@ -280,7 +287,7 @@ def read_project(path: str) -> ProjectFile:
 
     def near(text: str) -> str:
         is_file = "/" in text or text.partition("@")[0].endswith((".yaml", ".yml"))
-        return os.path.join(folder, text) if folder and is_file else text  # noqa: PTH118
+        return joined(folder, text) if is_file else text
 
     def told(load: Any, *key: str | int) -> Any:
         try:
@@ -329,7 +336,7 @@ def read_project(path: str) -> ProjectFile:
         folder=folder,
         workloads={name: near(text) for name, text in spec.workloads.items()},
         model_files={
-            index: os.path.join(folder, one.file) if folder else one.file  # noqa: PTH118
+            index: joined(folder, one.file)
             for index, one in enumerate(spec.models)
             if one.file is not None
         },

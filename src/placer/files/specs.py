@@ -39,6 +39,7 @@ from placer.core.network.limits import (
     MIN_BURST_PACKETS,
     parse_buffer_bytes,
     parse_link_rate_bytes_per_s,
+    parse_loss_ratio,
     parse_rtt_s,
 )
 from placer.core.runtime import parse_ep
@@ -111,6 +112,7 @@ Duration = Annotated[float, figure(_duration_s), shown_as("20 ms")]
 _Rtt = Annotated[float, figure(_rtt_s), shown_as("20 ms")]
 _Buffer = Annotated[int, figure(parse_buffer_bytes), shown_as("300 kB")]
 _LinkRate = Annotated[float, figure(parse_link_rate_bytes_per_s), shown_as("10 Mbit/s")]
+_Loss = Annotated[float, figure(parse_loss_ratio), shown_as("0.5%", or_number=True)]
 _Burst = Annotated[float, Field(ge=MIN_BURST_PACKETS, le=MAX_BURST_PACKETS)]
 _MemoryRate = Annotated[float, figure(parse_memory_rate_bytes_per_s), shown_as("25.6 GB/s")]
 _OperationRate = Annotated[float, figure(parse_operations_per_s), shown_as("1.3 TFLOP/s")]
@@ -316,8 +318,8 @@ class NetworkSpec(ProfileSpec):
     """The slow end: 5 % of the time the rate is lower."""
     downlink: _LinkRate | None = None
     downlink_p5: _LinkRate | None = None
-    loss: Ratio | None = None
-    loss_at_most: Ratio | None = None
+    loss: _Loss | None = None
+    loss_at_most: _Loss | None = None
     """Upper end of a measured loss (95 %)."""
     loss_burst: _Burst | None = 1.0
     """Mean length of a burst of losses in packets; 1: each by itself; null: unknown."""

@@ -16,6 +16,8 @@ from pathlib import Path
 from placer.core.errors import MeasuringError, PlacerError, UsageError
 from placer.files.split_contract import CONTRACT_NAME, SCHEMA
 
+_MOST_BYTES = 64 * 2**20
+"""Of a contract; one of a thousand tensors has a megabyte."""
 _OTHER = "name another folder, or an empty one"
 
 
@@ -43,7 +45,10 @@ def check_folder(path: str, *, option: str = "--to ") -> None:
     if mode is not None:
         if not stat.S_ISDIR(mode):
             raise UsageError(f"{told}: this is a file", hint=_OTHER)
-        _refuse_foreign(told, target)
+        try:
+            _refuse_foreign(told, target)
+        except OSError as error:  # not readable, or it changes meanwhile
+            raise _explained(told, error) from error
     parent = target.parent
     if not parent.is_dir():
         raise UsageError(
@@ -118,29 +123,32 @@ def _beside(target: Path) -> Path:
 
 
 def _refuse_foreign(told: str, folder: Path) -> None:
-    if not any(folder.iterdir()):
-        return
     listed = _listed(folder)
-    for found in sorted(folder.rglob("*")):
+    waiting = sorted(folder.iterdir(), reverse=True)
+    while waiting:
+        found = waiting.pop()
         name = found.relative_to(folder).as_posix()
         if name == CONTRACT_NAME and listed:
             continue
-        if found.is_dir() and not found.is_symlink():
-            if any(one.startswith(f"{name}/") for one in listed):
-                continue
-        elif name in listed and not found.is_symlink():
+        kind = stat.S_IFMT(found.lstat().st_mode)
+        if kind == stat.S_IFDIR and any(one.startswith(f"{name}/") for one in listed):
+            waiting += sorted(found.iterdir(), reverse=True)
+        elif kind == stat.S_IFREG and name in listed:
             with found.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            if digest == listed[name]:
-                continue
-            raise UsageError(f"{told}: '{name}' was changed since it was written", hint=_OTHER)
-        raise UsageError(f"{told}: '{name}' in it is not of an earlier split", hint=_OTHER)
+            if digest != listed[name]:
+                raise UsageError(f"{told}: '{name}' was changed since it was written", hint=_OTHER)
+        else:
+            raise UsageError(f"{told}: '{name}' in it is not of an earlier split", hint=_OTHER)
 
 
 def _listed(folder: Path) -> Mapping[str, str]:
     """Return name -> sha256 of the files of an earlier split; empty: there is none."""
+    contract = folder / CONTRACT_NAME
     try:
-        document = json.loads((folder / CONTRACT_NAME).read_text(encoding="utf-8"))
+        if not stat.S_ISREG(contract.lstat().st_mode) or contract.stat().st_size > _MOST_BYTES:
+            return {}
+        document = json.loads(contract.read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
             return {}
         files = document.get("files")

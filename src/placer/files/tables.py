@@ -16,6 +16,10 @@ from placer.core.errors import InputError, UsageError, near_match
 MAX_BYTES = 64 * 2**20
 """A table of a million models; more is another file."""
 GIGA = 1e9
+MOST = 1e12
+"""In the units of the columns: 10^21 operations or bytes, 10^12 operators."""
+LONGEST_S = 1e6
+"""Eleven days; a longer time of one inference is no such time."""
 WORK_COLUMNS = ("model", "gflops", "gbytes", "n_ops")
 """10^9 operations, 10^9 bytes moved and operators of one inference."""
 LATENCY = "latency_s"
@@ -37,7 +41,9 @@ def read_timings(path: str) -> tuple[Timing, ...]:
     return tuple(
         Timing(
             _work(path, line),
-            _number(path, line, LATENCY, least_hint="a time is above 0, in seconds"),
+            _number(
+                path, line, LATENCY, most=LONGEST_S, least_hint="a time is above 0, in seconds"
+            ),
             f"{path}:{line[0]}",
         )
         for line in lines
@@ -70,11 +76,12 @@ def _number(
     column: str,
     *,
     may_be_zero: bool = False,
+    most: float = MOST,
     least_hint: str = "state 0 or more",
 ) -> float:
     text = line[1][column]
     try:
-        value = float(text) if "_" not in text else math.nan
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     where = f"{path}:{line[0]}: {column} '{text}' of '{line[1]['model']}'"
@@ -84,6 +91,8 @@ def _number(
         raise UsageError(
             f"{where} is not {'0 or more' if may_be_zero else 'above 0'}", hint=least_hint
         )
+    if value > most:
+        raise UsageError(f"{where} is above {most:g}", hint="mind the unit of the column")
     return value
 
 

@@ -37,7 +37,7 @@ from placer.core.workload import (
     parse_throughput_hz,
 )
 from placer.files import specs
-from placer.files.positions import Document
+from placer.files.positions import Document, joined
 from placer.files.specs import figure, problem, shown_as
 
 SCHEMA_ID: Final = "placer/workload/v1"
@@ -403,7 +403,7 @@ def workload_file(spec: WorkloadSpec, document: Document) -> WorkloadFile:
     folder = os.path.dirname(document.path)  # noqa: PTH120  # a path is text as typed
 
     def near(path: str) -> str:
-        return os.path.join(folder, path) if folder else path  # noqa: PTH118
+        return joined(folder, path)
 
     def site(text: str) -> str:
         return (

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from placer.core.deployment import Defect, Deployed, Place, Suppression
+from placer.core.suppressing import is_reason
 from placer.manifests.objects import ANNOTATIONS
 from placer.manifests.parsing import Comment
 
@@ -150,4 +151,4 @@ def _reason_and_until(text: str) -> tuple[str, str | None, str | None]:
     meant = _MEANT.search(reason)
     if meant is not None:
         return "", None, f"'{meant.group()[:40]}' is not read as the last day"
-    return reason, until, None if reason else "a reason is missing"
+    return reason, until, None if is_reason(reason) else "a reason is missing"

@@ -201,10 +201,12 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
         raise InputError(f"{what}: {path}", hint="give the samples' .npz file")
     try:
         with Path(path).open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if isinstance(loaded, np.lib.npyio.NpzFile):
+            is_single = file.read(6) == b"\x93NUMPY"
+            if zipfile.is_zipfile(file):
+                file.seek(0)
+                loaded = np.load(file, allow_pickle=False)
                 return {name: _native(loaded[name]) for name in loaded.files}
-        reason = "it holds a single array, not an archive"
+        reason = f"it {'holds a single array' if is_single else 'is another kind of file'}"
     except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
         reason = str(error)
     raise InputError(

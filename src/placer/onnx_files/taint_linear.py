@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from placer.onnx_files.injective import Proof, convolution_proof, matrix_proof
-from placer.onnx_files.taint_plain import curve, is_one_place, leaves_picture, not_shown, scaled
+from placer.onnx_files.taint_plain import (
+    MAX_REDUCED,
+    curve,
+    is_one_place,
+    leaves_picture,
+    not_shown,
+    scaled,
+)
 from placer.onnx_files.taint_values import Node, Origin, Taint
 
 # --- linear ---------------------------------------------------------------------------------
@@ -75,6 +82,56 @@ def _recoloured(node: Node, index: int, colours: int, matrix: np.ndarray) -> Tai
     return data.then(node.op_type)
 
 
+def _resampled(node: Node, index: int, matrix: np.ndarray) -> Taint | None:
+    """Return the taint of a picture that a matrix draws again along an axis; None: it does not.
+
+    Each new line is an average of few old ones, as where a picture is made smaller, or one of them.
+
+    Parameters
+    ----------
+    matrix
+        (..., lines of the picture, new lines).
+    """
+    data, shape = node.taint(index), node.shape(node.names[index])
+    if data.is_mixed or shape is None or not matrix.any():
+        return None
+    others = [size for size in shape[1:] if size != 1]
+    taken = np.count_nonzero(matrix, axis=-2)
+    is_average = ((matrix >= 0).all(axis=-2) | (matrix <= 0).all(axis=-2)).all()
+    if len(others) < 2 or not is_average or taken.max() > MAX_REDUCED:
+        return None
+    return data.then(node.op_type)
+
+
+def transposed_conv(node: Node) -> Taint:
+    """Return that of a transposed convolution by constant weights.
+
+    Where its strides keep the blocks that input places are spread to apart, each block is a matrix
+    times the channels of a place. A picture that is spread with weights of one sign is one still.
+    """
+    data, weights = node.taint(0), node.constant(1)
+    if not data.is_raw:
+        return not_shown(node)
+    if weights is None or weights.ndim < 3:
+        return not_shown(node, "its weights are not known")
+    if node.taint(2).origin is Origin.DERIVED or node.taint(2).is_raw:
+        return not_shown(node, "its bias is computed")
+    channels, kernel = weights.shape[0], weights.shape[2:]
+    groups = node.integer("group", 1)
+    rows = weights.reshape(channels, -1)
+    is_average = (weights >= 0).all() or (weights <= 0).all()
+    if is_average and not data.is_mixed and channels <= MAX_COLOURS and weights.any():
+        return data.then(node.op_type)
+    strides = node.integers("strides") or [1] * len(kernel)
+    is_cropped = any(node.integers("pads")) or node.string("auto_pad") not in ("", "NOTSET")
+    if is_cropped or node.has_attribute("output_shape"):
+        return not_shown(node, "its border is cut")
+    if any(size > stride for size, stride in zip(kernel, strides, strict=True)):
+        return not_shown(node, "its blocks overlap")
+    proofs = [matrix_proof(part.T) for part in np.split(rows, groups)]
+    return _proven(node, 0, next((one for one in proofs if not one.is_shown), proofs[0]))
+
+
 def conv(node: Node) -> Taint:
     """Return the taint of a convolution by constant weights."""
     return _convolution(node, node.constant(1), 2)
@@ -131,6 +188,11 @@ def _product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Ta
     recoloured = _recoloured(node, left, matrix.shape[-2], matrix) if is_left else None
     if recoloured is not None:
         return recoloured
+    resampled = _resampled(
+        node, left if is_left else right, matrix if is_left else np.swapaxes(matrix, -1, -2)
+    )
+    if resampled is not None:
+        return resampled
     stack = matrix.reshape(-1, *matrix.shape[-2:])
     proofs = [matrix_proof(one.T if is_left else one) for one in stack]
     worst = next((proof for proof in proofs if not proof.is_shown), proofs[0])
@@ -198,8 +260,10 @@ def einsum(node: Node) -> Taint:
         return not_shown(node)
     columns = math.prod(matrix.shape[factor.index(letter)] for letter in summed)
     operator = matrix.transpose([factor.index(letter) for letter in order]).reshape(-1, columns)
-    return _recoloured(node, index, columns, operator) or _proven(
-        node, index, matrix_proof(operator)
+    return (
+        _recoloured(node, index, columns, operator)
+        or _resampled(node, index, operator.T)
+        or _proven(node, index, matrix_proof(operator))
     )
 
 

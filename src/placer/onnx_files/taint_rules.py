@@ -87,6 +87,7 @@ RULES: Mapping[str, Rule] = {
     "Cast": taint_plain.cast,
     "Conv": taint_linear.conv,
     "BitwiseNot": taint_plain.moved,
+    "ConvTranspose": taint_linear.transposed_conv,
     "ConvInteger": taint_linear.integer_conv,
     "CumSum": taint_linear.cumulated,
     "Dropout": taint_plain.dropout,

@@ -107,6 +107,10 @@ class Node:
         """Return an integer attribute."""
         return int(self.attributes[name].i) if name in self.attributes else default
 
+    def has_attribute(self, name: str) -> bool:
+        """Tell whether an attribute is given."""
+        return name in self.attributes
+
     def number(self, name: str, default: float) -> float:
         """Return a float attribute."""
         return float(self.attributes[name].f) if name in self.attributes else default

@@ -8,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,17 @@ MARGIN_S = 3.0
 GAUGE_BYTES = 400_000
 """Sent first, to choose how much is sent then."""
 RETRY_S = 0.5
+BURST_RATIO = 1.1
+"""The median of steady windows is this much above their mean at most."""
+SLOW_START_RATIO = 0.25
+"""Share of a download that the mean leaves out."""
 LEAST_UPLOAD_S = 2
 _SERVER_LINE = re.compile(
     r"\[\s*(\w+)\]\s+([0-9]+\.[0-9]+)-([0-9]+\.[0-9]+)\s+sec\s+\S+ \w+\s+"
     r"([0-9]+(?:\.[0-9]+)?) ([KMG]?)bits/sec",
     re.ASCII,
 )
+_SUMS = ("sum_received", "sum_sent")
 _BYTES_PER_S = {"": 1 / 8, "K": 1e3 / 8, "M": 1e6 / 8, "G": 1e9 / 8}
 
 
@@ -93,7 +99,7 @@ def transfer(
     first = _run(target, words, ("--bytes", min(GAUGE_BYTES, max_bytes // 4)), seconds)
     gauged_bytes = _moved_bytes(first)
     meter.add(gauged_bytes, 0)
-    rate = float(first.get("end", {}).get("sum_sent", {}).get("bits_per_second", 0.0)) / 8
+    rate = _gauged_bytes_per_s(first)
     if not rate or not gauged_bytes:
         reason = f"the iperf3 server took nothing in {seconds:.2g} s: restart it"
         return Transfer(Rate(None, gauged_bytes, reason), LossEvidence(), None)
@@ -105,6 +111,13 @@ def transfer(
     told = _run(target, words, ("--time", bound_s), bound_s + access.timeout_s)
     meter.add(_moved_bytes(told), 0)
     return _uploaded(told, rtt_s)
+
+
+def _gauged_bytes_per_s(told: dict[str, Any]) -> float:
+    """Return how fast a short upload arrived, else was sent, which buffers take at once."""
+    end = told.get("end", {})
+    rates = [float(end.get(one, {}).get("bits_per_second", 0.0)) / 8 for one in _SUMS]
+    return min((one for one in rates if one > 0), default=0.0)
 
 
 def _moved_bytes(told: dict[str, Any]) -> int:
@@ -136,7 +149,8 @@ def _uploaded(told: dict[str, Any], rtt_s: float) -> Transfer:
         reason = f"the link was hardly ever full, {reached} reached: it may carry more"
         return Transfer(Rate(None, n_bytes, f"{reason}; raise --max-data"), loss, again)
     median = float(np.median(rates)) * PACKET_BYTES / MSS_BYTES
-    return Transfer(Rate(LinkRate(median, None, len(rates), 1.0, True), n_bytes), loss, again)
+    few = "told by one second alone: raise --max-data" if len(rates) < 2 else ""
+    return Transfer(Rate(LinkRate(median, None, len(rates), 1.0, True), n_bytes, few), loss, again)
 
 
 def _run(
@@ -221,6 +235,17 @@ def _found(told: dict[str, Any], *, rtt_s: float) -> Transfer:
     if isinstance(rate, str):
         reason = f"{rate}; raise --max-data or --duration"
         return Transfer(Rate(None, n_bytes, reason), loss, again)
-    return Transfer(
-        Rate(rate, n_bytes, "iperf3 does not tell whether the link was full"), loss, again
-    )
+    doubt = "iperf3 does not tell whether the link was full"
+    # where this machine is busy, iperf3 reads late, and then all at once: only the mean is true
+    mean = _late_bytes_per_s(times_s, moved) * PACKET_BYTES / MSS_BYTES
+    if rate.median_bytes_per_s > BURST_RATIO * mean:
+        rate = replace(rate, median_bytes_per_s=mean, p5_bytes_per_s=None)
+        doubt = f"it arrived in bursts, so that this is the mean; {doubt}"
+    return Transfer(Rate(rate, n_bytes, doubt), loss, again)
+
+
+def _late_bytes_per_s(times_s: Sequence[float], moved: Sequence[float]) -> float:
+    """Return the mean rate without the first part, in which slow start is."""
+    start_s = times_s[0] + SLOW_START_RATIO * (times_s[-1] - times_s[0])
+    before = float(np.interp(start_s, times_s, moved))
+    return (moved[-1] - before) / (times_s[-1] - start_s)

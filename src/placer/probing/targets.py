@@ -83,8 +83,12 @@ def parse_target(text: str, *, what: str = "URL", schemes: tuple[str, ...] = ())
         raise UsageError(
             f"{what} has credentials in it", hint="send them as --header 'Authorization: ...'"
         )
-    if not host or re.search(r"[\s\x00-\x1f]", rest):
+    if not host:
         raise UsageError(f"{what} '{text}' names no host", hint=f"write {scheme}://HOST:PORT")
+    if re.search(r"[\s\x00-\x1f]", rest):
+        raise UsageError(
+            f"{what} '{text}' has a blank or a control character in it", hint="write it as %XX"
+        )
     if port == 0:
         raise UsageError(f"{what} '{text}' has the port 0", hint="1 to 65535")
     path = parts.path or "/"

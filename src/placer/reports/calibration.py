@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from placer.core.calibration import NOMINAL, Calibration, Prediction
+from placer.core.printable import printable
 from placer.core.units import format_duration, format_factor
 
 SCHEMA = "placer/calibrated/v1"
@@ -51,7 +52,7 @@ def to_json(
             for one in predictions
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_text(calibration: Calibration, source: str, predictions: Sequence[Prediction]) -> str:
@@ -77,18 +78,18 @@ def to_text(calibration: Calibration, source: str, predictions: Sequence[Predict
         f"  nine in ten times lie within x/÷ {calibration.factor_90:.2f} of what is predicted",
     ]
     if predictions:
-        names = [one.model for one in predictions]
+        names = [printable(one.model) for one in predictions]
         width = max(len("model"), *map(len, names))
         lines += ["", f"{'model':<{width}}  {'median':>10}  90 % interval"]
         lines += [
-            f"{one.model:<{width}}  {format_duration(one.median_s):>10}  "
+            f"{name:<{width}}  {format_duration(one.median_s):>10}  "
             f"{format_duration(one.low_s)} to {format_duration(one.high_s)}"
             + (
                 f"  {format_factor(one.beyond_ratio)} times beyond what was measured"
                 if one.beyond_ratio > 1
                 else ""
             )
-            for one in predictions
+            for name, one in zip(names, predictions, strict=True)
         ]
     return "\n".join(lines) + "\n"
 

@@ -30,6 +30,7 @@ def answer_schema() -> dict[str, Any]:
         placement=_one_of(Kind),
         tensors=_list(_TEXT),
         wire=_or_null(_one_of(Precision)),
+        sent_types=_list(_TEXT),
         bytes=_COUNT,
         leaves_device=_one_of(Leaves),
         leaves_why=_TEXT,
@@ -45,6 +46,7 @@ def answer_schema() -> dict[str, Any]:
         residual_ratio=maybe,
         differences=_list(difference),
         wire_error_ratio=maybe,
+        wire_agreement_ratio=maybe,
         attacked=_list(attacked),
     )
     decision = _object(

@@ -66,6 +66,7 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "placement": one.kind.value,
         "tensors": list(one.tensors),
         "wire": one.wire,
+        "sent_types": list(one.sent_types),
         "bytes": one.n_bytes,
         "leaves_device": one.leaves.value,
         "leaves_why": one.leaves_why,
@@ -83,6 +84,9 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "wire_error_ratio": None
         if one.wire_result is None
         else _finite(one.wire_result.error.relative),
+        "wire_agreement_ratio": None
+        if one.wire_result is None
+        else one.wire_result.error.agreement_ratio,
         "attacked": [_attacked(found) for found in one.leakage],
     }
 
@@ -173,7 +177,7 @@ def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
     residual = one.residual_ratio(whole_s)
     return (
         name,
-        "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {one.wire}",
+        "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {', '.join(one.sent_types)}",
         _LEAVES[one.leaves],
         _duration(one.predicted_s),
         "-" if one.head_s is None else format_duration(one.head_s),
@@ -196,8 +200,11 @@ def _apart(one: Placed) -> str:
     shown = "0" if cut is None or cut.relative == 0 else f"{cut.relative:.1e}"
     if cut is not None and cut.argmax_ratio not in (None, 1.0):
         shown += f" (argmax {cut.argmax_ratio:.1%})"
-    error = one.wire_result.error.relative
-    return shown if one.wire_result.is_exact else f"{shown}, {one.wire}: {error:.1e}"
+    if one.wire_result.is_exact:
+        return shown
+    error = one.wire_result.error
+    agreed = "" if error.agreement_ratio == 1 else f" (same answer {error.agreement_ratio:.1%})"
+    return f"{shown}, {one.wire}: {error.relative:.1e}{agreed}"
 
 
 def _explained(answer: SplitAnswer) -> list[str]:

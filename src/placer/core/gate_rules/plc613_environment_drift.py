@@ -28,7 +28,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         "PLC613",
         case,
         f"{source} says {stated}, the evidence is of {measured}",
-        case.measure,
+        f"put {stated} there ({_install(stated, record.ep)}), then {case.measure}",
         outcome=Outcome.INCONCLUSIVE,
         place=place,
         value=stated,
@@ -42,6 +42,24 @@ def minor_version(runtime: str) -> tuple[str, ...]:
     name, _, version = runtime.strip().lower().partition(" ")
     return (name, *version.lstrip("v").split(".")[:2])
 
+
+def _install(runtime: str, ep: str) -> str:
+    """Say how the minor version of a runtime with an execution provider gets there."""
+    name, *version = minor_version(runtime)
+    package = _PACKAGES.get((name, ep))
+    if package is None:
+        return f"a build with {ep}"
+    return f"pip install '{package}=={'.'.join(version)}.*'"
+
+
+_PACKAGES = {
+    ("onnxruntime", "cpu"): "onnxruntime",
+    ("onnxruntime", "cuda"): "onnxruntime-gpu",
+    ("onnxruntime", "tensorrt"): "onnxruntime-gpu",
+    ("onnxruntime", "dml"): "onnxruntime-directml",
+    ("litert", "cpu"): "ai-edge-litert",
+}
+"""Of PyPI, where the version of the package is that of the runtime."""
 
 RULE = GateRule(
     id="PLC613",

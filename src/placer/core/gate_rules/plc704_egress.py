@@ -7,8 +7,9 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.privacy import most_that_may_leave
 from placer.core.project import Receiver, Unresolved, receiver_of, templates_in
-from placer.core.workload import DataClass, Leaves, Workload
+from placer.core.workload import DataClass, Leaves
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -87,17 +88,6 @@ def way_of(egress: Egress) -> str:
     """Return a way out and its receiver as sentences name them."""
     told = f"{_WAYS.get(egress.kind, egress.kind)} to {egress.to.value}"
     return f"{told} (through {', '.join(egress.through)})" if egress.through else told
-
-
-def most_that_may_leave(workload: Workload) -> Leaves:
-    """Return the most revealing thing that may leave the device: as stated, else by the class."""
-    if workload.may_leave is not None:
-        return workload.may_leave
-    match workload.data_class:
-        case DataClass.SPECIAL:
-            return Leaves.OUTPUT
-        case _:
-            return Leaves.RAW_INPUT
 
 
 _WAYS = {

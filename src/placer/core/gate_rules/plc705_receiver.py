@@ -7,9 +7,9 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
-from placer.core.privacy import TRANSPORT, allowed_in
+from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
 from placer.core.project import receiver_of, templates_in
-from placer.core.workload import DataClass
+from placer.core.workload import DataClass, Leaves
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -32,13 +32,18 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     law = entry.jurisdiction or case.laws.get((case.deployed.place.path, egress.to.value))
     if carries == "answer":
         return _of_answers(case, egress, law)
+    # where PLC704 asks what messages hold, that they are answers is the answer to both
+    may_leave = most_that_may_leave(case.served.workload)
+    is_what_asked = carries == "messages" and may_leave not in (Leaves.NOTHING, Leaves.RAW_INPUT)
     if not allowed:
         return found(
             "PLC705",
             case,
             f"{case.served.workload.data_class} data goes to {egress.to.value} "
             f"({law or 'where that lies is not known'}), and no allowed region is stated",
-            f"state where it may be processed: `data: regions:` of {case.served.path}",
+            to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed)
+            if is_what_asked
+            else f"state where it may be processed: `data: regions:` of {case.served.path}",
             outcome=Outcome.INCONCLUSIVE,
             place=egress.to.place,
             value=law,
@@ -69,7 +74,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 to_say(
                     case.project.path,
                     egress.to.value,
-                    f"jurisdiction: {allowed[0]}",
+                    "carries: answer" if is_what_asked else f"jurisdiction: {allowed[0]}",
                     entry.disputed,
                 ),
                 outcome=Outcome.INCONCLUSIVE,

@@ -32,8 +32,7 @@ def _not_measured(
         "PLC708",
         case,
         f"the manifest {what}, the evidence ran on {record.ep}: what would run was not measured",
-        f"take that out of the manifest, or measure with it: placer profile --ep {ep or 'EP'} "
-        f"--site {case.site_name}",
+        f"take that out of the manifest, or measure with it {case.measured_on(ep or 'EP')}",
         outcome=Outcome.INCONCLUSIVE,
         place=place,
         value=record.ep,
@@ -76,8 +75,8 @@ def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
         "PLC708",
         case,
         f"{ran}, the manifest grants no accelerator",
-        f"request it (for instance limits: {{nvidia.com/gpu: 1}}), or measure what runs without: "
-        f"placer profile --ep cpu --site {case.site_name}",
+        f"request it (for instance limits: {{nvidia.com/gpu: 1}}), or measure what runs without "
+        f"{case.measured_on('cpu')}",
         outcome=Outcome.FAIL,
         value="none",
         limit=record.ep,

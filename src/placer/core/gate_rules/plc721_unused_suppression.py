@@ -21,13 +21,13 @@ def _check(case: FilesCase) -> tuple[GateFinding, ...]:
     for one in case.suppressions:
         if one in used or is_expired(one, case.today):
             continue
-        remedy = "remove the suppression"
+        remedy = f"take {one.rule} out; the suppression too, where it names no other rule"
         if one.rule not in case.rules:
-            message = f"{one.rule} is no rule{near_match(one.rule, case.rules)}: nothing is ignored"
-            remedy = "write the rule that is meant (placer rules list), or remove the suppression"
+            message = f"{one.rule} is no rule{near_match(one.rule, case.rules)}: it ignores nothing"
+            remedy = "write the rule that is meant (placer rules list), or take this one out"
         elif one.rule in NEVER_SUPPRESSED:
             message = f"{one.rule} cannot be ignored"
-            remedy = "remove the suppression, and mend what the rule tells"
+            remedy = f"take {one.rule} out of the suppression, and mend what the rule tells"
         elif one.rule in case.unasked or may_be_needed(one.rule, (one.place.path,), unjudged):
             continue
         else:

@@ -130,17 +130,27 @@ class GateCase:
 
         Where there is evidence, it is measured anew with the settings of that.
         """
+        return self.measured_on(None)
+
+    def measured_on(self, ep: str | None) -> str:
+        """Return that command for an execution provider; None: that of the evidence there is.
+
+        Evidence of another one stays, and gets a file beside it.
+        """
         served = self.served
         if served is None or isinstance(self.site, Unresolved):
             return "placer lock"
         model = "MODEL" if served.model is None else quote(served.model.path)
-        known = self.chosen or next(iter(self.records), None)
-        path = f"evidence/{served.name}-{self.site.entry.name}.json"
-        ep = self._ep_of_the_profile
-        again = ""
+        name = f"evidence/{served.name}-{self.site.entry.name}"
+        path, again = f"{name}.json", ""
+        if ep is None:
+            known = self.chosen or next(iter(self.records), None)
+            ep = self._ep_of_the_profile if known is None else known.ep
+        else:
+            known = next((one for one in self.records if one.ep == ep), None)
+            path = f"{name}-{ep}.json" if self.records else path
         if known is not None:  # a second file of one site and execution provider cannot be locked
-            path, ep = known.path, known.ep
-            again = f"{_settings_of(known)} --fresh"
+            path, again = known.path, f"{_settings_of(known)} --fresh"
         return (
             f"on {self.site_name}: placer profile {model} --site {quote(self.site_name)}"
             f"{f' --ep {ep}' if ep else ''}{served.target_options}{again} --save {quote(path)}; "

@@ -66,11 +66,13 @@ def parse_loss_ratio(text: str, *, what: str) -> float:
 
 
 def parse_buffer_bytes(text: str, *, what: str) -> int:
-    """Parse the size of a queue. Raises UsageError as parse_bytes, and above the maximum."""
-    most = MAX_BUFFER_PACKETS * PACKET_BYTES
-    return _at_most(
-        parse_bytes(text, what=what), most, what, text, lambda value: f"{value / 1e9:g}GB"
-    )
+    """Parse the size of a queue. Raises UsageError as parse_bytes, and beyond its limits."""
+    value, most = parse_bytes(text, what=what), MAX_BUFFER_PACKETS * PACKET_BYTES
+    if value < PACKET_BYTES:
+        raise UsageError(
+            f"{what} '{text}' holds no packet", hint=f"at least {PACKET_BYTES}B, one packet"
+        )
+    return _at_most(value, most, what, text, lambda value: f"{value / 1e9:g}GB")
 
 
 def parse_server_s(text: str, *, what: str) -> float:

@@ -151,7 +151,7 @@ class CheckedPart(_Part):
     ignored: tuple[str, ...]
     """Rules that would have decided otherwise, and are suppressed."""
     is_excused: bool
-    """It is inconclusive by suppressed findings alone, which do not count for the exit code."""
+    """It is inconclusive by suppressed findings alone: ignoring what nobody knows makes no pass."""
 
 
 class OtherPart(_Part):
@@ -186,7 +186,7 @@ class CheckDocument(_Part):
     schema_id: Literal["placer/check/v1"] = Field(default=SCHEMA_ID, alias="schema")
     """Name and version of this format."""
     outcome: Outcome
-    """The worst verdict of what is not suppressed."""
+    """The worst verdict of what is not suppressed, and of what nobody could judge."""
     checked: tuple[CheckedPart, ...]
     """In the order of files and lines."""
     findings: tuple[FindingPart, ...]

@@ -7,7 +7,7 @@ its limits: 10 errors, 10 warnings and 10 notices of a step are shown, the rest 
 from __future__ import annotations
 
 from placer.core.finding import Severity
-from placer.core.gate import CheckResult, GateFinding
+from placer.core.gate import CheckResult, GateFinding, left_open
 from placer.reports.check.context import Context, marked
 from placer.reports.check.shortened import named, shortened
 
@@ -19,8 +19,9 @@ _COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE
 def render(result: CheckResult, context: Context) -> str:
     """Return one workflow command a line, the most severe first."""
     lines = []
+    told = (*result.findings, *left_open(result))
     for severity, command in _COMMANDS.items():
-        found = [one for one in result.findings if one.severity is severity]
+        found = [one for one in told if one.severity is severity]
         shown = found if len(found) <= SHOWN else found[: SHOWN - 1]
         lines += [_command(command, one, context) for one in shown]
         if len(found) > len(shown):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from placer.core.finding import Severity
-from placer.core.gate import CheckResult
+from placer.core.gate import CheckResult, left_open
 from placer.reports.check.context import Context, marked
 from placer.reports.check.fingerprint import fingerprints
 from placer.reports.check.shortened import named, shortened
@@ -19,7 +19,8 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.N
 
 def render(result: CheckResult, context: Context) -> str:
     """Return the report as JSON."""
-    marks = fingerprints(result.findings, context.in_repository)
+    told = (*result.findings, *left_open(result))
+    marks = fingerprints(told, context.in_repository)
     rows = [
         {
             "description": shortened(f"{marked(one)}; {one.remedy}"),
@@ -33,6 +34,6 @@ def render(result: CheckResult, context: Context) -> str:
                 "lines": {"begin": one.place.line, "end": one.place.end_line},
             },
         }
-        for one, fingerprint in zip(result.findings, marks, strict=True)
+        for one, fingerprint in zip(told, marks, strict=True)
     ]
     return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

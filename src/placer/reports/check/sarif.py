@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from placer.core.deployment import Place
 from placer.core.finding import Severity
-from placer.core.gate import CheckResult, GateFinding
+from placer.core.gate import CheckResult, GateFinding, left_open
 from placer.reports.check.context import Context, RuleText, marked
 from placer.reports.check.fingerprint import fingerprints
 from placer.reports.check.shortened import shortened
@@ -31,9 +31,15 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: 
 
 def render(result: CheckResult, context: Context) -> str:
     """Return the log as JSON."""
-    findings = list(result.findings)
+    open_ = left_open(result)
+    findings = [*result.findings, *open_]
     if context.with_suppressed:
-        findings += result.suppressed
+        told_as_open = {(one.rule, one.place, one.deployed) for one in open_}
+        findings += [
+            one
+            for one in result.suppressed
+            if (one.rule, one.place, one.deployed) not in told_as_open
+        ]
     told = list(zip(findings, fingerprints(findings, context.in_repository), strict=True))
     if len(told) > MAX_RESULTS:
         told = _most_severe(told, MAX_RESULTS)
