@@ -77,7 +77,7 @@ def test_what_stands_in_another_file_counts_for_what_uses_it(run: Run, make: Mak
 
 
 def test_warnings_fail_where_that_is_asked_for(run: Run, make: Make) -> None:
-    make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}"))
+    make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 4}"))
     assert run("check", "deploy", *OPTIONS).code == 0
     assert run("check", "deploy", *OPTIONS, "--fail-on", "warning").code == 1
 
@@ -326,7 +326,7 @@ def test_a_verdict_by_no_deployment_says_so(run: Run, make: Make) -> None:
 
 
 def test_a_warning_that_fails_is_named_beside_the_verdicts(run: Run, make: Make) -> None:
-    make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}"))
+    make(manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 4}"))
     words = ("check", "deploy", *OPTIONS, "--fail-on", "warning")
     result = run(*words)
     assert result.code == 1
@@ -353,7 +353,7 @@ def test_what_has_no_effect_fails_the_deployment_that_it_is_of(run: Run, make: M
 
 
 def test_a_missing_limit_is_told_beside_what_is_stated(run: Run, make: Make) -> None:
-    unlimited = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}")
+    unlimited = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 4}")
     bare = manifest().replace("limits: {memory: 512Mi}", "{}")
     make(unlimited, bare.replace("name: counter", "name: other"))
     found = document(run("check", "deploy", *OPTIONS, "--format", "json"))["findings"]

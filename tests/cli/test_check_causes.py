@@ -499,7 +499,7 @@ def test_a_peak_that_was_not_measured_is_no_small_one(
     assert (code, list(rules)) == (5, ["PLC706"])
     assert rules["PLC706"][0]["outcome"] == "inconclusive"
     assert "does not say how much memory" in rules["PLC706"][0]["message"]
-    text = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}")
+    text = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 4}")
     Path("deploy/0.yaml").write_text(text)
     code, rules = again(run)
     assert (code, list(rules)) == (0, ["PLC707"])

@@ -16,7 +16,7 @@ from placer.core.gate import CheckResult
 from placer.core.gate_rules import GATE_RULES
 from placer.core.rules import RULES
 from tests import builders, gate_project, pages
-from tests.gate_project import CLOUD, CLOUD_LABEL, Evidence, manifest, project, workload
+from tests.gate_project import CLOUD, CLOUD_LABEL, EDGE_LABEL, Evidence, manifest, project, workload
 
 Arguments = dict[str, Any]
 GOOD = Evidence(builders.measurement())
@@ -58,7 +58,7 @@ def kserve(logger: str) -> str:
 
 LOGGER = "    logger: {url: https://logs.example.com, mode: request}\n"
 COMMENT = "# placer: ignore[PLC707] the operator limits it{until}\n"
-UNLIMITED = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 2}")
+UNLIMITED = manifest().replace("limits: {memory: 512Mi}", "limits: {cpu: 4}")
 OLD = replace(builders.measurement(), measured_at="2026-01-02")
 WEAK = builders.measurement(runs=120)
 NODES = (("qnn", 60), ("cpu", 6))
@@ -139,6 +139,11 @@ FIXTURES: Mapping[str, tuple[Arguments, Arguments]] = {
     "PLC711": (one(manifest().replace("512Mi", "512 Megs")), one()),
     "PLC712": (one(manifest() + "---\nkind: Deployment\nspec: {{ .Values.spec }\n"), one()),
     "PLC713": (one(LOOSE), one()),
+    "PLC714": (one(manifest(more=", cpu: 10m")), one(manifest(more=", cpu: 4"))),
+    "PLC715": (
+        one(manifest(f"{EDGE_LABEL}\n        kubernetes.io/arch: amd64")),
+        one(manifest(f"{EDGE_LABEL}\n        kubernetes.io/arch: arm64")),
+    ),
     "PLC721": (
         one(COMMENT.format(until="") + manifest()),
         one(

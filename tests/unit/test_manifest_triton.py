@@ -32,7 +32,7 @@ def one(found: Manifests) -> Deployed:
         ("version_policy { specific { versions: [2, 7] } }", ["m/2/model.onnx"]),
         ("version_policy { specific { versions: 7 } }", ["m"]),
         ("default_model_filename: 'x.onnx'", ["m/10/x.onnx"]),
-        ("default_model_filename: '${file}'", ["m"]),
+        ("default_model_filename: '${file}'", ["m/10/${file}"]),
     ],
 )
 def test_the_versions_that_are_served_are_the_models(
@@ -40,7 +40,8 @@ def test_the_versions_that_are_served_are_the_models(
 ) -> None:
     found = one(read(tmp_path / "m", PLAIN + policy, "9", "10", "2", "0", "03", "notes"))
     assert [model.uri.value for model in found.models] == uris
-    assert {model.format and model.format.value for model in found.models} == {"onnx"}
+    known = {model.format and model.format.value for model in found.models if not model.hidden}
+    assert known <= {"onnx"}
 
 
 def test_a_model_without_a_name_has_that_of_its_directory(

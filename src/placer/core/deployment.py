@@ -67,6 +67,10 @@ class ModelRef:
     """Where the reference itself pins the bytes: hex; None: it does not."""
     format: Stated[str] | None = None
     """``onnx``, ``tflite``, ...; None: not stated."""
+    hidden: str = ""
+    """Why nobody can read which model it is, although one is named; empty: it can be read."""
+    beside: tuple[tuple[str, str], ...] = ()
+    """(file name, SHA-256) of what lies beside the model's file, as its external data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class Resources:
     """(resource, number): ``nvidia.com/gpu``, a device file, a runtime such as ``nvidia``."""
     ep: Stated[str] | None = None
     """Execution provider that the manifest itself chooses; None: it leaves that open."""
+    cpus_limit_unread: Stated[str] | None = None
+    """As `memory_limit_unread`."""
 
     @property
     def grants_accelerator(self) -> bool:
@@ -205,6 +211,8 @@ class Deployed:
     scale: Scale = Scale()
     inputs: tuple[Stated[tuple[str, tuple[int | None, ...]]], ...] = ()
     """(name, shape) of each input, where the manifest states them; None: any size."""
+    input_types: tuple[Stated[tuple[str, str]], ...] = ()
+    """(name, type as numpy calls it) of each input, where the manifest states them."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

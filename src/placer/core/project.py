@@ -291,7 +291,8 @@ def workload_of(
         (entry, text) for text in texts for entry in project.models if names(entry.uri, text.value)
     ]
     known = {text.value for _, text in found}
-    unknown = [model.uri.value for model in deployed.models if model.uri.value not in known]
+    unnamed = [model for model in deployed.models if model.uri.value not in known]
+    unknown = [model.uri.value for model in unnamed]
     unclear = None if deployed.models else unclear_image(deployed.images, project, known)
     if unclear is not None:
         return unclear
@@ -302,6 +303,13 @@ def workload_of(
     if not deployed.models:
         return None
     uri = _short(unknown[0])
+    hidden = next((model.hidden for model in unnamed if model.hidden), "")
+    if hidden:
+        return Unresolved(
+            f"{hidden}: which model that is, is not known",
+            f"name it in the manifest, or say in {project.path} which it is: "
+            f"deployments: [{{id: '{deployed.id}', workload: NAME}}]",
+        )
     template = next(iter(templates_in(unknown[0])), None)
     if template is not None:
         return Unresolved(f"the model {uri} holds {_short(template)}, not rendered", _RENDER)

@@ -21,7 +21,7 @@ from placer.core.deployment import (
 )
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import extended, level, repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, model_of
+from placer.manifests.models import everywhere, hidden_model, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
     Objects,
@@ -40,7 +40,10 @@ from placer.manifests.pods import (
     POD,
     Worker,
     bad_amounts,
+    bad_counts,
+    bad_lists,
     bad_values,
+    is_template_alone,
     models_of_container,
     resources_of,
     where_of,
@@ -70,6 +73,9 @@ _MOUNT = "/mnt/models"
 _MODES = {"request": "request", "response": "answer", "all": "all"}
 _ACCELERATOR = re.compile(r"serving\.(?:kserve\.io|kubeflow\.org)/gke-accelerator")
 _ACCELERATOR_LABEL = "cloud.google.com/gke-accelerator"
+
+_OTHERS = ("transformer", "explainer")
+"""Components that stand around a predictor: requests pass through them."""
 
 _SCALE = "minReplicas maxReplicas"
 _MISPLACED = (*MISPLACED_POD_KEYS, "minReplicas", "maxReplicas", "logger")
@@ -115,6 +121,12 @@ _GRAPH = level(
     dict.fromkeys(_MISPLACED, "'spec'"),
 )
 
+_NODE = level(
+    "routerType",
+    "",
+    {"steps": level("name weight dependency", "serviceName serviceUrl nodeName data condition")},
+)
+
 
 def claims(root: Field) -> bool:
     """Tell whether a document is an inference service or a graph of them."""
@@ -147,12 +159,19 @@ def _service(root: Field) -> Found:
         is_old = True
     else:
         variants, is_old = [("", root.at("spec"))], False
-    parts = [
-        _component(root, component, name, variant if len(variants) > 1 else "", is_old=is_old)
-        for variant, spec in variants
-        for name in ("predictor", "transformer", "explainer")
-        if (component := spec.at(name)).is_mapping
-    ]
+    parts: list[Found] = []
+    for variant, spec in variants:
+        others = {name: one for name in _OTHERS if (one := spec.at(name)) and not one.is_null}
+        apart = {name: one for name, one in others.items() if _worker(one)[0].models}
+        beside = [one for name, one in others.items() if name not in apart]
+        suffix = variant if len(variants) > 1 else ""
+        predictor = spec.at("predictor")
+        if predictor.is_mapping:
+            parts.append(
+                _component(root, predictor, "predictor", suffix, is_old=is_old, beside=beside)
+            )
+        for name, one in apart.items():
+            parts.append(_component(root, one, name, suffix, is_old=is_old))
     defects = tuple(repeated_keys(root))
     if not is_old:
         defects = (*defects, *unknown_keys(root, _V1BETA1, reader="KServe"))
@@ -166,14 +185,27 @@ def _service(root: Field) -> Found:
     return merged([Found(defects=defects), *parts])
 
 
-def _component(root: Field, component: Field, name: str, variant: str, *, is_old: bool) -> Found:
-    """Read a predictor, or another component that names a model."""
+def _component(
+    root: Field,
+    component: Field,
+    name: str,
+    variant: str,
+    *,
+    is_old: bool,
+    beside: Sequence[Field] = (),
+) -> Found:
+    """Read a predictor, or another component that names a model.
+
+    Parameters
+    ----------
+    beside
+        Components whose requests are those of this one, and which are not told apart.
+    """
     worker, server = _worker(component)
-    if name != "predictor" and not worker.models:
-        return Found()
-    defects: list[Defect] = [*bad_values(component)]
+    counts = (component.at("minReplicas"), component.at("maxReplicas"))
+    defects: list[Defect] = [*bad_values(component), *bad_counts(*counts)]
     if server:
-        defects += bad_amounts(server)
+        defects += [*bad_amounts(server), *bad_lists(server)]
     if is_old:
         defects += _without_place(component)
         where = Where()
@@ -186,17 +218,40 @@ def _component(root: Field, component: Field, name: str, variant: str, *, is_old
         kind=kind_of(root),
         name=name_of(root),
         place=name_place(root),
-        models=worker.models,
+        models=worker.models or (_unread(component) if not worker.images else ()),
         images=worker.images,
         where=_with_accelerator(where, root),
         resources=worker.resources,
         containers=worker.containers,
         scale=_scale(component),
-        egress=tuple(_logger(component)),
+        egress=tuple(way for one in (component, *beside) for way in _logger(one)),
         labels=labels_of(root),
         annotations=annotations_of(root, component),
     )
-    return Found((deployed,), tuple(defects))
+    return Found((deployed, *_beside(component, deployed)), tuple(defects))
+
+
+def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
+    """Yield the containers beside KServe's own server that name models: they run them too."""
+    is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS))
+    for one in workers_of(component) if is_served and component.at("containers") else ():
+        named = tuple(model for model in one.models if not is_template_alone(model))
+        if named:
+            yield replace(
+                deployed,
+                id=f"{deployed.id}/{one.container or _named(component)}",
+                models=named,
+                images=one.images,
+                resources=one.resources,
+                containers=one.containers,
+                egress=(),
+            )
+
+
+def _named(component: Field) -> str:
+    """Return the name of the container that names a model."""
+    naming = (one for one in component.at("containers").items() if models_of_container(one))
+    return next((text for one in naming if (text := one.at("name").text())), "containers")
 
 
 def _worker(component: Field) -> tuple[Worker, Field]:
@@ -253,19 +308,39 @@ def _together(workers: Sequence[Worker]) -> Worker:
     )
 
 
+def _unread(component: Field) -> tuple[ModelRef, ...]:
+    """Return the model of a predictor that names none: to run one is what it is for."""
+    place = (component.at("model") or component).key_place()
+    return (hidden_model("<model>", place, "the predictor names no model that can be read"),)
+
+
 def _scale(holder: Field) -> Scale:
     return Scale(count_of(holder.at("minReplicas")), count_of(holder.at("maxReplicas")))
 
 
 def _logger(component: Field) -> Iterator[Egress]:
-    logger = component.at("logger")
-    if not logger.is_mapping:
+    """Yield the way of the logger; what is not written out may be any."""
+    logger = component.at("logger") if _is_written_out(component) else component
+    if not _is_written_out(logger):
+        if logger and not logger.is_null:
+            yield _unknown_way("logger", logger)
         return
     to = logger.at("url").stated() or logger.at("storage", "path").stated()
     if to is None:
         to = Stated(DEFAULT_LOGGER, logger.key_place())
     carries = _MODES.get(logger.at("mode").text() or "all", "all")
     yield Egress("logger", to, carries)
+
+
+def _is_written_out(field: Field) -> bool:
+    """Tell whether a mapping is one, and no ``{{ .Values.x }}``, which YAML takes for one."""
+    return field.is_mapping and field.kind() != "template"
+
+
+def _unknown_way(kind: str, field: Field) -> Egress:
+    """Return the way that stands where nobody can read it, as ``{{ toYaml .Values.logger }}``."""
+    stated = field.stated() or Stated(f"<{field.name}>", field.key_place())
+    return Egress(kind, stated, "messages")
 
 
 def _with_accelerator(where: Where, root: Field) -> Where:
@@ -294,9 +369,16 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
     spec = root.at("spec")
     models: list[Sequence[ModelRef]] = []
     egress: list[Egress] = []
+    unknown: list[Defect] = []
     for node in spec.at("nodes").entries():
         is_sequence = node.at("routerType").text() == "Sequence"
-        for index, step in enumerate(node.at("steps").items()):
+        unknown += unknown_keys(node, _NODE, reader="KServe")
+        steps = node.at("steps") if _is_written_out(node) else node
+        if steps and not steps.is_list and not steps.is_null:
+            egress.append(_unknown_way("service", steps))
+        for index, step in enumerate(steps.items()):
+            if not _is_written_out(step):
+                egress.append(_unknown_way("service", step))
             name = step.at("serviceName").stated()
             url = step.at("serviceUrl").stated()
             if name is not None:
@@ -304,7 +386,7 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
             elif url is not None:
                 is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
                 egress.append(Egress("service", url, "answer" if is_answer else "request"))
-    defects = (*repeated_keys(root), *unknown_keys(root, _GRAPH, reader="KServe"))
+    defects = (*repeated_keys(root), *unknown_keys(root, _GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
         problem = Unreadable(
             name_place(root),

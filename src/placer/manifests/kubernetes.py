@@ -20,7 +20,7 @@ from placer.manifests.objects import (
     name_of,
     name_place,
 )
-from placer.manifests.pods import POD, bad_values, below, where_of, workers_of
+from placer.manifests.pods import POD, bad_counts, bad_values, below, where_of, workers_of
 from placer.manifests.quantities import count_of
 
 GROUPS = ("", "apps", "batch", "extensions", "apps.openshift.io", "autoscaling", "keda.sh")
@@ -138,16 +138,19 @@ def _workload(root: Field, scalers: Objects) -> Found:
         )
         for worker in workers_of(pod)
     )
-    return Found(deployed, (*defects, *bad_values(pod)))
+    return Found(deployed, (*defects, *bad_values(pod), *bad_counts(*_counts(root))))
+
+
+def _counts(root: Field) -> tuple[Field, ...]:
+    """Return what says how many pods a workload has."""
+    kind, spec = kind_of(root), root.at("spec")
+    spec = spec.at("jobTemplate", "spec") if kind == "CronJob" else spec
+    return (spec.at("parallelism" if kind in ("Job", "CronJob") else "replicas"),)
 
 
 def _scale(root: Field, scalers: Objects) -> Scale:
-    kind = kind_of(root)
-    spec = root.at("spec")
-    if kind == "CronJob":
-        spec = spec.at("jobTemplate", "spec")
-    count = count_of(spec.at("parallelism" if kind in ("Job", "CronJob") else "replicas"))
-    scaler = scalers.nearest(kind, name_of(root), beside=root)
+    (count,) = map(count_of, _counts(root))
+    scaler = scalers.nearest(kind_of(root), name_of(root), beside=root)
     if scaler is None:
         return Scale(count, count)
     least = scaler.at("spec").first_of("minReplicas", "minReplicaCount")

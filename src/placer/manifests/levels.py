@@ -28,6 +28,7 @@ PLACING = frozenset(_PLACING_WORDS.split())
 _MODEL_WORDS = """
 image command args env containers initContainers volumes
 predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
+serviceName serviceUrl
 modulesContent $edgeAgent properties.desired modules settings
 createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target
 ComponentName ComponentVersion componentVersion Manifests Artifacts Uri Lifecycle components

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from placer.core.deployment import ModelRef, Stated
+from placer.core.deployment import ModelRef, Place, Stated
 
 FORMAT_OF_SUFFIX = {
     "onnx": "onnx",
@@ -44,6 +44,8 @@ _OF_IT = (
 _OPTION = re.compile(
     rf"--?(?:[a-z]+[-_])?{_WHAT}(?:[-_]?{_OF_IT})?(?:=(?P<value>.*))?", re.IGNORECASE | re.DOTALL
 )
+_FLAG = re.compile(r"--?(?:[a-z]+[-_])?(?:engine|onnx|tflite)", re.IGNORECASE)
+"""An option that says a kind of model, or one that takes no value."""
 _VARIABLE = re.compile(
     rf"(?:\w*_)?(?:{_WHAT}(?:_?{_OF_IT})?|model_storage_uri|storage_uri)", re.IGNORECASE
 )
@@ -58,6 +60,24 @@ def model_of(stated: Stated[str], *, format: Stated[str] | None = None) -> Model
     """Return the reference that a text is."""
     digest = _DIGEST.search(stated.value)
     return ModelRef(stated, digest["hex"] if digest else None, format or format_of(stated))
+
+
+def hidden_model(name: str, place: Place, why: str) -> ModelRef:
+    """Return the reference of a model that is named where nobody can read which it is.
+
+    Parameters
+    ----------
+    name
+        Text that no glob of a project fits unless it says it to the letter: ``$(MODEL_URI)``.
+    why
+        As `ModelRef.hidden`.
+    """
+    return ModelRef(Stated(name, place), hidden=why)
+
+
+def is_model_variable(name: str) -> bool:
+    """Tell whether an environment variable of this name says which model runs."""
+    return _VARIABLE.fullmatch(name) is not None
 
 
 def format_of(stated: Stated[str]) -> Stated[str] | None:
@@ -79,20 +99,33 @@ def is_uri(text: str) -> bool:
 
 
 def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
-    """Return the models of a command line, whether words stand alone or in a shell's line."""
+    """Return the models of a command line, whether words stand alone or in a shell's line.
+
+    Where it names none, an option that lacks its value names one that nobody can read.
+    """
     found: list[ModelRef] = []
+    bare: list[Stated[str]] = []
     seen: set[str] = set()
-    is_expected = False
+    is_expected = is_apart = False
     for one in arguments:
+        if is_apart and not one.value.lstrip().startswith("-"):  # spaces and all
+            value = one.value.strip().strip("\"'")
+            found += [model_of(replace(one, value=value))] if value else []
+            is_expected = is_apart = False
+            continue
+        is_apart = False
         for quoted in _WORD.findall(one.value):
             word = quoted.strip("\"'")
             is_option = word.startswith("-")
             option = _OPTION.fullmatch(word) if is_option else None
             if option is not None:
                 is_expected = option["value"] is None
-                if option["value"]:
-                    value = option["value"].strip("\"'")
+                is_apart = is_expected and word == one.value.strip()
+                value = (option["value"] or "").strip("\"'")
+                if value:
                     found.append(model_of(replace(one, value=value)))
+                elif not _FLAG.fullmatch(word):
+                    bare.append(replace(one, value=word.rstrip("=\"'")))
                 continue
             if is_expected and not is_option:
                 found.append(model_of(replace(one, value=word)))
@@ -100,12 +133,17 @@ def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
                 seen.add(word)
                 found += _files_in(Stated(word, one.place))
             is_expected = False
+    if not found:
+        found = [
+            hidden_model(f"{one.value}=<value>", one.place, f"'{one.value}' has no value")
+            for one in bare[:1]
+        ]
     return _distinct(found)
 
 
 def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
     """Return the model of an environment variable, known by its name or by its value."""
-    if _VARIABLE.fullmatch(name) and value.value.strip():
+    if is_model_variable(name) and value.value.strip():
         return [model_of(value)]
     return _files_in(value)
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import Container, Defect, ModelRef, Place, Resources, Stated, Where
+from placer.core.project import templates_in
 from placer.manifests.levels import Level, level
 from placer.manifests.models import (
     Sources,
     everywhere,
     format_of,
+    hidden_model,
     is_model_file,
+    is_model_variable,
     model_of,
     models_of_arguments,
     models_of_variable,
@@ -34,6 +37,11 @@ _TERMS_WAY = (
 )
 _ARCH = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
 _OS = ("kubernetes.io/os", "beta.kubernetes.io/os")
+
+_TEMPLATES = {"<command>": "command", "<args>": "args", "<env>": "env"}
+"""How a model is called that may stand in a template of a key -> the key."""
+_LISTS = {"env": "[{name: NAME, value: VALUE}]"}
+"""What a key takes, as messages show it; else words."""
 
 PLACEMENT_KEYS = "nodeSelector nodeName affinity runtimeClassName"
 """Keys of a pod's specification that decide where it runs."""
@@ -129,6 +137,10 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         first, models = running[0]
         running[0] = (first, everywhere(models, rest))
     if not running:
+        starting = [*pod.at("initContainers").items()]
+        rest += [
+            model for one in starting for model in models_of_container(one) if model.hidden
+        ] or [model for one in (*containers, *starting) for model in _filled_in(one)]
         able = (_sharing(pod) or [*pod.at("containers").items()] if rest else []) or containers
         return (_any_of(pod, able, tuple(rest)),)
     return tuple(
@@ -178,10 +190,15 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
     """Return the models that the command, the arguments and the environment name."""
     known: dict[str, str] = {}
     variables: list[ModelRef] = []
+    hidden: list[ModelRef] = []
     for one in container.at("env").items():
         name, value = one.at("name").text() or "", one.at("value").stated()
         if value is None:
             known.pop(name, None)
+            source = one.at("valueFrom")
+            if source and not source.is_null and is_model_variable(name):
+                why = f"{name} gets its value from elsewhere (valueFrom)"
+                hidden.append(hidden_model(f"$({name})", source.key_place(), why))
             continue
         value = _expanded(value, known)
         known[name] = value.value
@@ -189,10 +206,32 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
     arguments = [
         _expanded(stated, known)
         for key in ("command", "args")
-        for one in container.at(key).items()
+        for one in _words_of(container.at(key))
         if (stated := one.stated()) is not None
     ]
-    return everywhere(models_of_arguments(arguments), variables)
+    return everywhere(hidden, models_of_arguments(arguments), variables)
+
+
+def _words_of(words: Field) -> Iterator[Field]:
+    """Yield the items of a list, and a text in its place, which Kubernetes refuses."""
+    yield from words.items()
+    if not words.is_list and not _is_placeholder(words):
+        yield words
+
+
+def _is_placeholder(field: Field) -> bool:
+    """Tell whether a value is nothing but a template that something else fills in."""
+    text = (field.text() or "").strip()
+    return field.kind() == "template" or (bool(text) and templates_in(text)[:1] == [text])
+
+
+def _filled_in(container: Field) -> Iterator[ModelRef]:
+    """Yield the model that may stand in a template: ``args: {{ toYaml .Values.args }}``."""
+    for uri, key in _TEMPLATES.items():
+        field = container.at(key)
+        if _is_placeholder(field):
+            why = f"'{key}' stands in a template, and may name a model"
+            yield hidden_model(uri, field.key_place(), why)
 
 
 def _expanded(stated: Stated[str], known: Mapping[str, str]) -> Stated[str]:
@@ -201,6 +240,11 @@ def _expanded(stated: Stated[str], known: Mapping[str, str]) -> Stated[str]:
         return stated
     text = _REFERENCE.sub(lambda one: known.get(one["name"] or "", one.group()), stated.value)
     return replace(stated, value=text) if len(text) <= _MAX_EXPANDED else stated
+
+
+def is_template_alone(model: ModelRef) -> bool:
+    """Tell whether a model is but what may stand in a template of ``args`` or the like."""
+    return bool(model.hidden) and model.uri.value in _TEMPLATES
 
 
 def resources_of(holder: Field) -> Resources:
@@ -214,13 +258,14 @@ def resources_of(holder: Field) -> Resources:
             if one.name in _PLAIN_RESOURCES or "/" not in one.name or not count or count < 0:
                 continue
             accelerators.setdefault(one.name, Stated((one.name, count), one.pair_place()))
-    limit = bytes_of(limits.at("memory"))
+    limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
     return Resources(
         limit,
         unread(limit, limits.at("memory")),
         bytes_of(requests.at("memory")),
-        cpus_of(limits.at("cpu")),
+        cpus,
         tuple(accelerators.values()),
+        cpus_limit_unread=unread(cpus, limits.at("cpu")),
     )
 
 
@@ -278,6 +323,7 @@ def bad_values(pod: Field) -> Iterator[Defect]:
     for key in ("containers", "initContainers"):
         for container in pod.at(key).items():
             yield from bad_amounts(container)
+            yield from bad_lists(container)
 
 
 def _bad_expression(expression: Field) -> Iterator[Defect]:
@@ -294,6 +340,20 @@ def _bad_expression(expression: Field) -> Iterator[Defect]:
         remedy = f"write the values, or {'Exists' if text == 'In' else 'DoesNotExist'}"
         yield Defect(
             "bad_value", f"'operator: {text}' has no values", remedy, (values or operator).place()
+        )
+
+
+def bad_lists(container: Field) -> Iterator[Defect]:
+    """Yield what stands in the place of a list of words or variables."""
+    for key in ("command", "args", "env"):
+        field = container.at(key)
+        if not field or field.is_list or field.is_null or _is_placeholder(field):
+            continue
+        yield Defect(
+            "bad_value",
+            f"'{key}' is a {field.kind()}, and Kubernetes takes a list alone here",
+            f"write {_LISTS.get(key, '[WORD, WORD]')}",
+            field.pair_place(),
         )
 
 
@@ -318,6 +378,22 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                     "write one such as 512Mi or 500m" if one.name == "memory" else "write 500m",
                     one.place(),
                 )
+
+
+def bad_counts(*counts: Field) -> Iterator[Defect]:
+    """Yield the numbers of pods that are none."""
+    for one in counts:
+        text = one.text()
+        if text is None or _is_open(text) or templates_in(text):
+            continue
+        number = one.integer()
+        if number is None or number < 0:
+            yield Defect(
+                "bad_value",
+                f"'{one.name}: {text[:40]}' is no number of pods",
+                "write a whole number such as 2",
+                one.place(),
+            )
 
 
 def below(keys: Sequence[str], last: Level, *, known: str, watched: str = "", where: str) -> Level:

@@ -47,7 +47,7 @@ def bytes_of(field: Field) -> Stated[int] | None:
     return None if value is None or value <= 0 else Stated(int(value), field.place())
 
 
-def unread(read: Stated[int] | None, *amounts: Field) -> Stated[str] | None:
+def unread(read: Stated[int] | Stated[float] | None, *amounts: Field) -> Stated[str] | None:
     """Return the amount that is stated although none could be read; None: there is none.
 
     Parameters

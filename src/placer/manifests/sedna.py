@@ -19,7 +19,7 @@ from placer.core.deployment import (
 )
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import Level, level, repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, format_of, model_of
+from placer.manifests.models import everywhere, format_of, hidden_model, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
     Objects,
@@ -99,7 +99,8 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         kind=kind_of(root),
         name=name_of(root),
         place=name_place(root),
-        models=everywhere(_models(root, worker, models), *(part.models for part in parts)),
+        models=everywhere(_models(root, worker, models), *(part.models for part in parts))
+        or _unread(worker),
         images=tuple(image for part in parts for image in part.images),
         where=replace(where, tier=Stated(tier, worker.key_place())),
         resources=resources_of(containers[0]) if len(containers) == 1 else parts[0].resources,
@@ -132,6 +133,12 @@ def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:
     # the file's name says more than the framework's name that Sedna asks for (`pb`, `ckpt`)
     format = format_of(url) or model.at("spec", "format").stated()
     return [model_of(url, format=format)]
+
+
+def _unread(worker: Field) -> tuple[ModelRef, ...]:
+    """Return the model of a worker that names none: to run one is what it is for."""
+    place = (worker.at("model") or worker).key_place()
+    return (hidden_model("<model>", place, "the worker names no model that can be read"),)
 
 
 def _egress(root: Field, worker: Field, tier: Tier) -> tuple[Egress, ...]:

@@ -13,8 +13,15 @@ from placer.core.deployment import Defect, Deployed, ModelRef, Resources, Scale,
 from placer.manifests.containers import is_open
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import level, unknown_keys
-from placer.manifests.models import everywhere, format_of, model_of, models_of_variable
+from placer.manifests.models import (
+    everywhere,
+    format_of,
+    hidden_model,
+    model_of,
+    models_of_variable,
+)
 from placer.manifests.nodes import Field
+from placer.manifests.triton_files import digests_of
 
 _FILE_NAME = "config.pbtxt"
 _KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
@@ -46,6 +53,18 @@ _FILES = {
     "tensorrt_plan": "model.plan",
 }
 """Backend or platform -> name of the file. Source: Triton, docs/user_guide/model_repository.md."""
+_TYPES = {
+    **{f"FP{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    **{
+        f"{sign}INT{bits}": f"{sign.lower()}int{bits}"
+        for sign in ("", "U")
+        for bits in (8, 16, 32, 64)
+    },
+    "BF16": "bfloat16",
+    "BOOL": "bool",
+    "STRING": "string",
+}
+"""Type of a tensor without ``TYPE_`` -> as models name it."""
 _CLAIMED = (
     "backend", "platform", "max_batch_size", "instance_group", "input", "output",
     "ensemble_scheduling", "default_model_filename",
@@ -123,6 +142,7 @@ def _model(root: Field, named: Named) -> Found:
         resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root)),
         scale=_scale(groups),
         inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
+        input_types=() if root.at("ensemble_scheduling") else tuple(_input_types(root)),
     )
     defects = [
         *unknown_keys(root, _CONFIG, reader="Triton"),
@@ -227,11 +247,20 @@ def _files(root: Field) -> Iterator[ModelRef]:
     file_name = file.value if file is not None else _FILES.get(kind)
     stated = file or root.at("name").stated()
     place = stated.place if stated is not None else root.place()
-    if file_name is None or is_open(file_name):
+    if file_name is None:
         return
+    directory = root.document.path.rpartition("/")[0] or "."
     for version in _served(root, _versions(root)):
         uri = Stated(f"{_name(root)}/{version}/{file_name}", place)
-        yield ModelRef(uri, format=format_of(uri) or _format(root))
+        if is_open(file_name):
+            why = f"the file is {file_name[:80]}, which is filled in later"
+            yield hidden_model(uri.value, place, why)
+            continue
+        files = digests_of(f"{directory}/{version}", file_name)
+        last = file_name.rpartition("/")[2]
+        sha256 = dict(files).get(last)
+        beside = tuple(one for one in files if one[0] != last) if sha256 else ()
+        yield ModelRef(uri, sha256, format_of(uri) or _format(root), beside=beside)
 
 
 def _versions(root: Field) -> list[int]:
@@ -256,6 +285,15 @@ def _served(root: Field, versions: Sequence[int]) -> list[int]:
         return [version for version in versions if version in wanted]
     count = policy.at("latest", "num_versions").integer()
     return [*versions[-(count if count and count > 0 else 1) :]]
+
+
+def _input_types(root: Field) -> Iterator[Stated[tuple[str, str]]]:
+    """Yield name and type of each input, as numpy calls it; what is no type is left out."""
+    for one in _repeated(root, "input"):
+        name, stated = one.at("name").text(), one.at("data_type").stated()
+        known = None if stated is None else _TYPES.get(stated.value.removeprefix("TYPE_"))
+        if name and stated is not None and known is not None:
+            yield Stated((name, known), stated.place)
 
 
 def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:

@@ -27,6 +27,8 @@ from placer.core.gate_rules import (
     plc711_bad_value,
     plc712_unreadable,
     plc713_not_pinned,
+    plc714_cpu_limit,
+    plc715_platform,
     plc721_unused_suppression,
     plc722_expired_suppression,
 )
@@ -57,6 +59,8 @@ GATE_RULES: tuple[GateRule, ...] = (
     plc711_bad_value.RULE,
     plc712_unreadable.RULE,
     plc713_not_pinned.RULE,
+    plc714_cpu_limit.RULE,
+    plc715_platform.RULE,
     plc721_unused_suppression.RULE,
     plc722_expired_suppression.RULE,
 )

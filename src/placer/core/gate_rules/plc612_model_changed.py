@@ -40,7 +40,63 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             value=declared,
             limit=locked,
         )
-    return _other_shapes(case, served.model)
+    return (*_other_data(case, served.model), *_other_inputs(case, served.model))
+
+
+def _other_data(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
+    """Return the external data beside the model's file that is not what was measured."""
+    measured = dict(model.subjects[1:])
+    findings: tuple[GateFinding, ...] = ()
+    for one in case.deployed.models:
+        for name, digest in one.beside:
+            if digest == measured.get(name, digest):
+                continue
+            findings += found(
+                "PLC612",
+                case,
+                f"{name} beside {one.uri.value} is {digest[:12]}, what was measured is "
+                f"{measured[name][:12]}",
+                f"measure what is deployed: {case.measure}",
+                outcome=Outcome.INCONCLUSIVE,
+                severity=Severity.ERROR,
+                place=one.uri.place,
+                value=digest,
+                limit=measured[name],
+                subject=name,
+            )
+    return findings
+
+
+def _other_inputs(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
+    """Return the inputs that the manifest states by another name, type or shape."""
+    types = {spec.name: spec.dtype for spec in model.inputs}
+    stated = {one.value[0]: one.place for one in case.deployed.inputs}
+    stated |= {one.value[0]: one.place for one in case.deployed.input_types}
+    told = [
+        (name, place, f"an input '{name}'", f"has {', '.join(sorted(types))}")
+        for name, place in stated.items()
+        if name not in types
+    ]
+    told += [
+        (one.value[0], one.place, f"the input '{one.value[0]}' as {one.value[1]}", f"is {known}")
+        for one in case.deployed.input_types
+        if (known := types.get(one.value[0], one.value[1])) != one.value[1]
+    ]
+    findings = _other_shapes(case, model)
+    for name, place, what, was in told:
+        findings += found(
+            "PLC612",
+            case,
+            f"the manifest states {what}, what was measured {was}",
+            f"correct it; if another model is meant, measure that: {case.measure}",
+            outcome=Outcome.INCONCLUSIVE,
+            severity=Severity.ERROR,
+            place=place,
+            value=what,
+            limit=was,
+            subject=f"{name} {was.partition(' ')[0]}",
+        )
+    return findings
 
 
 def _other_shapes(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
@@ -81,8 +137,10 @@ RULE = GateRule(
     title="model changed since it was measured",
     severity=Severity.ERROR,
     what="Whether the digest of the model that is deployed (in the manifest, in `placer.yaml`, of "
-    "the file if it is in the repository) is that of the evidence, and whether the shapes of "
-    "inputs that a manifest states (Triton) are those that were measured.",
+    "the file if it is in the repository) is that of the evidence, and whether names, "
+    "types and shapes of inputs that a manifest states (Triton) are those that were measured. A "
+    "file that lies in a repository of Triton which is checked counts with `--locked` too, and so "
+    "does the external data beside it; a pointer of Git LFS is the file that it names.",
     why="Another graph takes another time; even new weights may, where the work depends on the "
     "data.",
     example="A retrained model was committed and not measured: inconclusive.",

@@ -9,7 +9,7 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
 from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
 from placer.core.project import receiver_of, templates_in
-from placer.core.workload import Leaves
+from placer.core.workload import DataClass, Leaves
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -27,9 +27,11 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     allowed = case.served.workload.regions
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
-    if carries == "answer" or is_inside(egress.to.value):
+    if is_inside(egress.to.value):
         return ()
     law = entry.jurisdiction or case.laws.get((case.deployed.place.path, egress.to.value))
+    if carries == "answer":
+        return _of_answers(case, egress, law)
     # where PLC704 asks what messages hold, that they are answers is the answer to both
     may_leave = most_that_may_leave(case.served.workload)
     is_what_asked = carries == "messages" and may_leave not in (Leaves.NOTHING, Leaves.RAW_INPUT)
@@ -82,6 +84,28 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
             )
 
 
+def _of_answers(case: GateCase, egress: Egress, law: str | None) -> tuple[GateFinding, ...]:
+    """Warn of an answer that goes elsewhere: the regions bind raw input, and an answer may tell."""
+    assert case.served is not None
+    allowed, data_class = case.served.workload.regions, case.served.workload.data_class
+    if data_class is DataClass.PUBLIC or allowed_in(None, law, allowed) is not False:
+        return ()
+    return found(
+        "PLC705",
+        case,
+        f"answers go to {egress.to.value} in {law}, outside the allowed regions "
+        f"({', '.join(allowed)}), which bind raw input alone",
+        "send them to a receiver inside, or silence this with the reason why an answer tells "
+        "nothing that must stay",
+        outcome=Outcome.PASS,
+        severity=Severity.WARNING,
+        place=egress.to.place,
+        value=law,
+        limit=", ".join(allowed),
+        subject=egress.to.value,
+    )
+
+
 def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
     """Return the remedy where the project does not say something of a receiver, or twice."""
     if disputed:
@@ -107,7 +131,8 @@ RULE = GateRule(
     severity=Severity.ERROR,
     what="Whether every receiver that a manifest names for requests or messages lies in "
     "`data: regions:` of the workload; for personal and special data, whether any region was "
-    "given. Services of the same cluster are where the site is.",
+    "given. Services of the same cluster are where the site is. The regions bind raw input alone: "
+    "an answer that goes to a receiver which is known to lie outside is a warning.",
     why="Residency binds the place of processing. A logger in another country processes too.",
     example="`logger: {url: https://logs.example.com}` and `regions: [EU]`: inconclusive until "
     "`egress` says where that is, violated where it says US.",

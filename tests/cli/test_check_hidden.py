@@ -1,0 +1,179 @@
+"""``placer check``: a model that is named where nobody can read which it is, is not known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests import gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import manifest, project
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
+ARGS = 'args: ["--model", "/models/model.onnx"]'
+Told = Callable[..., tuple[int, dict[str, str], list[str]]]
+
+
+@pytest.fixture
+def told(run: Run, make: Make) -> Told:
+    """Check manifests: exit code, the outcome of each rule, what was judged."""
+
+    def check(*texts: str, **changes: object) -> tuple[int, dict[str, str], list[str]]:
+        make(*texts, project_file=project(**changes))
+        result = run("check", "deploy", *OPTIONS)
+        assert result.out, result.err
+        found = json.loads(result.out)
+        rules = {one["rule"]: one["outcome"] for one in reversed(found["findings"])}
+        return result.code, rules, [one["id"] for one in found["checked"]]
+
+    return check
+
+
+def container(line: str, *, inits: str = "") -> str:
+    text = manifest().replace(ARGS, line)
+    return text.replace("      containers:", f"      {inits}\n      containers:") if inits else text
+
+
+FROM = "{name: MODEL_URI, valueFrom: {configMapKeyRef: {name: a, key: b}}}"
+EVERY = [{"uri": "*", "workload": "counter"}]
+
+
+@pytest.mark.parametrize("models", [EVERY, project()["models"]])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"env: [{FROM}]",
+        f"env: [{FROM}]\n          args: ['--model', '$(MODEL_URI)']",
+        f"env: [{FROM}]\n          args: ['--model', '/m/model.onnx']",
+        'env: [{name: MODEL_PATH, valueFrom: "{{ toYaml .Values.model }}"}]',
+        'args: ["--model"]',
+        'args: ["--model="]',
+        "args: [\"--model=''\"]",
+        'args: ["--model", "--port", "80"]',
+        'args: "{{ toYaml .Values.args }}"',
+        "args: {{ toYaml .Values.args }}",
+        "command: ${COMMAND}",
+        "env: {{ toYaml .Values.env }}",
+    ],
+)
+def test_a_model_that_nobody_can_read_is_not_known(
+    told: Told, line: str, models: list[dict[str, str]]
+) -> None:
+    code, rules, ids = told(container(line), manifest().replace("counter", "b"), models=models)
+    assert (code, rules) == (5, {"PLC702": "inconclusive"})
+    assert ids == ["deployment/counter", "deployment/b"]
+
+
+def test_a_model_that_an_init_container_gets_unread_is_not_known(told: Told) -> None:
+    inits = f"initContainers: [{{name: get, image: 'curl@sha256:{'0' * 64}', env: [{FROM}]}}]"
+    code, rules, _ = told(container("args: [serve]", inits=inits))
+    assert (code, rules) == (5, {"PLC702": "inconclusive"})
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('args: "--model s3://m/model.onnx"', 1),
+        ('command: "serve --model s3://m/model.onnx"', 1),
+        ("args: {--model: s3://m/model.onnx}", 1),
+        ("env: {MODEL_URI: s3://m/model.onnx}", 1),
+    ],
+)
+def test_words_that_are_no_list_are_refused(told: Told, line: str, code: int) -> None:
+    got, rules, _ = told(container(line), manifest().replace("counter", "b"))
+    assert (got, rules["PLC711"]) == (code, "fail")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "env: [{name: TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]",
+        f"{ARGS}\n          env: [{{name: POD, valueFrom: {{fieldRef: {{fieldPath: a}}}}}}]",
+        "args: null",
+        'args: ["--onnx"]',
+    ],
+)
+def test_what_names_no_model_is_left_alone(told: Told, line: str) -> None:
+    assert told(container(line), manifest().replace("counter", "b"))[0] == 0
+
+
+def test_the_project_may_say_which_model_it_is(told: Told) -> None:
+    hidden = container(f"env: [{FROM}]")
+    entry = [{"id": "deployment/counter", "workload": "counter"}]
+    assert told(hidden, deployments=entry)[:2] == (0, {})
+
+
+def test_a_name_of_the_hidden_model_to_the_letter_fits(told: Told) -> None:
+    entry = [{"uri": "$(MODEL_URI)", "workload": "counter"}]
+    assert told(container(f"env: [{FROM}]"), models=entry)[:2] == (0, {})
+
+
+SERVICE = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: counter}
+spec:
+  predictor:
+    nodeSelector: {node-role.kubernetes.io/edge: ''}
+    %s
+"""
+JOINT = """\
+apiVersion: sedna.io/v1alpha1
+kind: JointInferenceService
+metadata: {name: counter}
+spec:
+  edgeWorker:
+    model: "{{ toYaml .Values.model }}"
+    template: {spec: {nodeName: line-1, containers: [{name: a, image: b}]}}
+  cloudWorker:
+    model: {name: model.onnx}
+    template: {spec: {nodeSelector: {topology.kubernetes.io/region: eu-north-1}, containers: []}}
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "model: {modelFormat: {name: onnx}}",
+        "model: {modelFormat: {name: onnx}, storageUri: [s3://m/model.onnx]}",
+        'model: "{{ toYaml .Values.model }}"',
+        "model: {{ toYaml .Values.model }}",
+        'onnx: "{{ toYaml .Values.model }}"',
+        "minReplicas: 1",
+    ],
+)
+def test_a_predictor_always_runs_a_model(told: Told, line: str) -> None:
+    code, rules, ids = told(SERVICE % line, models=EVERY)
+    assert (code, rules["PLC702"]) == (5, "inconclusive")
+    assert ids == ["inferenceservice/counter"]
+
+
+ONNX = "model: {modelFormat: {name: onnx}, storageUri: s3://m/model.onnx, %s}"
+LIMIT = "resources: {limits: {memory: 512Mi}}"
+SIDE = "containers: [{name: side, image: 'x@sha256:%s', args: %s}]"
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "ids"),
+    [
+        ('["--model", "s3://o/other"]', 5, ["", "/side"]),
+        ('["--model"]', 5, ["", "/side"]),
+        ('["--port", "80"]', 0, [""]),
+        ('"{{ toYaml .Values.args }}"', 0, [""]),
+    ],
+)
+def test_a_container_beside_the_server_may_run_a_model_too(
+    told: Told, args: str, code: int, ids: list[str]
+) -> None:
+    lines = (ONNX % LIMIT, SIDE % ("0" * 64, args))
+    got, rules, checked = told(SERVICE % "\n    ".join(lines))
+    assert (got, rules.get("PLC702")) == (code, "inconclusive" if code else None)
+    assert checked == [f"inferenceservice/counter{one}" for one in ids]
+
+
+def test_a_worker_of_sedna_always_runs_a_model(told: Told) -> None:
+    _, rules, ids = told(JOINT)
+    assert rules["PLC702"] == "inconclusive"
+    assert "jointinferenceservice/counter/edge" in ids

@@ -1,0 +1,169 @@
+"""``placer check``: what a manifest demands of the machine, and grants of it, was measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from placer.core.measurement import SessionSettings
+from tests import builders, gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import CLOUD_LABEL, EDGE_LABEL, Evidence, manifest, project
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
+Told = Callable[..., tuple[int, dict[str, str]]]
+
+
+@pytest.fixture
+def told(run: Run, make: Make) -> Told:
+    """Check one manifest: exit code, and the outcome of each rule."""
+
+    def check(text: str, **arguments: object) -> tuple[int, dict[str, str]]:
+        make(text, **arguments)
+        result = run("check", "deploy", *OPTIONS)
+        assert result.out, result.err
+        found = json.loads(result.out)["findings"]
+        return result.code, {one["rule"]: one["outcome"] for one in reversed(found)}
+
+    return check
+
+
+def at(*lines: str) -> str:
+    return manifest("\n        ".join([EDGE_LABEL, *lines]))
+
+
+def affinity(operator: str, key: str, *values: str) -> str:
+    one = f"{{key: {key}, operator: {operator}, values: [{', '.join(values)}]}}"
+    term = f"nodeSelectorTerms: [{{matchExpressions: [{one}]}}]"
+    way = f"{{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{{term}}}}}}}"
+    return manifest().replace("      nodeSelector:", f"      affinity: {way}\n      nodeSelector:")
+
+
+ARCH, SYSTEM = "kubernetes.io/arch", "kubernetes.io/os"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (at(f"{ARCH}: arm64"), 0),
+        (at(f"{ARCH}: arm64", f"{SYSTEM}: linux"), 0),
+        (at(f"beta.{ARCH}: amd64"), 5),
+        (at(f"{ARCH}: amd64"), 5),
+        (at(f"{ARCH}: arm"), 5),
+        (at(f"{ARCH}: riscv64"), 5),
+        (at(f"{ARCH}: amr64"), 5),
+        (at(f"{SYSTEM}: windows"), 5),
+        (at(f'{ARCH}: "{{{{ .Values.arch }}}}"'), 5),
+        (at("example.com/os: windows"), 0),
+        (affinity("In", ARCH, "arm64", "amd64"), 0),
+        (affinity("In", ARCH, "amd64", "386"), 5),
+        (affinity("NotIn", ARCH, "amd64"), 0),
+        (affinity("NotIn", ARCH, "arm64"), 5),
+        (affinity("In", SYSTEM, "windows"), 5),
+        (affinity("NotIn", SYSTEM, "linux"), 5),
+        (manifest().replace("      nodeS", "      os: {name: windows}\n      nodeS"), 5),
+    ],
+)  # fmt: skip
+def test_a_machine_of_another_kind_was_not_measured(told: Told, text: str, code: int) -> None:
+    got, rules = told(text)
+    assert (got, rules) == (code, {"PLC715": "inconclusive"} if code else {})
+
+
+def test_without_a_measurement_the_device_says_what_it_is(told: Told) -> None:
+    assert "PLC715" in told(at(f"{ARCH}: amd64"), evidence=())[1]
+
+
+def test_a_machine_in_the_cloud_is_what_was_measured_there(told: Told) -> None:
+    measured = Evidence(builders.measurement(0.001, ep="cpu"), gate_project.CLOUD, "cloud.json")
+    text = manifest(f"{CLOUD_LABEL}\n        {ARCH}: arm64", more=', nvidia.com/gpu: "1"')
+    assert "PLC715" in told(text, evidence=(measured,))[1]
+
+
+COMPOSE = """\
+services:
+  counter:
+    image: registry.example/counter@sha256:%s
+    platform: %s
+    command: ["--model", "/models/model.onnx"]
+    deploy: {resources: {limits: {memory: 512M, cpus: "%s"}}}
+"""
+HERE = project(sites={"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/*"}]}})
+
+
+@pytest.mark.parametrize(
+    ("platform", "code"),
+    [
+        ("linux/arm64", 0),
+        ("linux/arm64/v8", 0),
+        ("linux/amd64", 5),
+        ("linux", 0),
+        ("windows/amd64", 5),
+        ("${PLATFORM}", 5),
+    ],
+)
+def test_the_platform_of_a_container_is_held_to_the_machine(
+    told: Told, platform: str, code: int
+) -> None:
+    got, rules = told(COMPOSE % ("0" * 64, platform, 4), project_file=HERE)
+    assert (got, set(rules)) == (code, {"PLC715"} if code else set())
+
+
+def limited(cpu: str) -> str:
+    return manifest(more=f", cpu: {cpu}")
+
+
+ONE_THREAD = Evidence(builders.measurement(settings=SessionSettings(1, None)))
+IN_A_CONTAINER = Evidence(
+    builders.measurement(machine=replace(builders.measurement().machine, cores=2))
+)
+ON_CUDA = Evidence(builders.measurement(ep="cuda", nodes_by_ep=(("cuda", 66),)))
+MEASURED = Evidence(builders.measurement())
+
+
+@pytest.mark.parametrize(
+    ("cpu", "evidence", "code"),
+    [
+        ("10m", MEASURED, 5),
+        ("3999m", MEASURED, 5),
+        ("2", MEASURED, 5),
+        ("4", MEASURED, 0),
+        ("8", MEASURED, 0),
+        ("0", MEASURED, 0),
+        ('"{{ .Values.cpu }}"', MEASURED, 5),
+        ("1", ONE_THREAD, 0),
+        ("500m", ONE_THREAD, 5),
+        ("2", IN_A_CONTAINER, 0),
+        ("1", IN_A_CONTAINER, 5),
+    ],
+)
+def test_a_limit_below_the_cores_of_the_evidence_proves_nothing(
+    told: Told, cpu: str, evidence: Evidence, code: int
+) -> None:
+    got, rules = told(limited(cpu), evidence=(evidence,))
+    assert (got, rules) == (code, {"PLC714": "inconclusive"} if code else {})
+
+
+@pytest.mark.parametrize(("cpu", "code"), [("1", 0), ("10m", 5)])
+def test_an_accelerator_needs_one_core_to_be_fed(told: Told, cpu: str, code: int) -> None:
+    text = limited(f"{cpu}, nvidia.com/gpu: 1")
+    assert told(text, evidence=(ON_CUDA,))[0] == code
+
+
+def test_a_limit_of_compose_counts_alike(told: Told) -> None:
+    code, rules = told(COMPOSE % ("0" * 64, "linux/arm64", "0.5"), project_file=HERE)
+    assert (code, rules) == (5, {"PLC714": "inconclusive"})
+
+
+@pytest.mark.parametrize(
+    ("count", "code"), [("2", 0), ("0", 0), ("two", 1), ("-1", 1), ("1.5", 1), ("${N}", 0)]
+)
+def test_a_number_of_pods_is_one(told: Told, count: str, code: int) -> None:
+    text = manifest().replace("spec:\n", f"spec:\n  replicas: {count}\n", 1)
+    assert told(text) == (code, {"PLC711": "fail"} if code else {})
+
+
+def test_a_limit_that_is_no_amount_is_told_once(told: Told) -> None:
+    assert told(limited("two")) == (1, {"PLC711": "fail"})

@@ -1,0 +1,146 @@
+"""``placer check``: what lies in a repository of Triton is held to what was measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from placer.core.graph import ModelSummary
+from tests import builders, gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import Evidence, project
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
+CONFIG = 'name: "counter" platform: "onnxruntime_onnx" '
+MODEL, DATA, OTHER = b"the graph", b"the weights", b"other bytes"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 9\n"
+Told = Callable[..., tuple[int, list[str]]]
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+SUBJECTS = (("model.onnx", digest(MODEL)), ("weights.bin", digest(DATA)))
+SUMMARY: ModelSummary = builders.model(sha256=digest(MODEL), subjects=SUBJECTS)
+HERE = project(
+    sites={"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}},
+    models=[{"uri": "counter*", "workload": "counter"}],
+)
+
+
+@pytest.fixture
+def told(run: Run, make: Make) -> Told:
+    """Check a repository of files: exit code, and the messages of PLC612 or PLC702."""
+
+    def check(files: dict[str, bytes | str], config: str = CONFIG) -> tuple[int, list[str]]:
+        evidence = Evidence(builders.measurement(subjects=SUBJECTS))
+        folder = make(project_file=HERE, model=SUMMARY, evidence=(evidence,))
+        home = folder / "deploy" / "counter"
+        (home / "1").mkdir(parents=True)
+        (home / "config.pbtxt").write_text(config)
+        for name, content in files.items():
+            path = home / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                path.symlink_to(content)
+        result = run("check", "deploy", *OPTIONS)
+        assert result.out, result.err
+        found = json.loads(result.out)["findings"]
+        kept = [one["message"] for one in found if one["rule"] in ("PLC612", "PLC702")]
+        return result.code, kept
+
+    return check
+
+
+WHOLE: dict[str, bytes | str] = {"1/model.onnx": MODEL, "1/weights.bin": DATA}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        WHOLE,
+        {},
+        {**WHOLE, "1/notes.txt": OTHER, "config.txt": OTHER},
+        {**WHOLE, "1/model.onnx": POINTER % digest(MODEL).encode()},
+        {**WHOLE, "1/model.onnx": OTHER, "2/model.onnx": MODEL, "2/weights.bin": DATA},
+    ],
+)
+def test_what_was_measured_passes(told: Told, files: dict[str, bytes | str]) -> None:
+    assert told(files) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("files", "what"),
+    [
+        ({**WHOLE, "1/model.onnx": OTHER}, f"the manifest deploys {digest(OTHER)[:12]}"),
+        ({**WHOLE, "1/model.onnx": b""}, f"the manifest deploys {digest(b'')[:12]}"),
+        (
+            {**WHOLE, "1/model.onnx": POINTER % digest(OTHER).encode()},
+            f"the manifest deploys {digest(OTHER)[:12]}",
+        ),
+        ({**WHOLE, "2/model.onnx": OTHER}, f"the manifest deploys {digest(OTHER)[:12]}"),
+        ({**WHOLE, "1/weights.bin": OTHER}, "weights.bin beside counter/1/model.onnx is"),
+    ],
+)
+def test_other_bytes_than_were_measured_prove_nothing(
+    told: Told, files: dict[str, bytes | str], what: str
+) -> None:
+    code, messages = told(files)
+    assert code == 5
+    (message,) = messages
+    assert what in message
+
+
+def test_two_versions_of_other_bytes_that_are_served_are_not_known(told: Told) -> None:
+    code, (message,) = told(
+        {**WHOLE, "2/model.onnx": OTHER}, f"{CONFIG} version_policy {{all {{}}}}"
+    )
+    assert code == 5
+    assert "several digests are stated for its model" in message
+
+
+def test_what_lies_outside_of_the_repository_is_not_read(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(OTHER)
+    assert told({"1/model.onnx": str(tmp_path / "secret")})[0] == 0
+
+
+def test_a_name_that_leads_out_of_the_repository_is_not_read(told: Told) -> None:
+    config = f'{CONFIG} default_model_filename: "../../../placer.yaml"'
+    code, (message,) = told(WHOLE, config)
+    assert code == 5
+    assert "no entry of `models`" in message
+
+
+@pytest.mark.parametrize(("content", "code"), [(MODEL, 0), (OTHER, 5)])
+def test_a_file_in_a_folder_of_the_version_is_read(told: Told, content: bytes, code: int) -> None:
+    config = f'{CONFIG} default_model_filename: "sub/model.onnx"'
+    assert told({"1/sub/model.onnx": content}, config)[0] == code
+
+
+def test_a_file_name_that_is_filled_in_later_is_not_known(told: Told) -> None:
+    code, (message,) = told(WHOLE, f'{CONFIG} default_model_filename: "${{file}}"')
+    assert code == 5
+    assert "filled in later: which model that is, is not known" in message
+
+
+@pytest.mark.parametrize(
+    ("stated", "what"),
+    [
+        ('name: "x" data_type: TYPE_FP32 dims: [ 1, 3, 64, 64 ]', ""),
+        ('name: "x" data_type: TYPE_FP16 dims: [ 1, 3, 64, 64 ]', "the input 'x' as float16"),
+        ('name: "x" data_type: TYPE_STRING', "the input 'x' as string"),
+        ('name: "z" data_type: TYPE_FP32 dims: [ 1, 3, 64, 64 ]', "an input 'z'"),
+        ('name: "z" data_type: TYPE_FP32', "an input 'z'"),
+    ],
+)
+def test_inputs_have_the_names_and_types_of_the_model(told: Told, stated: str, what: str) -> None:
+    code, messages = told(WHOLE, f"{CONFIG} input {{ {stated} }}")
+    assert (code, len(messages)) == ((5, 1) if what else (0, 0)), messages
+    assert all(what in message for message in messages)
