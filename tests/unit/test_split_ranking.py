@@ -149,7 +149,7 @@ def test_times_that_do_not_fit_together_are_told() -> None:
     assert "split at mid: head and tail here take 11.5% less than the whole model" in less
     assert groups.startswith("the groups add up to 52")
     (more,) = oddities([replace(odd, tail_here_s=0.016)], 0.026)
-    assert "more than the whole model: a second call has its own cost" in more
+    assert "more than the whole model: a second call costs time" in more
     assert oddities([replace(odd, tail_here_s=0.006), replace(whole, foretold_head_s=0.03)],
                     0.026) == []  # fmt: skip
 

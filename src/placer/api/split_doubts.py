@@ -65,8 +65,8 @@ def oddities(placed: Sequence[Placed], whole_s: float) -> list[str]:
         residual = one.residual_ratio(whole_s) or 0.0
         if abs(residual) > ODD_RESIDUAL_RATIO:
             more = (
-                "more than the whole model: a second call has its own cost, most of a tiny "
-                "model's, fusions break there, or"
+                "more than the whole model: a second call costs time (much in a tiny "
+                "model), fusions break there, or"
                 if residual > 0
                 else "less than the whole model: its caches differ, or"
             )
