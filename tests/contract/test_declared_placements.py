@@ -14,6 +14,8 @@ import pytest
 
 from placer.api.checking import check
 from placer.core.gate import Outcome
+from placer.core.graph import TensorSpec
+from placer.core.measurement import SessionSettings
 from placer.manifests.formats import FORMATS
 from tests import builders, gate_project
 from tests.gate_project import CLOUD, EDGE, Evidence
@@ -40,8 +42,10 @@ PROJECT = gate_project.project(
     },
     models=[{"uri": "*", "workload": "counter"}],
 )
-ON_CPU = Evidence(builders.measurement(), file="edge.json")
-ON_GPU = Evidence(builders.measurement(ep="cuda"), file="cuda.json")
+ON_CPU = Evidence(builders.measurement(settings=SessionSettings(1, None)), file="edge.json")
+RANKER = builders.model(inputs=(TensorSpec("features", "float32", (1, 128), 512),))
+SHAPES = tuple((spec.name, spec.shape) for spec in RANKER.inputs)
+ON_GPU = Evidence(builders.measurement(ep="cuda", input_shapes=SHAPES), file="cuda.json")
 IN_CLOUD = Evidence(builders.measurement(0.001, ep="cuda"), CLOUD, "cloud.json")
 
 
@@ -86,6 +90,7 @@ def test_the_verdict_follows_the_device_class_where_a_format_says_no_place(
             sites=sites, models=[{"uri": "*", "workload": "counter"}]
         ),
         "evidence": (ON_GPU,),
+        "model": RANKER,
     }
     assert outcomes(tmp_path / "gpu", gpu, monkeypatch, **arguments)[0][2] is Outcome.PASS
     assert outcomes(tmp_path / "cpu", cpu, monkeypatch, **arguments)[0][2] is Outcome.FAIL
