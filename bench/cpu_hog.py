@@ -5,7 +5,8 @@
 A model is measured quietly, then with a busy process pinned to every core, against limits of
 half, 1.02, 1.5 and 10 times its quiet p99. Every measurement under the hog must be marked as
 disturbed, and no verdict under the hog may contradict the quiet one (unproven contradicts
-nothing).
+nothing). First it prints by how much a program that copies memory on another core slows a model of
+one thread: what `CACHE_FACTOR` of placer.api.split_doubts bounds.
 """
 
 from __future__ import annotations
@@ -55,6 +56,58 @@ def hog() -> Iterator[None]:
             process.wait()
 
 
+_COPIER = """
+import os, sys, numpy
+os.sched_setaffinity(0, {int(sys.argv[1])})
+source, target = numpy.ones(2**23), numpy.ones(2**23)
+while True:
+    target[:] = source
+"""
+
+
+def slowed_by_a_copier(path: str, inputs: str) -> float | None:
+    """Return the median of a model beside a program that copies memory, over that without it.
+
+    In turns of ten runs, each on a core of its own; None: there is one core.
+    """
+    import onnxruntime
+
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        return None
+    core, other = sorted(allowed)[:2]
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    with np.load(inputs) as archive:
+        feed = {one.name: archive[one.name][0] for one in session.get_inputs()}
+
+    def times_s() -> list[float]:
+        found = []
+        for _ in range(10):
+            start_s = time.perf_counter()
+            session.run(None, feed)
+            found.append(time.perf_counter() - start_s)
+        return found
+
+    alone: list[float] = []
+    beside: list[float] = []
+    os.sched_setaffinity(0, {core})
+    try:
+        for _ in range(6):
+            alone += times_s()
+            copier = subprocess.Popen([sys.executable, "-c", _COPIER, str(other)])
+            time.sleep(0.5)
+            try:
+                beside += times_s()
+            finally:
+                copier.kill()
+                copier.wait()
+    finally:
+        os.sched_setaffinity(0, allowed)
+    return float(np.median(beside) / np.median(alone))
+
+
 def measured(
     path: str, inputs: str, settings: SessionSettings, limit_s: float | None, interval_s: float
 ) -> Measurement:
@@ -101,6 +154,9 @@ def main() -> int:
             path, inputs = str(Path(name) / "m.onnx"), str(Path(name) / "i.npz")
             builder(path)
             generate_inputs(path, read_model(path).inputs).save(inputs)
+            slowed = slowed_by_a_copier(path, inputs)
+            if slowed is not None:
+                print(f"{label}: beside a copier of memory {slowed:.2f} times as long", flush=True)
             for settings in {SessionSettings(1, False), SessionSettings(cores, cores > 1)}:
                 for interval_s in (0.0, 0.02):
                     quiet = measured(path, inputs, settings, None, interval_s)

@@ -50,14 +50,15 @@ def placed(kind: Kind, turns_s: Any, **more: Any) -> Placed:
     return Placed(**{**fields, **more})
 
 
-def answer(*plans: Placed, disturbance: str = "") -> SplitAnswer:
+def answer(*plans: Placed, disturbance: str = "", quiet_ratio: float = 0.1) -> SplitAnswer:
     order = ranked(plans)
     return SplitAnswer(
         model="m.onnx", sha256="0" * 64, constant_nodes=0, unused_nodes=0, points=("mid",),
         largest_uncuttable=Share(0.5, "time", ("mid",)),
         whole_s=0.026, runs=30, threads=2, samples=0, placed=order,
         chosen=next(one for one in order if one.kind is Kind.SPLIT), is_asked=False,
-        disturbance=disturbance, network="thin", cloud="aws", assumptions=(), notes=(), export=None,
+        disturbance=disturbance, quiet_ratio=quiet_ratio, network="thin", cloud="aws",
+        assumptions=(), notes=(), export=None,
     )  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def test_a_split_that_most_rounds_show_is_quicker() -> None:
     assert to_text(found, None).startswith("Split at mid: ")
 
 
-def test_a_split_is_never_claimed_where_other_programs_slowed_the_device() -> None:
+def test_a_split_is_not_claimed_where_other_programs_may_be_why_it_is_quicker() -> None:
     """What it gains may be no more than what they took."""
     whole = placed(Kind.EDGE, noisy(0.026))
     split = placed(Kind.SPLIT, noisy(0.006), network_s=0.004, tail_s=0.001)
@@ -99,6 +100,9 @@ def test_a_split_is_never_claimed_where_other_programs_slowed_the_device() -> No
     assert text.startswith("Undecided, so do not split: all on the device takes ")
     assert f"and undisturbed, all on the device may be quicker: {busy}.\n" in text
     assert "Nothing was written. To write the best split all the same: --cut mid" in text
+    clear = answer(whole, split, disturbance=busy, quiet_ratio=0.5)  # 13 ms, were it quiet
+    assert not clear.is_within_noise
+    assert clear.best is split
     quicker = answer(replace(whole, head_s=0.001), split, disturbance=busy)
     assert to_text(quicker, None).startswith("Do not split: ")
 

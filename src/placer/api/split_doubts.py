@@ -30,6 +30,24 @@ def disturbance(judged: PartsRuns, threads: int) -> str:
     )
 
 
+CACHE_FACTOR = 2.0
+"""Other programs also take caches and memory from what runs beside them, on another core: at most
+so much, as ``bench/cpu_hog`` prints it."""
+
+
+def quiet_ratio(judged: PartsRuns, threads: int) -> float:
+    """Return the least share of its time that the device would have taken without other programs.
+
+    They cannot have taken more than the cores that they used, and what caches and memory cost.
+    """
+    from placer.profiling.machine import usable_cores
+
+    cores, others = usable_cores(), judged.others_cores
+    if others is None or not disturbance(judged, threads):
+        return 1.0
+    return max(0.0, cores - others) / min(threads, cores) / CACHE_FACTOR
+
+
 def weak_inputs(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[str]:
     """Tell what is weak in the times of the groups, or was asked without real samples."""
     notes = []

@@ -29,6 +29,7 @@ from placer.api.split_doubts import (
     disturbance,
     estimate_decides,
     oddities,
+    quiet_ratio,
     tail_range_s,
     weak_inputs,
 )
@@ -198,6 +199,7 @@ def split_model(
         chosen=None,
         is_asked=bool(question.cut),
         disturbance=disturbed,
+        quiet_ratio=quiet_ratio(judged, threads),
         network=where.path.name,
         cloud=where.cloud,
         assumptions=where.assumptions,

@@ -129,6 +129,8 @@ class SplitAnswer:
     """The cut was given."""
     disturbance: str
     """Other programs that took cores while the parts ran, in words; empty: none did."""
+    quiet_ratio: float
+    """Least share of its time that the device would have taken without them; 1: none did."""
     network: str
     cloud: str
     assumptions: tuple[str, ...]
@@ -156,8 +158,17 @@ class SplitAnswer:
         """
         first = self.placed[0]
         unsplit = [one for one in self.placed if one.kind is not Kind.SPLIT]
-        is_shown = not self.disturbance and all(is_quicker(first, one) for one in unsplit)
+        is_shown = all(is_quicker(first, one) for one in unsplit) and not any(
+            one.kind is Kind.EDGE and self.is_maybe_quicker_undisturbed(one, first)
+            for one in unsplit
+        )
         return first.kind is Kind.SPLIT and not is_shown
+
+    def is_maybe_quicker_undisturbed(self, here: Placed, first: Placed) -> bool:
+        """Tell whether other programs may be why all on the device takes longer."""
+        if here.total_s is None or first.total_s is None or not self.disturbance:
+            return False
+        return self.quiet_ratio * here.total_s <= first.total_s
 
 
 MIN_ROUNDS = 8

@@ -160,7 +160,8 @@ def _headline(answer: SplitAnswer) -> str:
     where = f"{_ALL_ON[best.kind]} takes {_total(best)}"
     if answer.is_within_noise and split is not None:
         why = f"{answer.runs} runs in turns do not tell them apart"
-        if answer.disturbance:
+        edge = next((one for one in answer.placed if one.kind is Kind.EDGE), None)
+        if edge is not None and answer.is_maybe_quicker_undisturbed(edge, split):
             why = f"undisturbed, all on the device may be quicker: {answer.disturbance}"
         return (
             f"Undecided, so do not split: {where}, the split at {_listed(split.tensors)} "
