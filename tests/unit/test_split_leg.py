@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -36,7 +37,7 @@ from placer.core.wire_choice import FormatResult, OutputError
 from placer.core.wire_formats import Precision, WireFormat
 from placer.core.wording import decide
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
-from placer.reports import render
+from placer.reports import facts, render
 from tests import builders
 
 ASK = Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC)
@@ -388,7 +389,9 @@ def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
         words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
         assert f"split #{rank}: cut at mid, 20.0 kB for each request, no raw input" in words
         assert "sent as int8, 5.00 kB, with which an output is 0.4 % of its largest" in words
-        assert "the parts are 0 of an output's largest number off the whole; p50 " in words
+        assert "the parts are equal to the whole; p50 " in words
+        asked = facts.target_text(ASK.targets[0]).replace("\u00a0", " ")
+        assert re.search(rf"; p50 [^;]+; {asked}: [✔✖?] [\d.]+ m?s \([^)]+\)", words), words
 
 
 def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:
