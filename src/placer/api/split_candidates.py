@@ -160,7 +160,8 @@ def _allowed(
         if not against:
             allowed.append(offer)
     if not allowed:
-        more = f", and of {len(why) - 1} more offer(s) none is allowed" if len(why) > 1 else ""
+        others = f"{len(why) - 1} more offer{'s' if len(why) > 2 else ''}"
+        more = f", and of {others} none is allowed" if len(why) > 1 else ""
         raise InfeasibleError(
             f"no part of the model may go to the cloud: {why[0].message} ({why[0].rule}){more}",
             hint=why[0].remedy,
