@@ -215,7 +215,8 @@ def _explained(answer: SplitAnswer) -> list[str]:
     samples = "a generated sample" if not answer.samples else counted(answer.samples, "sample")
     return [
         f"  over {printable(answer.network)} to {printable(answer.cloud)}; "
-        f"{counted(answer.threads, 'thread')} here, {counted(answer.runs, 'run')} in turns, {samples}",
+        f"{counted(answer.threads, 'thread')} here, {counted(answer.runs, 'run')} in turns, "
+        f"{samples}",
         "  predicted: sum of the groups here + network + cloud; head: what runs here, measured in "
         "turns with all other parts, so with cold caches",
         "  total: head + network + cloud, both modelled; range: of the total, by the estimate of "
