@@ -292,6 +292,31 @@ def test_control_flow_is_a_note(run_again: Run, folder: Path) -> None:
     assert told["severity"] == "note"
 
 
+@pytest.mark.parametrize(
+    ("network", "missing", "keys"),
+    [
+        ("lte_m", "the round-trip time of network 'lte_m' is unknown", "`rtt:`"),
+        ("dsl_25", "the uplink of network 'dsl_25' is unknown", "`uplink:`"),
+    ],
+)
+def test_a_network_that_lacks_a_figure_is_an_error_of_a_named_cut_and_a_note_of_auto(
+    run: Run, folder: Path, network: str, missing: str, keys: str
+) -> None:
+    model, server = (str(folder / name) for name in ("residuals.onnx", "server.yaml"))
+    words = ("recommend", model, "--sla", "p50=5s", "--network", network, "--cloud", server)
+    tensor = onnx.load(model).graph.node[0].output[0]
+    refused = run(*words, "--cut", tensor, *QUICK)
+    assert refused.code == 2
+    told = " ".join(refused.err.split())
+    assert missing in told
+    assert f"give {keys} in a network file" in told
+    document = json.loads(run(*words, "--cut", "auto", *QUICK, "--format", "json").out)
+    assert splits(document) == []
+    (note,) = (one for one in document["findings"] if one["rule"] == "PLC409")
+    assert note["message"] == f"no split is offered: {missing}"
+    assert f"give {keys} in a network file" in note["remedy"]
+
+
 def test_a_device_elsewhere_is_a_note(run_again: Run, folder: Path) -> None:
     document = answer(run_again, folder, "residuals", "--cut", "auto", "--device", "rpi5")
     (told,) = (one for one in document["findings"] if one["rule"] == "PLC409")

@@ -177,7 +177,10 @@ def test_the_time_of_the_network_is_what_network_estimate_says(run: Run) -> None
     words = ("--network", NARROW_FILE, "--threads", "1", "--format", "json")
     found = json.loads(run("split", "two.onnx", "--cut", "v8", *words).out)
     split = next(one for one in found["plans"] if one["placement"] == "split")
-    sent = ("--up", f"{split['bytes']}B", "--down", "40B")
+    assert split["bytes_down"] == 40
+    down = {one["placement"]: one["bytes_down"] for one in found["plans"]}
+    assert down == {"edge": 0, "split": 40, "cloud": 40 + 64}
+    sent = ("--up", f"{split['bytes']}B", "--down", f"{split['bytes_down']}B")
     told = json.loads(
         run("network", "estimate", "--network", NARROW_FILE, *sent, "--format", "json").out
     )

@@ -270,6 +270,16 @@ def test_says_why_there_is_none() -> None:
     assert choose(wrong, Wanted(0.9999)) is NoCascade.NEVER_SURE
 
 
+def test_too_few_samples_to_prove_what_is_wanted_are_told() -> None:
+    """Of 2,000 samples that all agree 99.85 % are proven, and no more."""
+    assert choose(trials(noise=0.0), Wanted(0.998)) is NoCascade.NEEDLESS
+    assert choose(trials(noise=0.0), Wanted(0.999)) is NoCascade.TOO_FEW
+    asked = replace(ASKED, min_agreement_ratio=0.999)
+    (told,) = (one for one in recommended(0.0, asked).findings if one.rule == "PLC406")
+    assert told.message.endswith("the model is offered: " + NoCascade.TOO_FEW)
+    assert told.remedy == "give more samples, or ask for less"
+
+
 def test_answers_that_agree_in_part_are_judged_by_bounds_that_hold_for_them() -> None:
     whole = trials()
     partly = replace(whole, agrees=0.5 + whole.agrees / 2)

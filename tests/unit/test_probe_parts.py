@@ -273,8 +273,9 @@ def test_open_dimensions_must_be_stated() -> None:
     batch = ModelInput("x", "FP32", (-1, 3))
     assert concrete([batch], {})[0].shape == (1, 3)
     open_ = ModelInput("x", "FP32", (1, -1))
-    with pytest.raises(UsageError, match="open shape"):
+    with pytest.raises(UsageError, match="open shape") as caught:
         concrete([open_], {})
+    assert caught.value.hint == "state it: --shape x=1,D1 with your D1"
     assert concrete([open_], {"x": (1, 7)})[0].n_bytes == 28
     with pytest.raises(UsageError, match="does not fit"):
         concrete([open_], {"x": (2, 7)})

@@ -325,6 +325,26 @@ def test_missing_shape_names_the_dimension_and_the_option(tmp_path: Path) -> Non
     assert error.hint == "give it a value: --shape x=1,3,32,32"
 
 
+@pytest.mark.parametrize(
+    ("shape", "hint"),
+    [
+        (("n", 3, "h", "w"), "x=1,3,h,w with your h and w"),
+        ((None, 3, None, None), "x=1,3,H,W with your H and W"),
+        ((None, None, None, None), "x=1,D1,D2,D3 with your D1, D2 and D3"),
+        (("n", "n // 2"), "x=1,D1 with your D1"),
+        (("n", "n"), "x=n,n with your n"),
+        ((1, "seq"), "x=1,seq with your seq"),
+    ],
+)
+def test_only_the_batch_is_filled_in_for_the_user(
+    tmp_path: Path, shape: tuple[int | str | None, ...], hint: str
+) -> None:
+    model = build(
+        [helper.make_node("Relu", ["x"], ["y"])], [tensor("x", shape)], [tensor("y", None)]
+    )
+    assert _misused(_save(tmp_path, model)).hint == f"give it a value: --shape {hint}"
+
+
 def test_symbol_of_two_inputs_is_bound_once(tmp_path: Path) -> None:
     path = str(tmp_path / "two.onnx")
     models.two_inputs(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from placer.core.groups import Group, GroupGraph, GroupTensor
 from placer.core.partition.optimal import best_plans
 from placer.core.partition.problem import rated_link
 from placer.core.placement import Edge, EdgeSite, SiteTime, Split
+from placer.core.ranking import rank
 from placer.core.split import CutFacts
 from placer.core.split_choice import (
     PARTS,
@@ -36,7 +38,7 @@ from placer.core.wire_choice import FormatResult, OutputError
 from placer.core.wire_formats import Precision, WireFormat
 from placer.core.wording import decide
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
-from placer.reports import render
+from placer.reports import facts, render
 from tests import builders
 
 ASK = Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC)
@@ -388,7 +390,9 @@ def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
         words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
         assert f"split #{rank}: cut at mid, 20.0 kB for each request, no raw input" in words
         assert "sent as int8, 5.00 kB, with which an output is 0.4 % of its largest" in words
-        assert "the parts are 0 of an output's largest number off the whole; p50 " in words
+        assert "the parts are equal to the whole; p50 " in words
+        asked = facts.target_text(ASK.targets[0]).replace("\u00a0", " ")
+        assert re.search(rf"; p50 [^;]+; {asked}: [✔✖?] [\d.]+ m?s \([^)]+\)", words), words
 
 
 def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:
@@ -407,6 +411,44 @@ def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:
     assert "edge:cpu is much quicker (p50 " in reason
     assert "and only not proven: 410 runs are missing" in reason
     assert "quicker" not in decide([best, replace(open_, feasible=False)], is_chosen=True).reason
+
+
+def by_noise(edge_s: float) -> tuple[Candidate, Candidate, Candidate]:
+    """A device whose p99 another program spoiled, and two splits that were spared, all proven."""
+    device = evaluate(Edge(builders.edge(edge_s)), builders.model(), ASK, builders.environment())
+    spoiled = replace(device.targets[0], value_s=0.08, high_s=0.09, verdict=Verdict.MET)
+    one = replace(judged(split()), feasible=True)
+    spared = replace(one.targets[0], value_s=0.018, high_s=0.019, verdict=Verdict.MET)
+    one = replace(one, targets=(spared,))
+    other = replace(one, id="split:other", targets=(replace(spared, value_s=0.02, high_s=0.021),))
+    return replace(device, feasible=True, targets=(spoiled,)), one, other
+
+
+@pytest.mark.parametrize("objective", [Objective.LATENCY, Objective.MARGIN])
+def test_a_split_that_only_adds_a_network_does_not_rank_before_the_device_by_noise(
+    objective: Objective,
+) -> None:
+    device, one, other = by_noise(0.004)  # the transfer alone takes more than 10 ms
+    assert rank([device, other, one], objective) == [device, one, other]
+    slow, *_ = by_noise(0.03)
+    assert rank([slow, other, one], objective) == [one, other, slow]
+    unproven = replace(device, feasible=None)
+    assert rank([unproven, other, one], objective) == [one, other, unproven]
+    elsewhere = replace(device, sites=(replace(device.sites[0], ep="xnnpack"),))
+    assert rank([elsewhere, other, one], objective) == [one, other, elsewhere]
+
+
+def test_a_chosen_split_beside_a_much_quicker_device_is_told() -> None:
+    device, one, _ = by_noise(0.004)
+    why = "costs $9.00 per month, the choice $1.00"
+    reason = decide([one, replace(device, why_not=why)], is_chosen=True).reason
+    assert "; edge:cpu is much quicker (p50 " in reason
+    assert reason.endswith(f", but not better: {why}.")
+    guess = decide([replace(one, feasible=None), device], is_chosen=True).reason
+    assert "is the best guess" in guess
+    assert "edge:cpu is much quicker (p50 " in guess
+    slow, *_ = by_noise(0.03)
+    assert "much quicker" not in decide([one, slow], is_chosen=True).reason
 
 
 def test_a_split_without_a_known_price_is_ranked() -> None:

@@ -79,6 +79,19 @@ def test_a_split_within_the_noise_is_undecided() -> None:
     assert '"placement": "edge"' in to_json(found, None)
 
 
+def test_one_of_a_thing_is_told_as_one() -> None:
+    split = placed(Kind.SPLIT, noisy(0.006))
+    one = replace(answer(placed(Kind.EDGE, noisy(0.026)), split), threads=1, runs=1, samples=1)
+    text = to_text(one, None)
+    assert "aws; 1 thread here, 1 run in turns, 1 sample\n" in text
+    assert "1 single tensor divides the model;" in text
+    assert "  it is: mid\n" in text
+    text = to_text(replace(one, threads=2, samples=2, points=("a", "b")), None)
+    assert "2 threads here, 1 run in turns, 2 samples\n" in text
+    assert "2 single tensors divide the model;" in text
+    assert "  they are: a, b\n" in text
+
+
 def test_a_split_that_most_rounds_show_is_quicker() -> None:
     whole = placed(Kind.EDGE, noisy(0.026))
     split = placed(Kind.SPLIT, noisy(0.006), network_s=0.004, tail_s=0.001)
@@ -161,7 +174,7 @@ def test_times_that_do_not_fit_together_are_told() -> None:
 def test_the_points_are_named_and_the_times_are_called_typical() -> None:
     found = answer(placed(Kind.SPLIT, [0.001] * 30), placed(Kind.EDGE, [0.026] * 30))
     text = to_text(found, None)
-    assert "  they are: mid\n" in text
+    assert "  it is: mid\n" in text
     assert "all times are typical ones" in text
     many = replace(found, points=tuple(f"t{number}" for number in range(15)))
     assert ", t10, t11 and 3 more (--format json)\n" in to_text(many, None)

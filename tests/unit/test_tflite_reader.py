@@ -157,6 +157,14 @@ def test_an_open_dimension_needs_a_shape(tmp_path: Path) -> None:
     ) as caught:
         formats.read_model(path)
     assert caught.value.hint == "give them values: --shape x=1,64"
+    model = tflite_models.Model()
+    model.tensor("x", (-1, -1, -1, 3))
+    model.tensor("y", (-1, -1, -1, 3))
+    model.op(tflite_models.Op("RELU", ("x",), ("y",)))
+    image = model.save(str(tmp_path / "image.tflite"), ["x"], ["y"])
+    with pytest.raises(UsageError, match="open dimensions") as caught:
+        formats.read_model(image)
+    assert caught.value.hint == "give them values: --shape x=1,H,W,3 with your H and W"
 
 
 def test_the_runtime_tells_the_shapes_inside(tmp_path: Path) -> None:

@@ -96,6 +96,26 @@ def test_an_open_end_is_not_missed() -> None:
     assert outcome(predicting(None, 2 * P99_S), run(0.01))[0] is Outcome.WITHIN
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize(
+    ("interval", "scale", "told"),
+    [
+        ((0.5 * P99_S, None), 100.0, "within (only quicker could miss)"),
+        ((None, 2 * P99_S), 0.01, "within (only slower could miss)"),
+        ((0.9 * P99_S, 1.1 * P99_S), 1.0, "within"),
+    ],
+)
+def test_the_row_says_which_side_alone_could_miss(
+    interval: tuple[float | None, float | None], scale: float, told: str, width: int
+) -> None:
+    answer = replace(answers.edge_wins(), candidates=(predicting(*interval),))
+    found = verify(answer, [run(scale)], recommendation="a.json", model="m.onnx")
+    text = render(found, "text", width=width)
+    assert max(map(len, text.splitlines())) <= width
+    last_column = [line[max(0, line.rfind("  ")) :].strip() for line in text.splitlines()]
+    assert told in " ".join(last_column)
+
+
 def test_without_an_interval_nothing_is_judged() -> None:
     found, reason = outcome(replace(predicting(None, None), targets=()), run())
     assert found is Outcome.NOT_JUDGED
@@ -108,6 +128,13 @@ KNOWN_TO_P95 = "network 'fiber_100': its round-trip time is known up to p95, not
 def test_why_nothing_is_judged_is_told_with_what_helps() -> None:
     assert outcome(predicting(None, None), run())[1] == (
         "too few runs bounded it: recommend again with a longer --time-limit"
+    )
+    over = Finding("PLC203", Severity.ERROR, Effect.UNPROVEN, "asked for too much", "ask for less")
+    flooded = predicting(None, None, findings=(over,))
+    endless = "more requests arrive than are served, so the wait grows without end"
+    target = replace(flooded.targets[0], value_s=None, reason=endless)
+    assert outcome(replace(flooded, targets=(target,)), run())[1] == (
+        f"no time was saved, {endless}: recommend again with a lower --rate"
     )
     hog = Quality(is_disturbed=True, reasons=("a hog",))
     split = predicting(0.5 * P99_S, None, basis=Basis.ASSUMED, quality=hog)
@@ -225,7 +252,7 @@ def test_what_did_not_run_as_a_whole_has_no_regret() -> None:
 def test_a_chosen_one_that_did_not_run_as_a_whole_did_run() -> None:
     found = held(run(0.1, not_compared="the tail ran here"), run())
     assert found.regret_ratio is None
-    assert "The chosen did not run as a whole; of what ran," in render(found, "text")
+    assert "The chosen did not run as a whole; of what ran as a whole," in render(found, "text")
     assert "The chosen did not run; of what ran," in render(held(NotRun("no"), run()), "text")
 
 

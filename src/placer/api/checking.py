@@ -17,7 +17,7 @@ from placer.api.locking import is_there, load_workload_of, open_project
 from placer.core.containers import that_run
 from placer.core.deployment import Defect, Manifests
 from placer.core.errors import InputError, UsageError
-from placer.core.gate import CheckResult, Other
+from placer.core.gate import CheckResult, Other, counted
 from placer.core.gate_rules.rule import GateCase, owned
 from placer.core.project import (
     Unresolved,
@@ -217,7 +217,7 @@ def _first_folder(path: str) -> str:
 def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> InputError:
     where = ", ".join(paths)
     if not manifests.files:
-        skipped = f" ({manifests.skipped} other file(s))" if manifests.skipped else ""
+        skipped = f" ({counted(manifests.skipped, 'other file')})" if manifests.skipped else ""
         return InputError(
             f"nothing to check: no manifest in {where}{skipped}",
             hint="name the files or folder of what is deployed; `helm template | placer check -`",

@@ -19,6 +19,7 @@ from placer.core.workload import Objective, Workload
 
 if TYPE_CHECKING:
     from placer.api.splitting import Compare, MeasuredGraph
+    from placer.core.environment import NetworkPath
     from placer.core.groups import GroupGraph
     from placer.core.partition.problem import Problem
     from placer.core.placement import CloudSite, Environment
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_PROFILE_S = 10.0
 """Longest time for the groups: a share of the time limit for one execution provider."""
+_KEYS = {"round-trip time": "rtt"}
 _Tiers = tuple[tuple[str, int], ...]
 """(node, tier), ascending."""
 
@@ -181,6 +183,8 @@ def _worth_judging(
                 question, site, whole_s, source, measured, kept, named, precisions
             )
         except UsageError as error:  # of the path
+            if named is not None:
+                raise
             found.findings.append(_told(error.message, error.hint or ""))
             continue
         if table is not None and whole_s is not None:
@@ -277,6 +281,25 @@ def _check_measurable(
         )
     if not environment.clouds:
         raise UsageError("--cut needs a cloud for the tail", hint="name one: --cloud")
+    _check_known(environment.path)
+
+
+def _check_known(path: NetworkPath) -> None:
+    """Raise UsageError where a figure is missing without which no cut can be judged."""
+    unknown = {
+        "round-trip time": not (path.rtt_samples_s or path.rtt_quantiles_s),
+        "uplink": path.uplink_bytes_per_s is None,
+        "downlink": path.downlink_bytes_per_s is None,
+    }
+    missing = [name for name, is_missing in unknown.items() if is_missing]
+    if missing:
+        *others, last = missing
+        listed = f"{', '.join(others)} and {last}" if others else last
+        keys = " and ".join(f"`{_KEYS.get(name, name)}:`" for name in missing)
+        raise UsageError(
+            f"the {listed} of network '{path.name}' {'are' if others else 'is'} unknown",
+            hint=f"give {keys} in a network file, or measure the network: placer network probe",
+        )
 
 
 def _usable_cores() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from placer.api.splitting import cut_at, node_tiers
 from placer.core.cuts import crossing
 from placer.core.errors import UsageError
 from placer.core.groups import GroupGraph
-from placer.core.partition.optimal import best_plans
+from placer.core.partition.optimal import plans_in_order
 from placer.core.partition.problem import InfeasibleError, Link
 from placer.core.split_export import can_be_sent, wire_bytes
 from placer.core.split_problem import link_over, problem_of, shared_out_s, without_input
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 TIERS = ("device", "cloud")
 MOST_SOLVES = 2_000
 """Least cuts for the best plans in one precision."""
+TRIED_FOR_ONE = 4
+"""Plans that are looked at for each that is listed: others are the same cut, a Flatten apart."""
+SAME_TIME_RATIO = 1e-3
+"""Of the latency: cuts with the same bytes that are no further apart are one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,8 @@ def _allowed(
         if not against:
             allowed.append(offer)
     if not allowed:
-        more = f", and of {len(why) - 1} more offer(s) none is allowed" if len(why) > 1 else ""
+        others = f"{len(why) - 1} more offer{'s' if len(why) > 2 else ''}"
+        more = f", and of {others} none is allowed" if len(why) > 1 else ""
         raise InfeasibleError(
             f"no part of the model may go to the cloud: {why[0].message} ({why[0].rule}){more}",
             hint=why[0].remedy,
@@ -256,6 +262,8 @@ def best_cuts(
 ) -> list[Cut]:
     """Return the splits of the best plans by the times of groups, for each precision the first.
 
+    Of several at one place, with the same bytes and times, the best alone.
+
     Parameters
     ----------
     precisions
@@ -268,24 +276,56 @@ def best_cuts(
     assert where.whole_s is not None  # without a given cut it is required
     here = {group.name: group.time_s for group in graph.groups}
     there = shared_out_s(graph, where.whole_s)
-    found: dict[tuple[tuple[str, int], ...], Cut] = {}
-    for precision in precisions:
-        problem = problem_of(narrowed(graph, precision), TIERS, (here, there), [link], kept=kept)
-        count = 0
+    listed: list[_Listed] = []
+    in_each = [narrowed(graph, precision) for precision in precisions]
+    sizes = [{tensor.name: tensor.n_bytes for tensor in one.tensors} for one in in_each]
+    for narrow in in_each:
+        problem = problem_of(narrow, TIERS, (here, there), [link], kept=kept)
         # besides those not split at all, and those whose tensors only together are raw
         more = 2 + (len(taint.parts) if is_raw_kept else 0)
-        for plan in best_plans(problem, top + more, max_solves=MOST_SOLVES):
+        covered: set[int] = set()  # of those listed
+        plans = plans_in_order(problem, max_solves=MOST_SOLVES)
+        for plan in itertools.islice(plans, TRIED_FOR_ONE * top + more):
             tiers = without_input(dict(plan.tiers))
             sent = tuple(sorted(plan.cut[0]))
             if len(set(tiers.values())) < 2 or not sent:
                 continue
             if is_raw_kept and taint.raw_among(sent):  # parts that together are raw
                 continue
-            found.setdefault(plan.tiers, Cut(Kind.SPLIT, node_tiers(graph, tiers), sent))
-            count += 1
-            if count == top:
+            one = _Listed(
+                Cut(Kind.SPLIT, node_tiers(graph, tiers), sent),
+                (*(sum(known[name] for name in sent) for known in sizes), _down(graph, tiers)),
+                sum((there if tiers[name] else here)[name] or 0.0 for name in tiers),
+            )
+            same = (at for at, other in enumerate(listed) if _is_same(one, other, plan.latency_s))
+            place = next(same, len(listed))
+            if place == len(listed):
+                listed.append(one)
+            covered.add(place)
+            if len(covered) == top:
                 break
-    return list(found.values())
+    return [one.cut for one in listed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A split with what makes it another than those listed before."""
+
+    cut: Cut
+    n_bytes: tuple[int, ...]
+    """In each precision, and back."""
+    compute_s: float
+
+
+def _down(graph: GroupGraph, tiers: Mapping[str, int]) -> int:
+    made = (one for one in graph.tensors if one.name in graph.outputs and one.producer is not None)
+    return sum(one.n_bytes for one in made if tiers[one.producer or ""] == 1)
+
+
+def _is_same(one: _Listed, other: _Listed, latency_s: float) -> bool:
+    """Tell whether nothing that takes time lies between two cuts: a Flatten, a Reshape."""
+    apart_s = abs(one.compute_s - other.compute_s)
+    return one.n_bytes == other.n_bytes and apart_s <= SAME_TIME_RATIO * latency_s
 
 
 def narrowed(graph: GroupGraph, precision: Precision | None) -> GroupGraph:

@@ -373,8 +373,10 @@ def _placed(
     if where.whole_s is not None:
         tail_s = time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s))
         tail_range = tail_range_s(where, tail_s)
+    bytes_down = _answered_bytes(source, cut)
     return replace(
         placed,
+        bytes_down=bytes_down,
         turns_s=run.turns_s,
         tail_range_s=tail_range,
         wire=precision.value,
@@ -384,7 +386,7 @@ def _placed(
         n_bytes=n_bytes,
         head_s=run.head_s,
         tail_here_s=run.tail_s,
-        network_s=estimate(where.path, Request(n_bytes, _answered_bytes(source, cut))).p50_s,
+        network_s=estimate(where.path, Request(n_bytes, bytes_down)).p50_s,
         tail_s=tail_s,
         differences=run.differences,
         wire_result=result,

@@ -30,6 +30,7 @@ __all__ = ["evaluate", "recommend"]
 _NO_CASCADE_REMEDIES = {
     NoCascade.NEVER_SURE: "another variant, or ask for less",
     NoCascade.UNPROVABLE: "give more samples with labels, or ask for less",
+    NoCascade.TOO_FEW: "give more samples, or ask for less",
     NoCascade.NO_LABELS: "give them: --labels LABELS.npy",
     NoCascade.NO_SCORES: "export the model with its scores as an output",
 }

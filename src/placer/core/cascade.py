@@ -76,6 +76,7 @@ class NoCascade(StrEnum):
         "even where the model answers every sample, too few are answered rightly to prove what is "
         "wanted of so many samples"
     )
+    TOO_FEW = "so few samples do not prove what is wanted even if every answer is as it should be"
     NO_LABELS = "no labels tell how often it is right"
     NO_SCORES = "none of its outputs tells how sure it is: that takes scores of several classes"
 
@@ -258,9 +259,16 @@ def choose(trials: Trials, wanted: Wanted) -> CascadeFacts | NoCascade:
     if best is None:
         return NoCascade.NEVER_SURE if _is_provable(trials, wanted) else NoCascade.UNPROVABLE
     if best[0] == len(at) - 1:
-        return NoCascade.NEEDLESS
+        return NoCascade.TOO_FEW if _are_too_few(trials, wanted) else NoCascade.NEEDLESS
     _, measure, threshold = best
     return judge(trials, measure, threshold, wanted)
+
+
+def _are_too_few(trials: Trials, wanted: Wanted) -> bool:
+    """Tell whether all samples together prove too little, whatever they answer."""
+    count = len(trials.choosing) + len(trials.judging)
+    most = binomial_bounds(count, count)[0]
+    return most < max(wanted.agreement_ratio or 0.0, wanted.accuracy_ratio or 0.0)
 
 
 def _is_provable(trials: Trials, wanted: Wanted) -> bool:

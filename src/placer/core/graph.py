@@ -29,6 +29,33 @@ class TensorSpec:
     """Size of the raw tensor; None where the element size varies (strings) or a dimension is -1."""
 
 
+def stated_shape(name: str, dimensions: Sequence[int | str | None]) -> str:
+    """Return how ``--shape`` states the open dimensions of an input.
+
+    The first one is the batch, and 1 by itself. What the others are only the caller can know, so
+    a word stands there.
+
+    Parameters
+    ----------
+    dimensions
+        A number; or a symbol, or None or an empty one: it is open.
+    """
+    shown = list(dimensions)
+    if shown and not isinstance(shown[0], int) and (not shown[0] or shown[0] not in shown[1:]):
+        shown[0] = 1
+    unnamed = [place for place, one in enumerate(shown) if _is_unnamed(one)]
+    is_image = len(shown) == 4 and len(unnamed) == 2
+    for place in unnamed:
+        shown[place] = "HW"[unnamed.index(place)] if is_image else f"D{place}"
+    asked = list(dict.fromkeys(one for one in shown if isinstance(one, str)))
+    listed = " and ".join([", ".join(asked[:-1]), asked[-1]] if len(asked) > 1 else asked)
+    return f"--shape {name}={','.join(map(str, shown))}" + (f" with your {listed}" if asked else "")
+
+
+def _is_unnamed(dimension: int | str | None) -> bool:
+    return dimension is None or (isinstance(dimension, str) and not dimension.isidentifier())
+
+
 _SIZED = re.compile(r"(?:u?int|b?float|complex)(\d{1,3})(?:_?e\d+m\d+(?:fn)?(?:uz)?)?")
 _MAX_BYTES = 2**50
 """What is larger is no tensor, and no model."""

@@ -13,6 +13,7 @@ from placer.core.units import format_percentile
 
 REUSE_FACTOR = factor_90(Level.E0, ChipClass.CPU) or 1.0
 """How far what was measured repeats later on the same machine, with 90 %."""
+_OVERLOAD = "PLC203"
 _FAR_FACTOR = 2.0
 """A time this much off its prediction is told, although nothing judges it."""
 
@@ -62,6 +63,8 @@ def why_no_interval(candidate: Candidate, percentile: float) -> str:
     target = next((one for one in candidate.targets if one.percentile == percentile), None)
     if target is None:
         return f"no interval was saved: recommend with --sla {name}=TIME"
+    if target.value_s is None and any(one.rule == _OVERLOAD for one in candidate.findings):
+        return f"no time was saved, {target.reason}: recommend again with a lower --rate"
     was_disturbed = candidate.quality is not None and candidate.quality.is_disturbed
     if candidate.basis is Basis.MEASURED:
         quiet = " on a quiet machine" if was_disturbed else ""

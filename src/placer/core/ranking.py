@@ -8,6 +8,7 @@ from dataclasses import replace
 from placer.core.estimate import (
     Candidate,
     Placement,
+    StageKind,
     TargetVerdict,
     Verdict,
 )
@@ -54,6 +55,9 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
     What the objective needs and is unknown ranks last, never as zero. A figure that cannot be
     claimed counts as the limit itself: a disturbed one above it, for contention only adds time,
     and one below it that an assumption gave. Of the same kind the figures as they are decide.
+
+    A split whose transfer alone takes no less than the whole on the device cannot be quicker: by
+    latency and margin it stands behind that device, whatever the noise of their measurements.
     """
 
     def value(candidate: Candidate, targets: Sequence[TargetVerdict]) -> float:
@@ -67,7 +71,7 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
             case _:
                 return -_margin_ratio(candidate, targets)
 
-    return sorted(
+    ordered = sorted(
         candidates,
         key=lambda one: (
             _FEASIBLE_ORDER.index(one.feasible),
@@ -77,6 +81,33 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
             one.id,
         ),
     )
+    if objective not in (Objective.LATENCY, Objective.MARGIN):
+        return ordered
+    return _with_splits_behind(ordered)
+
+
+def _with_splits_behind(ordered: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates with each split behind the device that it cannot beat."""
+    found = list(ordered)
+    for split in reversed(ordered):  # so that they keep their order behind a device
+        edges = [place for place, one in enumerate(found) if _is_slower(split, one)]
+        place = found.index(split)
+        if edges and place < max(edges):
+            found.insert(max(edges), found.pop(place))
+    return found
+
+
+def _is_slower(split: Candidate, edge: Candidate) -> bool:
+    """Tell whether the network alone takes a split as long as the device takes the whole."""
+    if split.placement is not Placement.SPLIT or edge.placement is not Placement.EDGE:
+        return False
+    is_same = edge.variant == split.variant and edge.sites[0].ep == split.sites[0].ep
+    is_known = edge.latency is not None and not (edge.spread and edge.spread.is_lower_bound)
+    if not (is_same and is_known) or edge.feasible is not split.feasible:
+        return False
+    assert edge.latency is not None
+    transfer_s = sum(one.p50_s for one in split.stages if one.kind is StageKind.TRANSFER)
+    return transfer_s >= edge.latency.p50_s
 
 
 def is_held_back(candidate: Candidate) -> bool:

@@ -62,6 +62,8 @@ class Placed:
     """Of the parts from the whole model, with tensors as they are."""
     wire_result: FormatResult | None
     """What the precision does to the outputs; None: nothing crosses."""
+    bytes_down: int = 0
+    """Of the outputs that are made in the cloud."""
     leakage: tuple[InputLeakage, ...] = ()
     """What an attack rebuilds of the inputs from what crosses; empty: none was asked for."""
 

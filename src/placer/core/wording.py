@@ -127,7 +127,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
             best.id,
             None,
             f"Nothing is proven; {where} is the best guess: {why}{again}"
-            f"{_unsplit(best, candidates)}.",
+            f"{_device_is_quicker(best, candidates)}{_unsplit(best, candidates)}.",
         )
     if best.targets:
         tightest = min(best.targets, key=lambda one: 1 - (one.high_s or one.limit_s) / one.limit_s)
@@ -167,7 +167,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     )
     proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
-    tail += _much_quicker(best, candidates)
+    tail += _much_quicker(best, candidates) or _device_is_quicker(best, candidates)
     tail += _unsplit(best, candidates)
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
 
@@ -194,6 +194,28 @@ def _much_quicker(best: Candidate, candidates: Sequence[Candidate]) -> str:
         f"; {quick.id} is much quicker (p50 {format_duration(p50_s)} against "
         f"{format_duration(best.latency.p50_s)}) and only not proven: "
         f"{next(doubts, 'its evidence does not suffice')}"
+    )
+
+
+def _device_is_quicker(best: Candidate, candidates: Sequence[Candidate]) -> str:
+    """Say of a split that is chosen where the whole is much quicker on the device; else empty."""
+    if best.placement is not Placement.SPLIT or best.latency is None:
+        return ""
+    known = [
+        (one.latency.p50_s, one)
+        for one in candidates
+        if one.placement is Placement.EDGE
+        and one.feasible is not False
+        and one.latency is not None
+        and (one.spread is None or not one.spread.is_lower_bound)
+    ]
+    p50_s, quick = min(known, key=lambda pair: pair[0], default=(math.inf, best))
+    if p50_s > MUCH_QUICKER_RATIO * best.latency.p50_s:
+        return ""
+    why = f": {quick.why_not}" if quick.why_not else ""
+    return (
+        f"; {quick.id} is much quicker (p50 {format_duration(p50_s)} against "
+        f"{format_duration(best.latency.p50_s)}), but not better{why}"
     )
 
 

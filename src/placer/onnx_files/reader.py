@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from placer.core.errors import InputError, UsageError, near_match
-from placer.core.graph import UNKNOWN_DIMENSION, ModelSummary, TensorSpec
+from placer.core.graph import UNKNOWN_DIMENSION, ModelSummary, TensorSpec, stated_shape
 from placer.onnx_files.features import count_operators
 from placer.onnx_files.shapes import (
     MICROSOFT,
@@ -646,18 +646,20 @@ def _bind(
         elif dims is None:
             raise UsageError(
                 f"input '{info.name}' has a shape of unknown rank",
-                hint=f"--shape {info.name}=1,3,224,224",
+                hint=f"state it with your sizes: --shape {info.name}=1,3,H,W for an image",
             )
         else:
             values = [bound.get(dim) if isinstance(dim, str) else dim for dim in dims]
             missing = [dim for dim, v in zip(dims, values, strict=True) if v is None]
             if missing:
                 which = f"'{missing[0]}'" if missing[0] else "without a name"
-                example = ",".join(str(value or 1) for value in values)
+                open_dims = [
+                    dim if value is None else value for dim, value in zip(dims, values, strict=True)
+                ]
                 raise UsageError(
                     f"input '{info.name}' has the symbolic dimension {which} "
                     f"(shape {_shape_text(dims)})",
-                    hint=f"give it a value: --shape {info.name}={example}",
+                    hint=f"give it a value: {stated_shape(info.name, open_dims)}",
                 )
             found[info.name] = tuple(value for value in values if value is not None)
     return found, bound

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placer.core.errors import InputError, UsageError, near_match
-from placer.core.graph import TensorSpec
+from placer.core.graph import TensorSpec, stated_shape
 
 DTYPES = {
     "BOOL": "bool",
@@ -79,9 +79,10 @@ def concrete(
             shape = (1, *one.shape[1:]) if one.shape[:1] == (-1,) else one.shape
             if any(size < 1 for size in shape):
                 listed = ",".join("N" if size < 1 else str(size) for size in one.shape)
+                dims = [None if size < 1 else size for size in one.shape]
                 raise UsageError(
                     f"input '{one.name}' has the open shape {listed}",
-                    hint=f"state it: --shape {one.name}={listed}",
+                    hint=f"state it: {stated_shape(one.name, dims)}",
                 )
         fits = len(shape) == len(one.shape) and all(
             asked in (-1, size) for size, asked in zip(shape, one.shape, strict=True)

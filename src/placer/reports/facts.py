@@ -168,13 +168,20 @@ def told_split(answer: Recommendation) -> str | None:
             f"{format_ratio(cut.wire_error_ratio or 0.0)} of its largest number off"
         )
     if cut.difference_ratio is not None:
-        told.append(
-            f"the parts are {cut.difference_ratio:.2g} of an output's largest number off the whole"
-        )
+        off = f"{cut.difference_ratio:.2g} of an output's largest number off"
+        told.append(f"the parts are {'equal to' if cut.difference_ratio == 0 else off} the whole")
     is_lower_bound = split.spread is not None and split.spread.is_lower_bound
     if split.latency is not None and not is_lower_bound:
         times = ((0.5, split.latency.p50_s), (0.99, split.latency.p99_s))
-        told += [f"{format_percentile(at)} {duration(time_s)}" for at, time_s in times]
+        asked = {target.percentile for target in split.targets}
+        told += [
+            f"{format_percentile(at)} {duration(time_s)}" for at, time_s in times if at not in asked
+        ]
+    told += [
+        f"{target_text(target)}: {_judged(target).text}"
+        for target in split.targets
+        if _is_known(target.value_s)
+    ]
     return clean("; ".join(told))
 
 

@@ -32,6 +32,7 @@ def answer_schema() -> dict[str, Any]:
         wire=_or_null(_one_of(Precision)),
         sent_types=_list(_TEXT),
         bytes=_COUNT,
+        bytes_down=_COUNT,
         leaves_device=_one_of(Leaves),
         leaves_why=_TEXT,
         nodes={**_list(_COUNT), "minItems": 2, "maxItems": 2},

@@ -13,6 +13,7 @@ from placer.core.printable import printable
 from placer.core.split import OutputDifference
 from placer.core.split_ranking import Kind, Leaves, Placed, SplitAnswer
 from placer.core.units import format_bytes, format_duration
+from placer.reports.facts import counted
 
 MAX_NAMES = 3
 """Of tensors in one cell."""
@@ -77,6 +78,7 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "wire": one.wire,
         "sent_types": list(one.sent_types),
         "bytes": one.n_bytes,
+        "bytes_down": one.bytes_down,
         "leaves_device": one.leaves.value,
         "leaves_why": one.leaves_why,
         "nodes": [one.edge_nodes, one.cloud_nodes],
@@ -223,18 +225,19 @@ def _apart(one: Placed) -> str:
 def _explained(answer: SplitAnswer) -> list[str]:
     share = answer.largest_uncuttable
     points = len(answer.points)
-    samples = "a generated sample" if not answer.samples else f"{answer.samples} sample(s)"
+    samples = "a generated sample" if not answer.samples else counted(answer.samples, "sample")
     return [
         f"  over {printable(answer.network)} to {printable(answer.cloud)}; "
-        f"{answer.threads} thread(s) here, {answer.runs} runs in turns, {samples}",
+        f"{counted(answer.threads, 'thread')} here, {counted(answer.runs, 'run')} in turns, "
+        f"{samples}",
         "  predicted: sum of the groups here + network + cloud; head: what runs here, measured in "
         "turns with all other parts, so with cold caches",
         "  total: head + network + cloud, both modelled; range: of the total, by the estimate of "
         "the cloud",
         "  here: head and tail, both run here, beyond the whole model's "
         f"{format_duration(answer.whole_s)}; differs: of an output, of its largest number",
-        f"  {points} single tensor{'' if points == 1 else 's'} divide{'s' if points == 1 else ''} "
-        f"the model; the largest part that none divides is {share.ratio:.0%} of its {share.basis}",
+        f"  {counted(points, 'single tensor')} divide{'s' if points == 1 else ''} the model; "
+        f"the largest part that none divides is {share.ratio:.0%} of its {share.basis}",
         *_points(answer),
         "  all times are typical ones: of the head the mean of its fastest tenth, of network and "
         "cloud p50; p99 is told by placer recommend --cut",
@@ -246,7 +249,8 @@ def _points(answer: SplitAnswer) -> list[str]:
         return []
     more = len(answer.points) - MAX_POINTS
     shown = ", ".join(printable(name) for name in answer.points[:MAX_POINTS])
-    return [f"  they are: {shown}{f' and {more} more (--format json)' if more > 0 else ''}"]
+    are = "it is" if len(answer.points) == 1 else "they are"
+    return [f"  {are}: {shown}{f' and {more} more (--format json)' if more > 0 else ''}"]
 
 
 def _rebuilt(answer: SplitAnswer) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from placer.core.errors import InputError, UsageError, near_match
-from placer.core.graph import UNKNOWN_DIMENSION, ModelSummary, TensorSpec
+from placer.core.graph import UNKNOWN_DIMENSION, ModelSummary, TensorSpec, stated_shape
 from placer.tflite_files.features import count_operators
 from placer.tflite_files.graph import (
     IDENTIFIER,
@@ -198,10 +198,10 @@ def _bind(
         given = shapes.get(name)
         if given is None:
             if UNKNOWN_DIMENSION in shape:
-                example = ",".join(str(max(1, dim)) for dim in shape)
+                dims = [None if dim == UNKNOWN_DIMENSION else dim for dim in shape]
                 raise UsageError(
                     f"input '{name}' has open dimensions (shape {_text(shape)})",
-                    hint=f"give them values: --shape {name}={example}",
+                    hint=f"give them values: {stated_shape(name, dims)}",
                 )
             given = shape
         fits = len(given) == len(shape) and all(

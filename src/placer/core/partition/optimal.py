@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -172,15 +172,25 @@ def best_plans(
             "objective: plans are not ranked by throughput",
             hint="rank by latency, money or energy",
         )
+    return tuple(
+        itertools.islice(plans_in_order(problem, objective=objective, max_solves=max_solves), k)
+    )
+
+
+def plans_in_order(
+    problem: Problem,
+    *,
+    objective: Objective = Objective.LATENCY,
+    max_solves: int = 20_000,
+) -> Iterator[Plan]:
+    """Yield the plans of `best_plans` one by one, for who does not know yet how many it takes."""
     indexed = index(problem)
     ways = tuple(routes(problem))
     costs = _costs(problem, indexed, objective)
     best = solve(indexed, indexed.allowed, costs, ways)  # tells what clashes where nothing is left
     ranking = Ranked(indexed, indexed.allowed, costs, ways, max_solves=max_solves)
-    return tuple(
-        plan_of(problem, indexed, objective, one.tiers, one.route, bound=best.low)
-        for one in itertools.islice(ranking, k)
-    )
+    for one in ranking:
+        yield plan_of(problem, indexed, objective, one.tiers, one.route, bound=best.low)
 
 
 def _costs(problem: Problem, indexed: Indexed, objective: Objective) -> Callable[[Route], Costs]:

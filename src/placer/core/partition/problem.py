@@ -263,7 +263,7 @@ def _check_figure(key: str, value: float | None) -> None:
     if not math.isfinite(value) or value > MAX_FIGURE:
         _refuse(key, f"{value} is no finite figure", f"a number from 0 to {MAX_FIGURE:g}")
     if value < 0:
-        _refuse(key, f"{value} is negative", "a number from 0 on")
+        _refuse(key, f"{value:.15g} is negative", "a number from 0 on")
 
 
 def _check_tier(key: str, tier: int | None, n_tiers: int) -> None:

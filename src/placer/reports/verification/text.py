@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from placer.core.predicted import Interval
 from placer.core.units import format_duration, format_percentile
-from placer.core.verification import Checked, Outcome, Verification
+from placer.core.verification import Checked, Outcome, QuantileCheck, Verification
 from placer.reports import facts
 from placer.reports.facts import Cell, Tone
 from placer.reports.layout import Line, natural_width, paragraph, row, wrap
@@ -24,6 +24,8 @@ _WORDS = {
     Outcome.UNDECIDED: "undecided",
     Outcome.NOT_JUDGED: "not judged",
 }
+_OUTCOME_WIDTH = 10
+"""Least width of the last column."""
 _HEADS = ("", "predicted", "its 90 % interval", "measured", "its 90 % interval", "")
 
 
@@ -74,7 +76,9 @@ def _compared(verification: Verification, ran: int) -> str:
             what = "The chosen did not run as a whole"
         else:
             what = "The chosen did not run"
-        return f"{what}; of what ran, {facts.clean(best)} was the quickest."
+        in_parts = any(one.quantiles and one.p50_s is None for one in verification.candidates)
+        whole = " as a whole" if in_parts else ""
+        return f"{what}; of what ran{whole}, {facts.clean(best)} was the quickest."
     if ran == 1:
         return "No rival ran: what another choice would have gained is not known."
     rivals = facts.counted(ran - 1, "rival")
@@ -119,16 +123,31 @@ def _table(one: Checked, width: int) -> list[Line]:
             Cell(_range(check.predicted)),
             Cell(_value(check.measured), Tone.STRONG),
             Cell(_range(check.measured)),
-            Cell(_WORDS[check.outcome], _SIGNS[check.outcome][1]),
+            Cell(_told(check), _SIGNS[check.outcome][1]),
         ]
         for check in one.quantiles
     ]
     widths = [natural_width(column) for column in zip(*rows, strict=True)]
     free = width - sum(widths) - 2 * (len(widths) - 1)
-    if free < 0:  # the intervals break first
+    if free < 0:  # what could miss breaks first, then the intervals
+        narrower = max(widths[5] + free, _OUTCOME_WIDTH)
+        if narrower < widths[5]:
+            free += widths[5] - narrower
+            widths[5] = narrower
+    if free < 0:
         widths[2] = max(9, widths[2] + free // 2)
         widths[4] = max(9, widths[4] + free - free // 2)
     return [line for cells in rows for line in row(cells, widths, right=frozenset({1, 3}))]
+
+
+def _told(check: QuantileCheck) -> str:
+    """Name the outcome; of what is within, also the one side that could have missed."""
+    is_within = check.outcome is Outcome.WITHIN
+    if is_within and check.predicted.high_s is None:
+        return f"{_WORDS[check.outcome]} (only quicker could miss)"
+    if is_within and check.predicted.low_s is None:
+        return f"{_WORDS[check.outcome]} (only slower could miss)"
+    return _WORDS[check.outcome]
 
 
 def _value(interval: Interval) -> str:
