@@ -340,7 +340,7 @@ def _is_written_out(field: Field) -> bool:
 def _unknown_way(kind: str, field: Field) -> Egress:
     """Return the way that stands where nobody can read it, as ``{{ toYaml .Values.logger }}``."""
     stated = field.stated() or Stated(f"<{field.name}>", field.key_place())
-    return Egress(kind, stated, "messages")
+    return Egress(kind, stated, "messages", is_open=True)
 
 
 def _with_accelerator(where: Where, root: Field) -> Where:
