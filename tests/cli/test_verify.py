@@ -30,6 +30,8 @@ NOTHING = (10.0, 20.0)
 """An interval that no run of these models reaches."""
 UNBOUNDED = "inside, but its requests do not bound it: raise --time-limit"
 """All that a busy machine may say of a prediction that nothing misses."""
+ANSWERS: dict[tuple[str, ...], str] = {}
+"""Options of a recommendation of the small model -> what it answered."""
 Saved = Callable[..., Path]
 
 
@@ -47,10 +49,12 @@ def saved(
     ) -> Path:
         shutil.copy(small_model, "model.onnx")
         given = options or ("--cloud", SITE, "--ep", "cpu", "--time-limit", "1s")
-        targets = ("--sla", "p50=1s", "--sla", "p90=2s", "--sla", "p99=3s")
-        found = run_again("recommend", "model.onnx", *targets, *given, "--save", "answer.json")
-        assert found.code in (0, 5), found.err
-        document = json.loads(Path("answer.json").read_text())
+        if given not in ANSWERS:  # what is asked of an answer does not hang on when it was measured
+            targets = ("--sla", "p50=1s", "--sla", "p90=2s", "--sla", "p99=3s")
+            found = run_again("recommend", "model.onnx", *targets, *given, "--save", "answer.json")
+            assert found.code in (0, 5), found.err
+            ANSWERS[given] = Path("answer.json").read_text()
+        document = json.loads(ANSWERS[given])
         for candidate in document["candidates"]:
             for target in candidate["targets"]:
                 target["low_s"], target["high_s"] = interval
