@@ -143,11 +143,11 @@ def apart(wanted: np.ndarray, given: np.ndarray) -> float:
 
 
 def test_an_output_without_dimensions_is_held_to_its_number() -> None:
-    wanted = np.float32(2.0).reshape(())
+    wanted = np.array(2, np.float32)
     assert apart(wanted, wanted) == 0
     assert apart(wanted, np.array([2.02], np.float32)) == pytest.approx(0.01, rel=1e-3)
     with pytest.raises(InputError, match=r"numbers 0\.5 of the largest apart"):
-        apart(wanted, np.float32(1.0).reshape(()))
+        apart(wanted, np.array(1, np.float32))
 
 
 def test_rows_of_an_output_without_a_batch_are_held_to_its_largest_number() -> None:
