@@ -93,6 +93,23 @@ def test_an_answer_that_makes_no_sense_is_refused(
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [
+        ("UINT64", [2**63 + 1, 1, 2**64 - 1]),
+        ("FP64", [1180591620717411303424, 1, 0.5]),  # as Go prints floats below 1e21
+        ("FP32", [2**100, 1, 2]),
+    ],
+)
+def test_whole_numbers_beyond_64_bits_of_numpy_are_read(datatype: str, data: list[Any]) -> None:
+    for listed in (data, [data]):
+        (one,) = over_http(told("y", datatype, shape=[3], data=listed))
+        assert one.array.tolist() == data
+    for wrong in (2**1100, "1", True, None, [1]):
+        with pytest.raises(InputError):
+            over_http(told("y", datatype, shape=[3], data=[*data[:2], wrong]))
+
+
 def over_grpc(raw: list[bytes], **contents: list[Any]) -> tuple[Output, ...]:
     output = SimpleNamespace(
         name="y", datatype="FP32", shape=[1, 10], contents=SimpleNamespace(**contents)

@@ -171,6 +171,26 @@ def test_whole_numbers_of_an_answer_are_never_rounded(dtype: str) -> None:
             answer_of(plain(**told, data=data), {}, [spec])
 
 
+LARGE: list[tuple[str, list[Any]]] = [
+    ("uint64", [2**63 + 1, 1, 0, 2**64 - 1]),
+    ("float64", [1180591620717411303424, 1, 0.5, -(2**80)]),  # as Go prints floats below 1e21
+    ("float32", [2**100, 1, 0, 2]),
+]
+
+
+@pytest.mark.parametrize(("dtype", "data"), LARGE)
+def test_whole_numbers_beyond_64_bits_of_numpy_are_read(dtype: str, data: list[Any]) -> None:
+    spec = {"name": "y", "dtype": dtype, "shape": [1, 4]}
+    told = {"datatype": split_client.DATATYPES[dtype]}
+    for listed in (data, [data]):
+        found = answer_of(plain(**told, data=listed), {}, [spec])["y"]
+        assert found.dtype.name == dtype
+        assert found.tolist() == [data]
+    for wrong in (2**1100, "1", True, None, [1]):
+        with pytest.raises(ClientError, match="the server"):
+            answer_of(plain(**told, data=[*data[:3], wrong]), {}, [spec])
+
+
 @pytest.mark.parametrize("size", [4000, 12, -16, "16", None, 1.5])
 def test_the_size_that_an_answer_tells_is_the_size_it_has(size: object) -> None:
     body, headers = binary(parameters={"binary_data_size": size})

@@ -352,7 +352,10 @@ def _output(spec: Mapping[str, Any], told: Any, found: Mapping[str, bytes]) -> A
 def _numbers(data: Any, dtype: Any) -> Array:
     """Return the numbers of a list of JSON in a type that holds them all."""
     given = np.array(data).ravel()
-    if given.size and given.dtype.kind not in {"f": "iuf", "b": "biu"}.get(dtype.kind, "iu"):
+    large = _large(data, dtype) if given.dtype.kind + dtype.kind in ("Of", "Ou", "fu") else None
+    if large is not None:
+        given = large
+    elif given.size and given.dtype.kind not in {"f": "iuf", "b": "biu"}.get(dtype.kind, "iu"):
         raise ValueError(f"these are no numbers of {dtype.name} (NaN: --encoding binary)")
     with np.errstate(over="ignore"):  # judged in the next lines
         flat = given.astype(dtype)
@@ -363,6 +366,14 @@ def _numbers(data: Any, dtype: Any) -> Array:
     if not is_held:
         raise ValueError(f"a number does not fit {dtype.name}")
     return flat
+
+
+def _large(data: Any, dtype: Any) -> Array | None:
+    """Return whole numbers for which numpy has no type together; None: they are other values."""
+    flat = np.array(data, object).ravel()
+    if not {type(one) for one in flat} <= ({int, float} if dtype.kind == "f" else {int}):
+        return None
+    return flat.astype(np.float64) if dtype.kind == "f" else flat
 
 
 class _Answer(io.RawIOBase):

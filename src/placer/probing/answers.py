@@ -161,7 +161,11 @@ def _from_numbers(name: str, dtype: str, shape: tuple[int, ...], data: object) -
     wanted = np.dtype("float32" if dtype == "bfloat16" else dtype)
     try:
         given = np.asarray(data)
-        if given.size and given.dtype.kind not in _KINDS[wanted.kind]:
+        kinds = given.dtype.kind + wanted.kind
+        large = _large(data, wanted) if kinds in ("Of", "Ou", "fu") else None
+        if large is not None:
+            given = large
+        elif given.size and given.dtype.kind not in _KINDS[wanted.kind]:
             raise _Wrong(f"'{name}' as {dtype} in data of another type")
         with np.errstate(over="ignore"):
             array = given.astype(wanted)
@@ -170,6 +174,14 @@ def _from_numbers(name: str, dtype: str, shape: tuple[int, ...], data: object) -
     if wanted.kind in "iu" and not np.array_equal(array, given):
         raise _Wrong(f"'{name}' as {dtype} in numbers that it does not hold")
     return _shaped(name, shape, array.ravel())
+
+
+def _large(data: object, wanted: np.dtype) -> np.ndarray | None:
+    """Return whole numbers for which numpy has no type together; None: they are other values."""
+    flat = np.array(data, object).ravel()
+    if not {type(one) for one in flat} <= ({int, float} if wanted.kind == "f" else {int}):
+        return None
+    return flat.astype(np.float64) if wanted.kind == "f" else flat
 
 
 def _from_bytes(name: str, dtype: str, shape: tuple[int, ...], data: memoryview) -> np.ndarray:
