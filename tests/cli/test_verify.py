@@ -12,7 +12,9 @@ from typing import Any
 
 import jsonschema
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from placer.api.splitting import cut_at, open_to_split, write_split
 from placer.core.cuts import single_tensor_points
@@ -46,8 +48,9 @@ def saved(
         interval: tuple[float | None, float | None] = ANYTHING,
         *options: str,
         edit: Callable[[dict[str, Any]], None] | None = None,
+        model: str = small_model,
     ) -> Path:
-        shutil.copy(small_model, "model.onnx")
+        shutil.copy(model, "model.onnx")
         given = options or ("--cloud", SITE, "--ep", "cpu", "--time-limit", "1s")
         if given not in ANSWERS:  # what is asked of an answer does not hang on when it was measured
             targets = ("--sla", "p50=1s", "--sla", "p90=2s", "--sla", "p99=3s")
@@ -166,6 +169,19 @@ def test_a_server_is_asked_for_real(run: Run, saved: Saved) -> None:
         in_json = verify(run, "--endpoint", f"{SITE}={url}", "--encoding", "json")
         check_held(in_json)
         assert "1 rival" in in_json.out
+
+
+def test_a_server_of_a_model_that_gives_one_number_is_asked(run: Run, saved: Saved) -> None:
+    nodes = [
+        helper.make_node("Mul", ["x", "x"], ["squares"]),
+        helper.make_node("ReduceMean", ["squares"], ["y"], keepdims=0),
+    ]
+    takes, gives = [models.tensor("x", (1, 64))], [models.tensor("y", ())]
+    onnx.save(models.build(nodes, takes, gives, []), "scalar.onnx")
+    saved(model="scalar.onnx")
+    with serving(model=Path("model.onnx")) as url:
+        found = verify(run, "--endpoint", url, "--format", "json")
+    assert candidate(json.loads(found.out), CLOUD)["runs"] >= 30, found.err
 
 
 def test_a_cloud_that_misses_is_1_although_the_chosen_holds(run: Run, saved: Saved) -> None:

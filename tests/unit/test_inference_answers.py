@@ -93,6 +93,23 @@ def test_an_answer_that_makes_no_sense_is_refused(
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [
+        ("UINT64", [2**63 + 1, 1, 2**64 - 1]),
+        ("FP64", [1180591620717411303424, 1, 0.5]),  # as Go prints floats below 1e21
+        ("FP32", [2**100, 1, 2]),
+    ],
+)
+def test_whole_numbers_beyond_64_bits_of_numpy_are_read(datatype: str, data: list[Any]) -> None:
+    for listed in (data, [data]):
+        (one,) = over_http(told("y", datatype, shape=[3], data=listed))
+        assert one.array.tolist() == data
+    for wrong in (2**1100, "1", True, None, [1]):
+        with pytest.raises(InputError):
+            over_http(told("y", datatype, shape=[3], data=[*data[:2], wrong]))
+
+
 def over_grpc(raw: list[bytes], **contents: list[Any]) -> tuple[Output, ...]:
     output = SimpleNamespace(
         name="y", datatype="FP32", shape=[1, 10], contents=SimpleNamespace(**contents)
@@ -134,6 +151,49 @@ def test_another_answer_is_refused(array: np.ndarray, changes: dict[str, Any], w
     with pytest.raises(InputError) as caught:
         held(array, **changes)
     assert words in caught.value.message
+
+
+def apart(wanted: np.ndarray, given: np.ndarray) -> float:
+    """Hold an answer to another one of the same type; return how far apart they are."""
+    found = [Output("y", given.dtype.name, given)]
+    return held_to(SERVER, "m", found, {"y": wanted}, has_values=True)
+
+
+def test_an_output_without_dimensions_is_held_to_its_number() -> None:
+    wanted = np.array(2, np.float32)
+    assert apart(wanted, wanted) == 0
+    assert apart(wanted, np.array([2.02], np.float32)) == pytest.approx(0.01, rel=1e-3)
+    with pytest.raises(InputError, match=r"numbers 0\.5 of the largest apart"):
+        apart(wanted, np.array(1, np.float32))
+
+
+def test_rows_of_an_output_without_a_batch_are_held_to_its_largest_number() -> None:
+    wanted = np.array([[1000, 1000], [0.001, 0.002]], np.float32)
+    assert apart(wanted, wanted + np.float32(0.001)) == pytest.approx(1e-6, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "int64", "uint16", "uint64"])
+def test_labels_and_counts_must_be_the_same(dtype: str) -> None:
+    wanted = np.array([[999, 3]], dtype)
+    assert apart(wanted, wanted) == 0
+    for other in ([[981, 3]], [[998, 3]]):
+        with pytest.raises(InputError, match="other whole numbers, and they must be the same"):
+            apart(wanted, np.array(other, dtype))
+
+
+def test_large_labels_that_no_float_tells_apart_are_told_apart() -> None:
+    wanted = np.array([2**60], np.int64)
+    with pytest.raises(InputError, match="other whole numbers"):
+        apart(wanted, wanted + 1)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+def test_quantised_outputs_may_be_a_step_apart(dtype: str) -> None:
+    wanted = np.array([[0, 1, 2, 100]], dtype)
+    one, two = (np.array(other, dtype) for other in ([[1, 1, 2, 99]], [[2, 1, 2, 100]]))
+    assert apart(wanted, one) == pytest.approx(1 / 255)
+    with pytest.raises(InputError, match="whole numbers 2 apart, and one step is allowed"):
+        apart(wanted, two)
 
 
 def test_a_missing_output_is_refused() -> None:

@@ -31,10 +31,12 @@ from placer.onnx_files.split_client import (
     Server,
     answer_of,
     encode,
+    lines_of,
     main,
     read_contract,
     read_samples,
     request_of,
+    run,
 )
 from tests import models, onnx_server
 
@@ -169,6 +171,26 @@ def test_whole_numbers_of_an_answer_are_never_rounded(dtype: str) -> None:
     for data in ([0.5, 1, 1, 0], [2**70, 0, 0, 0]):
         with pytest.raises(ClientError, match="the server"):
             answer_of(plain(**told, data=data), {}, [spec])
+
+
+LARGE: list[tuple[str, list[Any]]] = [
+    ("uint64", [2**63 + 1, 1, 0, 2**64 - 1]),
+    ("float64", [1180591620717411303424, 1, 0.5, -(2**80)]),  # as Go prints floats below 1e21
+    ("float32", [2**100, 1, 0, 2]),
+]
+
+
+@pytest.mark.parametrize(("dtype", "data"), LARGE)
+def test_whole_numbers_beyond_64_bits_of_numpy_are_read(dtype: str, data: list[Any]) -> None:
+    spec = {"name": "y", "dtype": dtype, "shape": [1, 4]}
+    told = {"datatype": split_client.DATATYPES[dtype]}
+    for listed in (data, [data]):
+        found = answer_of(plain(**told, data=listed), {}, [spec])["y"]
+        assert found.dtype.name == dtype
+        assert found.tolist() == [data]
+    for wrong in (2**1100, "1", True, None, [1]):
+        with pytest.raises(ClientError, match="the server"):
+            answer_of(plain(**told, data=[*data[:3], wrong]), {}, [spec])
 
 
 @pytest.mark.parametrize("size", [4000, 12, -16, "16", None, 1.5])
@@ -531,7 +553,7 @@ class Resetting(Scripted):
             return
         self.rfile.read(int(self.headers["Content-Length"]))
         self.protocol_version = "HTTP/1.0"  # the client closes its side
-        self.tell(200, b"{}")
+        self.tell(200, plain())
 
 
 def test_a_kept_connection_that_was_reset_is_opened_again() -> None:
@@ -539,8 +561,38 @@ def test_a_kept_connection_that_was_reset_is_opened_again() -> None:
         threading.Thread(target=found.serve_forever, daemon=True).start()
         server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 5.0)
         server.check([], [])
-        assert server.infer(b"[]", {})[1] == b"{}"
+        assert server.infer(b"[]", {})[1] == plain()
         found.shutdown()
+
+
+class ResettingAgain(Resetting):
+    """Has a first inference of its own."""
+
+
+class Head:
+    """Gives its input."""
+
+    def run(self, names: list[str], feed: dict[str, Any]) -> list[Any]:
+        assert names == ["t"]
+        return [feed["x"]]
+
+
+def test_the_time_of_a_second_try_is_told_as_such(tmp_path: Path) -> None:
+    ResettingAgain.has_reset = False
+    sample = {"x": np.ones((1, 4), np.float32)}
+    with ThreadingHTTPServer(("127.0.0.1", 0), ResettingAgain) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 5.0)
+        server.check([], [])
+        shown = []
+        for _ in range(2):
+            outputs, times_s, _ = run(
+                contract_of(tmp_path), Head(), server, sample, is_binary=False
+            )
+            shown.append(list(lines_of(outputs, times_s, "it"))[-1])
+        found.shutdown()
+    assert "send and tail (with a second try on a new connection) " in shown[0]
+    assert "second try" not in shown[1]
 
 
 def test_metadata_that_is_none_is_told(server: str) -> None:

@@ -25,9 +25,8 @@ def answer_here(model: str, samples: Inputs, *, limit_s: float) -> Expected:
     ChildError
         It does not run here.
     """
-    from placer.core.split import output_differences
     from placer.onnx_files.inputs import Inputs
-    from placer.probing.answers import MOST_APART_RATIO
+    from placer.probing.answers import how_far_apart
     from placer.probing.calls import Expected
     from placer.profiling.outputs import read_outputs
 
@@ -46,13 +45,10 @@ def answer_here(model: str, samples: Inputs, *, limit_s: float) -> Expected:
             time_limit_s=limit_s,
         )
     first, second = (
-        {name: array[place : place + 1] for name, array in found.items()} for place in (0, 1)
+        {name: np.asarray(array[at]) for name, array in found.items()} for at in (0, 1)
     )
-    differences = output_differences(first, second)
-    return Expected(
-        {name: np.asarray(array[0]) for name, array in found.items()},
-        all(one.relative <= MOST_APART_RATIO for one in differences),
-    )
+    _, why_not = how_far_apart(first, second)
+    return Expected(first, why_not is None)
 
 
 def told_answer(expected: Expected, calls: Calls) -> str:

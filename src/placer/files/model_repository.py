@@ -55,9 +55,11 @@ def triton_config(name: str, inputs: Sequence[TensorSpec], outputs: Sequence[Ten
 
 
 def _escaped(text: str) -> str:
+    """Return a text as protobuf's text format takes it: byte by byte where it is not printable."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     return "".join(
-        f"\\{one}" if one in '"\\' else one if one.isprintable() else f"\\x{ord(one):02x}"
-        for one in text
+        one if one.isprintable() else "".join(f"\\{byte:03o}" for byte in one.encode())
+        for one in quoted
     )
 
 

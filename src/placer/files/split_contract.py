@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from placer.core.graph import TensorSpec
@@ -83,7 +85,13 @@ def contract_document(contract: SplitContract, export: Export | None = None) -> 
             for one in export.differences
         ]
         document["files"] = [_file(*file) for file in export.files]
-    return document
+    return {**document, "sha256": digest_of_rest(document)}
+
+
+def digest_of_rest(document: Mapping[str, Any]) -> str:
+    """Return the sha256 that a contract has of all its keys but this one."""
+    rest = {key: value for key, value in document.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _file(name: str, digest: str, size: int) -> dict[str, Any]:
@@ -177,6 +185,10 @@ def contract_schema() -> dict[str, Any]:
             difference, "Of the exported parts, wire format included, from the whole model."
         ),
         files=_list(_to("file"), "All files of the folder but this one."),
+        sha256=_said(
+            digest,
+            "Of the other keys: it shows that one was edited.",
+        ),
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

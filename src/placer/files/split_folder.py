@@ -1,4 +1,8 @@
-"""The folder of an exported split: written whole or not at all, and never over foreign files."""
+"""The folder of an exported split: written whole or not at all, and never over foreign files.
+
+An earlier split is set aside for the moment in which the new one takes its place: who is killed
+between these two renames finds it beside the folder, whole, as ``.placer-HEX.tmp``.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,12 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from placer.core.errors import MeasuringError, PlacerError, UsageError
-from placer.files.split_contract import CONTRACT_NAME, SCHEMA
+from placer.files.split_contract import CONTRACT_NAME, SCHEMA, digest_of_rest
 
 _MOST_BYTES = 64 * 2**20
 """Of a contract; one of a thousand tensors has a megabyte."""
@@ -79,7 +84,7 @@ def replacing(path: str, *, option: str = "--to ") -> Iterator[Path]:
     UsageError
         As ``check_folder``.
     MeasuringError
-        The disk is full.
+        The disk is full, or a file elsewhere that is needed meanwhile fails.
     """
     check_folder(path, option=option)
     target, told = _target(path, option), f"{option}{path}"
@@ -87,7 +92,13 @@ def replacing(path: str, *, option: str = "--to ") -> Iterator[Path]:
     try:
         try:
             temporary.mkdir()
+        except OSError as error:
+            raise _explained(told, error) from error
+        try:
             yield temporary
+        except OSError as error:
+            raise _explained_within(told, temporary, error) from error
+        try:
             if target.exists():
                 _refuse_foreign(told, target)  # once more: it took a while
             _exchange(temporary, target)
@@ -123,12 +134,14 @@ def _beside(target: Path) -> Path:
 
 
 def _refuse_foreign(told: str, folder: Path) -> None:
-    listed = _listed(folder)
+    listed, is_edited = _listed(folder)
     waiting = sorted(folder.iterdir(), reverse=True)
     while waiting:
         found = waiting.pop()
         name = found.relative_to(folder).as_posix()
         if name == CONTRACT_NAME and listed:
+            if is_edited:
+                raise UsageError(f"{told}: '{name}' was changed since it was written", hint=_OTHER)
             continue
         kind = stat.S_IFMT(found.lstat().st_mode)
         if kind == stat.S_IFDIR and any(one.startswith(f"{name}/") for one in listed):
@@ -142,21 +155,25 @@ def _refuse_foreign(told: str, folder: Path) -> None:
             raise UsageError(f"{told}: '{name}' in it is not of an earlier split", hint=_OTHER)
 
 
-def _listed(folder: Path) -> Mapping[str, str]:
-    """Return name -> sha256 of the files of an earlier split; empty: there is none."""
+def _listed(folder: Path) -> tuple[Mapping[str, str], bool]:
+    """Return name -> sha256 of the files of an earlier split, and whether its contract was edited.
+
+    Empty: there is none.
+    """
     contract = folder / CONTRACT_NAME
     try:
         if not stat.S_ISREG(contract.lstat().st_mode) or contract.stat().st_size > _MOST_BYTES:
-            return {}
+            return {}, False
         document = json.loads(contract.read_text(encoding="utf-8"))
         if document["schema"] != SCHEMA:
-            return {}
+            return {}, False
         files = document.get("files")
         if files is None:  # parts alone
             files = [file for part in document["parts"] for file in part["files"]]
-        return {str(one["name"]): str(one["sha256"]) for one in files}
+        digests = {str(one["name"]): str(one["sha256"]) for one in files}
+        return digests, document.get("sha256") != digest_of_rest(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+        return {}, False
 
 
 def _explained(told: str, error: OSError) -> PlacerError:
@@ -164,3 +181,18 @@ def _explained(told: str, error: OSError) -> PlacerError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return MeasuringError(f"{told}: the disk is full", hint="free some space there")
     return UsageError(f"{told}: cannot be written: {reason}", hint=_OTHER)
+
+
+def _explained_within(told: str, folder: Path, error: OSError) -> PlacerError:
+    """Tell an error by the file that failed; writing to an open one names none."""
+    names = [
+        os.fsdecode(one)
+        for one in (error.filename, error.filename2)
+        if isinstance(one, str | bytes | os.PathLike)
+    ]
+    if not names:
+        return _explained(f"{told}, or the temporary files in {tempfile.gettempdir()}", error)
+    if any(Path(name).is_relative_to(folder) for name in names):
+        return _explained(told, error)
+    reason = (error.strerror or str(error)).lower()
+    return MeasuringError(f"{names[0]}: {reason}", hint="make it usable, and run the same again")

@@ -32,12 +32,13 @@ def take_from_wire(
     Raises
     ------
     UsageError
-        Its opset is too old for these nodes.
+        Its opset is too old for these nodes, or a tensor has no known size.
     """
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
-    opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+    versions = [one.version for one in model.opset_import if one.domain in ("", "ai.onnx")]
+    opset = versions[0] if versions else LEAST_OPSET
     graph = model.graph
     taken = {name for node in graph.node for name in (*node.input, *node.output)}
     taken |= {tensor.name for tensor in graph.initializer}
@@ -45,6 +46,10 @@ def take_from_wire(
     nodes: list[Any] = []
     found = []
     for spec in tensors:
+        if spec.n_bytes is None:
+            raise UsageError(
+                f"nobody knows the size of '{spec.name}', which would cross", hint="cut elsewhere"
+            )
         dtype = wire_dtype(spec.dtype, precision)
         if dtype == spec.dtype and spec.shape:
             found.append(Crossing(spec, spec))
@@ -54,11 +59,14 @@ def take_from_wire(
                 f"the model has opset {opset}, in which '{spec.name}' cannot be widened again",
                 hint="--wire float32, or convert the model to opset 13 or later",
             )
-        crossing = _crossing(spec, dtype, precision, taken)
+        n_bytes = wire_bytes(spec.n_bytes, spec.dtype, precision)
+        crossing = _crossing(spec, dtype, n_bytes, taken)
         nodes += _decoding(crossing, taken)
         _replace_input(graph, crossing)
         found.append(crossing)
     if nodes:
+        if not versions:  # the part had operators of other sets alone
+            model.opset_import.append(onnx.helper.make_opsetid("", LEAST_OPSET))
         rest = list(graph.node)
         del graph.node[:]
         graph.node.extend([*nodes, *rest])
@@ -66,8 +74,7 @@ def take_from_wire(
     return tuple(found)
 
 
-def _crossing(spec: TensorSpec, dtype: str, precision: Precision, taken: set[str]) -> Crossing:
-    n_bytes = 0 if spec.n_bytes is None else wire_bytes(spec.n_bytes, spec.dtype, precision)
+def _crossing(spec: TensorSpec, dtype: str, n_bytes: int, taken: set[str]) -> Crossing:
     is_scaled = dtype == "int8" and spec.dtype != "int8"
     value = TensorSpec(
         _free(f"{spec.name}_wire", taken),

@@ -17,8 +17,8 @@ from placer.probing.targets import Target
 from placer.probing.tensors import DTYPES
 
 MOST_APART_RATIO = 0.02
-"""Of the largest number of an output. Half precision and other kernels stay far below it, and
-what another model answers to the same input lies far above."""
+"""Of the largest number of an output of floats. Half precision and other kernels stay far below
+it, and what another model answers to the same input lies far above."""
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
 """Kind of a type -> kinds of numbers in JSON that stand for it."""
 _CONTENTS = {
@@ -161,7 +161,11 @@ def _from_numbers(name: str, dtype: str, shape: tuple[int, ...], data: object) -
     wanted = np.dtype("float32" if dtype == "bfloat16" else dtype)
     try:
         given = np.asarray(data)
-        if given.size and given.dtype.kind not in _KINDS[wanted.kind]:
+        kinds = given.dtype.kind + wanted.kind
+        large = _large(data, wanted) if kinds in ("Of", "Ou", "fu") else None
+        if large is not None:
+            given = large
+        elif given.size and given.dtype.kind not in _KINDS[wanted.kind]:
             raise _Wrong(f"'{name}' as {dtype} in data of another type")
         with np.errstate(over="ignore"):
             array = given.astype(wanted)
@@ -170,6 +174,14 @@ def _from_numbers(name: str, dtype: str, shape: tuple[int, ...], data: object) -
     if wanted.kind in "iu" and not np.array_equal(array, given):
         raise _Wrong(f"'{name}' as {dtype} in numbers that it does not hold")
     return _shaped(name, shape, array.ravel())
+
+
+def _large(data: object, wanted: np.dtype) -> np.ndarray | None:
+    """Return whole numbers for which numpy has no type together; None: they are other values."""
+    flat = np.array(data, object).ravel()
+    if not {type(one) for one in flat} <= ({int, float} if wanted.kind == "f" else {int}):
+        return None
+    return flat.astype(np.float64) if wanted.kind == "f" else flat
 
 
 def _from_bytes(name: str, dtype: str, shape: tuple[int, ...], data: memoryview) -> np.ndarray:
@@ -222,12 +234,12 @@ def held_to(
     Returns
     -------
     float
-        Largest difference, as a share of the largest number of its output.
+        As ``how_far_apart`` returns it.
 
     Raises
     ------
     InputError
-        Another output, type or shape; or numbers more than `MOST_APART_RATIO` apart.
+        Another output, type or shape; or numbers too far apart.
     """
     given = {one.name: one for one in found}
     for name in sorted(given.keys() - expected.keys()):
@@ -251,29 +263,62 @@ def held_to(
             raise _refused(target, model, f"'{name}' of {shown[0]}, not {shown[1]}")
     if not has_values:
         return 0.0
-    differences = output_differences(
-        {name: _comparable(wanted) for name, wanted in expected.items()},
-        {
-            name: _comparable(given[name].array)
-            .reshape(wanted.shape)
-            .astype(_comparable(wanted).dtype)
-            for name, wanted in expected.items()
-        },
+    apart_ratio, why_not = how_far_apart(
+        expected, {name: given[name].array.reshape(expected[name].shape) for name in expected}
     )
-    worst = max(differences, key=lambda one: one.relative, default=None)
-    if worst is not None and worst.relative > MOST_APART_RATIO:
-        apart = (
-            "other numbers"
-            if math.isinf(worst.relative)
-            else f"numbers {worst.relative:.2g} of the largest apart"
-        )
+    if why_not is not None:
         raise InputError(
             f"{target.authority} answers an inference of '{model}' otherwise than the model does "
-            f"here: '{worst.name}' has {apart}, and {MOST_APART_RATIO:.2g} is allowed",
+            f"here: {why_not}",
             hint="serve the file that was recommended, or name its model: --endpoint-model, "
             "--tail-model; give real samples (--inputs) where generated ones are no fair test",
         )
-    return 0.0 if worst is None else worst.relative
+    return apart_ratio
+
+
+def how_far_apart(
+    expected: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray]
+) -> tuple[float, str | None]:
+    """Compare the outputs of one sample; return how far they are apart, and why that is too far.
+
+    Numbers may be `MOST_APART_RATIO` of the largest of their output apart, 8-bit whole ones, which
+    are quantised, a step; labels, indices and counts must be the same.
+
+    Parameters
+    ----------
+    given
+        Of the same names and shapes.
+
+    Returns
+    -------
+    tuple of float and text
+        Largest difference, as a share of the largest number of its output, or of the 255 steps of
+        a quantised one; None: it is not too far.
+    """
+    apart_ratio = 0.0
+    for name, array in expected.items():
+        wanted = _comparable(array)
+        found = _comparable(given[name]).astype(wanted.dtype)
+        # one sample, also where the output has no axis for it
+        (apart,) = output_differences({name: wanted[None]}, {name: found[None]})
+        ratio = apart.relative
+        if wanted.dtype.name in ("int8", "uint8"):
+            if apart.absolute > 1:
+                text = f"whole numbers {apart.absolute:.0f} apart, and one step is allowed"
+                return ratio, f"'{name}' has {text}"
+            ratio = apart.absolute / 255
+        elif wanted.dtype.kind in "iu":
+            if not np.array_equal(wanted, found):
+                return ratio, f"'{name}' has other whole numbers, and they must be the same"
+        elif ratio > MOST_APART_RATIO:
+            text = (
+                "other numbers"
+                if math.isinf(ratio)
+                else f"numbers {ratio:.2g} of the largest apart"
+            )
+            return ratio, f"'{name}' has {text}, and {MOST_APART_RATIO:.2g} is allowed"
+        apart_ratio = max(apart_ratio, ratio)
+    return apart_ratio, None
 
 
 def _comparable(array: np.ndarray) -> np.ndarray:

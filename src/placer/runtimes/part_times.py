@@ -63,7 +63,7 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
     whole = _Session(request["model_path"], threads)
     expected = [whole.run(sample) for sample in samples]
     answers = {name: stacked([one[name] for one in expected]) for name in whole.outputs}
-    judged, timed = [], [_Timed(whole, samples[0])]
+    judged, places, timed = [], [], [_Timed(whole, samples[0])]
     for plan in request["plans"]:
         head = None if plan["head_path"] is None else _Session(plan["head_path"], threads)
         tail = (
@@ -77,12 +77,11 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
             timed.append(_Timed(head, samples[0]))
         if tail is not whole:
             timed.append(_Timed(tail, first))
-        judged[-1]["places"] = (head, tail)
+        places.append((head, tail))
     times_s = _in_turns(timed, threads, request["runs"], request["limit_s"])
     turns_s = {one.session.path: times for one, times in zip(timed, times_s, strict=True)}
     found = {one.session.path: fast_mean(times) for one, times in zip(timed, times_s, strict=True)}
-    for one in judged:
-        head, tail = one.pop("places")
+    for one, (head, tail) in zip(judged, places, strict=True):
         one["head_s"] = None if head is None else found[head.path]
         one["tail_s"] = found[tail.path]
         one["turns_s"] = [] if head is None else turns_s[head.path]
@@ -111,7 +110,7 @@ class _Session:
             self._session = onnxruntime.InferenceSession(
                 path, options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:
+        except Exception as error:  # ONNX Runtime has a kind of its own for each failure
             raise UnsupportedModelError(f"{path}: {reason_of(str(error))}") from error
         self.path = path
         self.inputs = tuple(value.name for value in self._session.get_inputs())
@@ -150,11 +149,10 @@ def _judged(
     given = [{**before, **tail.run(before)} for before in known]
     parts = {name: stacked([one[name] for one in given]) for name in answers}
     crossing = [{name: one[name] for name in plan["tensors"]} for one in known]
-    turn = iter(crossing)
     formats = measure_formats(
-        lambda _: next(turn),
+        lambda sent: sent,  # the head ran above
         tail.run,
-        samples,
+        crossing,
         tuple(map(parse_format, plan["formats"])),
         clock_s=_clock_s,
     )
