@@ -27,7 +27,7 @@ def answer_here(model: str, samples: Inputs, *, limit_s: float) -> Expected:
     """
     from placer.core.split import output_differences
     from placer.onnx_files.inputs import Inputs
-    from placer.probing.answers import MOST_APART_RATIO
+    from placer.probing.answers import SERVER_APART_RATIO
     from placer.probing.calls import Expected
     from placer.profiling.outputs import read_outputs
 
@@ -51,7 +51,7 @@ def answer_here(model: str, samples: Inputs, *, limit_s: float) -> Expected:
     differences = output_differences(first, second)
     return Expected(
         {name: np.asarray(array[0]) for name, array in found.items()},
-        all(one.relative <= MOST_APART_RATIO for one in differences),
+        all(one.relative <= SERVER_APART_RATIO for one in differences),
     )
 
 

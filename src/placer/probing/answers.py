@@ -16,7 +16,7 @@ from placer.probing.inference import MAX_RANK, MAX_SIZE, document_of, json_bytes
 from placer.probing.targets import Target
 from placer.probing.tensors import DTYPES
 
-MOST_APART_RATIO = 0.02
+SERVER_APART_RATIO = 0.02
 """Of the largest number of an output. Half precision and other kernels stay far below it, and
 what another model answers to the same input lies far above."""
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
@@ -227,7 +227,7 @@ def held_to(
     Raises
     ------
     InputError
-        Another output, type or shape; or numbers more than `MOST_APART_RATIO` apart.
+        Another output, type or shape; or numbers more than `SERVER_APART_RATIO` apart.
     """
     given = {one.name: one for one in found}
     for name in sorted(given.keys() - expected.keys()):
@@ -261,7 +261,7 @@ def held_to(
         },
     )
     worst = max(differences, key=lambda one: one.relative, default=None)
-    if worst is not None and worst.relative > MOST_APART_RATIO:
+    if worst is not None and worst.relative > SERVER_APART_RATIO:
         apart = (
             "other numbers"
             if math.isinf(worst.relative)
@@ -269,7 +269,7 @@ def held_to(
         )
         raise InputError(
             f"{target.authority} answers an inference of '{model}' otherwise than the model does "
-            f"here: '{worst.name}' has {apart}, and {MOST_APART_RATIO:.2g} is allowed",
+            f"here: '{worst.name}' has {apart}, and {SERVER_APART_RATIO:.2g} is allowed",
             hint="serve the file that was recommended, or name its model: --endpoint-model, "
             "--tail-model; give real samples (--inputs) where generated ones are no fair test",
         )
