@@ -29,7 +29,7 @@ from placer.core.units import format_factor, format_percentile
 
 PERCENTILES = (0.5, 0.9, 0.99)
 _TIME_RULES = ("PLC201", "PLC202", "PLC6")
-"""Rules that doubt times, which the run itself settles; of capacity requests in turn say nothing."""
+"""Rules that doubt times, which the run itself settles; requests in turn settle no capacity."""
 
 
 class Outcome(StrEnum):
