@@ -163,7 +163,8 @@ RULE = GateRule(
     why="Without the request the container does not see the accelerator, and ONNX Runtime falls "
     "back to the CPU without a word. With one that was not measured, other times hold.",
     example="Evidence on `cuda`, and no `nvidia.com/gpu` in the limits: violated. The "
-    "request, and evidence of the CPU alone, or a request for `amd.com/gpu`: inconclusive.",
+    "request, and evidence of the CPU alone: inconclusive, as is `amd.com/gpu` or a device that "
+    "may be a camera, and evidence on `cuda`.",
     fix="Request the accelerator, or bring evidence of what runs at that site.",
     check=_check,
 )

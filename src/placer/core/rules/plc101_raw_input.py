@@ -49,7 +49,9 @@ RULE = Rule(
     title="raw input leaves the device",
     severity=Severity.ERROR,
     what="Whether a placement sends raw input of class `special` (forbidden) or `personal` "
-    "(a warning) away from the device, or more than `data: may_leave:` of the workload allows.",
+    "(a warning) away from the device, or more than `data: may_leave:` of the workload allows. "
+    "What a split sends of class `special` is intermediate data: allowed unless `may_leave` says "
+    "less.",
     why="Health data, biometrics and the like may be processed only under narrow conditions "
     "(GDPR article 9). An inference request that carries the picture carries the patient.",
     example="placer recommend scan.onnx --privacy special: cloud placements are violated, the "
