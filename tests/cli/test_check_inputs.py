@@ -293,8 +293,8 @@ def test_a_project_that_is_not_there_is_told_plainly(run: Run, make: Make) -> No
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_a_report_that_was_written_stays_where_a_later_one_cannot_be(run: Run, make: Make) -> None:
     make(manifest())
-    words = ("check", "deploy", *OPTIONS, "--output", "json=new.json", "--output", "text")
-    words = (*words, "--output", "sarif=old.sarif")
+    outputs = ("json=new.json", "text", "sarif=old.sarif")
+    words = ("check", "deploy", *OPTIONS, *(f"--output={one}" for one in outputs))
     assert run(*words).code == 0
     Path("new.json").write_text("")
     with Path("/dev/full").open("w") as full:
