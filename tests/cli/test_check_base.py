@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from placer.api.checking import check
 from tests import builders, gate_project
 from tests.cli.conftest import Make, Run
 from tests.gate_project import CLOUD_LABEL, Evidence, committed, git, manifest
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--base", "HEAD")
 SMALL = manifest().replace("512Mi", "64Mi")
+TWO = manifest() + manifest()[manifest().index("        - name: infer") :].replace(
+    "infer", "second"
+)
 BROKEN = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a\n"
 
 
@@ -301,3 +306,16 @@ def test_what_is_mended_is_fixed_beside_what_cannot_be_judged(run: Run, make: Ma
     committed(folder)
     (folder / "deploy" / "0.yaml").write_text(f"{manifest()}---\n{other}")
     assert told(run) == {"findings": ["PLC701"], "fixed": ["PLC706"]}
+
+
+def test_what_several_share_at_the_base_is_told_by_the_names_of_now(make: Make) -> None:
+    folder = make(TWO.replace("nodeSelector", "nodeSelecter"))
+    committed(folder)
+    (folder / "deploy" / "0.yaml").unlink()
+    (folder / "deploy" / "renamed.yaml").write_text(TWO)
+    result = check(
+        ["deploy"], is_locked=True, base="HEAD", as_of=date.fromisoformat(gate_project.TODAY)
+    ).result
+    (fixed,) = [one for one in (*result.fixed, *result.unjudged) if one.rule == "PLC710"]
+    assert {path for path, _ in fixed.shared_by} == {"deploy/renamed.yaml"}
+    assert len(fixed.shared_by) == 2

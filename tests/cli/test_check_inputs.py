@@ -288,3 +288,22 @@ def test_a_project_that_is_not_there_is_told_plainly(run: Run, make: Make) -> No
     assert result.code == 3
     assert "nope.yaml: no such file" in result.err
     assert "catalogue" not in result.err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_report_that_was_written_stays_where_a_later_one_cannot_be(run: Run, make: Make) -> None:
+    make(manifest())
+    outputs = ("json=new.json", "text", "sarif=old.sarif")
+    words = ("check", "deploy", *OPTIONS, *(f"--output={one}" for one in outputs))
+    assert run(*words).code == 0
+    Path("new.json").write_text("")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "placer", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert json.loads(Path("new.json").read_text())["outcome"] == "pass"
+    assert not Path("old.sarif").exists()

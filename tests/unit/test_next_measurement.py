@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from placer.core.advise import recommend
-from placer.core.environment import Basis
+from placer.core.compute import ComputeEstimate, Level
+from placer.core.environment import Backbone, Basis, ChipClass
 from placer.core.next_measurement import with_option
-from placer.core.placement import EdgeSite, SiteTime
+from placer.core.placement import CloudSite, EdgeSite, SiteTime, Split
+from placer.core.split import CutFacts
+from placer.core.split_leg import tail_time
 from placer.core.variant import Accuracy, Agreement, Variant
 from placer.core.workload import DataClass, LatencyTarget, Workload
 from tests import builders
@@ -77,3 +80,41 @@ def test_answers_that_are_not_judged_well_enough_ask_for_samples(
     assert answer.next_measurement is not None
     assert answer.next_measurement.command.endswith(options)
     assert "samples" in answer.next_measurement.what
+
+
+GUESSED = Backbone("DE", "aws-us-east-1", high_s=0.5, known_percentile=0.0, basis=Basis.ASSUMED)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "whole", "what"),
+    [
+        (None, (0.05, 0.005, 0.5), "the model on aws-g4dn.xlarge"),
+        (GUESSED, (0.01, 0.01, 0.01), "the network between the device and the cloud"),
+    ],
+)
+def test_what_a_split_alone_would_learn_from_is_measured_next(
+    backbone: Backbone | None, whole: tuple[float, float, float], what: str
+) -> None:
+    time = SiteTime(estimate=ComputeEstimate(*whole, Level.E3, Basis.TRANSFERRED, "test", ""))
+    offer = builders.offer(chip_class=ChipClass.CPU, ep="cpu")
+    cloud = CloudSite(offer, time, backbone=backbone)
+    split = Split(
+        edge=builders.edge(0.004),
+        cloud=replace(cloud, time=tail_time(time, 0.25, is_same_class=True)),
+        cut=CutFacts(("mid",), 20_000, (), 0.25, 0.0),
+        takes_input=False,
+        input_bytes=600_000,
+        down_bytes=4_000,
+        head_bytes=300_000,
+        tail_bytes=900_000,
+    )
+    answer = recommend(
+        builders.model(),
+        Workload(
+            targets=(LatencyTarget(0.99, 0.04),), data_class=DataClass.SPECIAL, regions=("US",)
+        ),
+        builders.environment(edges=(builders.edge(0.2),), clouds=(cloud,), splits=(split,)),
+    )
+    assert answer.next_measurement is not None
+    assert answer.next_measurement.what.startswith(what)
+    assert "results that it could have would change" in answer.next_measurement.why

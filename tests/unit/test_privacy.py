@@ -1,8 +1,10 @@
 import pytest
 
+from placer.api.cut_privacy import check_may_split
 from placer.core.estimate import Placement
-from placer.core.privacy import TRANSPORT, allowed_in, leaves
-from placer.core.workload import DataClass, Leaves
+from placer.core.partition.problem import InfeasibleError
+from placer.core.privacy import TRANSPORT, allowed_in, leaves, most_that_may_leave
+from placer.core.workload import DataClass, Leaves, Workload
 
 
 @pytest.mark.parametrize(
@@ -80,3 +82,22 @@ def test_a_known_country_settles_what_a_jurisdiction_leaves_open(
 ) -> None:
     law = "EU" if country == "DE" else None
     assert allowed_in("somewhere", law, allowed, country) is expected
+
+
+@pytest.mark.parametrize(
+    ("workload", "most"),
+    [
+        (Workload(), Leaves.RAW_INPUT),
+        (Workload(data_class=DataClass.PERSONAL), Leaves.RAW_INPUT),
+        (Workload(data_class=DataClass.SPECIAL), Leaves.INTERMEDIATE),
+        (Workload(data_class=DataClass.SPECIAL, may_leave=Leaves.RAW_INPUT), Leaves.RAW_INPUT),
+        (Workload(data_class=DataClass.SPECIAL, may_leave=Leaves.OUTPUT), Leaves.OUTPUT),
+    ],
+)
+def test_gate_and_split_ask_one_function_what_may_leave(workload: Workload, most: Leaves) -> None:
+    assert most_that_may_leave(workload) is most
+    if most in (Leaves.NOTHING, Leaves.OUTPUT):
+        with pytest.raises(InfeasibleError, match="intermediate data"):
+            check_may_split(workload)
+    else:
+        check_may_split(workload)

@@ -13,13 +13,13 @@ from placer.api.split_doubts import estimate_decides, oddities
 from placer.core.cuts import Share
 from placer.core.split_ranking import (
     Kind,
-    Leaves,
     Placed,
     SplitAnswer,
     is_quicker,
     median_interval,
     ranked,
 )
+from placer.core.workload import Leaves
 from placer.reports.split_model import to_json, to_text
 
 NOISE = np.random.default_rng(5)

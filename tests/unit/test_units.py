@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import pytest
@@ -149,3 +150,8 @@ def test_other_figures_are_shown_in_the_unit_that_fits() -> None:
     assert units.format_usd(1290.4) == "$1,290"
     assert units.format_usd(3.4) == "$3.40"
     assert units.format_usd(0.0021) == "$0.0021"
+
+
+def test_a_factor_that_is_no_number_is_shown_as_it_is() -> None:
+    shown = [units.format_factor(one) for one in (1.34, 24.3, 1234.0, math.inf, math.nan)]
+    assert shown == ["1.3", "24", "1,200", "inf", "nan"]

@@ -389,3 +389,20 @@ def test_waiting_is_told_apart() -> None:
     stage = replace(edge().stages[0], kind=StageKind.QUEUE, p99_s=0.1)
     assert "one at a time" in queued(replace(edge(), stages=(stage,)))
     assert queued(replace(edge(), stages=(replace(stage, p99_s=0.0),))) == ""
+
+
+@pytest.mark.parametrize("rule", ["PLC203", "PLC204"])
+def test_requests_in_turn_settle_no_capacity(rule: str) -> None:
+    unproven = doubted(rule, Effect.UNPROVEN, missing=False)
+    assert unproven.candidates[1].barred == "it is not proven"
+    assert unproven.best == unproven.chosen
+    over = doubted(rule, Effect.VIOLATED, missing=True, feasible=False)
+    assert not over.candidates[1].is_barred_by_time
+    assert over.outcome is Outcome.WITHIN
+
+
+def test_what_is_not_feasible_without_a_reason_is_not_barred_by_time() -> None:
+    found = doubted("PLC406", Effect.NONE, missing=True, feasible=False)
+    rival = found.candidates[1]
+    assert (rival.barred, rival.is_barred_by_time) == ("it is not feasible", False)
+    assert found.outcome is Outcome.WITHIN

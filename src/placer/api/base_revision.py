@@ -221,6 +221,7 @@ class _Names:
             remedy=self.text(one.remedy),
             place=self.place(one.place),
             deployed_in=None if one.deployed_in is None else self.path(one.deployed_in),
+            shared_by=tuple((self.path(path), name) for path, name in one.shared_by),
             related=tuple(replace(other, place=self.place(other.place)) for other in one.related),
         )
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from placer.core.finding import Effect
 from placer.core.partition.problem import InfeasibleError
+from placer.core.privacy import most_that_may_leave
 from placer.core.workload import Leaves, Workload
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def check_may_split(workload: Workload) -> None:
     InfeasibleError
         Nothing, or at most the output, may leave.
     """
-    most = workload.may_leave
+    most = most_that_may_leave(workload)
     if most in (Leaves.NOTHING, Leaves.OUTPUT):
         raise InfeasibleError(
             f"a split sends intermediate data, and the workload says `data: may_leave: {most}`",

@@ -49,7 +49,13 @@ def check_replaced(outputs: Sequence[tuple[str, str | None]]) -> None:
 
 @contextlib.contextmanager
 def nothing_stale(paths: Sequence[str]) -> Iterator[None]:
-    """Remove earlier reports where what happens within fails: they would pass for its answer."""
+    """Remove earlier reports where what happens within fails: they would pass for its answer.
+
+    Parameters
+    ----------
+    paths
+        Of reports that are still to be written: who writes one takes it out.
+    """
     try:
         yield
     except BaseException:

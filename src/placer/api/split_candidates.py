@@ -15,8 +15,9 @@ from placer.core.partition.optimal import plans_in_order
 from placer.core.partition.problem import InfeasibleError, Link
 from placer.core.split_export import can_be_sent, wire_bytes
 from placer.core.split_problem import link_over, problem_of, shared_out_s, without_input
-from placer.core.split_ranking import Kind, Leaves
+from placer.core.split_ranking import Kind
 from placer.core.wire_formats import Precision, formats_for
+from placer.core.workload import Leaves
 
 if TYPE_CHECKING:
     from placer.core.compute import ComputeEstimate

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from placer.core.cuts import crossing
 from placer.core.errors import MeasuringError, UsageError
 from placer.core.graph import TensorSpec
-from placer.core.split import OutputDifference, Part, SplitContract, output_differences
+from placer.core.split import (
+    PARTS_APART_RATIO,
+    OutputDifference,
+    Part,
+    SplitContract,
+    output_differences,
+)
 from placer.core.split_export import Crossing, Export
 from placer.core.wire_formats import Precision
 
@@ -23,8 +29,6 @@ HEAD_FILE = "head.onnx"
 CLIENT_FILE = "client.py"
 README_FILE = "README.txt"
 SAMPLE_FILE = "sample.npz"
-MOST_APART_RATIO = 1e-3
-"""Of exact tensors: parts further from the whole model are not given out."""
 
 
 def export_split(
@@ -190,7 +194,7 @@ def taken_by_tail(crossings: Sequence[Crossing]) -> tuple[TensorSpec, ...]:
 
 def _check(export: Export, max_error_ratio: float | None) -> None:
     is_exact = all(one.tensor.dtype == one.value.dtype for one in export.crossings)
-    limit = max_error_ratio if max_error_ratio is not None else MOST_APART_RATIO
+    limit = max_error_ratio if max_error_ratio is not None else PARTS_APART_RATIO
     if max_error_ratio is None and not is_exact:
         return
     worst = max(export.differences, key=lambda one: one.relative, default=None)
@@ -204,12 +208,12 @@ def _check(export: Export, max_error_ratio: float | None) -> None:
 
 
 def check_sendable(source: SplitSource) -> None:
-    """Refuse a model whose outputs no client can read.
+    """Refuse a model whose inputs or outputs no client can handle.
 
     Raises
     ------
     UsageError
-        An output has a type that the protocol or numpy lacks.
+        One has a type that the protocol or numpy lacks.
     """
     from placer.core.split_export import can_be_sent
 

@@ -50,7 +50,6 @@ from placer.core.split_export import sent_type, wire_bytes
 from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
     Kind,
-    Leaves,
     Placed,
     SplitAnswer,
     ranked,
@@ -59,6 +58,7 @@ from placer.core.split_ranking import (
 from placer.core.units import format_duration, format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
+from placer.core.workload import Leaves
 
 if TYPE_CHECKING:
     from placer.core.graph import ModelSummary

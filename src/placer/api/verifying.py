@@ -81,7 +81,7 @@ def verify(
     from placer.probing.dialing import Access as Reached
 
     options = options or VerifyingOptions()
-    answer, cuts = read_saved(recommendation)
+    answer = read_saved(recommendation)
     summary = read_model(answer, options.model, recommendation)
     servers = _servers(answer, options)
     question = Question(
@@ -90,7 +90,6 @@ def verify(
         options,
         access or Reached(),
         servers,
-        cuts,
         _runs_for(answer),
         recommendation,
         progress,

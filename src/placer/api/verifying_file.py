@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,8 +19,8 @@ SAVE = "write one with `placer recommend MODEL --save FILE`"
 _EDITED = "the file was edited or cut; write it again with --save"
 
 
-def read_saved(path: str) -> tuple[Recommendation, Mapping[str, tuple[str, ...]]]:
-    """Return a saved answer, and of its splits the tensors that cross.
+def read_saved(path: str) -> Recommendation:
+    """Return a saved answer.
 
     Raises
     ------
@@ -39,15 +37,10 @@ def read_saved(path: str) -> tuple[Recommendation, Mapping[str, tuple[str, ...]]
     if twice is not None:
         raise InputError(f"{path}: the candidate '{twice}' is listed twice", hint=_EDITED)
     for candidate in answer.candidates:
-        wrong = _wrong_time(candidate) or _wrong_site(candidate.sites[:1])
+        wrong = _wrong_time(candidate) or _wrong_site(candidate.sites)
         if wrong is not None:
             raise InputError(f"{path}: {candidate.id}: {wrong}", hint=_EDITED)
-    cuts = {
-        one["id"]: tuple(one["cut"]["tensors"])
-        for one in json.loads(text)["candidates"]
-        if one.get("cut") is not None
-    }
-    return answer, cuts
+    return answer
 
 
 def not_of_model(where: str, candidate: str, error: UsageError) -> InputError:
@@ -79,16 +72,16 @@ def _wrong_site(sites: tuple[Site, ...]) -> str | None:
     """Say what the first site, which may be here, cannot run with; None: nothing."""
     from placer.files.specs import NO_EP
 
-    for site in sites:
-        if site.tier > 0 or site.ep == NO_EP:
-            continue
-        try:
-            parse_ep(site.ep or "cpu")
-        except UsageError as error:
-            return error.message
-        settings = None if site.options is None else settings_of_label(site.options)
-        if settings is not None and settings.intra_op_threads > MAX_THREADS:
-            return f"{settings.intra_op_threads} threads are more than {MAX_THREADS}"
+    site = next(iter(sites), None)
+    if site is None or site.tier > 0 or site.ep == NO_EP:
+        return None
+    try:
+        parse_ep(site.ep or "cpu")
+    except UsageError as error:
+        return error.message
+    settings = None if site.options is None else settings_of_label(site.options)
+    if settings is not None and settings.intra_op_threads > MAX_THREADS:
+        return f"{settings.intra_op_threads} threads are more than {MAX_THREADS}"
     return None
 
 

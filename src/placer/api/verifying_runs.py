@@ -25,6 +25,7 @@ from placer.core.sequential import correlation_runs, median_settled, quantile
 from placer.core.verification import MeasuredStage, NotRun, Run
 
 if TYPE_CHECKING:
+    from placer.core.split import CutFacts
     from placer.onnx_files.inputs import Inputs
     from placer.probing.dialing import Access
     from placer.probing.targets import Target
@@ -78,8 +79,6 @@ class Question:
     access: Access
     servers: Mapping[str, Target]
     """Cloud site -> server."""
-    cuts: Mapping[str, tuple[str, ...]]
-    """Candidate -> tensors that cross."""
     runs: int
     """Least number of them that bound the highest percentile to be judged."""
     where: str
@@ -242,7 +241,8 @@ def run_split(candidate: Candidate, question: Question) -> Run | NotRun:
     refused = not_here(candidate, options)
     if refused is not None:
         return refused
-    if candidate.id not in question.cuts:
+    cut = candidate.cut
+    if cut is None:
         return NotRun("the recommendation does not say where it is cut", is_failure=True)
     if not options.is_tail_local and target is None:
         return NotRun(f"{NO_ENDPOINT} with --tail-model NAME, or --local-tail")
@@ -250,13 +250,17 @@ def run_split(candidate: Candidate, question: Question) -> Run | NotRun:
         return NotRun("the server is not said to have the tail: --tail-model NAME")
     try:
         with ExitStack() as stack:
-            return _split_run(candidate, target, question, stack)
+            return _split_run(candidate, cut, target, question, stack)
     except ChildError as error:
         return NotRun(error.message, is_failure=True)
 
 
 def _split_run(
-    candidate: Candidate, target: Target | None, question: Question, stack: ExitStack
+    candidate: Candidate,
+    cut: CutFacts,
+    target: Target | None,
+    question: Question,
+    stack: ExitStack,
 ) -> Run | NotRun:
     from placer.api.split_export import sent_over_wire, taken_by_tail
     from placer.api.splitting import comparing, cut_at, open_to_split, write_split
@@ -268,12 +272,11 @@ def _split_run(
     from placer.runtimes import onnxruntime
 
     options = question.options
-    cut = question.cuts[candidate.id]
     shapes = {one.name: one.shape for one in question.answer.model.inputs}
     source = open_to_split(question.summary.path, shapes=shapes)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="placer-")))
     try:
-        tiers = cut_at(source, [cut])
+        tiers = cut_at(source, [cut.tensors])
     except UsageError as error:
         raise not_of_model(question.where, candidate.id, error) from error
     contract = write_split(source, tiers, 1, str(folder / "parts"))
@@ -297,7 +300,7 @@ def _split_run(
     known = {**samples.samples, **made}
     taken_there = by_tier[1].inputs
     crossing = {spec.name: known[spec.name] for spec in taken_there}
-    precision = None if candidate.cut is None else candidate.cut.wire
+    precision = cut.wire
     if precision is not None:
         crossings = take_from_wire(Path(tail), taken_there, precision)
         taken_there, crossing = taken_by_tail(crossings), sent_over_wire(crossings, known)

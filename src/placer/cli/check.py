@@ -71,11 +71,13 @@ def command(
             "--base compares files of a repository, not standard input",
             hint="render both and compare their JSON, or leave --base out",
         )
+    from placer.api.report_files import nothing_stale
+
     day = options.parse_date(as_of)
     written = [path for _, path in outputs if path is not None]
     if written:
         from placer.api.checking import check_evidence_is_apart, inputs_of
-        from placer.api.report_files import check_replaced, nothing_stale
+        from placer.api.report_files import check_replaced
 
         check_replaced(outputs)
         with nothing_stale(written):
@@ -88,7 +90,7 @@ def command(
 
     from placer import __version__
     from placer.api.checking import check
-    from placer.api.report_files import nothing_stale, repository_paths_of, sources_of
+    from placer.api.report_files import repository_paths_of, sources_of
     from placer.core.finding import Severity
     from placer.core.gate import exit_code
     from placer.reports.check import render
@@ -97,7 +99,8 @@ def command(
 
     stdin = sys.stdin.buffer if "-" in paths else None
     severity = Severity[fail_on.upper()]
-    with nothing_stale(written):
+    unwritten = list(written)
+    with nothing_stale(unwritten):
         found = check(
             paths, project=project, is_locked=is_locked, base=base, as_of=day, stdin=stdin
         )
@@ -109,12 +112,15 @@ def command(
             fail_on=severity,
             repository_paths=repository_paths_of(found),
         )
-        screen.emit(
-            outputs,
-            lambda name: render(
-                found.result, name, context, width=screen.width(), color=screen.wants_color()
-            ),
-        )
+        for one in outputs:
+            screen.emit(
+                [one],
+                lambda name: render(
+                    found.result, name, context, width=screen.width(), color=screen.wants_color()
+                ),
+            )
+            if one[1] is not None:
+                unwritten.remove(one[1])
     code = exit_code(found.result, fail_on=severity, allow_inconclusive=allow_inconclusive)
     if code and all(path is not None for _, path in outputs):
         screen.tell(f"{summary_of(found.result, severity)}; see {', '.join(written)}")

@@ -20,6 +20,11 @@ _PROCESSOR = re.compile(
 """Resources, runtimes and device files of processors that run models."""
 
 
+def runs_models(accelerator: str) -> bool:
+    """Tell whether an accelerator is known to run models; else it may be a camera."""
+    return _PROCESSOR.search(accelerator) is not None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
     """Where something stands in a file: the smallest key or value that says it."""
@@ -128,7 +133,7 @@ class Resources:
     def processor(self) -> Stated[tuple[str, int]] | None:
         """The accelerator that is known to run models; None: none, or one that may be a camera."""
         granted = (one for one in self.accelerators if one.value[1] > 0)
-        return next((one for one in granted if _PROCESSOR.search(one.value[0])), None)
+        return next((one for one in granted if runs_models(one.value[0])), None)
 
 
 @dataclass(frozen=True, slots=True)

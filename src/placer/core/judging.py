@@ -14,7 +14,7 @@ from placer.core.gate_rules.plc104_ways import plain_text_findings
 from placer.core.gate_rules.plc616_too_weak import runs_needed
 from placer.core.gate_rules.plc618_tampered import uses_network
 from placer.core.gate_rules.plc619_network_age import PROBE
-from placer.core.gate_rules.plc708_accelerator import needs_accelerator
+from placer.core.gate_rules.plc708_accelerator import needs_accelerator, runs_on
 from placer.core.gate_rules.rule import GateCase, Record, Served
 from placer.core.placement import Cloud, Edge, Environment
 from placer.core.project import SiteEntry
@@ -134,7 +134,8 @@ def eligible(usable: Sequence[Record], resources: Resources) -> Sequence[Record]
     if named:
         return named
     if resources.processor is not None:
-        return accelerated or usable
+        fitting = [one for one in accelerated if runs_on(one, resources)]
+        return fitting or accelerated or usable
     return usable if resources.grants_accelerator else on_cpu or usable
 
 

@@ -14,14 +14,15 @@ import numpy as np
 
 from placer.core.backbone import as_measured
 from placer.core.compute import ComputeEstimate, Level
-from placer.core.environment import ENDPOINT, Basis, NetworkPath
+from placer.core.environment import ENDPOINT, Basis, ChipClass, NetworkPath
 from placer.core.estimate import Candidate, NextMeasurement, Placement, StageKind
 from placer.core.evaluate import rank_all
 from placer.core.finding import Effect
 from placer.core.flips import Question, becomes, scale_rate, scale_rtt
 from placer.core.graph import ModelSummary
-from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
+from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime, Split
 from placer.core.ranking import is_held_back
+from placer.core.split_leg import tail_time
 from placer.core.transfer import draw_rtt_s
 from placer.core.units import format_percentile
 from placer.core.workings import Workings
@@ -153,7 +154,7 @@ def _inputs(
     for index, cloud in enumerate(environment.clouds):
         if cloud.failure is not None or cloud.time.measurement is not None:
             continue
-        clouds, name = environment.clouds, cloud.offer.name
+        name = cloud.offer.name
         if cloud.time.estimate is not None:
             times = _possible_times(cloud.time, workload, workings)
         else:  # nothing is known: times from a small to a large part of the limit
@@ -162,26 +163,43 @@ def _inputs(
         yield _Input(
             f"the model on {name}: run this there, then add --evidence {name}.json",
             _profile(_file_of(cloud, model), name, workload),
-            tuple(
-                (
-                    workload,
-                    replace(
-                        environment,
-                        clouds=(*clouds[:index], replace(cloud, time=time), *clouds[index + 1 :]),
-                    ),
-                )
-                for time in times
-            ),
+            tuple((workload, _timed_there(environment, index, time)) for time in times),
         )
 
 
 def _over(environment: Environment, path: NetworkPath) -> Environment:
     """Return the sites behind a path that was measured: the way on to them is known then."""
-    clouds = tuple(
-        replace(site, backbone=as_measured(site.backbone) if path.measured_to != ENDPOINT else None)
-        for site in environment.clouds
+
+    def behind(site: CloudSite) -> CloudSite:
+        on = as_measured(site.backbone) if path.measured_to != ENDPOINT else None
+        return replace(site, backbone=on)
+
+    return replace(
+        environment,
+        path=path,
+        fastest_path=None,
+        clouds=tuple(map(behind, environment.clouds)),
+        splits=tuple(replace(one, cloud=behind(one.cloud)) for one in environment.splits),
     )
-    return replace(environment, path=path, fastest_path=None, clouds=clouds)
+
+
+def _timed_there(environment: Environment, index: int, time: SiteTime) -> Environment:
+    """Return the sites where the model was measured on a cloud: its tail's time follows."""
+    clouds = environment.clouds
+    site = clouds[index]
+
+    def behind(one: Split) -> Split:
+        if site.variant is not None or one.cloud.offer != site.offer:
+            return one
+        is_cpu = site.offer.chip_class is ChipClass.CPU
+        tail = tail_time(time, one.cut.tail_ratio, is_same_class=is_cpu)
+        return replace(one, cloud=replace(one.cloud, time=tail))
+
+    return replace(
+        environment,
+        clouds=(*clouds[:index], replace(site, time=time), *clouds[index + 1 :]),
+        splits=tuple(map(behind, environment.splits)),
+    )
 
 
 def _possible_paths(environment: Environment) -> tuple[NetworkPath, ...]:

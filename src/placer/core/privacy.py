@@ -42,6 +42,15 @@ TRANSPORT = {
 it unless an exception holds, which no tool can know)."""
 
 
+LEAVES_WORDS = {
+    Leaves.NOTHING: "nothing",
+    Leaves.OUTPUT: "output",
+    Leaves.INTERMEDIATE: "intermediate data",
+    Leaves.RAW_INPUT: "raw input",
+}
+"""As sentences name what leaves."""
+
+
 def leaves(placement: Placement) -> Leaves:
     """Return the most revealing thing that leaves the device under a placement.
 
@@ -60,12 +69,15 @@ def leaves(placement: Placement) -> Leaves:
 
 
 def most_that_may_leave(workload: Workload) -> Leaves:
-    """Return the most revealing thing that may leave the device: as stated, else by the class."""
+    """Return the most revealing thing that may leave the device: as stated, else by the class.
+
+    Class special keeps raw input here, as article 9 of GDPR has it; what a model made of it may go.
+    """
     if workload.may_leave is not None:
         return workload.may_leave
     match workload.data_class:
         case DataClass.SPECIAL:
-            return Leaves.OUTPUT
+            return Leaves.INTERMEDIATE
         case _:
             return Leaves.RAW_INPUT
 

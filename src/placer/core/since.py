@@ -250,7 +250,10 @@ def _renamed(result: CheckResult, moved: Mapping[str, str]) -> CheckResult:
         place = replace(one.place, path=moved.get(one.place.path, one.place.path))
         within = one.deployed_in
         return replace(
-            one, place=place, deployed_in=None if within is None else moved.get(within, within)
+            one,
+            place=place,
+            deployed_in=None if within is None else moved.get(within, within),
+            shared_by=tuple((moved.get(path, path), name) for path, name in one.shared_by),
         )
 
     return replace(

@@ -13,6 +13,7 @@ from placer.core.leakage import InputLeakage
 from placer.core.split import OutputDifference
 from placer.core.split_export import Export
 from placer.core.wire_choice import FormatResult
+from placer.core.workload import Leaves
 
 
 class Kind(StrEnum):
@@ -21,15 +22,6 @@ class Kind(StrEnum):
     EDGE = "edge"
     CLOUD = "cloud"
     SPLIT = "split"
-
-
-class Leaves(StrEnum):
-    """What leaves the device on its way to the cloud."""
-
-    NOTHING = "nothing"
-    INTERMEDIATE = "intermediate"
-    """Not shown to be raw input; that does not make it private."""
-    RAW_INPUT = "raw_input"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +36,7 @@ class Placed:
     n_bytes: int
     """That cross, in this precision."""
     leaves: Leaves
+    """Intermediate: not shown to be raw input; that does not make it private."""
     leaves_why: str
     """The way from the input to a raw tensor; empty: none is raw."""
     edge_nodes: int

@@ -302,7 +302,7 @@ def format_usd(value_usd: float) -> str:
 
 def format_factor(value: float) -> str:
     """How many times, with two digits that matter: ``1.3``, ``24``, ``110``, ``1,200``."""
-    if value < 99.5:
+    if not 99.5 <= value < math.inf:
         return f"{value:.2g}"
     step = 10 ** (math.floor(math.log10(value)) - 1)
     return f"{round(value / step) * step:,.0f}"

@@ -28,8 +28,8 @@ from placer.core.sequential import (
 from placer.core.units import format_factor, format_percentile
 
 PERCENTILES = (0.5, 0.9, 0.99)
-_TIME_RULES = ("PLC2", "PLC6")
-"""Rules that doubt times, which the run itself settles."""
+_TIME_RULES = ("PLC201", "PLC202", "PLC6")
+"""Rules that doubt times, which the run itself settles; requests in turn settle no capacity."""
 
 
 class Outcome(StrEnum):
@@ -232,7 +232,7 @@ def _barred(candidate: Candidate, chosen: Candidate | None) -> tuple[str, bool]:
     violated = [one for one in candidate.findings if one.effect is Effect.VIOLATED]
     if candidate.feasible is False:
         reasons = dict.fromkeys(one.message for one in violated)
-        is_by_time = all(one.rule.startswith(_TIME_RULES) for one in violated)
+        is_by_time = bool(violated) and all(one.rule.startswith(_TIME_RULES) for one in violated)
         return "; ".join(reasons) or "it is not feasible", is_by_time
     shared = {one.rule for one in chosen.findings if one.effect is Effect.UNPROVEN}
     doubts = dict.fromkeys(

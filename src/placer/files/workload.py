@@ -169,7 +169,8 @@ class DataSpec(specs.Spec):
     )
     may_leave: Leaves | None = Field(
         default=None,
-        description="The most that may leave the device; left out: what the class says.",
+        description="The most that may leave the device; left out: all of it, of class special "
+        "all but raw input.",
     )
     regions: Listed = Field(
         default=(), description="Where raw input may be processed: EU, US, a provider's region."

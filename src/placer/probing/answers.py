@@ -16,7 +16,7 @@ from placer.probing.inference import MAX_RANK, MAX_SIZE, document_of, json_bytes
 from placer.probing.targets import Target
 from placer.probing.tensors import DTYPES
 
-MOST_APART_RATIO = 0.02
+SERVER_APART_RATIO = 0.02
 """Of the largest number of an output of floats. Half precision and other kernels stay far below
 it, and what another model answers to the same input lies far above."""
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf"}
@@ -281,7 +281,7 @@ def how_far_apart(
 ) -> tuple[float, str | None]:
     """Compare the outputs of one sample; return how far they are apart, and why that is too far.
 
-    Numbers may be `MOST_APART_RATIO` of the largest of their output apart, 8-bit whole ones, which
+    Numbers may be `SERVER_APART_RATIO` of the largest of their output apart, 8-bit whole ones, which
     are quantised, a step; labels, indices and counts must be the same.
 
     Parameters
@@ -310,13 +310,13 @@ def how_far_apart(
         elif wanted.dtype.kind in "iu":
             if not np.array_equal(wanted, found):
                 return ratio, f"'{name}' has other whole numbers, and they must be the same"
-        elif ratio > MOST_APART_RATIO:
+        elif ratio > SERVER_APART_RATIO:
             text = (
                 "other numbers"
                 if math.isinf(ratio)
                 else f"numbers {ratio:.2g} of the largest apart"
             )
-            return ratio, f"'{name}' has {text}, and {MOST_APART_RATIO:.2g} is allowed"
+            return ratio, f"'{name}' has {text}, and {SERVER_APART_RATIO:.2g} is allowed"
         apart_ratio = max(apart_ratio, ratio)
     return apart_ratio, None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from placer.core.split_ranking import Kind, Leaves
+from placer.core.split_ranking import Kind
 from placer.core.wire_formats import Precision
+from placer.core.workload import Leaves
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
@@ -33,7 +34,7 @@ def answer_schema() -> dict[str, Any]:
         sent_types=_list(_TEXT),
         bytes=_COUNT,
         bytes_down=_COUNT,
-        leaves_device=_one_of(Leaves),
+        leaves_device=_one_of(one for one in Leaves if one is not Leaves.OUTPUT),
         leaves_why=_TEXT,
         nodes={**_list(_COUNT), "minItems": 2, "maxItems": 2},
         predicted_s=maybe,

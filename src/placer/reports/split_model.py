@@ -11,8 +11,9 @@ from typing import Any
 from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.printable import printable
 from placer.core.split import OutputDifference
-from placer.core.split_ranking import Kind, Leaves, Placed, SplitAnswer
+from placer.core.split_ranking import Kind, Placed, SplitAnswer
 from placer.core.units import format_bytes, format_duration
+from placer.core.workload import Leaves
 from placer.reports.facts import counted
 
 MAX_NAMES = 3

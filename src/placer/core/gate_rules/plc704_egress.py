@@ -7,7 +7,7 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.privacy import most_that_may_leave
+from placer.core.privacy import LEAVES_WORDS, most_that_may_leave
 from placer.core.project import Receiver, Unresolved, receiver_of, templates_in
 from placer.core.workload import DataClass, Leaves
 
@@ -44,7 +44,7 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
         return _of_persons(case, egress, carries, entry)
     if most is not Leaves.NOTHING and carries == "answer":
         return ()
-    allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {most.value} may"
+    allowed = "nothing may" if most is Leaves.NOTHING else f"at most the {LEAVES_WORDS[most]} may"
     is_open = most is not Leaves.NOTHING or bool(templates_in(egress.to.value))
     if carries == "messages" and is_open:
         return found(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from placer.core.deployment import Place
+from placer.core.deployment import Place, Resources, runs_models
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
+from placer.core.runtime import processor_kind
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -16,7 +17,9 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if named is not None and named.value != record.ep:
         return _not_measured(case, record, f"chooses {named.value}", named.value, named.place)
     if needs_accelerator(record):
-        return _not_granted(case, record)
+        return _not_granted(case, record) or (
+            () if named is not None else _another_granted(case, record)
+        )
     granted = case.deployed.resources.processor
     if granted is None or named is not None:
         return ()
@@ -50,6 +53,63 @@ def _ep_of(accelerator: str) -> str | None:
 
 _EPS = {"nvidia": "cuda", "kind_gpu": "cuda", "/dev/nv": "cuda", "amd.com": "migraphx",
         "kfd": "migraphx", "rocm": "migraphx"}  # fmt: skip
+_ALSO = {
+    "cuda": frozenset({"tensorrt", "tensorrt_rtx", "dml", "webgpu"}),
+    "migraphx": frozenset({"rocm", "dml", "webgpu"}),
+}
+"""Execution provider -> others that run on the same accelerators."""
+
+
+def runs_on(record: Record, resources: Resources) -> bool:
+    """Tell whether what was measured would run on one of the accelerators that are granted."""
+    return any(_may_run(record, one.value[0]) for one in resources.accelerators if one.value[1] > 0)
+
+
+def _may_run(record: Record, accelerator: str) -> bool:
+    ep = _ep_of(accelerator)
+    if ep is not None:
+        return record.ep == ep or record.ep in _ALSO[ep]
+    return runs_models(accelerator) or not _is_on_gpu(record)
+
+
+def _is_on_gpu(record: Record) -> bool:
+    return processor_kind(record.ep) == "gpu" or _device_of(record).startswith("GPU")
+
+
+def _device_of(record: Record) -> str:
+    return "" if record.measurement is None else record.measurement.ep_device
+
+
+def _another_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
+    """Return that an accelerator is granted which did not run the evidence, or may be a camera."""
+    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    other = next((one for one in granted if not runs_on(record, one)), None)
+    if other is None:
+        return ()
+    asked = other.processor
+    if asked is not None:
+        name = asked.value[0]
+        return _not_measured(case, record, f"asks for {name}", _ep_of(name), asked.place)
+    asked = next(one for one in other.accelerators if one.value[1] > 0)
+    return found(
+        "PLC708",
+        case,
+        f"the evidence ran on {record.ep}, and of {asked.value[0]}, which the manifest grants, it "
+        "is not known that it runs models",
+        _request_it(case),
+        outcome=Outcome.INCONCLUSIVE,
+        place=asked.place,
+        value=asked.value[0],
+        limit=record.ep,
+        evidence=record.sha256,
+    )
+
+
+def _request_it(case: GateCase) -> str:
+    return (
+        "request it (for instance limits: {nvidia.com/gpu: 1}), or measure what runs without "
+        f"{case.measured_on('cpu')}"
+    )
 
 
 def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
@@ -57,7 +117,7 @@ def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
     granting = [one for one in granted if one.grants_accelerator]
     if len(granting) == len(granted):
         return ()
-    device = "" if record.measurement is None else record.measurement.ep_device
+    device = _device_of(record)
     ran = f"the evidence ran on {record.ep}{f' ({device})' if device else ''}"
     if granting:
         return found(
@@ -75,8 +135,7 @@ def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
         "PLC708",
         case,
         f"{ran}, the manifest grants no accelerator",
-        f"request it (for instance limits: {{nvidia.com/gpu: 1}}), or measure what runs without "
-        f"{case.measured_on('cpu')}",
+        _request_it(case),
         outcome=Outcome.FAIL,
         value="none",
         limit=record.ep,
@@ -88,8 +147,7 @@ def needs_accelerator(record: Record) -> bool:
     """Tell whether a record was measured on something else than the CPU."""
     if record.ep in _ACCELERATED:
         return True
-    device = "" if record.measurement is None else record.measurement.ep_device
-    return device.startswith(("GPU", "NPU"))
+    return _device_of(record).startswith(("GPU", "NPU"))
 
 
 _ACCELERATED = frozenset({"cuda", "tensorrt", "migraphx", "rocm", "qnn", "coreml", "dml", "webgpu"})
@@ -105,7 +163,8 @@ RULE = GateRule(
     why="Without the request the container does not see the accelerator, and ONNX Runtime falls "
     "back to the CPU without a word. With one that was not measured, other times hold.",
     example="Evidence on `cuda`, and no `nvidia.com/gpu` in the limits: violated. The "
-    "request, and evidence of the CPU alone: inconclusive.",
+    "request, and evidence of the CPU alone: inconclusive, as is `amd.com/gpu` or a device that "
+    "may be a camera, and evidence on `cuda`.",
     fix="Request the accelerator, or bring evidence of what runs at that site.",
     check=_check,
 )

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.rules.rule import Case, Rule, finding
+from placer.core.split import PARTS_APART_RATIO
 from placer.core.units import format_ratio
-
-MOST_RATIO = 1e-3
-"""Of the largest number of an output; other fusions of float32 differ by 1e-6 to 1e-4."""
 
 
 def _check(case: Case) -> tuple[Finding, ...]:
@@ -22,14 +20,14 @@ def _check(case: Case) -> tuple[Finding, ...]:
             "give real samples that the model runs on: --inputs SAMPLES.npz",
             effect=Effect.UNPROVEN,
         )
-    if difference_ratio <= MOST_RATIO:
+    if difference_ratio <= PARTS_APART_RATIO:
         return ()
     return finding(
         "PLC409",
         case,
         "the outputs of the parts differ from those of the whole model by "
         f"{format_ratio(difference_ratio)} of the largest number, more than "
-        f"{format_ratio(MOST_RATIO)}",
+        f"{format_ratio(PARTS_APART_RATIO)}",
         "cut elsewhere: --cut TENSOR",
         effect=Effect.VIOLATED,
     )
