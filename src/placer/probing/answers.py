@@ -281,8 +281,8 @@ def how_far_apart(
 ) -> tuple[float, str | None]:
     """Compare the outputs of one sample; return how far they are apart, and why that is too far.
 
-    Numbers may be `SERVER_APART_RATIO` of the largest of their output apart, 8-bit whole ones, which
-    are quantised, a step; labels, indices and counts must be the same.
+    Numbers may be `SERVER_APART_RATIO` of the largest of their output apart, 8-bit whole ones,
+    which are quantised, a step; labels, indices and counts must be the same.
 
     Parameters
     ----------
