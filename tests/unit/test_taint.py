@@ -298,6 +298,12 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
         False,
         False,
     ),
+    "ConvTranspose that overlaps by its dilations": (
+        one("ConvTranspose", "x k", strides=[1, 2], dilations=[1, 2]),
+        [weights("k", 3, 2, 1, 2)],
+        False,
+        False,
+    ),
     "ConvTranspose that makes it larger": (
         one("ConvTranspose", "x k", strides=[2, 2]),
         [const("k", np.ones((3, 1, 4, 4)))],
@@ -311,6 +317,7 @@ ONLY_PLAIN = {
     "ConvTranspose in blocks",
     "ConvTranspose in blocks of fewer channels",
     "ConvTranspose that overlaps",
+    "ConvTranspose that overlaps by its dilations",
     "ConvTranspose that makes it larger",
     "Conv 1 x 1",
     "Conv 1 x 1 to grey",

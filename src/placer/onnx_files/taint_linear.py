@@ -127,11 +127,13 @@ def transposed_conv(node: Node) -> Taint:
     is_average = (weights >= 0).all() or (weights <= 0).all()
     if is_average and not data.is_mixed and channels <= MAX_COLOURS and weights.any():
         return data.then(node.op_type)
-    strides = node.integers("strides") or [1] * len(kernel)
+    ones = [1] * len(kernel)
+    strides, dilations = (node.integers(name) or ones for name in ("strides", "dilations"))
+    spans = [d * (size - 1) + 1 for d, size in zip(dilations, kernel, strict=True)]
     is_cropped = any(node.integers("pads")) or node.string("auto_pad") not in ("", "NOTSET")
     if is_cropped or node.has_attribute("output_shape"):
         return not_shown(node, "its border is cut")
-    if any(size > stride for size, stride in zip(kernel, strides, strict=True)):
+    if any(span > stride for span, stride in zip(spans, strides, strict=True)):
         return not_shown(node, "its blocks overlap")
     proofs = [matrix_proof(part.T) for part in np.split(rows, groups)]
     return _proven(node, 0, next((one for one in proofs if not one.is_shown), proofs[0]))
