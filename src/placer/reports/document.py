@@ -244,20 +244,20 @@ class CutPart(_Part):
     """Names of the tensors that cross."""
     n_bytes: int = Field(alias="bytes")
     """Of all of them, for one request."""
-    raw: tuple[str, ...] = ()
+    raw: tuple[str, ...]
     """Those of them that show raw input, alone or together, by the structure of the graph."""
-    tail_ratio: float = 0.0
+    tail_ratio: float
     """Share of the model's time that lies behind the cut, by the times of its groups here."""
-    difference_ratio: OptionalNumber = None
+    difference_ratio: OptionalNumber
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
     not compared, or not a number."""
-    wire: WirePrecision | None = None
+    wire: WirePrecision | None
     """Format in which they are sent; null: as they are."""
-    wire_bytes: int | None = None
+    wire_bytes: int | None
     """Of all of them in that format, for one request; null: as they are."""
-    wire_error_ratio: OptionalNumber = None
+    wire_error_ratio: OptionalNumber
     """How far an output is off by that format at most, of its largest number; null: as they are."""
-    wire_samples: int = 0
+    wire_samples: int
     """Samples that this error was measured on."""
 
 
