@@ -547,6 +547,29 @@ def test_a_matrix_of_all_that_there_is_must_be_injective() -> None:
     assert not found.taint("y").is_raw
 
 
+@pytest.mark.parametrize("batch", [1, "n", ""])
+def test_the_verdict_does_not_hang_on_how_the_batch_is_written(batch: int | str) -> None:
+    product = node("MatMul", "x g", "y")
+    found = traced([product], [weights("g", 4, 2)], shape=(batch, 4))
+    assert not found.taint("y").is_raw
+    total = node("ReduceSum", "x axes", "y")
+    found = traced([total], [integers("axes", 1)], shape=(batch, 8))
+    assert not found.taint("y").is_raw
+    grey = traced([total], [integers("axes", 1)], shape=(batch, 3, 8, 8))
+    assert grey.taint("y").is_raw
+
+
+def test_stated_shapes_of_inputs_are_those_that_are_traced() -> None:
+    outputs = [helper.make_empty_tensor_value_info("y")]
+    for shape in ((1, 4), ("n", "m")):
+        model = build(
+            [node("Gemm", "x g", "y")], [tensor("x", shape)], outputs, [weights("g", 4, 2)]
+        )
+        found = trace_taint(model, shapes={"x": (64, 4)})
+        assert found.taint("y").is_raw
+        assert not trace_taint(model, shapes={"x": (1, 4)}).taint("y").is_raw
+
+
 def test_a_filter_over_each_channel_is_raw_and_a_curve_over_edges_is_not_shown() -> None:
     conv = node("Conv", "x w", "c", group=3)
     edges = traced([conv, node("Relu", "c", "y")], [weights("w", 3, 1, 3, 3)])

@@ -74,9 +74,14 @@ def _filtered(node: Node, weights: np.ndarray) -> Taint | None:
 
 
 def _recoloured(node: Node, index: int, colours: int, matrix: np.ndarray) -> Taint | None:
-    """Return the taint of the colours of each place times a matrix; None: there are more."""
+    """Return the taint of the colours of each place times a matrix; None: there are more.
+
+    One place is no picture. A first axis of no stated size is the batch, of one picture; of a
+    stated size above 1 it may be the places in rows.
+    """
     data, shape = node.taint(index), node.shape(node.names[index])
-    places = None if shape is None else math.prod(s if isinstance(s, int) else 2 for s in shape)
+    sizes = [s if isinstance(s, int) else 2 if axis else 1 for axis, s in enumerate(shape or ())]
+    places = None if shape is None else math.prod(sizes)
     if data.is_mixed or colours > MAX_COLOURS or places == colours or not matrix.any():
         return None
     return data.then(node.op_type)
