@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from placer.core.graph import TensorSpec
 from placer.core.split import SplitContract
 from placer.core.split_export import Export
+from placer.core.units import finite_or_none
 from placer.core.wire_formats import Precision
 from placer.files.writing import write_atomically
 
@@ -76,8 +76,8 @@ def contract_document(contract: SplitContract, export: Export | None = None) -> 
         document["differences"] = [
             {
                 "output": one.name,
-                "absolute": _finite(one.absolute),
-                "relative": _finite(one.relative),
+                "absolute": finite_or_none(one.absolute),
+                "relative": finite_or_none(one.relative),
                 "argmax_ratio": one.argmax_ratio,
             }
             for one in export.differences
@@ -88,10 +88,6 @@ def contract_document(contract: SplitContract, export: Export | None = None) -> 
 
 def _file(name: str, digest: str, size: int) -> dict[str, Any]:
     return {"name": name, "sha256": digest, "bytes": size}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
 from placer.core.precision import Precision
+from placer.core.units import finite_or_none
 from placer.core.wire_formats import Precision as WirePrecision
 from placer.core.workload import Leaves
 
@@ -37,10 +38,6 @@ def _none_unless_finite(value: object) -> object:
 
 def _nan_if_none(value: object) -> object:
     return math.nan if value is None else value
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _severity(value: object) -> object:
@@ -64,7 +61,7 @@ OptionalNumber = Annotated[float | None, BeforeValidator(_none_unless_finite)]
 Number = Annotated[
     float,
     BeforeValidator(_nan_if_none),
-    PlainSerializer(_finite, return_type=float | None, when_used="json"),
+    PlainSerializer(finite_or_none, return_type=float | None, when_used="json"),
 ]
 """Null stands for not finite: nan when read."""
 Percentile = Annotated[float, Field(gt=0, lt=1)]
