@@ -184,7 +184,7 @@ def solved(
     graph = measure_groups(source, runs=asked.runs, threads=1).graph
     edge_s = {one.name: asked.repeat * (one.time_s or 0.0) for one in graph.groups}
     cloud_s: dict[str, float | None] = {one.name: one.time_s or 0.0 for one in graph.groups}
-    taint = find_taint(path)
+    taint = find_taint(path, shapes=source.input_shapes)
     raw = {one.name for one in graph.tensors if taint.taint(one.name).is_raw}
     total_bytes = sum(one.n_bytes for one in graph.tensors)
     down_bytes = sum(one.n_bytes for one in graph.tensors if one.name in graph.outputs)

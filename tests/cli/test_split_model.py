@@ -655,6 +655,30 @@ def test_a_kill_while_writing_leaves_the_folder_as_it_was(
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(("rows", "code"), [(1, 0), (64, 1)])
+@pytest.mark.parametrize("is_stated", [True, False])
+def test_raw_input_is_what_it_is_in_the_shape_that_is_run(
+    run: Run, rows: int, code: int, is_stated: bool
+) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["x", "g"], ["h"]),
+        helper.make_node("MatMul", ["h", "w"], ["y"]),
+    ]
+    rng = np.random.default_rng(3)
+    matrices = [
+        numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name)
+        for name, shape in (("g", (4, 2)), ("w", (2, 3)))
+    ]
+    size = rows if is_stated else "rows"
+    model = build(nodes, [tensor("x", (size, 4))], [tensor("y", (size, 3))], matrices)
+    onnx.save(model, "rows.onnx")
+    words = ("split", "rows.onnx", "--cut", "h", "--keep-raw-input", "--time-limit", "2s")
+    done = run(*words, *(() if is_stated else ("--shape", f"x={rows},4")))
+    assert done.code == code, done.err
+    assert ("raw input would leave the device" in done.err) == (code == 1)
+
+
+@pytest.mark.usefixtures("here")
 def test_the_pooled_image_is_called_raw(run: Run) -> None:
     """It is a thumbnail of the photo, 32 x 32."""
     onnx.save(shrinking(), "shrinking.onnx")

@@ -32,16 +32,21 @@ convolutions = st.fixed_dictionaries(
 )
 
 
-def convolution(**case: Any) -> tuple[Any, int]:
-    """Return a model of one convolution over any batch, and the channels of its input."""
-    groups = case["groups"]
-    channels = case["channels"] * groups
-    shape = (case["out_per_group"] * groups, case["channels"], *case["kernel"])
+def weights(case: dict[str, Any]) -> np.ndarray:
+    """Return random ones of a convolution; where ``rank_lost``, two of its places are alike."""
+    shape = (case["out_per_group"] * case["groups"], case["channels"], *case["kernel"])
     w = np.random.default_rng(case["seed"]).standard_normal(shape).astype(np.float32)
     if case["rank_lost"]:
         w[:, :, 0, 0] = w[:, :, -1, -1]
-    attributes = {name: case[name] for name in ("strides", "dilations", "pads")}
-    made = helper.make_node("Conv", ["x", "w"], ["y"], group=groups, **attributes)
+    return w
+
+
+def convolution(w: np.ndarray, case: dict[str, Any], *, op_type: str = "Conv") -> tuple[Any, int]:
+    """Return a model of one convolution over any batch, and the channels of its input."""
+    groups = case["groups"]
+    channels = w.shape[0] if op_type == "ConvTranspose" else w.shape[1] * groups
+    attributes = {name: case[name] for name in ("strides", "dilations", "pads") if name in case}
+    made = helper.make_node(op_type, ["x", "w"], ["y"], group=groups, **attributes)
     model = build(
         [made],
         [tensor("x", ("n", channels, SIZE, SIZE))],
@@ -67,17 +72,66 @@ def fits(case: dict[str, Any]) -> bool:
     return all(span <= size for span, size in zip(spans, padded, strict=True))
 
 
-@settings(deadline=None, max_examples=150)
-@given(convolutions.filter(fits))
-def test_a_convolution_called_raw_determines_all_that_it_reads(case: dict[str, Any]) -> None:
-    model, channels = convolution(**case)
-    taint = trace_taint(model).taint("y")
-    is_picture = not taint.is_mixed or case["channels"] == 1  # filtered, not injective
-    if not taint.is_raw or is_picture:
-        return
-    matrix = whole_matrix(model, channels)
+def rank_and_columns(matrix: np.ndarray) -> tuple[int, int]:
+    """Return the rank, and the columns that are read at all."""
     read = matrix[:, np.any(matrix != 0, axis=0)]
-    assert np.linalg.matrix_rank(read, rtol=1e-7) == read.shape[1]  # its numbers are exact
+    return int(np.linalg.matrix_rank(read, rtol=1e-7)), read.shape[1]  # its numbers are exact
+
+
+@settings(deadline=None, max_examples=150)
+@given(convolutions.filter(fits).filter(lambda case: case["channels"] != 1))
+def test_a_convolution_called_raw_determines_all_that_it_reads(case: dict[str, Any]) -> None:
+    model, channels = convolution(weights(case), case)
+    taint = trace_taint(model).taint("y")
+    if taint.is_raw and taint.is_mixed:  # one of plain values draws them, see below
+        rank, columns = rank_and_columns(whole_matrix(model, channels))
+        assert rank == columns
+
+
+@settings(deadline=None, max_examples=150)
+@given(convolutions.filter(fits), st.booleans())
+def test_a_convolution_called_plain_draws_each_place_or_averages(
+    case: dict[str, Any], is_positive: bool
+) -> None:
+    w = np.abs(weights(case)) if is_positive else weights(case)
+    model, channels = convolution(w, case)
+    taint = trace_taint(model).taint("y")
+    if is_positive or case["kernel"] == (1, 1):
+        assert taint.is_raw
+    if taint.is_raw and not taint.is_mixed:
+        rows = whole_matrix(model, channels)
+        places = (rows.reshape(len(rows), channels, -1) != 0).any(axis=1).sum(axis=1)
+        is_average = (rows >= 0).all(axis=1) | (rows <= 0).all(axis=1)
+        assert (is_average | (places <= 1)).all()
+
+
+transposed = st.fixed_dictionaries(
+    {
+        "channels": st.integers(1, 3),
+        "groups": st.integers(1, 2),
+        "out_per_group": st.integers(1, 3),
+        "kernel": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "strides": st.tuples(st.integers(1, 3), st.integers(1, 3)),
+        "dilations": st.tuples(st.integers(1, 2), st.integers(1, 2)),
+        "rank_lost": st.booleans(),
+        "seed": st.integers(0, 1000),
+    }
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(transposed, st.booleans())
+def test_a_transposed_convolution_called_raw_determines_all_that_it_reads(
+    case: dict[str, Any], is_sparse: bool
+) -> None:
+    w = weights({**case, "out_per_group": case["channels"], "channels": case["out_per_group"]})
+    if is_sparse:
+        w[np.random.default_rng(case["seed"] + 1).random(w.shape) < 0.5] = 0
+    model, channels = convolution(w, case, op_type="ConvTranspose")
+    taint = trace_taint(model).taint("y")
+    if taint.is_raw and taint.is_mixed:
+        rank, columns = rank_and_columns(whole_matrix(model, channels))
+        assert rank == columns
 
 
 @settings(deadline=None, max_examples=100)

@@ -426,6 +426,16 @@ def test_samples_that_their_trial_belies_are_refused(
     assert "that of the trial of the same settings" in raised.value.message
 
 
+def test_a_trial_in_a_busy_moment_makes_no_evidence_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "busy.json"
+    trial = ScreenedSetting(MEASUREMENT.settings, 30, 10.0)
+    noted = replace(MEASUREMENT.instrument, reasons=("the trial took longer",))
+    busy = replace(MEASUREMENT, screened=(trial,), instrument=noted)
+    path.write_bytes(to_statement(busy, tool="t"))
+    (read,) = read_evidence([str(path)])
+    assert read.measurement.screened == (trial,)
+
+
 def test_processes_with_the_same_samples_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "edited.json"
     first, second, third = MEASUREMENT.processes

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from placer.core.measurement import Instrument
-from placer.profiling import machine
+from placer.core.measurement import Instrument, ScreenedSetting, SessionSettings
+from placer.profiling import machine, sampling
 from placer.profiling.counters import Counters, peak_memory_bytes, read_counters
 from placer.profiling.instrument import drift, judge_instrument
 from placer.profiling.quietness import probe_quietness
@@ -43,6 +43,23 @@ def _judged(
         threads=threads,
         cores=2,
     )
+
+
+@pytest.mark.parametrize(("trial_s", "is_told"), [(0.03, False), (0.5, True)])
+def test_a_trial_in_a_busy_moment_is_a_doubt_of_the_measurement(
+    trial_s: float, is_told: bool
+) -> None:
+    settings = SessionSettings(1, None)
+    series = sampling._Series(
+        "cpu",
+        settings,
+        screened=(ScreenedSetting(settings, 30, trial_s),),
+        segments_s=[builders.samples(0.01, runs=300, seed=seed) for seed in range(3)],
+        counters=Counters(**QUIET),
+        lives_s=10.0,
+    )
+    told = [one for one in series.instrument().reasons if "the trial of the same settings" in one]
+    assert (len(told) == 1) == is_told
 
 
 def test_quiet_machine_gives_no_reason() -> None:

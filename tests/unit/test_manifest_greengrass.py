@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import json
 
@@ -227,3 +228,19 @@ def test_a_deployment_or_a_recipe_that_is_mistyped_is_one(value: object, subject
     found = read(value)
     assert [defect.subject for defect in found.defects] == [subject]
     assert found.deployed
+
+
+def test_code_and_certificates_are_no_images_that_may_hold_a_model() -> None:
+    uris = ["s3://b/infer.py", "s3://b/ROOT.PEM", "s3://b/model.zip", "docker:r.example/x:1"]
+    found = one(read(recipe(Manifests=[{"Artifacts": [{"Uri": uri} for uri in uris]}])))
+    assert [image.value for image in found.images] == ["s3://b/model.zip", "r.example/x:1"]
+
+
+def test_an_archive_with_a_digest_is_pinned() -> None:
+    digest = base64.b64encode(bytes(32)).decode()
+    archives = [
+        {"Uri": "s3://b/a.zip", "Digest": digest, "Algorithm": "SHA-256"},
+        {"Uri": "s3://b/b.zip", "Digest": "x"},
+    ]
+    found = one(read(recipe(Manifests=[{"Artifacts": archives}])))
+    assert found.pinned == {"s3://b/a.zip"}

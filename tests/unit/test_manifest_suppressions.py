@@ -50,6 +50,9 @@ def test_reads_rules_reason_and_date(
         (" placer: ignore[PLC101] x; Until=2026-12-31", "'Until=2026-12-31' is not read"),
         (" placer: ignore[PLC101] x; untill=2026-12-31", "'untill=2026-12-31' is not read"),
         (" placer: ignore[PLC101] x; expires=2026-12-31", "'expires=2026-12-31' is not read"),
+        (" placer: ignore[PLC101] x, until 2026/12/31", "'until 2026/12/31' is not read"),
+        (" placer: ignore[PLC101] x until 20261231", "'until 20261231' is not read"),
+        (" placer: ignore[PLC101] x until 2027", "'until 2027' is not read"),
         (" placer: ignore[PLC101] x, until=soon", "'until=soon' is not read"),
         (" placer: ignore[PLC101] x; until=2026-12-31; until=2027-01-01", "two last days"),
         (" placer: ignore[] x", "'' is no rule"),
@@ -66,7 +69,17 @@ def test_a_wish_without_effect_is_a_defect(text: str, message: str) -> None:
     assert "PLC101" in defect.remedy
 
 
-@pytest.mark.parametrize("reason", ["not until the vendor ships", "untiled images, 2026-11-02"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "not until the vendor ships",
+        "untiled images, 2026-11-02",
+        "wait until 2000 devices are updated",
+        "wait until 20000 devices are updated",
+        "the back end 2024 team owns it",
+        "front-end 2025 rewrite",
+    ],
+)
 def test_a_reason_may_speak_of_time(reason: str) -> None:
     (suppression,), defects = read(f" placer: ignore[PLC101] {reason}")
     assert (suppression.reason, suppression.until, defects) == (reason, None, [])

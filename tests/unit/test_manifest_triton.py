@@ -73,6 +73,38 @@ def test_instances_are_counted_on_each_gpu(
     assert (least and least.value, most and most.value) == scale
 
 
+@pytest.mark.parametrize(
+    ("kinds", "accelerators", "ep"),
+    [
+        ("", "gpu", "tensorrt"),
+        ("GPU", "gpu", "tensorrt"),
+        ("CPU", "gpu", None),
+        ("CPU GPU", "gpu", "tensorrt"),
+        ("AUTO", "gpu", "tensorrt"),
+        ("", "cpu", "openvino"),
+        ("CPU", "cpu", "openvino"),
+        ("GPU", "cpu", None),
+        ("AUTO", "cpu", "openvino"),
+        ("CPU GPU", "cpu", "openvino"),
+        ("CPU", "gpu cpu", "openvino"),
+        ("GPU", "gpu cpu", "tensorrt"),
+    ],
+)
+def test_an_accelerator_is_for_the_instances_of_its_processor(
+    tmp_path: Path, kinds: str, accelerators: str, ep: str | None
+) -> None:
+    named = {"gpu": "tensorrt", "cpu": "openvino"}
+    lists = " ".join(
+        f"{kind}_execution_accelerator {{ name: '{named[kind]}' }}" for kind in accelerators.split()
+    )
+    groups = " ".join(f"instance_group {{ kind: KIND_{kind} }}" for kind in kinds.split())
+    text = (
+        f"backend: 'onnxruntime' {groups} optimization {{ execution_accelerators {{ {lists} }} }}"
+    )
+    found = one(read(tmp_path / "m", text)).resources.ep
+    assert (found and found.value) == ep
+
+
 def test_an_ensemble_of_two_repositories_takes_the_step_of_its_own(tmp_path: Path) -> None:
     for side in ("edge", "cloud"):
         read(tmp_path / side / "m", PLAIN, "1" if side == "edge" else "2")

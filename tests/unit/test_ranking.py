@@ -10,6 +10,7 @@ from placer.core.advise import recommend
 from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
 from placer.core.estimate import Recommendation
+from placer.core.finding import Effect
 from placer.core.placement import CloudSite, SiteTime
 from placer.core.ranking import margin_ratio, objective_of
 from placer.core.wording import decide
@@ -59,6 +60,16 @@ def test_a_disturbed_measurement_is_told_once() -> None:
     answer = recommend(builders.model(), ASK, builders.environment(edges=(BUSY_EDGE,)))
     (remark,) = (one.remark for one in facts.ranked(answer) if one.cells["candidate"].text == EDGE)
     assert remark.count("the measurement was disturbed") == 1
+
+
+def test_whether_a_disturbance_is_told_does_not_hang_on_its_words() -> None:
+    answer = recommend(builders.model(), ASK, builders.environment(edges=(BUSY_EDGE,)))
+    edge = next(one for one in answer.candidates if one.id == EDGE)
+    told = next(one for one in edge.findings if one.rule == "PLC601")
+    other = replace(told, message="it ran beside others", effect=Effect.UNPROVEN)
+    worded = replace(edge, findings=(other,), why_not=other.message)
+    (row,) = facts.ranked(replace(answer, candidates=(worded,)))
+    assert row.remark == "it ran beside others"
 
 
 def test_of_two_disturbed_figures_the_faster_ranks_first() -> None:

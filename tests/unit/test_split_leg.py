@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -13,6 +14,7 @@ from placer.api.cut_wire import is_as_sought
 from placer.core import advise
 from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
+from placer.core.errors import InputError
 from placer.core.estimate import Candidate, Crossover, Placement, Verdict
 from placer.core.evaluate import evaluate
 from placer.core.finding import Effect, Finding, Severity
@@ -39,6 +41,7 @@ from placer.core.wire_formats import Precision, WireFormat
 from placer.core.wording import decide
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
 from placer.reports import facts, render
+from placer.reports.json import from_json, to_json
 from tests import builders
 
 ASK = Workload(targets=(LatencyTarget(0.99, 0.1),), data_class=DataClass.PUBLIC)
@@ -393,6 +396,31 @@ def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
         assert "the parts are equal to the whole; p50 " in words
         asked = facts.target_text(ASK.targets[0]).replace("\u00a0", " ")
         assert re.search(rf"; p50 [^;]+; {asked}: [✔✖?] [\d.]+ m?s \([^)]+\)", words), words
+
+
+def test_an_unknown_error_of_a_wire_format_is_not_called_none() -> None:
+    sent: dict[str, Any] = {"wire": Precision.INT8, "wire_bytes": 5_004, "wire_error_ratio": None}
+    environment = builders.environment(splits=(split(**sent),), clouds=())
+    answer = advise.recommend(builders.model(), ASK, environment)
+    for format_ in ("text", "markdown"):
+        words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
+        assert "with which an output is an unknown part of its largest number off" in words
+        assert "sent as int8: error unknown" in words
+        assert "nothing changes" not in words
+
+
+@pytest.mark.parametrize("key", ["raw", "tail_ratio", "difference_ratio", "wire", "wire_samples"])
+def test_a_saved_split_without_a_fact_of_its_cut_is_refused(key: str) -> None:
+    answer = advise.recommend(
+        builders.model(), ASK, builders.environment(splits=(split(),), clouds=())
+    )
+    saved = json.loads(to_json(answer))
+    assert from_json(json.dumps(saved)) == answer
+    for one in saved["candidates"]:
+        if one["cut"] is not None:
+            del one["cut"][key]
+    with pytest.raises(InputError, match=rf"cut\.{key}"):
+        from_json(json.dumps(saved))
 
 
 def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:

@@ -298,6 +298,12 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
         False,
         False,
     ),
+    "ConvTranspose that overlaps by its dilations": (
+        one("ConvTranspose", "x k", strides=[1, 2], dilations=[1, 2]),
+        [weights("k", 3, 2, 1, 2)],
+        False,
+        False,
+    ),
     "ConvTranspose that makes it larger": (
         one("ConvTranspose", "x k", strides=[2, 2]),
         [const("k", np.ones((3, 1, 4, 4)))],
@@ -311,6 +317,7 @@ ONLY_PLAIN = {
     "ConvTranspose in blocks",
     "ConvTranspose in blocks of fewer channels",
     "ConvTranspose that overlaps",
+    "ConvTranspose that overlaps by its dilations",
     "ConvTranspose that makes it larger",
     "Conv 1 x 1",
     "Conv 1 x 1 to grey",
@@ -538,6 +545,29 @@ def test_a_matrix_of_all_that_there_is_must_be_injective() -> None:
     """Three numbers and no place more are no picture."""
     found = traced([node("MatMul", "x g", "y")], [weights("g", 3, 1)], shape=(1, 3))
     assert not found.taint("y").is_raw
+
+
+@pytest.mark.parametrize("batch", [1, "n", ""])
+def test_the_verdict_does_not_hang_on_how_the_batch_is_written(batch: int | str) -> None:
+    product = node("MatMul", "x g", "y")
+    found = traced([product], [weights("g", 4, 2)], shape=(batch, 4))
+    assert not found.taint("y").is_raw
+    total = node("ReduceSum", "x axes", "y")
+    found = traced([total], [integers("axes", 1)], shape=(batch, 8))
+    assert not found.taint("y").is_raw
+    grey = traced([total], [integers("axes", 1)], shape=(batch, 3, 8, 8))
+    assert grey.taint("y").is_raw
+
+
+def test_stated_shapes_of_inputs_are_those_that_are_traced() -> None:
+    outputs = [helper.make_empty_tensor_value_info("y")]
+    for shape in ((1, 4), ("n", "m")):
+        model = build(
+            [node("Gemm", "x g", "y")], [tensor("x", shape)], outputs, [weights("g", 4, 2)]
+        )
+        found = trace_taint(model, shapes={"x": (64, 4)})
+        assert found.taint("y").is_raw
+        assert not trace_taint(model, shapes={"x": (1, 4)}).taint("y").is_raw
 
 
 def test_a_filter_over_each_channel_is_raw_and_a_curve_over_edges_is_not_shown() -> None:

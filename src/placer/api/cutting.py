@@ -121,7 +121,7 @@ def _planned(question: CutQuestion, folder: str, progress: Say) -> Cutting:
         threads=question.threads,
         time_limit_s=min(MAX_PROFILE_S, question.time_limit_s),
     )
-    taint = find_taint(summary.path)
+    taint = find_taint(summary.path, shapes=source.input_shapes)
     found = _worth_judging(question, source, measured, taint, named)
     heads = _written_heads(question, found.cuts, source, measured, taint, folder, progress)
     quickest = min(found.tables, key=lambda one: one[:2], default=None)

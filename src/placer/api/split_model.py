@@ -139,7 +139,7 @@ def split_model(
     if question.workload is not None:
         check_may_split(question.workload)
     samples = samples_for(source, question.inputs, most=None)
-    taint = find_taint(model)
+    taint = find_taint(model, shapes=source.input_shapes)
     where = find_where(
         source.summary,
         question.network,

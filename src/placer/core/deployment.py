@@ -208,6 +208,8 @@ class Deployed:
     """Empty: the manifest names no model (its image may hold one)."""
     images: tuple[Stated[str], ...] = ()
     """What else it brings along and may hold a model: images of containers, archives."""
+    pinned: frozenset[str] = frozenset()
+    """Those of ``images`` whose bytes a digest beside them pins; one in their text does as well."""
     where: Where = Where()
     resources: Resources = Resources()
     """Of what runs the model; where `containers` are given, what all of them together state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 METHOD_VERSION = 1
@@ -53,6 +54,21 @@ class ScreenedSetting:
     low_ratio: float | None = None
     """Bounds of that ratio with 90 % confidence or more; None: too few rounds."""
     high_ratio: float | None = None
+
+
+MAX_TRIAL_RATIO = 10.0
+"""A trial of settings runs a moment before the others: one that took longer than so many of them
+fell into a busy moment, or one of the two was edited. A choice: it is refused only where the
+measurement itself tells of nothing that disturbed it."""
+
+
+def slow_trial(
+    screened: Sequence[ScreenedSetting], settings: SessionSettings, median_s: float
+) -> ScreenedSetting | None:
+    """Return a trial of the settings that took over ``MAX_TRIAL_RATIO`` times the runs' median."""
+    limit_s = MAX_TRIAL_RATIO * median_s
+    tried = (one for one in screened if one.settings == settings)
+    return next((one for one in tried if one.median_s > limit_s), None)
 
 
 @dataclass(frozen=True, slots=True)

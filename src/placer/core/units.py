@@ -245,6 +245,11 @@ def parse_percentile(text: str, *, what: str = "percentile") -> float:
     return float(value)
 
 
+def finite_or_none(value: float) -> float | None:
+    """Return a number as JSON can hold it: what is not finite is unknown."""
+    return value if math.isfinite(value) else None
+
+
 def _three_digits(value: float) -> str:
     if value == 0:
         return "0"

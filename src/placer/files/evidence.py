@@ -26,6 +26,7 @@ from placer.core.errors import InputError, MeasuringError, UsageError
 from placer.core.measurement import (
     METHOD_VERSION,
     Measurement,
+    slow_trial,
 )
 from placer.core.units import format_duration
 from placer.files.evidence_spec import PREDICATE_TYPE, STATEMENT_TYPE, StatementSpec
@@ -33,9 +34,6 @@ from placer.files.keys import environment_key
 
 MAX_FILE_BYTES = 64 * 2**20
 """No evidence is larger: half a million samples take 6 MB."""
-MAX_TRIAL_RATIO = 10.0
-"""A trial of settings takes a few runs a second before the others: contention makes it some three
-times slower, not more."""
 
 _PREDICATE_FAMILY = PREDICATE_TYPE.rpartition(":")[0] + ":"
 _WRITE_AGAIN = "evidence is written by: placer profile MODEL --save FILE"
@@ -178,7 +176,7 @@ def _plausible(evidence: Evidence) -> Evidence:
     """Refuse what no measuring gives.
 
     A date to come, two processes with the same samples, or samples that the trial of settings
-    before them belies.
+    before them belies while nothing disturbed it: placer notes that it was.
     """
     measurement, path = evidence.measurement, evidence.path
     tomorrow = (datetime.now(tz=UTC) + timedelta(days=1)).date()  # clocks and zones differ
@@ -197,16 +195,15 @@ def _plausible(evidence: Evidence) -> Evidence:
                 hint=_WRITE_AGAIN,
             )
         seen.setdefault(run.samples_s, place)
-    tried = [one for one in measurement.screened if one.settings == measurement.settings]
-    for one in tried:
-        median_s = statistics.median(measurement.samples_s)
-        if median_s < one.median_s / MAX_TRIAL_RATIO:
-            raise InputError(
-                f"{path}: predicate.results: the median of its samples is "
-                f"{format_duration(median_s)}, that of the trial of the same settings "
-                f"{format_duration(one.median_s)} (method.screened)",
-                hint=_WRITE_AGAIN,
-            )
+    median_s = statistics.median(measurement.samples_s)
+    slow = slow_trial(measurement.screened, measurement.settings, median_s)
+    if slow is not None and not measurement.instrument.is_disturbed:
+        raise InputError(
+            f"{path}: predicate.results: the median of its samples is "
+            f"{format_duration(median_s)}, that of the trial of the same settings "
+            f"{format_duration(slow.median_s)} (method.screened), and nothing disturbed it",
+            hint=_WRITE_AGAIN,
+        )
     return evidence
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from placer.core.graph import TensorSpec
 from placer.core.split import SplitContract
 from placer.core.split_export import Export
+from placer.core.units import finite_or_none
 from placer.core.wire_formats import Precision
 from placer.files.writing import write_atomically
 
@@ -78,8 +78,8 @@ def contract_document(contract: SplitContract, export: Export | None = None) -> 
         document["differences"] = [
             {
                 "output": one.name,
-                "absolute": _finite(one.absolute),
-                "relative": _finite(one.relative),
+                "absolute": finite_or_none(one.absolute),
+                "relative": finite_or_none(one.relative),
                 "argmax_ratio": one.argmax_ratio,
             }
             for one in export.differences
@@ -96,10 +96,6 @@ def digest_of_rest(document: Mapping[str, Any]) -> str:
 
 def _file(name: str, digest: str, size: int) -> dict[str, Any]:
     return {"name": name, "sha256": digest, "bytes": size}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:

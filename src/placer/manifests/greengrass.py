@@ -45,6 +45,8 @@ _SYSTEM = "aws.greengrass."
 """Components of the runtime itself begin so."""
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
 _DOCKER = "docker:"
+_NO_MODELS = (".py", ".pyc", ".sh", ".js", ".whl", ".pem", ".crt", ".cer", ".key")
+"""Ends of artifacts that hold code or a certificate; any other may be or hold a model."""
 _MAX_DEPTH = 6
 """Of a configuration, so far as models are looked for."""
 
@@ -237,7 +239,8 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
                 _models(recipe or nothing, manifest, configurations, recipes),
                 _open_parts(recipe or nothing, manifest, opened),
             ),
-            images=tuple(_images(manifest)),
+            images=tuple(image for image, _ in _images(manifest)),
+            pinned=frozenset(image.value for image, is_pinned in _images(manifest) if is_pinned),
             where=where_of(
                 manifest.at("Platform"),
                 nothing if use is None else use.root.at("targetArn"),
@@ -322,12 +325,15 @@ def _sha256(artifact: Field) -> str | None:
     return digest.hex() if len(digest) == 32 else None
 
 
-def _images(manifest: Field) -> Iterator[Stated[str]]:
-    """Yield what a component brings along: images, and archives that may hold a model."""
+def _images(manifest: Field) -> Iterator[tuple[Stated[str], bool]]:
+    """Yield what may hold a model, images and archives, and whether a digest beside it pins it."""
     for artifact in manifest.at("Artifacts").items():
         stated = artifact.at("Uri").stated()
-        if stated is not None and not is_model_file(stated.value):
-            yield replace(stated, value=stated.value.removeprefix(_DOCKER))
+        if stated is None or is_model_file(stated.value):
+            continue
+        if not stated.value.lower().endswith(_NO_MODELS):
+            is_pinned = _sha256(artifact) is not None
+            yield replace(stated, value=stated.value.removeprefix(_DOCKER)), is_pinned
 
 
 def _scripts(lifecycle: Field) -> Iterator[ModelRef]:

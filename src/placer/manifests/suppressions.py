@@ -27,7 +27,8 @@ _LIST = re.compile(r"(?P<rules>[^\s,]*(?:\s*,\s*[^\s,]+)*)(?P<rest>.*)", re.DOTA
 """Rules with commas between them, and what follows."""
 _UNTIL = re.compile(r"until\s*=\s*(?P<date>\S*)")
 _MEANT = re.compile(
-    r"\bu?n?til+\s*[=:].*|\b(?:u?n?til+|unt?i?l|expir\w*|ends?)\s*[=:]?\s*\d{4}.*",
+    r"\bu?n?til+\s*[=:].*"
+    r"|\b(?:u?n?til+|unt?i?l|expir\w*)\s*[=:]?\s*\d{4}(?:[-/.]\d.*|\d{4}\b.*|\s*\Z)",
     re.IGNORECASE | re.DOTALL,
 )
 """A last day that is written otherwise, within a reason: it would be ignored for ever."""

@@ -139,7 +139,7 @@ def _model(root: Field, named: Named) -> Found:
         name=_name(root),
         place=(name if name.text() else root).place(),
         models=_models(root, named),
-        resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root)),
+        resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root, groups)),
         scale=_scale(groups),
         inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
         input_types=() if root.at("ensemble_scheduling") else tuple(_input_types(root)),
@@ -219,17 +219,24 @@ def _backend(root: Field) -> Stated[str] | None:
     return None
 
 
-def _ep(root: Field) -> Stated[str] | None:
-    """Return the execution provider that the configuration chooses."""
+def _ep(root: Field, groups: Sequence[Field]) -> Stated[str] | None:
+    """Return the execution provider that the configuration chooses.
+
+    An accelerator of GPUs is for instances on a GPU, one of CPUs for those on a CPU.
+    """
     backend = _backend(root)
     if backend is not None and (known := _EPS.get(backend.value)) is not None:
         return replace(backend, value=known)
     accelerators = root.at("optimization", "execution_accelerators")
-    for name in ("gpu_execution_accelerator", "cpu_execution_accelerator"):
-        for one in _repeated(accelerators, name):
+    kinds = {_kind(group) for group in groups} or {None}
+    for name, never in (
+        ("gpu_execution_accelerator", {"KIND_CPU"}),
+        ("cpu_execution_accelerator", {"KIND_GPU"}),
+    ):
+        for one in () if kinds == never else _repeated(accelerators, name):
             stated = one.at("name").stated()
-            if stated is not None and stated.value in _EPS:
-                return stated
+            if stated is not None and (known := _EPS.get(stated.value)) is not None:
+                return replace(stated, value=known)
     return None
 
 

@@ -194,11 +194,16 @@ def load_inputs(
     )
 
 
-def _read_archive(path: str) -> dict[str, np.ndarray]:
+def check_is_file(path: str, *, hint: str) -> None:
+    """Raise InputError where a path is no regular file."""
     is_there = "\0" not in path and os.access(path, os.F_OK)  # pathlib fails at names too long
     if not (is_there and Path(path).is_file()):
         what = "not a regular file" if is_there else "no such file"
-        raise InputError(f"{what}: {path}", hint="give the samples' .npz file")
+        raise InputError(f"{what}: {path}", hint=hint)
+
+
+def _read_archive(path: str) -> dict[str, np.ndarray]:
+    check_is_file(path, hint="give the samples' .npz file")
     try:
         with Path(path).open("rb") as file:
             is_single = file.read(6) == b"\x93NUMPY"

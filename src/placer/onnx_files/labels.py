@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from placer.core.errors import InputError, UsageError, near_match
 from placer.core.graph import UNKNOWN_DIMENSION, TensorSpec
+from placer.onnx_files.inputs import check_is_file
 
 ANY_OUTPUT = "labels"
 """The key of an .npz file whose labels are of the only output that has classes."""
@@ -62,10 +62,7 @@ def load_labels(path: str, outputs: Sequence[TensorSpec], n_samples: int, sample
 
 def _read(path: str) -> dict[str, np.ndarray]:
     """Return the arrays of the file; that of an .npy file is called ANY_OUTPUT."""
-    is_there = "\0" not in path and os.access(path, os.F_OK)  # pathlib fails at names too long
-    if not (is_there and Path(path).is_file()):
-        what = "not a regular file" if is_there else "no such file"
-        raise InputError(f"{what}: {path}", hint="give the labels' .npy or .npz file")
+    check_is_file(path, hint="give the labels' .npy or .npz file")
     try:
         with Path(path).open("rb") as file:
             loaded = np.load(file, allow_pickle=False)

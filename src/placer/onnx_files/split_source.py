@@ -36,6 +36,11 @@ class SplitSource:
         return {name: tensor_spec(name, tensor) for name, tensor in self.tensors.items()}
 
     @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every input as the model is run."""
+        return {spec.name: spec.shape for spec in self.summary.inputs}
+
+    @property
     def constant_nodes(self) -> tuple[str, ...]:
         """Nodes that no value of an input changes, by their first output, as the file has them."""
         running = {node.name for node in self.nodes}

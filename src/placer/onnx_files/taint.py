@@ -73,13 +73,20 @@ class TaintedGraph:
         return (*alone, *together)
 
 
-def find_taint(path: str, *, public_inputs: Collection[str] = ()) -> TaintedGraph:
+def find_taint(
+    path: str,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    public_inputs: Collection[str] = (),
+) -> TaintedGraph:
     """Read an ONNX file and trace what stays raw in it.
 
     Parameters
     ----------
     path
         An ONNX file; external data is looked for beside it.
+    shapes
+        Of inputs as the model is run; None: as the file states them.
     public_inputs
         Inputs that anyone may see: they taint nothing.
 
@@ -90,11 +97,20 @@ def find_taint(path: str, *, public_inputs: Collection[str] = ()) -> TaintedGrap
     UsageError
         A public input is no input of the model.
     """
-    return trace_taint(load_model(path), folder=str(Path(path).parent), public_inputs=public_inputs)
+    return trace_taint(
+        load_model(path),
+        folder=str(Path(path).parent),
+        shapes=shapes,
+        public_inputs=public_inputs,
+    )
 
 
 def trace_taint(
-    model: Any, *, folder: str = "", public_inputs: Collection[str] = ()
+    model: Any,
+    *,
+    folder: str = "",
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    public_inputs: Collection[str] = (),
 ) -> TaintedGraph:
     """Trace a model that is loaded already; its external data lies in ``folder``.
 
@@ -105,7 +121,7 @@ def trace_taint(
 
         model = inliner.inline_local_functions(model)
     graph = model.graph
-    scope = _Scope(graph, None, _Model(model, folder))
+    scope = _Scope(graph, None, _Model(model, folder, shapes or {}))
     inputs = [info.name for info in graph.input if info.name not in scope.initializers]
     for name in public_inputs:
         if name not in inputs:
@@ -123,12 +139,12 @@ def trace_taint(
 class _Model:
     """What all graphs of a model share."""
 
-    def __init__(self, model: Any, folder: str) -> None:
+    def __init__(self, model: Any, folder: str, shapes: Mapping[str, Sequence[int]]) -> None:
         self.folder = folder
         self.opsets = list(model.opset_import)
         self.ir_version = max(model.ir_version, 4)
         """From 4 on inputs and initializers are told apart."""
-        self.shapes = _inferred_shapes(model)
+        self.shapes = _inferred_shapes(model, shapes)
 
 
 class _Scope:
@@ -354,8 +370,16 @@ def _computed(scope: _Scope, name: str) -> np.ndarray | None:
     return np.asarray(results[0])
 
 
-def _inferred_shapes(model: Any) -> dict[str, tuple[int | str, ...]]:
-    """Return what onnx infers of shapes, on a copy whose large weights are inputs."""
+def _inferred_shapes(
+    model: Any, shapes: Mapping[str, Sequence[int]]
+) -> dict[str, tuple[int | str, ...]]:
+    """Return what onnx infers of shapes, on a copy whose large weights are inputs.
+
+    Parameters
+    ----------
+    shapes
+        Of inputs, instead of what the model states of them.
+    """
     import onnx
     from onnx import helper
 
@@ -369,6 +393,13 @@ def _inferred_shapes(model: Any) -> dict[str, tuple[int | str, ...]]:
     names = {tensor.name for tensor in large}
     copy.input.extend(info for info in model.graph.input if info.name not in names)
     copy.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
+    for info in copy.input:
+        if info.name in shapes:
+            tensor_type = info.type.tensor_type
+            fixed = helper.make_tensor_value_info(
+                info.name, tensor_type.elem_type, shapes[info.name]
+            )
+            tensor_type.shape.CopyFrom(fixed.type.tensor_type.shape)
     copy.initializer.extend(t for t in model.graph.initializer if t.name not in names)
     known = {tensor.name: CONSTANT for tensor in model.graph.initializer}
     known.update((info.name, CONSTANT) for info in model.graph.input)

@@ -74,9 +74,14 @@ def _filtered(node: Node, weights: np.ndarray) -> Taint | None:
 
 
 def _recoloured(node: Node, index: int, colours: int, matrix: np.ndarray) -> Taint | None:
-    """Return the taint of the colours of each place times a matrix; None: there are more."""
+    """Return the taint of the colours of each place times a matrix; None: there are more.
+
+    One place is no picture. A first axis of no stated size is the batch, of one picture; of a
+    stated size above 1 it may be the places in rows.
+    """
     data, shape = node.taint(index), node.shape(node.names[index])
-    places = None if shape is None else math.prod(s if isinstance(s, int) else 2 for s in shape)
+    sizes = [s if isinstance(s, int) else 2 if axis else 1 for axis, s in enumerate(shape or ())]
+    places = None if shape is None else math.prod(sizes)
     if data.is_mixed or colours > MAX_COLOURS or places == colours or not matrix.any():
         return None
     return data.then(node.op_type)
@@ -127,11 +132,13 @@ def transposed_conv(node: Node) -> Taint:
     is_average = (weights >= 0).all() or (weights <= 0).all()
     if is_average and not data.is_mixed and channels <= MAX_COLOURS and weights.any():
         return data.then(node.op_type)
-    strides = node.integers("strides") or [1] * len(kernel)
+    ones = [1] * len(kernel)
+    strides, dilations = (node.integers(name) or ones for name in ("strides", "dilations"))
+    spans = [d * (size - 1) + 1 for d, size in zip(dilations, kernel, strict=True)]
     is_cropped = any(node.integers("pads")) or node.string("auto_pad") not in ("", "NOTSET")
     if is_cropped or node.has_attribute("output_shape"):
         return not_shown(node, "its border is cut")
-    if any(size > stride for size, stride in zip(kernel, strides, strict=True)):
+    if any(span > stride for span, stride in zip(spans, strides, strict=True)):
         return not_shown(node, "its blocks overlap")
     proofs = [matrix_proof(part.T) for part in np.split(rows, groups)]
     return _proven(node, 0, next((one for one in proofs if not one.is_shown), proofs[0]))

@@ -100,8 +100,12 @@ MAX_REDUCED = 16
 
 
 def leaves_picture(shape: Shape, summed: Collection[int]) -> bool:
-    """Tell whether a raw tensor, reduced over some axes, still is a picture or a line."""
-    kept = [i for i, size in enumerate(shape) if i not in summed and size != 1]
+    """Tell whether a raw tensor, reduced over some axes, still is a picture or a line.
+
+    A first axis of no stated size is the batch, and one picture is looked at.
+    """
+    sizes_of_one = [1 if isinstance(size, str) and not i else size for i, size in enumerate(shape)]
+    kept = [i for i, size in enumerate(sizes_of_one) if i not in summed and size != 1]
     across = [i for i in kept if i]  # the first axis is the batch
     sizes = [shape[i] for i in summed]
     window = math.prod(size if isinstance(size, int) else MAX_REDUCED + 1 for size in sizes)

@@ -6,14 +6,13 @@ operator acts on plain values, and says "not shown" if it acts on mixtures.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from placer.onnx_files import taint_linear, taint_plain
+from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
-
-Rule = Callable[[Node], Taint | Sequence[Taint]]
 
 
 def apply(node: Node) -> tuple[Taint, ...]:

@@ -25,6 +25,7 @@ from placer.core.measurement import (
     ProcessRun,
     ScreenedSetting,
     SessionSettings,
+    slow_trial,
 )
 from placer.core.sequential import (
     SeriesVerdict,
@@ -71,7 +72,7 @@ class _Series:
     settings: SessionSettings
     screened: tuple[ScreenedSetting, ...] = ()
     trial_reasons: tuple[str, ...] = ()
-    """Why the trial of settings may have chosen a wrong one."""
+    """Why the trial of settings may have chosen a wrong one, as far as it told itself."""
     segments_s: list[np.ndarray] = field(default_factory=list)
     processes: list[ProcessRun] = field(default_factory=list)
     counters: Counters | None = None
@@ -121,7 +122,19 @@ class _Series:
             threads=self.settings.intra_op_threads,
             cores=os.cpu_count() or 1,
         )
-        return replace(found, reasons=(*found.reasons, *self.trial_reasons))
+        return replace(found, reasons=(*found.reasons, *self.doubts_of_trial()))
+
+    def doubts_of_trial(self) -> tuple[str, ...]:
+        """Return why the trial of settings may have chosen a wrong one."""
+        median_s = float(np.median(np.concatenate(self.segments_s)))
+        slow = slow_trial(self.screened, self.settings, median_s)
+        if slow is None:
+            return self.trial_reasons
+        told = (
+            f"the trial of the same settings took {format_duration(slow.median_s)}, the runs after "
+            f"it {format_duration(median_s)}"
+        )
+        return (*self.trial_reasons, told)
 
     @property
     def others_cores(self) -> float | None:
@@ -332,7 +345,7 @@ def _is_settled(plan: Plan, series: _Series, *, only_violated: bool) -> bool:
 
 def _retry_if_disturbed(plan: Plan, series: _Series, spares: Spares, progress: Progress) -> _Series:
     """Measure once more where contention spoilt the answer and time is left."""
-    if not set(series.instrument().reasons).difference(series.trial_reasons):
+    if not set(series.instrument().reasons).difference(series.doubts_of_trial()):
         return series
     met = all(verdict.verdict is Verdict.MET for verdict in _judge_all(plan, series))
     if met and plan.targets:

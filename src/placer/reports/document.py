@@ -24,6 +24,7 @@ from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
 from placer.core.precision import Precision
+from placer.core.units import finite_or_none
 from placer.core.wire_formats import Precision as WirePrecision
 from placer.core.workload import Leaves
 
@@ -37,10 +38,6 @@ def _none_unless_finite(value: object) -> object:
 
 def _nan_if_none(value: object) -> object:
     return math.nan if value is None else value
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _severity(value: object) -> object:
@@ -64,7 +61,7 @@ OptionalNumber = Annotated[float | None, BeforeValidator(_none_unless_finite)]
 Number = Annotated[
     float,
     BeforeValidator(_nan_if_none),
-    PlainSerializer(_finite, return_type=float | None, when_used="json"),
+    PlainSerializer(finite_or_none, return_type=float | None, when_used="json"),
 ]
 """Null stands for not finite: nan when read."""
 Percentile = Annotated[float, Field(gt=0, lt=1)]
@@ -244,20 +241,20 @@ class CutPart(_Part):
     """Names of the tensors that cross."""
     n_bytes: int = Field(alias="bytes")
     """Of all of them, for one request."""
-    raw: tuple[str, ...] = ()
+    raw: tuple[str, ...]
     """Those of them that show raw input, alone or together, by the structure of the graph."""
-    tail_ratio: float = 0.0
+    tail_ratio: float
     """Share of the model's time that lies behind the cut, by the times of its groups here."""
-    difference_ratio: OptionalNumber = None
+    difference_ratio: OptionalNumber
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
     not compared, or not a number."""
-    wire: WirePrecision | None = None
+    wire: WirePrecision | None
     """Format in which they are sent; null: as they are."""
-    wire_bytes: int | None = None
+    wire_bytes: int | None
     """Of all of them in that format, for one request; null: as they are."""
-    wire_error_ratio: OptionalNumber = None
+    wire_error_ratio: OptionalNumber
     """How far an output is off by that format at most, of its largest number; null: as they are."""
-    wire_samples: int = 0
+    wire_samples: int
     """Samples that this error was measured on."""
 
 

@@ -163,10 +163,11 @@ def told_split(answer: Recommendation) -> str | None:
         return None
     cut, told = split.cut, [f"{mark(split.feasible)} split #{split.rank}: {told_cut(split)}"]
     if cut.wire is not None:
-        told.append(
-            f"sent as {cut.wire.value}, {format_bytes(cut.sent_bytes)}, with which an output is "
-            f"{format_ratio(cut.wire_error_ratio or 0.0)} of its largest number off"
-        )
+        sent = f"sent as {cut.wire.value}, {format_bytes(cut.sent_bytes)}, with which an output is "
+        off = "an unknown part"
+        if _is_known(cut.wire_error_ratio):
+            off = format_ratio(cut.wire_error_ratio)
+        told.append(f"{sent}{off} of its largest number off")
     if cut.difference_ratio is not None:
         off = f"{cut.difference_ratio:.2g} of an output's largest number off"
         told.append(f"the parts are {'equal to' if cut.difference_ratio == 0 else off} the whole")
@@ -456,7 +457,9 @@ def _traffic(candidate: Candidate) -> str:
     cut = candidate.cut
     if cut is None or cut.wire is None:
         return told
-    if not cut.wire_error_ratio:
+    if not _is_known(cut.wire_error_ratio):
+        return f"{told}, sent{GLUE}as {cut.wire}: error{GLUE}unknown"
+    if cut.wire_error_ratio == 0:
         return f"{told}, sent{GLUE}as {cut.wire}: nothing{GLUE}changes"
     off = f"{100 * cut.wire_error_ratio:.2g}{GLUE}%"
     return f"{told}, sent{GLUE}as {cut.wire}: an{GLUE}output at{GLUE}most {off}{GLUE}off"
@@ -483,7 +486,12 @@ def _ranked_row(candidate: Candidate, head: str) -> RankedRow:
         target = duration(latency.p99_s if latency and head == "p99" else None, unknown="-")
     disturbed = candidate.quality is not None and candidate.quality.is_disturbed
     why_not = "" if candidate.why_not is None else clean(candidate.why_not)
-    is_told = "the measurement was disturbed" in why_not
+    is_told = any(
+        found.rule == "PLC601"
+        and found.effect is Effect.UNPROVEN
+        and clean(found.message) in why_not
+        for found in candidate.findings
+    )
     remarks = ["the measurement was disturbed"] if disturbed and not is_told else []
     remarks += [why_not] if candidate.why_not is not None else []
     money = money_text(candidate.usd_per_month)

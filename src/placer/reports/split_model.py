@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.printable import printable
 from placer.core.split import OutputDifference
 from placer.core.split_ranking import Kind, Placed, SplitAnswer
-from placer.core.units import format_bytes, format_duration
+from placer.core.units import finite_or_none, format_bytes, format_duration
 from placer.core.workload import Leaves
 from placer.reports.facts import counted
 
@@ -95,7 +94,7 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
         "differences": [_difference(one) for one in one.differences],
         "wire_error_ratio": None
         if one.wire_result is None
-        else _finite(one.wire_result.error.relative),
+        else finite_or_none(one.wire_result.error.relative),
         "wire_agreement_ratio": None
         if one.wire_result is None
         else one.wire_result.error.agreement_ratio,
@@ -120,14 +119,10 @@ def _attacked(found: InputLeakage) -> dict[str, Any]:
 def _difference(one: OutputDifference) -> dict[str, Any]:
     return {
         "output": one.name,
-        "absolute": _finite(one.absolute),
-        "relative": _finite(one.relative),
+        "absolute": finite_or_none(one.absolute),
+        "relative": finite_or_none(one.relative),
         "argmax_ratio": one.argmax_ratio,
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def to_text(answer: SplitAnswer, folder: str | None) -> str:

@@ -12,7 +12,11 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     deployed = case.deployed
     if isinstance(case.workload, Unresolved):
         return ()
-    loose_images = [image for image in deployed.images if "@sha256:" not in image.value]
+    loose_images = [
+        image
+        for image in deployed.images
+        if "@sha256:" not in image.value and image.value not in deployed.pinned
+    ]
     names = [model.uri for model in deployed.models if model.sha256 is None]
     if deployed.images and not loose_images:  # a path in an image lies in it
         names = [name for name in names if "://" in name.value]
