@@ -164,8 +164,8 @@ def told_split(answer: Recommendation) -> str | None:
     cut, told = split.cut, [f"{mark(split.feasible)} split #{split.rank}: {told_cut(split)}"]
     if cut.wire is not None:
         told.append(
-            f"sent as {cut.wire.value}, {format_bytes(cut.sent_bytes)}, with which an output is "
-            f"{format_ratio(cut.wire_error_ratio or 0.0)} of its largest number off"
+            f"sent as {cut.wire.value} ({format_bytes(cut.n_bytes)} as tensors), with which "
+            f"an output is {format_ratio(cut.wire_error_ratio or 0.0)} of its largest number off"
         )
     if cut.difference_ratio is not None:
         off = f"{cut.difference_ratio:.2g} of an output's largest number off"
