@@ -66,6 +66,22 @@ def funnel() -> Any:
     return net.model(net.head(value, 10))
 
 
+def through_bfloat16(model: Any) -> Any:
+    """The same with the tensor behind the pool, the best place to cut, in bfloat16 for a while."""
+    nodes = list(model.graph.node)
+    place = next(at for at, node in enumerate(nodes) if "Pool" in node.op_type)
+    pooled = nodes[place].output[0]
+    for node in nodes[place + 1 :]:
+        node.input[:] = ["wide" if name == pooled else name for name in node.input]
+    casts = [
+        helper.make_node("Cast", [pooled], ["narrow"], to=onnx.TensorProto.BFLOAT16),
+        helper.make_node("Cast", ["narrow"], ["wide"], to=onnx.TensorProto.FLOAT),
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes[: place + 1], *casts, *nodes[place + 1 :]])
+    return model
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Models, a narrow line and a quick machine at its end."""
@@ -76,6 +92,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("funnel", funnel()),
         ("residuals", split_models.residuals()),
         ("control_flow", split_models.control_flow()),
+        ("bfloat16", through_bfloat16(funnel())),
     ):
         onnx.save(model, str(folder / f"{name}.onnx"))
     return folder
@@ -139,6 +156,14 @@ def test_a_split_wins_where_raw_input_may_not_leave(run_again: Run, folder: Path
     for first, second in itertools.pairwise(table):
         if first["parameter"] == second["parameter"]:
             assert first["high"] == pytest.approx(second["low"])
+
+
+def test_no_cut_is_sought_at_a_tensor_that_cannot_be_sent(run_again: Run, folder: Path) -> None:
+    document = answer(run_again, folder, "bfloat16", "--cut", "auto", *QUICK)
+    (found,) = splits(document)
+    assert "narrow" not in found["cut"]["tensors"]
+    assert found["cut"]["difference_ratio"] < 1e-3
+    assert "PLC409" not in {one["rule"] for one in found["findings"]}
 
 
 def test_do_not_split_comes_with_both_figures(run_again: Run, folder: Path, tmp_path: Path) -> None:

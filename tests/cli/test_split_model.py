@@ -405,6 +405,30 @@ def test_the_usual_clouds_are_those_within_the_regions_of_the_workload(run: Run)
 
 
 @pytest.mark.usefixtures("here")
+def test_the_way_on_to_the_cloud_counts_from_where_the_workload_says_the_device_is(
+    run: Run,
+) -> None:
+    near = ASKED.replace("./narrow.yaml", "fiber_100").replace(", max_error: 20%", "")
+    words = ("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")
+
+    def asked(text: str) -> tuple[float, str]:
+        Path("asked.yaml").write_text(text)
+        done = run(*words, "--format", "json")
+        assert done.code == 0, done.err
+        answer = json.loads(done.out)
+        (plan,) = [one for one in answer["plans"] if one["placement"] == "split"]
+        (told,) = [one for one in answer["assumptions"] if "way from" in one]
+        return plan["network_s"], told
+
+    near_s, told = asked(near)
+    assert "the way from there to the cloud region is not added" in told
+    assert "`device: location:` in a workload adds it" in told
+    far_s, told = asked(near.replace("measuring:", "device: {location: DE}\nmeasuring:"))
+    assert far_s > near_s + 0.05
+    assert told.startswith("way from DE to ")
+
+
+@pytest.mark.usefixtures("here")
 def test_what_is_not_proven_of_the_place_is_told(run: Run) -> None:
     Path("asked.yaml").write_text(ASKED.replace("special, regions: [US]", "personal"))
     done = run("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")

@@ -13,29 +13,34 @@ import pytest
 from placer.api.cut_wire import is_as_sought
 from placer.core import advise
 from placer.core.compute import ComputeEstimate, Level
-from placer.core.environment import Basis
+from placer.core.environment import Basis, ChipClass
 from placer.core.errors import InputError
 from placer.core.estimate import Candidate, Crossover, Placement, Verdict
 from placer.core.evaluate import evaluate
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.groups import Group, GroupGraph, GroupTensor
+from placer.core.latency import is_disturbed
+from placer.core.measurement import Parity
 from placer.core.partition.optimal import best_plans
 from placer.core.partition.problem import rated_link
-from placer.core.placement import Edge, EdgeSite, SiteTime, Split
+from placer.core.placement import CloudSite, Edge, EdgeSite, SiteTime, Split
 from placer.core.ranking import rank
 from placer.core.split import CutFacts
 from placer.core.split_choice import (
     PARTS,
-    best_split,
+    cheapest_split,
     crossover_table,
     parts_problem,
     problem_toward,
+    quickest_split,
     tail_ratio_of,
+    time_on,
     with_head,
 )
-from placer.core.split_leg import SHARE_FACTOR_90, tail_time
+from placer.core.split_leg import SHARE_FACTOR_90, is_like_here, tail_time
 from placer.core.split_problem import without_input
 from placer.core.transfer_draws import DRAWS, transfer_draws_s
+from placer.core.variant import Accuracy
 from placer.core.wire_choice import FormatResult, OutputError
 from placer.core.wire_formats import Precision, WireFormat
 from placer.core.wording import decide
@@ -272,6 +277,76 @@ def test_a_measured_whole_gives_the_tail_its_tail() -> None:
     assert tail_time(unknown, 0.5, is_same_class=True) is unknown
 
 
+def test_a_tail_of_disturbed_evidence_proves_no_more_than_the_evidence() -> None:
+    """Contention only adds time: with evidence that was disturbed nothing is proven too slow."""
+    busy = SiteTime(builders.measurement(0.5, instrument=DISTURBED))
+    asked = replace(ASK, targets=(LatencyTarget(0.99, 0.1),))
+    for is_same_class in (True, False):
+        tail = tail_time(busy, 0.9, is_same_class=is_same_class)
+        assert is_disturbed(tail)
+        found = judged(split(tail=tail), asked)
+        assert found.verdict is not Verdict.VIOLATED
+        assert found.quality is not None
+        assert found.quality.is_disturbed
+    quiet = tail_time(builders.cloud(0.5).time, 0.9, is_same_class=False)
+    assert not is_disturbed(quiet)
+
+
+def test_a_tail_of_evidence_with_other_answers_is_told() -> None:
+    parity = Parity(200, 0.5, 0.5, 0.3)
+    other = SiteTime(builders.measurement(0.002, ep="cuda", parity=parity))
+    tail = tail_time(other, 0.5, is_same_class=True)
+    found = judged(split(tail=tail), replace(ASK, min_agreement_ratio=0.9))
+    (told,) = [one for one in found.findings if one.rule == "PLC407"]
+    assert told.effect is Effect.UNPROVEN
+
+
+def test_answers_through_a_wire_format_are_not_as_right_as_the_model_was_measured() -> None:
+    asked = replace(ASK, min_accuracy_ratio=0.9)
+    known = Accuracy(0.97, 0.95, 0.98, 1000)
+    as_is = judged(split(), asked, accuracy=known)
+    assert as_is.accuracy_ratio == 0.97
+    assert "PLC408" not in {one.rule for one in as_is.findings}
+    exact: dict[str, Any] = {
+        "wire": Precision.FLOAT32,
+        "wire_bytes": 20_000,
+        "wire_error_ratio": 0.0,
+    }
+    assert judged(split(**exact), asked, accuracy=known).accuracy_ratio == 0.97
+    sent: dict[str, Any] = {"wire": Precision.INT8, "wire_bytes": 5_004, "wire_error_ratio": 0.01}
+    found = judged(split(**sent), asked, accuracy=known)
+    assert found.accuracy_ratio is None
+    assert found.feasible is None
+    (told,) = [one for one in found.findings if one.rule == "PLC408"]
+    assert told.effect is Effect.UNPROVEN
+    assert "how often the split that sends int8 is right" in told.message
+
+
+def test_why_the_parts_were_not_compared_is_told() -> None:
+    found = judged(split(difference_ratio=None, not_compared="v1 has the type bfloat16"))
+    (told,) = [one for one in found.findings if one.rule == "PLC409"]
+    assert told.message.endswith("those of the whole model: v1 has the type bfloat16")
+
+
+def test_only_an_offer_that_runs_as_the_device_does_takes_its_shares() -> None:
+    def site(**offer: Any) -> CloudSite:
+        return CloudSite(builders.offer(**offer), known(0.01))
+
+    assert is_like_here(site(chip_class=ChipClass.CPU, ep="cpu"))
+    assert not is_like_here(site(chip_class=ChipClass.CPU, ep="openvino"))
+    assert not is_like_here(site(chip_class=ChipClass.GPU, ep="cuda"))
+
+
+def test_a_group_that_is_cut_takes_as_long_in_both_commands() -> None:
+    tiers = {"a1": 0, "a2": 1, "b": 1, "c": 1}
+    times_s = {group.name: group.time_s for group in GRAPH.groups}
+    tail_s = time_on(GRAPH, NODES, tiers, 1, times_s)
+    assert tail_s / 0.050 == pytest.approx(tail_ratio_of(GRAPH, NODES, tiers)) == 0.95
+    assert time_on(GRAPH, NODES, tiers, 0, times_s) == pytest.approx(0.0025)
+    unknown = replace(NODES, groups=tuple(replace(one, flops=None) for one in NODES.groups))
+    assert time_on(GRAPH, unknown, tiers, 0, times_s) == pytest.approx(0.005)
+
+
 def test_the_share_of_a_group_that_is_cut_goes_by_operations() -> None:
     assert tail_ratio_of(GRAPH, NODES, {"a1": 0, "a2": 0, "b": 1, "c": 1}) == pytest.approx(0.8)
     inside = tail_ratio_of(GRAPH, NODES, {"a1": 0, "a2": 1, "b": 1, "c": 1})
@@ -282,25 +357,42 @@ def test_the_best_split_is_found_where_not_to_split_is_better() -> None:
     asked: dict[str, Any] = {"max_bytes": 700_000, "down_bytes": 40, "input_bytes": {}}
     slow = builders.path(uplink_bytes_per_s=1e4)
     problem = problem_toward(GRAPH, builders.offer(), slow, 0.005, kept=(), **asked)
-    found = best_split(problem, is_for_money=False, latency_limit_s=None)
+    found = quickest_split(problem)
     assert found == {"a": 0, "b": 1, "c": 1}
     raw = problem_toward(GRAPH, builders.offer(), slow, 0.005, kept=("x", "a2"), **asked)
-    kept = best_split(raw, is_for_money=False, latency_limit_s=None)
+    kept = quickest_split(raw)
     assert kept == {"a": 0, "b": 0, "c": 1}
     nothing = problem_toward(
         GRAPH, builders.offer(), slow, 0.005, kept=("x", "a2", "b", "c"), **asked
     )
-    assert best_split(nothing, is_for_money=False, latency_limit_s=None) is None
+    assert quickest_split(nothing) is None
 
 
 def test_money_chooses_the_cheapest_split_within_the_limit() -> None:
     asked: dict[str, Any] = {"max_bytes": 700_000, "down_bytes": 40, "input_bytes": {}}
     fast = builders.path(uplink_bytes_per_s=1e8, rtt_quantiles_s=((0.5, 0.001),))
     problem = problem_toward(GRAPH, builders.offer(), fast, 0.005, kept=(), **asked)
-    quickest = best_split(problem, is_for_money=False, latency_limit_s=None)
-    assert quickest == {"a": 0, "b": 1, "c": 1}
-    cheapest = best_split(problem, is_for_money=True, latency_limit_s=0.047)
-    assert cheapest == {"a": 0, "b": 0, "c": 1}
+    assert quickest_split(problem) == {"a": 0, "b": 1, "c": 1}
+    assert cheapest_split(problem, 0.047) == {"a": 0, "b": 0, "c": 1}
+    # the device alone keeps this limit, and is no split
+    assert cheapest_split(problem, 1.0) == {"a": 0, "b": 0, "c": 1}
+    assert cheapest_split(problem, 0.001) is None
+
+
+@pytest.mark.parametrize(
+    ("egress_usd_per_byte", "data_usd_per_byte"), [(None, 0.0), (1e-10, None), (None, None)]
+)
+def test_a_price_that_nobody_knows_is_not_taken_for_nothing(
+    egress_usd_per_byte: float | None, data_usd_per_byte: float | None
+) -> None:
+    offer = builders.offer(egress_usd_per_byte=egress_usd_per_byte)
+    path = builders.path(data_usd_per_byte=data_usd_per_byte)
+    problem = problem_toward(
+        GRAPH, offer, path, 0.005, max_bytes=700_000, down_bytes=40, input_bytes={}, kept=()
+    )
+    assert problem.links[0].usd_per_byte_up == data_usd_per_byte
+    assert problem.links[0].usd_per_byte_down is None
+    assert cheapest_split(problem, 1.0) is None
 
 
 @pytest.mark.parametrize("is_whole_graph", [True, False])
@@ -391,8 +483,11 @@ def test_a_split_behind_others_has_a_line_of_its_own_in_the_reports() -> None:
     assert rank > 1
     for format_ in ("text", "markdown"):
         words = " ".join(render(answer, format_).split()).replace("\\", "").replace("\u00a0", " ")
-        assert f"split #{rank}: cut at mid, 20.0 kB for each request, no raw input" in words
-        assert "sent as int8, 5.00 kB, with which an output is 0.4 % of its largest" in words
+        assert f"split #{rank}: cut at mid, 5.00 kB for each request, no raw input" in words
+        assert (
+            "sent as int8 (20.0 kB as tensors), with which an output is 0.4 % of its largest"
+            in words
+        )
         assert "the parts are equal to the whole; p50 " in words
         asked = facts.target_text(ASK.targets[0]).replace("\u00a0", " ")
         assert re.search(rf"; p50 [^;]+; {asked}: [✔✖?] [\d.]+ m?s \([^)]+\)", words), words

@@ -157,6 +157,10 @@ def test_the_range_of_the_cloud_is_told_and_where_it_decides() -> None:
     (told,) = estimate_decides(ranked([whole, split]))
     assert "decides between the split at mid and all on the device" in told
     assert not estimate_decides(ranked([whole, replace(split, tail_range_s=(0.0005, 0.002))]))
+    slower = replace(split, tail_s=0.006)  # and may be quicker all the same
+    (told,) = estimate_decides(ranked([slower, whole]))
+    assert "decides between all on the device and the split at mid" in told
+    assert not estimate_decides(ranked([replace(slower, tail_range_s=(0.0055, 0.02)), whole]))
 
 
 def test_times_that_do_not_fit_together_are_told() -> None:

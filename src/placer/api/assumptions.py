@@ -67,7 +67,7 @@ def assumptions_of(
                 else "as the network profile says",
             )
         )
-        found += _ways_on(path, offers, backbones)
+        found += ways_on(path, offers, backbones, place_key="--from PLACE")
     if why_offers is not None:
         names = ", ".join(f"{offer.name}@{offer.region}" for offer in offers)
         found.append(Assumption("cloud", names, "", Basis.ASSUMED, f"no --cloud: {why_offers}"))
@@ -156,10 +156,20 @@ def assumptions_of(
     return tuple(found)
 
 
-def _ways_on(
-    path: NetworkPath, offers: Sequence[CloudOffer], backbones: Sequence[Backbone | None]
+def ways_on(
+    path: NetworkPath,
+    offers: Sequence[CloudOffer],
+    backbones: Sequence[Backbone | None],
+    *,
+    place_key: str,
 ) -> list[Assumption]:
-    """Return what is added for the way on to each region, or that nothing is."""
+    """Return what is added for the way on to each region, or that nothing is.
+
+    Parameters
+    ----------
+    place_key
+        Where the place of the device can be stated.
+    """
     known = dict.fromkeys(one for one in backbones if one is not None)
     if known:
         return [_way_on(one) for one in known]
@@ -175,7 +185,7 @@ def _ways_on(
         ]
     why = "the network does not say what it was measured to (`measured_to:`)"
     if path.measured_to == ACCESS:
-        why = f"--from PLACE adds it{_range_of(offers)}"
+        why = f"{place_key} adds it{_range_of(offers)}"
     return [
         Assumption(
             "server location",

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from placer.api.measuring import MeasuringOptions
-from placer.core.environment import ChipClass
 from placer.core.errors import UsageError
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
@@ -138,7 +137,7 @@ class Cutting:
             With the time of the whole model.
         """
         from placer.core.placement import Cloud, Split
-        from placer.core.split_leg import tail_time
+        from placer.core.split_leg import is_like_here, tail_time
 
         return tuple(
             Split(
@@ -146,9 +145,7 @@ class Cutting:
                 cloud=replace(
                     cloud,
                     time=tail_time(
-                        cloud.time,
-                        head.cut.tail_ratio,
-                        is_same_class=cloud.offer.chip_class is ChipClass.CPU,
+                        cloud.time, head.cut.tail_ratio, is_same_class=is_like_here(cloud)
                     ),
                 ),
                 cut=head.cut,

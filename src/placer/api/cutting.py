@@ -68,6 +68,8 @@ class _Found:
     findings: list[Finding] = field(default_factory=list)
     tables: list[tuple[float, str, Problem]] = field(default_factory=list)
     """Time of the whole model in a cloud, its candidate, the question of its crossovers."""
+    cheapest: set[str] = field(default_factory=set)
+    """Cloud candidates toward which a cut is the cheapest, not the quickest."""
 
 
 def plan_cuts(question: CutQuestion, *, measure: bool, folder: str, progress: Say) -> Cutting:
@@ -133,7 +135,9 @@ def _planned(question: CutQuestion, folder: str, progress: Say) -> Cutting:
         None if quickest is None else quickest[1:],
         measured.whole_s,
         tuple(found.findings),
-        is_quickest_sought=named is None and question.workload.objective is not Objective.COST,
+        is_quickest_sought=named is None
+        and quickest is not None
+        and quickest[1] not in found.cheapest,
     )
 
 
@@ -147,6 +151,7 @@ def _worth_judging(
     from placer.api.cut_privacy import rules_against_raw
     from placer.api.split_candidates import sought
     from placer.core.placement import Cloud
+    from placer.core.split_export import can_be_sent
 
     summary, workload, environment = question.summary, question.workload, question.environment
     found = _Found()
@@ -165,8 +170,10 @@ def _worth_judging(
             )
         )
         precisions = (None,)
-    names = [one.name for one in source.graph.tensors if one.name in taint.tensors]
-    raw = frozenset(one for names, _ in taint.raw_among(names) for one in names[:1])
+    tensors = source.graph.tensors
+    known = [one.name for one in tensors if one.name in taint.tensors]
+    raw = frozenset(one for names, _ in taint.raw_among(known) for one in names[:1])
+    unsendable = frozenset(one.name for one in tensors if not can_be_sent(one.dtype))
     for site in environment.clouds:
         if site.variant is not None:
             continue
@@ -177,9 +184,9 @@ def _worth_judging(
             )
             continue
         is_barred = rules_against_raw(site, summary, workload, environment)
-        kept = raw if is_barred else frozenset[str]()
+        kept = unsendable | raw if is_barred else unsendable
         try:
-            cuts, table = _toward(
+            cuts, table, is_cheapest = _toward(
                 question, site, whole_s, source, measured, kept, named, precisions
             )
         except UsageError as error:  # of the path
@@ -187,13 +194,18 @@ def _worth_judging(
                 raise
             found.findings.append(_told(error.message, error.hint or ""))
             continue
+        if is_cheapest:
+            found.cheapest.add(offer_id)
         if table is not None and whole_s is not None:
             found.tables.append((whole_s, offer_id, table))
         if not cuts:
             why = (
                 f"no cut of the model toward {site.offer.name} keeps raw input on the device"
-                if kept
+                if is_barred
                 else "there is no tensor to cut at"
+                if not unsendable
+                else f"no cut of the model toward {site.offer.name} sends only types that a server "
+                "takes"
             )
             found.findings.append(_told(why, ""))
         for precision, tiers in cuts:
@@ -317,17 +329,19 @@ def _toward(
     kept: frozenset[str],
     named: dict[str, int] | None,
     precisions: Sequence[Precision | None],
-) -> tuple[list[tuple[Precision | None, dict[str, int]]], Problem | None]:
+) -> tuple[list[tuple[Precision | None, dict[str, int]]], Problem | None, bool]:
     """Return node -> tier of the cuts that are worth judging, and the question of crossovers.
 
-    There is one for each precision in which tensors might be sent; None: as they are.
+    There is one for each precision in which tensors might be sent; None: as they are. The last is
+    whether a cut is the cheapest, not the quickest.
     """
     from placer.api.split_candidates import narrowed
     from placer.api.splitting import node_tiers
     from placer.core.split_choice import (
-        best_split,
+        cheapest_split,
         parts_problem,
         problem_toward,
+        quickest_split,
         tail_ratio_of,
     )
     from placer.core.split_problem import rated_link_over
@@ -352,10 +366,11 @@ def _toward(
                 input_bytes=input_bytes,
                 kept=kept,
             )
-        return [(None, named)], table
+        return [(None, named)], table, False
     assert whole_s is not None
     limit_s = min((target.limit_s for target in workload.targets), default=None)
-    found = []
+    is_for_money = workload.objective is Objective.COST
+    found, is_cheapest = [], False
     for precision in precisions:
         problem = problem_toward(
             narrowed(measured.graph, precision),
@@ -369,12 +384,14 @@ def _toward(
         )
         if precision is None and rated is not None:
             table = replace(problem, links=(rated,))
-        tiers = best_split(
-            problem, is_for_money=workload.objective is Objective.COST, latency_limit_s=limit_s
-        )
+        tiers = None
+        if is_for_money and limit_s is not None:
+            tiers = cheapest_split(problem, limit_s)
+            is_cheapest = is_cheapest or tiers is not None
+        tiers = tiers or quickest_split(problem)
         if tiers is not None:
             found.append((precision, node_tiers(measured.graph, tiers)))
-    return found, table
+    return found, table, is_cheapest
 
 
 def _head(
@@ -403,6 +420,7 @@ def _head(
     summary = formats.read_model(path, shapes=_shapes(options, [one.name for one in head.inputs]))
     model_outputs = {spec.name for spec in contract.outputs}
     inputs = {spec.name for spec in contract.inputs}
+    difference_ratio, why = _difference(contract, folder, compare)
     return Head(
         summary=summary,
         options=_options(options, summary, folder),
@@ -411,7 +429,8 @@ def _head(
             n_bytes=sum(spec.n_bytes or 0 for spec in crossing),
             raw=tuple(name for name in names if name in raw),
             tail_ratio=tail_ratio,
-            difference_ratio=_difference(contract, folder, compare),
+            difference_ratio=difference_ratio,
+            not_compared=why,
             wire=None if sent is None else sent.wire_format.precision,
             wire_bytes=None if sent is None else bytes_sent(crossing, sent),
             wire_error_ratio=None if sent is None else sent.error.relative,
@@ -430,11 +449,12 @@ def _shapes(options: MeasuringOptions, names: Sequence[str]) -> dict[str, tuple[
     return {name: shape for name, shape in (options.shapes or {}).items() if name in names}
 
 
-def _difference(contract: SplitContract, folder: str, compare: Compare) -> float | None:
+def _difference(contract: SplitContract, folder: str, compare: Compare) -> tuple[float | None, str]:
+    """Return how far the parts are from the whole, or None and why that is not known."""
     try:
-        return max((one.relative for one in compare(contract, folder)), default=0.0)
-    except MeasuringError:
-        return None
+        return max((one.relative for one in compare(contract, folder)), default=0.0), ""
+    except MeasuringError as error:
+        return None, error.message
 
 
 def _options(options: MeasuringOptions, head: ModelSummary, folder: str) -> MeasuringOptions:

@@ -77,6 +77,7 @@ def find_where(
     workload: Workload | None,
     *,
     is_cut_given: bool,
+    location: str | None = None,
 ) -> Where:
     """Return the path and the quickest of the offers that were named, or the usual ones.
 
@@ -86,6 +87,8 @@ def find_where(
         No part of the model goes to an offer that its data policy forbids; None: none is asked.
     is_cut_given
         Nothing is searched for: the time on the cloud may stay unknown.
+    location
+        Where the device is, as a workload states it; None: not stated.
 
     Raises
     ------
@@ -96,7 +99,14 @@ def find_where(
     InfeasibleError
         The data policy forbids every offer.
     """
-    from placer.api.sites import DEFAULT_NETWORK, load_offers, load_path, modelled_time
+    from placer.api.assumptions import ways_on
+    from placer.api.sites import (
+        DEFAULT_NETWORK,
+        load_location,
+        load_offers,
+        load_path,
+        modelled_time,
+    )
     from placer.core.units import format_duration
     from placer.files import catalogue
 
@@ -118,7 +128,7 @@ def find_where(
         )
     found = min(known, key=lambda one: (one[0], one[1].name), default=None)
     whole_s, offer, estimate = found or (None, offers[0], None)
-    backbone = catalogue.backbone_to(path, None, offer)
+    backbone = catalogue.backbone_to(path, load_location(None, location, path), offer)
     where = Where(replace(path, backbone=backbone), offer, whole_s, (), estimate)
     assumptions = []
     if network is None:
@@ -129,6 +139,12 @@ def find_where(
             f"no --cloud: {where.cloud}, the {'first' if found is None else 'quickest'} of the "
             f"cheapest offers{allowed}, is assumed"
         )
+    assumptions += [
+        f"{one.name}: {' '.join(part for part in (one.value, one.unit) if part)}; {one.source}"
+        for one in ways_on(
+            path, (offer,), (backbone,), place_key="`device: location:` in a workload"
+        )
+    ]
     if estimate is None or whole_s is None:
         return replace(where, assumptions=tuple(assumptions), unknown=unknown)
     span = f"{format_duration(estimate.low_s)} to {format_duration(estimate.high_s)}"

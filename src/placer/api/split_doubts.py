@@ -107,8 +107,7 @@ def estimate_decides(placed: Sequence[Placed]) -> list[str]:
     """Tell where the range of the cloud's estimate changes what is quickest."""
     best = placed[0]
     for other in placed[1:]:
-        is_unsplit = Kind.SPLIT not in (best.kind, other.kind)
-        if other.kind is best.kind or (best.kind is not Kind.SPLIT and not is_unsplit):
+        if other.kind is best.kind:
             continue
         if best.range_s is None or other.range_s is None:
             continue
@@ -133,9 +132,8 @@ def _name(one: Placed) -> str:
 
 def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:
     """Return the range of what runs on the cloud, as ``recommend`` takes it."""
-    from placer.core.environment import ChipClass
-    from placer.core.placement import SiteTime
-    from placer.core.split_leg import tail_time
+    from placer.core.placement import CloudSite, SiteTime
+    from placer.core.split_leg import is_like_here, tail_time
 
     whole = where.estimate
     if whole is None or not where.whole_s:
@@ -143,7 +141,6 @@ def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:
     ratio = tail_s / where.whole_s
     if ratio >= 1:
         return whole.low_s, whole.high_s
-    part = tail_time(
-        SiteTime(estimate=whole), ratio, is_same_class=where.offer.chip_class is ChipClass.CPU
-    ).estimate
+    site = CloudSite(where.offer, SiteTime(estimate=whole))
+    part = tail_time(site.time, ratio, is_same_class=is_like_here(site)).estimate
     return (tail_s, tail_s) if part is None else (part.low_s, part.high_s)

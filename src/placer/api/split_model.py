@@ -46,6 +46,7 @@ from placer.api.splitting import (
 from placer.core.finding import Effect
 from placer.core.network_estimate import Request, estimate
 from placer.core.partition.problem import InfeasibleError
+from placer.core.split_choice import time_on
 from placer.core.split_export import sent_type, wire_bytes
 from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
@@ -53,7 +54,6 @@ from placer.core.split_ranking import (
     Placed,
     SplitAnswer,
     ranked,
-    time_on,
 )
 from placer.core.units import format_duration, format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
@@ -99,6 +99,8 @@ class SplitQuestion:
     """Its data policy holds."""
     device: str | None = None
     """That the workload names."""
+    location: str | None = None
+    """Place of the device, as the workload states it: a country or a region; None: not stated."""
     top: int = USUAL_TOP
     """So many of the best plans are cut for real."""
     time_limit_s: float = USUAL_TIME_LIMIT_S
@@ -146,6 +148,7 @@ def split_model(
         question.clouds,
         question.workload,
         is_cut_given=bool(question.cut),
+        location=question.location,
     )
     question, policy = _with_policy(question, source.summary, where)
     limit_ratio = question.max_error_ratio if question.inputs is not None else None
@@ -349,7 +352,7 @@ def _placed(
         leaves_why=why,
         edge_nodes=on_edge,
         cloud_nodes=len(cut.tiers) - on_edge,
-        foretold_head_s=time_on(graph, cut.tiers, 0, here),
+        foretold_head_s=time_on(graph, source.graph, cut.tiers, 0, here),
         head_s=judged.whole_s,
         tail_here_s=None,
         network_s=0.0,
@@ -371,7 +374,8 @@ def _placed(
     )
     tail_s, tail_range = None, (0.0, 0.0)
     if where.whole_s is not None:
-        tail_s = time_on(graph, cut.tiers, 1, shared_out_s(graph, where.whole_s))
+        there = shared_out_s(graph, where.whole_s)
+        tail_s = time_on(graph, source.graph, cut.tiers, 1, there)
         tail_range = tail_range_s(where, tail_s)
     bytes_down = _answered_bytes(source, cut)
     return replace(

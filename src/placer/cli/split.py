@@ -204,6 +204,7 @@ def command(
         is_raw_kept=keep_raw_input,
         workload=asked,
         device=None if file is None else file.device,
+        location=None if file is None else file.location,
         top=USUAL_TOP if top is None else top,
         time_limit_s=time_limit_s or USUAL_TIME_LIMIT_S,
     )

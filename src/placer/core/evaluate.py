@@ -51,6 +51,7 @@ from placer.core.privacy import leaves
 from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
+from placer.core.split import CutFacts
 from placer.core.split_leg import split_leg
 from placer.core.variant import Accuracy, Variant
 from placer.core.workings import Workings
@@ -271,7 +272,7 @@ def _candidate(
         agreements = [one.agreement.ratio for one in variants if one.agreement is not None]
     else:
         agreements = [cascade.agreement.ratio]
-    accuracies = _accuracies(edge, cloud, environment, cascade)
+    accuracies = _accuracies(edge, cloud, environment, cascade, cut)
     known = [one.ratio for _, one in accuracies if one is not None]
     failures = tuple(
         site.failure for site in (edge, cloud) if site is not None and site.failure is not None
@@ -294,9 +295,9 @@ def _candidate(
         availability=_availability(environment, edge, offer, answers_offline, passed_on),
         nodes_by_ep=() if edge is None else edge.nodes_by_ep,
         measurements=tuple(
-            site.time.measurement
+            site.time.behind
             for site in (edge, cloud)
-            if site is not None and site.time.measurement is not None
+            if site is not None and site.time.behind is not None
         ),
         edge_memory_bytes=_needed_bytes(
             edge, model if split is None else replace(model, n_bytes=split.head_bytes)
@@ -373,8 +374,11 @@ def _accuracies(
     cloud: CloudSite | None,
     environment: Environment,
     cascade: CascadeFacts | None,
+    cut: CutFacts | None,
 ) -> tuple[tuple[str, Accuracy | None], ...]:
-    """Return what answers, and how often it is right."""
+    """Return what answers, and how often it is right; None: not known."""
+    if cut is not None and cut.wire is not None and not cut.is_sent_as_is:
+        return ((f"the split that sends {cut.wire.value}", None),)
     if cascade is not None and edge is not None and edge.variant is not None:
         return ((f"the cascade of {edge.variant.name} and the model", cascade.accuracy),)
     return tuple(
@@ -503,9 +507,9 @@ def _link_loads(
 
 def _quality(edge: EdgeSite | None, cloud: CloudSite | None) -> Quality | None:
     instruments = [
-        site.time.measurement.instrument
+        site.time.behind.instrument
         for site in (edge, cloud)
-        if site is not None and site.time.measurement is not None
+        if site is not None and site.time.behind is not None
     ]
     if not instruments:
         return None

@@ -85,7 +85,7 @@ class Composed:
 
 def is_disturbed(time: SiteTime) -> bool:
     """Tell whether the measurement behind a time was disturbed."""
-    return time.measurement is not None and time.measurement.instrument.is_disturbed
+    return time.behind is not None and time.behind.instrument.is_disturbed
 
 
 def uncertainty_factor(time: SiteTime) -> float:

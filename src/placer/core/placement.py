@@ -34,6 +34,8 @@ class SiteTime:
     """The modelled time; used where there is no measurement."""
     evidence_path: str | None = None
     """File that the measurement was read from; None: it was taken here."""
+    whole: Measurement | None = None
+    """Of a tail: the measurement of the whole model that the estimate is a share of."""
     segments_s: tuple[FloatArray, ...] = field(init=False, repr=False, compare=False)
     """The measured samples of each process, shape (n,) each; empty without a measurement."""
     mean_s: float | None = field(init=False, repr=False, compare=False)
@@ -48,6 +50,11 @@ class SiteTime:
             mean_s = float(np.mean(np.concatenate(segments_s)))
         object.__setattr__(self, "segments_s", segments_s)
         object.__setattr__(self, "mean_s", mean_s)
+
+    @property
+    def behind(self) -> Measurement | None:
+        """The measurement that the time comes from, as it is or as a share of it."""
+        return self.measurement or self.whole
 
 
 @dataclass(frozen=True, slots=True)

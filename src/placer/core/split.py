@@ -78,11 +78,18 @@ class CutFacts:
     """How far an output is off by that format at most, of its largest number, on the samples."""
     wire_samples: int = 0
     """Samples that this was measured on."""
+    not_compared: str = ""
+    """Why the parts were not compared with the whole; empty: they were, or nobody tells."""
 
     @property
     def sent_bytes(self) -> int:
         """Of all of them, as they are sent."""
         return self.n_bytes if self.wire_bytes is None else self.wire_bytes
+
+    @property
+    def is_sent_as_is(self) -> bool:
+        """No number that crosses is changed on the way."""
+        return self.wire is None or (self.sent_bytes == self.n_bytes and not self.wire_error_ratio)
 
 
 @dataclass(frozen=True, slots=True)

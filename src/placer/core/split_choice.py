@@ -9,7 +9,7 @@ from placer.core.environment import CloudOffer, NetworkPath
 from placer.core.estimate import Crossover, Placement
 from placer.core.groups import GroupGraph
 from placer.core.partition.crossovers import LinkFigure, crossovers
-from placer.core.partition.optimal import best_plans, optimal_plan
+from placer.core.partition.optimal import best_plans, optimal_plan, plans_in_order
 from placer.core.partition.plan import Plan
 from placer.core.partition.problem import (
     CostGraph,
@@ -58,10 +58,11 @@ def problem_toward(
     UsageError
         The round trip or a rate of the path is unknown.
     """
+    data_usd, egress_usd = path.data_usd_per_byte, offer.egress_usd_per_byte
     link = replace(
         link_over(path, max_bytes=max_bytes, down_bytes=down_bytes),
-        usd_per_byte_up=path.data_usd_per_byte or 0.0,
-        usd_per_byte_down=(path.data_usd_per_byte or 0.0) + (offer.egress_usd_per_byte or 0.0),
+        usd_per_byte_up=data_usd,
+        usd_per_byte_down=None if data_usd is None or egress_usd is None else data_usd + egress_usd,
     )
     usd_per_s = None if offer.usd_per_hour is None else offer.usd_per_hour / 3600
     device_s = {group.name: group.time_s for group in graph.groups}
@@ -76,27 +77,30 @@ def problem_toward(
     )
 
 
-def best_split(
-    problem: Problem, *, is_for_money: bool, latency_limit_s: float | None
-) -> dict[str, int] | None:
-    """Return group -> tier of the best plan that runs on both tiers; None: there is none.
+def cheapest_split(problem: Problem, latency_limit_s: float) -> dict[str, int] | None:
+    """Return group -> tier of the cheapest plan within the limit that runs on both tiers.
 
-    Parameters
-    ----------
-    is_for_money
-        The cheapest split within the limit, where prices and a limit are known and there is one;
-        else the quickest.
+    None: there is none, or a price is not known.
     """
-    if is_for_money and latency_limit_s is not None and problem.sites[1].usd_per_s is not None:
-        try:
-            cheapest = optimal_plan(
-                problem, objective=Objective.MONEY, latency_limit_s=latency_limit_s
-            )
-        except InfeasibleError:
-            pass
-        else:
-            if _is_split(cheapest):
-                return without_input(dict(cheapest.tiers))
+    site, link = problem.sites[1], problem.links[0]
+    if None in (site.usd_per_s, link.usd_per_byte_up, link.usd_per_byte_down):
+        return None
+    money = Objective.MONEY
+    try:
+        best = optimal_plan(problem, objective=money, latency_limit_s=latency_limit_s)
+        if _is_split(best):
+            return without_input(dict(best.tiers))
+        # the device costs nothing: where it keeps the limit, the splits come behind it
+        plans = plans_in_order(problem, objective=money, max_solves=MAX_SOLVES)
+        held = (one for one in plans if _is_split(one) and one.latency_s <= latency_limit_s)
+        found = next(held, None)
+    except InfeasibleError:
+        return None
+    return None if found is None else without_input(dict(found.tiers))
+
+
+def quickest_split(problem: Problem) -> dict[str, int] | None:
+    """Return group -> tier of the quickest plan that runs on both tiers; None: there is none."""
     try:
         plans = best_plans(problem, 3, max_solves=MAX_SOLVES)  # two of them are unsplit at most
     except InfeasibleError:
@@ -259,33 +263,44 @@ def _placed(plan: Plan) -> tuple[Placement, tuple[str, ...]]:
 
 
 def tail_ratio_of(groups: GroupGraph, nodes: GroupGraph, tiers: Mapping[str, int]) -> float:
-    """Return the share of the tail in the time of the model, by the times of its groups.
+    """Return the share of the tail in the time of the model; parameters as `time_on`."""
+    times_s = {group.name: group.time_s for group in groups.groups}
+    total_s = sum(group.time_s or 0.0 for group in groups.groups)
+    return time_on(groups, nodes, tiers, 1, times_s) / total_s if total_s > 0 else 0.5
+
+
+def time_on(
+    groups: GroupGraph,
+    nodes: GroupGraph,
+    tiers: Mapping[str, int],
+    tier: int,
+    times_s: Mapping[str, float | None],
+) -> float:
+    """Return the time of what runs on a tier.
 
     Where a cut lies inside of a group, its time is shared out by operations, else by nodes.
 
     Parameters
     ----------
-    groups
-        With times.
     nodes, tiers
         The graph of nodes, and the tier of each.
+    times_s
+        Group -> time of all of it.
     """
     flops = {node.name: node.flops for node in nodes.groups}
-    total_s = behind_s = 0.0
-    for group in groups.groups:
-        time_s = group.time_s or 0.0
-        total_s += time_s
-        behind_s += time_s * _behind(group.nodes, flops, tiers)
-    return behind_s / total_s if total_s > 0 else 0.5
+    return sum(
+        (times_s[group.name] or 0.0) * _share(group.nodes, flops, tiers, tier)
+        for group in groups.groups
+    )
 
 
-def _behind(
-    nodes: Sequence[str], flops: Mapping[str, int | None], tiers: Mapping[str, int]
+def _share(
+    nodes: Sequence[str], flops: Mapping[str, int | None], tiers: Mapping[str, int], tier: int
 ) -> float:
     known = [flops.get(node) for node in nodes]
     weights = [1.0] * len(nodes)
     if None not in known and sum(one or 0 for one in known) > 0:
         weights = [float(one or 0) for one in known]
     return sum(
-        weight for node, weight in zip(nodes, weights, strict=True) if tiers[node] == 1
+        weight for node, weight in zip(nodes, weights, strict=True) if tiers[node] == tier
     ) / sum(weights)

@@ -12,13 +12,16 @@ import numpy as np
 
 from placer.core.cascade_leg import ALWAYS, cascade_leg
 from placer.core.compute import ComputeEstimate, Level, basis_of
+from placer.core.environment import ChipClass
 from placer.core.graph import ModelSummary, TensorSpec
 from placer.core.legs import Leg
-from placer.core.placement import Environment, SiteTime, Split
+from placer.core.placement import CloudSite, Environment, SiteTime, Split
 from placer.core.sequential import quantile
 from placer.core.workings import Workings
 from placer.core.workload import Workload
 
+EP = "cpu"
+"""Groups and heads of a model are timed with this execution provider."""
 SHARE_FACTOR_90 = 2.5
 """Of the share of the tail on another machine of the class: the widest of level E3, as it comes
 from one model and no machine of that kind."""
@@ -48,11 +51,17 @@ def _bytes_of(name: str, n_bytes: int) -> TensorSpec:
     return TensorSpec(name, "uint8", (n_bytes,), n_bytes)
 
 
+def is_like_here(cloud: CloudSite) -> bool:
+    """Tell whether an offer runs the model as its groups were timed on the device: on a CPU."""
+    return cloud.offer.chip_class is ChipClass.CPU and cloud.ep == EP
+
+
 def tail_time(whole: SiteTime, tail_ratio: float, *, is_same_class: bool) -> SiteTime:
     """Return the time of a tail on a site where the time of the whole model is known or modelled.
 
     The share comes from the device. On another class of chip it says nothing, and only that a part
-    takes no longer than the whole bounds the time. The interval is no narrower than the whole's.
+    takes no longer than the whole bounds the time. The interval is no narrower than the whole's,
+    and a disturbed measurement of the whole makes a disturbed tail.
 
     Parameters
     ----------
@@ -78,6 +87,7 @@ def tail_time(whole: SiteTime, tail_ratio: float, *, is_same_class: bool) -> Sit
     if is_same_class:
         wider = SHARE_FACTOR_90
         return SiteTime(
+            whole=whole.measurement,
             estimate=ComputeEstimate(
                 median_s=median_s * tail_ratio,
                 low_s=low_s * tail_ratio / wider,
@@ -86,9 +96,10 @@ def tail_time(whole: SiteTime, tail_ratio: float, *, is_same_class: bool) -> Sit
                 basis=basis_of(Level.E3),
                 source=f"{share}, by the times of its groups on the device",
                 note="the share may differ on another machine",
-            )
+            ),
         )
     return SiteTime(
+        whole=whole.measurement,
         estimate=ComputeEstimate(
             median_s=median_s * tail_ratio,
             low_s=low_s * LEAST_RATIO,
@@ -97,5 +108,5 @@ def tail_time(whole: SiteTime, tail_ratio: float, *, is_same_class: bool) -> Sit
             basis=basis_of(Level.E7),
             source=f"{share} taken, from the times of its groups on the device's CPU",
             note="they say nothing of another class of chips; bounded by the time of the whole",
-        )
+        ),
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from placer.core.cuts import Share
-from placer.core.groups import GroupGraph
 from placer.core.leakage import InputLeakage
 from placer.core.split import OutputDifference
 from placer.core.split_export import Export
@@ -214,22 +213,3 @@ def ranked(placed: Sequence[Placed]) -> tuple[Placed, ...]:
         return (math.inf if one.total_s is None else one.total_s, one.kind is Kind.SPLIT)
 
     return tuple(sorted(placed, key=key))
-
-
-def shares(graph: GroupGraph, tiers: Mapping[str, int], tier: int) -> dict[str, float]:
-    """Return for each group the share of its nodes that run on a tier, of a plan for nodes."""
-    return {
-        group.name: sum(tiers[node] == tier for node in group.nodes) / len(group.nodes)
-        for group in graph.groups
-    }
-
-
-def time_on(
-    graph: GroupGraph,
-    tiers: Mapping[str, int],
-    tier: int,
-    times_s: Mapping[str, float | None],
-) -> float:
-    """Return the time of the groups on a tier; a group that a cut goes through counts in part."""
-    parts = shares(graph, tiers, tier)
-    return sum(parts[name] * (times_s[name] or 0.0) for name in parts)

@@ -245,7 +245,7 @@ def told_cut(candidate: Candidate) -> str:
     assert cut is not None
     what = "raw input with it" if cut.raw else "no raw input as far as the graph shows"
     return (
-        f"cut at {', '.join(cut.tensors) or 'no tensor'}, {format_bytes(cut.n_bytes)} for each "
+        f"cut at {', '.join(cut.tensors) or 'no tensor'}, {format_bytes(cut.sent_bytes)} for each "
         f"request, {what}"
     )
 

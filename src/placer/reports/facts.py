@@ -163,11 +163,13 @@ def told_split(answer: Recommendation) -> str | None:
         return None
     cut, told = split.cut, [f"{mark(split.feasible)} split #{split.rank}: {told_cut(split)}"]
     if cut.wire is not None:
-        sent = f"sent as {cut.wire.value}, {format_bytes(cut.sent_bytes)}, with which an output is "
         off = "an unknown part"
         if _is_known(cut.wire_error_ratio):
             off = format_ratio(cut.wire_error_ratio)
-        told.append(f"{sent}{off} of its largest number off")
+        told.append(
+            f"sent as {cut.wire.value} ({format_bytes(cut.n_bytes)} as tensors), with which "
+            f"an output is {off} of its largest number off"
+        )
     if cut.difference_ratio is not None:
         off = f"{cut.difference_ratio:.2g} of an output's largest number off"
         told.append(f"the parts are {'equal to' if cut.difference_ratio == 0 else off} the whole")

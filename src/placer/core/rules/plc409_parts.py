@@ -13,10 +13,11 @@ def _check(case: Case) -> tuple[Finding, ...]:
         return ()
     difference_ratio = case.cut.difference_ratio
     if difference_ratio is None:
+        why = f": {case.cut.not_compared}" if case.cut.not_compared else ""
         return finding(
             "PLC409",
             case,
-            "the outputs of the parts were not compared with those of the whole model",
+            f"the outputs of the parts were not compared with those of the whole model{why}",
             "give real samples that the model runs on: --inputs SAMPLES.npz",
             effect=Effect.UNPROVEN,
         )
