@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +78,8 @@ class CutFacts:
     """How far an output is off by that format at most, of its largest number, on the samples."""
     wire_samples: int = 0
     """Samples that this was measured on."""
-    not_compared: str = ""
-    """Why the parts were not compared with the whole; empty: they were, or nobody tells."""
+    not_compared: str = field(default="", compare=False)
+    """Why the parts were not compared with the whole, which a finding tells; empty: they were."""
 
     @property
     def sent_bytes(self) -> int:
