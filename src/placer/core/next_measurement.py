@@ -14,7 +14,7 @@ import numpy as np
 
 from placer.core.backbone import as_measured
 from placer.core.compute import ComputeEstimate, Level
-from placer.core.environment import ENDPOINT, Basis, ChipClass, NetworkPath
+from placer.core.environment import ENDPOINT, Basis, NetworkPath
 from placer.core.estimate import Candidate, NextMeasurement, Placement, StageKind
 from placer.core.evaluate import rank_all
 from placer.core.finding import Effect
@@ -22,7 +22,7 @@ from placer.core.flips import Question, becomes, scale_rate, scale_rtt
 from placer.core.graph import ModelSummary
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime, Split
 from placer.core.ranking import is_held_back
-from placer.core.split_leg import tail_time
+from placer.core.split_leg import is_like_here, tail_time
 from placer.core.transfer import draw_rtt_s
 from placer.core.units import format_percentile
 from placer.core.workings import Workings
@@ -191,8 +191,8 @@ def _timed_there(environment: Environment, index: int, time: SiteTime) -> Enviro
     def behind(one: Split) -> Split:
         if site.variant is not None or one.cloud.offer != site.offer:
             return one
-        is_cpu = site.offer.chip_class is ChipClass.CPU
-        tail = tail_time(time, one.cut.tail_ratio, is_same_class=is_cpu)
+        is_alike = is_like_here(replace(site, time=time))
+        tail = tail_time(time, one.cut.tail_ratio, is_same_class=is_alike)
         return replace(one, cloud=replace(one.cloud, time=tail))
 
     return replace(
