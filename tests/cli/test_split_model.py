@@ -96,8 +96,8 @@ def busy_cores() -> Iterator[None]:
 @pytest.mark.usefixtures("here", "busy_cores")
 def test_no_split_is_claimed_from_times_that_other_programs_made_longer(run: Run) -> None:
     onnx.save(narrowing(), "narrowing.onnx")
-    words = ("split", "narrowing.onnx", *WINNING, "--keep-raw-input", "--time-limit", "2s")
-    done = run(*words, "--to", "out")
+    words = ("split", "narrowing.onnx", *WINNING[:-1], "2", "--keep-raw-input")
+    done = run(*words, "--time-limit", "2s", "--to", "out")
     assert done.code == 1, done.out
     assert done.out.startswith(("Undecided, so do not split: ", "Do not split: "))
     assert "other programs used " in done.out

@@ -32,8 +32,8 @@ NOTHING = (10.0, 20.0)
 """An interval that no run of these models reaches."""
 UNBOUNDED = "inside, but its requests do not bound it: raise --time-limit"
 """All that a busy machine may say of a prediction that nothing misses."""
-ANSWERS: dict[tuple[str, ...], str] = {}
-"""Options of a recommendation of the small model -> what it answered."""
+ANSWERS: dict[tuple[str, tuple[str, ...]], str] = {}
+"""(model, options) of a recommendation -> what it answered."""
 Saved = Callable[..., Path]
 
 
@@ -52,12 +52,15 @@ def saved(
     ) -> Path:
         shutil.copy(model, "model.onnx")
         given = options or ("--cloud", SITE, "--ep", "cpu", "--time-limit", "1s")
-        if given not in ANSWERS:  # what is asked of an answer does not hang on when it was measured
+        if (
+            model,
+            given,
+        ) not in ANSWERS:  # what is asked of an answer does not hang on when it was measured
             targets = ("--sla", "p50=1s", "--sla", "p90=2s", "--sla", "p99=3s")
             found = run_again("recommend", "model.onnx", *targets, *given, "--save", "answer.json")
             assert found.code in (0, 5), found.err
-            ANSWERS[given] = Path("answer.json").read_text()
-        document = json.loads(ANSWERS[given])
+            ANSWERS[model, given] = Path("answer.json").read_text()
+        document = json.loads(ANSWERS[model, given])
         for candidate in document["candidates"]:
             for target in candidate["targets"]:
                 target["low_s"], target["high_s"] = interval
@@ -178,7 +181,7 @@ def test_a_server_of_a_model_that_gives_one_number_is_asked(run: Run, saved: Sav
     ]
     takes, gives = [models.tensor("x", (1, 64))], [models.tensor("y", ())]
     onnx.save(models.build(nodes, takes, gives, []), "scalar.onnx")
-    saved(model="scalar.onnx")
+    saved(model=str(Path("scalar.onnx").resolve()))
     with serving(model=Path("model.onnx")) as url:
         found = verify(run, "--endpoint", url, "--format", "json")
     assert candidate(json.loads(found.out), CLOUD)["runs"] >= 30, found.err
@@ -412,7 +415,17 @@ def split_of(document: dict[str, Any], tensor: str) -> None:
             "class": "hybrid",
             "rank": len(document["candidates"]) + 1,
             "sites": [*edge["sites"], *cloud["sites"]],
-            "cut": {"tensors": [tensor], "bytes": 256},
+            "cut": {
+                "tensors": [tensor],
+                "bytes": 256,
+                "raw": [],
+                "tail_ratio": 0.5,
+                "difference_ratio": 0.0,
+                "wire": None,
+                "wire_bytes": None,
+                "wire_error_ratio": None,
+                "wire_samples": 0,
+            },
             "bytes_up": 256,
         }
     )
