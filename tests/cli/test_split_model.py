@@ -63,7 +63,7 @@ def contract(folder: str = "out") -> dict[str, Any]:
 
 def test_a_split_that_is_quickest_is_written(here: Path, run: Run) -> None:
     onnx.save(narrowing(), "narrowing.onnx")
-    for _ in range(3):
+    for _ in range(8):
         done = run("split", "narrowing.onnx", *WINNING, "--to", "out", "--keep-raw-input")
         if "may be quicker: other programs used" not in done.out:
             break
