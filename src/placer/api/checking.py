@@ -139,16 +139,19 @@ def check(
 
 def _refuse_other_projects(file: ProjectFile, manifests: Manifests) -> None:
     """Raise UsageError where a manifest lies in another project than the one it is judged by."""
-    from placer.files.project import find_project
+    from placer.files.project import nearest_project
 
     own = os.path.realpath(file.project.path)
     folders = {os.path.dirname(one.place.path) for one in manifests.deployed}  # noqa: PTH120  # text
+    known: dict[str, str | None] = {}
     for folder in sorted(folders):
-        other = find_project(folder or ".")
-        if other is not None and os.path.realpath(other) != own:
+        other = nearest_project(os.path.realpath(folder), known)
+        if other is None or other == own:
+            continue
+        if os.path.realpath(other) != own:
             raise UsageError(
-                f"the manifests in {folder or '.'} are of the project {other}, the others of "
-                f"{file.project.path}",
+                f"the manifests in {folder or '.'} are of the project "
+                f"{os.path.relpath(other)}, the others of {file.project.path}",
                 hint="check each project by itself, or judge all by one: --project FILE",
             )
 

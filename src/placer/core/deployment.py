@@ -228,6 +228,11 @@ class Deployed:
     beside: tuple[tuple[str, int], ...] = ()
     """(path, index) of other documents that say part of it, as the recipe of a component."""
 
+    @property
+    def granted(self) -> tuple[Resources, ...]:
+        """What each container that may run the model is granted; one, where it is known."""
+        return tuple(one.resources for one in self.containers) or (self.resources,)
+
 
 @dataclass(frozen=True, slots=True)
 class Suppression:

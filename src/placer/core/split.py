@@ -13,7 +13,8 @@ from placer.core.wire_formats import Precision
 
 PARTS_APART_RATIO = 1e-3
 """How far parts may answer from the whole model with tensors as they are, of the largest number of
-an output. Chosen: ten times above the rounding of float32 in other fusions, far below an error."""
+an output. Chosen: thousands of times what other fusions of float32 cause (3e-7 at worst over the
+architectures of bench/split_groups.py), far below an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -263,11 +263,28 @@ def find_project(start: str) -> str | None:
 
     Above the working directory it is given as ``../placer.yaml``.
     """
-    folder = Path(start) if Path(start).is_dir() else Path(start).parent
-    for parent in (folder.resolve(), *folder.resolve().parents):
-        if (parent / FILE_NAME).is_file():
-            return os.path.relpath(parent / FILE_NAME)
-    return None
+    found = nearest_project(os.path.realpath(start), {})
+    return None if found is None else os.path.relpath(found)
+
+
+def nearest_project(folder: str, known: dict[str, str | None]) -> str | None:
+    """Return the nearest ``placer.yaml`` in or above a folder; None: there is none.
+
+    Parameters
+    ----------
+    folder
+        A real path; that of a file is as good.
+    known
+        Folder -> answer, kept from one call to the next.
+    """
+    if folder not in known:
+        path = os.path.join(folder, FILE_NAME)  # noqa: PTH118  # thousands are asked for
+        above = os.path.dirname(folder)  # noqa: PTH120
+        if os.path.isfile(path):  # noqa: PTH113
+            known[folder] = path
+        else:
+            known[folder] = None if above == folder else nearest_project(above, known)
+    return known[folder]
 
 
 def read_project(path: str) -> ProjectFile:

@@ -16,8 +16,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if record is None or record.measurement is None:
         return ()
     peak_bytes = record.measurement.peak_memory_bytes
-    stated = [one.resources.memory_limit_bytes for one in case.deployed.containers]
-    stated = stated or [case.deployed.resources.memory_limit_bytes]
+    stated = [one.memory_limit_bytes for one in case.deployed.granted]
     limits = [one for one in stated if one is not None]
     if peak_bytes is None:
         return _unknown_peak(case, record, limits)

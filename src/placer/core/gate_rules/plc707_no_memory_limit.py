@@ -11,7 +11,7 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    granted = case.deployed.granted
     unread = next((one.memory_limit_unread for one in granted if one.memory_limit_unread), None)
     if unread is not None and any(one.place == unread.place for one in case.defects):
         return ()  # another rule says what is wrong with it

@@ -82,7 +82,7 @@ def _device_of(record: Record) -> str:
 
 def _another_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
     """Return that an accelerator is granted which did not run the evidence, or may be a camera."""
-    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    granted = case.deployed.granted
     other = next((one for one in granted if not runs_on(record, one)), None)
     if other is None:
         return ()
@@ -113,7 +113,7 @@ def _request_it(case: GateCase) -> str:
 
 
 def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
-    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    granted = case.deployed.granted
     granting = [one for one in granted if one.grants_accelerator]
     if len(granting) == len(granted):
         return ()

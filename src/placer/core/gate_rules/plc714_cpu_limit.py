@@ -13,7 +13,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if record is None or record.measurement is None or case.deployed.kind == _ROUTER:
         return ()
     used = _cores_used(record)
-    granted = [one.resources for one in case.deployed.containers] or [case.deployed.resources]
+    granted = case.deployed.granted
     unread = next((one.cpus_limit_unread for one in granted if one.cpus_limit_unread), None)
     if unread is not None and any(one.place == unread.place for one in case.defects):
         return ()  # another rule says what is wrong with it
