@@ -394,7 +394,7 @@ def test_a_port_that_is_silent_in_the_tls_handshake_gets_a_hint_that_can_be_run(
     assert f"without it: http://127.0.0.1:{port}" in done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")  # noqa: PTH110  # a device
 def test_standard_error_that_is_full_does_not_take_the_report_away(tmp_path: Path) -> None:
     file = tmp_path / "found.json"
     with listening(speaking(lambda *_: answer(b""))) as port, Path("/dev/full").open("w") as full:

@@ -25,7 +25,7 @@ SPINNING, RESTING, SINGLE = usual_settings(4)
 def _tried(
     settings: SessionSettings, median_s: float, cpu_s: float | None, **more: float
 ) -> ScreenedSetting:
-    return ScreenedSetting(settings, 30, median_s, cpu_s, ratio=median_s / 0.010, **more)  # type: ignore[arg-type]
+    return ScreenedSetting(settings, 30, median_s, cpu_s, ratio=median_s / 0.010, **more)  # type: ignore[arg-type]  # keywords
 
 
 DEFAULT = _tried(SPINNING, 0.010, 0.040)

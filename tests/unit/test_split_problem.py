@@ -37,7 +37,7 @@ def _problem(**changes: object):  # type: ignore[no-untyped-def]  # of keywords
     edge = {one.name: one.time_s for one in GRAPH.groups}
     link = link_over(PATH, max_bytes=620_000, down_bytes=40)
     times = (edge, shared_out_s(GRAPH, 0.004))
-    return problem_of(GRAPH, ("device", "cloud"), times, (link,), **changes)  # type: ignore[arg-type]
+    return problem_of(GRAPH, ("device", "cloud"), times, (link,), **changes)  # type: ignore[arg-type]  # keywords
 
 
 def test_the_time_of_another_site_is_shared_out_by_measured_times() -> None:

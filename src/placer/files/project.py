@@ -279,8 +279,8 @@ def nearest_project(folder: str, known: dict[str, str | None]) -> str | None:
     """
     if folder not in known:
         path = os.path.join(folder, FILE_NAME)  # noqa: PTH118  # thousands are asked for
-        above = os.path.dirname(folder)  # noqa: PTH120
-        if os.path.isfile(path):  # noqa: PTH113
+        above = os.path.dirname(folder)  # noqa: PTH120  # thousands are asked for
+        if os.path.isfile(path):  # noqa: PTH113  # thousands are asked for
             known[folder] = path
         else:
             known[folder] = None if above == folder else nearest_project(above, known)

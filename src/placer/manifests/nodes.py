@@ -35,7 +35,7 @@ class Mark(Protocol):
     def line(self) -> int: ...  # noqa: D102  # what yaml.Mark has
 
     @property
-    def column(self) -> int: ...  # noqa: D102
+    def column(self) -> int: ...  # noqa: D102  # what yaml.Mark has
 
 
 @dataclass(slots=True)

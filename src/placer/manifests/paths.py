@@ -43,18 +43,18 @@ def files_of(paths: Sequence[str]) -> Iterator[str | Unreadable]:
 def _real(path: str, folders: dict[str, str]) -> str:
     """Return the real path of a file; `folders` are those of folders that are known."""
     folder, name = os.path.split(path)
-    if os.path.islink(path) or name in ("", ".", ".."):  # noqa: PTH114
+    if os.path.islink(path) or name in ("", ".", ".."):  # noqa: PTH114  # text as typed
         return os.path.realpath(path)
     if folder not in folders:
         folders[folder] = os.path.realpath(folder or ".")
-    return os.path.join(folders[folder], name)  # noqa: PTH118
+    return os.path.join(folders[folder], name)  # noqa: PTH118  # text as typed
 
 
 def _named(path: str, seen: set[str]) -> Iterator[str | Unreadable]:
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116  # a path is text as typed
     except (OSError, ValueError) as error:
-        matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207
+        matches = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []  # noqa: PTH207  # text as typed
         if not matches:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             is_pattern = glob.has_magic(path)
@@ -63,7 +63,7 @@ def _named(path: str, seen: set[str]) -> Iterator[str | Unreadable]:
                 hint="check the path; '-' reads standard input",
             ) from error
         for match in matches:
-            if os.path.isdir(match):  # noqa: PTH112
+            if os.path.isdir(match):  # noqa: PTH112  # text as typed
                 yield from _below(match.rstrip(os.sep), os.path.realpath(match), seen)
             elif match.endswith(SUFFIXES):
                 yield match
@@ -93,7 +93,7 @@ def _below(directory: str, root: str, seen: set[str]) -> Iterator[str | Unreadab
     deeper: list[str] = []
     links: list[str] = []
     for entry in entries:
-        path = entry.name if directory == "." else os.path.join(directory, entry.name)  # noqa: PTH118
+        path = entry.name if directory == "." else os.path.join(directory, entry.name)  # noqa: PTH118  # text as typed
         if entry.is_symlink():
             links.append(path)
         elif entry.is_dir():
@@ -104,8 +104,8 @@ def _below(directory: str, root: str, seen: set[str]) -> Iterator[str | Unreadab
     for path in deeper:
         yield from _below(path, root, seen)
     for path in links:
-        name = os.path.basename(path)  # noqa: PTH119
-        if not os.path.isdir(path):  # noqa: PTH112
+        name = os.path.basename(path)  # noqa: PTH119  # text as typed
+        if not os.path.isdir(path):  # noqa: PTH112  # text as typed
             if name.endswith(SUFFIXES):
                 yield path
         elif not _is_left_out(name) and not _is_within(root, os.path.realpath(path)):

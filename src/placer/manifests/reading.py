@@ -160,7 +160,7 @@ def _contents(
             is_pipe = stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116  # text as typed
             if is_pipe and path not in named:
                 continue
-            with open(path, "rb") as file:  # noqa: PTH123
+            with open(path, "rb") as file:  # noqa: PTH123  # text as typed
                 content = file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:
             problem = cannot_read(path, error)
@@ -252,7 +252,7 @@ def _is_marked_beyond(path: str, is_found: Callable[[bytes], bool]) -> bool:
         status = os.stat(path)  # noqa: PTH116  # text as typed
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SCANNED_BYTES:
             return True
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:  # noqa: PTH123  # text as typed
             file.seek(MAX_BYTES - _OVERLAP_BYTES)
             before = b""
             while chunk := file.read(_CHUNK_BYTES):

@@ -47,7 +47,7 @@ def _digest_of(path: str) -> str | None:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # text as typed
             return None
-        with open(path, "rb") as file:  # noqa: PTH123
+        with open(path, "rb") as file:  # noqa: PTH123  # text as typed
             chunk = file.read(_CHUNK_BYTES)
             pointer = _POINTER.match(chunk) if len(chunk) <= _MAX_POINTER_BYTES else None
             if pointer is not None:
