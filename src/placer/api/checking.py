@@ -146,9 +146,7 @@ def _refuse_other_projects(file: ProjectFile, manifests: Manifests) -> None:
     known: dict[str, str | None] = {}
     for folder in sorted(folders):
         other = nearest_project(os.path.realpath(folder), known)
-        if other is None or other == own:
-            continue
-        if os.path.realpath(other) != own:
+        if other is not None and other != own and os.path.realpath(other) != own:
             raise UsageError(
                 f"the manifests in {folder or '.'} are of the project "
                 f"{os.path.relpath(other)}, the others of {file.project.path}",

@@ -263,7 +263,8 @@ def find_project(start: str) -> str | None:
 
     Above the working directory it is given as ``../placer.yaml``.
     """
-    found = nearest_project(os.path.realpath(start), {})
+    folder = start if os.path.isdir(start) else os.path.dirname(start)  # noqa: PTH112, PTH120  # text
+    found = nearest_project(os.path.realpath(folder), {})
     return None if found is None else os.path.relpath(found)
 
 
@@ -273,17 +274,23 @@ def nearest_project(folder: str, known: dict[str, str | None]) -> str | None:
     Parameters
     ----------
     folder
-        A real path; that of a file is as good.
+        A real path.
     known
         Folder -> answer, kept from one call to the next.
     """
-    if folder not in known:
-        path = os.path.join(folder, FILE_NAME)  # noqa: PTH118  # thousands are asked for
-        above = os.path.dirname(folder)  # noqa: PTH120  # thousands are asked for
+    way = []
+    here = folder
+    while here not in known:
+        way.append(here)
+        path = os.path.join(here, FILE_NAME)  # noqa: PTH118  # thousands are asked for
+        above = os.path.dirname(here)  # noqa: PTH120  # thousands are asked for
         if os.path.isfile(path):  # noqa: PTH113  # thousands are asked for
-            known[folder] = path
+            known[here] = path
+        elif above == here:
+            known[here] = None
         else:
-            known[folder] = None if above == folder else nearest_project(above, known)
+            here = above
+    known.update(dict.fromkeys(way, known[here]))
     return known[folder]
 
 
