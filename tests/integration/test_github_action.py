@@ -199,10 +199,25 @@ def test_nothing_of_the_repository_is_imported(runner: Runner) -> None:
 
 
 def test_an_old_sarif_report_is_not_taken_for_a_new_one(runner: Runner) -> None:
-    (runner.workspace / "placer.sarif").write_text("{}")
+    runner.check(paths="deploy", args=DAY)
+    assert (runner.workspace / "placer.sarif").exists()
     ran = runner.check(paths="missing", args=DAY)
     assert ran.outputs == {"exit-code": "3"}
     assert not (runner.workspace / "placer.sarif").exists()
+
+
+def test_a_manifest_named_as_the_report_is_kept(runner: Runner) -> None:
+    manifest = next(path for path in sorted((runner.workspace / "deploy").rglob("*.yaml")))
+    before = manifest.read_bytes()
+    name = str(manifest.relative_to(runner.workspace))
+    ran = runner.check(paths="deploy", args=DAY, sarif_file=name)
+    assert ran.outputs == {"exit-code": "2"}
+    assert manifest.read_bytes() == before
+
+
+def test_what_checks_nothing_does_not_pass(runner: Runner) -> None:
+    ran = runner.check(paths="deploy", args="--help")
+    assert ran.outputs == {"exit-code": "2"}
 
 
 @pytest.mark.parametrize(
