@@ -107,6 +107,19 @@ def test_a_logger_that_is_not_written_out_may_lead_anywhere(
     assert rules["PLC705"] == "inconclusive"
 
 
+@pytest.mark.parametrize("inside", ["loger: {url: 'https://logs.example.com'}", "Loggr: {}"])
+def test_a_mistyped_logger_fails(told: Told, inside: str) -> None:
+    code, rules = told(service("", in_predictor=inside))
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
+@pytest.mark.parametrize("key", ["stpes", "step"])
+def test_mistyped_steps_of_a_graph_fail(told: Told, key: str) -> None:
+    url = "https://logs.example.com/all"
+    code, rules = told(f"{GRAPH}      {key}: [{{serviceUrl: '{url}'}}]\n")
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
 def test_no_logger_is_none(told: Told) -> None:
     assert told(service("", in_predictor="logger: null"))[0] == 0
 

@@ -36,6 +36,23 @@ def edge(routes: dict[str, object]) -> Manifests:
     )
 
 
+@pytest.mark.parametrize(
+    "source", ["/messages/modules/OCR/outputs/*", "/Messages/Modules/Ocr/*", "/messages/modules/O*"]
+)
+def test_a_route_names_a_module_whatever_its_case(source: str) -> None:
+    (deployed,) = edge({"up": f"FROM {source} INTO $upstream"}).deployed
+    assert [one.to.value for one in deployed.egress] == ["$upstream"]
+
+
+def test_a_route_from_module_to_module_names_them_whatever_their_case() -> None:
+    routes: dict[str, object] = {
+        "on": 'FROM /messages/modules/OCR/* INTO BrokeredEndpoint("/modules/Sink/inputs/a")',
+        "up": "FROM /messages/modules/SINK/outputs/* INTO $upstream",
+    }
+    (deployed,) = edge(routes).deployed
+    assert [one.to.value for one in deployed.egress] == ["$upstream"]
+
+
 def test_json_in_a_string_stands_where_the_string_stands() -> None:
     said = json_in([field('{"a": {"b": [1, "1", true, null]}}')])
     assert said is not None

@@ -314,3 +314,12 @@ def test_a_digest_of_a_registry_is_not_that_of_a_file() -> None:
         found = workload_of(one, project, PATH)
         assert isinstance(found, DeclaredWorkload)
         assert found.sha256 == digest
+
+
+def test_annotations_that_differ_leave_the_workload_open() -> None:
+    both = tuple(stated(("placer/workload", name)) for name in ("e", "f", "e"))
+    found = workload_of(deployed("x", annotations=both), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert "annotations placer/workload say 'e' and 'f'" in found.reason
+    same = workload_of(deployed("x", annotations=both[::2]), PROJECT, PATH)
+    assert not isinstance(same, Unresolved)

@@ -271,10 +271,14 @@ def workload_of(
     path
         Of the manifest, relative to the folder of the project.
     """
-    for stated in deployed.annotations:
-        key, value = stated.value
-        if key == "placer/workload":
-            return _with_digest(value, None, deployed, project)
+    annotated = sorted(
+        {s.value[1] for s in deployed.annotations if s.value[0] == "placer/workload"}
+    )
+    if len(annotated) > 1:
+        said = " and ".join(f"'{_short(one)}'" for one in annotated)
+        return Unresolved(f"annotations placer/workload say {said}", "leave the right one")
+    if annotated:
+        return _with_digest(annotated[0], None, deployed, project)
     choosing = [
         entry
         for entry in project.deployments

@@ -33,16 +33,20 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Ends(Generic[T]):
-    """Ends of routes by the modules that they take messages of."""
+    """Ends of routes by the modules that they take messages of.
+
+    The hub compares sources whatever their case. Source: Azure/iotedge, edge-hub,
+    ``BaseMessageSource.Match`` (OrdinalIgnoreCase).
+    """
 
     of_module: dict[str, list[tuple[int, T]]]
-    """Module -> those that name it alone, each with its turn."""
+    """Module, in lower case -> those that name it alone, each with its turn."""
     of_many: list[tuple[int, list[str], T]]
     """(turn, parts of the source, end) of those that can take several modules."""
 
     def of(self, module: str) -> list[T]:
         """Return the ends of what a module sends, in the order of the text."""
-        found = [*self.of_module.get(module, ())]
+        found = [*self.of_module.get(module.lower(), ())]
         found += [(turn, end) for turn, parts, end in self.of_many if _takes(parts, module)]
         return [end for _, end in sorted(found, key=lambda one: one[0])]
 
@@ -51,7 +55,7 @@ class _Ends(Generic[T]):
         parts = _parts(source)
         if len(parts) > 2 and not re.search(r"[*?\[]", "".join(parts[:3])):
             if [part.lower() for part in parts[:2]] == ["messages", "modules"]:
-                self.of_module.setdefault(parts[2], []).append((turn, end))
+                self.of_module.setdefault(parts[2].lower(), []).append((turn, end))
         else:
             self.of_many.append((turn, parts, end))
 
@@ -83,7 +87,7 @@ class Routes:
         if direct:
             return
         for target, way in self.hops.of(module):
-            if target != module:
+            if target.lower() != module.lower():
                 yield way
 
 
@@ -206,12 +210,11 @@ def _leading_on(
 
 def _takes(parts: Sequence[str], module: str) -> bool:
     """Tell whether a source takes messages of a module; a variable may stand for any."""
-    sent = ("messages", "modules", module, "outputs")
+    sent = ("messages", "modules", module.lower(), "outputs")
     for index, (part, one) in enumerate(zip(parts, sent, strict=False)):
         if part == "*" and index == len(parts) - 1:
             return True
-        is_equal = fnmatchcase(one, part) if index == 2 else fnmatchcase(one, part.lower())
-        if not is_equal:
+        if not fnmatchcase(one, part.lower()):
             return False
     return True
 

@@ -40,7 +40,7 @@ latest all specific
 """
 MODEL_KEYS = frozenset(_MODEL_WORDS.split())
 """Keys that decide which model runs, or hold such keys: mistyped, it is another one, or none."""
-WAY_KEYS = frozenset({"$edgeHub", "routes", "route"})
+WAY_KEYS = frozenset({"$edgeHub", "routes", "route", "logger", "nodes", "steps"})
 """Keys that say where data goes, or hold such keys: mistyped, the way is not seen."""
 
 _MAX_KEYS = 500
