@@ -293,7 +293,9 @@ def verify(
     p50s_s = {one.id: one.p50_s for one in candidates if one.p50_s is not None and not one.barred}
     name = answer.decision.candidate
     best = min(p50s_s, key=lambda one: p50s_s[one]) if p50s_s else None
-    regret = p50s_s[name] / p50s_s[best] - 1 if best and name in p50s_s else None
+    chosen_s = p50s_s.get(name or "")
+    has_rival = chosen_s is not None and len(p50s_s) > 1
+    regret = chosen_s / p50s_s[best] - 1 if chosen_s and best and has_rival else None
     outcome = _outcome(candidates)
     return Verification(
         recommendation=recommendation,

@@ -120,7 +120,7 @@ class VerificationDocument(_Part):
     """Id of the one with the least measured median of those that may be chosen; null: none ran."""
     regret_ratio: OptionalNumber
     """Measured median of the chosen one over that of ``best``, minus 1; null: the chosen did not
-    run, or not as a whole."""
+    run, or not as a whole, or no other that may be chosen ran."""
 
 
 def to_json(verification: Verification) -> str:

@@ -68,6 +68,8 @@ def _compared(verification: Verification, ran: int) -> str:
     ratio, best = verification.regret_ratio, verification.best
     if not ran or best is None:
         return "Nothing ran whose time could be compared."
+    if ran == 1 and best == verification.chosen:
+        return "No rival that may be chosen ran: what one would have gained is not known."
     if ratio is None:
         chosen = next((one for one in verification.candidates if one.is_chosen), None)
         if chosen is None:
@@ -79,8 +81,6 @@ def _compared(verification: Verification, ran: int) -> str:
         in_parts = any(one.quantiles and one.p50_s is None for one in verification.candidates)
         whole = " as a whole" if in_parts else ""
         return f"{what}; of what ran{whole}, {facts.clean(best)} was the quickest."
-    if ran == 1:
-        return "No rival ran: what another choice would have gained is not known."
     rivals = facts.counted(ran - 1, "rival")
     if ratio == 0:
         return f"Regret: none, of {rivals} that ran as well nothing was quicker in the median."
