@@ -429,6 +429,21 @@ def test_the_way_on_to_the_cloud_counts_from_where_the_workload_says_the_device_
 
 
 @pytest.mark.usefixtures("here")
+def test_all_on_the_cloud_sends_what_the_workload_says(run: Run) -> None:
+    asked = ASKED.replace("{class: special, regions: [US]}", "{class: internal}")
+    Path("asked.yaml").write_text(f"{asked}request_size: 77 B\n")
+    done = run("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5",
+               "--format", "json")  # fmt: skip
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    (cloud,) = [one for one in answer["plans"] if one["placement"] == "cloud"]
+    assert cloud["bytes"] == 77
+    (split,) = [one for one in answer["plans"] if one["placement"] == "split"]
+    assert split["bytes"] > 77
+    assert any("all on the cloud sends 77 B a request" in one for one in answer["notes"])
+
+
+@pytest.mark.usefixtures("here")
 def test_what_is_not_proven_of_the_place_is_told(run: Run) -> None:
     Path("asked.yaml").write_text(ASKED.replace("special, regions: [US]", "personal"))
     done = run("split", "straight.onnx", "--workload", "asked.yaml", "--cut", "v5")

@@ -138,6 +138,16 @@ def test_an_output_that_turns_infinite_has_an_infinite_error() -> None:
     assert half.error.absolute == half.error.relative == np.inf
 
 
+def test_an_output_without_a_number_says_nothing_of_a_narrower_format() -> None:
+    def broken(crossing: Mapping[str, Any]) -> Arrays:
+        return {"y": np.full((1, 3), np.nan, dtype=np.float32)}
+
+    results = measure_formats(head, broken, SAMPLES[:3], clock_s=ticking())
+    for one in results:
+        assert one.error.relative == (0 if one.is_exact else np.inf)
+    assert {one.is_exact for one in results} == {True, False}
+
+
 def test_outputs_without_elements_agree_on_nothing() -> None:
     def nothing(crossing: Arrays) -> Arrays:
         return {"boxes": np.zeros((0, 4), dtype=np.float32)}

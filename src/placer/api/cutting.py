@@ -278,8 +278,8 @@ def _toward(
 ) -> tuple[list[tuple[Precision | None, dict[str, int]]], Problem | None, bool]:
     """Return node -> tier of the cuts that are worth judging, and the question of crossovers.
 
-    There is one for each precision in which tensors might be sent; None: as they are. The last is
-    whether a cut is the cheapest, not the quickest.
+    For each precision in which tensors might be sent (None: as they are) the quickest, and before
+    it the cheapest where money decides. The last is whether there is such a one.
     """
     from placer.api.split_candidates import narrowed
     from placer.api.splitting import node_tiers
@@ -316,7 +316,8 @@ def _toward(
     assert whole_s is not None
     limit_s = min((target.limit_s for target in workload.targets), default=None)
     is_for_money = workload.objective is Objective.COST
-    found, is_cheapest = [], False
+    found: list[tuple[Precision | None, dict[str, int]]] = []
+    is_cheapest = False
     for precision in precisions:
         problem = problem_toward(
             narrowed(measured.graph, precision),
@@ -330,11 +331,11 @@ def _toward(
         )
         if precision is None and rated is not None:
             table = replace(problem, links=(rated,))
-        tiers = None
-        if is_for_money and limit_s is not None:
-            tiers = cheapest_split(problem, limit_s)
-            is_cheapest = is_cheapest or tiers is not None
-        tiers = tiers or quickest_split(problem)
-        if tiers is not None:
-            found.append((precision, node_tiers(measured.graph, tiers)))
+        cheapest = cheapest_split(problem, limit_s) if is_for_money and limit_s else None
+        is_cheapest = is_cheapest or cheapest is not None
+        # of both the costs are judged, as far as they are known
+        for tiers in (cheapest, quickest_split(problem)):
+            if tiers is not None:
+                cut = (precision, node_tiers(measured.graph, tiers))
+                found += [] if cut in found else [cut]
     return found, table, is_cheapest

@@ -72,10 +72,10 @@ def weak_inputs(question: SplitQuestion, measured: MeasuredGraph) -> Sequence[st
 
 
 ODD_RESIDUAL_RATIO = 0.1
-"""Head and tail may be so far from the whole. Chosen: above the 7 % that they are off at worst on a
-quiet machine (bench/split_groups.py)."""
+"""Head and tail may be so far from the whole. Chosen: above the 8 % that they were off at worst
+on a quiet machine (bench/split_groups.py)."""
 ODD_PREDICTION_RATIO = 1.5
-"""A measured plan may need so many times its prediction. Chosen: well above the 15 % of nine in ten
+"""A measured plan may need so many times its prediction. Chosen: well above the 17 % of nine in ten
 placements (bench/split_regret.py)."""
 
 

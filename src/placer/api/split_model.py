@@ -55,7 +55,7 @@ from placer.core.split_ranking import (
     SplitAnswer,
     ranked,
 )
-from placer.core.units import format_duration, format_ratio
+from placer.core.units import format_bytes, format_duration, format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
 from placer.core.workload import Leaves
@@ -175,6 +175,12 @@ def split_model(
         )
     judged, parts = _judged(source, cuts, question, samples, taint, threads, progress)
     notes = [*policy, *weak_inputs(question, measured)]
+    stated = next((one for cut in cuts if (one := _request_bytes(cut, question))), None)
+    if stated is not None:
+        notes.append(
+            f"all on the cloud sends {format_bytes(stated)} a request, as the workload states it; "
+            "a split sends tensors"
+        )
     disturbed = disturbance(judged, threads)
     if disturbed:
         notes.append(f"{disturbed}: measure again on a quiet machine")
@@ -372,6 +378,8 @@ def _placed(
     n_bytes = sum(
         wire_bytes(specs[name].n_bytes or 0, specs[name].dtype, precision) for name in cut.tensors
     )
+    if (as_sent := _request_bytes(cut, question)) is not None:
+        n_bytes = as_sent
     tail_s, tail_range = None, (0.0, 0.0)
     if where.whole_s is not None:
         there = shared_out_s(graph, where.whole_s)
@@ -396,6 +404,16 @@ def _placed(
         wire_result=result,
         leakage=run.leakage,
     )
+
+
+def _request_bytes(cut: Cut, question: SplitQuestion) -> int | None:
+    """Return the size of a request to a server of the whole model, as the workload states it.
+
+    A split sends tensors: its client is the one that is written.
+    """
+    if cut.kind is not Kind.CLOUD or question.workload is None:
+        return None
+    return question.workload.wire_input_bytes
 
 
 def _answered_bytes(source: SplitSource, cut: Cut) -> int:

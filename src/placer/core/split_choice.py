@@ -197,7 +197,7 @@ def with_head(problem: Problem, tiers: Mapping[str, int], head_s: float) -> Prob
 
 CLEARLY_QUICKER = 0.9
 """Share of the latency below which another cut is told. Chosen: head and tail together are up to
-7 % off the whole model (bench/split_groups.py), so that less may be measuring noise."""
+8 % off their prediction (bench/split_groups.py), so that less may be measuring noise."""
 
 
 def clearly_quicker_cut(problem: Problem, tiers: Mapping[str, int]) -> tuple[str, ...]:
