@@ -19,6 +19,7 @@ from placer.core.calibration import (
     Timing,
     Work,
     calibrate,
+    changed_pace,
     is_suspiciously_slow,
 )
 from placer.core.device_transfer import transfer
@@ -83,6 +84,25 @@ def test_the_interval_is_the_t_interval_of_what_leaving_out_tells() -> None:
     found = calibrate(noisy(8, 0.2))
     spread = math.sqrt(float(np.mean(np.square(found.residuals))))
     assert found.factor_90 == pytest.approx(math.exp(student_quantile(0.95, 7) * spread))
+
+
+def test_a_pace_that_changes_between_rounds_widens_the_interval_as_it_should() -> None:
+    rng = np.random.default_rng(3)
+    sd, held = 0.2, []
+    for seed in range(100):
+        paces = np.exp(sd * rng.standard_normal(4))  # three rounds, and one to be predicted
+        rows = noisy(17, 0.05, seed)
+        rounds_s = np.array([row.latency_s for row in rows])[:, np.newaxis] * paces[:3]
+        medians = [
+            replace(row, latency_s=float(middle_s))
+            for row, middle_s in zip(rows, np.exp(np.log(rounds_s).mean(axis=1)), strict=True)
+        ]
+        found = calibrate(medians, pace_log_sd=changed_pace(rounds_s))
+        new = timed(works(18, seed + 1000)[-1], 0.05 * rng.standard_normal(), float(paces[3]))
+        told = found.predict(new.work)
+        held.append(told.low_s <= new.latency_s <= told.high_s)
+    assert 0.8 < np.mean(held) < 0.97  # three rounds tell a standard deviation poorly
+    assert changed_pace(rounds_s[:, :1]) == 0
 
 
 def test_student_t_is_that_of_tables() -> None:

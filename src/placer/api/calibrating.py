@@ -17,11 +17,13 @@ from placer.core.calibration import (
     LEAST_MODELS,
     LONE_FACTOR,
     Calibration,
+    FloatArray,
     Limits,
     Prediction,
     Timing,
     Work,
     calibrate,
+    changed_pace,
     is_suspiciously_slow,
     worst_row,
 )
@@ -87,7 +89,7 @@ def calibrate_from(path: str, *, device: str | None = None) -> Calibrated:
     limits = _limits(device)
     if path.endswith(".json"):
         file = read_calibration(path)
-        calibration = calibrate(file.timings, limits=limits)
+        calibration = calibrate(file.timings, limits=limits, pace_log_sd=file.pace_log_sd or 0.0)
         return Calibrated(
             calibration, f"{file.device}, {file.runtime}", _warnings(calibration), file
         )
@@ -156,7 +158,8 @@ def calibrate_here(
     if len(measured) < LEAST_MODELS:
         raise MeasuringError(f"{name}: {failed[0]}")
     timings = tuple(Timing(work, median_s(result), work.model) for work, result in measured)
-    calibration = calibrate(timings, limits=_limits(device))
+    pace_log_sd = changed_pace(_rounds_s([result for _, result in measured]))
+    calibration = calibrate(timings, limits=_limits(device), pace_log_sd=pace_log_sd)
     disturbed = sum(result.instrument.is_disturbed for _, result in measured)
     file = CalibrationFile(
         device=machine.cpu,
@@ -171,6 +174,7 @@ def calibrate_here(
         site=site,
         disturbed_models=disturbed,
         p99_ratio=_p99_ratio([result for _, result in measured]),
+        pace_log_sd=pace_log_sd,
     )
     warnings = _warnings(calibration)
     if disturbed:
@@ -223,6 +227,19 @@ def median_s(measured: Measurement) -> float:
     import numpy as np
 
     return float(np.median([run_s for run in measured.processes for run_s in run.samples_s]))
+
+
+def _rounds_s(measured: Sequence[Measurement]) -> FloatArray:
+    """Return the median of each model in each round that all have, shape (models, rounds).
+
+    Each process of a model runs in a round of its own, in turns with those of the others.
+    """
+    import numpy as np
+
+    count = min(len(one.processes) for one in measured)
+    return np.array(
+        [[np.median(run.samples_s) for run in one.processes[:count]] for one in measured]
+    )
 
 
 def _p99_ratio(measured: Sequence[Measurement]) -> float:

@@ -7,7 +7,6 @@ off a prediction may be is told by leaving out one model at a time.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +120,8 @@ class Calibration:
     left_out: tuple[Timing, ...] = ()
     """Rows that are so far off the others that their units or their processor differ."""
     limits: Limits = Limits()
+    pace_log_sd: float = 0.0
+    """As ``calibrate`` takes it."""
 
     @property
     def median_error_ratio(self) -> float:
@@ -204,18 +205,24 @@ def least_s(work: Work, limits: Limits) -> float:
 
 
 def calibrate(
-    timings: Sequence[Timing], *, limits: Limits = Limits(FASTEST_FLOPS_PER_S, FASTEST_BYTES_PER_S)
+    timings: Sequence[Timing],
+    *,
+    limits: Limits = Limits(FASTEST_FLOPS_PER_S, FASTEST_BYTES_PER_S),
+    pace_log_sd: float = 0.0,
 ) -> Calibration:
     """Fit the three parameters and tell the interval of what they predict.
 
     The fit is by non-negative least squares on relative error, reweighted to least absolute
-    deviations, so that one odd model does not bend it. The factor is Student's t at 90 % times the
-    root mean square of the leave-one-out log residuals, at least FLOOR_FACTOR.
+    deviations, so that one odd model does not bend it. The interval is ``interval_factor`` of the
+    leave-one-out log residuals.
 
     Parameters
     ----------
     timings
         At least LEAST_MODELS different models. The same row twice counts once.
+    pace_log_sd
+        Standard deviation of the log of the device's pace at another time over its pace during
+        the calibration (``changed_pace``); 0: not told.
 
     Raises
     ------
@@ -241,18 +248,53 @@ def calibrate(
         if _root_mean_square(found) < _root_mean_square(residuals):
             is_split, features, residuals = True, apart, found
     *rates, s_per_byte, s_per_op = map(float, _fit(features, latencies_s))
-    t = student_quantile((1 + NOMINAL) / 2, len(rows) - 1)
     return Calibration(
         s_per_flop=rates[0],
         s_per_matrix_flop=rates[1] if is_split else rates[0],
         s_per_byte=s_per_byte,
         s_per_op=s_per_op,
-        factor_90=max(FLOOR_FACTOR, math.exp(t * _root_mean_square(residuals))),
+        factor_90=interval_factor(residuals, pace_log_sd),
         residuals=tuple(map(float, residuals)),
         timings=tuple(rows),
         left_out=lone,
         limits=limits,
+        pace_log_sd=pace_log_sd,
     )
+
+
+def interval_factor(residuals: FloatArray, pace_log_sd: float) -> float:
+    """Return the half-width, as a factor, of the interval that holds nine times in ten.
+
+    Student's t at 90 % times the root mean square of the residuals, at least FLOOR_FACTOR. A pace
+    that changes hits all models of a calibration alike, so that their residuals do not show it:
+    its variance is added.
+
+    Parameters
+    ----------
+    residuals
+        log(measured / predicted) of models that the prediction did not know, shape (models,).
+    """
+    t = student_quantile((1 + NOMINAL) / 2, len(residuals) - 1)
+    return max(FLOOR_FACTOR, math.exp(t * math.hypot(_root_mean_square(residuals), pace_log_sd)))
+
+
+def changed_pace(rounds_s: FloatArray) -> float:
+    """Return how far a device's pace at another time is from that of its calibration.
+
+    As the standard deviation of its log: of a round over the mean of so many others, where each
+    round's pace is what its models have in common (their median), relative to their own means.
+
+    Parameters
+    ----------
+    rounds_s
+        Time of each model in each round, shape (models, rounds); with one round 0 is returned.
+    """
+    count = rounds_s.shape[1]
+    if count < 2:
+        return 0.0
+    logs = np.log(rounds_s)
+    paces = np.median(logs - logs.mean(axis=1, keepdims=True), axis=0)
+    return float(np.std(paces, ddof=1)) * math.sqrt(1 + 1 / count)
 
 
 def _may_be_split(works: Sequence[Work]) -> bool:
@@ -402,6 +444,8 @@ def _predicted_s(features: FloatArray, parameters: FloatArray) -> FloatArray:
 
 def _fit(features: FloatArray, latencies_s: FloatArray) -> FloatArray:
     """Return the non-negative parameters of least absolute relative error, one a column."""
+    from scipy.optimize import nnls
+
     scale = features.max(axis=0)
     scale[scale == 0] = 1.0
     relative = features / scale / latencies_s[:, np.newaxis]
@@ -409,25 +453,7 @@ def _fit(features: FloatArray, latencies_s: FloatArray) -> FloatArray:
     parameters = np.zeros(features.shape[1])
     for _ in range(_ROUNDS):
         roots = np.sqrt(weights)
-        parameters = _non_negative_least_squares(relative * roots[:, np.newaxis], roots)
+        parameters, _ = nnls(relative * roots[:, np.newaxis], roots)
         off = np.abs(relative @ parameters - 1)
         weights = np.minimum(1.0, _TOLERANCE_RATIO / np.maximum(off, 1e-12))
     return np.asarray(parameters / scale, dtype=np.float64)
-
-
-def _non_negative_least_squares(matrix: FloatArray, wanted: FloatArray) -> FloatArray:
-    """Solve min |matrix x - wanted| with x >= 0 exactly: the best of all sets of free columns."""
-    gram, product = matrix.T @ matrix, matrix.T @ wanted
-    width = matrix.shape[1]
-    best, best_value = np.zeros(width), 0.0
-    for count in range(1, width + 1):
-        for columns in itertools.combinations(range(width), count):
-            chosen = np.ix_(columns, columns)
-            solved = np.linalg.lstsq(gram[chosen], product[list(columns)], rcond=1e-12)[0]
-            if (solved < 0).any():
-                continue
-            value = float(solved @ gram[chosen] @ solved - 2 * solved @ product[list(columns)])
-            if value < best_value - 1e-12:
-                best, best_value = np.zeros(width), value
-                best[list(columns)] = solved
-    return best

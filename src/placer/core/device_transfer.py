@@ -12,16 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from placer.core.beta import student_quantile
 from placer.core.calibration import (
-    FLOOR_FACTOR,
     LEAST_MODELS,
-    NOMINAL,
     Calibration,
     FloatArray,
     Prediction,
     Timing,
     Work,
+    interval_factor,
     least_s,
 )
 from placer.core.errors import UsageError
@@ -64,8 +62,8 @@ class Transfer:
 def transfer(source: Calibration, target: Calibration) -> Transfer:
     """Learn from the models that were measured on both how residuals carry over.
 
-    The interval is Student's t at 90 % times the root mean square of what is off when each shared
-    model in turn is unknown to both, at least FLOOR_FACTOR.
+    The interval is ``interval_factor`` of what is off when each shared model in turn is unknown to
+    both.
 
     Raises
     ------
@@ -94,10 +92,9 @@ def transfer(source: Calibration, target: Calibration) -> Transfer:
         off[index] = _left_out(target, shared[index][1].work.model) - correlation * _left_out(
             source, shared[index][0].work.model
         )
-    t = student_quantile((1 + NOMINAL) / 2, len(shared) - 1)
     return Transfer(
         correlation=_correlation(source_residuals, target_residuals),
-        factor_90=max(FLOOR_FACTOR, math.exp(t * math.sqrt(float(np.mean(off**2))))),
+        factor_90=interval_factor(off, target.pace_log_sd),
         shared=len(shared),
         source=source,
         target=target,

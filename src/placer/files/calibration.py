@@ -43,6 +43,8 @@ class CalibrationFile:
     """Models that other programs disturbed; None: not told."""
     p99_ratio: float | None = None
     """p99 over median of one model, median over all; None: not told."""
+    pace_log_sd: float | None = None
+    """Standard deviation of the log of the pace at another time over that of the calibration."""
     path: str = ""
 
 
@@ -121,6 +123,15 @@ class _CalibrationSpec(BaseModel):
             description="p99 over median of a model, the median over all; null: not told.",
         ),
     ] = None
+    pace_log_sd: Annotated[
+        FiniteFloat | None,
+        Field(
+            ge=0,
+            le=10,
+            description="Standard deviation of the log of the pace at another time over that of "
+            "the calibration, from its rounds; null: not told.",
+        ),
+    ] = None
     timings: Annotated[
         list[_TimingSpec],
         Field(min_length=1, max_length=100_000, description="The models, one each."),
@@ -172,6 +183,7 @@ def read_calibration(path: str) -> CalibrationFile:
         site=spec.site,
         disturbed_models=spec.disturbed_models,
         p99_ratio=spec.p99_ratio,
+        pace_log_sd=spec.pace_log_sd,
         path=path,
     )
 
@@ -195,6 +207,7 @@ def _document(file: CalibrationFile) -> dict[str, Any]:
         "site": file.site,
         "disturbed_models": file.disturbed_models,
         "p99_ratio": file.p99_ratio,
+        "pace_log_sd": file.pace_log_sd,
         "timings": _timing_rows(file.timings),
     }
 
