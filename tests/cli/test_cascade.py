@@ -20,7 +20,7 @@ DIGITS = Path(__file__).parents[2] / "examples" / "01_digits"
 BIG = str(DIGITS / "digits.onnx")
 SAMPLES = str(DIGITS / "samples.npz")
 QUICK = (
-    "--threads", "1", "--ep", "cpu", "--time-limit", "5s", "--sla", "p50=500ms",
+    "--threads", "1", "--ep", "cpu", "--time-limit", "2s", "--sla", "p50=500ms",
     "--privacy", "public", "--cloud", "aws-g6.xlarge@eu-north-1",
 )  # fmt: skip
 

@@ -114,7 +114,7 @@ def test_several_reports_in_one_run(run: Run, folder: Path) -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_evidence_that_profile_wrote_is_read(run: Run, small_model: str) -> None:
-    quick = ("--ep", "cpu", "--threads", "1", "--sla", "1s", "--time-limit", "10s", "--fresh")
+    quick = ("--ep", "cpu", "--threads", "1", "--sla", "1s", "--time-limit", "3s", "--fresh")
     for name in ("a.json", "b.json"):
         assert run("profile", small_model, *quick, "--save", name).code == 0
     result = run("compare", "a.json", "b.json")

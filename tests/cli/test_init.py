@@ -24,7 +24,7 @@ def test_the_starter_is_valid_and_runs(
     assert "placer recommend --workload workload.yaml" in result.out
     text = (tmp_path / "workload.yaml").read_text()
     Draft202012Validator(workload_schema()).validate(yaml.safe_load(text))
-    asked = run("recommend", "--workload", "workload.yaml", "--threads", "1", "--time-limit", "10s")
+    asked = run("recommend", "--workload", "workload.yaml", "--threads", "1", "--time-limit", "3s")
     assert asked.code == 0
 
 

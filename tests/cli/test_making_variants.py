@@ -21,7 +21,7 @@ QUICK = (
     "--threads",
     "1",
     "--time-limit",
-    "5s",
+    "2s",
     "--sla",
     "1s",
     "--cloud",

@@ -270,7 +270,7 @@ def test_spinning_and_threads_are_recorded(run: Run, small_model: str) -> None:
         document = json.loads(
             run(
                 "recommend", small_model, "--sla", "1s", "--threads", "2", flag,
-                "--format", "json", "--time-limit", "10s",
+                "--format", "json", "--time-limit", "3s",
             ).out
         )  # fmt: skip
         assert _one(document, "edge")["sites"][0]["options"] == f"2 threads, {words}"

@@ -14,7 +14,7 @@ from placer.runtimes.onnxruntime import available_eps
 from tests import models
 from tests.cli.conftest import Result, Run
 
-QUICK = ("--ep", "cpu", "--threads", "1", "--sla", "1s", "--time-limit", "10s")
+QUICK = ("--ep", "cpu", "--threads", "1", "--sla", "1s", "--time-limit", "3s")
 
 
 def test_report_shows_quantiles_bounds_and_trust(run: Run, small_model: str) -> None:

@@ -23,7 +23,7 @@ from placer.reports.json import recommendation_schema
 from tests import models
 from tests.cli.conftest import Run
 
-QUICK = ("--threads", "1", "--time-limit", "10s")
+QUICK = ("--threads", "1", "--time-limit", "3s")
 
 
 def _answer(run: Run, *arguments: str) -> dict[str, Any]:

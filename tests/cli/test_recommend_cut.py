@@ -106,7 +106,7 @@ def ask(folder: Path, name: str, *arguments: str) -> list[str]:
     ]  # fmt: skip
 
 
-QUICK = ("--threads", "1", "--ep", "cpu", "--time-limit", "5s")
+QUICK = ("--threads", "1", "--ep", "cpu", "--time-limit", "2s")
 
 
 def answer(run: Run, folder: Path, name: str, *arguments: str) -> dict[str, Any]:

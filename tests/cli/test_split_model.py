@@ -355,7 +355,7 @@ def test_a_workload_gives_policy_limit_and_places(run: Run) -> None:
     onnx.save(split_models.skip_from_input(), "skip.onnx")
     onnx.save(narrowing(), "shrinking.onnx")
     Path("asked.yaml").write_text(ASKED)
-    words = ("split", "--workload", "asked.yaml")
+    words = ("split", "--workload", "asked.yaml", "--time-limit", "2s")
     forbidden = run("split", "skip.onnx", *words[1:], "--cut", "v1", "--cut", "x")
     assert forbidden.code == 1
     assert "--cut x: raw input would leave the device (x), and it must stay" in forbidden.err

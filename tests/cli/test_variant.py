@@ -16,7 +16,7 @@ from tests import models
 from tests.cli.conftest import Run
 
 QUICK = (
-    "--threads", "1", "--time-limit", "5s", "--sla", "1s", "--format", "json",
+    "--threads", "1", "--time-limit", "2s", "--sla", "1s", "--format", "json",
     "--cloud", "aws-g6.xlarge@eu-north-1",
 )  # fmt: skip
 

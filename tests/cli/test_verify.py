@@ -124,7 +124,7 @@ def serving(
 def test_what_runs_here_is_run_and_held_to_its_prediction(run: Run, saved: Saved) -> None:
     saved()
     reports = ("--output", "text", "--output", "json=out.json", "--save", "kept.json")
-    found = run("verify", "answer.json", "--time-limit", "10s", *reports)
+    found = run("verify", "answer.json", "--time-limit", "3s", *reports)
     assert found.code == 0, found.err
     headline = "✔ The measured p50, p90 and p99 of edge:cpu lie within what was predicted"
     assert " ".join(found.out.split()).startswith(headline)
