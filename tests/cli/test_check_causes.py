@@ -316,6 +316,21 @@ def test_a_day_before_the_probe_proves_nothing(found: Any) -> None:
     assert "measured on 2026-11-25, after the day" in rules["PLC619"][0]["message"]
 
 
+@pytest.mark.parametrize(("basis", "code"), [("measured", 5), ("catalogue", 0)])
+def test_a_probe_without_a_day_has_no_age_that_passes(found: Any, basis: str, code: int) -> None:
+    undated = {key: value for key, value in NETWORK.items() if key != "measured_at"}
+    got, rules = found(
+        AT_CLOUD,
+        evidence=(IN_CLOUD,),
+        networks={"site.yaml": {**undated, "basis": basis}},
+        workload_file=workload(network="site.yaml"),
+    )
+    assert (got, "PLC619" in rules) == (code, code == 5)
+    if code:
+        assert "nothing says when" in rules["PLC619"][0]["message"]
+        assert "`measured_at: YYYY-MM-DD`" in rules["PLC619"][0]["remedy"]
+
+
 IGNORED = "# placer: ignore-file[{rule}] the operator limits it\n"
 
 
