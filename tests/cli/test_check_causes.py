@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import builders, gate_project
+from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.gate_project import CLOUD_LABEL, Evidence, manifest, project, workload
 
@@ -316,6 +316,52 @@ def test_a_day_before_the_probe_proves_nothing(found: Any) -> None:
     assert "measured on 2026-11-25, after the day" in rules["PLC619"][0]["message"]
 
 
+@pytest.mark.parametrize("is_in_the_lock", [True, False])
+@pytest.mark.parametrize("options", [OPTIONS, OPTIONS[1:]])
+def test_a_network_that_is_gone_is_told_of_what_needs_it(
+    run: Run, make: Make, is_in_the_lock: bool, options: tuple[str, ...]
+) -> None:
+    folder = make(
+        AT_CLOUD,
+        manifest().replace("counter", "kept"),
+        evidence=(IN_CLOUD, Evidence(builders.measurement())),
+        networks={"site.yaml": NETWORK} if is_in_the_lock else None,
+        workload_file=workload(network="site.yaml"),
+    )
+    (folder / "workloads" / "site.yaml").unlink(missing_ok=True)
+    result = run("check", "deploy", *options, "--format", "json")
+    assert result.code == 5, result.err
+    found = json.loads(result.out)
+    assert {one["id"]: one["outcome"] for one in found["checked"]} == {
+        "deployment/counter": "inconclusive",
+        "deployment/kept": "pass",
+    }
+    told = [one for one in found["findings"] if one["rule"] == "PLC619"]
+    assert [one["place"]["line"] for one in told] == [11]
+    assert "workloads/site.yaml is" in told[0]["message"]
+    assert ("in placer.lock" in told[0]["message"]) == is_in_the_lock
+    assert run("check", "deploy", *options, "--output", "json=r.json").code == 5
+
+
+def test_without_a_lock_a_file_of_models_that_is_gone_is_told(run: Run, make: Make) -> None:
+    folder = make(manifest(), is_locked=False)
+    models.mlp(str(folder / "model.onnx"), width=8, layers=1)
+    entry = {"uri": "*model.onnx", "workload": "counter", "file": "gone.onnx"}
+    (folder / "placer.yaml").write_text(yaml.safe_dump(project(models=[entry])))
+    result = run("check", "deploy", *OPTIONS[1:])
+    assert result.code == 5
+    assert "PLC702" in result.out
+    assert "gone.onnx, which `models` names, is not here" in result.out
+
+
+def test_a_workload_that_is_gone_is_told_where_the_project_names_it(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "workloads" / "counter.yaml").unlink()
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "placer.yaml:3:3: workloads/counter.yaml: no such file" in result.err
+
+
 @pytest.mark.parametrize(("basis", "code"), [("measured", 5), ("catalogue", 0)])
 def test_a_probe_without_a_day_has_no_age_that_passes(found: Any, basis: str, code: int) -> None:
     undated = {key: value for key, value in NETWORK.items() if key != "measured_at"}
@@ -367,12 +413,11 @@ def test_a_model_of_another_folder_is_named_by_its_shortest_path(
 ) -> None:
     folder = gate_project.make(tmp_path / "p", {"0.yaml": manifest()}, is_locked=False)
     monkeypatch.chdir(folder)
-    said = run("check", "deploy").err
-    assert "(model.onnx)" in said
+    assert "and model.onnx is not here" in run("check", "deploy").out
     (folder / "elsewhere" / "workloads").mkdir(parents=True)
     (folder / "workloads").rename(folder / "elsewhere" / "workloads" / "of")
     (folder / "workloads").symlink_to("elsewhere/workloads/of")
-    assert "(workloads/../model.onnx)" in run("check", "deploy").err  # which is another file
+    assert "workloads/../model.onnx is" in run("check", "deploy").out  # which is another file
 
 
 def commands_of(remedy: str) -> str:

@@ -21,11 +21,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return found(
             "PLC619",
             case,
-            f"{record.path} is in placer.lock and not in the repository",
+            f"{record.path} is {'in placer.lock' if record.sha256 else f'named in {served.path}'} "
+            "and not in the repository",
             f"commit it, or measure again at the device: {PROBE}; then: placer lock",
             outcome=Outcome.INCONCLUSIVE,
             place=case.where,
-            evidence=record.sha256,
+            evidence=record.sha256 or None,
         )
     if served.is_network_assumed:
         return found(

@@ -40,10 +40,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRecord:
-    """The network file that the lock names."""
+    """The network file that the lock names, or a workload whose file is gone."""
 
     path: str
     sha256: str
+    """As locked; empty: the lock does not have it, and it is gone."""
     defect: str = ""
     """``missing`` or ``tampered``; empty: neither."""
 
@@ -72,6 +73,9 @@ class Served:
     formulas may have been others."""
     limit: Excerpt | None = None
     """Where the workload states its tightest latency."""
+    unbound: str = ""
+    """Why nothing binds it where there is no lock at all; empty: there is one, or it was not
+    needed."""
 
     @property
     def target_options(self) -> str:
