@@ -44,6 +44,7 @@ from placer.manifests.pods import (
     bad_lists,
     bad_values,
     is_template_alone,
+    lasting_of,
     models_of_container,
     resources_of,
     where_of,
@@ -234,7 +235,7 @@ def _component(
 def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
     """Yield the containers beside KServe's own server that name models: they run them too."""
     is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS))
-    for one in workers_of(component) if is_served and component.at("containers") else ():
+    for one in workers_of(component) if is_served and lasting_of(component) else ():
         named = tuple(model for model in one.models if not is_template_alone(model))
         if named:
             yield replace(
@@ -250,7 +251,7 @@ def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
 
 def _named(component: Field) -> str:
     """Return the name of the container that names a model."""
-    naming = (one for one in component.at("containers").items() if models_of_container(one))
+    naming = (one for one in lasting_of(component) if models_of_container(one))
     return next((text for one in naming if (text := one.at("name").text())), "containers")
 
 
@@ -408,7 +409,7 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
         labels=labels_of(root),
         annotations=annotations_of(root),
     )
-    return Found((deployed,), (*defects, *bad_values(spec), *bad_amounts(spec)))
+    return Found((deployed,), (*defects, *bad_values(spec)))
 
 
 FORMAT = Format(
