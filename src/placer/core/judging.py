@@ -10,6 +10,7 @@ from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.gate import Excerpt, GateFinding, Outcome, concerned
+from placer.core.gate_rules.plc102_site import region_findings
 from placer.core.gate_rules.plc104_ways import plain_text_findings
 from placer.core.gate_rules.plc616_too_weak import runs_needed
 from placer.core.gate_rules.plc618_tampered import uses_network
@@ -164,15 +165,15 @@ def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
     tells, it is not told again that an estimate proves no target.
     """
     candidate = case.candidate
-    ways = plain_text_findings(case)
+    apart = (*plain_text_findings(case), *region_findings(case))
     if candidate is None:
-        return ways
+        return apart
     targets = {  # each has a finding of its own, in their order
         rule: iter([one for one in candidate.targets if one.verdict is verdict])
         for rule, verdict in (("PLC201", Verdict.VIOLATED), ("PLC202", Verdict.UNPROVEN))
     }
     told = [(one, next(targets.get(one.rule, iter(())), None)) for one in candidate.findings]
-    return ways + tuple(
+    return apart + tuple(
         _at_the_manifest(case, candidate, one, target)
         for one, target in told
         if (one.effect is not Effect.NONE or one.severity >= Severity.WARNING)
