@@ -98,6 +98,29 @@ def test_other_bytes_than_were_measured_prove_nothing(
     assert what in message
 
 
+GPUS = f'{CONFIG} cc_model_filenames [ {{ key: "7.5" value: "b.onnx" }} ]'
+
+
+@pytest.mark.parametrize(
+    ("files", "config", "code"),
+    [
+        ({**WHOLE, "1/b.onnx": MODEL}, GPUS, 0),
+        ({**WHOLE, "1/b.onnx": OTHER}, GPUS, 5),
+        (WHOLE, GPUS, 5),
+        ({}, GPUS, 0),
+        ({**WHOLE, "1/b.onnx": OTHER}, f"{GPUS} instance_group {{ kind: KIND_CPU }}", 0),
+        ({**WHOLE, "1/b.onnx": MODEL}, GPUS.replace("b.onnx", "${FILE}"), 5),
+    ],
+)
+def test_a_file_for_some_gpus_alone_may_be_what_is_served(
+    told: Told, files: dict[str, bytes | str], config: str, code: int
+) -> None:
+    got, messages = told(files, config)
+    assert got == code
+    assert all("cc_model_filenames" in one for one in messages)
+    assert len(messages) == (code == 5)
+
+
 def test_two_versions_of_other_bytes_that_are_served_are_not_known(told: Told) -> None:
     code, (message,) = told(
         {**WHOLE, "2/model.onnx": OTHER}, f"{CONFIG} version_policy {{all {{}}}}"
