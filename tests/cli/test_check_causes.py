@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import yaml
 
+from placer.core.measurement import Parity
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.gate_project import CLOUD_LABEL, Evidence, manifest, project, workload
@@ -294,6 +297,140 @@ def test_measuring_again_is_fresh_and_with_the_settings_of_the_evidence(found: A
     _, rules = found(manifest(), evidence=(Evidence(single),))
     assert "--threads 1 --fresh " in rules["PLC615"][0]["remedy"]
     assert "spinning" not in rules["PLC615"][0]["remedy"]
+
+
+def test_too_few_runs_ask_for_the_time_that_enough_take(found: Any) -> None:
+    slow = Evidence(builders.measurement(1.0, runs=60))
+    _, rules = found(manifest(), evidence=(slow,), workload_file=workload(latency={"p99": "2 s"}))
+    for rule in ("PLC616", "PLC202"):
+        command = commands_of(rules[rule][0]["remedy"])
+        (seconds,) = re.findall(r" --time-limit (\d+)s ", command)
+        assert 449 < float(seconds) < 1800
+    enough = Evidence(builders.measurement(1.0, runs=449))
+    assert judged_again(found, enough, {"p99": "2 s"}) == (0, {})
+
+
+def judged_again(found: Any, evidence: Evidence, latency: object) -> tuple[int, Any]:
+    shutil.rmtree(Path.cwd())
+    return cast(
+        "tuple[int, Any]",
+        found(manifest(), evidence=(evidence,), workload_file=workload(latency=latency)),
+    )
+
+
+def test_a_few_more_runs_are_asked_for_by_a_nearer_limit(found: Any) -> None:
+    few = Evidence(builders.measurement(0.011, runs=400))
+    _, rules = found(manifest(), evidence=(few,))
+    assert "needs about 49 more" in rules["PLC202"][0]["message"]
+    assert " --sla p99=27.2727ms " in rules["PLC202"][0]["remedy"]
+    drawn = np.where(np.random.default_rng(1).random(200) < 0.16, 0.05, 0.01)
+    shutil.rmtree(Path.cwd())
+    _, rules = found(
+        manifest(),
+        evidence=(Evidence(builders.measurement(values_s=drawn)),),
+        workload_file=workload(latency={"p90": "30 ms"}),
+    )
+    assert " --sla p90=33ms " in rules["PLC202"][0]["remedy"]
+
+
+@pytest.mark.parametrize("median_s", [0.028, 0.0295])
+def test_a_limit_that_no_measurement_can_decide_asks_for_none(found: Any, median_s: float) -> None:
+    near = Evidence(builders.measurement(median_s, runs=3000))
+    _, rules = found(manifest(), evidence=(near,))
+    remedy = rules["PLC202"][0]["remedy"]
+    assert remedy.startswith("measuring again would not settle it: p99 is 3")
+    assert "placer profile" not in remedy
+
+
+def test_a_disturbed_measurement_is_asked_for_in_quiet(found: Any) -> None:
+    noisy = builders.measurement(0.032, runs=3000)
+    reasons = ("other processes ran",)
+    noisy = replace(noisy, instrument=replace(noisy.instrument, reasons=reasons))
+    _, rules = found(manifest(), evidence=(Evidence(noisy),))
+    for rule in ("PLC202", "PLC601", "PLC616"):
+        if rule in rules:
+            assert rules[rule][0]["remedy"].startswith("while nothing else runs there, on rpi5")
+    assert "PLC202" in rules
+
+
+def test_what_is_measured_idles_and_has_the_shapes_that_the_workload_states(found: Any) -> None:
+    told = workload(
+        demand={"rate": "2/s", "arrival": "periodic"},
+        model={"path": "../model.onnx", "shapes": {"x": [1, 3, 64, 64]}, "inputs": "real.npz"},
+    )
+    settings = replace(
+        builders.measurement().settings, io="device", provider_options=(("use_tf32", "0"),)
+    )
+    old = builders.measurement(
+        ep="cuda",
+        settings=settings,
+        measured_at="2026-01-02",
+        input_source="samples:" + "0" * 64,
+    )
+    text = manifest(more=', nvidia.com/gpu: "1"')
+    _, rules = found(text, evidence=(Evidence(old),), workload_file=told)
+    assert commands_of(rules["PLC615"][0]["remedy"]) == (
+        f"model.onnx --site {gate_project.EDGE} --ep cuda --sla p99=30ms --shape x=1,3,64,64 "
+        "--inputs workloads/real.npz --rate 2/s --threads 4 --spinning "
+        "--ep-option cuda.use_tf32=0 --io device --fresh --save evidence/edge.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parity", "wanted", "source", "expected"),
+    [
+        (None, None, "seed:7", "with more time: on rpi5: placer profile"),
+        (0.3, None, "seed:7", "`model: {min_agreement: 99%}` in workloads/counter.yaml), then on"),
+        (0.3, "99%", "seed:7", "or with real samples on rpi5: placer profile"),
+        (0.3, "99%", "samples:" + "0" * 64, "with about 512 samples on rpi5: placer profile"),
+        (0.3, "99.999999%", "samples:" + "0" * 64, "more samples would not settle it"),
+    ],
+)
+def test_other_answers_of_an_accelerator_lead_to_another_answer_of_the_gate(
+    found: Any, parity: float | None, wanted: str | None, source: str, expected: str
+) -> None:
+    known = None if parity is None else Parity(100, parity, parity, 1.0)
+    measured = builders.measurement(ep="cuda", parity=known, input_source=source)
+    model = {"path": "../model.onnx", **({"min_agreement": wanted} if wanted else {})}
+    _, rules = found(
+        manifest(more=', nvidia.com/gpu: "1"'),
+        evidence=(Evidence(measured),),
+        workload_file=workload(model=model),
+    )
+    remedy = rules["PLC407"][0]["remedy"]
+    assert expected in remedy
+    if known is not None and "placer profile model" in remedy:
+        assert " --inputs SAMPLES.npz " in remedy
+    assert "--min-agreement" not in remedy
+
+
+def test_another_model_than_was_measured_is_asked_for_by_its_own_file(run: Run, make: Make) -> None:
+    entry = {"uri": "*model.onnx", "workload": "counter", "sha256": "cd" * 32}
+    folder = make(manifest(), project_file=project(models=[entry]))
+    _, rules = again(run)
+    named = "name the file that is deployed as `model: path:` of workloads/counter.yaml"
+    assert named in rules["PLC612"][0]["remedy"]
+    assert commands_of(rules["PLC612"][0]["remedy"]).startswith("FILE --site rpi5 ")
+    del entry["sha256"]
+    (folder / "small.onnx").write_bytes(b"another model")
+    (folder / "placer.yaml").write_text(
+        yaml.safe_dump(project(models=[{**entry, "file": "small.onnx"}]))
+    )
+    lock = json.loads((folder / "placer.lock").read_text())
+    (folder / "placer.lock").write_text(json.dumps({**lock, "models": {"small.onnx": "cd" * 32}}))
+    _, rules = again(run)
+    assert "name small.onnx as `model: path:`" in rules["PLC612"][0]["remedy"]
+    assert commands_of(rules["PLC612"][0]["remedy"]).startswith("small.onnx --site rpi5 ")
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [("2500m", 2), ("500m", None)])
+def test_a_limit_of_cores_is_measured_with_no_more_threads(
+    found: Any, cpu: str, threads: int | None
+) -> None:
+    _, rules = found(manifest(more=f", cpu: {cpu}"))
+    command = commands_of(rules["PLC714"][0]["remedy"])
+    assert (f" --threads {threads} " in command) if threads else not command
+    assert "--threads 4" not in command
 
 
 def test_a_day_before_the_measurement_proves_nothing(found: Any) -> None:

@@ -167,3 +167,12 @@ def test_inputs_have_the_names_and_types_of_the_model(told: Told, stated: str, w
     code, messages = told(WHOLE, f"{CONFIG} input {{ {stated} }}")
     assert (code, len(messages)) == ((5, 1) if what else (0, 0)), messages
     assert all(what in message for message in messages)
+
+
+def test_a_shape_that_was_not_measured_is_asked_for_as_it_is_stated(told: Told, run: Run) -> None:
+    stated = 'input { name: "x" data_type: TYPE_FP32 dims: [ -1, 3, 32, 32 ] }'
+    code, _ = told(WHOLE, f"{CONFIG} {stated}")
+    assert code == 5
+    (found,) = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
+    assert "`model: {shapes: {x: [1, 3, 32, 32]}}` in workloads/counter.yaml" in found["remedy"]
+    assert " --shape x=1,3,32,32 " in found["remedy"]

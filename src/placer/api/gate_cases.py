@@ -123,5 +123,5 @@ def _with_locked_digest(
             )
         if not checking.is_locked and is_there(path):
             digest = digest_of(path)
-        return replace(workload, sha256=digest)
+        return replace(workload, sha256=digest, file=checking.file.within(path))
     return workload

@@ -83,6 +83,8 @@ def served_by(checking: GateInputs, name: str) -> Served:
         lock_defect=defect,
         is_of_other_placer=is_work and _is_of_other_placer(checking.lock),
         limit=_limit_of(workload),
+        shapes=workload.shapes,
+        inputs=None if workload.inputs is None else file.within(workload.inputs),
         unbound="" if bound is not None or checking.lock is not None else _unbound(file, workload),
     )
     checking.served[name] = served
