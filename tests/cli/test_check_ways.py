@@ -216,3 +216,52 @@ def test_where_an_offer_of_no_region_stands_is_what_its_site_says(
     assert result.out, result.err
     told = [one["outcome"] for one in json.loads(result.out)["findings"] if one["rule"] == "PLC102"]
     assert told == ([outcome] if outcome else [])
+
+
+STEPS = "{routerType: Sequence, steps: [{serviceName: model.onnx}]}"
+
+
+@pytest.mark.parametrize(
+    ("change", "moved_to"),
+    [
+        (("kind:", "nodeSelector: {a: b}\nkind:"), "'spec' of the graph"),
+        (("    root:", "    root:\n      nodeSelector: {a: b}"), "'spec' of the graph"),
+        (("kind:", "logger: {mode: all}\nkind:"), "the InferenceService that a step"),
+        (("  nodes:", "  containers: []\n  nodes:"), "the InferenceService that a step"),
+        (("    root:", "    root:\n      runtimeClassName: x"), "the InferenceService that a step"),
+    ],
+)
+def test_a_key_that_a_graph_drops_is_moved_to_where_it_counts(
+    told: Told, run: Run, change: tuple[str, str], moved_to: str
+) -> None:
+    text = f"{GRAPH.rstrip()}\n      steps: [{{serviceName: model.onnx}}]\n".replace(*change)
+    code, rules = told(text)
+    assert (code, rules["PLC709"]) == (1, "fail")
+    said = " ".join(run("check", "deploy", *OPTIONS[:3]).out.split())
+    assert f"move it to {moved_to}" in said
+
+
+def test_mistyped_nodes_of_a_graph_are_told(told: Told, run: Run) -> None:
+    code, rules = told(f"{GRAPH.rstrip()} {STEPS}\n".replace("nodes:", "nodez:"))
+    assert (code, set(rules)) == (1, {"PLC710", "PLC712"})
+    assert run("check", "deploy", *OPTIONS[:3]).out.count("write 'nodes'") == 2
+
+
+def test_mistyped_nodes_beside_the_nodes_of_a_graph_are_told(told: Told) -> None:
+    code, rules = told(f"{GRAPH.rstrip()} {STEPS}\n  nodez: {{}}\n")
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
+def test_a_kind_that_is_not_read_is_told(told: Told) -> None:
+    text = "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\n"
+    code, rules = told(f"{text}metadata: {{name: llm}}\nspec: {{model: {{uri: 'hf://a/b'}}}}\n")
+    assert (code, set(rules)) == (1, {"PLC712"})
+
+
+def test_a_kind_that_is_not_read_may_be_ignored_with_the_reason(run: Run, make: Make) -> None:
+    text = "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\n"
+    ignored = "# placer: ignore[PLC712] judged by the team of the chat\n"
+    more = f"{text}{ignored}metadata: {{name: llm}}\nspec: {{model: {{uri: 'hf://a/b'}}}}\n"
+    make(gate_project.manifest(), more)
+    result = run("check", "deploy", *OPTIONS[:3])
+    assert result.code == 0, result.out

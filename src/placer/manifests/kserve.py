@@ -53,7 +53,9 @@ from placer.manifests.pods import (
 from placer.manifests.quantities import count_of
 
 GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
-KINDS = ("InferenceService", "InferenceGraph")
+UNREAD = "LLMInferenceService"
+"""It deploys a model as well, and is told."""
+KINDS = ("InferenceService", "InferenceGraph", UNREAD)
 FRAMEWORKS = {
     "sklearn": "sklearn",
     "xgboost": "xgboost",
@@ -110,22 +112,42 @@ _V1BETA1 = level(
     },
     dict.fromkeys(_MISPLACED, "'spec.predictor'"),
 )
+_OF_GRAPHS = frozenset(
+    {
+        *("affinity", "maxReplicas", "minReplicas", "nodeName", "nodeSelector", "resources"),
+        "tolerations",
+    }
+)
+"""Keys of a pod that the specification of a graph has: for its router."""
+_OF_SERVICES = dict.fromkeys(
+    set(_MISPLACED) - _OF_GRAPHS, "the InferenceService that a step of the graph names"
+)
+_NOT_HERE = {**_OF_SERVICES, **dict.fromkeys(_OF_GRAPHS, "'spec' of the graph")}
 _GRAPH = level(
     "apiVersion kind metadata status",
     "",
     {
         "spec": level(
-            "nodes tolerations timeout scaleTarget scaleMetric routerTimeouts annotations labels",
-            f"{_SCALE} nodeSelector nodeName affinity resources",
+            "tolerations timeout scaleTarget scaleMetric routerTimeouts annotations labels"
+            " serviceAccountName",
+            f"nodes {_SCALE} nodeSelector nodeName affinity resources",
+            elsewhere=_OF_SERVICES,
         )
     },
-    dict.fromkeys(_MISPLACED, "'spec'"),
+    _NOT_HERE,
 )
 
 _NODE = level(
     "routerType",
     "",
-    {"steps": level("name weight dependency", "serviceName serviceUrl nodeName data condition")},
+    {
+        "steps": level(
+            "name weight dependency",
+            "serviceName serviceUrl nodeName data condition",
+            elsewhere=_NOT_HERE,
+        )
+    },
+    _NOT_HERE,
 )
 
 
@@ -149,7 +171,16 @@ def read(roots: Sequence[Field]) -> Found:
         return () if service is None else models[id(service)]
 
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
-    return merged([*found, *graphs])
+    unread = [Found(unreadable=(_unread_kind(root),)) for root in roots if kind_of(root) == UNREAD]
+    return merged([*found, *graphs, *unread])
+
+
+def _unread_kind(root: Field) -> Unreadable:
+    return Unreadable(
+        name_place(root),
+        f"{UNREAD} '{name_of(root)}' deploys a model, and is not read",
+        "check the workloads that KServe makes of it, or ignore this with the reason",
+    )
 
 
 def _service(root: Field) -> Found:
@@ -389,10 +420,13 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
                 egress.append(Egress("service", url, "answer" if is_answer else "request"))
     defects = (*repeated_keys(root), *unknown_keys(root, _GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
+        mistyped = next((one for one in defects if one.kind == "unknown_way_key"), None)
         problem = Unreadable(
             name_place(root),
             f"InferenceGraph '{name_of(root)}' has no nodes",
-            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
+            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`"
+            if mistyped is None
+            else mistyped.remedy,
         )
         return Found(defects=defects, unreadable=(problem,))
     deployed = Deployed(
@@ -415,7 +449,9 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
 FORMAT = Format(
     id="kserve",
     name="KServe",
-    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?Inference(?:Service|Graph)\b"""),
+    mark=re.compile(
+        rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:LLM)?Inference(?:Service|Graph)\b"""
+    ),
     words=(b"inference",),
     claims=claims,
     read=read,
