@@ -30,6 +30,7 @@ from placer.manifests.containers import (
     with_binds,
     words_of,
 )
+from placer.manifests.cores import limit_of_cores
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
@@ -40,6 +41,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
+from placer.manifests.pods import bad_counts
 from placer.manifests.quantities import count_of, unread
 
 _BYTES = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,10})?) ?(?P<unit>[kmgtp]?)i?b?", re.I)
@@ -301,12 +303,20 @@ def _resources(service: Field) -> Resources:
     accelerators = [*_accelerators(service, reserved)]
     stated = (limits.at("memory"), service.at("mem_limit"))
     limit = _bytes(stated[0]) or _bytes(stated[1])
+    holders = (limits, resources, service.at("deploy"))  # a whole one may be a variable
+    cpus, cpus_unread = limit_of_cores(
+        [(one, _cpus(one)) for one in (limits.at("cpus"), service.at("cpus"))],
+        quota=service.at("cpu_quota"),
+        period=service.at("cpu_period"),
+        cores=service.at("cpuset"),
+    )
     return Resources(
         limit,
-        unread(limit, *stated),
+        unread(limit, *stated, *holders),
         _bytes(reserved.at("memory")) or _bytes(service.at("mem_reservation")),
-        _cpus(limits.at("cpus")) or _cpus(service.at("cpus")),
+        cpus,
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
+        cpus_limit_unread=cpus_unread or unread(cpus, *holders),
     )
 
 
@@ -375,6 +385,7 @@ def _bad_values(service: Field) -> Iterator[Defect]:
         if text is not None and not is_open(text) and amount.number() is None:
             message = f"'cpus: {text[:40]}' is no number"
             yield Defect("bad_value", message, "write one such as 0.5", amount.place())
+    yield from bad_counts(service.at("deploy", "replicas"), service.at("scale"), of="containers")
     for constraint in service.at("deploy", "placement", "constraints").items():
         text = constraint.text()
         if text is not None and not is_open(text) and _CONSTRAINT.fullmatch(text) is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from placer.core.deployment import Container, Defect, ModelRef, Place, Resources, Stated, Where
 from placer.core.project import templates_in
@@ -22,9 +21,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
-
-T = TypeVar("T", int, float)
+from placer.manifests.quantities import bytes_of, cpus_of, least, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
@@ -274,13 +271,14 @@ def resources_of(holder: Field) -> Resources:
                 continue
             accelerators.setdefault(one.name, Stated((one.name, count), one.pair_place()))
     limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
+    holders = (limits, resources)  # a whole one may be a template
     return Resources(
         limit,
-        unread(limit, limits.at("memory")),
+        unread(limit, limits.at("memory"), *holders),
         bytes_of(requests.at("memory")),
         cpus,
         tuple(accelerators.values()),
-        cpus_limit_unread=unread(cpus, limits.at("cpu")),
+        cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
     )
 
 
@@ -396,8 +394,8 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                 )
 
 
-def bad_counts(*counts: Field) -> Iterator[Defect]:
-    """Yield the numbers of pods that are none."""
+def bad_counts(*counts: Field, of: str = "pods") -> Iterator[Defect]:
+    """Yield the numbers of pods, or of something else, that are none."""
     for one in counts:
         text = one.text()
         if text is None or _is_open(text) or templates_in(text):
@@ -406,7 +404,7 @@ def bad_counts(*counts: Field) -> Iterator[Defect]:
         if number is None or number < 0:
             yield Defect(
                 "bad_value",
-                f"'{one.name}: {text[:40]}' is no number of pods",
+                f"'{one.name}: {text[:40]}' is no number of {of}",
                 "write a whole number such as 2",
                 one.place(),
             )
@@ -476,8 +474,8 @@ def _in_pod(pod: Field, resources: Resources) -> Resources:
     Source: Kubernetes, KEP-2837, "Pod level resource specifications".
     """
     whole = resources_of(pod)
-    limit = _least(resources.memory_limit_bytes, whole.memory_limit_bytes)
-    cpus = _least(resources.cpus_limit, whole.cpus_limit)
+    limit = least(resources.memory_limit_bytes, whole.memory_limit_bytes)
+    cpus = least(resources.cpus_limit, whole.cpus_limit)
     resources = replace(
         resources,
         memory_limit_bytes=limit,
@@ -493,12 +491,6 @@ def _in_pod(pod: Field, resources: Resources) -> Resources:
         return resources
     added = Stated((runtime.value, 1), runtime.place)
     return replace(resources, accelerators=(*resources.accelerators, added))
-
-
-def _least(one: Stated[T] | None, other: Stated[T] | None) -> Stated[T] | None:
-    """Return the lower of two limits, of which each may be missing; none of it is no limit."""
-    limits = [limit for limit in (one, other) if limit is not None and limit.value > 0]
-    return min(limits, key=lambda limit: limit.value, default=None)
 
 
 _Rule = tuple[bool, tuple[str, ...], Place]
