@@ -433,6 +433,22 @@ def test_a_limit_of_cores_is_measured_with_no_more_threads(
     assert "--threads 4" not in command
 
 
+@pytest.mark.parametrize(
+    ("data", "demand", "rule", "expected"),
+    [
+        ({"class": "internal", "regions": ["US"]}, {}, "PLC102", "or widen `data: regions:` of w"),
+        ({"class": "personal"}, {}, "PLC102", "be processed: `data: regions:` of workloads/c"),
+        ({}, {"budget": "1 USD/month"}, "PLC501", "`demand: rate:` of workloads/counter.yaml"),
+    ],
+)
+def test_what_a_file_must_say_is_told_by_its_key_and_by_no_option(
+    found: Any, data: object, demand: dict[str, object], rule: str, expected: str
+) -> None:
+    _, rules = found(AT_CLOUD, evidence=(IN_CLOUD,), workload_file=workload(data=data, **demand))
+    assert expected in rules[rule][0]["remedy"]
+    assert "--" not in rules[rule][0]["remedy"]
+
+
 def test_a_day_before_the_measurement_proves_nothing(found: Any) -> None:
     code, rules = found(manifest(), day="2026-11-22")
     assert code == 5

@@ -33,7 +33,7 @@ class Asked:
     threads: int | None = None
     """None: as the evidence there is."""
     inputs: str | None = None
-    """File of real samples; None: as the evidence there is."""
+    """File of real samples; None: that of the workload, where there is evidence on samples."""
     limit_ratio: float = 1.0
     """Factor of the limits: a nearer one takes more runs to settle."""
     runs: int | None = None

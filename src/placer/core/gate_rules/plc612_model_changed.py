@@ -160,6 +160,7 @@ RULE = GateRule(
     why="Another graph takes another time; even new weights may, where the work depends on the "
     "data.",
     example="A retrained model was committed and not measured: inconclusive.",
-    fix="Measure the new model on its sites, then `placer lock`.",
+    fix="Name the file as `model: path:` of the workload, measure it on its sites, then `placer "
+    "lock`.",
     check=_check,
 )

@@ -159,7 +159,7 @@ class GateCase:
             path, again = known.path, " --fresh"
         measured, workload = None if known is None else known.measurement, served.workload
         is_real = measured is not None and measured.input_source.startswith("samples:")
-        inputs = asked.inputs or ((served.inputs or "SAMPLES.npz") if is_real else None)
+        inputs = asked.inputs or (served.inputs if is_real else None)
         rate_hz = workload.rate_hz if self.site.entry.tier is Tier.EDGE else None
         options = (
             f" --ep {ep}" if ep else "",

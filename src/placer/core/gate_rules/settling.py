@@ -43,7 +43,7 @@ def remedy_of(
     if finding.rule == "PLC407" and measured is not None:
         return _of_other_answers(case, served, measured, finding)
     if finding.rule != "PLC202" or target is None:
-        return finding.remedy
+        return _in_the_files(case, served, finding)
     if measured is None:
         return case.measure
     for rule in ("PLC203", "PLC303"):
@@ -61,6 +61,31 @@ def remedy_of(
             return f"the network is what is not known well enough: {PROBE}; then: placer lock"
         return _too_near(served, target)
     return _of_a_device(case, candidate, served, measured, target)
+
+
+def _in_the_files(case: GateCase, served: Served, finding: Finding) -> str:
+    """Return a remedy with keys of files in the place of options of ``placer recommend``."""
+    workload, regions = served.path, served.workload.regions
+    match finding.rule:
+        case "PLC102" if not regions:
+            return f"state where it may be processed: `data: regions:` of {workload}"
+        case "PLC102" if finding.effect is Effect.VIOLATED:
+            return f"deploy to a site inside, or widen `data: regions:` of {workload}"
+        case "PLC102":
+            return f"state the `jurisdiction` of the site in {case.project.path}"
+        case "PLC103":
+            return f"state it: `data: class:` of {workload}"
+        case "PLC501" if (
+            finding.effect is Effect.UNPROVEN and "profile MODEL" not in finding.remedy
+        ):
+            return (
+                "give the missing figure in the file of the device, network or cloud, or "
+                f"`demand: rate:` of {workload}"
+            )
+        case _ if "placer profile MODEL" in finding.remedy:
+            return case.measure
+        case _:
+            return finding.remedy.replace(" (--wire-input)", "")
 
 
 def _of_a_device(
