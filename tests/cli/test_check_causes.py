@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import yaml
 
-from tests import builders, gate_project
+from placer.core.measurement import Parity
+from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.gate_project import CLOUD_LABEL, Evidence, manifest, project, workload
 
@@ -296,6 +299,156 @@ def test_measuring_again_is_fresh_and_with_the_settings_of_the_evidence(found: A
     assert "spinning" not in rules["PLC615"][0]["remedy"]
 
 
+def test_too_few_runs_ask_for_the_time_that_enough_take(found: Any) -> None:
+    slow = Evidence(builders.measurement(1.0, runs=60))
+    _, rules = found(manifest(), evidence=(slow,), workload_file=workload(latency={"p99": "2 s"}))
+    for rule in ("PLC616", "PLC202"):
+        command = commands_of(rules[rule][0]["remedy"])
+        (seconds,) = re.findall(r" --time-limit (\d+)s ", command)
+        assert 449 < float(seconds) < 1800
+    enough = Evidence(builders.measurement(1.0, runs=449))
+    assert judged_again(found, enough, {"p99": "2 s"}) == (0, {})
+
+
+def judged_again(found: Any, evidence: Evidence, latency: object) -> tuple[int, Any]:
+    shutil.rmtree(Path.cwd())
+    return cast(
+        "tuple[int, Any]",
+        found(manifest(), evidence=(evidence,), workload_file=workload(latency=latency)),
+    )
+
+
+def test_a_few_more_runs_are_asked_for_by_a_nearer_limit(found: Any) -> None:
+    few = Evidence(builders.measurement(0.011, runs=400))
+    _, rules = found(manifest(), evidence=(few,))
+    assert "needs about 49 more" in rules["PLC202"][0]["message"]
+    assert " --sla p99=27.2727ms " in rules["PLC202"][0]["remedy"]
+    drawn = np.where(np.random.default_rng(1).random(200) < 0.16, 0.05, 0.01)
+    shutil.rmtree(Path.cwd())
+    _, rules = found(
+        manifest(),
+        evidence=(Evidence(builders.measurement(values_s=drawn)),),
+        workload_file=workload(latency={"p90": "30 ms"}),
+    )
+    assert " --sla p90=33ms " in rules["PLC202"][0]["remedy"]
+
+
+@pytest.mark.parametrize("median_s", [0.028, 0.0295])
+def test_a_limit_that_no_measurement_can_decide_asks_for_none(found: Any, median_s: float) -> None:
+    near = Evidence(builders.measurement(median_s, runs=3000))
+    _, rules = found(manifest(), evidence=(near,))
+    remedy = rules["PLC202"][0]["remedy"]
+    assert remedy.startswith("measuring again would not settle it: p99 is 3")
+    assert "placer profile" not in remedy
+
+
+def test_a_disturbed_measurement_is_asked_for_in_quiet(found: Any) -> None:
+    noisy = builders.measurement(0.032, runs=3000)
+    reasons = ("other processes ran",)
+    noisy = replace(noisy, instrument=replace(noisy.instrument, reasons=reasons))
+    _, rules = found(manifest(), evidence=(Evidence(noisy),))
+    for rule in ("PLC202", "PLC601", "PLC616"):
+        if rule in rules:
+            assert rules[rule][0]["remedy"].startswith("while nothing else runs there, on rpi5")
+    assert "PLC202" in rules
+
+
+def test_what_is_measured_idles_and_has_the_shapes_that_the_workload_states(found: Any) -> None:
+    told = workload(
+        demand={"rate": "2/s", "arrival": "periodic"},
+        model={"path": "../model.onnx", "shapes": {"x": [1, 3, 64, 64]}, "inputs": "real.npz"},
+    )
+    settings = replace(
+        builders.measurement().settings, io="device", provider_options=(("use_tf32", "0"),)
+    )
+    old = builders.measurement(
+        ep="cuda",
+        settings=settings,
+        measured_at="2026-01-02",
+        input_source="samples:" + "0" * 64,
+    )
+    text = manifest(more=', nvidia.com/gpu: "1"')
+    _, rules = found(text, evidence=(Evidence(old),), workload_file=told)
+    assert commands_of(rules["PLC615"][0]["remedy"]) == (
+        f"model.onnx --site {gate_project.EDGE} --ep cuda --sla p99=30ms --shape x=1,3,64,64 "
+        "--inputs workloads/real.npz --rate 2/s --threads 4 --spinning "
+        "--ep-option cuda.use_tf32=0 --io device --fresh --save evidence/edge.json"
+    )
+
+
+@pytest.mark.parametrize(
+    ("parity", "wanted", "source", "expected"),
+    [
+        (None, None, "seed:7", "with more time: on rpi5: placer profile"),
+        (0.3, None, "seed:7", "`model: {min_agreement: 99%}` in workloads/counter.yaml), then on"),
+        (0.3, "99%", "seed:7", "or with real samples on rpi5: placer profile"),
+        (0.3, "99%", "samples:" + "0" * 64, "with about 512 samples on rpi5: placer profile"),
+        (0.3, "99.999999%", "samples:" + "0" * 64, "more samples would not settle it"),
+    ],
+)
+def test_other_answers_of_an_accelerator_lead_to_another_answer_of_the_gate(
+    found: Any, parity: float | None, wanted: str | None, source: str, expected: str
+) -> None:
+    known = None if parity is None else Parity(100, parity, parity, 1.0)
+    measured = builders.measurement(ep="cuda", parity=known, input_source=source)
+    model = {"path": "../model.onnx", **({"min_agreement": wanted} if wanted else {})}
+    _, rules = found(
+        manifest(more=', nvidia.com/gpu: "1"'),
+        evidence=(Evidence(measured),),
+        workload_file=workload(model=model),
+    )
+    remedy = rules["PLC407"][0]["remedy"]
+    assert expected in remedy
+    if known is not None and "placer profile model" in remedy:
+        assert " --inputs SAMPLES.npz " in remedy
+    assert "--min-agreement" not in remedy
+
+
+def test_another_model_than_was_measured_is_asked_for_by_its_own_file(run: Run, make: Make) -> None:
+    entry = {"uri": "*model.onnx", "workload": "counter", "sha256": "cd" * 32}
+    folder = make(manifest(), project_file=project(models=[entry]))
+    _, rules = again(run)
+    named = "name the file that is deployed as `model: path:` of workloads/counter.yaml"
+    assert named in rules["PLC612"][0]["remedy"]
+    assert commands_of(rules["PLC612"][0]["remedy"]).startswith("FILE --site rpi5 ")
+    del entry["sha256"]
+    (folder / "small.onnx").write_bytes(b"another model")
+    (folder / "placer.yaml").write_text(
+        yaml.safe_dump(project(models=[{**entry, "file": "small.onnx"}]))
+    )
+    lock = json.loads((folder / "placer.lock").read_text())
+    (folder / "placer.lock").write_text(json.dumps({**lock, "models": {"small.onnx": "cd" * 32}}))
+    _, rules = again(run)
+    assert "name small.onnx as `model: path:`" in rules["PLC612"][0]["remedy"]
+    assert commands_of(rules["PLC612"][0]["remedy"]).startswith("small.onnx --site rpi5 ")
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [("2500m", 2), ("500m", None)])
+def test_a_limit_of_cores_is_measured_with_no_more_threads(
+    found: Any, cpu: str, threads: int | None
+) -> None:
+    _, rules = found(manifest(more=f", cpu: {cpu}"))
+    command = commands_of(rules["PLC714"][0]["remedy"])
+    assert (f" --threads {threads} " in command) if threads else not command
+    assert "--threads 4" not in command
+
+
+@pytest.mark.parametrize(
+    ("data", "demand", "rule", "expected"),
+    [
+        ({"class": "internal", "regions": ["US"]}, {}, "PLC102", "or widen `data: regions:` of w"),
+        ({"class": "personal"}, {}, "PLC102", "be processed: `data: regions:` of workloads/c"),
+        ({}, {"budget": "1 USD/month"}, "PLC501", "`demand: rate:` of workloads/counter.yaml"),
+    ],
+)
+def test_what_a_file_must_say_is_told_by_its_key_and_by_no_option(
+    found: Any, data: object, demand: dict[str, object], rule: str, expected: str
+) -> None:
+    _, rules = found(AT_CLOUD, evidence=(IN_CLOUD,), workload_file=workload(data=data, **demand))
+    assert expected in rules[rule][0]["remedy"]
+    assert "--" not in rules[rule][0]["remedy"]
+
+
 def test_a_day_before_the_measurement_proves_nothing(found: Any) -> None:
     code, rules = found(manifest(), day="2026-11-22")
     assert code == 5
@@ -314,6 +467,67 @@ def test_a_day_before_the_probe_proves_nothing(found: Any) -> None:
         day="2026-11-24",
     )
     assert "measured on 2026-11-25, after the day" in rules["PLC619"][0]["message"]
+
+
+@pytest.mark.parametrize("is_in_the_lock", [True, False])
+@pytest.mark.parametrize("options", [OPTIONS, OPTIONS[1:]])
+def test_a_network_that_is_gone_is_told_of_what_needs_it(
+    run: Run, make: Make, is_in_the_lock: bool, options: tuple[str, ...]
+) -> None:
+    folder = make(
+        AT_CLOUD,
+        manifest().replace("counter", "kept"),
+        evidence=(IN_CLOUD, Evidence(builders.measurement())),
+        networks={"site.yaml": NETWORK} if is_in_the_lock else None,
+        workload_file=workload(network="site.yaml"),
+    )
+    (folder / "workloads" / "site.yaml").unlink(missing_ok=True)
+    result = run("check", "deploy", *options, "--format", "json")
+    assert result.code == 5, result.err
+    found = json.loads(result.out)
+    assert {one["id"]: one["outcome"] for one in found["checked"]} == {
+        "deployment/counter": "inconclusive",
+        "deployment/kept": "pass",
+    }
+    told = [one for one in found["findings"] if one["rule"] == "PLC619"]
+    assert [one["place"]["line"] for one in told] == [11]
+    assert "workloads/site.yaml is" in told[0]["message"]
+    assert ("in placer.lock" in told[0]["message"]) == is_in_the_lock
+    assert run("check", "deploy", *options, "--output", "json=r.json").code == 5
+
+
+def test_without_a_lock_a_file_of_models_that_is_gone_is_told(run: Run, make: Make) -> None:
+    folder = make(manifest(), is_locked=False)
+    models.mlp(str(folder / "model.onnx"), width=8, layers=1)
+    entry = {"uri": "*model.onnx", "workload": "counter", "file": "gone.onnx"}
+    (folder / "placer.yaml").write_text(yaml.safe_dump(project(models=[entry])))
+    result = run("check", "deploy", *OPTIONS[1:])
+    assert result.code == 5
+    assert "PLC702" in result.out
+    assert "gone.onnx, which `models` names, is not here" in result.out
+
+
+def test_a_workload_that_is_gone_is_told_where_the_project_names_it(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "workloads" / "counter.yaml").unlink()
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert "placer.yaml:3:3: workloads/counter.yaml: no such file" in result.err
+
+
+@pytest.mark.parametrize(("basis", "code"), [("measured", 5), ("catalogue", 0)])
+def test_a_probe_without_a_day_has_no_age_that_passes(found: Any, basis: str, code: int) -> None:
+    undated = {key: value for key, value in NETWORK.items() if key != "measured_at"}
+    got, rules = found(
+        AT_CLOUD,
+        evidence=(IN_CLOUD,),
+        networks={"site.yaml": {**undated, "basis": basis}},
+        workload_file=workload(network="site.yaml"),
+    )
+    assert (got, "PLC619" in rules) == (code, code == 5)
+    if code:
+        assert "nothing says when" in rules["PLC619"][0]["message"]
+        assert "`measured_at: YYYY-MM-DD`" in rules["PLC619"][0]["remedy"]
 
 
 IGNORED = "# placer: ignore-file[{rule}] the operator limits it\n"
@@ -352,12 +566,11 @@ def test_a_model_of_another_folder_is_named_by_its_shortest_path(
 ) -> None:
     folder = gate_project.make(tmp_path / "p", {"0.yaml": manifest()}, is_locked=False)
     monkeypatch.chdir(folder)
-    said = run("check", "deploy").err
-    assert "(model.onnx)" in said
+    assert "and model.onnx is not here" in run("check", "deploy").out
     (folder / "elsewhere" / "workloads").mkdir(parents=True)
     (folder / "workloads").rename(folder / "elsewhere" / "workloads" / "of")
     (folder / "workloads").symlink_to("elsewhere/workloads/of")
-    assert "(workloads/../model.onnx)" in run("check", "deploy").err  # which is another file
+    assert "workloads/../model.onnx is" in run("check", "deploy").out  # which is another file
 
 
 def commands_of(remedy: str) -> str:

@@ -108,6 +108,41 @@ def test_where_nothing_says_which_runs_it_nothing_is_guessed(
     assert got == code, rules
 
 
+def test_a_limit_of_the_whole_pod_is_one_of_the_model(told: Any) -> None:
+    for amount, code, expected in (
+        (BIG, 0, []),
+        (SMALL, 1, [("PLC706", "fail")]),
+        ("'{{ m }}'", 5, [("PLC707", "inconclusive")]),
+    ):
+        whole = f"      resources: {{limits: {{memory: {amount}}}}}\n"
+        assert told(pod(container(MODEL, NO_LIMIT)) + whole)[:2] == (code, expected)
+
+
+def test_a_key_that_is_mistyped_in_the_limits_of_a_pod_is_told(told: Any) -> None:
+    whole = "      resources: {limits: {memroy: 1Gi}}\n"
+    _, rules, _ = told(pod(container(MODEL, NO_LIMIT)) + whole)
+    assert [rule for rule, _ in rules] == ["PLC707", "PLC710"]
+
+
+@pytest.mark.parametrize("side", [NO_LIMIT, SMALL])
+def test_a_sidecar_among_the_init_containers_is_a_container(told: Any, side: str | None) -> None:
+    starting = container(SIDE, side)[:-1] + ", restartPolicy: Always}"
+    naming = container(MODEL, SMALL)[:-1] + ", restartPolicy: Always}"
+    assert told(pod(container(MODEL, BIG), inits=f"[{starting}]"))[:2] == (0, [])
+    code, rules, _ = told(pod(container(SIDE, BIG), inits=f"[{naming}]"))
+    assert (code, rules) == (1, [("PLC706", "fail")])
+
+
+def test_a_sidecar_beside_a_server_of_models_is_deployed_too(told: Any) -> None:
+    sidecar = "{name: b, image: r/b:1, restartPolicy: Always, args: [/m/other.onnx]}"
+    text = predictor("").replace("containers: []", f"initContainers: [{sidecar}]")
+    text += "    model: {modelFormat: {name: onnx}, storageUri: s3://m/model.onnx}\n"
+    both = project(models=[{"uri": "*model.onnx", "workload": "counter"}])
+    _, rules, ids = told(text, project_file=both)
+    assert ids == ["inferenceservice/counter", "inferenceservice/counter/b"]
+    assert ("PLC702", "inconclusive") in rules
+
+
 def test_a_model_that_is_fetched_runs_where_its_volume_is_mounted(told: Any) -> None:
     mount = "volumeMounts: [{name: m, mountPath: /m}]"
     fetch = f"[{{name: fetch, image: f, args: ['s3://b/model.onnx', /m], {mount}}}]"

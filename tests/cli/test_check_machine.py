@@ -152,6 +152,78 @@ def test_an_accelerator_needs_one_core_to_be_fed(told: Told, cpu: str, code: int
     assert told(text, evidence=(ON_CUDA,))[0] == code
 
 
+MODULE = """\
+{"content": {"modulesContent": {"$edgeAgent": {"properties.desired": {"modules": {"counter":
+{"settings": {"image": "registry.example/counter@sha256:%s",
+"createOptions": {"HostConfig": {"Memory": 536870912, %s}}}}}}}}}}
+""".replace("%s", "0" * 64, 1)
+GROUP = """\
+{"targetArn": "arn:aws:iot:eu-north-1:1:thinggroup/line", "components": {
+"com.example.Counter": {"componentVersion": "1.0.0", "runWith": {"systemResourceLimits": %s}},
+"aws.greengrass.Nucleus": {"componentVersion": "2.12.0", "configurationUpdate": {"merge":
+"{\\"runWithDefault\\":{\\"systemResourceLimits\\":{\\"cpus\\":8,\\"memory\\":2000000}}}"}}}}
+"""
+SERVICE = """\
+services:
+  counter:
+    image: registry.example/counter@sha256:%s
+    mem_limit: 512m
+    %s
+""".replace("%s", "0" * 64, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SERVICE % "cpus: 4", {}),
+        (SERVICE % "cpu_quota: 400000", {}),
+        (SERVICE % "cpu_quota: -1", {}),
+        (SERVICE % 'cpuset: "0-2,5"', {}),
+        (SERVICE % "cpus: '${CPUS}'", {"PLC714": "inconclusive"}),
+        (SERVICE % "cpu_quota: 50000", {"PLC714": "inconclusive"}),
+        (SERVICE % "cpu_quota: '${QUOTA}'", {"PLC714": "inconclusive"}),
+        (SERVICE % "cpus: 8\n    cpu_quota: 50000", {"PLC714": "inconclusive"}),
+        (SERVICE % "cpu_quota: 400000\n    cpu_period: '${PERIOD}'", {"PLC714": "inconclusive"}),
+        (SERVICE % "cpu_quota: 400000\n    cpu_period: 50ms", {}),
+        (SERVICE % 'cpuset: "0,0,1"', {"PLC714": "inconclusive"}),
+        (SERVICE % 'cpuset: "${SET}"', {"PLC714": "inconclusive"}),
+        (SERVICE % "deploy: {resources: {limits: '${L}'}}", {"PLC714": "inconclusive"}),
+        (SERVICE % "deploy: '${D}'", {"PLC714": "inconclusive"}),
+        (SERVICE % "deploy: {replicas: '${N}'}", {}),
+        (SERVICE % "deploy: {replicas: many}", {"PLC711": "fail"}),
+        (SERVICE % "scale: -1", {"PLC711": "fail"}),
+        (MODULE % '"NanoCpus": 4000000000', {}),
+        (MODULE % '"NanoCpus": "${N}"', {"PLC714": "inconclusive"}),
+        (MODULE % '"CpuQuota": 50000, "CpuPeriod": 100000', {"PLC714": "inconclusive"}),
+        (MODULE % '"CpusetCpus": "1"', {"PLC714": "inconclusive"}),
+        (GROUP % "{}", {}),
+        (GROUP % '{"cpus": 1}', {"PLC714": "inconclusive"}),
+        (GROUP % '{"cpus": "${C}"}', {"PLC714": "inconclusive"}),
+        (GROUP % '{"memory": "${M}"}', {"PLC707": "inconclusive"}),
+        (GROUP % '"${L}"', {"PLC707": "inconclusive", "PLC714": "inconclusive"}),
+    ],
+)  # fmt: skip
+def test_a_limit_of_cores_that_is_low_or_cannot_be_read_proves_nothing(
+    told: Told, text: str, expected: dict[str, str]
+) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "**"}]}}
+    chosen = [{"path": "**", "workload": "counter"}]
+    code, rules = told(text, project_file=project(sites=sites, deployments=chosen))
+    assert rules == expected
+    assert code == max([0, *({"fail": 1}.get(one, 5) for one in rules.values())])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("limits: {memory: 512Mi}", "limits: '{{ .l }}'"), ("memory: 512Mi", "memory: '{{ .m }}'")],
+)
+def test_resources_that_are_a_template_are_no_missing_limit(
+    told: Told, change: tuple[str, str]
+) -> None:
+    code, rules = told(manifest().replace(*change))
+    assert (code, rules["PLC707"]) == (5, "inconclusive")
+
+
 def test_a_limit_of_compose_counts_alike(told: Told) -> None:
     code, rules = told(COMPOSE % ("0" * 64, "linux/arm64", "0.5"), project_file=HERE)
     assert (code, rules) == (5, {"PLC714": "inconclusive"})

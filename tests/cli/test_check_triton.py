@@ -98,6 +98,29 @@ def test_other_bytes_than_were_measured_prove_nothing(
     assert what in message
 
 
+GPUS = f'{CONFIG} cc_model_filenames [ {{ key: "7.5" value: "b.onnx" }} ]'
+
+
+@pytest.mark.parametrize(
+    ("files", "config", "code"),
+    [
+        ({**WHOLE, "1/b.onnx": MODEL}, GPUS, 0),
+        ({**WHOLE, "1/b.onnx": OTHER}, GPUS, 5),
+        (WHOLE, GPUS, 5),
+        ({}, GPUS, 0),
+        ({**WHOLE, "1/b.onnx": OTHER}, f"{GPUS} instance_group {{ kind: KIND_CPU }}", 0),
+        ({**WHOLE, "1/b.onnx": MODEL}, GPUS.replace("b.onnx", "${FILE}"), 5),
+    ],
+)
+def test_a_file_for_some_gpus_alone_may_be_what_is_served(
+    told: Told, files: dict[str, bytes | str], config: str, code: int
+) -> None:
+    got, messages = told(files, config)
+    assert got == code
+    assert all("cc_model_filenames" in one for one in messages)
+    assert len(messages) == (code == 5)
+
+
 def test_two_versions_of_other_bytes_that_are_served_are_not_known(told: Told) -> None:
     code, (message,) = told(
         {**WHOLE, "2/model.onnx": OTHER}, f"{CONFIG} version_policy {{all {{}}}}"
@@ -144,3 +167,12 @@ def test_inputs_have_the_names_and_types_of_the_model(told: Told, stated: str, w
     code, messages = told(WHOLE, f"{CONFIG} input {{ {stated} }}")
     assert (code, len(messages)) == ((5, 1) if what else (0, 0)), messages
     assert all(what in message for message in messages)
+
+
+def test_a_shape_that_was_not_measured_is_asked_for_as_it_is_stated(told: Told, run: Run) -> None:
+    stated = 'input { name: "x" data_type: TYPE_FP32 dims: [ -1, 3, 32, 32 ] }'
+    code, _ = told(WHOLE, f"{CONFIG} {stated}")
+    assert code == 5
+    (found,) = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
+    assert "`model: {shapes: {x: [1, 3, 32, 32]}}` in workloads/counter.yaml" in found["remedy"]
+    assert " --shape x=1,3,32,32 " in found["remedy"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests import gate_project
 from tests.cli.conftest import Make, Run
-from tests.gate_project import project, workload
+from tests.gate_project import CLOUD, project, workload
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
 SERVICE = """\
@@ -163,3 +163,105 @@ def test_answers_that_stay_in_the_regions_are_no_finding(told: Told) -> None:
 def test_answers_to_public_data_may_go_anywhere(told: Told) -> None:
     public = {"class": "public", "regions": ["EU"]}
     assert "PLC705" not in told(service("", in_predictor=ANSWERS), public, egress=IN_THE_US)[1]
+
+
+@pytest.mark.parametrize(
+    ("stands", "regions", "outcome"),
+    [
+        ("US", ["EU"], "fail"),
+        ("US", ["EU", "US"], None),
+        ("DE", ["EU"], None),
+        ("EU", ["DE"], "inconclusive"),
+        ("SE", ["eu-north-1"], "inconclusive"),
+        (None, ["EU"], None),
+        ("US", None, None),
+    ],
+)
+def test_a_device_that_stands_outside_the_regions_processes_outside(
+    told: Told, stands: str | None, regions: list[str] | None, outcome: str | None
+) -> None:
+    data = {"class": "internal", **({"regions": regions} if regions else {})}
+    site = {"device": "rpi5", "match": [{"path": "**"}]}
+    sites = {"line": {**site, **({"jurisdiction": stands} if stands else {})}}
+    code, rules = told(service(""), data, sites=sites)
+    assert (code, rules.get("PLC102")) == ({"fail": 1, None: 0}.get(outcome, 5), outcome)
+
+
+@pytest.mark.parametrize(("stands", "outcome"), [("US", "fail"), ("SE", None), ("EU", None)])
+def test_what_the_project_says_of_a_cloud_counts_beside_its_region(
+    told: Told, stands: str, outcome: str | None
+) -> None:
+    cloud = {"cloud": CLOUD, "jurisdiction": stands, "match": [{"path": "**"}]}
+    _, rules = told(service(""), {"class": "internal", "regions": ["EU"]}, sites={"north": cloud})
+    assert rules.get("PLC102") == outcome
+
+
+@pytest.mark.parametrize(("stands", "outcome"), [("US", "fail"), ("DE", None)])
+def test_where_an_offer_of_no_region_stands_is_what_its_site_says(
+    run: Run, make: Make, stands: str, outcome: str | None
+) -> None:
+    cloud = "clouds/own.yaml"
+    sites = {
+        "near": {"cloud": cloud, "jurisdiction": stands, "match": [{"path": "deploy/*"}]},
+        "far": {"cloud": cloud, "jurisdiction": "US", "match": [{"node": "far"}]},
+    }
+    data = {"class": "internal", "regions": ["EU"]}
+    folder = make(service(""), workload_file=workload(data=data), project_file=project(sites=sites))
+    (folder / "clouds").mkdir()
+    (folder / cloud).write_text(
+        "name: own\nprovider: us\ninstance: rack\nclass: cpu\nep: cpu\nvcpus: 8\n"
+        "basis: measured\nsource: us\noffers: [{price: 1 USD/h}]\n"
+    )
+    result = run("check", "deploy", *OPTIONS)
+    assert result.out, result.err
+    told = [one["outcome"] for one in json.loads(result.out)["findings"] if one["rule"] == "PLC102"]
+    assert told == ([outcome] if outcome else [])
+
+
+STEPS = "{routerType: Sequence, steps: [{serviceName: model.onnx}]}"
+
+
+@pytest.mark.parametrize(
+    ("change", "moved_to"),
+    [
+        (("kind:", "nodeSelector: {a: b}\nkind:"), "'spec' of the graph"),
+        (("    root:", "    root:\n      nodeSelector: {a: b}"), "'spec' of the graph"),
+        (("kind:", "logger: {mode: all}\nkind:"), "the InferenceService that a step"),
+        (("  nodes:", "  containers: []\n  nodes:"), "the InferenceService that a step"),
+        (("    root:", "    root:\n      runtimeClassName: x"), "the InferenceService that a step"),
+    ],
+)
+def test_a_key_that_a_graph_drops_is_moved_to_where_it_counts(
+    told: Told, run: Run, change: tuple[str, str], moved_to: str
+) -> None:
+    text = f"{GRAPH.rstrip()}\n      steps: [{{serviceName: model.onnx}}]\n".replace(*change)
+    code, rules = told(text)
+    assert (code, rules["PLC709"]) == (1, "fail")
+    said = " ".join(run("check", "deploy", *OPTIONS[:3]).out.split())
+    assert f"move it to {moved_to}" in said
+
+
+def test_mistyped_nodes_of_a_graph_are_told(told: Told, run: Run) -> None:
+    code, rules = told(f"{GRAPH.rstrip()} {STEPS}\n".replace("nodes:", "nodez:"))
+    assert (code, set(rules)) == (1, {"PLC710", "PLC712"})
+    assert run("check", "deploy", *OPTIONS[:3]).out.count("write 'nodes'") == 2
+
+
+def test_mistyped_nodes_beside_the_nodes_of_a_graph_are_told(told: Told) -> None:
+    code, rules = told(f"{GRAPH.rstrip()} {STEPS}\n  nodez: {{}}\n")
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
+def test_a_kind_that_is_not_read_is_told(told: Told) -> None:
+    text = "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\n"
+    code, rules = told(f"{text}metadata: {{name: llm}}\nspec: {{model: {{uri: 'hf://a/b'}}}}\n")
+    assert (code, set(rules)) == (1, {"PLC712"})
+
+
+def test_a_kind_that_is_not_read_may_be_ignored_with_the_reason(run: Run, make: Make) -> None:
+    text = "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\n"
+    ignored = "# placer: ignore[PLC712] judged by the team of the chat\n"
+    more = f"{text}{ignored}metadata: {{name: llm}}\nspec: {{model: {{uri: 'hf://a/b'}}}}\n"
+    make(gate_project.manifest(), more)
+    result = run("check", "deploy", *OPTIONS[:3])
+    assert result.code == 0, result.out

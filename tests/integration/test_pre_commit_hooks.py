@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from placer.manifests.models import FORMAT_OF_SUFFIX
+
 ROOT = Path(__file__).parents[2]
 HOOKS: dict[str, dict[str, Any]] = {
     hook["id"]: hook
@@ -56,13 +58,21 @@ def test_the_hooks_are_the_two_that_the_page_names() -> None:
     [
         (
             "placer-check",
-            ["deploy/a.yaml", "b.yml", "c.json", "m/config.pbtxt", "placer.lock"],
-            ["README.md", "a.py", "model.onnx"],
+            [
+                *("deploy/a.yaml", "b.yml", "c.json", "m/config.pbtxt", "placer.lock"),
+                *("repo/m/1/model.onnx", "repo/m/12/model.plan", "m/1/model.onnx.data"),
+                *("m/1/model.savedmodel/saved_model.pb", "1/model.graphdef"),
+            ],
+            ["README.md", "a.py", "model.onnx", "v1/a.py", "m/01/a.py"],
         ),
         (
             "placer-lock-check",
-            ["placer.yaml", "placer.lock", "models/a.onnx", "a.tflite", "evidence/a.json"],
-            ["deploy/a.json", "README.md"],
+            [
+                *("placer.yaml", "placer.lock", "models/a.onnx", "a.tflite", "evidence/a.json"),
+                *("a.onnx.data", "a.onnx_data", "weights.bin", "a.plan", "model.graphdef"),
+                *(f"a.{suffix}" for suffix in FORMAT_OF_SUFFIX),
+            ],
+            ["deploy/a.json", "README.md", "a.py"],
         ),
     ],
 )

@@ -123,6 +123,53 @@ def test_a_sidecar_that_starts_first_is_a_container_and_runs_no_fetched_model() 
     assert [one.value for one in worker.images] == ["s"]
 
 
+MOUNT = "volumeMounts: [{name: m, mountPath: /m}]"
+
+
+@pytest.mark.parametrize("policy", ["Always", "'{{ .Values.policy }}'"])
+def test_a_sidecar_that_mounts_what_was_fetched_runs_it(policy: str) -> None:
+    pod = root(
+        "initContainers:\n"
+        f"  - {{name: server, restartPolicy: {policy}, image: s, {MOUNT}}}\n"
+        f"  - {{name: fetch, image: f, args: ['s3://b/a.onnx', /m/a.onnx], {MOUNT}}}\n"
+        "containers:\n"
+        "  - {name: app, image: a}\n"
+    )
+    (worker,) = workers_of(pod)
+    assert [one.value for one in worker.images] == ["s"]
+
+
+@pytest.mark.parametrize(
+    ("own", "whole", "memory", "cpus", "unread"),
+    [
+        ("", "memory: 1Mi, cpu: 2", 2**20, 2.0, None),
+        ("memory: 1Mi, cpu: 1", "memory: 2Mi, cpu: 2", 2**20, 1.0, None),
+        ("memory: 3Mi, cpu: 0", "memory: 2Mi, cpu: 2", 2**21, 2.0, None),
+        ("memory: 3Mi", "cpu: 500m", 3 * 2**20, 0.5, None),
+        ("memory: 3Mi", "memory: '{{ x }}'", 3 * 2**20, None, None),
+        ("memory: '{{ x }}'", "memory: 2Mi", 2**21, None, "{{ x }}"),
+        ("", "memory: '{{ x }}'", None, None, "{{ x }}"),
+    ],
+)
+def test_a_container_gets_no_more_than_its_pod(
+    own: str, whole: str, memory: int | None, cpus: float | None, unread: str | None
+) -> None:
+    pod = root(
+        f"resources: {{limits: {{{whole}}}}}\n"
+        f"containers: [{{name: s, args: [a.onnx], resources: {{limits: {{{own}}}}}}}]\n"
+    )
+    (worker,) = workers_of(pod)
+    granted = worker.resources
+    assert (granted.memory_limit_bytes and granted.memory_limit_bytes.value) == memory
+    assert (granted.cpus_limit and granted.cpus_limit.value) == cpus
+    assert (granted.memory_limit_unread and granted.memory_limit_unread.value) == unread
+
+
+def test_an_amount_of_a_whole_pod_is_one() -> None:
+    (defect,) = bad_values(root("resources: {limits: {memory: 512m}}\ncontainers: []"))
+    assert defect.remedy == "write 512Mi"
+
+
 def test_extended_resources_are_accelerators_and_others_are_not() -> None:
     found = resources_of(
         root("resources: {limits: {nvidia.com/mig-1g.5gb: 1, hugepages-2Mi: 4, cpu: 1, x.io/y: 0}}")

@@ -116,6 +116,34 @@ def test_an_ensemble_of_two_repositories_takes_the_step_of_its_own(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("asked", "uris", "hidden"),
+    [
+        ("", ["m/2/model.onnx", "m/3/model.onnx"], False),
+        ("model_version: -1", ["m/2/model.onnx", "m/3/model.onnx"], False),
+        ("model_version: 2", ["m/2/model.onnx"], False),
+        ("model_version: 1", ["m/<version>"], True),
+        ("model_version: '${V}'", ["m/<version>"], True),
+    ],
+)
+def test_a_step_of_an_ensemble_takes_the_version_that_it_asks_for(
+    tmp_path: Path, asked: str, uris: list[str], hidden: bool
+) -> None:
+    read(tmp_path / "m", f"{PLAIN} version_policy {{ latest {{ num_versions: 2 }} }}", *"123")
+    steps = f"ensemble_scheduling {{ step [ {{ model_name: 'm' {asked} }} ] }}"
+    read(tmp_path / "all", f"name: 'all' platform: 'ensemble' {steps}")
+    (found,) = [one for one in read_manifests([str(tmp_path)]).deployed if one.name == "all"]
+    assert [model.uri.value for model in found.models] == uris
+    assert [bool(model.hidden) for model in found.models] == [hidden] * len(uris)
+
+
+def test_a_file_for_some_gpus_has_its_own_place(tmp_path: Path) -> None:
+    of_gpus = "cc_model_filenames { key: '8.0' value: 'b.plan' }"
+    found = one(read(tmp_path / "m", f"name: 'm' backend: 'tensorrt'\n{of_gpus}\n", "1"))
+    assert [one.uri.value for one in found.models] == ["m/1/model.plan", "m/1/b.plan"]
+    assert [one.uri.place.line for one in found.models] == [1, 2]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "item { id: 1 name: 'person' }\n",

@@ -17,7 +17,7 @@ from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.precision import Made, Precision
 from placer.core.rules import RULES
 from placer.core.rules.rule import Failure
-from placer.core.variant import Accuracy, Agreement, Variant
+from placer.core.variant import Accuracy, Agreement, Variant, samples_that_prove
 from placer.core.workload import Arrival, DataClass, LatencyTarget, Leaves, Objective, Workload
 from tests import builders
 
@@ -342,6 +342,21 @@ def test_an_execution_provider_is_held_to_the_answers_of_the_cpu(
     answer = recommend(builders.model(), replace(ASK, min_agreement_ratio=wanted), there)
     assert _verdicts(answer)[f"edge:{GPU}"] is feasible
     assert _fires(answer, f"edge:{GPU}", "PLC407") is fires
+
+
+@pytest.mark.parametrize(
+    ("ratio", "wanted", "expected"), [(1.0, 0.99, 512), (0.95, 0.99, 256), (1.0, 0.9999999, None)]
+)
+def test_so_many_real_samples_tell_whether_enough_answers_are_the_same(
+    ratio: float, wanted: float, expected: int | None
+) -> None:
+    assert samples_that_prove(ratio, wanted) == expected
+    edge = builders.edge(0.01, ep=GPU, parity=Parity(20, 1e-2, 3e-3, ratio), input_source=REAL)
+    there = builders.environment(edges=(edge,), clouds=())
+    answer = recommend(builders.model(), replace(ASK, min_agreement_ratio=wanted), there)
+    (found,) = (f for f in answer.candidates[0].findings if f.rule == "PLC407")
+    told = "would not settle it" if expected is None else f"about {expected} real samples"
+    assert told in found.remedy
 
 
 def test_float16_that_the_cpu_judged_proves_nothing_of_a_gpu_in_the_cloud() -> None:

@@ -180,7 +180,7 @@ def inputs_of(paths: Sequence[str], project: str | None, written: Sequence[str])
     found += [path for path in named if is_there(path)]
     for name, path in file.workloads.items():
         if is_there(path):
-            workload = load_workload_of(file, name)
+            workload = load_workload_of(file, name, may_lack_network=True)
             found += [path, *filter(None, (workload.model, workload.network, workload.device))]
             found += [one.partition("@")[0] for one in workload.clouds]
     existing = {os.path.realpath(one): one for one in written if one.endswith(SUFFIXES)}

@@ -116,7 +116,12 @@ def _with_locked_digest(
         digest = None if locked is None else locked.get(checking.file.within(path))
         if locked is not None and digest is None:
             return Unresolved(f"{path}, which `models` names, is not in placer.lock", "placer lock")
+        if locked is None and not is_there(path):
+            return Unresolved(
+                f"{path}, which `models` names, is not here, and there is no placer.lock",
+                "where it is: placer lock; and commit placer.lock",
+            )
         if not checking.is_locked and is_there(path):
             digest = digest_of(path)
-        return replace(workload, sha256=digest)
+        return replace(workload, sha256=digest, file=checking.file.within(path))
     return workload

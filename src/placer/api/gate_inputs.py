@@ -18,7 +18,7 @@ from placer.api.locking import (
 )
 from placer.api.sites import load_path
 from placer.core.deployment import Place
-from placer.core.errors import InputError, PlacerError, UsageError
+from placer.core.errors import PlacerError, UsageError
 from placer.core.estimate import Candidate
 from placer.core.gate import Excerpt
 from placer.core.gate_rules.rule import NetworkRecord, Record, Served
@@ -53,12 +53,17 @@ class GateInputs:
 
 def served_by(checking: GateInputs, name: str) -> Served:
     """Return a workload with its model, evidence and network, read once."""
+    from placer.files.catalogue import is_gone
+
     if name in checking.served:
         return checking.served[name]
     file = checking.file
-    workload = load_workload_of(file, name)
-    checking.workloads[name] = workload
+    workload = load_workload_of(file, name, may_lack_network=True)
     bound, now_sha256 = _bound(checking, name, workload)
+    network_record = _network_record(file, workload, bound)
+    if workload.network is not None and is_gone(workload.network):
+        workload = replace(workload, network=None)
+    checking.workloads[name] = workload
     path, _, _ = load_path(workload.network)
     defect, is_work = "", False
     if bound is not None and checking.lock is not None:
@@ -72,12 +77,15 @@ def served_by(checking: GateInputs, name: str) -> Served:
         if bound is None
         else tuple(_record(file, one, bound.summary()) for one in bound.evidence),
         network=path,
-        network_record=None if bound is None else _network_record(file, bound),
+        network_record=network_record,
         is_network_assumed=workload.network is None,
         model_now_sha256=now_sha256,
         lock_defect=defect,
         is_of_other_placer=is_work and _is_of_other_placer(checking.lock),
         limit=_limit_of(workload),
+        shapes=workload.shapes,
+        inputs=None if workload.inputs is None else file.within(workload.inputs),
+        unbound="" if bound is not None or checking.lock is not None else _unbound(file, workload),
     )
     checking.served[name] = served
     return served
@@ -94,12 +102,8 @@ def _bound(
         now = digest_of(model)
     if lock is None:
         if model is None or now is None:
-            raise InputError(
-                f"no {file.lock_path}, and the model of the workload '{name}' is not here"
-                f"{'' if model is None else f' ({model})'}",
-                hint="run `placer lock` where the model is, and commit placer.lock",
-            )
-        return locked_workload(file, name, evidence_of(file), []), now
+            return None, None
+        return locked_workload(file, name, workload, evidence_of(file), []), now
     bound = lock.lock.workloads.get(name)
     if bound is not None and model is not None and bound.model["path"] != file.within(model):
         bound = None
@@ -111,6 +115,13 @@ def _bound(
         if locked != file.within(network):  # another network than was locked
             bound = None
     return bound, now
+
+
+def _unbound(file: ProjectFile, workload: WorkloadFile) -> str:
+    of = (
+        "the workload names no model" if workload.model is None else f"{workload.model} is not here"
+    )
+    return f"there is no {file.lock_path}, and {of}"
 
 
 def _is_of_shapes(locked: ModelSummary, workload: WorkloadFile) -> bool:
@@ -195,8 +206,17 @@ def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Rec
     return replace(blank, measurement=measurement)
 
 
-def _network_record(file: ProjectFile, bound: LockedWorkload) -> NetworkRecord | None:
-    network = bound.network
+def _network_record(
+    file: ProjectFile, workload: WorkloadFile, bound: LockedWorkload | None
+) -> NetworkRecord | None:
+    from placer.files.catalogue import is_gone
+
+    network = None if bound is None else bound.network
+    named = workload.network
+    if named is not None and is_gone(named):
+        path = file.within(named)
+        is_locked = network is not None and network.path == path
+        return NetworkRecord(path, network.sha256 if network and is_locked else "", "missing")
     if network is None:
         return None
     path = file.near(network.path)

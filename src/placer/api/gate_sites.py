@@ -95,7 +95,8 @@ def _offers(file: ProjectFile, entry: SiteEntry, workload: WorkloadFile) -> tupl
     if workload.clouds or not offers:
         named, _ = load_offers(workload.clouds, workload.workload, ())
         offers += named
-    return tuple({(one.name, one.region): one for one in offers}.values())
+    # what the declared site says of its offer goes before what others say of one of that name
+    return tuple({(one.name, one.region): one for one in reversed(offers)}.values())[::-1]
 
 
 def _edges(inputs: GateInputs, device: Device, served: Served) -> tuple[EdgeSite, ...]:

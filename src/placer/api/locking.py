@@ -84,7 +84,8 @@ def lock_project(path: str | None = None, *, tool: str, progress: Say = say_noth
     workloads = {}
     for name in file.workloads:
         progress(f"{name}: reading its model")
-        workloads[name] = locked_workload(file, name, records, notes)
+        workload = load_workload_of(file, name)
+        workloads[name] = locked_workload(file, name, workload, records, notes)
     used = {record.sha256 for one in workloads.values() for record in one.evidence}
     notes += [
         f"{record.path} is evidence of no model of this project"
@@ -117,12 +118,15 @@ def evidence_of(file: ProjectFile) -> tuple[Evidence, ...]:
 
 
 def locked_workload(
-    file: ProjectFile, name: str, records: Sequence[Evidence], notes: list[str]
+    file: ProjectFile,
+    name: str,
+    workload: WorkloadFile,
+    records: Sequence[Evidence],
+    notes: list[str],
 ) -> LockedWorkload:
     """Return what a workload is bound to; what is missing is added to the notes."""
     from placer.files.lock import LockedRecord, LockedWorkload, locked_model
 
-    workload = load_workload_of(file, name)
     summary = _summary_of(file, name, workload)
     digests = sorted(digest for _, digest in summary.subjects)
     shapes = {(spec.name, spec.shape) for spec in summary.inputs}
@@ -180,15 +184,24 @@ def _misfits(file: ProjectFile, record: Evidence) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def load_workload_of(file: ProjectFile, name: str) -> WorkloadFile:
-    """Return a workload of the project, what is wrong in it told with its place."""
+def load_workload_of(
+    file: ProjectFile, name: str, *, may_lack_network: bool = False
+) -> WorkloadFile:
+    """Return a workload of the project, what is wrong in it told with its place.
+
+    Parameters
+    ----------
+    may_lack_network
+        As in `load_workload` of the catalogue.
+    """
     from placer.core.errors import PlacerError
     from placer.files import catalogue
 
+    path = file.workloads[name]
     try:
-        return catalogue.load_workload(file.workloads[name])
+        return catalogue.load_workload(path, may_lack_network=may_lack_network)
     except PlacerError as error:
-        if error.message.startswith(file.workloads[name]):
+        if error.message.startswith(path) and not catalogue.is_gone(path):
             raise
         where = file.document.where(("workloads", name))
         raise type(error)(f"{where}: {error.message}", hint=error.hint) from error

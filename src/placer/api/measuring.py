@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from placer.api import formats
 from placer.core.errors import UsageError
 from placer.core.graph import ModelSummary
+from placer.core.measurement import DEFAULT_TIME_LIMIT_S as DEFAULT_TIME_LIMIT_S
 from placer.core.measurement import Measurement, SessionSettings
 from placer.core.runtime import options_of, parse_ep, parse_ep_option, split_ep
 from placer.core.workload import Workload
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from placer.profiling.child import Spares
     from placer.profiling.plan import Plan
     from placer.profiling.sampling import Failure as NotMeasured
-
-DEFAULT_TIME_LIMIT_S = 60.0
 
 Say = Callable[[str], None]
 Result = TypeVar("Result")

@@ -92,6 +92,8 @@ class TargetVerdict:
     """Probability that the target holds, over the uncertainty of the inputs."""
     reason: str
     """Why the verdict is what it is, with the runs still needed where that is the cause."""
+    runs_needed: int | None = None
+    """Further runs like those of the evidence that would settle it; None: no number of them."""
 
 
 @dataclass(frozen=True, slots=True)

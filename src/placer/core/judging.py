@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from placer.core.deployment import Place, Resources, Tier
-from placer.core.doubts import link_doubts
 from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.evaluate import evaluate, rank_all
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.gate import Excerpt, GateFinding, Outcome, concerned
+from placer.core.gate_rules.plc102_site import region_findings
 from placer.core.gate_rules.plc104_ways import plain_text_findings
-from placer.core.gate_rules.plc616_too_weak import runs_needed
 from placer.core.gate_rules.plc618_tampered import uses_network
-from placer.core.gate_rules.plc619_network_age import PROBE
 from placer.core.gate_rules.plc708_accelerator import needs_accelerator, runs_on
 from placer.core.gate_rules.rule import GateCase, Record, Served
+from placer.core.gate_rules.settling import remedy_of
 from placer.core.placement import Cloud, Edge, Environment
 from placer.core.project import SiteEntry
 from placer.core.ranking import objective_of, rank
@@ -164,15 +163,15 @@ def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
     tells, it is not told again that an estimate proves no target.
     """
     candidate = case.candidate
-    ways = plain_text_findings(case)
+    apart = (*plain_text_findings(case), *region_findings(case))
     if candidate is None:
-        return ways
+        return apart
     targets = {  # each has a finding of its own, in their order
         rule: iter([one for one in candidate.targets if one.verdict is verdict])
         for rule, verdict in (("PLC201", Verdict.VIOLATED), ("PLC202", Verdict.UNPROVEN))
     }
     told = [(one, next(targets.get(one.rule, iter(())), None)) for one in candidate.findings]
-    return ways + tuple(
+    return apart + tuple(
         _at_the_manifest(case, candidate, one, target)
         for one, target in told
         if (one.effect is not Effect.NONE or one.severity >= Severity.WARNING)
@@ -198,7 +197,7 @@ def _at_the_manifest(
         severity=finding.severity,
         outcome=_OUTCOMES[finding.effect],
         message=finding.message,
-        remedy=_remedy(case, candidate, finding, target),
+        remedy=remedy_of(case, candidate, finding, target),
         place=_place_of(case, finding.rule),
         deployed=case.deployed.id,
         deployed_in=case.deployed.place.path,
@@ -227,44 +226,6 @@ def _degree(
     if found is None or not allowed:
         return None, None
     return text, found / allowed
-
-
-def _remedy(
-    case: GateCase, candidate: Candidate, finding: Finding, target: TargetVerdict | None
-) -> str:
-    """Return what to do here: a target that is not proven needs what leaves it open."""
-    if finding.rule == "PLC601":
-        return case.measure
-    if finding.rule != "PLC202" or target is None or case.served is None:
-        return finding.remedy
-    record, workload = case.chosen, case.served.workload
-    if record is None or record.measurement is None:
-        return case.measure
-    for rule in ("PLC203", "PLC303"):
-        if over := [one for one in candidate.findings if one.rule == rule]:
-            return f"{over[0].remedy} ({rule})"
-    measured = record.measurement
-    is_weak = len(measured.samples_s) < runs_needed(target.percentile)
-    if is_weak or measured.instrument.is_disturbed:
-        return case.measure
-    path, sizes = case.served.network, (candidate.bytes_up, candidate.bytes_down)
-    if uses_network(case):
-        if busy := link_doubts(path, workload, 1.0, *sizes):
-            return f"fewer or smaller requests, or a faster link: {busy[0]}"
-        return f"the network is what is not known well enough: {PROBE}; then: placer lock"
-    if workload.rate_hz is not None and candidate.capacity_hz:
-        load = workload.rate_hz * workload.fleet / candidate.capacity_hz
-        if load >= BUSY_RATIO:
-            return (
-                f"a lower rate or a faster site: it is busy {100 * load:.0f} % of the time, and "
-                "requests wait for each other"
-            )
-    return case.measure
-
-
-BUSY_RATIO = 0.7
-"""Busier than this, waiting is most of the latency: at 0.7 a random request waits longer than it is
-served (M/D/1: load / 2 / (1 - load) = 1.17 service times)."""
 
 
 def _place_of(case: GateCase, rule: str) -> Place:

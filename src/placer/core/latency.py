@@ -431,6 +431,7 @@ def judge_measured(time: SiteTime, target: LatencyTarget) -> tuple[TargetVerdict
             verdict=series.verdict,
             probability=None,
             reason=series.reason,
+            runs_needed=series.runs_needed,
         ),
         held_back,
     )

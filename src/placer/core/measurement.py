@@ -134,6 +134,11 @@ class Machine:
     """Salted hash of the host's identity: tells machines apart, names none."""
 
 
+DEFAULT_TIME_LIMIT_S = 60.0
+"""How long an execution provider is measured where nobody says how long."""
+MAX_GAP_S = 0.05
+"""Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
+
 FLOAT32_RATIO = 1e-4
 """Orders of summation differ by less than this, relative to the largest output; float16 (2^-11) and
 bfloat16 (2^-8) lose more in a network of any depth."""

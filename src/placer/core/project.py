@@ -195,6 +195,8 @@ class DeclaredWorkload:
     """The name of the model that led to it; None: chosen by path, id or annotation."""
     sha256: str | None
     """Of the model, where manifest or project state it."""
+    file: str | None = None
+    """The model's file relative to the project, where `models` names it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -320,6 +320,7 @@ def _log_evidence(misses: float, runs: float, allowed: float, block: float) -> t
     return met, violated
 
 
+@lru_cache(maxsize=64)
 def planned_runs(percentile: float, alpha: float = ALPHA) -> int:
     """Return the runs without a miss that settle ``met`` if runs are independent: 449 for p99.
 

@@ -124,6 +124,16 @@ def agreement_bounds(ratio: float, samples: int) -> tuple[float, float]:
     return partly_bounds(ratio, samples)
 
 
+def samples_that_prove(ratio: float, wanted: float) -> int | None:
+    """Return about how many samples, agreeing as often, decide a share; None: over a million."""
+    for exponent in range(8, 21):
+        samples = int(2**exponent)
+        low, high = agreement_bounds(round(ratio * samples) / samples, samples)
+        if low >= wanted or high < wanted:
+            return samples
+    return None
+
+
 def partly_bounds(ratio: float, samples: int) -> tuple[float, float]:
     """Return Hoeffding's one-sided 95 % bounds, which hold for samples that agree in part."""
     margin = math.sqrt(math.log(1 / (1 - CONFIDENCE)) / (2 * samples))

@@ -165,10 +165,15 @@ def load_network(name_or_file: str) -> NetworkPath:
     return replace(path, source=path.source or document.path)
 
 
-def load_workload(name_or_file: str) -> WorkloadFile:
+def load_workload(name_or_file: str, *, may_lack_network: bool = False) -> WorkloadFile:
     """Return a workload of the catalogue or of a file, its sites known to exist.
 
     Raises as `load_device`; what is wrong in the file is told with its place.
+
+    Parameters
+    ----------
+    may_lack_network
+        The file of its network may be gone, which the caller tells.
     """
     from placer.files.workload import WorkloadSpec, workload_file
 
@@ -179,7 +184,7 @@ def load_workload(name_or_file: str) -> WorkloadFile:
         uses.append((partial(load_device, file.device), ("device", "name")))
     if file.location is not None:
         uses.append((partial(load_place, file.location, what="place"), ("device", "location")))
-    if file.network is not None:
+    if file.network is not None and not (may_lack_network and is_gone(file.network)):
         uses.append((partial(load_network, file.network), ("network",)))
     uses += [
         (partial(load_cloud, cloud), ("clouds", index)) for index, cloud in enumerate(file.clouds)
@@ -396,6 +401,11 @@ def _shipped(kind: Kind, name: str) -> tuple[Document, str]:
         )
     text = profiles_folder().joinpath(kind.value, f"{name}.yaml").read_text(encoding="utf-8")
     return parse_yaml(text, path=f"profiles/{kind}/{name}.yaml"), text
+
+
+def is_gone(name_or_file: str) -> bool:
+    """Tell whether a file is named, and nothing lies there."""
+    return _is_file(name_or_file) and not os.path.exists(name_or_file)  # noqa: PTH110  # as typed
 
 
 def _is_file(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -411,6 +411,8 @@ def _site(name: str, site: SiteSpec, near: Any, told: Any) -> SiteEntry:
 
             told(refuse, "sites", name, "cloud")
         offer = offers[0]
+        if offer.jurisdiction is None:
+            offer = replace(offer, jurisdiction=site.jurisdiction)
     return SiteEntry(
         name=name,
         tier=Tier.EDGE if device is not None else Tier.CLOUD,

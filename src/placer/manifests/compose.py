@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 from placer.core.deployment import (
     Defect,
     Deployed,
     ModelRef,
-    Resources,
     Scale,
     Stated,
     Tier,
@@ -19,6 +17,7 @@ from placer.core.deployment import (
     Where,
 )
 from placer.manifests.compose_keys import BALENA, FILE, SERVICE
+from placer.manifests.compose_resources import bad_amounts, resources_of
 from placer.manifests.containers import (
     Bind,
     bind_of,
@@ -40,11 +39,9 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import count_of, unread
+from placer.manifests.pods import bad_counts
+from placer.manifests.quantities import count_of
 
-_BYTES = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,10})?) ?(?P<unit>[kmgtp]?)i?b?", re.I)
-"""Source: docker/go-units, ``RAMInBytes``: all units are powers of 1024."""
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 _CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>[^=\s].*?)\s*")
 """Source: moby/swarmkit, manager/constraint."""
 _NODE_LABEL = "node.labels."
@@ -173,7 +170,7 @@ def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
         models=_models(root, service),
         images=() if image is None else (image,),
         where=_where(service, fleet),
-        resources=_resources(service),
+        resources=resources_of(service),
         scale=_scale(service),
         labels=tuple(sorted((name, one.value) for name, one in _labels(service).items())),
     )
@@ -292,89 +289,15 @@ def _labels(service: Field) -> dict[str, Stated[str]]:
     return labels
 
 
-# resources
-
-
-def _resources(service: Field) -> Resources:
-    resources = service.at("deploy", "resources")
-    limits, reserved = resources.at("limits"), resources.at("reservations")
-    accelerators = [*_accelerators(service, reserved)]
-    stated = (limits.at("memory"), service.at("mem_limit"))
-    limit = _bytes(stated[0]) or _bytes(stated[1])
-    return Resources(
-        limit,
-        unread(limit, *stated),
-        _bytes(reserved.at("memory")) or _bytes(service.at("mem_reservation")),
-        _cpus(limits.at("cpus")) or _cpus(service.at("cpus")),
-        tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
-    )
-
-
 def _scale(service: Field) -> Scale:
     count = count_of(service.at("deploy", "replicas")) or count_of(service.at("scale"))
     return Scale(count, count)
 
 
-def _bytes(amount: Field) -> Stated[int] | None:
-    """Return an amount of memory; 0 is no limit."""
-    match = _BYTES.fullmatch(amount.text() or "")
-    if match is None:
-        return None
-    value = int(Decimal(match["number"]) * 1024 ** _POWERS[match["unit"].lower()])
-    return Stated(value, amount.place()) if value > 0 else None
-
-
-def _cpus(amount: Field) -> Stated[float] | None:
-    number = amount.number()
-    return Stated(number, amount.place()) if number is not None and number > 0 else None
-
-
-def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str, int]]]:
-    runtime = service.at("runtime").stated()
-    if runtime is not None and runtime.value not in ("runc", "crun"):
-        yield Stated((runtime.value, 1), runtime.place)
-    gpus = service.at("gpus")
-    if gpus.text() is not None:
-        yield Stated(("gpu", 1), gpus.pair_place())
-    requests = [(one, None) for one in reserved.at("devices").items()]
-    for request, default in [*requests, *((one, "gpu") for one in gpus.items())]:
-        capabilities = [text for one in request.at("capabilities").items() if (text := one.text())]
-        name = request.at("driver").text() or next(iter(capabilities), default)
-        count = request.at("count").integer() or len([*request.at("device_ids").items()])
-        if name is not None:
-            yield Stated((name, max(count, 1)), request.place())
-    for one in reserved.at("generic_resources").items():
-        resource = one.at("discrete_resource_spec")
-        name, count = resource.at("kind").text(), resource.at("value").integer() or 0
-        if name is not None and count > 0:
-            yield Stated((name, count), one.place())
-    for device in service.at("devices").items():
-        stated = device.stated() or device.at("source").stated()
-        if stated is None:
-            continue
-        bind = bind_of(stated)
-        path = stated.value if bind is None else bind[0].value
-        yield Stated((path.partition("=")[0], 1), stated.place)
-
-
 def _bad_values(service: Field) -> Iterator[Defect]:
-    """Yield amounts and constraints that are none."""
-    resources = service.at("deploy", "resources")
-    for amount in (
-        resources.at("limits", "memory"),
-        resources.at("reservations", "memory"),
-        service.at("mem_limit"),
-        service.at("mem_reservation"),
-    ):
-        text = amount.text()
-        if text is not None and not is_open(text) and _BYTES.fullmatch(text) is None:
-            message = f"'{amount.name}: {text[:40]}' is no amount"
-            yield Defect("bad_value", message, "write one such as 512m or 2g", amount.place())
-    for amount in (resources.at("limits", "cpus"), service.at("cpus")):
-        text = amount.text()
-        if text is not None and not is_open(text) and amount.number() is None:
-            message = f"'cpus: {text[:40]}' is no number"
-            yield Defect("bad_value", message, "write one such as 0.5", amount.place())
+    """Yield amounts, numbers and constraints that are none."""
+    yield from bad_amounts(service)
+    yield from bad_counts(service.at("deploy", "replicas"), service.at("scale"), of="containers")
     for constraint in service.at("deploy", "placement", "constraints").items():
         text = constraint.text()
         if text is not None and not is_open(text) and _CONSTRAINT.fullmatch(text) is None:

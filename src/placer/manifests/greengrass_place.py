@@ -58,23 +58,32 @@ def where_of(platform: Field, target: Field, tier: Stated[Tier]) -> Where:
 
 def resources_of(limits: Field, for_all: Field | None) -> Resources:
     """Return what a deployment grants, to the component or to all."""
-    memory = _first_number("memory", limits, for_all)
+    memory, memory_unread = _first_number("memory", limits, for_all)
     limit = None if memory is None else Stated(int(memory.value * _KB_BYTES), memory.place)
-    stated = [one.at("memory") for one in (limits, for_all) if one is not None]
+    cpus, cpus_unread = _first_number("cpus", limits, for_all)
     return Resources(
         memory_limit_bytes=limit,
-        memory_limit_unread=unread(limit, *stated, limits),
-        cpus_limit=_first_number("cpus", limits, for_all),
+        memory_limit_unread=memory_unread,
+        cpus_limit=cpus,
+        cpus_limit_unread=cpus_unread,
     )
 
 
-def _first_number(name: str, *holders: Field | None) -> Stated[float] | None:
+def _first_number(
+    name: str, *holders: Field | None
+) -> tuple[Stated[float] | None, Stated[str] | None]:
+    """Return the amount of the first that states one, or that it cannot be read."""
     for holder in holders:
-        amount = None if holder is None else holder.at(name)
-        number = None if amount is None else amount.number()
-        if amount is not None and number is not None and number > 0:
-            return Stated(number, amount.place())
-    return None
+        if holder is None:
+            continue
+        amount = holder.at(name)
+        number = amount.number()
+        if number is not None and number > 0:
+            return Stated(number, amount.place()), None
+        hidden = unread(None, amount, holder)
+        if hidden is not None:
+            return None, hidden
+    return None, None
 
 
 def bad_limits(limits: Field) -> Iterator[Defect]:

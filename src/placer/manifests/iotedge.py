@@ -29,6 +29,7 @@ from placer.manifests.containers import (
     with_binds,
     words_of,
 )
+from placer.manifests.cores import limit_of_cores
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.iotedge_keys import (
@@ -314,14 +315,22 @@ def _binds(options: Field) -> Iterator[Bind]:
 
 
 def _resources(config: Field, opaque: Stated[str] | None) -> Resources:
-    cpus = config.at("NanoCpus").integer()
+    nano = config.at("NanoCpus").integer()
+    amount = Stated(nano / 1e9, config.at("NanoCpus").place()) if nano and nano > 0 else None
+    cpus, cpus_unread = limit_of_cores(
+        [(config.at("NanoCpus"), amount)],
+        quota=config.at("CpuQuota"),
+        period=config.at("CpuPeriod"),
+        cores=config.at("CpusetCpus"),
+    )
     limit = _positive(config.at("Memory"))
     return Resources(
         limit,
         unread(limit, config.at("Memory")) or opaque,
         _positive(config.at("MemoryReservation")),
-        Stated(cpus / 1e9, config.at("NanoCpus").place()) if cpus and cpus > 0 else None,
+        cpus,
         tuple({one.value[0]: one for one in reversed([*_accelerators(config)])}.values())[::-1],
+        cpus_limit_unread=cpus_unread or opaque,
     )
 
 

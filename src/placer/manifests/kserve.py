@@ -44,6 +44,7 @@ from placer.manifests.pods import (
     bad_lists,
     bad_values,
     is_template_alone,
+    lasting_of,
     models_of_container,
     resources_of,
     where_of,
@@ -52,7 +53,9 @@ from placer.manifests.pods import (
 from placer.manifests.quantities import count_of
 
 GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
-KINDS = ("InferenceService", "InferenceGraph")
+UNREAD = "LLMInferenceService"
+"""It deploys a model as well, and is told."""
+KINDS = ("InferenceService", "InferenceGraph", UNREAD)
 FRAMEWORKS = {
     "sklearn": "sklearn",
     "xgboost": "xgboost",
@@ -109,22 +112,42 @@ _V1BETA1 = level(
     },
     dict.fromkeys(_MISPLACED, "'spec.predictor'"),
 )
+_OF_GRAPHS = frozenset(
+    {
+        *("affinity", "maxReplicas", "minReplicas", "nodeName", "nodeSelector", "resources"),
+        "tolerations",
+    }
+)
+"""Keys of a pod that the specification of a graph has: for its router."""
+_OF_SERVICES = dict.fromkeys(
+    set(_MISPLACED) - _OF_GRAPHS, "the InferenceService that a step of the graph names"
+)
+_NOT_HERE = {**_OF_SERVICES, **dict.fromkeys(_OF_GRAPHS, "'spec' of the graph")}
 _GRAPH = level(
     "apiVersion kind metadata status",
     "",
     {
         "spec": level(
-            "nodes tolerations timeout scaleTarget scaleMetric routerTimeouts annotations labels",
-            f"{_SCALE} nodeSelector nodeName affinity resources",
+            "tolerations timeout scaleTarget scaleMetric routerTimeouts annotations labels"
+            " serviceAccountName",
+            f"nodes {_SCALE} nodeSelector nodeName affinity resources",
+            elsewhere=_OF_SERVICES,
         )
     },
-    dict.fromkeys(_MISPLACED, "'spec'"),
+    _NOT_HERE,
 )
 
 _NODE = level(
     "routerType",
     "",
-    {"steps": level("name weight dependency", "serviceName serviceUrl nodeName data condition")},
+    {
+        "steps": level(
+            "name weight dependency",
+            "serviceName serviceUrl nodeName data condition",
+            elsewhere=_NOT_HERE,
+        )
+    },
+    _NOT_HERE,
 )
 
 
@@ -148,7 +171,16 @@ def read(roots: Sequence[Field]) -> Found:
         return () if service is None else models[id(service)]
 
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
-    return merged([*found, *graphs])
+    unread = [Found(unreadable=(_unread_kind(root),)) for root in roots if kind_of(root) == UNREAD]
+    return merged([*found, *graphs, *unread])
+
+
+def _unread_kind(root: Field) -> Unreadable:
+    return Unreadable(
+        name_place(root),
+        f"{UNREAD} '{name_of(root)}' deploys a model, and is not read",
+        "check the workloads that KServe makes of it, or ignore this with the reason",
+    )
 
 
 def _service(root: Field) -> Found:
@@ -234,7 +266,7 @@ def _component(
 def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
     """Yield the containers beside KServe's own server that name models: they run them too."""
     is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS))
-    for one in workers_of(component) if is_served and component.at("containers") else ():
+    for one in workers_of(component) if is_served and lasting_of(component) else ():
         named = tuple(model for model in one.models if not is_template_alone(model))
         if named:
             yield replace(
@@ -250,7 +282,7 @@ def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
 
 def _named(component: Field) -> str:
     """Return the name of the container that names a model."""
-    naming = (one for one in component.at("containers").items() if models_of_container(one))
+    naming = (one for one in lasting_of(component) if models_of_container(one))
     return next((text for one in naming if (text := one.at("name").text())), "containers")
 
 
@@ -388,10 +420,13 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
                 egress.append(Egress("service", url, "answer" if is_answer else "request"))
     defects = (*repeated_keys(root), *unknown_keys(root, _GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
+        mistyped = next((one for one in defects if one.kind == "unknown_way_key"), None)
         problem = Unreadable(
             name_place(root),
             f"InferenceGraph '{name_of(root)}' has no nodes",
-            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
+            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`"
+            if mistyped is None
+            else mistyped.remedy,
         )
         return Found(defects=defects, unreadable=(problem,))
     deployed = Deployed(
@@ -408,13 +443,15 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
         labels=labels_of(root),
         annotations=annotations_of(root),
     )
-    return Found((deployed,), (*defects, *bad_values(spec), *bad_amounts(spec)))
+    return Found((deployed,), (*defects, *bad_values(spec)))
 
 
 FORMAT = Format(
     id="kserve",
     name="KServe",
-    mark=re.compile(rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?Inference(?:Service|Graph)\b"""),
+    mark=re.compile(
+        rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:LLM)?Inference(?:Service|Graph)\b"""
+    ),
     words=(b"inference",),
     claims=claims,
     read=read,

@@ -21,7 +21,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
+from placer.manifests.quantities import bytes_of, cpus_of, least, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
@@ -86,8 +86,13 @@ POD = level(
     " readinessGates resourceClaims restartPolicy schedulerName schedulingGates securityContext"
     " serviceAccount serviceAccountName setHostnameAsFQDN shareProcessNamespace subdomain"
     " terminationGracePeriodSeconds tolerations topologySpreadConstraints workloadRef",
-    "nodeSelector nodeName runtimeClassName volumes resources",
-    {"affinity": _AFFINITY, "containers": CONTAINER, "initContainers": CONTAINER},
+    "nodeSelector nodeName runtimeClassName volumes",
+    {
+        "affinity": _AFFINITY,
+        "containers": CONTAINER,
+        "initContainers": CONTAINER,
+        "resources": RESOURCES,
+    },
     {
         "nodeAffinity": "'affinity' of the pod's spec",
         "nodeSelectorTerms": "'affinity.nodeAffinity' of the pod's spec",
@@ -117,12 +122,7 @@ class Worker:
 
 def workers_of(pod: Field) -> tuple[Worker, ...]:
     """Return what of a pod runs a model; a pod that names none is one worker."""
-    sidecars = [
-        one
-        for one in pod.at("initContainers").items()
-        if one.at("restartPolicy").text() == "Always"
-    ]
-    containers = [*pod.at("containers").items(), *sidecars]
+    containers = lasting_of(pod)
     sources = Sources(
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
@@ -137,7 +137,7 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         first, models = running[0]
         running[0] = (first, everywhere(models, rest))
     if not running:
-        starting = [*pod.at("initContainers").items()]
+        starting = [one for one in pod.at("initContainers").items() if not _is_sidecar(one)]
         rest += [
             model for one in starting for model in models_of_container(one) if model.hidden
         ] or [model for one in (*containers, *starting) for model in _filled_in(one)]
@@ -148,10 +148,22 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
             one.at("name").text() if len(running) > 1 else None,
             models,
             tuple(_image(one)),
-            _with_runtime(pod, resources_of(one)),
+            _in_pod(pod, resources_of(one)),
         )
         for one, models in running
     )
+
+
+def lasting_of(pod: Field) -> list[Field]:
+    """Return the containers that run as long as the pod: native sidecars start with the first."""
+    starting = pod.at("initContainers").items()
+    return [*pod.at("containers").items(), *filter(_is_sidecar, starting)]
+
+
+def _is_sidecar(starting: Field) -> bool:
+    """Tell whether an init container runs on, or may: a template can become that."""
+    policy = starting.at("restartPolicy")
+    return policy.text() == "Always" or _is_placeholder(policy)
 
 
 def _sharing(pod: Field) -> list[Field]:
@@ -164,7 +176,7 @@ def _sharing(pod: Field) -> list[Field]:
     }
     return [
         one
-        for one in pod.at("containers").items()
+        for one in lasting_of(pod)
         if any(mount.at("name").text() in filled for mount in one.at("volumeMounts").items())
     ]
 
@@ -178,7 +190,7 @@ def _any_of(pod: Field, able: Sequence[Field], models: tuple[ModelRef, ...]) -> 
         tuple(image for one in able for image in _image(one)),
         _together(pod, [resources for _, resources in parts]),
         tuple(
-            Container(one.at("name").text(), tuple(_image(one)), _with_runtime(pod, resources))
+            Container(one.at("name").text(), tuple(_image(one)), _in_pod(pod, resources))
             for one, resources in parts
         )
         if len(parts) > 1
@@ -259,13 +271,14 @@ def resources_of(holder: Field) -> Resources:
                 continue
             accelerators.setdefault(one.name, Stated((one.name, count), one.pair_place()))
     limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
+    holders = (limits, resources)  # a whole one may be a template
     return Resources(
         limit,
-        unread(limit, limits.at("memory")),
+        unread(limit, limits.at("memory"), *holders),
         bytes_of(requests.at("memory")),
         cpus,
         tuple(accelerators.values()),
-        cpus_limit_unread=unread(cpus, limits.at("cpu")),
+        cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
     )
 
 
@@ -320,6 +333,7 @@ def bad_values(pod: Field) -> Iterator[Defect]:
     for term in pod.at(*_TERMS_WAY).items():
         for expression in (*term.at("matchExpressions").items(), *term.at("matchFields").items()):
             yield from _bad_expression(expression)
+    yield from bad_amounts(pod)
     for key in ("containers", "initContainers"):
         for container in pod.at(key).items():
             yield from bad_amounts(container)
@@ -380,8 +394,8 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                 )
 
 
-def bad_counts(*counts: Field) -> Iterator[Defect]:
-    """Yield the numbers of pods that are none."""
+def bad_counts(*counts: Field, of: str = "pods") -> Iterator[Defect]:
+    """Yield the numbers of pods, or of something else, that are none."""
     for one in counts:
         text = one.text()
         if text is None or _is_open(text) or templates_in(text):
@@ -390,7 +404,7 @@ def bad_counts(*counts: Field) -> Iterator[Defect]:
         if number is None or number < 0:
             yield Defect(
                 "bad_value",
-                f"'{one.name}: {text[:40]}' is no number of pods",
+                f"'{one.name}: {text[:40]}' is no number of {of}",
                 "write a whole number such as 2",
                 one.place(),
             )
@@ -442,19 +456,36 @@ def _image(container: Field) -> Iterator[Stated[str]]:
 def _together(pod: Field, parts: Sequence[Resources]) -> Resources:
     """Return the resources of a pod: a sum is known where every container states its part."""
     if len(parts) == 1:
-        return _with_runtime(pod, parts[0])
+        return _in_pod(pod, parts[0])
     limits = [one.memory_limit_bytes for one in parts if one.memory_limit_bytes is not None]
     accelerators = tuple(one for part in parts for one in part.accelerators)
     if not limits or len(limits) < len(parts):
         odd = next((one.memory_limit_unread for one in parts if one.memory_limit_unread), None)
         found = Resources(memory_limit_unread=odd, accelerators=accelerators)
-        return _with_runtime(pod, found)
+        return _in_pod(pod, found)
     total = Stated(sum(one.value for one in limits), limits[0].place)
-    return _with_runtime(pod, Resources(memory_limit_bytes=total, accelerators=accelerators))
+    return _in_pod(pod, Resources(memory_limit_bytes=total, accelerators=accelerators))
 
 
-def _with_runtime(pod: Field, resources: Resources) -> Resources:
-    """Add the container runtime where it brings an accelerator."""
+def _in_pod(pod: Field, resources: Resources) -> Resources:
+    """Add what a pod states for all its containers: limits, and a runtime with an accelerator.
+
+    Its limits are of memory and cores alone, and Kubernetes refuses those below a container's.
+    Source: Kubernetes, KEP-2837, "Pod level resource specifications".
+    """
+    whole = resources_of(pod)
+    limit = least(resources.memory_limit_bytes, whole.memory_limit_bytes)
+    cpus = least(resources.cpus_limit, whole.cpus_limit)
+    resources = replace(
+        resources,
+        memory_limit_bytes=limit,
+        memory_limit_unread=resources.memory_limit_unread
+        or (whole.memory_limit_unread if limit is None else None),
+        memory_request_bytes=resources.memory_request_bytes or whole.memory_request_bytes,
+        cpus_limit=cpus,
+        cpus_limit_unread=resources.cpus_limit_unread
+        or (whole.cpus_limit_unread if cpus is None else None),
+    )
     runtime = pod.at("runtimeClassName").stated()
     if runtime is None or not _ACCELERATED_RUNTIME.fullmatch(runtime.value):
         return resources

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import TypeVar
 
 from placer.core.deployment import Stated
 from placer.manifests.nodes import Field
+
+T = TypeVar("T", int, float)
 
 _QUANTITY = re.compile(
     r"\+?(?P<number>[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})"
@@ -59,6 +62,12 @@ def unread(read: Stated[int] | Stated[float] | None, *amounts: Field) -> Stated[
         return None
     stated = [one for one in (amount.stated() for amount in amounts) if one is not None]
     return next((one for one in stated if not _NO_LIMIT.fullmatch(one.value.strip())), None)
+
+
+def least(*stated: Stated[T] | None) -> Stated[T] | None:
+    """Return the lowest limit of those that are stated; none of it is no limit."""
+    limits = [limit for limit in stated if limit is not None and limit.value > 0]
+    return min(limits, key=lambda limit: limit.value, default=None)
 
 
 def cpus_of(field: Field) -> Stated[float] | None:

@@ -36,7 +36,6 @@ from placer.manifests.pods import (
     POD,
     Worker,
     bad_values,
-    resources_of,
     where_of,
     workers_of,
 )
@@ -92,7 +91,6 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
     if old and not pod:
         where = replace(where, node=worker.at("nodeName").stated())
     parts = workers_of(pod)
-    containers = list(pod.at("containers").items())
     return Deployed(
         id=f"{id_of(root)}/{tier.value}",
         format="sedna",
@@ -103,8 +101,8 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         or _unread(worker),
         images=tuple(image for part in parts for image in part.images),
         where=replace(where, tier=Stated(tier, worker.key_place())),
-        resources=resources_of(containers[0]) if len(containers) == 1 else parts[0].resources,
-        containers=() if len(containers) == 1 else _able(parts),
+        resources=parts[0].resources,
+        containers=_able(parts),
         scale=Scale(
             count_of(worker.at("hpa", "minReplicas")), count_of(worker.at("hpa", "maxReplicas"))
         ),

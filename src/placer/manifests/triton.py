@@ -3,56 +3,28 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
-from placer.core.deployment import Defect, Deployed, ModelRef, Resources, Scale, Stated
+from placer.core.deployment import Defect, Deployed, Resources, Scale, Stated
 from placer.manifests.containers import is_open
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import level, unknown_keys
-from placer.manifests.models import (
-    everywhere,
-    format_of,
-    hidden_model,
-    model_of,
-    models_of_variable,
-)
 from placer.manifests.nodes import Field
-from placer.manifests.triton_files import digests_of
+from placer.manifests.triton_models import (
+    KINDS,
+    Named,
+    backend_of,
+    kind_of,
+    models_of,
+    name_of,
+    repeated,
+    repository_of,
+)
 
-_FILE_NAME = "config.pbtxt"
-_KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
-"""By number. Source: triton-inference-server/common, protobuf/model_config.proto."""
-_FORMATS = {
-    "onnxruntime": "onnx",
-    "onnxruntime_onnx": "onnx",
-    "openvino": "openvino",
-    "pytorch": "pytorch",
-    "pytorch_libtorch": "pytorch",
-    "tensorflow": "tensorflow",
-    "tensorflow_graphdef": "tensorflow",
-    "tensorflow_savedmodel": "tensorflow",
-    "tensorrt": "tensorrt",
-    "tensorrt_plan": "tensorrt",
-}
-"""Backend or platform -> format."""
 _EPS = {"tensorrt": "tensorrt", "tensorrt_plan": "tensorrt", "openvino": "openvino"}
 """Backend, platform or accelerator -> execution provider that runs the model."""
-_FILES = {
-    "onnxruntime": "model.onnx",
-    "onnxruntime_onnx": "model.onnx",
-    "openvino": "model.xml",
-    "pytorch": "model.pt",
-    "pytorch_libtorch": "model.pt",
-    "tensorflow_graphdef": "model.graphdef",
-    "tensorflow_savedmodel": "model.savedmodel",
-    "tensorrt": "model.plan",
-    "tensorrt_plan": "model.plan",
-}
-"""Backend or platform -> name of the file. Source: Triton, docs/user_guide/model_repository.md."""
 _TYPES = {
     **{f"FP{bits}": f"float{bits}" for bits in (16, 32, 64)},
     **{
@@ -111,10 +83,6 @@ _CONFIG = level(
 )
 
 
-Named = dict[tuple[str, str], list[Field]]
-"""(directory of the repository, name) -> configurations that are no ensembles."""
-
-
 def claims(root: Field) -> bool:
     """Tell whether a document configures a model: only text protocol buffers do."""
     return root.document.repeats_keys and bool(root.first_of(*_CLAIMED))
@@ -125,20 +93,20 @@ def read(roots: Sequence[Field]) -> Found:
     named: Named = {}
     for root in roots:
         if not root.at("ensemble_scheduling"):
-            named.setdefault((_repository(root), _name(root)), []).append(root)
+            named.setdefault((repository_of(root), name_of(root)), []).append(root)
     return merged([_model(root, named) for root in roots])
 
 
 def _model(root: Field, named: Named) -> Found:
     name = root.at("name")
-    groups = [*_repeated(root, "instance_group")]
+    groups = [*repeated(root, "instance_group")]
     one = Deployed(
-        id=f"model/{_name(root)}",
+        id=f"model/{name_of(root)}",
         format="triton",
         kind="Model",
-        name=_name(root),
+        name=name_of(root),
         place=(name if name.text() else root).place(),
-        models=_models(root, named),
+        models=models_of(root, named),
         resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root, groups)),
         scale=_scale(groups),
         inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
@@ -153,150 +121,30 @@ def _model(root: Field, named: Named) -> Found:
     return Found((one,), tuple(defects))
 
 
-def _name(root: Field) -> str:
-    """Return the name of a model: without one, it is that of its directory."""
-    name = root.at("name").text()
-    if name:
-        return name
-    path = root.document.path
-    return Path(path).absolute().parent.name if path != "-" else "unnamed"
-
-
-def _repeated(holder: Field, name: str) -> Iterator[Field]:
-    """Yield the values of a repeated field, each key one value or a list of them."""
-    for one in holder.all_of(name):
-        yield from one.items() if one.is_list else [one]
-
-
-# models
-
-
-def _models(root: Field, named: Named) -> tuple[ModelRef, ...]:
-    steps = [
-        step
-        for scheduling in root.all_of("ensemble_scheduling")
-        for step in _repeated(scheduling, "step")
-    ]
-    if steps:
-        return everywhere(*(_models_of_step(step, root, named) for step in steps))
-    given = [
-        model
-        for one in _repeated(root, "parameters")
-        if (value := one.at("value", "string_value").stated()) is not None
-        for model in models_of_variable(one.at("key").text() or "", value)
-    ]
-    files = [*_files(root)]
-    if given or files:
-        return everywhere(files, given)
-    stated = root.at("name").stated() or Stated(_name(root), root.place())
-    return (ModelRef(stated, format=_format(root)),)
-
-
-def _models_of_step(step: Field, root: Field, named: Named) -> Iterator[ModelRef]:
-    """Yield the models of a step: those of the configuration beside, else the name as it is."""
-    stated = step.at("model_name").stated()
-    if stated is None:
-        return
-    beside = named.get((_repository(root), stated.value), [])
-    if len(beside) == 1:
-        yield from _models(beside[0], named)
-    else:
-        yield model_of(stated)
-
-
-def _repository(root: Field) -> str:
-    """Return the directory that holds the directories of models."""
-    directory, _, file = root.document.path.rpartition("/")
-    return directory.rpartition("/")[0] if file == _FILE_NAME else directory
-
-
-def _backend(root: Field) -> Stated[str] | None:
-    """Return what runs the model: Triton looks at the platform where no backend is stated."""
-    for name in ("backend", "platform"):
-        stated = root.at(name).stated()
-        if stated is not None and stated.value:
-            return stated
-    return None
-
-
 def _ep(root: Field, groups: Sequence[Field]) -> Stated[str] | None:
     """Return the execution provider that the configuration chooses.
 
     An accelerator of GPUs is for instances on a GPU, one of CPUs for those on a CPU.
     """
-    backend = _backend(root)
+    backend = backend_of(root)
     if backend is not None and (known := _EPS.get(backend.value)) is not None:
         return replace(backend, value=known)
     accelerators = root.at("optimization", "execution_accelerators")
-    kinds = {_kind(group) for group in groups} or {None}
+    kinds = {kind_of(group) for group in groups} or {None}
     for name, never in (
         ("gpu_execution_accelerator", {"KIND_CPU"}),
         ("cpu_execution_accelerator", {"KIND_GPU"}),
     ):
-        for one in () if kinds == never else _repeated(accelerators, name):
+        for one in () if kinds == never else repeated(accelerators, name):
             stated = one.at("name").stated()
             if stated is not None and (known := _EPS.get(stated.value)) is not None:
                 return replace(stated, value=known)
     return None
 
 
-def _format(root: Field) -> Stated[str] | None:
-    stated = _backend(root)
-    known = None if stated is None else _FORMATS.get(stated.value)
-    return None if stated is None or known is None else replace(stated, value=known)
-
-
-def _files(root: Field) -> Iterator[ModelRef]:
-    """Yield ``NAME/VERSION/FILE`` of the versions that lie beside the file and are served."""
-    file = root.at("default_model_filename").stated()
-    backend = _backend(root)
-    kind = "" if backend is None else backend.value
-    file_name = file.value if file is not None else _FILES.get(kind)
-    stated = file or root.at("name").stated()
-    place = stated.place if stated is not None else root.place()
-    if file_name is None:
-        return
-    directory = root.document.path.rpartition("/")[0] or "."
-    for version in _served(root, _versions(root)):
-        uri = Stated(f"{_name(root)}/{version}/{file_name}", place)
-        if is_open(file_name):
-            why = f"the file is {file_name[:80]}, which is filled in later"
-            yield hidden_model(uri.value, place, why)
-            continue
-        files = digests_of(f"{directory}/{version}", file_name)
-        last = file_name.rpartition("/")[2]
-        sha256 = dict(files).get(last)
-        beside = tuple(one for one in files if one[0] != last) if sha256 else ()
-        yield ModelRef(uri, sha256, format_of(uri) or _format(root), beside=beside)
-
-
-def _versions(root: Field) -> list[int]:
-    """Return the versions that lie beside the file: directories with numbers for names."""
-    directory, _, file = root.document.path.rpartition("/")
-    if file != _FILE_NAME:
-        return []
-    try:
-        with os.scandir(directory or ".") as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
-    except OSError:
-        return []
-    return sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,17}", name))
-
-
-def _served(root: Field, versions: Sequence[int]) -> list[int]:
-    policy = root.at("version_policy")
-    if policy.at("all"):
-        return [*versions]
-    if policy.at("specific"):
-        wanted = {one.integer() for one in _repeated(policy.at("specific"), "versions")}
-        return [version for version in versions if version in wanted]
-    count = policy.at("latest", "num_versions").integer()
-    return [*versions[-(count if count and count > 0 else 1) :]]
-
-
 def _input_types(root: Field) -> Iterator[Stated[tuple[str, str]]]:
     """Yield name and type of each input, as numpy calls it; what is no type is left out."""
-    for one in _repeated(root, "input"):
+    for one in repeated(root, "input"):
         name, stated = one.at("name").text(), one.at("data_type").stated()
         known = None if stated is None else _TYPES.get(stated.value.removeprefix("TYPE_"))
         if name and stated is not None and known is not None:
@@ -306,9 +154,9 @@ def _input_types(root: Field) -> Iterator[Stated[tuple[str, str]]]:
 def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
     """Yield name and shape of each input as the model gets it: after a reshape, with the batch."""
     is_batched = (root.at("max_batch_size").integer() or 0) > 0
-    for one in _repeated(root, "input"):
+    for one in repeated(root, "input"):
         name, reshape = one.at("name").text(), one.at("reshape")
-        sizes = [*_repeated(reshape, "shape")] if reshape else [*_repeated(one, "dims")]
+        sizes = [*repeated(reshape, "shape")] if reshape else [*repeated(one, "dims")]
         if name and (sizes or reshape):
             numbers = [size.integer() for size in sizes]
             shape = [number if number is None or number >= 0 else None for number in numbers]
@@ -320,22 +168,14 @@ def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]
 # instances
 
 
-def _kind(group: Field) -> str | None:
-    kind = group.at("kind")
-    number = kind.integer() if kind.kind() == "number" else None
-    if number is not None:
-        return _KINDS[number] if 0 <= number < len(_KINDS) else None
-    return kind.text()
-
-
 def _accelerators(groups: Sequence[Field]) -> Iterator[Stated[tuple[str, int]]]:
     """Yield the GPUs on which instances run, and other devices beside them."""
-    on_gpu = [group for group in groups if _kind(group) == "KIND_GPU"]
+    on_gpu = [group for group in groups if kind_of(group) == "KIND_GPU"]
     if on_gpu:
-        named = {one.text() for group in on_gpu for one in _repeated(group, "gpus")}
+        named = {one.text() for group in on_gpu for one in repeated(group, "gpus")}
         yield Stated(("KIND_GPU", max(len(named), 1)), on_gpu[0].at("kind").place())
     for group in groups:
-        for one in _repeated(group, "secondary_devices"):
+        for one in repeated(group, "secondary_devices"):
             kind = one.at("kind").stated()
             if kind is not None:
                 yield Stated((kind.value, 1), kind.place)
@@ -351,9 +191,9 @@ def _scale(groups: Sequence[Field]) -> Scale:
         number = count.integer() if count else 1
         if number is None or number < 1:
             return Scale()
-        gpus = len([*_repeated(group, "gpus")])
+        gpus = len([*repeated(group, "gpus")])
         total += number * max(gpus, 1)
-        is_known = is_known and (gpus > 0 or _kind(group) == "KIND_CPU")
+        is_known = is_known and (gpus > 0 or kind_of(group) == "KIND_CPU")
     place = (groups[0].at("count") or groups[0]).place()
     return Scale(Stated(total, place), Stated(total, place) if is_known else None)
 
@@ -380,9 +220,9 @@ def _bad_values(group: Field) -> Iterator[Defect]:
     said = kind.text()
     if said is not None and not is_open(said):
         is_text = kind.kind() == "text" and kind.node is not None and not kind.node.is_plain
-        if _kind(group) not in _KINDS or is_text:
-            close = difflib.get_close_matches(said.upper(), _KINDS, n=1)
-            remedy = f"write {close[0]}" if close else f"write one of {', '.join(_KINDS)}"
+        if kind_of(group) not in KINDS or is_text:
+            close = difflib.get_close_matches(said.upper(), KINDS, n=1)
+            remedy = f"write {close[0]}" if close else f"write one of {', '.join(KINDS)}"
             what = "is text, and Triton takes a word here" if is_text else "is no kind of instances"
             yield Defect("bad_value", f"'{said[:40]}' {what}", remedy, kind.place())
     amount = count.text()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from placer.core.measurement import MAX_GAP_S as MAX_GAP_S
 from placer.core.measurement import SessionSettings
 from placer.core.workload import LatencyTarget
 
 PROCESSES = 3
-MAX_GAP_S = 0.05
-"""Longest idle time put between runs: at longer gaps the measured slow-down stays the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.measuring import Asked
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.graph import ModelSummary
 from placer.core.project import Unresolved
@@ -32,8 +33,9 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return found(
             "PLC612",
             case,
-            f"the manifest deploys {declared[:12]}, what was measured is {locked[:12]}",
-            f"measure what is deployed: {case.measure}",
+            f"the manifest deploys {declared[:12]}, what was measured is {locked[:12]} "
+            f"({served.model.path})",
+            f"deploy that, or {_to_measure(case)}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.ERROR,
             place=case.model_place,
@@ -41,6 +43,17 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             limit=locked,
         )
     return (*_other_data(case, served.model), *_other_inputs(case, served.model))
+
+
+def _to_measure(case: GateCase) -> str:
+    """Return how what is deployed becomes what was measured: it is no file of the workload yet."""
+    assert case.served is not None
+    known = None if isinstance(case.workload, Unresolved) else case.workload.file
+    file = known or "FILE"
+    return (
+        f"name {known or 'the file that is deployed'} as `model: path:` of {case.served.path} and "
+        f"measure it: {case.measuring(Asked(model=file))}"
+    )
 
 
 def _other_data(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
@@ -56,7 +69,7 @@ def _other_data(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
                 case,
                 f"{name} beside {one.uri.value} is {digest[:12]}, what was measured is "
                 f"{measured[name][:12]}",
-                f"measure what is deployed: {case.measure}",
+                f"deploy that, or {_to_measure(case)}",
                 outcome=Outcome.INCONCLUSIVE,
                 severity=Severity.ERROR,
                 place=one.uri.place,
@@ -88,7 +101,7 @@ def _other_inputs(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...
             "PLC612",
             case,
             f"the manifest states {what}, what was measured {was}",
-            f"correct it; if another model is meant, measure that: {case.measure}",
+            f"correct it; if another model is meant, {_to_measure(case)}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.ERROR,
             place=place,
@@ -109,13 +122,16 @@ def _other_shapes(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...
         if known is None or _fits(known, shape):
             continue
         told = ", ".join("any" if size is None else str(size) for size in shape)
+        usual = (*known, *(1 for _ in shape))
+        meant = tuple(size or usual[index] for index, size in enumerate(shape))
         was = ", ".join(map(str, known))
         findings += found(
             "PLC612",
             case,
             f"the manifest states the input '{name}' as [{told}], what was measured is [{was}]",
-            "correct the shape, or state it under `model: shapes:` of the workload and measure "
-            f"that: {case.measure}",
+            f"correct the shape, or state `model: {{shapes: {{{name}: {[*meant]}}}}}` in "
+            f"{case.served.path if case.served else ''} and measure that: "
+            f"{case.measuring(Asked(shapes={name: meant}))}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.ERROR,
             place=stated.place,
@@ -144,6 +160,7 @@ RULE = GateRule(
     why="Another graph takes another time; even new weights may, where the work depends on the "
     "data.",
     example="A retrained model was committed and not measured: inconclusive.",
-    fix="Measure the new model on its sites, then `placer lock`.",
+    fix="Name the file as `model: path:` of the workload, measure it on its sites, then `placer "
+    "lock`.",
     check=_check,
 )

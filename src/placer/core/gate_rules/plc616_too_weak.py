@@ -6,6 +6,7 @@ import math
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.measuring import QUIETLY
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 
@@ -16,19 +17,20 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if candidate.feasible is not None or not served.workload.targets:
         return ()
     measurement = record.measurement
-    runs = len(measurement.samples_s)
+    runs, remedy = len(measurement.samples_s), case.measure
     needed = max(runs_needed(target.percentile) for target in served.workload.targets)
     if runs < needed:
         why = f"{runs} runs, {needed} without a miss are the fewest that can prove the target"
     elif measurement.instrument.is_disturbed:
         why = f"measured while disturbed: {measurement.instrument.reasons[0]}"
+        remedy = f"{QUIETLY}{remedy}"
     else:
         return ()
     return found(
         "PLC616",
         case,
         why,
-        case.measure,
+        remedy,
         outcome=Outcome.INCONCLUSIVE,
         place=case.where,
         value=str(runs),

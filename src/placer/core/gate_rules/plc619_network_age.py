@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from placer.core.environment import Basis
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc615_too_old import from_the_future
@@ -20,11 +21,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return found(
             "PLC619",
             case,
-            f"{record.path} is in placer.lock and not in the repository",
+            f"{record.path} is {'in placer.lock' if record.sha256 else f'named in {served.path}'} "
+            "and not in the repository",
             f"commit it, or measure again at the device: {PROBE}; then: placer lock",
             outcome=Outcome.INCONCLUSIVE,
             place=case.where,
-            evidence=record.sha256,
+            evidence=record.sha256 or None,
         )
     if served.is_network_assumed:
         return found(
@@ -36,8 +38,20 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             place=case.where,
         )
     measured_at = served.network.measured_at
-    if measured_at is None:
+    if measured_at is None and served.network.basis is not Basis.MEASURED:
         return ()
+    if measured_at is None:
+        where = served.network.name if record is None else record.path
+        return found(
+            "PLC619",
+            case,
+            f"the network {served.network.name} is called measured, and nothing says when",
+            f"state the day in {where} (`measured_at: YYYY-MM-DD`), or measure it again at the "
+            f"device: {PROBE}; then: placer lock",
+            outcome=Outcome.INCONCLUSIVE,
+            place=case.where,
+            evidence=None if record is None else record.sha256,
+        )
     measured_on = day_of(measured_at)
     age_days = (case.today - measured_on).days
     most_days = case.project.network_max_age_days
@@ -77,7 +91,8 @@ RULE = GateRule(
     severity=Severity.WARNING,
     what="Whether the network of a cloud placement was measured within `max_age: network:` of "
     "`placer.yaml` (7 days if left out). Networks of the catalogue are figures of others and do "
-    "not age; an assumed one proves nothing, nor does one of after the day that is asked about.",
+    "not age; an assumed one proves nothing, nor does one of after the day that is asked about, "
+    "nor a measured one that does not say its day.",
     why="A path changes with the hour; its measurement ages much faster than a model's.",
     example="A probe of last month: inconclusive.",
     fix="Probe again from the device, replace the file, lock. Or state a longer `max_age`.",

@@ -14,8 +14,11 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     return found(
         "PLC620",
         case,
-        f"placer.lock has no workload '{served.name}', or another model or network for it",
-        "placer lock",
+        served.unbound
+        or f"placer.lock has no workload '{served.name}', or another model or network for it",
+        "where the model is: placer lock; and commit placer.lock"
+        if served.unbound
+        else "placer lock",
         outcome=Outcome.INCONCLUSIVE,
         severity=Severity.ERROR,
         place=case.model_place,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from placer.core.deployment import Place, Resources, runs_models
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.measuring import Asked
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
 from placer.core.runtime import processor_kind
 
@@ -35,7 +36,7 @@ def _not_measured(
         "PLC708",
         case,
         f"the manifest {what}, the evidence ran on {record.ep}: what would run was not measured",
-        f"take that out of the manifest, or measure with it {case.measured_on(ep or 'EP')}",
+        f"take that out of the manifest, or measure with it {case.measuring(Asked(ep=ep or 'EP'))}",
         outcome=Outcome.INCONCLUSIVE,
         place=place,
         value=record.ep,
@@ -108,7 +109,7 @@ def _another_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
 def _request_it(case: GateCase) -> str:
     return (
         "request it (for instance limits: {nvidia.com/gpu: 1}), or measure what runs without "
-        f"{case.measured_on('cpu')}"
+        f"{case.measuring(Asked(ep='cpu'))}"
     )
 
 

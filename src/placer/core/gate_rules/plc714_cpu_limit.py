@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
+from placer.core.gate_rules.measuring import Asked
 from placer.core.gate_rules.plc708_accelerator import needs_accelerator
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
 
@@ -37,14 +38,15 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if not low:
         return ()
     limit = max(low, key=lambda one: one.value)
+    threads = 0 if needs_accelerator(record) else int(limit.value)  # of less than one there is none
     several = "" if len(granted) == 1 else f", or of one of {len(granted)} containers"
     return found(
         "PLC714",
         case,
         f"the limit{several} is {_cores(limit.value)}, the evidence used {_cores(used)}: its times "
         "do not hold where the kernel stops the model in between",
-        f"grant {used} or take the limit out; or measure with that limit, in a container that has "
-        f"it (--threads {max(1, int(limit.value))}): {case.measure}",
+        f"grant {used} or take the limit out"
+        + (f"; or with fewer threads, {case.measuring(Asked(threads=threads))}" if threads else ""),
         outcome=Outcome.INCONCLUSIVE,
         place=limit.place,
         value=_cores(used),
@@ -84,6 +86,6 @@ RULE = GateRule(
     why="The kernel stops a container for the rest of each period (100 ms) in which it used its "
     "limit up. A p99 that was measured with whole cores says nothing of that.",
     example="`limits: {cpu: 10m}`, and evidence with four threads: inconclusive.",
-    fix="Grant the cores that the message names, or measure with the limit and fewer threads.",
+    fix="Grant the cores that the message names, or measure with no more threads than the limit.",
     check=_check,
 )

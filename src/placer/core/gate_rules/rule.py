@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from shlex import quote
 
-from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression
+from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression, Tier
 from placer.core.environment import NetworkPath
 from placer.core.estimate import Candidate
 from placer.core.finding import Severity
 from placer.core.gate import Excerpt, GateFinding, Outcome
+from placer.core.gate_rules.measuring import (
+    Asked,
+    settings_of,
+    shapes_of,
+    targets_of,
+    time_limit_of,
+)
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.project import DeclaredSite, DeclaredWorkload, Project, Unresolved
-from placer.core.units import format_percentile
 from placer.core.workload import Workload
 
 
@@ -40,10 +46,11 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class NetworkRecord:
-    """The network file that the lock names."""
+    """The network file that the lock names, or a workload whose file is gone."""
 
     path: str
     sha256: str
+    """As locked; empty: the lock does not have it, and it is gone."""
     defect: str = ""
     """``missing`` or ``tampered``; empty: neither."""
 
@@ -72,14 +79,13 @@ class Served:
     formulas may have been others."""
     limit: Excerpt | None = None
     """Where the workload states its tightest latency."""
-
-    @property
-    def target_options(self) -> str:
-        """The targets as options of ``placer profile``, each with a space before it."""
-        return "".join(
-            f" --sla {format_percentile(target.percentile)}={_typed(target.limit_s)}"
-            for target in self.workload.targets
-        )
+    unbound: str = ""
+    """Why nothing binds it where there is no lock at all; empty: there is one, or it was not
+    needed."""
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of inputs, as the workload states them."""
+    inputs: str | None = None
+    """File of real samples that the workload names, relative to the project; None: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +136,19 @@ class GateCase:
 
         Where there is evidence, it is measured anew with the settings of that.
         """
-        return self.measured_on(None)
+        return self.measuring(Asked())
 
-    def measured_on(self, ep: str | None) -> str:
-        """Return that command for an execution provider; None: that of the evidence there is.
+    def measuring(self, asked: Asked) -> str:
+        """Return that command for what is asked.
 
-        Evidence of another one stays, and gets a file beside it.
+        Evidence of another execution provider stays, and gets a file beside it.
         """
         served = self.served
         if served is None or isinstance(self.site, Unresolved):
             return "placer lock"
-        model = "MODEL" if served.model is None else quote(served.model.path)
+        model = asked.model or ("MODEL" if served.model is None else served.model.path)
         name = f"evidence/{served.name}-{self.site.entry.name}"
-        path, again = f"{name}.json", ""
+        path, ep, again = f"{name}.json", asked.ep, ""
         if ep is None:
             known = self.chosen or next(iter(self.records), None)
             ep = self._ep_of_the_profile if known is None else known.ep
@@ -150,11 +156,24 @@ class GateCase:
             known = next((one for one in self.records if one.ep == ep), None)
             path = f"{name}-{ep}.json" if self.records else path
         if known is not None:  # a second file of one site and execution provider cannot be locked
-            path, again = known.path, f"{_settings_of(known)} --fresh"
+            path, again = known.path, " --fresh"
+        measured, workload = None if known is None else known.measurement, served.workload
+        is_real = measured is not None and measured.input_source.startswith("samples:")
+        inputs = asked.inputs or (served.inputs if is_real else None)
+        rate_hz = workload.rate_hz if self.site.entry.tier is Tier.EDGE else None
+        options = (
+            f" --ep {ep}" if ep else "",
+            targets_of(workload, asked.limit_ratio),
+            shapes_of({**served.shapes, **asked.shapes}),
+            f" --inputs {quote(inputs)}" if inputs else "",
+            "" if rate_hz is None else f" --rate {rate_hz:g}/s",
+            settings_of(measured, asked),
+            time_limit_of(workload, measured, asked),
+            again,
+        )
         return (
-            f"on {self.site_name}: placer profile {model} --site {quote(self.site_name)}"
-            f"{f' --ep {ep}' if ep else ''}{served.target_options}{again} --save {quote(path)}; "
-            "then here: placer lock"
+            f"on {self.site_name}: placer profile {quote(model)} --site {quote(self.site_name)}"
+            f"{''.join(options)} --save {quote(path)}; then here: placer lock"
         )
 
     @property
@@ -328,21 +347,3 @@ def _owners_of(defect: Defect, deployed: Sequence[Deployed]) -> tuple[Deployed, 
         return tuple(one for one, scope in scopes if scope == inner)
     above = pointer.rpartition("/")[0] if defect.concerns is None else defect.concerns
     return tuple(one for one, scope in scopes if f"{scope}/".startswith(f"{above}/"))
-
-
-def _settings_of(record: Record) -> str:
-    """Return the options of ``placer profile`` for the settings of evidence, each after a space."""
-    if record.measurement is None:
-        return ""
-    settings = record.measurement.settings
-    if settings.intra_op_threads < 1:
-        return ""
-    told = f" --threads {settings.intra_op_threads}"
-    if settings.intra_op_threads > 1 and settings.allow_spinning is not None:
-        told += " --spinning" if settings.allow_spinning else " --no-spinning"
-    return told
-
-
-def _typed(limit_s: float) -> str:
-    """Return a limit as an option takes it: ``20ms``."""
-    return f"{1e3 * limit_s:.6g}ms"

@@ -52,7 +52,8 @@ RULE = Rule(
     title="processed outside the allowed regions",
     severity=Severity.ERROR,
     what="Whether the region of a cloud placement is among those given by --region; for personal "
-    "and special data, whether any region was given.",
+    "and special data, whether any region was given. The gate asks the same of a device whose site "
+    "states its `jurisdiction` in `placer.yaml`.",
     why="Residency rules bind the place of processing, not the company that owns the machine.",
     example="placer recommend scan.onnx --region EU --cloud aws-g6.xlarge@us-east-1: violated.",
     fix="Choose an offer in an allowed region, or widen --region.",

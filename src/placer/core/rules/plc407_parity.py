@@ -6,7 +6,7 @@ from placer.core.finding import Effect, Finding, Severity
 from placer.core.measurement import Measurement, Parity
 from placer.core.rules.rule import Case, Rule, finding
 from placer.core.runtime import usual_precision
-from placer.core.variant import agreement_bounds
+from placer.core.variant import agreement_bounds, samples_that_prove
 
 GROSS_RATIO = 0.1
 """No arithmetic of 8 bits and more differs so much of the largest output: it is another answer."""
@@ -51,6 +51,13 @@ def _judged(case: Case, measurement: Measurement) -> tuple[Finding, ...]:
             effect = Effect.VIOLATED
         elif low < wanted:
             effect = Effect.UNPROVEN
+            needed = samples_that_prove(parity.agreement_ratio, wanted)
+            remedy = (
+                "turn the reduced precision off with --ep-option, or ask for another share: "
+                "--min-agreement; more samples would not settle it"
+                if needed is None
+                else f"about {needed:,} real samples: --inputs SAMPLES.npz"
+            )
     elif wanted is not None or parity.relative_difference > GROSS_RATIO:
         effect = Effect.UNPROVEN
     severity = None if effect is Effect.VIOLATED else Severity.WARNING

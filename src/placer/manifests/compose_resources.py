@@ -1,0 +1,103 @@
+"""What a service of a compose file is granted: memory, cores and accelerators."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+from placer.core.deployment import Defect, Resources, Stated
+from placer.manifests.containers import bind_of, is_open
+from placer.manifests.cores import limit_of_cores
+from placer.manifests.nodes import Field
+from placer.manifests.quantities import unread
+
+_BYTES = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,10})?) ?(?P<unit>[kmgtp]?)i?b?", re.I)
+"""Source: docker/go-units, ``RAMInBytes``: all units are powers of 1024."""
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+def resources_of(service: Field) -> Resources:
+    """Return what a service is granted."""
+    resources = service.at("deploy", "resources")
+    limits, reserved = resources.at("limits"), resources.at("reservations")
+    accelerators = [*_accelerators(service, reserved)]
+    stated = (limits.at("memory"), service.at("mem_limit"))
+    limit = _bytes(stated[0]) or _bytes(stated[1])
+    holders = (limits, resources, service.at("deploy"))  # a whole one may be a variable
+    cpus, cpus_unread = limit_of_cores(
+        [(one, _cpus(one)) for one in (limits.at("cpus"), service.at("cpus"))],
+        quota=service.at("cpu_quota"),
+        period=service.at("cpu_period"),
+        cores=service.at("cpuset"),
+    )
+    return Resources(
+        limit,
+        unread(limit, *stated, *holders),
+        _bytes(reserved.at("memory")) or _bytes(service.at("mem_reservation")),
+        cpus,
+        tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
+        cpus_limit_unread=cpus_unread or unread(cpus, *holders),
+    )
+
+
+def _bytes(amount: Field) -> Stated[int] | None:
+    """Return an amount of memory; 0 is no limit."""
+    match = _BYTES.fullmatch(amount.text() or "")
+    if match is None:
+        return None
+    value = int(Decimal(match["number"]) * 1024 ** _POWERS[match["unit"].lower()])
+    return Stated(value, amount.place()) if value > 0 else None
+
+
+def _cpus(amount: Field) -> Stated[float] | None:
+    number = amount.number()
+    return Stated(number, amount.place()) if number is not None and number > 0 else None
+
+
+def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str, int]]]:
+    runtime = service.at("runtime").stated()
+    if runtime is not None and runtime.value not in ("runc", "crun"):
+        yield Stated((runtime.value, 1), runtime.place)
+    gpus = service.at("gpus")
+    if gpus.text() is not None:
+        yield Stated(("gpu", 1), gpus.pair_place())
+    requests = [(one, None) for one in reserved.at("devices").items()]
+    for request, default in [*requests, *((one, "gpu") for one in gpus.items())]:
+        capabilities = [text for one in request.at("capabilities").items() if (text := one.text())]
+        name = request.at("driver").text() or next(iter(capabilities), default)
+        count = request.at("count").integer() or len([*request.at("device_ids").items()])
+        if name is not None:
+            yield Stated((name, max(count, 1)), request.place())
+    for one in reserved.at("generic_resources").items():
+        resource = one.at("discrete_resource_spec")
+        name, count = resource.at("kind").text(), resource.at("value").integer() or 0
+        if name is not None and count > 0:
+            yield Stated((name, count), one.place())
+    for device in service.at("devices").items():
+        stated = device.stated() or device.at("source").stated()
+        if stated is None:
+            continue
+        bind = bind_of(stated)
+        path = stated.value if bind is None else bind[0].value
+        yield Stated((path.partition("=")[0], 1), stated.place)
+
+
+def bad_amounts(service: Field) -> Iterator[Defect]:
+    """Yield amounts that are none."""
+    resources = service.at("deploy", "resources")
+    for amount in (
+        resources.at("limits", "memory"),
+        resources.at("reservations", "memory"),
+        service.at("mem_limit"),
+        service.at("mem_reservation"),
+    ):
+        text = amount.text()
+        if text is not None and not is_open(text) and _BYTES.fullmatch(text) is None:
+            message = f"'{amount.name}: {text[:40]}' is no amount"
+            yield Defect("bad_value", message, "write one such as 512m or 2g", amount.place())
+    for amount in (resources.at("limits", "cpus"), service.at("cpus")):
+        text = amount.text()
+        if text is not None and not is_open(text) and amount.number() is None:
+            message = f"'cpus: {text[:40]}' is no number"
+            yield Defect("bad_value", message, "write one such as 0.5", amount.place())
