@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,6 +64,18 @@ def written(folder: Path) -> Mapping[str, Any]:
 
 def test_a_contract_that_nobody_changed_is_replaced(tmp_path: Path) -> None:
     assert written(tmp_path / "out") == written(tmp_path / "out")
+
+
+def test_what_a_killed_program_left_is_removed_an_hour_later(tmp_path: Path) -> None:
+    with replacing(str(tmp_path / "out")) as place:
+        shutil.copytree(place, left := place.with_name(f"{place.name[:-20]}{'0' * 16}.tmp"))
+        (left / "head.onnx").write_bytes(b"he")
+    written(tmp_path / "out")
+    assert left.is_dir()
+    for path in (left, left / "head.onnx"):
+        os.utime(path, (0, path.stat().st_mtime - 3700))
+    written(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.parametrize("key", ["model", "more", "sha256"])

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from placer.core.errors import MeasuringError, PlacerError, UsageError
 from placer.files.split_contract import CONTRACT_NAME, SCHEMA, digest_of_rest
+from placer.files.writing import remove_left_behind, temporary_beside
 
 _MOST_BYTES = 64 * 2**20
 """Of a contract; one of a thousand tensors has a megabyte."""
@@ -60,7 +61,7 @@ def check_folder(path: str, *, option: str = "--to ") -> None:
             f"{told}: the directory '{parent}' does not exist",
             hint=f"make it: mkdir -p {parent}",
         )
-    temporary = _beside(target)
+    temporary = temporary_beside(target)
     try:
         temporary.mkdir()
         temporary.rmdir()
@@ -88,10 +89,11 @@ def replacing(path: str, *, option: str = "--to ") -> Iterator[Path]:
     """
     check_folder(path, option=option)
     target, told = _target(path, option), f"{option}{path}"
-    temporary = _beside(target)
+    temporary = temporary_beside(target)
     try:
         try:
             temporary.mkdir()
+            remove_left_behind(target, temporary)
         except OSError as error:
             raise _explained(told, error) from error
         try:
@@ -112,7 +114,7 @@ def _exchange(temporary: Path, target: Path) -> None:
     if not target.exists() or not any(target.iterdir()):
         temporary.replace(target)  # over an empty folder as well
         return
-    before = _beside(target)
+    before = target.parent / f".placer-{secrets.token_hex(8)}.tmp"  # nothing removes this one
     target.replace(before)
     try:
         temporary.replace(target)
@@ -127,10 +129,6 @@ def _target(path: str, option: str) -> Path:
         told = option.strip() or "that"
         raise UsageError(f"{told} is no name of a folder", hint="name a folder")
     return Path(os.path.realpath(path))
-
-
-def _beside(target: Path) -> Path:
-    return target.parent / f".placer-{secrets.token_hex(8)}.tmp"
 
 
 def _refuse_foreign(told: str, folder: Path) -> None:
