@@ -78,10 +78,11 @@ def test_what_a_killed_program_left_is_removed_an_hour_later(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize("key", ["model", "more", "sha256"])
+@pytest.mark.parametrize("key", ["model", "more", "sha256", ""])
 def test_a_contract_that_was_edited_is_not_written_over(tmp_path: Path, key: str) -> None:
     path = tmp_path / "out" / "contract.json"
-    edited = json.dumps({**written(path.parent), key: "mine"})
+    more = {key: "mine"} if key else {}
+    edited = json.dumps({**written(path.parent), **more}, indent=2 if key else 4) + "\n"
     path.write_text(edited)
     with pytest.raises(UsageError, match=r"'contract\.json' was changed since it was written"):
         written(path.parent)

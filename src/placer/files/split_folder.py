@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from placer.core.errors import MeasuringError, PlacerError, UsageError
-from placer.files.split_contract import CONTRACT_NAME, SCHEMA, digest_of_rest
+from placer.files.split_contract import CONTRACT_NAME, SCHEMA, digest_of_rest, text_of
 from placer.files.writing import remove_left_behind, temporary_beside
 
 _MOST_BYTES = 64 * 2**20
@@ -162,14 +162,16 @@ def _listed(folder: Path) -> tuple[Mapping[str, str], bool]:
     try:
         if not stat.S_ISREG(contract.lstat().st_mode) or contract.stat().st_size > _MOST_BYTES:
             return {}, False
-        document = json.loads(contract.read_text(encoding="utf-8"))
+        text = contract.read_text(encoding="utf-8")
+        document = json.loads(text)
         if document["schema"] != SCHEMA:
             return {}, False
         files = document.get("files")
         if files is None:  # parts alone
             files = [file for part in document["parts"] for file in part["files"]]
         digests = {str(one["name"]): str(one["sha256"]) for one in files}
-        return digests, document.get("sha256") != digest_of_rest(document)
+        is_as_written = text == text_of(document)  # blanks, and keys that stand twice
+        return digests, not is_as_written or document.get("sha256") != digest_of_rest(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, False
 
