@@ -26,6 +26,7 @@ from tests import split_models
 from tests.cli.conftest import Run
 from tests.models import build, tensor
 from tests.split_exports import (
+    GPU,
     NARROW,
     NARROW_FILE,
     POOLED,
@@ -187,7 +188,19 @@ def test_the_time_of_the_network_is_what_network_estimate_says(run: Run) -> None
     told = json.loads(
         run("network", "estimate", "--network", NARROW_FILE, *sent, "--format", "json").out
     )
-    assert split["network_s"] == told["p50_s"]
+    assert split["network_s"] == pytest.approx(told["p50_s"], rel=0.01)  # of fewer draws
+
+
+@pytest.mark.usefixtures("here")
+def test_losses_of_unknown_bursts_count_no_time_as_in_a_recommendation(run: Run) -> None:
+    Path("lossy.yaml").write_text(NARROW.replace("loss: 0 %", "loss: 5 %\nloss_burst: null"))
+    found = []
+    for network in (NARROW_FILE, "lossy.yaml"):
+        words = ("--network", network, "--cloud", GPU, "--cut", "v5", "--format", "json")
+        found.append(json.loads(run("split", "straight.onnx", *words).out))
+    times_s = [{one["placement"]: one["network_s"] for one in answer["plans"]} for answer in found]
+    assert times_s[0] == times_s[1]
+    assert any("packet loss of 5 % comes in bursts is unknown" in one for one in found[1]["notes"])
 
 
 @pytest.mark.usefixtures("here")

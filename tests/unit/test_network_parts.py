@@ -23,6 +23,7 @@ from placer.core.network.tensors import (
     parse_tensor,
 )
 from placer.core.network_estimate import Request, estimate, upload_envelope
+from placer.core.transfer_draws import typical_transfer_s
 
 PATH = NetworkPath(
     "site",
@@ -143,6 +144,23 @@ def test_the_envelope_of_a_lossy_path_is_concave() -> None:
     slopes = [slope for _, slope in found.pieces]
     assert slopes == sorted(slopes, reverse=True)
     assert slopes[-1] >= 0
+
+
+def test_losses_of_unknown_bursts_are_not_in_an_envelope() -> None:
+    lossy = replace(PATH, loss_ratio=0.05, loss_burst_packets=None)
+    found, without = (
+        upload_envelope(path, Request(1, 100), max_bytes=3_000_000)
+        for path in (lossy, replace(lossy, loss_ratio=0.0))
+    )
+    assert found == without
+
+
+def test_the_envelope_of_a_lossy_path_is_near_to_what_recommend_takes() -> None:
+    path = replace(PATH, loss_ratio=0.02, connection="new")
+    found = upload_envelope(path, Request(1, 100), max_bytes=100_000)
+    for size in (1_000, 100_000):
+        taken_s = typical_transfer_s(path, size, 100)
+        assert taken_s / 1.5 < found.at(size) < 1.5 * taken_s, size
 
 
 def test_says_what_is_taken_for_what_nobody_stated() -> None:

@@ -246,6 +246,17 @@ def test_a_stricter_limit_never_costs_less() -> None:
     assert costs == sorted(costs)
 
 
+def test_of_equal_plans_within_a_limit_names_decide() -> None:
+    """Nothing costs anything: the first of those that keep the limit, not the quickest."""
+    nodes = (Node("a", (2.0, 1.0)), Node("b", (2.0, 1.0)), Node("c", (2.0, 1.0)))
+    sites, link = (Site("device", 0.0), Site("cloud", 0.0)), rated_link(0.0, 1, 1)
+    free = replace(link, usd_per_byte_up=0.0, usd_per_byte_down=0.0)
+    question = Problem(CostGraph(nodes, ()), sites, (free,))
+    for limit_s, tiers in ((6.0, (0, 0, 0)), (5.5, (0, 0, 1)), (4.0, (0, 1, 1)), (3.0, (1, 1, 1))):
+        plan = solved(question, Objective.MONEY, latency_limit_s=limit_s)
+        assert tuple(tier for _, tier in plan.tiers) == tiers
+
+
 def test_a_limit_that_nothing_keeps_tells_the_quickest() -> None:
     with pytest.raises(InfeasibleError, match=r"takes at most 2 s; the quickest takes 3 s"):
         solved(priced(), Objective.MONEY, latency_limit_s=2.0)

@@ -68,3 +68,21 @@ def test_a_sample_of_zeros_and_single_numbers_take_the_largest_of_all() -> None:
     assert difference(np.array([[0.0, 0.0], [0.0, 4.0]]), np.ones((2, 2)) * 1.0).relative == 0.75
     assert difference(np.array([[0.001], [4.0]]), np.array([[0.101], [4.0]])).relative == 0.025
     assert difference(np.array([[0.0], [0.0]]), np.array([[0.1], [0.0]])).relative == np.inf
+
+
+@pytest.mark.parametrize("mask", [np.finfo(np.float32).min, -1e9, -1e4])
+def test_masked_numbers_hide_no_other(mask: float) -> None:
+    whole = np.array([[1.0, 4.0, mask, mask + 3], [2.0, -4.0, 3.0, 0.0]], np.float32)
+    parts = whole.copy()
+    parts[0, 1] += 1
+    assert difference(whole, parts).relative == 0.25
+    parts[0, 1:3] = 4, mask * 0.75  # a mask is held to itself
+    assert difference(whole, parts).relative == pytest.approx(0.25)
+
+
+def test_low_numbers_among_their_like_are_no_masks() -> None:
+    whole = np.array([[-1e5, -5e4, 2e3, 10.0]])
+    assert difference(whole, whole + np.array([0, 0, 0, 1])).relative == 1e-5
+    only_masks = np.array([[0.0, -1e9]])
+    assert difference(only_masks, only_masks).relative == 0
+    assert difference(only_masks, only_masks + np.array([0.1, 0])).relative == np.inf

@@ -30,7 +30,7 @@ def tried(graph: GroupGraph, *precisions: Precision | None, top: int) -> list[tu
     link = Link(rtt_s=0.01, up=(Piece(0.0, 1e-6),), down=(Piece(0.0, 1e-6),))
     where = Where(builders.path(), builders.cloud().offer, 1e-3, ())
     cuts = best_cuts(
-        *(graph, where, link, TaintedGraph({}, ())),
+        *(graph, where, link, TaintedGraph({}, {})),
         precisions=precisions or (None,),
         is_raw_kept=False,
         top=top,

@@ -231,10 +231,17 @@ def contract_of(folder: Path, head: bytes = b"head") -> dict[str, Any]:
         "schema": "placer/split/v1",
         "model": {"inputs": [x], "outputs": [y]},
         "parts": [
-            {"files": [{"name": "head.onnx", "sha256": digest}], "inputs": [x], "outputs": [t]},
-            {"files": [], "inputs": [value, scale], "outputs": [y]},
+            {
+                "tier": 0,
+                "files": [{"name": "head.onnx", "sha256": digest, "bytes": len(head)}],
+                "inputs": [x],
+                "outputs": [t],
+            },
+            {"tier": 1, "files": [], "inputs": [value, scale], "outputs": [y]},
         ],
-        "links": [{"tensors": [{**t, "wire": {"value": value, "scale": scale}}]}],
+        "links": [
+            {"from": 0, "to": 1, "tensors": [{**t, "wire": {"value": value, "scale": scale}}]}
+        ],
         "server": {"model": "m_tail"},
         "files": [{"name": name} for name in ("client.py", "head.onnx", "sample.npz")],
     }
@@ -276,6 +283,12 @@ EDITED: list[tuple[str, object]] = [
     ("server", None),
     ("server model", 5),
     ("parts 0 inputs 0 shape 0", True),
+    ("parts 0 tier", 1),
+    ("parts 1 tier", 2),
+    ("parts 0 files 0 bytes", 3),
+    ("parts 1 inputs 0 bytes", 5),
+    ("links 0 tensors 0 bytes", 17),
+    ("links 0 to", 2),
 ]
 
 
@@ -484,7 +497,7 @@ def test_samples_are_never_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["contract.json", "client.py", "head.onnx", "sample.npz", "link.npz"]
+    "name", ["contract.json", "client.py", "head.onnx", "sample.npz", "link.npz", "hard.npz"]
 )
 def test_files_of_the_export_are_never_written_over(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "parts"
@@ -492,6 +505,7 @@ def test_files_of_the_export_are_never_written_over(tmp_path: Path, name: str) -
     exported(folder)
     np.savez(tmp_path / "mine.npz", x=np.ones((1, 4), np.float32))
     (folder / "link.npz").symlink_to("head.onnx")
+    (folder / "hard.npz").hardlink_to(folder / "head.onnx")
     before = (folder / name).read_bytes()
     done = asked(folder, "--inputs", "../mine.npz", "--save", f"../parts/{name}")
     assert done.returncode == 2
@@ -499,6 +513,15 @@ def test_files_of_the_export_are_never_written_over(tmp_path: Path, name: str) -
     assert (folder / name).read_bytes() == before
     assert asked(folder, "--save", "out.npz").returncode == 0
     assert asked(folder, "--save", "out.npz").returncode == 0  # its own may be replaced
+
+
+def test_nothing_is_saved_where_the_server_reads(tmp_path: Path) -> None:
+    exported(tmp_path)
+    (tmp_path / "repository").mkdir()
+    done = asked(tmp_path, "--save", "repository/out.npz")
+    assert done.returncode == 2
+    assert "--save repository/out.npz lies in repository/, which the server reads" in done.stderr
+    assert not list((tmp_path / "repository").iterdir())
 
 
 class Dripping(Scripted):

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,10 +66,23 @@ def test_a_contract_that_nobody_changed_is_replaced(tmp_path: Path) -> None:
     assert written(tmp_path / "out") == written(tmp_path / "out")
 
 
-@pytest.mark.parametrize("key", ["model", "more", "sha256"])
+def test_what_a_killed_program_left_is_removed_an_hour_later(tmp_path: Path) -> None:
+    with replacing(str(tmp_path / "out")) as place:
+        shutil.copytree(place, left := place.with_name(f"{place.name[:-20]}{'0' * 16}.tmp"))
+        (left / "head.onnx").write_bytes(b"he")
+    written(tmp_path / "out")
+    assert left.is_dir()
+    for path in (left, left / "head.onnx"):
+        os.utime(path, (0, path.stat().st_mtime - 3700))
+    written(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("key", ["model", "more", "sha256", ""])
 def test_a_contract_that_was_edited_is_not_written_over(tmp_path: Path, key: str) -> None:
     path = tmp_path / "out" / "contract.json"
-    edited = json.dumps({**written(path.parent), key: "mine"})
+    more = {key: "mine"} if key else {}
+    edited = json.dumps({**written(path.parent), **more}, indent=2 if key else 4) + "\n"
     path.write_text(edited)
     with pytest.raises(UsageError, match=r"'contract\.json' was changed since it was written"):
         written(path.parent)

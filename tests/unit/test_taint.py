@@ -414,6 +414,70 @@ def test_what_is_sorted_is_raw_with_its_places_alone(
     )
 
 
+def test_what_is_sorted_with_its_places_stays_raw_when_moved() -> None:
+    found = traced(
+        [
+            node("Shape", "x", "s"),  # the count is computed
+            node("Gather", "s three", "k"),
+            node("TopK", "x k", "v i"),
+            node("Mul", "v two", "v2"),
+            node("Cast", "i", "i2", to=1),
+            node("Concat", "v2 i2", "y", axis=1),
+        ],
+        [integers("three", 3), const("two", 2.0)],
+        shape=(1, 3, 8, "w"),
+    )
+    assert not found.taint("v2").is_raw
+    assert not found.taint("i2").is_raw
+    assert found.taint("y").text == "x -> TopK -> Concat"
+    assert [names for names, _ in found.raw_among(["v2", "i"])] == [("v2", "i")]
+    kept = {names[0] for names, _ in found.raw_among(["v", "v2", "i", "i2"])}
+    assert found.raw_among({"v", "v2", "i", "i2"} - kept) == ()
+
+
+def test_parts_of_a_mixture_are_raw_again_where_they_are_joined() -> None:
+    split = node("Split", "m n", "a b", axis=1)
+    nodes = [
+        CONV_MIX,
+        split,
+        node("Concat", "b a", "c", axis=1),
+        node("Concat", "a a", "d", axis=1),
+    ]
+    found = traced(nodes, [MIX, integers("n", 3, 3)])
+    assert found.taint("c").text == "x -> Conv -> Split -> Concat"
+    assert not found.taint("d").is_raw
+
+
+@pytest.mark.parametrize("is_mixed", [False, True])
+@pytest.mark.parametrize(
+    ("nodes", "is_raw"),
+    [
+        ([node("Sign", "z", "a"), node("Abs", "z", "b"), node("Mul", "a b", "y")], True),
+        ([node("Hardmax", "z", "a"), node("Add", "z a", "y")], True),
+        ([node("Sign", "z", "a"), node("Sum", "a z", "y")], True),
+        ([node("Hardmax", "z", "a"), node("Mul", "z a", "y")], False),  # the largest alone
+    ],
+)
+def test_steps_hide_nothing_of_what_they_are_added_to(
+    nodes: Sequence[Any], is_raw: bool, is_mixed: bool
+) -> None:
+    first = node("Conv", "x mix", "z", pads=[0, 0, 0, 1]) if is_mixed else node("Neg", "x", "z")
+    found = traced([first, *nodes], [MIX])
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+
+
+def test_a_condition_that_keeps_all_takes_nothing_away() -> None:
+    for kept, is_raw in (([1] * 6, True), ([1] * 5, False), ([0] + [1] * 5, False)):
+        nodes = [CONV_MIX, node("Compress", "m c", "y", axis=1)]
+        found = traced(nodes, [MIX, const("c", kept, "bool")])
+        assert found.taint("y").is_raw == is_raw
+
+
+def test_a_normalised_mixture_is_told_as_that() -> None:
+    found = traced([CONV_MIX, node("MeanVarianceNormalization", "m", "y")], [MIX])
+    assert found.taint("y").reason == "a mixture without its mean or size"
+
+
 @pytest.mark.parametrize("shape", [(1, 16), (16, 16), ("n", 16), (1, 2, 16)])
 @pytest.mark.parametrize(
     ("op_type", "words", "matrix"),

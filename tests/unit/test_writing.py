@@ -6,6 +6,7 @@ import os
 import resource
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -78,6 +79,24 @@ def test_writes_bytes_and_text_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_bytes() == b"\x00\xff"
     assert (tmp_path / "b.txt").read_bytes() == "µs\n".encode()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.txt"]
+
+
+def test_what_a_killed_program_left_is_removed_an_hour_later(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\nfrom placer.files import writing\n"
+        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "writing.write_atomically(sys.argv[1], 'half')"
+    )
+    for name in ("a.json", "b.json"):
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / name)], check=False)
+    left = set(tmp_path.iterdir())
+    assert len(left) == 2
+    write_atomically(str(tmp_path / "a.json"), "whole")
+    assert left < set(tmp_path.iterdir())  # it may still be written
+    for path in left:
+        os.utime(path, (0, path.stat().st_mtime - 3700))
+    write_atomically(str(tmp_path / "a.json"), "whole")
+    assert len(left & set(tmp_path.iterdir())) == 1  # of the other file
 
 
 def test_writes_into_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

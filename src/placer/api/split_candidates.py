@@ -290,6 +290,7 @@ def best_cuts(
     kept = {tensor.name for tensor in graph.tensors if not can_be_sent(tensor.dtype)}
     if is_raw_kept:
         kept |= {name for name in names if taint.taint(name).is_raw}
+    together = sum(len(one) > 1 for one, _ in taint.raw_among(names)) if is_raw_kept else 0
     assert where.whole_s is not None  # without a given cut it is required
     here = {group.name: group.time_s for group in graph.groups}
     there = shared_out_s(graph, where.whole_s)
@@ -299,7 +300,7 @@ def best_cuts(
     for narrow in in_each:
         problem = problem_of(narrow, TIERS, (here, there), [link], kept=kept)
         # besides those not split at all, and those whose tensors only together are raw
-        more = 2 + (len(taint.parts) if is_raw_kept else 0)
+        more = 2 + together
         covered: set[int] = set()  # of those listed
         plans = plans_in_order(problem, max_solves=MOST_SOLVES)
         for plan in itertools.islice(plans, TRIED_FOR_ONE * top + more):

@@ -44,7 +44,7 @@ from placer.api.splitting import (
     write_split,
 )
 from placer.core.finding import Effect
-from placer.core.network_estimate import Request, estimate
+from placer.core.network_estimate import check_figures
 from placer.core.partition.problem import InfeasibleError
 from placer.core.split_choice import time_on
 from placer.core.split_export import sent_type, wire_bytes
@@ -55,6 +55,8 @@ from placer.core.split_ranking import (
     SplitAnswer,
     ranked,
 )
+from placer.core.transfer import burst_unknown
+from placer.core.transfer_draws import typical_transfer_s
 from placer.core.units import format_bytes, format_duration, format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
 from placer.core.wire_formats import Precision
@@ -156,18 +158,18 @@ def split_model(
     if question.cut:
         cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
     threads = question.threads or usable_cores()
-    link = link_to(source, where)
+    check_figures(where.path)
     limit = format_duration(question.time_limit_s)
     progress(f"timing the groups of the model (at most {limit}), then the parts (as long again)")
     measured = measure_groups(
         source, inputs=question.inputs, threads=threads, time_limit_s=question.time_limit_s
     )
     if not question.cut:
-        progress("looking for the best plans")
+        progress(f"looking for the best plans over {where.path.name}")
         cuts += best_cuts(
             measured.graph,
             where,
-            link,
+            link_to(source, where),
             taint,
             precisions=sought(question.precision, limit_ratio),
             is_raw_kept=question.is_raw_kept,
@@ -186,6 +188,13 @@ def split_model(
         notes.append(f"{disturbed}: measure again on a quiet machine")
     if where.unknown:
         notes.insert(0, where.unknown)
+    unknown_bursts = burst_unknown(where.path)
+    if unknown_bursts is not None:
+        notes.append(
+            f"{unknown_bursts} on network '{where.path.name}': its times are those without loss, "
+            "which are the least"
+        )
+    progress(f"working out what crosses {where.path.name}")
     found: list[tuple[Placed, Cut]] = []
     for cut, run in zip(cuts, parts, strict=True):
         placed = _placed(source, cut, run, judged, measured, where, taint, question)
@@ -398,7 +407,7 @@ def _placed(
         n_bytes=n_bytes,
         head_s=run.head_s,
         tail_here_s=run.tail_s,
-        network_s=estimate(where.path, Request(n_bytes, bytes_down)).p50_s,
+        network_s=typical_transfer_s(where.path, n_bytes, bytes_down),
         tail_s=tail_s,
         differences=run.differences,
         wire_result=result,

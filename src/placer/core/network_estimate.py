@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from placer.core.backbone import told_figure
 from placer.core.environment import Backbone, NetworkPath
 from placer.core.errors import UsageError
 from placer.core.network.envelope import Envelope, envelope_of
+from placer.core.network.exchange import lossfree_s
 from placer.core.network.framing import Protocol, framed_bytes
-from placer.core.network.requests import REQUESTS, WARM_UP, Effort
+from placer.core.network.requests import QUICK, REQUESTS, WARM_UP, Effort, needs_simulation
 from placer.core.network.wire import MSS_BYTES
 from placer.core.sequential import quantile
 from placer.core.transfer import (
@@ -19,6 +21,7 @@ from placer.core.transfer import (
     burst_unknown,
     draw_rates,
     draw_rtt_s,
+    exchange_over,
     known_percentile,
     request_s,
 )
@@ -29,6 +32,8 @@ DRAWS = 20_000
 SAMPLES = 10_000
 """Requests that are simulated, fewer where messages are large."""
 LEAST_SAMPLES = 500
+ENVELOPE_SAMPLES = 200
+"""Requests that are simulated for one size of an envelope: it tells a median."""
 MAX_WORK = 1_000_000
 """Packets that all of them have together."""
 MAX_IN_FLIGHT = 1000
@@ -112,10 +117,16 @@ def estimate(path: NetworkPath, request: Request) -> NetworkEstimate:
     )
 
 
+def check_figures(path: NetworkPath) -> None:
+    """Raise UsageError where the round trip or a rate of a path is unknown."""
+    _completed(path)
+
+
 def upload_envelope(path: NetworkPath, request: Request, *, max_bytes: int) -> Envelope:
     """Return the concave envelope of the median time against the body of the request.
 
-    At the median of the path's round trip and rates.
+    At the median of the path's round trip and rates, and with the losses that `placer recommend`
+    counts: none where nobody knows whether they come in bursts.
 
     Parameters
     ----------
@@ -129,27 +140,60 @@ def upload_envelope(path: NetworkPath, request: Request, *, max_bytes: int) -> E
     UsageError
         As `estimate`.
     """
+    if burst_unknown(path) is not None:
+        path = replace(path, loss_ratio=0.0)
     path, _ = _completed(path)
+    return _envelope(path, request, max_bytes)
+
+
+@lru_cache(maxsize=64)
+def _envelope(path: NetworkPath, request: Request, max_bytes: int) -> Envelope:
+    """Return the envelope over a path whose figures are all known."""
     rtt_s = draw_rtt_s(path, np.array([0.5]))
-    draws = 1 if path.loss_ratio == 0 and path.congestion_control == "cubic" else LEAST_SAMPLES
+    rates = (path.uplink_bytes_per_s or np.inf, path.downlink_bytes_per_s or np.inf)
+    given = (request.down_bytes, request.protocol, request.server_s, request.in_flight)
+    head, _ = framed_bytes(1, 1, request.protocol, is_new=path.connection == "new")
+
+    def lossfree(up_bytes: int) -> float:
+        return float(lossfree_s(exchange_over(path, up_bytes, *given), rtt_s, *rates)[0])
+
+    if not needs_simulation(exchange_over(path, max_bytes, *given)):
+        return envelope_of(lossfree, max_bytes, head - 1)
+    sizes = _doubling_sizes(max_bytes)
+    times_s = [
+        float(
+            np.median(
+                request_s(
+                    path,
+                    up_bytes=size,
+                    down_bytes=request.down_bytes,
+                    rtt_s=np.repeat(rtt_s, ENVELOPE_SAMPLES),
+                    uplink_bytes_per_s=rates[0],
+                    downlink_bytes_per_s=rates[1],
+                    protocol=request.protocol,
+                    server_s=request.server_s,
+                    in_flight=request.in_flight,
+                    effort=replace(QUICK, samples=ENVELOPE_SAMPLES),
+                )
+            )
+        )
+        for size in sizes
+    ]
+    longer = [time_s / lossfree(size) for size, time_s in zip(sizes, times_s, strict=True)]
 
     def median_s(up_bytes: int) -> float:
-        times_s = request_s(
-            path,
-            up_bytes=up_bytes,
-            down_bytes=request.down_bytes,
-            rtt_s=np.repeat(rtt_s, draws),
-            uplink_bytes_per_s=path.uplink_bytes_per_s or np.inf,
-            downlink_bytes_per_s=path.downlink_bytes_per_s or np.inf,
-            protocol=request.protocol,
-            server_s=request.server_s,
-            in_flight=request.in_flight,
-            effort=Effort(LEAST_SAMPLES),
-        )
-        return float(np.median(times_s))
+        if up_bytes > sizes[-1]:  # the rate of a long flow is steady
+            return times_s[-1] * up_bytes / sizes[-1]
+        return lossfree(up_bytes) * float(np.interp(np.log(up_bytes), np.log(sizes), longer))
 
-    head, _ = framed_bytes(1, 1, request.protocol, is_new=path.connection == "new")
     return envelope_of(median_s, max_bytes, head - 1)
+
+
+def _doubling_sizes(max_bytes: int) -> tuple[int, ...]:
+    """Return the bodies that are simulated: one, then each twice as large, up to a long one."""
+    most = min(max_bytes, QUICK.max_packets * MSS_BYTES)
+    found = [MSS_BYTES * 2**step for step in range(most.bit_length()) if MSS_BYTES * 2**step < most]
+    return tuple(sorted({1, *found, most}))
 
 
 _OPTIONS = {"round-trip time": "--rtt", "uplink": "--uplink", "downlink": "--downlink"}

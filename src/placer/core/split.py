@@ -147,6 +147,7 @@ def largest_errors(
 
     The samples must not hide each other: one with large numbers says nothing of the others. Where
     a sample has one number, or nothing but zeros, the largest number of all samples counts.
+    Numbers that stand for "masked" hide none either: each is held to itself (``_masked``).
 
     Parameters
     ----------
@@ -163,10 +164,34 @@ def largest_errors(
     with np.errstate(invalid="ignore"):
         apart = np.where(same, 0.0, np.abs(first - second))
     worst = np.max(np.nan_to_num(apart, nan=np.inf, posinf=np.inf), axis=1)
-    scale = np.max(np.abs(first), axis=1, initial=0.0, where=np.isfinite(first))
+    masked = _masked(first)
+    scale = np.max(np.abs(first), axis=1, initial=0.0, where=np.isfinite(first) & ~masked)
     overall = scale.max()
     if first.shape[1] == 1:
         scale[:] = overall
     scale[scale == 0] = overall or np.nan
-    relative = np.where(worst == 0, 0.0, np.nan_to_num(worst / scale, nan=np.inf, posinf=np.inf))
+    with np.errstate(invalid="ignore"):
+        ratios = apart / np.where(masked, np.abs(first), scale[:, np.newaxis])
+    relative = np.where(apart == 0, 0.0, np.nan_to_num(ratios, nan=np.inf, posinf=np.inf))
     return float(worst.max()), float(relative.max())
+
+
+MASKED_FROM = -5e3
+"""What is added to scores to mask them: -1e4, -65504, -1e9, the least number of a type."""
+MASKED_FACTOR = 100.0
+"""So many times the largest other number. Chosen: far above what scores of one sample differ."""
+
+
+def _masked(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which numbers stand for "masked": very low ones, far from all others of their sample.
+
+    Parameters
+    ----------
+    numbers
+        Of shape (samples, numbers).
+    """
+    finite = np.isfinite(numbers)
+    lowest = np.min(numbers, axis=1, initial=0.0, where=finite, keepdims=True)
+    low = finite & (numbers <= np.minimum(lowest / 8, MASKED_FROM))  # scores are added, masks too
+    others = np.max(np.abs(numbers), axis=1, initial=0.0, where=finite & ~low, keepdims=True)
+    return np.asarray(low & (numbers <= -MASKED_FACTOR * others))

@@ -50,6 +50,11 @@ def transfer_draws_s(path: NetworkPath, up_bytes: int, down_bytes: int, n: int) 
     return times_s
 
 
+def typical_transfer_s(path: NetworkPath, up_bytes: int, down_bytes: int) -> float:
+    """Return the median network time of a request and its answer."""
+    return float(np.median(transfer_draws_s(path, up_bytes, down_bytes, DRAWS)))
+
+
 def _path_draws(
     path: NetworkPath, n: int
 ) -> tuple[FloatArray, FloatArray | float, FloatArray | float]:

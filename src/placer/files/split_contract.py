@@ -34,7 +34,12 @@ def write_contract(contract: SplitContract, path: str, export: Export | None = N
     MeasuringError
         The disk is full.
     """
-    write_atomically(path, json.dumps(contract_document(contract, export), indent=2) + "\n")
+    write_atomically(path, text_of(contract_document(contract, export)))
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """Return a contract as it stands in its file."""
+    return json.dumps(document, indent=2) + "\n"
 
 
 def contract_document(contract: SplitContract, export: Export | None = None) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from placer.core.errors import MeasuringError, PlacerError, UsageError
-from placer.files.split_contract import CONTRACT_NAME, SCHEMA, digest_of_rest
+from placer.files.split_contract import CONTRACT_NAME, SCHEMA, digest_of_rest, text_of
+from placer.files.writing import remove_left_behind, temporary_beside
 
 _MOST_BYTES = 64 * 2**20
 """Of a contract; one of a thousand tensors has a megabyte."""
@@ -60,7 +61,7 @@ def check_folder(path: str, *, option: str = "--to ") -> None:
             f"{told}: the directory '{parent}' does not exist",
             hint=f"make it: mkdir -p {parent}",
         )
-    temporary = _beside(target)
+    temporary = temporary_beside(target)
     try:
         temporary.mkdir()
         temporary.rmdir()
@@ -88,10 +89,11 @@ def replacing(path: str, *, option: str = "--to ") -> Iterator[Path]:
     """
     check_folder(path, option=option)
     target, told = _target(path, option), f"{option}{path}"
-    temporary = _beside(target)
+    temporary = temporary_beside(target)
     try:
         try:
             temporary.mkdir()
+            remove_left_behind(target, temporary)
         except OSError as error:
             raise _explained(told, error) from error
         try:
@@ -112,7 +114,7 @@ def _exchange(temporary: Path, target: Path) -> None:
     if not target.exists() or not any(target.iterdir()):
         temporary.replace(target)  # over an empty folder as well
         return
-    before = _beside(target)
+    before = target.parent / f".placer-{secrets.token_hex(8)}.tmp"  # nothing removes this one
     target.replace(before)
     try:
         temporary.replace(target)
@@ -127,10 +129,6 @@ def _target(path: str, option: str) -> Path:
         told = option.strip() or "that"
         raise UsageError(f"{told} is no name of a folder", hint="name a folder")
     return Path(os.path.realpath(path))
-
-
-def _beside(target: Path) -> Path:
-    return target.parent / f".placer-{secrets.token_hex(8)}.tmp"
 
 
 def _refuse_foreign(told: str, folder: Path) -> None:
@@ -164,14 +162,16 @@ def _listed(folder: Path) -> tuple[Mapping[str, str], bool]:
     try:
         if not stat.S_ISREG(contract.lstat().st_mode) or contract.stat().st_size > _MOST_BYTES:
             return {}, False
-        document = json.loads(contract.read_text(encoding="utf-8"))
+        text = contract.read_text(encoding="utf-8")
+        document = json.loads(text)
         if document["schema"] != SCHEMA:
             return {}, False
         files = document.get("files")
         if files is None:  # parts alone
             files = [file for part in document["parts"] for file in part["files"]]
         digests = {str(one["name"]): str(one["sha256"]) for one in files}
-        return digests, document.get("sha256") != digest_of_rest(document)
+        is_as_written = text == text_of(document)  # blanks, and keys that stand twice
+        return digests, not is_as_written or document.get("sha256") != digest_of_rest(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, False
 

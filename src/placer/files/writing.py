@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shlex
+import shutil
 import stat
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def check_writable(path: str) -> None:
             if not os.access(path, os.W_OK):
                 raise _os_error(errno.EACCES)
         else:
-            temporary = _temporary_beside(target)
+            temporary = temporary_beside(target)
             temporary.open("xb").close()
             temporary.unlink()
     except OSError as error:
@@ -99,9 +101,10 @@ def _os_error(number: int) -> OSError:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    temporary = _temporary_beside(target)
+    temporary = temporary_beside(target)
     try:
         with temporary.open("xb") as stream:
+            remove_left_behind(target, temporary)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -113,8 +116,44 @@ def _replace(target: Path, data: bytes) -> None:
         raise
 
 
-def _temporary_beside(target: Path) -> Path:
-    return target.parent / f".placer-{secrets.token_hex(8)}.tmp"
+LEFT_BEHIND_AFTER_S = 3600.0
+"""What nothing was written to for so long belongs to no program that still writes."""
+
+
+def temporary_beside(target: Path) -> Path:
+    """Return a new name beside a file or folder, for what will take its place."""
+    return target.parent / f".placer-{_mark(target)}-{secrets.token_hex(8)}.tmp"
+
+
+def remove_left_behind(target: Path, temporary: Path) -> None:
+    """Remove what programs that were killed have left beside a target; what fails stays.
+
+    Parameters
+    ----------
+    temporary
+        Made just now beside it: the clock of the file system.
+    """
+    with contextlib.suppress(OSError):
+        now_s = temporary.lstat().st_mtime
+        for found in target.parent.glob(f".placer-{_mark(target)}-{'[0-9a-f]' * 16}.tmp"):
+            with contextlib.suppress(OSError):
+                _remove_if_old(found, now_s)
+
+
+def _mark(target: Path) -> str:
+    return hashlib.sha256(os.fsencode(target.name)).hexdigest()[:8]
+
+
+def _remove_if_old(found: Path, now_s: float) -> None:
+    is_folder = stat.S_ISDIR(found.lstat().st_mode)
+    within = found.rglob("*") if is_folder else ()
+    written_s = max(one.lstat().st_mtime for one in (found, *within))
+    if now_s - written_s < LEFT_BEHIND_AFTER_S:
+        return
+    if is_folder:
+        shutil.rmtree(found)
+    else:
+        found.unlink()
 
 
 def _explained(path: str, error: OSError) -> PlacerError:

@@ -68,13 +68,14 @@ class Unread(ClientError):
 
 # --- the contract -----------------------------------------------------------------------------
 
-_TENSOR: dict[str, Any] = {"name": str, "dtype": str, "shape": [int]}
-_PART = {"files": [{"name": str, "sha256": str}], "inputs": [_TENSOR], "outputs": [_TENSOR]}
+_TENSOR: dict[str, Any] = {"name": str, "dtype": str, "shape": [int], "bytes": int}
+_FILE = {"name": str, "sha256": str, "bytes": int}
+_PART = {"tier": int, "files": [_FILE], "inputs": [_TENSOR], "outputs": [_TENSOR]}
 _CROSSING = {**_TENSOR, "wire": {"value": _TENSOR, "scale": (_TENSOR,)}}
 CONTRACT = {
     "model": {"inputs": [_TENSOR], "outputs": [_TENSOR]},
     "parts": [_PART],
-    "links": [{"tensors": [_CROSSING]}],
+    "links": [{"from": int, "to": int, "tensors": [_CROSSING]}],
     "server": {"model": str},
     "files": [{"name": str}],
 }
@@ -98,11 +99,12 @@ def read_contract(folder: Path) -> dict[str, Any]:
         raise ClientError(f"{path}: {wrong}: export it again")
     for file in contract["parts"][0]["files"]:
         try:
-            digest = hashlib.sha256((folder / file["name"]).read_bytes()).hexdigest()
+            content = (folder / file["name"]).read_bytes()
         except (OSError, ValueError) as error:
             said = getattr(error, "strerror", None) or error
             raise ClientError(f"{file['name']} cannot be read: {said}") from error
-        if digest != file["sha256"]:
+        digest = hashlib.sha256(content).hexdigest()
+        if (digest, len(content)) != (file["sha256"], file["bytes"]):
             raise ClientError(f"{file['name']} is not the file of the contract: export it again")
     return contract
 
@@ -138,6 +140,8 @@ def _disagreement(contract: Mapping[str, Any]) -> str | None:
         return "it has not one head, one tail and one link"
     if not contract["model"]["outputs"]:
         return "it has no outputs"
+    if [parts[0]["tier"], parts[1]["tier"], links[0]["from"], links[0]["to"]] != [0, 1, 0, 1]:
+        return "its parts and link are not those of tier 0 and tier 1"
     head, tail = parts
     given, wanted = contract["model"]["inputs"], contract["model"]["outputs"]
     crossing = links[0]["tensors"]
@@ -153,6 +157,8 @@ def _disagreement(contract: Mapping[str, Any]) -> str | None:
     )
     for where, tensors, known in pairs:
         for one in tensors:
+            if math.prod(one["shape"]) * np.dtype(one["dtype"]).itemsize != one["bytes"]:
+                return f"'{one['name']}' of {where} has not {one['bytes']} bytes"
             if known.get(one["name"]) != (one["dtype"], tuple(one["shape"])):
                 return f"'{one['name']}' of {where} fits nothing that is there"
     for one in crossing:
@@ -623,12 +629,8 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
     contract = read_contract(folder)
     path = folder / "sample.npz" if asked.inputs is None else Path(asked.inputs)
     samples = read_samples(path, contract)
-    saved = None if asked.save is None else os.path.realpath(asked.save)
-    own = {"contract.json", *(one["name"] for one in contract["files"])}
-    is_own = saved is not None and os.path.relpath(saved, os.path.realpath(folder)) in own
-    if is_own or saved == os.path.realpath(path):
-        what = "a file of the export" if is_own else "the samples"
-        raise ClientError(f"--save {asked.save} would overwrite {what}")
+    if asked.save is not None:
+        _check_save(asked.save, path, folder, contract)
     session = session_of(folder / contract["parts"][0]["files"][0]["name"], asked.threads)
     server = Server(asked.url, contract["server"]["model"], asked.timeout)
     inputs, outputs = _sent(contract["links"][0]["tensors"]), contract["parts"][1]["outputs"]
@@ -661,6 +663,26 @@ def _run_all(asked: argparse.Namespace, folder: Path) -> None:
                         np.lib.format.write_array(file, np.stack(arrays), allow_pickle=False)
         except OSError as error:
             raise ClientError(f"{asked.save} cannot be written: {error.strerror}") from error
+
+
+def _check_save(place: str, samples: Path, folder: Path, contract: Mapping[str, Any]) -> None:
+    """Refuse to write over the samples or the export, or into what a server reads."""
+    saved = Path(os.path.realpath(place))
+    own = [folder / name for name in ("contract.json", *(one["name"] for one in contract["files"]))]
+    if any(_is_same(saved, one) for one in own):
+        raise ClientError(f"--save {place} would overwrite a file of the export")
+    if _is_same(saved, samples):
+        raise ClientError(f"--save {place} would overwrite the samples")
+    if Path(os.path.realpath(folder / "repository")) in saved.parents:
+        raise ClientError(f"--save {place} lies in repository/, which the server reads")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths are one file, by links of any kind."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one is not there yet
+        return str(one) == os.path.realpath(other)
 
 
 def _as_json(infer: Callable[..., Found], sample: Mapping[str, Array], refused: Unread) -> Found:

@@ -22,6 +22,7 @@ import numpy as np
 from placer.core.errors import InputError, UsageError, near_match
 from placer.onnx_files import taint_rules
 from placer.onnx_files.reader import load_model
+from placer.onnx_files.taint_pieces import NONE, Pieces, completed, pieces_of, raw_together
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 
 MAX_FOLDED_ELEMENTS = 50_000_000
@@ -40,8 +41,8 @@ class TaintedGraph:
     """What is known of every tensor that a node reads or makes, outside of bodies."""
 
     tensors: Mapping[str, Taint]
-    parts: tuple[tuple[tuple[str, ...], Taint], ...]
-    """(outputs, the raw tensor that they add up to): of a Split of a mixture, or TopK of all."""
+    pieces: Mapping[str, Pieces]
+    """What tensors keep of a raw one that only several of them together show."""
 
     def verdict(self, name: str) -> Verdict:
         """Return raw or derived; constants and public inputs count as derived.
@@ -65,12 +66,13 @@ class TaintedGraph:
     def raw_among(self, names: Collection[str]) -> tuple[tuple[tuple[str, ...], Taint], ...]:
         """Return the sets of tensors of a cut that reveal raw input, with the reason.
 
-        A tensor that is raw by itself, all parts of a mixture that was split, or what was sorted
-        with its places. Raises as ``verdict``.
+        A tensor that is raw by itself, all parts of a mixture that was split, what was sorted
+        with its places, or signs with sizes. Without the first of each set none is left. Raises as
+        ``verdict``.
         """
         alone = [((name,), taint) for name in sorted(names) if (taint := self.taint(name)).is_raw]
-        together = [part for part in self.parts if set(part[0]) <= set(names)]
-        return (*alone, *together)
+        others = [name for name in names if not self.taint(name).is_raw]
+        return (*alone, *raw_together(self.pieces, others))
 
 
 def find_taint(
@@ -133,7 +135,7 @@ def trace_taint(
         origin = Origin.PUBLIC if name in public_inputs else Origin.RAW
         scope.taints[name] = Taint(origin, (name,))
     scope.walk()
-    return TaintedGraph(scope.taints, tuple(scope.parts))
+    return TaintedGraph(scope.taints, scope.pieces)
 
 
 class _Model:
@@ -155,7 +157,7 @@ class _Scope:
         self.parent = parent
         self.model = model
         self.taints: dict[str, Taint] = {}
-        self.parts: list[tuple[tuple[str, ...], Taint]] = []
+        self.pieces: dict[str, Pieces] = {}
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.producers = {name: node for node in graph.node for name in node.output if name}
         names = (*self.initializers, *(one.values.name for one in graph.sparse_initializer))
@@ -214,15 +216,25 @@ class _Scope:
                 outputs=tuple(node.output),
                 value=self.value,
                 shape=self.shape,
+                maker=self.producers.get,
             )
             bodies = [body for a in node.attribute for body in _bodies_of(a)]
             found = taint_rules.apply(given) if not bodies else _bodied(self, node, given, bodies)
             self.taints.update(
                 (name, taint) for name, taint in zip(node.output, found, strict=True) if name
             )
-            outputs = taint_rules.together(given)
-            if outputs:
-                self.parts.append((outputs, given.taint(0).then(node.op_type)))
+            self._put_together(given)
+
+    def _put_together(self, node: Node) -> None:
+        """Follow the pieces of raw tensors; what keeps all of one is raw."""
+        held = [self.pieces.get(name, NONE) for name in node.names]
+        for name, pieces in zip(node.outputs, pieces_of(node, held), strict=True):
+            if not name or not pieces:
+                continue
+            self.pieces[name] = pieces
+            whole = completed(pieces)
+            if whole is not None and not self.taints[name].is_raw:
+                self.taints[name] = whole.then(node.op_type)
 
 
 _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")

@@ -40,6 +40,22 @@ def _if_plain(node: Node, what: str) -> Taint:
     return not_shown(node, f"{what} a mixture") if data.is_mixed else data.then(node.op_type)
 
 
+def compress(node: Node) -> Taint:
+    """Keep what a condition says; all of it, or of plain values a part."""
+    condition, shape = node.constant(1), node.shape(node.names[0])
+    if condition is None or shape is None or not condition.all():
+        return cut(node)
+    axis = node.integer("axis", 0)
+    sizes = shape[axis : axis + 1 or None] if node.has_attribute("axis") else shape
+    return moved(node) if _count(sizes) == condition.size else cut(node)
+
+
+def _count(sizes: Shape) -> int | None:
+    """Return the number of elements; None: not known."""
+    known = [size for size in sizes if isinstance(size, int)]
+    return math.prod(known) if len(known) == len(sizes) else None
+
+
 def cast(node: Node) -> Taint:
     """Keep numbers in another type; truth values are not shown to keep any."""
     if node.integer("to", 0) == 9:  # TensorProto.BOOL
@@ -184,7 +200,10 @@ def blend(node: Node) -> Taint:
             _is_shared(node.shape(node.names[raws[0][0]]), node.shape(node.names[i]))
             for i, _ in others
         )
-        return raw.then(node.op_type) if is_shift else not_shown(node, "joined with what it made")
+        is_kept = is_shift or (
+            len(raws) == 1 and all(_is_step(node, raws[0][0], i) for i, _ in others)
+        )
+        return raw.then(node.op_type) if is_kept else not_shown(node, "joined with what it made")
     if len(raws) > 1:
         if any(taint.is_mixed for _, taint in raws):
             return not_shown(node, "a sum of mixtures")
@@ -195,6 +214,31 @@ def blend(node: Node) -> Taint:
         factors = [node.constant(i) for i in range(len(node.taints)) if i != raws[0][0]]
         return scaled(node, raw, factors)
     return raw.then(node.op_type)
+
+
+_STEPS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")
+"""One of few values for each number, by that number."""
+
+
+def _is_step(node: Node, raw: int, other: int) -> bool:
+    """Tell whether raw values are read off as well with steps of themselves added or multiplied.
+
+    Of a mixture nothing is lost where what is larger stays larger.
+    """
+    name = node.names[other]
+    while (maker := node.maker(name)) is not None and maker.op_type in ("Cast", "Identity"):
+        name = maker.input[0]
+    if maker is None:
+        return False
+    source = node.names[raw]
+    is_of_it = source in maker.input and maker.op_type in (*_STEPS, "Hardmax")
+    if node.taint(raw).is_mixed:
+        is_rising = maker.op_type in ("Hardmax", "Sign")
+        return is_of_it and is_rising and node.op_type in ("Add", "Sum")
+    if node.op_type in ("Add", "Sub", "Sum"):
+        return maker.op_type in (*_STEPS, "Hardmax")
+    constants = [node.value(one) is not None for one in maker.input if one != source]
+    return is_of_it and node.op_type == "Mul" and maker.op_type in _STEPS and all(constants)
 
 
 def _curve_of(node: Node, raw: Taint) -> Taint:
@@ -243,5 +287,7 @@ def batch_normalised(node: Node) -> Sequence[Taint]:
 
 def normalised(node: Node) -> Sequence[Taint]:
     """Normalise by its own mean and size: a picture loses brightness and contrast, no more."""
-    first = curve(node)
+    data = node.taint(0)
+    is_mixture = data.is_raw and data.is_mixed
+    first = not_shown(node, "a mixture without its mean or size") if is_mixture else curve(node)
     return (first, *[not_shown(node, "statistics")] * (len(node.outputs) - 1))

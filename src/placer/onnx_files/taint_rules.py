@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from placer.onnx_files import taint_linear, taint_plain
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
@@ -29,25 +27,6 @@ def apply(node: Node) -> tuple[Taint, ...]:
     if isinstance(found, Taint):
         return (found,) * len(node.outputs)
     return tuple(found)[: len(node.outputs)]
-
-
-def together(node: Node) -> tuple[str, ...]:
-    """Return outputs of a node that only together keep all of its raw input; empty: none do.
-
-    The parts of a mixture, or all numbers along an axis in order with the places where they stood.
-    """
-    data = node.taint(0)
-    if not data.is_raw or not all(node.outputs):
-        return ()
-    if node.op_type == "Split" and data.is_mixed:
-        return node.outputs
-    if node.op_type == "TopK" and len(node.outputs) == 2:
-        shape, axis = node.shape(node.names[0]) or (), node.integer("axis", -1)
-        count = node.constant(1) if node.has(1) else np.array(node.integer("k", 0))
-        size = shape[axis] if -len(shape) <= axis < len(shape) else None
-        if count is not None and count.size == 1 and count.item() == size:
-            return node.outputs
-    return ()
 
 
 _NO_VALUES = frozenset(("Shape", "Size", "Constant"))
@@ -70,7 +49,7 @@ _MOVES = (
     "Transpose Unsqueeze"
 )
 _CUTS = (
-    "CenterCropPad Compress GatherElements GatherND GridSample Resize RoiAlign SequenceAt Slice "
+    "CenterCropPad GatherElements GatherND GridSample Resize RoiAlign SequenceAt Slice "
     "Split SplitToSequence Trilu Upsample"
 )
 _CURVES = (
@@ -105,6 +84,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), taint_plain.joined_inputs(0, 2)),
     "BatchNormalization": taint_plain.batch_normalised,
     "Cast": taint_plain.cast,
+    "Compress": taint_plain.compress,
     "Conv": taint_linear.conv,
     "BitwiseNot": taint_plain.moved,
     "ConvTranspose": taint_linear.transposed_conv,

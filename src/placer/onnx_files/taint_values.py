@@ -88,6 +88,8 @@ class Node:
     outputs: tuple[str, ...]
     value: Callable[[str], np.ndarray | None]
     shape: Callable[[str], tuple[int | str, ...] | None]
+    maker: Callable[[str], Any]
+    """The node of the same graph that makes a tensor; None: none does."""
 
     def taint(self, index: int) -> Taint:
         """Return the taint of an input; that of a constant if it is left out."""

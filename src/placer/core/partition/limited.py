@@ -11,7 +11,10 @@ Networks 10, 1980.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from placer.core.partition.costs import Costs, Route, combined
 from placer.core.partition.indexed import Flags, Indexed
@@ -24,6 +27,8 @@ MAX_STEPS = 60
 MAX_CLOSING_SOLVES = 3_000
 """Least cuts spent on the gap."""
 MAX_CLOSING_NODES = 400
+MAX_TIED_NODES = 40
+"""Up to so many nodes equal assignments are looked for; there it takes about as long again."""
 
 
 def cheapest_within(
@@ -37,6 +42,8 @@ def cheapest_within(
 ) -> Solution:
     """Return the cheapest assignment of at most a latency; ``low`` bounds all that keep it.
 
+    Of equal ones the first in the order of names, in graphs of up to ``MAX_TIED_NODES``.
+
     Parameters
     ----------
     costs, latency
@@ -47,6 +54,39 @@ def cheapest_within(
     InfeasibleError
         The quickest assignment takes longer.
     """
+
+    def cheapest(within: Flags) -> Solution:
+        return _cheapest(indexed, within, costs, latency, ways, limit_s=limit_s)
+
+    found = cheapest(allowed)
+    if len(indexed.names) > MAX_TIED_NODES:
+        return found
+    first, most = found, found.value + SAME * abs(found.value)
+    fixed = allowed.copy()
+    for node in range(len(indexed.names)):  # in the order of names: each as low as it may be
+        for tier in np.flatnonzero(fixed[node, : first.tiers[node]]):
+            lower = fixed.copy()
+            lower[node] = np.arange(indexed.n_tiers) == tier
+            with contextlib.suppress(InfeasibleError):
+                if solve(indexed, lower, costs, ways).value <= most:
+                    other = cheapest(lower)
+                    if other.value <= most:
+                        first = other
+                        break
+        fixed[node] = np.arange(indexed.n_tiers) == first.tiers[node]
+    return Solution(first.tiers, first.route, first.value, min(found.low, first.value))
+
+
+def _cheapest(
+    indexed: Indexed,
+    allowed: Flags,
+    costs: Callable[[Route], Costs],
+    latency: Callable[[Route], Costs],
+    ways: Sequence[Route],
+    *,
+    limit_s: float,
+) -> Solution:
+    """Return one of the cheapest assignments of at most a latency. Raises as `cheapest_within`."""
     most_s = limit_s * (1 + SAME)
 
     def latency_s(found: Solution) -> float:
