@@ -255,3 +255,101 @@ def test_what_must_exist_may_have_any_value() -> None:
     assert [one.value for one in where.any_of] == [("edge", ()), ("cores", ())]
     assert [one.value for one in where.none_of] == [("zone", ("a", "b"))]
     assert not where.is_silent
+
+
+def serving(volume: str, mount: str = "mountPath: /models", *, more: str = "") -> list[str]:
+    """The models of a pod that mounts a volume."""
+    pod = root(
+        f"{more}containers:\n"
+        "  - name: s\n"
+        "    args: [--model, /models/model.onnx]\n"
+        f"    volumeMounts: [{{name: v, {mount}}}]\n"
+        f"volumes: [{volume}]\n"
+    )
+    (worker,) = workers_of(pod)
+    return sorted(one.uri.value for one in worker.models)
+
+
+OWN = "/models/model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("volume", "mount", "uris"),
+    [
+        ("{name: v, emptyDir: {}}", "mountPath: /models", [OWN]),
+        ("{name: v, hostPath: {path: /srv/models}}", "mountPath: /models", [OWN]),
+        ("{name: v, hostPath: {path: '{{ dir }}'}}", "mountPath: /data", [OWN]),
+        (
+            "{name: v, hostPath: {path: '{{ dir }}'}}",
+            "mountPath: /models",
+            ["{{ dir }}/model.onnx"],
+        ),
+        ("{name: v, hostPath: {path: $(DIR)/}}", "mountPath: /models/", ["$(DIR)/model.onnx"]),
+        ("{name: v, hostPath: {path: /srv/x.bin}}", f"mountPath: {OWN}", ["/srv/x.bin"]),
+        ("{name: v, hostPath: {path: /srv}}", f"mountPath: {OWN}, subPath: x", ["/srv/x"]),
+        ("{name: v, hostPath: {path: /srv}}", "mountPath: '{{ dir }}'", [OWN, "{{ dir }}"]),
+        ("{name: v, persistentVolumeClaim: {claimName: c}}", "mountPath: /models", [OWN]),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: '{{ c }}'}}",
+            "mountPath: /models",
+            ["{{ c }}/model.onnx"],
+        ),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: c}}",
+            "mountPath: /models, subPathExpr: $(POD)",
+            ["$(POD)/model.onnx"],
+        ),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: c}}",
+            f"mountPath: {OWN}, subPath: v2/model.onnx",
+            [OWN],
+        ),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: c}}",
+            f"mountPath: {OWN}, subPath: other.bin",
+            ["volume/v/other.bin"],
+        ),
+        ("'{{ volume }}'", "mountPath: /models", ["{{ volume }}/model.onnx"]),
+        ("'{{ volume }}'", "mountPath: /data", [OWN]),
+        ("{name: v, configMap: {name: m}}", "mountPath: /models", [OWN]),
+        (
+            "{name: v, configMap: {name: m, items: [{key: b, path: model.onnx}]}}",
+            "mountPath: /models",
+            ["configmap/m/b"],
+        ),
+        (
+            "{name: v, configMap: {name: m, items: [{key: model.onnx, path: model.onnx}]}}",
+            "mountPath: /models",
+            [OWN],
+        ),
+        (
+            "{name: v, configMap: {name: m, items: [{key: b, path: labels.txt}]}}",
+            "mountPath: /models",
+            [OWN],
+        ),
+        (
+            "{name: v, configMap: {name: m}}",
+            f"mountPath: {OWN}, subPath: other.bin",
+            ["configmap/m/other.bin"],
+        ),
+        (
+            "{name: v, projected: {sources: [{secret: {name: s, items: [{key: b, path: model.onnx}"
+            "]}}]}}",
+            "mountPath: /models",
+            ["secret/s/b"],
+        ),
+    ],
+)
+def test_what_a_volume_puts_at_the_path_of_the_model_is_the_model(
+    volume: str, mount: str, uris: list[str]
+) -> None:
+    assert serving(volume, mount) == uris
+
+
+def test_mounts_that_are_filled_in_later_may_lie_over_the_model() -> None:
+    pod = root("containers: [{name: s, args: [--model, /m/a.onnx], volumeMounts: ['{{ m }}']}]")
+    (worker,) = workers_of(pod)
+    assert [(one.uri.value, bool(one.hidden)) for one in worker.models] == [
+        ("/m/a.onnx", False),
+        ("{{ m }}", True),
+    ]

@@ -12,15 +12,13 @@ from placer.manifests.levels import Level, level
 from placer.manifests.models import (
     Sources,
     everywhere,
-    format_of,
     hidden_model,
-    is_model_file,
     is_model_variable,
-    model_of,
     models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.nodes import Field
+from placer.manifests.pod_volumes import mounted
 from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
@@ -126,12 +124,11 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     sources = Sources(
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
-    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
     running = []
     for one in containers:
-        named, mounted = _models(one, volumes)
-        if named or mounted:
-            running.append((one, everywhere(sources.of(named), mounted)))
+        named, brought = mounted(one, pod, models_of_container(one), sources)
+        if named or brought:
+            running.append((one, everywhere(sources.of(named), brought)))
     rest = sources.rest()  # a folder, or a name that the server knows by itself
     if rest and running:
         first, models = running[0]
@@ -404,33 +401,6 @@ def below(keys: Sequence[str], last: Level, *, known: str, watched: str = "", wh
         dict.fromkeys(keys, last),
         dict.fromkeys(MISPLACED_POD_KEYS, where),
     )
-
-
-def _models(
-    container: Field, volumes: Mapping[str | None, Field]
-) -> tuple[list[ModelRef], list[ModelRef]]:
-    """Return the models that a container names, and those of the volumes that it mounts."""
-    named = models_of_container(container)
-    found: list[ModelRef] = []
-    taken: set[str] = set()
-    for mount in container.at("volumeMounts").items():
-        volume = volumes.get(mount.at("name").text())
-        if volume is None:
-            continue
-        image = volume.at("image", "reference").stated()
-        if image is not None:
-            root = (mount.at("mountPath").text() or "").rstrip("/")
-            inside = [one for one in named if root and one.uri.value.startswith(f"{root}/")]
-            taken |= {one.uri.value for one in inside}
-            if inside or "model" in image.value.lower():
-                format = inside[0].format if inside else format_of(image)
-                found.append(replace(model_of(image), format=format))
-        host = volume.at("hostPath", "path").stated()
-        if host is not None and is_model_file(host.value):
-            target = mount.at("mountPath").text()
-            taken |= {one.uri.value for one in named if one.uri.value == target}
-            found.append(model_of(host))
-    return [one for one in named if one.uri.value not in taken], found
 
 
 def _image(container: Field) -> Iterator[Stated[str]]:

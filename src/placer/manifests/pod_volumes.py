@@ -1,0 +1,141 @@
+"""Volumes of a pod: what its containers mount at the path of a model."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from placer.core.deployment import ModelRef, Stated
+from placer.core.project import templates_in
+from placer.manifests.containers import placeholder
+from placer.manifests.models import (
+    Sources,
+    format_of,
+    hidden_model,
+    is_model_file,
+    model_of,
+)
+from placer.manifests.mounts import Mount, parted, path_of
+from placer.manifests.nodes import Field
+
+_OF_FILES = ("configMap", "secret")
+
+
+def mounted(
+    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources
+) -> tuple[list[ModelRef], list[ModelRef]]:
+    """Return the models that are what a container calls them, and those that its volumes bring.
+
+    Parameters
+    ----------
+    named
+        Models that the container names.
+    sources
+        Where init containers get models from: what they get lies in a volume, whatever it is.
+    """
+    images, taken = _of_images(container, pod, named)
+    rest = [one for one in named if one.uri.value not in taken]
+    fetched = [one for one in rest if sources.has(one)]
+    rest = [one for one in rest if not sources.has(one)]
+    folder = container.at("workingDir").text()
+    kept, brought = parted(rest, mounts_in(container, pod), folder)
+    unknown = [*_filled_in(container, rest, folder)]
+    return [*fetched, *kept], [*images, *brought, *unknown]
+
+
+def _of_images(
+    container: Field, pod: Field, named: Sequence[ModelRef]
+) -> tuple[list[ModelRef], set[str]]:
+    """Return the image volumes that hold a model, and the paths within them."""
+    found: list[ModelRef] = []
+    taken: set[str] = set()
+    for mount, volume in _volumes_in(container, pod):
+        image = volume.at("image", "reference").stated()
+        if image is None:
+            continue
+        root = (mount.at("mountPath").text() or "").rstrip("/")
+        inside = [one for one in named if root and one.uri.value.startswith(f"{root}/")]
+        taken |= {one.uri.value for one in inside}
+        if inside or "model" in image.value.lower():
+            format = inside[0].format if inside else format_of(image)
+            found.append(replace(model_of(image), format=format))
+    return found, taken
+
+
+def mounts_in(container: Field, pod: Field) -> list[Mount]:
+    """Return what a container mounts: single files, folders of the host, volumes by their name."""
+    found: list[Mount] = []
+    volumes = pod.at("volumes")
+    opened = next(filter(None, map(placeholder, (volumes, *volumes.items()))), None)
+    for mount, volume in _volumes_in(container, pod):
+        path, name = mount.at("mountPath").text(), mount.at("name").stated()
+        if path is None or name is None or volume.at("image"):
+            continue
+        if not volume:
+            is_open = opened is not None and not templates_in(name.value)
+            found.append(Mount(opened if opened is not None and is_open else name, path))
+            continue
+        inside = mount.first_of("subPath", "subPathExpr").stated()
+        host = volume.at("hostPath", "path").stated()
+        if host is not None:
+            below = "" if inside is None else f"/{inside.value.lstrip('/')}"
+            found.append(Mount(replace(host, value=f"{host.value.rstrip('/')}{below}"), path))
+            continue
+        found += _single_files(volume, path, inside)
+        found.append(Mount(_open_part(volume, inside) or name, path))
+    return found
+
+
+def _volumes_in(container: Field, pod: Field) -> Iterator[tuple[Field, Field]]:
+    """Yield (mount, volume); what is not among the pod's volumes is a value that is not there."""
+    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
+    nothing = Field(pod.document, None)
+    for mount in container.at("volumeMounts").items():
+        yield mount, volumes.get(mount.at("name").text(), nothing)
+
+
+def _open_part(volume: Field, inside: Stated[str] | None) -> Stated[str] | None:
+    """Return what is filled in later of what a volume is, or of the path within it."""
+    waiting = [one for one in volume.entries() if one.name != "name"]
+    while waiting:
+        one = waiting.pop(0)
+        stated = one.stated()
+        if stated is not None and templates_in(stated.value):
+            return stated
+        waiting += [*one.entries(), *(below for below in one.items())]
+    return inside if inside is not None and templates_in(inside.value) else None
+
+
+def _single_files(volume: Field, path: str, inside: Stated[str] | None) -> Iterator[Mount]:
+    """Yield the files of a volume that lie in the container under another name."""
+    holders = [volume, *volume.at("projected", "sources").items()]
+    sources = [(kind, one.at(kind)) for one in holders for kind in _OF_FILES if one.at(kind)]
+    for kind, source in sources:
+        name = source.first_of("name", "secretName").text() or "unnamed"
+        for item in source.at("items").items():
+            key, at = item.at("key").stated(), item.at("path").text()
+            if key is not None and at and (inside is None or inside.value == at):
+                target = path if inside is not None else posixpath.join(path, at)
+                yield from _renamed(key, f"{kind.lower()}/{name}", target)
+        if inside is not None and not source.at("items"):
+            yield from _renamed(inside, f"{kind.lower()}/{name}", path)
+    if not sources and inside is not None and is_model_file(path):
+        yield from _renamed(inside, f"volume/{volume.at('name').text()}", path)
+
+
+def _renamed(key: Stated[str], holder: str, target: str) -> Iterator[Mount]:
+    if posixpath.basename(key.value) != posixpath.basename(target.rstrip("/")):
+        yield Mount(replace(key, value=f"{holder}/{key.value}"), target, is_whole=True)
+
+
+def _filled_in(
+    container: Field, named: Sequence[ModelRef], folder: str | None
+) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows for each mount that may lie over the path of one."""
+    if any(path_of(one.uri.value, folder) is not None for one in named):
+        mounts = container.at("volumeMounts")
+        for one in (mounts, *mounts.items()):
+            if (stated := placeholder(one)) is not None:
+                why = f"what is mounted by {stated.value[:60]} may lie over the model"
+                yield hidden_model(stated.value, stated.place, why)
