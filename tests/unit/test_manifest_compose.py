@@ -233,3 +233,51 @@ def test_a_config_at_the_path_of_the_model_is_the_model(
     text = json.dumps({"services": {"a": service}, key: files})
     (found,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
     assert [model.uri.value for model in found.models] == uris
+
+
+@pytest.mark.parametrize(
+    ("service", "uris"),
+    [
+        ({"command": f"sh -c 'wget -O {MODEL} https://h/x && serve --model {MODEL}'"}, ["https://h/x"]),
+        (
+            {"command": ["sh", "-c", f"curl -o {MODEL} $URL; serve --model {MODEL}"],
+             "environment": ["URL=https://h/x"]},
+            ["https://h/x"],
+        ),
+        (
+            {"entrypoint": ["sh", "-c"], "command": [f"cp /x {MODEL} && serve --model {MODEL}"]},
+            ["a:1"],
+        ),
+        (
+            {"command": f"serve --model {MODEL}", "post_start": [{"command": f"cp /x {MODEL}"}]},
+            ["a:1"],
+        ),
+        ({"command": f"sh -c 'curl -s http://up/ok && serve --model {MODEL}'"}, [MODEL]),
+        ({"command": f"sh -c 'cp /etc/a /tmp/b && serve --model {MODEL}'"}, [MODEL]),
+    ],
+)  # fmt: skip
+def test_a_service_that_gets_its_model_itself_serves_that(
+    service: dict[str, object], uris: list[str]
+) -> None:
+    assert [model.uri.value for model in one(service).models] == uris
+
+
+@pytest.mark.parametrize(
+    ("other", "condition", "uris"),
+    [
+        ({"volumes": ["vol:/out"], "command": "aws s3 sync s3://b/m /out"}, "", ["s3://b/m"]),
+        ({"volumes": ["vol:/out"]}, "service_completed_successfully", ["get:1"]),
+        ({"volumes": ["vol:/out"]}, "service_started", [MODEL]),
+        ({"volumes": ["vol:/out:ro"]}, "service_completed_successfully", [MODEL]),
+        ({"volumes": ["w:/out"]}, "service_completed_successfully", [MODEL]),
+    ],
+)
+def test_a_service_that_fills_the_volume_of_the_model_says_what_it_is(
+    other: dict[str, object], condition: str, uris: list[str]
+) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes": ["vol:/models"]}
+    if condition:
+        service["depends_on"] = {"get": {"condition": condition}}
+    text = json.dumps({"services": {"a": service, "get": {"image": "get:1", **other}}})
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [model.uri.value for model in found[0].models] == uris

@@ -404,3 +404,11 @@ def test_what_is_bound_over_the_path_of_the_model_is_the_model(
     module = {"settings": {"image": "ocr:1", "createOptions": json.dumps(options)}}
     found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
     assert [one.uri.value for one in found.deployed[0].models] == uris
+
+
+def test_a_module_that_gets_its_model_itself_serves_that() -> None:
+    script = "wget -O /m/a.onnx https://h/x && serve --model /m/a.onnx"
+    options = json.dumps({"Cmd": ["sh", "-c", script]})
+    module = {"settings": {"image": "ocr:1", "createOptions": options}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert [one.uri.value for one in found.deployed[0].models] == ["https://h/x"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
@@ -14,13 +14,21 @@ from placer.manifests.containers import (
     placeholder,
     words_of,
 )
+from placer.manifests.fetching import Program, brought, with_brought
 from placer.manifests.models import (
     everywhere,
     model_of,
     models_of_arguments,
     models_of_variable,
 )
-from placer.manifests.mounts import Mount, mounts_of, open_mounts, with_mounts
+from placer.manifests.mounts import (
+    Mount,
+    mounts_of,
+    nearest,
+    open_mounts,
+    path_of,
+    with_mounts,
+)
 from placer.manifests.nodes import Field
 
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
@@ -43,13 +51,12 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
         unknown += open_mounts(service.at(key))
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
+    named = [*models_of_arguments(words), *models_of_variables(environment)]
+    mounts = [*mounts_of(service.at("volumes")), *_files(root, service)]
+    folder = service.at("working_dir").text()
     return everywhere(
         [model_of(one) for one in declared if one is not None],
-        with_mounts(
-            [*models_of_arguments(words), *models_of_variables(service.at("environment"))],
-            [*mounts_of(service.at("volumes")), *_files(root, service)],
-            service.at("working_dir").text(),
-        ),
+        with_mounts(_placed(named, root, service), mounts, folder),
         unknown,
     )
 
@@ -73,3 +80,58 @@ def _files(root: Field, service: Field) -> Iterator[Mount]:
             path = posixpath.join(folder, one.at("target").text() or name.value)
             unknown = replace(name, value=f"{key}/{name.value}")
             yield Mount(file or unknown, path, is_whole=True)
+
+
+def _placed(models: Sequence[ModelRef], root: Field, service: Field) -> Iterator[ModelRef]:
+    """Yield the models, each as what is put at its path: by the service itself, or another one.
+
+    Another one counts that shares the volume; what must have ended before this one starts is there
+    to prepare it.
+    """
+    folder = service.at("working_dir").text()
+    hooks = [one.at("command") for one in service.at("post_start").items()]
+    programs = [_own(service), *(_program(service, one) for one in hooks)]
+    for model in models:
+        path = path_of(model.uri.value, folder)
+        found = with_brought([model], programs, folder)
+        others = [] if path is None else [*_by_others(root, service, path)]
+        yield from [one for one in found if not others or one is not model]
+        yield from others
+
+
+def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
+    """Yield what other services put at a path that lies in a volume which they share."""
+    shared = nearest(mounts_of(service.at("volumes")), path)
+    if shared is None:
+        return
+    mount, rest = shared
+    for other in root.at("services").entries():
+        if other.name == service.name:
+            continue
+        waits = service.at("depends_on", other.name, "condition").text()
+        is_first = waits == "service_completed_successfully"
+        program = _own(other)
+        for one in mounts_of(other.at("volumes")):
+            if one.source.value == mount.source.value and not one.is_read_only:
+                there = f"{one.target.rstrip('/')}{rest}"
+                yield from brought(replace(program, is_first=is_first), there, one.target)
+
+
+def _own(service: Field) -> Program:
+    return _program(service, service.at("entrypoint"), service.at("command"))
+
+
+def _program(service: Field, *commands: Field) -> Program:
+    variables: dict[str, str] = {}
+    for one in service.at("environment").entries():
+        variables[one.name] = one.text() or ""
+    for one in service.at("environment").items():
+        name, _, value = (one.text() or "").partition("=")
+        variables[name] = value
+    return Program(
+        f"service.{service.name}",
+        tuple(word for one in commands for word in words_of(one)),
+        service.key_place(),
+        service.at("image").stated(),
+        variables,
+    )

@@ -27,6 +27,7 @@ from placer.manifests.containers import (
     words_of,
 )
 from placer.manifests.embedded import case_blind, json_in
+from placer.manifests.fetching import Program, with_brought
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.iotedge_keys import (
     AGENT,
@@ -297,7 +298,9 @@ def _models(
     for holder in (binds, others):
         unknown += open_mounts(holder)
     folder = options.at("WorkingDir").text()
-    return everywhere(with_mounts(found, mounts, folder), unknown)
+    image = module.at("settings.image").stated()
+    own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
+    return everywhere(with_mounts(with_brought(found, [own], folder), mounts, folder), unknown)
 
 
 def _variable(name: str, value: Field) -> list[ModelRef]:

@@ -30,6 +30,7 @@ class Mount:
     """Path in the container."""
     is_whole: bool = False
     """The source itself lies there, whatever its name looks like: a config, an image."""
+    is_read_only: bool = False
 
 
 def mounts_of(holder: Field, *, source: str = "source", target: str = "target") -> Iterator[Mount]:
@@ -37,10 +38,13 @@ def mounts_of(holder: Field, *, source: str = "source", target: str = "target") 
     for one in holder.items():
         stated = one.stated()
         if stated is not None and (bind := bind_of(stated)) is not None:
-            yield Mount(*bind)
+            mode = stated.value.rpartition(":")[2].split(",")
+            yield Mount(*bind, is_read_only="ro" in mode)
         said, path = one.at(source).stated(), one.at(target).text()
         if said is not None and path:
-            yield Mount(said, path, is_whole=one.at("type").text() == "image")
+            is_image = one.at("type").text() == "image"
+            is_read_only = one.first_of("read_only", "ReadOnly").truth() or False
+            yield Mount(said, path, is_whole=is_image, is_read_only=is_read_only)
 
 
 def open_mounts(holder: Field) -> Iterator[ModelRef]:
@@ -70,6 +74,9 @@ def parted(
     kept: list[ModelRef] = []
     brought: list[ModelRef] = []
     for model in models:
+        if model.hidden:
+            kept.append(model)
+            continue
         over = _over(model, mounts, folder)
         if over is None:
             kept.append(model)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from placer.core.deployment import ModelRef, Stated
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
+from placer.manifests.fetching import Program, brought
 from placer.manifests.models import (
     Sources,
     format_of,
@@ -16,7 +17,7 @@ from placer.manifests.models import (
     is_model_file,
     model_of,
 )
-from placer.manifests.mounts import Mount, parted, path_of
+from placer.manifests.mounts import Mount, parted, path_of, rest_below
 from placer.manifests.nodes import Field
 
 _OF_FILES = ("configMap", "secret")
@@ -139,3 +140,68 @@ def _filled_in(
             if (stated := placeholder(one)) is not None:
                 why = f"what is mounted by {stated.value[:60]} may lie over the model"
                 yield hidden_model(stated.value, stated.place, why)
+
+
+def placed(
+    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources
+) -> list[ModelRef]:
+    """Return the models that a container names, each as what is put at its path before it runs.
+
+    By an init container or another one that shares the volume, a hook or its own command.
+    """
+    found: list[ModelRef] = []
+    for model in named:
+        others = list(_put_at(container, pod, model))
+        got = sources.of([model])
+        found += [one for one in got if not others or one is not model] + others
+    return found
+
+
+def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]:
+    path = path_of(model.uri.value, container.at("workingDir").text())
+    if path is None or model.hidden:
+        return
+    yield from brought(_program(container, "containers"), path)
+    hook = container.at("lifecycle", "postStart", "exec", "command")
+    yield from brought(replace(_program(container, "postStart"), words=_said(hook)), path)
+    shared = [
+        (rest, mount)
+        for mount in container.at("volumeMounts").items()
+        if (rest := rest_below(mount.at("mountPath").text() or "?", path)) is not None
+    ]
+    if not shared:
+        return
+    rest, mount = min(shared, key=lambda pair: len(pair[0]))
+    volume_path = posixpath.join("/", mount.at("subPath").text() or "", rest.lstrip("/"))
+    inside = posixpath.normpath(volume_path)
+    for key in ("initContainers", "containers"):
+        for other in pod.at(key).items():
+            if other.pointer == container.pointer:
+                continue
+            program = _program(other, key)
+            for there in other.at("volumeMounts").items():
+                root, below = there.at("mountPath").text(), there.at("subPath").text() or ""
+                rest_there = rest_below(posixpath.join("/", below), inside)
+                is_same = there.at("name").text() == mount.at("name").text()
+                if is_same and root and rest_there is not None and not there.at("readOnly").truth():
+                    yield from brought(program, f"{root.rstrip('/')}{rest_there}", root)
+
+
+def _program(container: Field, key: str) -> Program:
+    is_sidecar = container.at("restartPolicy").text() == "Always"
+    return Program(
+        f"{key}.{container.at('name').text() or 'unnamed'}",
+        (*_said(container.at("command")), *_said(container.at("args"))),
+        container.place(),
+        container.at("image").stated(),
+        {
+            name: one.at("value").text() or ""
+            for one in container.at("env").items()
+            if (name := one.at("name").text()) and one.at("value")
+        },
+        is_first=key == "initContainers" and not is_sidecar,
+    )
+
+
+def _said(words: Field) -> tuple[Stated[str], ...]:
+    return tuple(stated for one in words.items() if (stated := one.stated()) is not None)

@@ -18,7 +18,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.pod_volumes import mounted
+from placer.manifests.pod_volumes import mounted, placed
 from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
@@ -128,7 +128,7 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     for one in containers:
         named, brought = mounted(one, pod, models_of_container(one), sources)
         if named or brought:
-            running.append((one, everywhere(sources.of(named), brought)))
+            running.append((one, everywhere(placed(one, pod, named, sources), brought)))
     rest = sources.rest()  # a folder, or a name that the server knows by itself
     if rest and running:
         first, models = running[0]
