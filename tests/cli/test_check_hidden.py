@@ -72,6 +72,29 @@ def test_a_model_that_an_init_container_gets_unread_is_not_known(told: Told) -> 
     assert (code, rules) == (5, {"PLC702": "inconclusive"})
 
 
+MOUNT = "volumeMounts: [{name: m, mountPath: /models}]"
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+@pytest.mark.parametrize(
+    ("line", "uri"),
+    [
+        ("command: [wget, -P, /models, 'https://h/x']", "https://h/*"),
+        ("command: [hf, download, o/m, --local-dir, /models]", "<initContainers.get>"),
+        ("command: [cp, /m/model.onnx, /models/]", "curl@sha256:*"),
+    ],
+)
+def test_what_an_init_container_puts_at_the_path_of_the_model_is_not_known(
+    told: Told, line: str, uri: str, is_mapped: bool
+) -> None:
+    image = f"image: 'curl@sha256:{'0' * 64}'"
+    inits = f"initContainers: [{{name: get, {image}, {line}, {MOUNT}}}]"
+    text = container(f"{ARGS}\n          {MOUNT}", inits=inits)
+    models = [{"uri": uri, "workload": "counter"}] if is_mapped else project()["models"]
+    code, rules, _ = told(text, models=models)
+    assert (code, rules.get("PLC702")) == ((0, None) if is_mapped else (5, "inconclusive"))
+
+
 @pytest.mark.parametrize(
     ("line", "code"),
     [

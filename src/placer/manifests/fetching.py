@@ -43,6 +43,8 @@ _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>]))/[^\s\"'=;|&<>(),]*")
 _WRITES = re.compile(r"(?<!\S)-[A-Za-z]*[oO](?![A-Za-z])|--output|--remote-name|--create-dirs")
 _TO_STDOUT = re.compile(r"--spider|-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)|--output-document[= ]-")
 _REDIRECT = re.compile(r"(?<![0-9&])>+(?!&)\s*(?!/dev/null)\S|1>\s*\S")
+_MAX_SCRIPT = 100_000
+"""Characters of a command line; in a longer one nobody looks for what it gets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +84,35 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     root
         Where what it shares with the model's container is mounted; None: all is shared.
     """
+    why = f"{program.name} puts what lies at {path[:60]} there"
+    name = re.sub("[^A-Za-z0-9_.-]", "-", program.name)
+    unknown = hidden_model(f"<{name}>", program.place, why)
+    if sum(len(one.value) for one in program.words) > _MAX_SCRIPT:
+        return [unknown]
     commands = [*_commands(program)]
-    if commands or not program.is_first:
-        commands = [one for one in commands if _is_writing(one, is_first=program.is_first)]
-        at = [*_folders(program)]
-        commands = [one for one in commands if _reaches(one, at, program, path, root)]
-        if not commands:
-            return []
-    lines = list(dict.fromkeys(one.line for one in commands))
+    at = [part for one in commands if one.program == "cd" for part in _PATH.findall(one.text)]
+    writing = [
+        one
+        for one in commands
+        if _is_writing(one, is_first=program.is_first) and _reaches(one, at, program, path, root)
+    ]
+    if not writing and (commands or not program.is_first):
+        return []
+    lines = dict.fromkeys(one.line for one in writing)
     text = "\n".join(lines)
     uris = [one.rstrip("/.") for one in _URI.findall(text) if not _HOST_ALONE.fullmatch(one)]
-    name = posixpath.basename(path)
-    same = [one for one in uris if posixpath.basename(one) == name]
+    ending = f"/{posixpath.basename(path)}"
+    if root is None and not uris:  # a file of the image that it runs in
+        uris = [one for one in _PATH.findall(text) if one != path and one.endswith(ending)]
     if uris:
+        same = [one for one in uris if one.endswith(ending)]
         return [model_of(Stated(one, _place_of(one, program))) for one in same or uris]
-    if root is None:  # a file of the image that it runs in
-        same = [one for one in _PATH.findall(text) if one != path and one.endswith(f"/{name}")]
-        if same:
-            return [model_of(Stated(one, _place_of(one, program))) for one in same]
-    why = f"{program.name} puts what lies at {path[:60]} there"
-    is_copy = not any(
-        one.line in lines and one.program in _FETCHING - _COPYING for one in _commands(program)
-    )
-    if program.image is not None and is_copy and not _CODE.search(text):
-        return [replace(model_of(program.image), hidden=f"{why} from its image")]
-    unknown = f"<{re.sub('[^A-Za-z0-9_.-]', '-', program.name)}>"
-    return [hidden_model(unknown, _place_of("", program), why)]
+    is_fetch = any(
+        one.line in lines and one.program in _FETCHING - _COPYING for one in commands
+    ) or _CODE.search(text)
+    if program.image is None or is_fetch:
+        return [unknown]
+    return [replace(model_of(program.image), hidden=f"{why} from its image")]
 
 
 def _place_of(text: str, program: Program) -> Place:
@@ -138,7 +143,7 @@ def _commands(program: Program) -> Iterator[_Command]:
     script = " ".join(one.value for one in program.words)
     if (shell := _SHELL.match(script)) is not None:
         script = script[shell.end() :]
-    for line in _BETWEEN.split(script):
+    for line in filter(str.strip, _BETWEEN.split(script)):
         line = _VARIABLE.sub(
             lambda one: known.get(next(filter(None, one.groups())), one.group()), line
         )
@@ -163,13 +168,6 @@ def _is_writing(command: _Command, *, is_first: bool) -> bool:
     if command.program in _CLOUD | _TO_THE_LAST and _URI.fullmatch(command.text.split()[-1]):
         return False  # it sends something away
     return is_first or command.program in _FETCHING
-
-
-def _folders(program: Program) -> Iterator[str]:
-    """Yield the folders that a script changes to."""
-    for one in _commands(program):
-        if one.program == "cd":
-            yield from _PATH.findall(one.text)
 
 
 def _reaches(
