@@ -13,6 +13,7 @@ from tests.gate_project import manifest, project
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
 ARGS = 'args: ["--model", "/models/model.onnx"]'
+MOUNT = "volumeMounts: [{name: m, mountPath: /models}]"
 Told = Callable[..., tuple[int, dict[str, str], list[str]]]
 
 
@@ -66,13 +67,51 @@ def test_a_model_that_nobody_can_read_is_not_known(
     assert ids == ["deployment/counter", "deployment/b"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{ARGS}\n        - '{{{{ sidecar }}}}'",
+        f"{ARGS}\n        - {{{{ sidecar }}}}",
+        f"{ARGS}\n          env: ['{{{{ env }}}}']",
+        f"{ARGS}\n          env: [{{name: A, value: b}}, '${{ENV}}']",
+        f"{ARGS}\n          env: '{{{{ toYaml .Values.env }}}}'",
+        f"{ARGS}\n          volumeMounts: ['{{{{ mount }}}}']",
+        f"{ARGS}\n          volumeMounts: [{{name: v, mountPath: /models}}]\n"
+        "      volumes: ['{{ volume }}']",
+        f"{ARGS}\n          {MOUNT}\n      initContainers: ['{{{{ init }}}}']",
+        "args: [serve]\n      initContainers: ['{{ init }}']",
+    ],
+)
+def test_a_part_of_a_list_that_is_filled_in_later_may_bring_another_model(
+    told: Told, line: str
+) -> None:
+    text = manifest().replace(f"          {ARGS}\n", "")
+    code, rules, ids = told(f"{text}          {line}\n")
+    assert (code, rules) == (5, {"PLC702": "inconclusive"})
+    assert ids == ["deployment/counter"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{ARGS}\n      tolerations: ['{{{{ toleration }}}}']",
+        f"{ARGS}\n      volumes: ['{{{{ volume }}}}']",
+        f"{ARGS}\n      initContainers: ['{{{{ init }}}}']",
+        'args: ["--model", "/models/model.onnx", "--port", "{{ port }}"]',
+        f"{ARGS}\n        - {{name: side, image: x, args: ['{{{{ args }}}}']}}",
+    ],
+)
+def test_a_part_of_a_list_that_is_filled_in_later_and_brings_none_is_left_alone(
+    told: Told, line: str
+) -> None:
+    text = manifest().replace(f"          {ARGS}\n", "")
+    assert told(f"{text}          {line}\n")[0] == 0
+
+
 def test_a_model_that_an_init_container_gets_unread_is_not_known(told: Told) -> None:
     inits = f"initContainers: [{{name: get, image: 'curl@sha256:{'0' * 64}', env: [{FROM}]}}]"
     code, rules, _ = told(container("args: [serve]", inits=inits))
     assert (code, rules) == (5, {"PLC702": "inconclusive"})
-
-
-MOUNT = "volumeMounts: [{name: m, mountPath: /models}]"
 
 
 @pytest.mark.parametrize("is_mapped", [False, True])

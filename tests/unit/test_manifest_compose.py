@@ -114,6 +114,7 @@ def test_other_services_are_none_of_compose(text: str) -> None:
         ({"environment": {"MODEL_URI": None}}, "${MODEL_URI}"),
         ({"environment": {"MODEL_URI": "${URI}"}}, "${URI}"),
         ({"models": "${X}"}, "${X}"),
+        ({"models": ["${X}"]}, "${X}"),
     ],
 )
 def test_what_a_service_leaves_to_be_filled_in_may_name_any_model(

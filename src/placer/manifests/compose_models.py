@@ -45,7 +45,7 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     if provider.at("type").text() == "model":
         declared.append(provider.at("options", "model").stated())
     environment = service.at("environment")
-    unknown = [*open_models([environment, *environment.items(), used])]
+    unknown = [*open_models([environment, *environment.items(), used, *used.items()])]
     unknown += _from_the_shell(environment)
     for key in ("volumes", *_FILES):
         unknown += open_mounts(service.at(key))

@@ -41,7 +41,7 @@ def mounted(
     rest = [one for one in rest if not sources.has(one)]
     folder = container.at("workingDir").text()
     kept, brought = parted(rest, mounts_in(container, pod), folder)
-    unknown = [*_filled_in(container, rest, folder)]
+    unknown = [*_open_mounts(container, rest, folder)]
     return [*fetched, *kept], [*images, *brought, *unknown]
 
 
@@ -130,7 +130,7 @@ def _renamed(key: Stated[str], holder: str, target: str) -> Iterator[Mount]:
         yield Mount(replace(key, value=f"{holder}/{key.value}"), target, is_whole=True)
 
 
-def _filled_in(
+def _open_mounts(
     container: Field, named: Sequence[ModelRef], folder: str | None
 ) -> Iterator[ModelRef]:
     """Yield a model that nobody knows for each mount that may lie over the path of one."""
@@ -174,8 +174,9 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     rest, mount = min(shared, key=lambda pair: len(pair[0]))
     volume_path = posixpath.join("/", mount.at("subPath").text() or "", rest.lstrip("/"))
     inside = posixpath.normpath(volume_path)
+    yield from filled_in(pod.at("initContainers"))
     for key in ("initContainers", "containers"):
-        for other in pod.at(key).items():
+        for other in written_out(pod.at(key)):
             if other.pointer == container.pointer:
                 continue
             program = _program(other, key)
@@ -205,3 +206,16 @@ def _program(container: Field, key: str) -> Program:
 
 def _said(words: Field) -> tuple[Stated[str], ...]:
     return tuple(stated for one in words.items() if (stated := one.stated()) is not None)
+
+
+def written_out(containers: Field) -> Iterator[Field]:
+    """Yield the containers of a list without those that are filled in later."""
+    return (one for one in containers.items() if placeholder(one) is None)
+
+
+def filled_in(containers: Field) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows for each container that is filled in later."""
+    for one in (containers, *containers.items()):
+        if (stated := placeholder(one)) is not None:
+            why = f"the container {stated.value[:60]} is filled in later, and may bring a model"
+            yield hidden_model(stated.value, stated.place, why)

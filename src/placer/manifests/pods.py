@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from placer.core.deployment import Container, Defect, ModelRef, Place, Resources, Stated, Where
 from placer.core.project import templates_in
+from placer.manifests.containers import placeholder
 from placer.manifests.levels import Level, level
 from placer.manifests.models import (
     Sources,
@@ -18,7 +19,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.pod_volumes import mounted, placed
+from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
 from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
@@ -120,7 +121,8 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         for one in pod.at("initContainers").items()
         if one.at("restartPolicy").text() == "Always"
     ]
-    containers = [*pod.at("containers").items(), *sidecars]
+    containers = [*written_out(pod.at("containers")), *sidecars]
+    opened = [*filled_in(pod.at("containers"))]
     sources = Sources(
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
@@ -128,8 +130,9 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     for one in containers:
         named, brought = mounted(one, pod, models_of_container(one), sources)
         if named or brought:
-            running.append((one, everywhere(placed(one, pod, named, sources), brought)))
-    rest = sources.rest()  # a folder, or a name that the server knows by itself
+            models = everywhere(placed(one, pod, named, sources), brought, _filled_in(one))
+            running.append((one, models))
+    rest = [*sources.rest(), *opened]  # a folder, or a name that the server knows by itself
     if rest and running:
         first, models = running[0]
         running[0] = (first, everywhere(models, rest))
@@ -138,7 +141,8 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         rest += [
             model for one in starting for model in models_of_container(one) if model.hidden
         ] or [model for one in (*containers, *starting) for model in _filled_in(one)]
-        able = (_sharing(pod) or [*pod.at("containers").items()] if rest else []) or containers
+        rest += filled_in(pod.at("initContainers"))
+        able = (_sharing(pod) or [*written_out(pod.at("containers"))] if rest else []) or containers
         return (_any_of(pod, able, tuple(rest)),)
     return tuple(
         Worker(
@@ -226,7 +230,8 @@ def _filled_in(container: Field) -> Iterator[ModelRef]:
     """Yield the model that may stand in a template: ``args: {{ toYaml .Values.args }}``."""
     for uri, key in _TEMPLATES.items():
         field = container.at(key)
-        if _is_placeholder(field):
+        items = field.items() if key == "env" else ()
+        if _is_placeholder(field) or any(placeholder(one) is not None for one in items):
             why = f"'{key}' stands in a template, and may name a model"
             yield hidden_model(uri, field.key_place(), why)
 
