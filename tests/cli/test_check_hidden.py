@@ -239,3 +239,43 @@ def test_a_worker_of_sedna_always_runs_a_model(told: Told) -> None:
     _, rules, ids = told(JOINT)
     assert rules["PLC702"] == "inconclusive"
     assert "jointinferenceservice/counter/edge" in ids
+
+
+RUNS = "{name: a, image: b, args: [--model, s3://m/model.onnx]}"
+MODEL = """\
+---
+apiVersion: sedna.io/v1alpha1
+kind: Model
+metadata: {name: defect}
+spec: {url: s3://m/model.onnx, format: onnx}
+"""
+JOINED = JOINT.replace('model: "{{ toYaml .Values.model }}"', "model: {name: defect}") + MODEL
+DEFECT = [{"uri": uri, "workload": "counter"} for uri in ("*model.onnx", "defect*")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("url:", "ulr:"),
+        ("url:", "Url:"),
+        ("url:", "uri:"),
+        ("spec: {url: s3://m/model.onnx,", "url: s3://m/model.onnx\nspec: {"),
+        ("model: {name: defect}", "model: {nmae: defect}"),
+        ("model: {name: defect}", "model: {Name: defect}"),
+        ("model: {name: defect}", "model: {url: s3://m/model.onnx}"),
+    ],
+)
+@pytest.mark.parametrize("runs", ["{name: a, image: b}", RUNS])
+def test_a_model_of_sedna_that_is_mistyped_is_not_known(
+    told: Told, old: str, new: str, runs: str
+) -> None:
+    text = JOINED.replace("{name: a, image: b}", runs)
+    assert old in text
+    code, rules, _ = told(text.replace(old, new, 1), models=DEFECT)
+    assert (code, rules["PLC702"]) == (1, "inconclusive")
+    assert "fail" in (rules.get("PLC709"), rules.get("PLC710"))
+
+
+def test_a_model_of_sedna_that_is_named_is_known(told: Told) -> None:
+    _, rules, _ = told(JOINED, models=DEFECT)
+    assert not {"PLC702", "PLC709", "PLC710"} & set(rules)
