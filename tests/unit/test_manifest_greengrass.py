@@ -244,3 +244,40 @@ def test_an_archive_with_a_digest_is_pinned() -> None:
     ]
     found = one(read(recipe(Manifests=[{"Artifacts": archives}])))
     assert found.pinned == {"s3://b/a.zip"}
+
+
+PROXY = "aws.greengrass.ipc.mqttproxy"
+PUBLISH = "aws.greengrass#PublishToIoTCore"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("accessControl", "accesControl"),
+        (PROXY, "aws.greengrass.ipc.mqttproxi"),
+        (PROXY, "aws.greengrass.mqttproxy"),
+        ("operations", "operation"),
+        ("resources", "resource"),
+        (PUBLISH, "aws.greengrass#PublishToIotCor"),
+    ],
+)
+def test_a_mistyped_right_is_told_wherever_it_is_given(old: str, new: str) -> None:
+    rights = json.dumps(publishing(PUBLISH, "up"))
+    assert old in rights
+    config = json.loads(rights.replace(old, new))
+    by_recipe = deployed(recipe(ComponentConfiguration={"DefaultConfiguration": config}))
+    by_merge = deployed(recipe(), configurationUpdate={"merge": json.dumps(config)})
+    for found in (by_recipe, by_merge):
+        ((defect, owners),) = owned(found)
+        assert (defect.kind, defect.subject) == ("unknown_way_key", new)
+        assert owners == (one(found),)
+
+
+@pytest.mark.parametrize("operation", ["*", PUBLISH.lower(), "aws.greengrass#SubscribeToIoTCore"])
+def test_rights_that_greengrass_knows_are_no_defect(operation: str) -> None:
+    config = publishing(operation, "up")
+    config["accessControlList"] = {"operation": "x"}
+    control = config["accessControl"]
+    assert isinstance(control, dict)
+    control["aws.greengrass.ipc.pubsub"] = {"p": {"operations": ["x"], "policyDescription": "y"}}
+    assert deployed(recipe(ComponentConfiguration={"DefaultConfiguration": config})).defects == ()

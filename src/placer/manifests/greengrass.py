@@ -25,7 +25,7 @@ from placer.manifests.containers import (
 )
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged, nearest
-from placer.manifests.greengrass_access import egress_of
+from placer.manifests.greengrass_access import egress_of, mistyped_rights
 from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE, bad_parts
 from placer.manifests.greengrass_place import bad_limits, resources_of, where_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
@@ -79,6 +79,7 @@ def read(roots: Sequence[Field]) -> Found:
             alone = () if id(root) in deployed else tuple(_components(None, root, recipes))
             defects = [*repeated_keys(root), *unknown_keys(root, RECIPE, reader="Greengrass")]
             defects += bad_parts(root)
+            defects += mistyped_rights(root.at("ComponentConfiguration", "DefaultConfiguration"))
             of_all = tuple(replace(one, concerns=root.pointer) for one in defects)
             found.append(Found(alone, of_all))
     return merged(found)
@@ -139,7 +140,7 @@ def _deployment(root: Field, recipes: Recipes) -> tuple[Found, list[Field]]:
     for entry in components.entries():
         defects += unknown_keys(entry, COMPONENT, reader="Greengrass")
         updates[entry.name], opened[entry.name], problems = _merge(entry)
-        defects += problems
+        defects += [*problems, *mistyped_rights(updates[entry.name])]
     shared = updates.get(_NUCLEUS)
     for_all = None if shared is None else shared.at("runWithDefault", "systemResourceLimits")
     deployed: list[Deployed] = []
