@@ -53,7 +53,11 @@ def test_a_deployment_can_grant_what_the_recipe_does_not() -> None:
 
 @pytest.mark.parametrize(
     ("version", "models"),
-    [("1.0.0", ["s3://m/a.onnx"]), ("{COMPONENT_VERSION}", ["s3://m/a.onnx"]), ("2.0.0", [])],
+    [
+        ("1.0.0", ["s3://m/a.onnx"]),
+        ("{COMPONENT_VERSION}", ["s3://m/a.onnx"]),
+        ("2.0.0", ["<recipe>"]),
+    ],
 )
 def test_a_component_is_joined_to_the_recipe_of_its_version(
     version: str, models: list[str]
@@ -63,7 +67,7 @@ def test_a_component_is_joined_to_the_recipe_of_its_version(
     found = read(recipe(version, Manifests=manifests), deployment).deployed
     use = next(one for one in found if one.id.startswith("deployment/"))
     assert [model.uri.value for model in use.models] == models
-    assert len(found) == (1 if models else 2)
+    assert len(found) == (2 if version == "2.0.0" else 1)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from placer.manifests.lookalikes import is_near
 from placer.manifests.models import (
     Sources,
     everywhere,
+    hidden_model,
     is_model_file,
     model_of,
     models_of_arguments,
@@ -239,6 +240,7 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
             models=everywhere(
                 _models(recipe or nothing, manifest, configurations, recipes),
                 _open_parts(recipe or nothing, manifest, opened),
+                [] if use is None or recipe is not None else _of_other_versions(use, recipes),
             ),
             images=tuple(image for image, _ in _images(manifest)),
             pinned=frozenset(image.value for image, is_pinned in _images(manifest) if is_pinned),
@@ -251,6 +253,15 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
             egress=tuple(egress_of(configurations, opened)),
             beside=() if use is None or recipe is None else (_document(recipe),),
         )
+
+
+def _of_other_versions(use: _Use, recipes: Recipes) -> Iterator[ModelRef]:
+    """Yield the model of a component whose recipes at hand are those of other versions."""
+    if use.entry.name in recipes:
+        version = use.entry.at("componentVersion").text() or "without a version"
+        name = f"{use.entry.name[:60]} {version[:40]}"
+        why = f"which recipe is that of {name} is not to be seen among those of the component"
+        yield hidden_model("<recipe>", use.entry.key_place(), why)
 
 
 def _document(root: Field) -> tuple[str, int]:
