@@ -204,7 +204,11 @@ def test_a_relative_path_is_one_in_the_working_directory(
     folder: str | None, uris: list[str]
 ) -> None:
     volumes = ["./other.bin:/app/model.onnx"]
-    service = {"command": "serve --model model.onnx", "volumes": volumes, "working_dir": folder}
+    service: dict[str, object] = {
+        "command": "serve --model model.onnx",
+        "volumes": volumes,
+        "working_dir": folder,
+    }
     assert [model.uri.value for model in one(service).models] == uris
 
 
@@ -276,9 +280,31 @@ def test_a_service_that_gets_its_model_itself_serves_that(
 def test_a_service_that_fills_the_volume_of_the_model_says_what_it_is(
     other: dict[str, object], condition: str, uris: list[str]
 ) -> None:
-    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes": ["vol:/models"]}
+    service: dict[str, object] = {
+        "image": "a",
+        "command": f"serve --model {MODEL}",
+        "volumes": ["vol:/models"],
+    }
     if condition:
         service["depends_on"] = {"get": {"condition": condition}}
     text = json.dumps({"services": {"a": service, "get": {"image": "get:1", **other}}})
     found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
     assert [model.uri.value for model in found[0].models] == uris
+
+
+@pytest.mark.parametrize(
+    ("definition", "uris"),
+    [
+        (None, [MODEL]),
+        ({"name": "models-v3"}, [MODEL]),
+        ({"name": "${VOLUME}"}, ["${VOLUME}/model.onnx"]),
+        ({"driver_opts": {"o": "bind", "device": "${DIR}"}}, ["${DIR}/model.onnx"]),
+    ],
+)
+def test_a_volume_whose_definition_is_filled_in_later_is_not_known(
+    definition: object, uris: list[str]
+) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes": ["vol:/models"]}
+    text = json.dumps({"services": {"a": service}, "volumes": {"vol": definition}})
+    (found,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [model.uri.value for model in found.models] == uris

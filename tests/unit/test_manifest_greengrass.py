@@ -285,3 +285,29 @@ def test_rights_that_greengrass_knows_are_no_defect(operation: str) -> None:
     assert isinstance(control, dict)
     control["aws.greengrass.ipc.pubsub"] = {"p": {"operations": ["x"], "policyDescription": "y"}}
     assert deployed(recipe(ComponentConfiguration={"DefaultConfiguration": config})).defects == ()
+
+
+@pytest.mark.parametrize(
+    ("install", "uris"),
+    [
+        ("wget -O {work:path}/b.onnx https://h/x", ["https://h/x"]),
+        ("aws s3 cp s3://o/x {work:path}/", ["s3://o/x"]),
+        ("cp {artifacts:path}/b.onnx {work:path}/", ["{work:path}/b.onnx"]),
+        ("curl -s https://h/ready", ["{work:path}/b.onnx"]),
+        ("wget -O /tmp/labels.txt https://h/x", ["{work:path}/b.onnx"]),
+    ],
+)
+def test_what_a_script_downloads_to_the_path_of_the_model_is_the_model(
+    install: str, uris: list[str]
+) -> None:
+    steps = {"Install": {"script": install}, "Run": "serve --model {work:path}/b.onnx"}
+    models = {
+        model.uri.value for model in one(read(recipe(Manifests=[{"Lifecycle": steps}]))).models
+    }
+    assert models - {"{artifacts:path}/b.onnx"} == set(uris)
+
+
+def test_a_script_that_downloads_beside_the_artefact_changes_no_model() -> None:
+    steps = {"Install": "wget -O {work:path}/a.onnx https://h/x", "Run": RUNS["Run"]}
+    found = one(read(recipe(Manifests=[manifest(Lifecycle=steps)])))
+    assert [model.uri.value for model in found.models] == ["s3://m/a.onnx"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from placer.core.deployment import Place, Stated
@@ -393,6 +395,9 @@ def prepared(by: str, *, key: str = "initContainers", own: str = "") -> list[str
         ("command: [sh, -c, 'until curl -s http://db:5432/; do sleep 1; done']", [OWN]),
         ("command: [cp, /own/labels.txt, /out/labels.txt]", [OWN]),
         ("command: [aws, s3, cp, /out/model.onnx, s3://backup/]", [OWN]),
+        ("command: [rclone, sync, /out, 'remote:backup']", [OWN]),
+        ("command: [sh, -c, 'echo ready 1>&2; ls /out 2>/dev/null >&2']", [OWN]),
+        ("command: [sh, -c, 'echo x > /out/model.onnx']", ["r.example/tools:1"]),
         ("command: [cat, /out/model.onnx]", [OWN]),
     ],
 )  # fmt: skip
@@ -425,7 +430,7 @@ def test_a_container_beside_it_counts_where_it_fetches(by: str, uris: list[str])
 
 def hooked(script: str) -> list[str]:
     """The models of a pod with a hook."""
-    hook = f"    lifecycle: {{postStart: {{exec: {{command: [sh, -c, '{script}']}}}}}}\n"
+    hook = f"    lifecycle: {{postStart: {{exec: {{command: [sh, -c, {json.dumps(script)}]}}}}}}\n"
     return prepared("command: [true], image: a", own=hook)
 
 
@@ -435,6 +440,7 @@ def hooked(script: str) -> list[str]:
         ("wget -O /models/model.onnx https://h/x", ["https://h/x"]),
         ("cp /opt/other.bin /models/model.onnx", ["r.example/s:1"]),
         ("cp /opt/model.onnx /models/", ["/opt/model.onnx"]),
+        ("wget -q \\\n -O /models/model.onnx https://h/x", ["https://h/x"]),
         ("curl -s localhost:8080/warm", [OWN]),
         ("cp /etc/a /tmp/b", [OWN]),
         ("cp /models/model.onnx /tmp/b", [OWN]),

@@ -26,6 +26,7 @@ from placer.manifests.mounts import (
     mounts_of,
     nearest,
     open_mounts,
+    open_part,
     path_of,
     with_mounts,
 )
@@ -52,7 +53,7 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
     named = [*models_of_arguments(words), *models_of_variables(environment)]
-    mounts = [*mounts_of(service.at("volumes")), *_files(root, service)]
+    mounts = [*_volumes(root, service), *_files(root, service)]
     folder = service.at("working_dir").text()
     return everywhere(
         [model_of(one) for one in declared if one is not None],
@@ -67,6 +68,13 @@ def _from_the_shell(environment: Field) -> Iterator[ModelRef]:
     named += [(text, one) for one in environment.items() if "=" not in (text := one.text() or "=")]
     for name, one in named:
         yield from models_of_variable(name, Stated(f"${{{name}}}", one.key_place()))
+
+
+def _volumes(root: Field, service: Field) -> Iterator[Mount]:
+    """Yield the volumes of a service; one whose definition is filled in later is that."""
+    for one in mounts_of(service.at("volumes")):
+        opened = open_part([root.at("volumes", one.source.value)])
+        yield one if opened is None else replace(one, source=opened)
 
 
 def _files(root: Field, service: Field) -> Iterator[Mount]:

@@ -20,7 +20,7 @@ _OTHER_WORDS = (
 _HARMLESS_WORDS = (
     "chown chmod chgrp mkdir ls stat test [ [[ echo printf sleep true false cat cd set exit export"
     " sha256sum md5sum sha1sum du df id env date nc ping nslookup sysctl fi done wait until while"
-    " for if grep"
+    " for if grep rm touch"
 )
 _COPYING = frozenset(_COPYING_WORDS.split())
 _CLOUD = frozenset(_CLOUD_WORDS.split())
@@ -32,17 +32,20 @@ _HARMLESS = frozenset(_HARMLESS_WORDS.split())
 """Programs that leave a model's file as it is, unless their output is sent there."""
 _CODE = re.compile(r"snapshot_download|hf_hub_download|urlretrieve|download_file")
 _SHELL = re.compile(r"\s*(?:\S*/)?(?:ba|da|a|z|k)?sh(?:\s+-\w+)+\s+")
+_CONTINUED = re.compile(r"\\[ \t]*\n")
 _BETWEEN = re.compile(r"&&|\|\||[;\n]|(?<![0-9>])&(?![0-9>])")
 _BEFORE = re.compile(
     r"(?:(?:exec|sudo|time|nohup|then|do|else|if|while|until|!)\s+|[{('\"]\s*|\w+=\S*\s+)+"
 )
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|\((?P<kubernetes>\w+)\)|(?P<bare>\w+))")
 _URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
+_REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
+"""What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
 _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
 _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>]))/[^\s\"'=;|&<>(),]*")
 _WRITES = re.compile(r"(?<!\S)-[A-Za-z]*[oO](?![A-Za-z])|--output|--remote-name|--create-dirs")
 _TO_STDOUT = re.compile(r"--spider|-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)|--output-document[= ]-")
-_REDIRECT = re.compile(r"(?<![0-9&])>+(?!&)\s*(?!/dev/null)\S|1>\s*\S")
+_REDIRECT = re.compile(r"(?<![02-9&>])>{1,2}\s*+(?![&\s>]|/dev/null)")
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for what it gets."""
 
@@ -132,7 +135,7 @@ def with_brought(
     """
     found: list[ModelRef] = []
     for one in models:
-        path = path_of(one.uri.value, folder)
+        path = None if one.hidden else path_of(one.uri.value, folder)
         others = [] if path is None else [new for each in programs for new in brought(each, path)]
         found += others or [one]
     return found
@@ -143,6 +146,7 @@ def _commands(program: Program) -> Iterator[_Command]:
     script = " ".join(one.value for one in program.words)
     if (shell := _SHELL.match(script)) is not None:
         script = script[shell.end() :]
+    script = _CONTINUED.sub(" ", script)
     for line in filter(str.strip, _BETWEEN.split(script)):
         line = _VARIABLE.sub(
             lambda one: known.get(next(filter(None, one.groups())), one.group()), line
@@ -165,7 +169,7 @@ def _is_writing(command: _Command, *, is_first: bool) -> bool:
         return _TO_STDOUT.search(command.text) is None
     if command.program in _HARMLESS:
         return False
-    if command.program in _CLOUD | _TO_THE_LAST and _URI.fullmatch(command.text.split()[-1]):
+    if command.program in _CLOUD | _TO_THE_LAST and _REMOTE.fullmatch(command.text.split()[-1]):
         return False  # it sends something away
     return is_first or command.program in _FETCHING
 
@@ -184,4 +188,5 @@ def _reaches(
         return any(rest_below(one, path) is not None for one in said)
     if root is not None or program.is_first:
         return True
-    return "$" in command.text or posixpath.basename(path) in command.text
+    folder, name = posixpath.split(path)
+    return any(one and one in command.text for one in ("$", name, folder.strip("/")))

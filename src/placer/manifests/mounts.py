@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _WITH_DEFAULT = re.compile(r"\$\{\w+:?-(?P<value>[^${}]*)\}")
 _HERE = re.compile(r"\$(?:PWD|HOME|\{(?:PWD|HOME)\})(?=/|$)")
 """The folder of the manifest, or of the user: as much is said by ``./`` and ``~/``."""
+_MAX_PARTS = 10_000
+"""Values of a volume's definition that are looked through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,20 @@ def mounts_of(holder: Field, *, source: str = "source", target: str = "target") 
 def open_mounts(holder: Field) -> Iterator[ModelRef]:
     """Yield a model that nobody knows for each mount that is filled in later as a whole."""
     yield from open_models([holder, *holder.items()])
+
+
+def open_part(fields: Iterable[Field]) -> Stated[str] | None:
+    """Return the first text, however deep, that is filled in later or holds what is."""
+    waiting = deque(fields)
+    for _ in range(_MAX_PARTS):
+        if not waiting:
+            break
+        one = waiting.popleft()
+        stated = one.stated()
+        if stated is not None and templates_in(stated.value):
+            return stated
+        waiting += [*one.entries(), *one.items()]
+    return None
 
 
 def with_mounts(

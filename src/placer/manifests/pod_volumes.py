@@ -17,7 +17,7 @@ from placer.manifests.models import (
     is_model_file,
     model_of,
 )
-from placer.manifests.mounts import Mount, parted, path_of, rest_below
+from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
 from placer.manifests.nodes import Field
 
 _OF_FILES = ("configMap", "secret")
@@ -84,7 +84,9 @@ def mounts_in(container: Field, pod: Field) -> list[Mount]:
             found.append(Mount(replace(host, value=f"{host.value.rstrip('/')}{below}"), path))
             continue
         found += _single_files(volume, path, inside)
-        found.append(Mount(_open_part(volume, inside) or name, path))
+        parts = (one for one in volume.entries() if one.name != "name")
+        opened_part = open_part(parts) or open_part([mount.first_of("subPath", "subPathExpr")])
+        found.append(Mount(opened_part or name, path))
     return found
 
 
@@ -94,18 +96,6 @@ def _volumes_in(container: Field, pod: Field) -> Iterator[tuple[Field, Field]]:
     nothing = Field(pod.document, None)
     for mount in container.at("volumeMounts").items():
         yield mount, volumes.get(mount.at("name").text(), nothing)
-
-
-def _open_part(volume: Field, inside: Stated[str] | None) -> Stated[str] | None:
-    """Return what is filled in later of what a volume is, or of the path within it."""
-    waiting = [one for one in volume.entries() if one.name != "name"]
-    while waiting:
-        one = waiting.pop(0)
-        stated = one.stated()
-        if stated is not None and templates_in(stated.value):
-            return stated
-        waiting += [*one.entries(), *(below for below in one.items())]
-    return inside if inside is not None and templates_in(inside.value) else None
 
 
 def _single_files(volume: Field, path: str, inside: Stated[str] | None) -> Iterator[Mount]:
