@@ -279,6 +279,7 @@ OWN = "/models/model.onnx"
     ("volume", "mount", "uris"),
     [
         ("{name: v, emptyDir: {}}", "mountPath: /models", [OWN]),
+        ("{name: v, emptyDir: {sizeLimit: '{{ size }}'}}", "mountPath: /models", [OWN]),
         ("{name: v, hostPath: {path: /srv/models}}", "mountPath: /models", [OWN]),
         ("{name: v, hostPath: {path: '{{ dir }}'}}", "mountPath: /data", [OWN]),
         (
@@ -390,9 +391,13 @@ def prepared(by: str, *, key: str = "initContainers", own: str = "") -> list[str
         ("command: [hf, download, o/m, --local-dir, /out]", ["<initContainers.fetch>"]),
         ("command: [cp, -r, /own/., /out/]", ["r.example/tools:1"]),
         ("command: [/get.sh]", ["r.example/tools:1"]),
+        ("env: [{name: MODEL_URI, value: 's3://b/model.onnx'}]", ["s3://b/model.onnx"]),
+        ("env: [{name: MODEL_URI, value: 's3://b/folder'}]", ["s3://b/folder"]),
+        ("env: [{name: HTTP_PROXY, value: 'http://p:1/x'}]", ["r.example/tools:1"]),
         ("imagePullPolicy: Always", ["r.example/tools:1"]),
         ("command: [sh, -c, 'mkdir -p /out/x; chown -R 1000 /out']", [OWN]),
         ("command: [sh, -c, 'until curl -s http://db:5432/; do sleep 1; done']", [OWN]),
+        ("command: [sh, -c, 'while [ ! -f /out/a ]; do echo \"not -> yet\"; done']", [OWN]),
         ("command: [cp, /own/labels.txt, /out/labels.txt]", [OWN]),
         ("command: [aws, s3, cp, /out/model.onnx, s3://backup/]", [OWN]),
         ("command: [rclone, sync, /out, 'remote:backup']", [OWN]),

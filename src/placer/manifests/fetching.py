@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import ModelRef, Place, Stated
-from placer.manifests.models import hidden_model, model_of
+from placer.manifests.models import hidden_model, is_model_variable, is_uri, model_of
 from placer.manifests.mounts import path_of, rest_below
 
 _COPYING_WORDS = "cp mv ln rsync install scp dd tar unzip gunzip tee"
@@ -20,7 +20,7 @@ _OTHER_WORDS = (
 _HARMLESS_WORDS = (
     "chown chmod chgrp mkdir ls stat test [ [[ echo printf sleep true false cat cd set exit export"
     " sha256sum md5sum sha1sum du df id env date nc ping nslookup sysctl fi done wait until while"
-    " for if grep rm touch"
+    " for if then else elif do case esac : { } break grep rm touch"
 )
 _COPYING = frozenset(_COPYING_WORDS.split())
 _CLOUD = frozenset(_CLOUD_WORDS.split())
@@ -45,7 +45,7 @@ _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
 _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>]))/[^\s\"'=;|&<>(),]*")
 _WRITES = re.compile(r"(?<!\S)-[A-Za-z]*[oO](?![A-Za-z])|--output|--remote-name|--create-dirs")
 _TO_STDOUT = re.compile(r"--spider|-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)|--output-document[= ]-")
-_REDIRECT = re.compile(r"(?<![02-9&>])>{1,2}\s*+(?![&\s>]|/dev/null)")
+_REDIRECT = re.compile(r"(?<![02-9&>=-])>{1,2}\s*+(?![&\s>]|/dev/null)")
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for what it gets."""
 
@@ -105,6 +105,12 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     text = "\n".join(lines)
     uris = [one.rstrip("/.") for one in _URI.findall(text) if not _HOST_ALONE.fullmatch(one)]
     ending = f"/{posixpath.basename(path)}"
+    if program.is_first and not uris:
+        uris = [
+            value
+            for name, value in (program.variables or {}).items()
+            if is_uri(value) and (is_model_variable(name) or value.endswith(ending))
+        ]
     if root is None and not uris:  # a file of the image that it runs in
         uris = [one for one in _PATH.findall(text) if one != path and one.endswith(ending)]
     if uris:

@@ -21,6 +21,8 @@ from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_belo
 from placer.manifests.nodes import Field
 
 _OF_FILES = ("configMap", "secret")
+_NO_SOURCES = ("name", "emptyDir", "ephemeral")
+"""Parts of a volume that say nothing of what lies in it."""
 
 
 def mounted(
@@ -84,7 +86,7 @@ def mounts_in(container: Field, pod: Field) -> list[Mount]:
             found.append(Mount(replace(host, value=f"{host.value.rstrip('/')}{below}"), path))
             continue
         found += _single_files(volume, path, inside)
-        parts = (one for one in volume.entries() if one.name != "name")
+        parts = (one for one in volume.entries() if one.name not in _NO_SOURCES)
         opened_part = open_part(parts) or open_part([mount.first_of("subPath", "subPathExpr")])
         found.append(Mount(opened_part or name, path))
     return found
