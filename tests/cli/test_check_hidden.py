@@ -279,3 +279,15 @@ def test_a_model_of_sedna_that_is_mistyped_is_not_known(
 def test_a_model_of_sedna_that_is_named_is_known(told: Told) -> None:
     _, rules, _ = told(JOINED, models=DEFECT)
     assert not {"PLC702", "PLC709", "PLC710"} & set(rules)
+
+
+@pytest.mark.parametrize("key", ["volumeMount", "volumesMounts"])
+def test_a_mistyped_mount_fails_what_it_is_of(told: Told, key: str) -> None:
+    code, rules, _ = told(container(f"{ARGS}\n          {MOUNT.replace('volumeMounts', key)}"))
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
+def test_a_mount_whose_path_is_mistyped_fails_what_it_is_of(told: Told) -> None:
+    mount = MOUNT.replace("mountPath", "mountpath")
+    code, rules, _ = told(container(f"{ARGS}\n          {mount}"))
+    assert (code, rules["PLC710"]) == (1, "fail")

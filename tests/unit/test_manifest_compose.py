@@ -308,3 +308,12 @@ def test_a_volume_whose_definition_is_filled_in_later_is_not_known(
     text = json.dumps({"services": {"a": service}, "volumes": {"vol": definition}})
     (found,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
     assert [model.uri.value for model in found.models] == uris
+
+
+@pytest.mark.parametrize("name", ["other", "other:ro", "${OTHER}"])
+def test_a_service_has_the_volumes_that_it_takes_from_another(name: str) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes_from": [name]}
+    other = {"image": "b", "volumes": ["${OTHER}:/models"]}
+    text = json.dumps({"services": {"a": service, "other": other}})
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed[0]
+    assert any("${OTHER}" in model.uri.value for model in found.models)

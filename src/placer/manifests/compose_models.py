@@ -48,7 +48,7 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     environment = service.at("environment")
     unknown = [*open_models([environment, *environment.items(), used, *used.items()])]
     unknown += _from_the_shell(environment)
-    for key in ("volumes", *_FILES):
+    for key in ("volumes", "volumes_from", *_FILES):
         unknown += open_mounts(service.at(key))
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
@@ -71,8 +71,13 @@ def _from_the_shell(environment: Field) -> Iterator[ModelRef]:
 
 
 def _volumes(root: Field, service: Field) -> Iterator[Mount]:
-    """Yield the volumes of a service; one whose definition is filled in later is that."""
-    for one in mounts_of(service.at("volumes")):
+    """Yield the volumes of a service and of those that it takes them from.
+
+    One whose definition is filled in later is that.
+    """
+    others = [(one.text() or "").partition(":")[0] for one in service.at("volumes_from").items()]
+    holders = [service, *(root.at("services", name) for name in others)]
+    for one in (one for holder in holders for one in mounts_of(holder.at("volumes"))):
         opened = open_part([root.at("volumes", one.source.value)])
         yield one if opened is None else replace(one, source=opened)
 

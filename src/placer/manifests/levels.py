@@ -26,7 +26,7 @@ deploy placement constraints platform data defaultDeviceType
 PLACING = frozenset(_PLACING_WORDS.split())
 """Keys that decide where something runs, or hold such keys: mistyped, the place is another one."""
 _MODEL_WORDS = """
-image command args env containers initContainers volumes
+image command args env containers initContainers volumes volumeMounts mountPath subPath subPathExpr
 predictor transformer explainer default canary
 model modelFormat storage storageUri storageUris edgeWorker cloudWorker
 serviceName serviceUrl

@@ -67,12 +67,13 @@ RESOURCES = level(
     "",
     {name: level("ephemeral-storage storage", "cpu memory") for name in ("limits", "requests")},
 )
+_MOUNT = level("name readOnly recursiveReadOnly mountPropagation", "mountPath subPath subPathExpr")
 CONTAINER = level(
-    "name workingDir ports envFrom resizePolicy restartPolicy restartPolicyRules volumeMounts"
+    "name workingDir ports envFrom resizePolicy restartPolicy restartPolicyRules"
     " volumeDevices livenessProbe readinessProbe startupProbe lifecycle terminationMessagePath"
     " terminationMessagePolicy imagePullPolicy securityContext stdin stdinOnce tty",
     "image command args",
-    {"env": level("name value valueFrom"), "resources": RESOURCES},
+    {"env": level("name value valueFrom"), "resources": RESOURCES, "volumeMounts": _MOUNT},
     {
         **dict.fromkeys(PLACEMENT_KEYS.split(), "the pod's spec"),
         **dict.fromkeys(("limits", "requests"), "'resources' of the container"),
