@@ -43,11 +43,14 @@ _REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*",
 """What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
 _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
 _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>]))/[^\s\"'=;|&<>(),]*")
+_TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
 _WRITES = re.compile(r"(?<!\S)-[A-Za-z]*[oO](?![A-Za-z])|--output|--remote-name|--create-dirs")
 _TO_STDOUT = re.compile(r"--spider|-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)|--output-document[= ]-")
 _REDIRECT = re.compile(r"(?<![02-9&>=-])>{1,2}\s*+(?![&\s>]|/dev/null)")
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for what it gets."""
+_MAX_TAKEN = 100
+"""Paths that are followed back to what fetches them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +96,22 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     if sum(len(one.value) for one in program.words) > _MAX_SCRIPT:
         return [unknown]
     commands = [*_commands(program)]
-    at = [part for one in commands if one.program == "cd" for part in _PATH.findall(one.text)]
+    otherwise = _is_there(commands, path, root)
+    if otherwise is None and (root is not None or program.is_first):
+        otherwise = True
     writing = [
         one
         for one in commands
-        if _is_writing(one, is_first=program.is_first) and _reaches(one, at, program, path, root)
+        if _is_writing(one, is_first=program.is_first)
+        and _reaches(one, path, root, otherwise=otherwise)
     ]
     if not writing and (commands or not program.is_first):
         return []
     lines = dict.fromkeys(one.line for one in writing)
+    if not (uris := _uris(lines)):
+        lines |= dict.fromkeys(one.line for one in _feeding(commands, "\n".join(lines)))
+        uris = _uris(lines)
     text = "\n".join(lines)
-    uris = [one.rstrip("/.") for one in _URI.findall(text) if not _HOST_ALONE.fullmatch(one)]
     ending = f"/{posixpath.basename(path)}"
     if program.is_first and not uris:
         uris = [
@@ -122,6 +130,30 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     if program.image is None or is_fetch:
         return [unknown]
     return [replace(model_of(program.image), hidden=f"{why} from its image")]
+
+
+def _is_there(commands: Iterable[_Command], path: str, root: str | None) -> bool | None:
+    """Tell whether a script changes to a folder above a path; None: to no folder that is shared."""
+    folders = [to for one in commands if one.program == "cd" for to in _PATH.findall(one.text)]
+    inside = [to for to in folders if root is None or rest_below(root, to) is not None]
+    return any(rest_below(to, path) is not None for to in inside) if inside else None
+
+
+def _uris(lines: Iterable[str]) -> list[str]:
+    found = _URI.findall("\n".join(lines))
+    return [one.rstrip("/.") for one in found if not _HOST_ALONE.fullmatch(one)]
+
+
+def _feeding(commands: Iterable[_Command], text: str) -> Iterator[_Command]:
+    """Yield what fetches a file that a text then takes further; where it says none, it may be."""
+    taken = dict.fromkeys(_PATH.findall(text))
+    for one in commands:
+        said = _PATH.findall(one.text)
+        is_unclear = not said or len(taken) > _MAX_TAKEN
+        if _is_writing(one, is_first=False) and (
+            is_unclear or any(rest_below(to, path) is not None for to in said for path in taken)
+        ):
+            yield one
 
 
 def _place_of(text: str, program: Program) -> Place:
@@ -180,19 +212,21 @@ def _is_writing(command: _Command, *, is_first: bool) -> bool:
     return is_first or command.program in _FETCHING
 
 
-def _reaches(
-    command: _Command, folders: Sequence[str], program: Program, path: str, root: str | None
-) -> bool:
-    """Tell whether a command may write to a path: to it, or to a folder above it."""
+def _reaches(command: _Command, path: str, root: str | None, *, otherwise: bool | None) -> bool:
+    """Tell whether a command may write to a path: to it, or to a folder above it.
+
+    Parameters
+    ----------
+    otherwise
+        Whether one that says no such path may; None: where it names the file or its folder.
+    """
     said = [one for one in _PATH.findall(command.text) if one != "/"]
-    if command.program in _TO_THE_LAST and not re.search(r"\s(?:-t|--target)", command.text):
-        said = said[-1:]
-    if root is not None:
-        said = [one for one in said if rest_below(root, one) is not None]
-    said = said or [one for one in folders if root is None or rest_below(root, one) is not None]
-    if said:
-        return any(rest_below(one, path) is not None for one in said)
-    if root is not None or program.is_first:
-        return True
+    if command.program in _TO_THE_LAST and not _TARGET_FIRST.search(command.text):
+        said = [one for one in said[-1:] if command.text.rstrip("\"')").endswith(one)]
+    inside = [one for one in said if root is None or rest_below(root, one) is not None]
+    if inside or (said and command.program in _TO_THE_LAST):
+        return any(rest_below(one, path) is not None for one in inside)
+    if otherwise is not None:
+        return otherwise
     folder, name = posixpath.split(path)
     return any(one and one in command.text for one in ("$", name, folder.strip("/")))

@@ -153,9 +153,10 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     path = path_of(model.uri.value, container.at("workingDir").text())
     if path is None or model.hidden:
         return
-    yield from brought(_program(container, "containers"), path)
-    hook = container.at("lifecycle", "postStart", "exec", "command")
-    yield from brought(replace(_program(container, "postStart"), words=_said(hook)), path)
+    if container.at("command") or container.at("args"):
+        yield from brought(_program(container, "containers"), path)
+    if hook := _said(container.at("lifecycle", "postStart", "exec", "command")):
+        yield from brought(replace(_program(container, "postStart"), words=hook), path)
     shared = [
         (rest, mount)
         for mount in container.at("volumeMounts").items()
@@ -171,13 +172,15 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
         for other in written_out(pod.at(key)):
             if other.pointer == container.pointer:
                 continue
-            program = _program(other, key)
             for there in other.at("volumeMounts").items():
+                if there.at("name").text() != mount.at("name").text():
+                    continue
                 root, below = there.at("mountPath").text(), there.at("subPath").text() or ""
                 rest_there = rest_below(posixpath.join("/", below), inside)
-                is_same = there.at("name").text() == mount.at("name").text()
-                if is_same and root and rest_there is not None and not there.at("readOnly").truth():
-                    yield from brought(program, f"{root.rstrip('/')}{rest_there}", root)
+                if root and rest_there is not None and not there.at("readOnly").truth():
+                    yield from brought(
+                        _program(other, key), f"{root.rstrip('/')}{rest_there}", root
+                    )
 
 
 def _program(container: Field, key: str) -> Program:
