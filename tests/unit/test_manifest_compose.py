@@ -227,7 +227,9 @@ def test_a_model_that_is_no_path_is_not_mounted_over() -> None:
         ("secrets", {"source": "own", "target": "model.onnx"}, [MODEL]),
         ("configs", "own", [MODEL]),
         ("configs", {"source": "own", "target": "/etc/own"}, [MODEL]),
-        ("configs", "${CONFIG}", [MODEL, "${CONFIG}"]),
+        ("configs", "${CONFIG}", [MODEL]),
+        ("secrets", "${SECRET}", [MODEL]),
+        ("configs", {"source": "own", "target": "/models/${NAME}"}, [MODEL, "/models/${NAME}"]),
     ],
 )
 def test_a_config_at_the_path_of_the_model_is_the_model(

@@ -48,8 +48,9 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     environment = service.at("environment")
     unknown = [*open_models([environment, *environment.items(), used, *used.items()])]
     unknown += _from_the_shell(environment)
-    for key in ("volumes", "volumes_from", *_FILES):
+    for key in ("volumes", "volumes_from"):
         unknown += open_mounts(service.at(key))
+    unknown += open_models(map(service.at, _FILES))
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
     named = [*models_of_arguments(words), *models_of_variables(environment)]
@@ -87,7 +88,7 @@ def _files(root: Field, service: Field) -> Iterator[Mount]:
     for key, folder in _FILES.items():
         for one in service.at(key).items():
             name = one.stated() or one.at("source").stated()
-            if name is None or placeholder(one) is not None:
+            if name is None or placeholder(one) is not None:  # it lies by its name in one folder
                 continue
             file = root.at(key, name.value, "file").stated()
             path = posixpath.join(folder, one.at("target").text() or name.value)

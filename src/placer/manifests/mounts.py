@@ -165,13 +165,14 @@ def _perhaps_over(
     if path is None:
         return
     for one in mounts:
-        if not is_model_file(one.source.value) and _may_hold(one.target, path):
+        if not is_model_file(one.source.value) and _may_hold(one, path):
             why = f"what is mounted at {one.target[:60]} may lie over {path[:60]}"
             yield hidden_model(one.target, one.source.place, why)
 
 
-def _may_hold(target: str, path: str) -> bool:
-    """Tell whether a target that is filled in later may become a path or one above it."""
+def _may_hold(mount: Mount, path: str) -> bool:
+    """Tell whether a target that is filled in later may become a path, or a folder above it."""
+    target = mount.target
     if not templates_in(target):
         return False
     parts = TEMPLATE.split(target)
@@ -179,7 +180,8 @@ def _may_hold(target: str, path: str) -> bool:
         return not parts[0].strip("/")
     above = path.rstrip("/").split("/")
     pattern = "*".join(parts).rstrip("/")
-    return any(globbed("/".join(above[:end]), pattern) for end in range(2, len(above) + 1))
+    least = len(above) if mount.is_whole else 2  # a single file is no folder
+    return any(globbed("/".join(above[:end]), pattern) for end in range(least, len(above) + 1))
 
 
 def is_left_open(source: str) -> bool:
