@@ -186,6 +186,26 @@ def test_a_configuration_that_is_filled_in_later_is_inconclusive(
     assert ("PLC704" if named else "PLC702") in [one["rule"] for one in report["findings"]]
 
 
+@pytest.mark.parametrize("merge", ["{}", '{"ModelPath": "/m/model.onnx"}'])
+def test_a_version_without_a_recipe_among_others_is_not_known(
+    run: Run, make: Make, merge: str
+) -> None:
+    update = {"configurationUpdate": {"merge": merge}}
+    make(RECIPE.replace("1.0.0", "2.0.0"), component(**update), project_file=SITES)
+    report = checked(run, 5)
+    outcomes = {one["id"]: one["outcome"] for one in report["checked"]}
+    assert outcomes["deployment/line-3/counter"] == "inconclusive"
+    (finding,) = [one for one in report["findings"] if one["rule"] == "PLC702"]
+    assert "counter 1.0.0" in finding["message"]
+
+
+def test_a_component_without_any_recipe_is_left_alone(run: Run, make: Make) -> None:
+    other = component().replace('"counter"', '"public"')
+    make(RECIPE, component(), other, project_file=SITES)
+    report = checked(run, 0)
+    assert [one["id"] for one in report["checked"]] == ["deployment/line-3/counter"]
+
+
 @pytest.mark.parametrize(("before", "after"), [("Artifacts", "Artefacts"), ("Uri", "Url")])
 def test_a_recipe_that_is_mistyped_fails_what_deploys_it(
     run: Run, make: Make, before: str, after: str

@@ -13,6 +13,7 @@ from tests.gate_project import manifest, project
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
 ARGS = 'args: ["--model", "/models/model.onnx"]'
+MOUNT = "volumeMounts: [{name: m, mountPath: /models}]"
 Told = Callable[..., tuple[int, dict[str, str], list[str]]]
 
 
@@ -66,10 +67,71 @@ def test_a_model_that_nobody_can_read_is_not_known(
     assert ids == ["deployment/counter", "deployment/b"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{ARGS}\n        - '{{{{ sidecar }}}}'",
+        f"{ARGS}\n        - {{{{ sidecar }}}}",
+        f"{ARGS}\n          env: ['{{{{ env }}}}']",
+        f"{ARGS}\n          env: [{{name: A, value: b}}, '${{ENV}}']",
+        f"{ARGS}\n          env: '{{{{ toYaml .Values.env }}}}'",
+        f"{ARGS}\n          volumeMounts: ['{{{{ mount }}}}']",
+        f"{ARGS}\n          volumeMounts: [{{name: v, mountPath: /models}}]\n"
+        "      volumes: ['{{ volume }}']",
+        f"{ARGS}\n          {MOUNT}\n      initContainers: ['{{{{ init }}}}']",
+        "args: [serve]\n      initContainers: ['{{ init }}']",
+    ],
+)
+def test_a_part_of_a_list_that_is_filled_in_later_may_bring_another_model(
+    told: Told, line: str
+) -> None:
+    text = manifest().replace(f"          {ARGS}\n", "")
+    code, rules, ids = told(f"{text}          {line}\n")
+    assert (code, rules) == (5, {"PLC702": "inconclusive"})
+    assert ids == ["deployment/counter"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{ARGS}\n      tolerations: ['{{{{ toleration }}}}']",
+        f"{ARGS}\n      volumes: ['{{{{ volume }}}}']",
+        f"{ARGS}\n      initContainers: ['{{{{ init }}}}']",
+        'args: ["--model", "/models/model.onnx", "--port", "{{ port }}"]',
+        f"{ARGS}\n        - {{name: side, image: x, args: ['{{{{ args }}}}']}}",
+    ],
+)
+def test_a_part_of_a_list_that_is_filled_in_later_and_brings_none_is_left_alone(
+    told: Told, line: str
+) -> None:
+    text = manifest().replace(f"          {ARGS}\n", "")
+    assert told(f"{text}          {line}\n")[0] == 0
+
+
 def test_a_model_that_an_init_container_gets_unread_is_not_known(told: Told) -> None:
     inits = f"initContainers: [{{name: get, image: 'curl@sha256:{'0' * 64}', env: [{FROM}]}}]"
     code, rules, _ = told(container("args: [serve]", inits=inits))
     assert (code, rules) == (5, {"PLC702": "inconclusive"})
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+@pytest.mark.parametrize(
+    ("line", "uri"),
+    [
+        ("command: [wget, -P, /models, 'https://h/x']", "https://h/*"),
+        ("command: [hf, download, o/m, --local-dir, /models]", "<initContainers.get>"),
+        ("command: [cp, /m/model.onnx, /models/]", "curl@sha256:*"),
+    ],
+)
+def test_what_an_init_container_puts_at_the_path_of_the_model_is_not_known(
+    told: Told, line: str, uri: str, is_mapped: bool
+) -> None:
+    image = f"image: 'curl@sha256:{'0' * 64}'"
+    inits = f"initContainers: [{{name: get, {image}, {line}, {MOUNT}}}]"
+    text = container(f"{ARGS}\n          {MOUNT}", inits=inits)
+    models = [{"uri": uri, "workload": "counter"}] if is_mapped else project()["models"]
+    code, rules, _ = told(text, models=models)
+    assert (code, rules.get("PLC702")) == ((0, None) if is_mapped else (5, "inconclusive"))
 
 
 @pytest.mark.parametrize(
@@ -177,3 +239,55 @@ def test_a_worker_of_sedna_always_runs_a_model(told: Told) -> None:
     _, rules, ids = told(JOINT)
     assert rules["PLC702"] == "inconclusive"
     assert "jointinferenceservice/counter/edge" in ids
+
+
+RUNS = "{name: a, image: b, args: [--model, s3://m/model.onnx]}"
+MODEL = """\
+---
+apiVersion: sedna.io/v1alpha1
+kind: Model
+metadata: {name: defect}
+spec: {url: s3://m/model.onnx, format: onnx}
+"""
+JOINED = JOINT.replace('model: "{{ toYaml .Values.model }}"', "model: {name: defect}") + MODEL
+DEFECT = [{"uri": uri, "workload": "counter"} for uri in ("*model.onnx", "defect*")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("url:", "ulr:"),
+        ("url:", "Url:"),
+        ("url:", "uri:"),
+        ("spec: {url: s3://m/model.onnx,", "url: s3://m/model.onnx\nspec: {"),
+        ("model: {name: defect}", "model: {nmae: defect}"),
+        ("model: {name: defect}", "model: {Name: defect}"),
+        ("model: {name: defect}", "model: {url: s3://m/model.onnx}"),
+    ],
+)
+@pytest.mark.parametrize("runs", ["{name: a, image: b}", RUNS])
+def test_a_model_of_sedna_that_is_mistyped_is_not_known(
+    told: Told, old: str, new: str, runs: str
+) -> None:
+    text = JOINED.replace("{name: a, image: b}", runs)
+    assert old in text
+    code, rules, _ = told(text.replace(old, new, 1), models=DEFECT)
+    assert (code, rules["PLC702"]) == (1, "inconclusive")
+    assert "fail" in (rules.get("PLC709"), rules.get("PLC710"))
+
+
+def test_a_model_of_sedna_that_is_named_is_known(told: Told) -> None:
+    _, rules, _ = told(JOINED, models=DEFECT)
+    assert not {"PLC702", "PLC709", "PLC710"} & set(rules)
+
+
+@pytest.mark.parametrize("key", ["volumeMount", "volumesMounts"])
+def test_a_mistyped_mount_fails_what_it_is_of(told: Told, key: str) -> None:
+    code, rules, _ = told(container(f"{ARGS}\n          {MOUNT.replace('volumeMounts', key)}"))
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
+def test_a_mount_whose_path_is_mistyped_fails_what_it_is_of(told: Told) -> None:
+    mount = MOUNT.replace("mountPath", "mountpath")
+    code, rules, _ = told(container(f"{ARGS}\n          {mount}"))
+    assert (code, rules["PLC710"]) == (1, "fail")

@@ -265,3 +265,41 @@ def test_a_kind_that_is_not_read_may_be_ignored_with_the_reason(run: Run, make: 
     make(gate_project.manifest(), more)
     result = run("check", "deploy", *OPTIONS[:3])
     assert result.code == 0, result.out
+
+
+@pytest.mark.parametrize(
+    ("more", "inside", "rule"),
+    [
+        (f"  transformr:\n    {RESIZE}\n", "", "PLC710"),
+        ("  explaner: {logger: {url: 'https://x'}}\n", "", "PLC710"),
+        ("  predictr: {model: {storageUri: s3://o/other}}\n", "", "PLC710"),
+        ("  canary: {predictor: {onnx: {storageUri: s3://o/other}}}\n", "", "PLC709"),
+        ("  storageUris: [{uri: s3://o/other}]\n", "", "PLC709"),
+        ("", "storageUri: s3://o/other", "PLC709"),
+        ("", "storageUrs: [{uri: s3://o/other}]", "PLC710"),
+        ("  transformer: {loger: {url: 'https://x'}}\n", "", "PLC710"),
+    ],
+)
+def test_a_mistyped_part_of_a_service_fails(told: Told, more: str, inside: str, rule: str) -> None:
+    code, rules = told(service(more, in_predictor=inside))
+    assert (code, rules[rule]) == (1, "fail")
+
+
+@pytest.mark.parametrize("key", ["canry", "Canary"])
+def test_a_mistyped_canary_of_the_old_api_fails(told: Told, key: str) -> None:
+    text = f"{OLD}  {key}: {{predictor: {{onnx: {{storageUri: s3://o/other}}}}}}\n"
+    code, rules = told(text, sites={"line": {"device": "rpi5", "match": [{"path": "**"}]}})
+    assert (code, rules["PLC710"]) == (1, "fail")
+
+
+@pytest.mark.parametrize("canary", ["'{{ c }}'", "{{ c }}", "{predictor: '{{ p }}'}"])
+def test_a_canary_that_is_filled_in_later_cannot_be_read(told: Told, canary: str) -> None:
+    site = {"line": {"device": "rpi5", "match": [{"path": "**"}]}}
+    code, rules = told(f"{OLD}  canary: {canary}\n", sites=site)
+    assert (code, rules["PLC712"]) == (1, "fail")
+
+
+@pytest.mark.parametrize("line", ["storageUris: ['{{ uri }}']", "storageUris: '{{ uris }}'"])
+def test_further_models_that_are_filled_in_later_are_not_known(told: Told, line: str) -> None:
+    code, rules = told(service("", in_predictor=line))
+    assert (code, rules["PLC702"]) == (5, "inconclusive")

@@ -114,6 +114,7 @@ def test_other_services_are_none_of_compose(text: str) -> None:
         ({"environment": {"MODEL_URI": None}}, "${MODEL_URI}"),
         ({"environment": {"MODEL_URI": "${URI}"}}, "${URI}"),
         ({"models": "${X}"}, "${X}"),
+        ({"models": ["${X}"]}, "${X}"),
     ],
 )
 def test_what_a_service_leaves_to_be_filled_in_may_name_any_model(
@@ -150,3 +151,171 @@ def test_a_service_whose_image_alone_is_mistyped_is_one() -> None:
 def test_services_of_something_else_are_skipped() -> None:
     text = b"services: {api: {images: [a.png], owner: web}}\n"
     assert read_manifests(["-"], stdin=io.BytesIO(text)).skipped == 1
+
+
+MODEL = "/models/model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("volume", "uris"),
+    [
+        ("./models:/models", [MODEL]),
+        ("models:/models:ro", [MODEL]),
+        ("${PWD}/models:/models", [MODEL]),
+        ("${DIR:-./models}:/models", [MODEL]),
+        ("./models:/models/", [MODEL]),
+        ("./other:/modelsets", [MODEL]),
+        ("${DATA}:/data", [MODEL]),
+        ("./x:/tmp/${NAME}", [MODEL]),
+        ("./x:${ROOT}/config.yaml", [MODEL]),
+        ({"type": "tmpfs", "target": "/models/tmp"}, [MODEL]),
+        ("./other.bin:/models/model.onnx", ["./other.bin"]),
+        ("./v2/model.onnx:/models/model.onnx:ro", ["./v2/model.onnx"]),
+        ("${FILE}:/models/model.onnx", ["${FILE}"]),
+        ("${DIR}:/models:ro", ["${DIR}/model.onnx"]),
+        ("{{ dir }}:/models", ["{{ dir }}/model.onnx"]),
+        ("$DIR/v1:/models/./", ["$DIR/v1/model.onnx"]),
+        ("./x:${TARGET}", [MODEL, "${TARGET}"]),
+        ("./x:/models/${NAME}", [MODEL, "/models/${NAME}"]),
+        ("./x:/${A}/model.onnx", [MODEL, "/${A}/model.onnx"]),
+        ("${VOLUME}", [MODEL, "${VOLUME}"]),
+        ({"type": "bind", "source": "${DIR}", "target": "/models"}, ["${DIR}/model.onnx"]),
+        ({"type": "bind", "source": "/other", "target": MODEL}, ["/other"]),
+        ({"type": "image", "source": "r.example/m:1", "target": "/models"}, ["r.example/m:1"]),
+    ],
+)
+def test_what_a_mount_puts_at_the_path_of_the_model_is_the_model(
+    volume: object, uris: list[str]
+) -> None:
+    found = one({"command": f"serve --model {MODEL}", "volumes": [volume]})
+    assert sorted(model.uri.value for model in found.models) == sorted(uris)
+
+
+def test_of_several_mounts_the_deepest_counts() -> None:
+    volumes = ["${DIR}:/models", "./fixed:/models/fixed"]
+    found = one({"command": "serve --model /models/fixed/a.onnx", "volumes": volumes})
+    assert [model.uri.value for model in found.models] == ["/models/fixed/a.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "uris"), [("/app", ["./other.bin"]), (None, ["./other.bin"]), ("/", ["model.onnx"])]
+)
+def test_a_relative_path_is_one_in_the_working_directory(
+    folder: str | None, uris: list[str]
+) -> None:
+    volumes = ["./other.bin:/app/model.onnx"]
+    service: dict[str, object] = {
+        "command": "serve --model model.onnx",
+        "volumes": volumes,
+        "working_dir": folder,
+    }
+    assert [model.uri.value for model in one(service).models] == uris
+
+
+def test_a_model_that_is_no_path_is_not_mounted_over() -> None:
+    environment = {"MODEL_URI": "s3://models/model.onnx"}
+    found = one({"environment": environment, "volumes": ["${DIR}:/", "./x:${TARGET}"]})
+    assert [model.uri.value for model in found.models] == ["s3://models/model.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("key", "used", "uris"),
+    [
+        ("configs", {"source": "own", "target": MODEL}, ["./other.bin"]),
+        ("configs", {"source": "outside", "target": MODEL}, ["configs/outside"]),
+        ("secrets", {"source": "own", "target": MODEL}, ["./other.bin"]),
+        ("secrets", {"source": "own", "target": "model.onnx"}, [MODEL]),
+        ("configs", "own", [MODEL]),
+        ("configs", {"source": "own", "target": "/etc/own"}, [MODEL]),
+        ("configs", "${CONFIG}", [MODEL]),
+        ("secrets", "${SECRET}", [MODEL]),
+        ("configs", {"source": "own", "target": "/models/${NAME}"}, [MODEL, "/models/${NAME}"]),
+    ],
+)
+def test_a_config_at_the_path_of_the_model_is_the_model(
+    key: str, used: object, uris: list[str]
+) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", key: [used]}
+    files = {"own": {"file": "./other.bin"}, "outside": {"external": True}}
+    text = json.dumps({"services": {"a": service}, key: files})
+    (found,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [model.uri.value for model in found.models] == uris
+
+
+@pytest.mark.parametrize(
+    ("service", "uris"),
+    [
+        ({"command": f"sh -c 'wget -O {MODEL} https://h/x && serve --model {MODEL}'"}, ["https://h/x"]),
+        (
+            {"command": ["sh", "-c", f"curl -o {MODEL} $URL; serve --model {MODEL}"],
+             "environment": ["URL=https://h/x"]},
+            ["https://h/x"],
+        ),
+        (
+            {"entrypoint": ["sh", "-c"], "command": [f"cp /x {MODEL} && serve --model {MODEL}"]},
+            ["a:1"],
+        ),
+        (
+            {"command": f"serve --model {MODEL}", "post_start": [{"command": f"cp /x {MODEL}"}]},
+            ["a:1"],
+        ),
+        ({"command": f"sh -c 'curl -s http://up/ok && serve --model {MODEL}'"}, [MODEL]),
+        ({"command": f"sh -c 'cp /etc/a /tmp/b && serve --model {MODEL}'"}, [MODEL]),
+    ],
+)  # fmt: skip
+def test_a_service_that_gets_its_model_itself_serves_that(
+    service: dict[str, object], uris: list[str]
+) -> None:
+    assert [model.uri.value for model in one(service).models] == uris
+
+
+@pytest.mark.parametrize(
+    ("other", "condition", "uris"),
+    [
+        ({"volumes": ["vol:/out"], "command": "aws s3 sync s3://b/m /out"}, "", ["s3://b/m"]),
+        ({"volumes": ["vol:/out"]}, "service_completed_successfully", ["get:1"]),
+        ({"volumes": ["vol:/out"]}, "service_started", [MODEL]),
+        ({"volumes": ["vol:/out:ro"]}, "service_completed_successfully", [MODEL]),
+        ({"volumes": ["w:/out"]}, "service_completed_successfully", [MODEL]),
+    ],
+)
+def test_a_service_that_fills_the_volume_of_the_model_says_what_it_is(
+    other: dict[str, object], condition: str, uris: list[str]
+) -> None:
+    service: dict[str, object] = {
+        "image": "a",
+        "command": f"serve --model {MODEL}",
+        "volumes": ["vol:/models"],
+    }
+    if condition:
+        service["depends_on"] = {"get": {"condition": condition}}
+    text = json.dumps({"services": {"a": service, "get": {"image": "get:1", **other}}})
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [model.uri.value for model in found[0].models] == uris
+
+
+@pytest.mark.parametrize(
+    ("definition", "uris"),
+    [
+        (None, [MODEL]),
+        ({"name": "models-v3"}, [MODEL]),
+        ({"name": "${VOLUME}"}, ["${VOLUME}/model.onnx"]),
+        ({"driver_opts": {"o": "bind", "device": "${DIR}"}}, ["${DIR}/model.onnx"]),
+    ],
+)
+def test_a_volume_whose_definition_is_filled_in_later_is_not_known(
+    definition: object, uris: list[str]
+) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes": ["vol:/models"]}
+    text = json.dumps({"services": {"a": service}, "volumes": {"vol": definition}})
+    (found,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [model.uri.value for model in found.models] == uris
+
+
+@pytest.mark.parametrize("name", ["other", "other:ro", "${OTHER}"])
+def test_a_service_has_the_volumes_that_it_takes_from_another(name: str) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes_from": [name]}
+    other = {"image": "b", "volumes": ["${OTHER}:/models"]}
+    text = json.dumps({"services": {"a": service, "other": other}})
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed[0]
+    assert any("${OTHER}" in model.uri.value for model in found.models)

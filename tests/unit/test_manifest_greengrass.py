@@ -53,7 +53,11 @@ def test_a_deployment_can_grant_what_the_recipe_does_not() -> None:
 
 @pytest.mark.parametrize(
     ("version", "models"),
-    [("1.0.0", ["s3://m/a.onnx"]), ("{COMPONENT_VERSION}", ["s3://m/a.onnx"]), ("2.0.0", [])],
+    [
+        ("1.0.0", ["s3://m/a.onnx"]),
+        ("{COMPONENT_VERSION}", ["s3://m/a.onnx"]),
+        ("2.0.0", ["<recipe>"]),
+    ],
 )
 def test_a_component_is_joined_to_the_recipe_of_its_version(
     version: str, models: list[str]
@@ -63,7 +67,7 @@ def test_a_component_is_joined_to_the_recipe_of_its_version(
     found = read(recipe(version, Manifests=manifests), deployment).deployed
     use = next(one for one in found if one.id.startswith("deployment/"))
     assert [model.uri.value for model in use.models] == models
-    assert len(found) == (1 if models else 2)
+    assert len(found) == (2 if version == "2.0.0" else 1)
 
 
 @pytest.mark.parametrize(
@@ -244,3 +248,66 @@ def test_an_archive_with_a_digest_is_pinned() -> None:
     ]
     found = one(read(recipe(Manifests=[{"Artifacts": archives}])))
     assert found.pinned == {"s3://b/a.zip"}
+
+
+PROXY = "aws.greengrass.ipc.mqttproxy"
+PUBLISH = "aws.greengrass#PublishToIoTCore"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("accessControl", "accesControl"),
+        (PROXY, "aws.greengrass.ipc.mqttproxi"),
+        (PROXY, "aws.greengrass.mqttproxy"),
+        ("operations", "operation"),
+        ("resources", "resource"),
+        (PUBLISH, "aws.greengrass#PublishToIotCor"),
+    ],
+)
+def test_a_mistyped_right_is_told_wherever_it_is_given(old: str, new: str) -> None:
+    rights = json.dumps(publishing(PUBLISH, "up"))
+    assert old in rights
+    config = json.loads(rights.replace(old, new))
+    by_recipe = deployed(recipe(ComponentConfiguration={"DefaultConfiguration": config}))
+    by_merge = deployed(recipe(), configurationUpdate={"merge": json.dumps(config)})
+    for found in (by_recipe, by_merge):
+        ((defect, owners),) = owned(found)
+        assert (defect.kind, defect.subject) == ("unknown_way_key", new)
+        assert owners == (one(found),)
+
+
+@pytest.mark.parametrize("operation", ["*", PUBLISH.lower(), "aws.greengrass#SubscribeToIoTCore"])
+def test_rights_that_greengrass_knows_are_no_defect(operation: str) -> None:
+    config = publishing(operation, "up")
+    config["accessControlList"] = {"operation": "x"}
+    control = config["accessControl"]
+    assert isinstance(control, dict)
+    control["aws.greengrass.ipc.pubsub"] = {"p": {"operations": ["x"], "policyDescription": "y"}}
+    assert deployed(recipe(ComponentConfiguration={"DefaultConfiguration": config})).defects == ()
+
+
+@pytest.mark.parametrize(
+    ("install", "uris"),
+    [
+        ("wget -O {work:path}/b.onnx https://h/x", ["https://h/x"]),
+        ("aws s3 cp s3://o/x {work:path}/", ["s3://o/x"]),
+        ("cp {artifacts:path}/b.onnx {work:path}/", ["{work:path}/b.onnx"]),
+        ("curl -s https://h/ready", ["{work:path}/b.onnx"]),
+        ("wget -O /tmp/labels.txt https://h/x", ["{work:path}/b.onnx"]),
+    ],
+)
+def test_what_a_script_downloads_to_the_path_of_the_model_is_the_model(
+    install: str, uris: list[str]
+) -> None:
+    steps = {"Install": {"script": install}, "Run": "serve --model {work:path}/b.onnx"}
+    models = {
+        model.uri.value for model in one(read(recipe(Manifests=[{"Lifecycle": steps}]))).models
+    }
+    assert models - {"{artifacts:path}/b.onnx"} == set(uris)
+
+
+def test_a_script_that_downloads_beside_the_artefact_changes_no_model() -> None:
+    steps = {"Install": "wget -O {work:path}/a.onnx https://h/x", "Run": RUNS["Run"]}
+    found = one(read(recipe(Manifests=[manifest(Lifecycle=steps)])))
+    assert [model.uri.value for model in found.models] == ["s3://m/a.onnx"]

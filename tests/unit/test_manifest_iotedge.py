@@ -379,3 +379,36 @@ def test_desired_properties_that_are_mistyped_are_a_defect_of_their_module() -> 
 def test_a_layered_twin_may_name_the_model_in_one_key() -> None:
     found = deployment({"ocr": {"properties.desired.ModelPath": "/m/a.onnx"}})
     assert [one.uri.value for one in found.deployed[0].models] == ["/m/a.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("config", "uris"),
+    [
+        ({"Binds": ["/srv/models:/models:ro"]}, ["/models/a.onnx"]),
+        ({"Binds": ["${DIR}:/models"]}, ["${DIR}/a.onnx"]),
+        ({"Binds": ["/srv/other.bin:/models/a.onnx"]}, ["/srv/other.bin"]),
+        ({"Binds": ["/srv/x:$TARGET"]}, ["/models/a.onnx", "$TARGET"]),
+        ({"Binds": ["${BIND}"]}, ["/models/a.onnx", "${BIND}"]),
+        ({"Binds": "${BINDS}"}, ["/models/a.onnx", "${BINDS}"]),
+        (
+            {"Mounts": [{"Type": "bind", "Source": "$DIR", "Target": "/models"}]},
+            ["$DIR/a.onnx"],
+        ),
+        ({"Mounts": ["${MOUNT}"]}, ["/models/a.onnx", "${MOUNT}"]),
+    ],
+)
+def test_what_is_bound_over_the_path_of_the_model_is_the_model(
+    config: object, uris: list[str]
+) -> None:
+    options = {"Cmd": ["--model", "/models/a.onnx"], "HostConfig": config}
+    module = {"settings": {"image": "ocr:1", "createOptions": json.dumps(options)}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert [one.uri.value for one in found.deployed[0].models] == uris
+
+
+def test_a_module_that_gets_its_model_itself_serves_that() -> None:
+    script = "wget -O /m/a.onnx https://h/x && serve --model /m/a.onnx"
+    options = json.dumps({"Cmd": ["sh", "-c", script]})
+    module = {"settings": {"image": "ocr:1", "createOptions": options}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert [one.uri.value for one in found.deployed[0].models] == ["https://h/x"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from placer.core.deployment import Place, Stated
@@ -302,3 +304,215 @@ def test_what_must_exist_may_have_any_value() -> None:
     assert [one.value for one in where.any_of] == [("edge", ()), ("cores", ())]
     assert [one.value for one in where.none_of] == [("zone", ("a", "b"))]
     assert not where.is_silent
+
+
+def serving(volume: str, mount: str = "mountPath: /models", *, more: str = "") -> list[str]:
+    """The models of a pod that mounts a volume."""
+    pod = root(
+        f"{more}containers:\n"
+        "  - name: s\n"
+        "    args: [--model, /models/model.onnx]\n"
+        f"    volumeMounts: [{{name: v, {mount}}}]\n"
+        f"volumes: [{volume}]\n"
+    )
+    (worker,) = workers_of(pod)
+    return sorted(one.uri.value for one in worker.models)
+
+
+OWN = "/models/model.onnx"
+
+
+@pytest.mark.parametrize(
+    ("volume", "mount", "uris"),
+    [
+        ("{name: v, emptyDir: {}}", "mountPath: /models", [OWN]),
+        ("{name: v, emptyDir: {sizeLimit: '{{ size }}'}}", "mountPath: /models", [OWN]),
+        ("{name: v, hostPath: {path: /srv/models}}", "mountPath: /models", [OWN]),
+        ("{name: v, hostPath: {path: '{{ dir }}'}}", "mountPath: /data", [OWN]),
+        (
+            "{name: v, hostPath: {path: '{{ dir }}'}}",
+            "mountPath: /models",
+            ["{{ dir }}/model.onnx"],
+        ),
+        ("{name: v, hostPath: {path: $(DIR)/}}", "mountPath: /models/", ["$(DIR)/model.onnx"]),
+        ("{name: v, hostPath: {path: /srv/x.bin}}", f"mountPath: {OWN}", ["/srv/x.bin"]),
+        ("{name: v, hostPath: {path: /srv}}", f"mountPath: {OWN}, subPath: x", ["/srv/x"]),
+        ("{name: v, hostPath: {path: /srv}}", "mountPath: '{{ dir }}'", [OWN, "{{ dir }}"]),
+        ("{name: v, persistentVolumeClaim: {claimName: c}}", "mountPath: /models", [OWN]),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: '{{ c }}'}}",
+            "mountPath: /models",
+            ["{{ c }}/model.onnx"],
+        ),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: c}}",
+            "mountPath: /models, subPathExpr: $(POD)",
+            ["$(POD)/model.onnx"],
+        ),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: c}}",
+            f"mountPath: {OWN}, subPath: v2/model.onnx",
+            [OWN],
+        ),
+        (
+            "{name: v, persistentVolumeClaim: {claimName: c}}",
+            f"mountPath: {OWN}, subPath: other.bin",
+            ["volume/v/other.bin"],
+        ),
+        ("'{{ volume }}'", "mountPath: /models", ["{{ volume }}/model.onnx"]),
+        ("'{{ volume }}'", "mountPath: /data", [OWN]),
+        ("{name: v, configMap: {name: m}}", "mountPath: /models", [OWN]),
+        (
+            "{name: v, configMap: {name: m, items: [{key: b, path: model.onnx}]}}",
+            "mountPath: /models",
+            ["configmap/m/b"],
+        ),
+        (
+            "{name: v, configMap: {name: m, items: [{key: model.onnx, path: model.onnx}]}}",
+            "mountPath: /models",
+            [OWN],
+        ),
+        (
+            "{name: v, configMap: {name: m, items: [{key: b, path: labels.txt}]}}",
+            "mountPath: /models",
+            [OWN],
+        ),
+        (
+            "{name: v, configMap: {name: m}}",
+            f"mountPath: {OWN}, subPath: other.bin",
+            ["configmap/m/other.bin"],
+        ),
+        (
+            "{name: v, projected: {sources: [{secret: {name: s, items: [{key: b, path: model.onnx}"
+            "]}}]}}",
+            "mountPath: /models",
+            ["secret/s/b"],
+        ),
+    ],
+)
+def test_what_a_volume_puts_at_the_path_of_the_model_is_the_model(
+    volume: str, mount: str, uris: list[str]
+) -> None:
+    assert serving(volume, mount) == uris
+
+
+def test_mounts_that_are_filled_in_later_may_lie_over_the_model() -> None:
+    pod = root("containers: [{name: s, args: [--model, /m/a.onnx], volumeMounts: ['{{ m }}']}]")
+    (worker,) = workers_of(pod)
+    assert [(one.uri.value, bool(one.hidden)) for one in worker.models] == [
+        ("/m/a.onnx", False),
+        ("{{ m }}", True),
+    ]
+
+
+FETCH = "image: r.example/tools:1, volumeMounts: [{name: v, mountPath: /out}]"
+
+
+def prepared(by: str, *, key: str = "initContainers", own: str = "") -> list[str]:
+    """The models of a pod in which another container mounts the volume of the model."""
+    pod = root(
+        f"{key}:\n"
+        f"  - {{name: fetch, {by}}}\n"
+        f"{'' if key == 'containers' else 'containers:'}\n"
+        "  - name: s\n"
+        "    image: r.example/s:1\n"
+        "    args: [--model, /models/model.onnx]\n"
+        "    volumeMounts: [{name: v, mountPath: /models}]\n"
+        f"{own}"
+        "volumes: [{name: v, emptyDir: {}}]\n"
+    )
+    return sorted({one.uri.value for worker in workers_of(pod) for one in worker.models})
+
+
+@pytest.mark.parametrize(
+    ("by", "uris"),
+    [
+        ("args: [s3://b/model.onnx, /out/model.onnx]", ["s3://b/model.onnx"]),
+        ("command: [aws, s3, cp, s3://b/blob, /out/model.onnx]", ["s3://b/blob"]),
+        ("command: [gsutil, -m, cp, -r, gs://b/models/, /out]", ["gs://b/models"]),
+        ("command: [sh, -c, 'cd /out && wget -q https://h/x/1234']", ["https://h/x/1234"]),
+        ("command: [sh, -c, 'curl -sSLo /out/model.onnx https://h/x']", ["https://h/x"]),
+        ("command: [sh, -c, 'curl -sL https://h/x.tgz | tar xz -C /out']", ["https://h/x.tgz"]),
+        ("command: [sh, -c, 'curl $URL > /out/model.onnx'], env: [{name: URL, value: 'https://h/x'}]",
+         ["https://h/x"]),
+        ("command: [hf, download, o/m, --local-dir, /out]", ["<initContainers.fetch>"]),
+        ("command: [cp, -r, /own/., /out/]", ["r.example/tools:1"]),
+        ("command: [/get.sh]", ["r.example/tools:1"]),
+        ("command: [sh, -c, 'wget https://h/x; mv x /out/model.onnx']", ["https://h/x"]),
+        ("command: [sh, -c, 'hf download o/m; cp -r m /out']", ["<initContainers.fetch>"]),
+        ("env: [{name: MODEL_URI, value: 's3://b/model.onnx'}]", ["s3://b/model.onnx"]),
+        ("env: [{name: MODEL_URI, value: 's3://b/folder'}]", ["s3://b/folder"]),
+        ("env: [{name: HTTP_PROXY, value: 'http://p:1/x'}]", ["r.example/tools:1"]),
+        ("imagePullPolicy: Always", ["r.example/tools:1"]),
+        ("command: [sh, -c, 'mkdir -p /out/x; chown -R 1000 /out']", [OWN]),
+        ("command: [sh, -c, 'until curl -s http://db:5432/; do sleep 1; done']", [OWN]),
+        ("command: [sh, -c, 'while [ ! -f /out/a ]; do echo \"not -> yet\"; done']", [OWN]),
+        ("command: [cp, /own/labels.txt, /out/labels.txt]", [OWN]),
+        ("command: [cp, /own/labels.txt, /tmp/labels.txt]", [OWN]),
+        ("command: [cp, /own/x, model.onnx], workingDir: /out", ["r.example/tools:1"]),
+        ("command: [cp, -t, /out, /own/model.onnx]", ["r.example/tools:1"]),
+        ("command: [aws, s3, cp, /out/model.onnx, s3://backup/]", [OWN]),
+        ("command: [rclone, sync, /out, 'remote:backup']", [OWN]),
+        ("command: [sh, -c, 'echo ready 1>&2; ls /out 2>/dev/null >&2']", [OWN]),
+        ("command: [sh, -c, 'echo x > /out/model.onnx']", ["r.example/tools:1"]),
+        ("command: [cat, /out/model.onnx]", [OWN]),
+    ],
+)  # fmt: skip
+def test_what_an_init_container_puts_at_the_path_of_the_model_is_the_model(
+    by: str, uris: list[str]
+) -> None:
+    assert prepared(f"{by}, {FETCH}") == uris
+
+
+@pytest.mark.parametrize(
+    "volume",
+    ["{name: other, mountPath: /out}", "{name: v, mountPath: /out, readOnly: true}",
+     "{name: v, mountPath: /out, subPath: logs}"],
+)  # fmt: skip
+def test_an_init_container_that_writes_elsewhere_changes_no_model(volume: str) -> None:
+    assert prepared(f"command: [cp, -r, /own/., /out], volumeMounts: [{volume}]") == [OWN]
+
+
+@pytest.mark.parametrize(
+    ("by", "uris"),
+    [
+        ("command: [proxy]", [OWN]),
+        ("command: [sh, -c, 'while true; do aws s3 sync s3://b/m /out; sleep 9; done']", ["s3://b/m"]),
+    ],
+)  # fmt: skip
+def test_a_container_beside_it_counts_where_it_fetches(by: str, uris: list[str]) -> None:
+    assert prepared(f"{by}, {FETCH}", key="containers") == uris
+    assert prepared(f"restartPolicy: Always, {by}, {FETCH}") == uris
+
+
+def hooked(script: str) -> list[str]:
+    """The models of a pod with a hook."""
+    hook = f"    lifecycle: {{postStart: {{exec: {{command: [sh, -c, {json.dumps(script)}]}}}}}}\n"
+    return prepared("command: [true], image: a", own=hook)
+
+
+@pytest.mark.parametrize(
+    ("script", "uris"),
+    [
+        ("wget -O /models/model.onnx https://h/x", ["https://h/x"]),
+        ("cp /opt/other.bin /models/model.onnx", ["r.example/s:1"]),
+        ("cp /opt/model.onnx /models/", ["/opt/model.onnx"]),
+        ("wget -q \\\n -O /models/model.onnx https://h/x", ["https://h/x"]),
+        ("wget -O /t/model.onnx https://h/x && cp /t/model.onnx /models/", ["https://h/x"]),
+        ("wget -O /t/labels https://h/x && cp /o/model.onnx /models/", ["/o/model.onnx"]),
+        ("curl -s localhost:8080/warm", [OWN]),
+        ("cp /etc/a /tmp/b", [OWN]),
+        ("cp /models/model.onnx /tmp/b", [OWN]),
+    ],
+)
+def test_what_a_hook_puts_at_the_path_of_the_model_is_the_model(
+    script: str, uris: list[str]
+) -> None:
+    assert hooked(script) == uris
+
+
+def test_a_command_that_fetches_its_model_itself_serves_that() -> None:
+    script = "aws s3 cp s3://b/x.bin /m/a.onnx && exec serve --model /m/a.onnx"
+    pod = root(f"containers: [{{name: s, command: [sh, -c, '{script}']}}]")
+    (worker,) = workers_of(pod)
+    assert [one.uri.value for one in worker.models] == ["s3://b/x.bin"]

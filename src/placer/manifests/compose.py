@@ -9,7 +9,6 @@ from dataclasses import replace
 from placer.core.deployment import (
     Defect,
     Deployed,
-    ModelRef,
     Scale,
     Stated,
     Tier,
@@ -17,27 +16,12 @@ from placer.core.deployment import (
     Where,
 )
 from placer.manifests.compose_keys import BALENA, FILE, SERVICE
+from placer.manifests.compose_models import models_of_service
 from placer.manifests.compose_resources import bad_amounts, resources_of
-from placer.manifests.containers import (
-    Bind,
-    bind_of,
-    is_open,
-    models_of_variables,
-    open_models,
-    open_words,
-    placeholder,
-    with_binds,
-    words_of,
-)
+from placer.manifests.containers import is_open, placeholder
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
-from placer.manifests.models import (
-    everywhere,
-    model_of,
-    models_of_arguments,
-    models_of_variable,
-)
 from placer.manifests.nodes import Field
 from placer.manifests.pods import bad_counts
 from placer.manifests.quantities import count_of
@@ -167,57 +151,13 @@ def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
         kind="Service",
         name=service.name,
         place=service.key_place(),
-        models=_models(root, service),
+        models=models_of_service(root, service),
         images=() if image is None else (image,),
         where=_where(service, fleet),
         resources=resources_of(service),
         scale=_scale(service),
         labels=tuple(sorted((name, one.value) for name, one in _labels(service).items())),
     )
-
-
-# models
-
-
-def _models(root: Field, service: Field) -> tuple[ModelRef, ...]:
-    words = [*words_of(service.at("entrypoint")), *words_of(service.at("command"))]
-    used = service.at("models")
-    names = [*(one.text() or "" for one in used.items()), *(one.name for one in used.entries())]
-    declared = [root.at("models", name, "model").stated() for name in names]
-    provider = service.at("provider")
-    if provider.at("type").text() == "model":
-        declared.append(provider.at("options", "model").stated())
-    environment = service.at("environment")
-    unknown = [*open_models([environment, *environment.items(), used])]
-    unknown += _from_the_shell(environment)
-    for command in (service.at("entrypoint"), service.at("command")):
-        unknown += open_words(command)
-    return everywhere(
-        [model_of(one) for one in declared if one is not None],
-        with_binds(
-            [*models_of_arguments(words), *models_of_variables(service.at("environment"))],
-            list(_binds(service)),
-        ),
-        unknown,
-    )
-
-
-def _from_the_shell(environment: Field) -> Iterator[ModelRef]:
-    """Yield the models of variables without a value: it is that of whoever starts the services."""
-    named = [(one.name, one) for one in environment.entries() if one.is_null]
-    named += [(text, one) for one in environment.items() if "=" not in (text := one.text() or "=")]
-    for name, one in named:
-        yield from models_of_variable(name, Stated(f"${{{name}}}", one.key_place()))
-
-
-def _binds(service: Field) -> Iterator[Bind]:
-    for one in service.at("volumes").items():
-        stated = one.stated()
-        if stated is not None and (bind := bind_of(stated)) is not None:
-            yield bind
-        source, target = one.at("source").stated(), one.at("target").text()
-        if source is not None and target:
-            yield source, target
 
 
 # place

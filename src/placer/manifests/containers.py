@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.core.project import TEMPLATE
-from placer.manifests.models import everywhere, is_model_file, model_of, models_of_variable
+from placer.manifests.models import model_of, models_of_variable
 from placer.manifests.nodes import Field
 
 _PART = re.compile(r"(?:\$\{[^{}]*\}|(?<![^:])[A-Za-z]:(?=[\\/])|[^:])+")
@@ -34,17 +34,6 @@ def models_of_variables(variables: Field) -> Iterator[ModelRef]:
         name, equals, value_text = stated.value.partition("=") if stated else ("", "", "")
         if stated is not None and equals:
             yield from models_of_variable(name, replace(stated, value=value_text))
-
-
-def with_binds(models: Iterable[ModelRef], binds: Sequence[Bind]) -> tuple[ModelRef, ...]:
-    """Return the models; a path in the container at which a file of the host stands is that file.
-
-    Of a bound directory nothing is known.
-    """
-    files = [(source, target) for source, target in binds if is_model_file(source.value)]
-    targets = {target for _, target in files}
-    inside = [one for one in models if one.uri.value not in targets]
-    return everywhere(inside, [model_of(source) for source, _ in files])
 
 
 def words_of(command: Field) -> list[Stated[str]]:

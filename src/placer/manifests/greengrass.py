@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,39 +17,30 @@ from placer.core.deployment import (
 )
 from placer.core.project import templates_in
 from placer.manifests.containers import (
-    models_of_variables,
-    open_models,
     placeholder,
 )
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged, nearest
-from placer.manifests.greengrass_access import egress_of
+from placer.manifests.greengrass_access import egress_of, mistyped_rights
 from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE, bad_parts
+from placer.manifests.greengrass_models import (
+    Recipes,
+    images_of,
+    models_of_component,
+    open_parts,
+)
 from placer.manifests.greengrass_place import bad_limits, resources_of, where_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
 from placer.manifests.models import (
-    Sources,
     everywhere,
-    is_model_file,
-    model_of,
-    models_of_arguments,
-    models_of_variable,
+    hidden_model,
 )
 from placer.manifests.nodes import Field
 
 _NUCLEUS = "aws.greengrass.Nucleus"
 _SYSTEM = "aws.greengrass."
 """Components of the runtime itself begin so."""
-_CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
-_DOCKER = "docker:"
-_NO_MODELS = (".py", ".pyc", ".sh", ".js", ".whl", ".pem", ".crt", ".cer", ".key")
-"""Ends of artifacts that hold code or a certificate; any other may be or hold a model."""
-_MAX_DEPTH = 6
-"""Of a configuration, so far as models are looked for."""
-
-Recipes = dict[str, list[Field]]
-"""Name of a component -> its recipes, one for each version."""
 
 
 def claims(root: Field) -> bool:
@@ -79,6 +68,7 @@ def read(roots: Sequence[Field]) -> Found:
             alone = () if id(root) in deployed else tuple(_components(None, root, recipes))
             defects = [*repeated_keys(root), *unknown_keys(root, RECIPE, reader="Greengrass")]
             defects += bad_parts(root)
+            defects += mistyped_rights(root.at("ComponentConfiguration", "DefaultConfiguration"))
             of_all = tuple(replace(one, concerns=root.pointer) for one in defects)
             found.append(Found(alone, of_all))
     return merged(found)
@@ -139,7 +129,7 @@ def _deployment(root: Field, recipes: Recipes) -> tuple[Found, list[Field]]:
     for entry in components.entries():
         defects += unknown_keys(entry, COMPONENT, reader="Greengrass")
         updates[entry.name], opened[entry.name], problems = _merge(entry)
-        defects += problems
+        defects += [*problems, *mistyped_rights(updates[entry.name])]
     shared = updates.get(_NUCLEUS)
     for_all = None if shared is None else shared.at("runWithDefault", "systemResourceLimits")
     deployed: list[Deployed] = []
@@ -236,11 +226,12 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
             name=name,
             place=place,
             models=everywhere(
-                _models(recipe or nothing, manifest, configurations, recipes),
-                _open_parts(recipe or nothing, manifest, opened),
+                models_of_component(recipe or nothing, manifest, configurations, recipes),
+                open_parts(recipe or nothing, manifest, opened),
+                [] if use is None or recipe is not None else _of_other_versions(use, recipes),
             ),
-            images=tuple(image for image, _ in _images(manifest)),
-            pinned=frozenset(image.value for image, is_pinned in _images(manifest) if is_pinned),
+            images=tuple(image for image, _ in images_of(manifest)),
+            pinned=frozenset(image.value for image, is_pinned in images_of(manifest) if is_pinned),
             where=where_of(
                 manifest.at("Platform"),
                 nothing if use is None else use.root.at("targetArn"),
@@ -252,6 +243,15 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
         )
 
 
+def _of_other_versions(use: _Use, recipes: Recipes) -> Iterator[ModelRef]:
+    """Yield the model of a component whose recipes at hand are those of other versions."""
+    if use.entry.name in recipes:
+        version = use.entry.at("componentVersion").text() or "without a version"
+        name = f"{use.entry.name[:60]} {version[:40]}"
+        why = f"which recipe is that of {name} is not to be seen among those of the component"
+        yield hidden_model("<recipe>", use.entry.key_place(), why)
+
+
 def _document(root: Field) -> tuple[str, int]:
     return root.document.path, root.document.index
 
@@ -259,113 +259,6 @@ def _document(root: Field) -> tuple[str, int]:
 def _deployment_name(root: Field) -> str:
     text = root.at("targetArn").text() or "local"
     return root.at("deploymentName").text() or text.rpartition("/")[2]
-
-
-# models
-
-
-def _models(
-    recipe: Field, manifest: Field, configurations: Sequence[Field], recipes: Recipes
-) -> tuple[ModelRef, ...]:
-    configured: dict[str, list[ModelRef]] = {}
-    for configuration in configurations:
-        for pointer, models in _configured(configuration, "", _MAX_DEPTH):
-            configured.setdefault(pointer, models)
-    scripts = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
-    named = [_resolved(one, configurations) for one in scripts]
-    found = everywhere(named, [one for models in configured.values() for one in models])
-    others = [
-        model
-        for needed in recipe.at("ComponentDependencies").entries()
-        for other in recipes.get(needed.name, ())
-        for one in other.at("Manifests").items()
-        for model in _artifacts(one)
-    ]
-    names = {one.uri.value.rpartition("/")[2] for one in found}
-    of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
-    sources = Sources([*of_others, *_artifacts(manifest)])
-    return (*sources.of(found), *sources.rest())
-
-
-def _open_parts(
-    recipe: Field, manifest: Field, opened: Sequence[Stated[str]]
-) -> Iterator[ModelRef]:
-    """Yield a model that nobody knows for each placeholder where one could be named."""
-    yield from map(model_of, opened)
-    artifacts = manifest.at("Artifacts")
-    yield from open_models([recipe.at("Manifests"), manifest, artifacts, *artifacts.items()])
-    for lifecycle in (manifest.at("Lifecycle"), recipe.at("Lifecycle")):
-        yield from open_models([lifecycle, *_steps(lifecycle)])
-
-
-def _steps(lifecycle: Field) -> Iterator[Field]:
-    """Yield the scripts of a lifecycle, and what stands for them."""
-    for entry in lifecycle.entries():
-        script = entry.at("script")
-        yield script if script else entry
-
-
-def _artifacts(manifest: Field) -> Iterator[ModelRef]:
-    for artifact in manifest.at("Artifacts").items():
-        stated = artifact.at("Uri").stated()
-        if stated is not None and is_model_file(stated.value):
-            model = model_of(stated)
-            yield replace(model, sha256=model.sha256 or _sha256(artifact))
-
-
-def _sha256(artifact: Field) -> str | None:
-    """Return the digest that the cloud writes into a recipe: base64 of SHA-256."""
-    text, algorithm = artifact.at("Digest").text(), artifact.at("Algorithm").text() or "SHA-256"
-    if text is None or algorithm.upper() != "SHA-256":
-        return None
-    try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return digest.hex() if len(digest) == 32 else None
-
-
-def _images(manifest: Field) -> Iterator[tuple[Stated[str], bool]]:
-    """Yield what may hold a model, images and archives, and whether a digest beside it pins it."""
-    for artifact in manifest.at("Artifacts").items():
-        stated = artifact.at("Uri").stated()
-        if stated is None or is_model_file(stated.value):
-            continue
-        if not stated.value.lower().endswith(_NO_MODELS):
-            is_pinned = _sha256(artifact) is not None
-            yield replace(stated, value=stated.value.removeprefix(_DOCKER)), is_pinned
-
-
-def _scripts(lifecycle: Field) -> Iterator[ModelRef]:
-    for entry in lifecycle.entries():
-        if entry.name.lower() == "setenv":
-            yield from models_of_variables(entry)
-        elif entry.is_mapping and entry.text() is None:
-            yield from _scripts(entry)
-        elif (stated := entry.stated()) is not None:
-            yield from models_of_arguments([stated])
-
-
-def _configured(field: Field, pointer: str, depth: int) -> Iterator[tuple[str, list[ModelRef]]]:
-    """Yield (pointer, models) of a configuration's values."""
-    for entry in field.entries():
-        if entry.name.lower() == "accesscontrol" or depth == 0:
-            continue
-        below = f"{pointer}/{entry.name.lower()}"
-        stated = entry.stated()
-        if stated is not None:
-            yield below, models_of_variable(entry.name, stated)
-        yield from _configured(entry, below, depth - 1)
-
-
-def _resolved(model: ModelRef, configurations: Sequence[Field]) -> ModelRef:
-    """Return the model that ``{configuration:/ModelPath}`` stands for, where it is known."""
-    match = _CONFIGURED.fullmatch(model.uri.value)
-    if match is None:
-        return model
-    way = match["pointer"].strip("/").split("/")
-    said = (one.at(*way).stated() for one in configurations)
-    return next((model_of(stated) for stated in said if stated is not None), model)
 
 
 FORMAT = Format(

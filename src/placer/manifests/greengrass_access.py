@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from placer.core.deployment import Egress, Stated
+from placer.core.deployment import Defect, Egress, Place, Stated
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
+from placer.manifests.lookalikes import is_near
 from placer.manifests.nodes import Field
 
 _MQTT_PROXY = "aws.greengrass.ipc.mqttproxy"
-_PUBLISHES = ("aws.greengrass#publishtoiotcore", "*")
+_PUBLISH = "aws.greengrass#PublishToIoTCore"
+_PUBLISHES = (_PUBLISH.lower(), "*")
 
 
 def egress_of(configurations: Sequence[Field], opened: Sequence[Stated[str]]) -> Iterator[Egress]:
@@ -37,6 +39,33 @@ def egress_of(configurations: Sequence[Field], opened: Sequence[Stated[str]]) ->
             stated = topic.stated()
             if stated is not None:
                 yield Egress("mqtt", stated, "messages")
+
+
+def mistyped_rights(configuration: Field) -> Iterator[Defect]:
+    """Yield the keys and operations that are near those which open a way to the cloud."""
+    yield from _near(configuration.entries(), "accessControl", "a component's configuration")
+    for service in configuration.at("accessControl").entries():
+        name = service.name.lower()
+        if name != _MQTT_PROXY and is_near(name.rpartition(".")[2], "mqttproxy"):
+            yield _mistyped(service.name, _MQTT_PROXY, "accessControl", service.key_place())
+    for policy in configuration.at("accessControl", _MQTT_PROXY).entries():
+        for key in ("operations", "resources"):
+            yield from _near(policy.entries(), key, "a policy")
+        for one in _first_list("operations", [policy]):
+            text = one.text() or ""
+            if text.lower() not in _PUBLISHES and is_near(text, _PUBLISH):
+                yield _mistyped(text, _PUBLISH, "operations", one.place())
+
+
+def _near(entries: Iterable[Field], key: str, where: str) -> Iterator[Defect]:
+    for entry in entries:
+        if entry.name.lower() != key.lower() and is_near(entry.name, key):
+            yield _mistyped(entry.name, key, where, entry.key_place())
+
+
+def _mistyped(name: str, meant: str, where: str, place: Place) -> Defect:
+    message = f"'{name[:60]}' is none that Greengrass knows in {where}, and has no effect"
+    return Defect("unknown_way_key", message, f"write '{meant}'", place, name)
 
 
 def _first_list(name: str, holders: Sequence[Field]) -> list[Field]:

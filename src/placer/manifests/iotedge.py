@@ -18,19 +18,17 @@ from placer.core.deployment import (
 )
 from placer.core.project import templates_in
 from placer.manifests.containers import (
-    Bind,
-    bind_of,
     is_object,
     is_open,
     models_of_variables,
     open_models,
     open_words,
     placeholder,
-    with_binds,
     words_of,
 )
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.embedded import case_blind, json_in
+from placer.manifests.fetching import Program, with_brought
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.iotedge_keys import (
     AGENT,
@@ -48,6 +46,7 @@ from placer.manifests.iotedge_keys import (
 from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, model_of, models_of_arguments, models_of_variable
+from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
 
@@ -294,24 +293,20 @@ def _models(
     unknown = [*open_models(holders), *([] if opaque is None else [model_of(opaque)])]
     for command in (options.at("Entrypoint"), options.at("Cmd")):
         unknown += open_words(command)
-    return everywhere(with_binds(found, list(_binds(options))), unknown)
+    config = options.at("HostConfig")
+    binds, others = config.at("Binds"), config.at("Mounts")
+    mounts = [*mounts_of(binds), *mounts_of(others, source="Source", target="Target")]
+    for holder in (binds, others):
+        unknown += open_mounts(holder)
+    folder = options.at("WorkingDir").text()
+    image = module.at("settings.image").stated()
+    own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
+    return everywhere(with_mounts(with_brought(found, [own], folder), mounts, folder), unknown)
 
 
 def _variable(name: str, value: Field) -> list[ModelRef]:
     stated = value.stated()
     return [] if stated is None else models_of_variable(name, stated)
-
-
-def _binds(options: Field) -> Iterator[Bind]:
-    config = options.at("HostConfig")
-    for one in config.at("Binds").items():
-        stated = one.stated()
-        if stated is not None and (bind := bind_of(stated)) is not None:
-            yield bind
-    for one in config.at("Mounts").items():
-        source, target = one.at("Source").stated(), one.at("Target").text()
-        if source is not None and target:
-            yield source, target
 
 
 def _resources(config: Field, opaque: Stated[str] | None) -> Resources:

@@ -19,8 +19,10 @@ from placer.core.deployment import (
     Unreadable,
     Where,
 )
+from placer.manifests.containers import open_models, placeholder
 from placer.manifests.format import Format, Found, merged
-from placer.manifests.levels import extended, level, repeated_keys, unknown_keys
+from placer.manifests.kserve_keys import FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
+from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, hidden_model, model_of
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
@@ -35,9 +37,6 @@ from placer.manifests.objects import (
     version_of,
 )
 from placer.manifests.pods import (
-    CONTAINER,
-    MISPLACED_POD_KEYS,
-    POD,
     Worker,
     bad_amounts,
     bad_counts,
@@ -56,21 +55,6 @@ GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
 UNREAD = "LLMInferenceService"
 """It deploys a model as well, and is told."""
 KINDS = ("InferenceService", "InferenceGraph", UNREAD)
-FRAMEWORKS = {
-    "sklearn": "sklearn",
-    "xgboost": "xgboost",
-    "lightgbm": "lightgbm",
-    "tensorflow": "tensorflow",
-    "pytorch": "pytorch",
-    "onnx": "onnx",
-    "pmml": "pmml",
-    "paddle": "paddle",
-    "huggingface": "huggingface",
-    "triton": None,
-    "tensorrt": "tensorrt",
-}
-"""Key of a predictor that names the framework -> format of the model; Triton serves several."""
-
 _MOUNT = "/mnt/models"
 """Where KServe puts what ``storageUri`` names: a path in it is that model."""
 _MODES = {"request": "request", "response": "answer", "all": "all"}
@@ -79,76 +63,6 @@ _ACCELERATOR_LABEL = "cloud.google.com/gke-accelerator"
 
 _OTHERS = ("transformer", "explainer")
 """Components that stand around a predictor: requests pass through them."""
-
-_SCALE = "minReplicas maxReplicas"
-_MISPLACED = (*MISPLACED_POD_KEYS, "minReplicas", "maxReplicas", "logger")
-_SERVER = extended(
-    CONTAINER,
-    "runtime runtimeVersion protocolVersion",
-    "modelFormat storageUri storage storageUris",
-    elsewhere=dict.fromkeys(_MISPLACED, "'spec.predictor'"),
-)
-_COMPONENT = extended(
-    POD,
-    "scaleTarget scaleMetric scaleMetricType autoScaling containerConcurrency timeout"
-    " canaryTrafficPercent batcher labels annotations deploymentStrategy workerSpec storageUris",
-    f"{_SCALE} logger",
-    dict.fromkeys(("model", *FRAMEWORKS), _SERVER),
-    dict.fromkeys(("storageUri", "modelFormat", "resources", "runtime"), "'model'"),
-)
-_V1BETA1 = level(
-    "apiVersion kind metadata status",
-    "",
-    {
-        "spec": level(
-            "transformer explainer",
-            "",
-            {"predictor": _COMPONENT},
-            {
-                **dict.fromkeys(_MISPLACED, "'spec.predictor'"),
-                **dict.fromkeys(("model", "storageUri"), "'spec.predictor'"),
-            },
-        )
-    },
-    dict.fromkeys(_MISPLACED, "'spec.predictor'"),
-)
-_OF_GRAPHS = frozenset(
-    {
-        *("affinity", "maxReplicas", "minReplicas", "nodeName", "nodeSelector", "resources"),
-        "tolerations",
-    }
-)
-"""Keys of a pod that the specification of a graph has: for its router."""
-_OF_SERVICES = dict.fromkeys(
-    set(_MISPLACED) - _OF_GRAPHS, "the InferenceService that a step of the graph names"
-)
-_NOT_HERE = {**_OF_SERVICES, **dict.fromkeys(_OF_GRAPHS, "'spec' of the graph")}
-_GRAPH = level(
-    "apiVersion kind metadata status",
-    "",
-    {
-        "spec": level(
-            "tolerations timeout scaleTarget scaleMetric routerTimeouts annotations labels"
-            " serviceAccountName",
-            f"nodes {_SCALE} nodeSelector nodeName affinity resources",
-            elsewhere=_OF_SERVICES,
-        )
-    },
-    _NOT_HERE,
-)
-
-_NODE = level(
-    "routerType",
-    "",
-    {
-        "steps": level(
-            "name weight dependency",
-            "serviceName serviceUrl nodeName data condition",
-            elsewhere=_NOT_HERE,
-        )
-    },
-    _NOT_HERE,
-)
 
 
 def claims(root: Field) -> bool:
@@ -204,17 +118,28 @@ def _service(root: Field) -> Found:
             )
         for name, one in apart.items():
             parts.append(_component(root, one, name, suffix, is_old=is_old))
-    defects = tuple(repeated_keys(root))
-    if not is_old:
-        defects = (*defects, *unknown_keys(root, _V1BETA1, reader="KServe"))
-    if not any(spec.at("predictor").is_mapping for _, spec in variants):
-        problem = Unreadable(
-            name_place(root),
-            f"InferenceService '{name_of(root)}' has no predictor",
-            "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`",
-        )
-        return Found(defects=defects, unreadable=(problem,))
-    return merged([Found(defects=defects), *parts])
+    known = V1ALPHA2 if is_old else V1BETA1
+    defects = (*repeated_keys(root), *unknown_keys(root, known, reader="KServe"))
+    unreadable = [*_filled_in([root.at("spec"), *(spec for _, spec in variants)])]
+    if not unreadable and not any(spec.at("predictor").is_mapping for _, spec in variants):
+        message = f"InferenceService '{name_of(root)}' has no predictor"
+        remedy = "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`"
+        unreadable = [Unreadable(name_place(root), message, remedy)]
+    return merged([Found(defects=defects, unreadable=tuple(unreadable)), *parts])
+
+
+def _filled_in(specs: Sequence[Field]) -> Iterator[Unreadable]:
+    """Yield what is filled in later and holds a predictor, or is one."""
+    by_place = {one.pointer: one for spec in specs for one in (spec, spec.at("predictor"))}
+    for one in by_place.values():
+        stated = placeholder(one)
+        if stated is not None and not (one.name == "predictor" and one.is_mapping):
+            message = f"'{one.name}' is filled in later ({stated.value[:40]})"
+            yield Unreadable(
+                stated.place,
+                f"{message}: nobody knows what is deployed",
+                "check it as it is rendered: `helm template CHART | placer check -`",
+            )
 
 
 def _component(
@@ -318,10 +243,17 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
         for one in models_of_container(server)
         if not (named and one.uri.value.startswith(_MOUNT))
     ]
+    holders = (server, component)
+    unknown = open_models(
+        one
+        for holder in holders
+        for key in ("storage", "storageUris")
+        for one in (holder.at(key), *holder.at(key).items())
+    )
     image = server.at("image").stated()
     return Worker(
         None,
-        everywhere(named, others),
+        everywhere(named, others, unknown),
         () if image is None else (image,),
         resources_of(server),
     )
@@ -404,7 +336,7 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
     unknown: list[Defect] = []
     for node in spec.at("nodes").entries():
         is_sequence = node.at("routerType").text() == "Sequence"
-        unknown += unknown_keys(node, _NODE, reader="KServe")
+        unknown += unknown_keys(node, NODE, reader="KServe")
         steps = node.at("steps") if _is_written_out(node) else node
         if steps and not steps.is_list and not steps.is_null:
             egress.append(_unknown_way("service", steps))
@@ -418,7 +350,7 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
             elif url is not None:
                 is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
                 egress.append(Egress("service", url, "answer" if is_answer else "request"))
-    defects = (*repeated_keys(root), *unknown_keys(root, _GRAPH, reader="KServe"), *unknown)
+    defects = (*repeated_keys(root), *unknown_keys(root, GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
         mistyped = next((one for one in defects if one.kind == "unknown_way_key"), None)
         problem = Unreadable(

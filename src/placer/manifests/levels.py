@@ -26,8 +26,9 @@ deploy placement constraints platform data defaultDeviceType
 PLACING = frozenset(_PLACING_WORDS.split())
 """Keys that decide where something runs, or hold such keys: mistyped, the place is another one."""
 _MODEL_WORDS = """
-image command args env containers initContainers volumes
-predictor model modelFormat storage storageUri storageUris edgeWorker cloudWorker
+image command args env containers initContainers volumes volumeMounts mountPath subPath subPathExpr
+predictor transformer explainer default canary
+model modelFormat storage storageUri storageUris edgeWorker cloudWorker
 serviceName serviceUrl
 modulesContent $edgeAgent properties.desired modules settings
 createOptions HostConfig Cmd Entrypoint Env Binds Mounts Source Target

@@ -162,6 +162,10 @@ class Sources:
                 self._by_name.setdefault(_base_name(one), []).append(one)
         self._copied: set[str] = set()
 
+    def has(self, model: ModelRef) -> bool:
+        """Tell whether a model is a local path whose file is got from somewhere."""
+        return not is_uri(model.uri.value) and _base_name(model) in self._by_name
+
     def of(self, models: Iterable[ModelRef]) -> list[ModelRef]:
         """Return the models, each local path replaced by the URIs that its file is got from."""
         found: list[ModelRef] = []

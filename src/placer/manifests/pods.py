@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 
 from placer.core.deployment import Container, Defect, ModelRef, Place, Resources, Stated, Where
 from placer.core.project import templates_in
+from placer.manifests.containers import placeholder
 from placer.manifests.levels import Level, level
 from placer.manifests.models import (
     Sources,
     everywhere,
-    format_of,
     hidden_model,
-    is_model_file,
     is_model_variable,
-    model_of,
     models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.nodes import Field
+from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
 from placer.manifests.quantities import bytes_of, cpus_of, least, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
@@ -68,12 +67,13 @@ RESOURCES = level(
     "",
     {name: level("ephemeral-storage storage", "cpu memory") for name in ("limits", "requests")},
 )
+_MOUNT = level("name readOnly recursiveReadOnly mountPropagation", "mountPath subPath subPathExpr")
 CONTAINER = level(
-    "name workingDir ports envFrom resizePolicy restartPolicy restartPolicyRules volumeMounts"
+    "name workingDir ports envFrom resizePolicy restartPolicy restartPolicyRules"
     " volumeDevices livenessProbe readinessProbe startupProbe lifecycle terminationMessagePath"
     " terminationMessagePolicy imagePullPolicy securityContext stdin stdinOnce tty",
     "image command args",
-    {"env": level("name value valueFrom"), "resources": RESOURCES},
+    {"env": level("name value valueFrom"), "resources": RESOURCES, "volumeMounts": _MOUNT},
     {
         **dict.fromkeys(PLACEMENT_KEYS.split(), "the pod's spec"),
         **dict.fromkeys(("limits", "requests"), "'resources' of the container"),
@@ -123,16 +123,17 @@ class Worker:
 def workers_of(pod: Field) -> tuple[Worker, ...]:
     """Return what of a pod runs a model; a pod that names none is one worker."""
     containers = lasting_of(pod)
+    opened = [*filled_in(pod.at("containers"))]
     sources = Sources(
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
-    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
     running = []
     for one in containers:
-        named, mounted = _models(one, volumes)
-        if named or mounted:
-            running.append((one, everywhere(sources.of(named), mounted)))
-    rest = sources.rest()  # a folder, or a name that the server knows by itself
+        named, brought = mounted(one, pod, models_of_container(one), sources)
+        if named or brought:
+            models = everywhere(placed(one, pod, named, sources), brought, _filled_in(one))
+            running.append((one, models))
+    rest = [*sources.rest(), *opened]  # a folder, or a name that the server knows by itself
     if rest and running:
         first, models = running[0]
         running[0] = (first, everywhere(models, rest))
@@ -141,7 +142,8 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         rest += [
             model for one in starting for model in models_of_container(one) if model.hidden
         ] or [model for one in (*containers, *starting) for model in _filled_in(one)]
-        able = (_sharing(pod) or [*pod.at("containers").items()] if rest else []) or containers
+        rest += filled_in(pod.at("initContainers"))
+        able = (_sharing(pod) or [*written_out(pod.at("containers"))] if rest else []) or containers
         return (_any_of(pod, able, tuple(rest)),)
     return tuple(
         Worker(
@@ -157,7 +159,7 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
 def lasting_of(pod: Field) -> list[Field]:
     """Return the containers that run as long as the pod: native sidecars start with the first."""
     starting = pod.at("initContainers").items()
-    return [*pod.at("containers").items(), *filter(_is_sidecar, starting)]
+    return [*written_out(pod.at("containers")), *filter(_is_sidecar, starting)]
 
 
 def _is_sidecar(starting: Field) -> bool:
@@ -241,7 +243,8 @@ def _filled_in(container: Field) -> Iterator[ModelRef]:
     """Yield the model that may stand in a template: ``args: {{ toYaml .Values.args }}``."""
     for uri, key in _TEMPLATES.items():
         field = container.at(key)
-        if _is_placeholder(field):
+        items = field.items() if key == "env" else ()
+        if _is_placeholder(field) or any(placeholder(one) is not None for one in items):
             why = f"'{key}' stands in a template, and may name a model"
             yield hidden_model(uri, field.key_place(), why)
 
@@ -418,33 +421,6 @@ def below(keys: Sequence[str], last: Level, *, known: str, watched: str = "", wh
         dict.fromkeys(keys, last),
         dict.fromkeys(MISPLACED_POD_KEYS, where),
     )
-
-
-def _models(
-    container: Field, volumes: Mapping[str | None, Field]
-) -> tuple[list[ModelRef], list[ModelRef]]:
-    """Return the models that a container names, and those of the volumes that it mounts."""
-    named = models_of_container(container)
-    found: list[ModelRef] = []
-    taken: set[str] = set()
-    for mount in container.at("volumeMounts").items():
-        volume = volumes.get(mount.at("name").text())
-        if volume is None:
-            continue
-        image = volume.at("image", "reference").stated()
-        if image is not None:
-            root = (mount.at("mountPath").text() or "").rstrip("/")
-            inside = [one for one in named if root and one.uri.value.startswith(f"{root}/")]
-            taken |= {one.uri.value for one in inside}
-            if inside or "model" in image.value.lower():
-                format = inside[0].format if inside else format_of(image)
-                found.append(replace(model_of(image), format=format))
-        host = volume.at("hostPath", "path").stated()
-        if host is not None and is_model_file(host.value):
-            target = mount.at("mountPath").text()
-            taken |= {one.uri.value for one in named if one.uri.value == target}
-            found.append(model_of(host))
-    return [one for one in named if one.uri.value not in taken], found
 
 
 def _image(container: Field) -> Iterator[Stated[str]]:

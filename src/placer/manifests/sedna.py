@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
@@ -57,7 +57,7 @@ def read(roots: Sequence[Field]) -> Found:
     """Read services; a model stands for itself nowhere: a worker names it."""
     models = [root for root in roots if kind_of(root) == "Model"]
     services = [root for root in roots if kind_of(root) == "JointInferenceService"]
-    repeated = [Found(defects=tuple(repeated_keys(root))) for root in models]
+    repeated = [Found(defects=(*repeated_keys(root), *_keys(root, _MODEL))) for root in models]
     named = Objects((kind_of(root), name_of(root), root) for root in models)
     return merged([*repeated, *(_service(root, named) for root in services)])
 
@@ -79,9 +79,15 @@ def _service(root: Field, models: Objects) -> Found:
     for name, tier in WORKERS.items():
         worker = spec.at(name)
         pod = worker.at("template", "spec")
-        defects += bad_values(pod)
+        defects += [*bad_values(pod), *_keys(worker.at("model"), _NAMED)]
         deployed.append(_worker(root, worker, tier, models))
     return Found(tuple(deployed), tuple(defects))
+
+
+def _keys(holder: Field, known: Level) -> Iterator[Defect]:
+    """Yield the mistyped keys of what says which model it is."""
+    for one in unknown_keys(holder, known, reader="Sedna"):
+        yield replace(one, kind="unknown_model_key") if one.kind == "unknown_key" else one
 
 
 def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed:
@@ -121,13 +127,17 @@ def _able(parts: Sequence[Worker]) -> tuple[Container, ...]:
 
 def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:
     """Return the file that the named model is, else its name."""
-    name = worker.at("model", "name").stated()
+    said = worker.at("model")
+    name = said.at("name").stated()
     if name is None:
-        return []
+        return [] if not said or said.is_null else [*_unread(worker)]
     model = models.nearest("Model", name.value, beside=root)
-    url = None if model is None else model.at("spec", "url").stated()
-    if model is None or url is None:
+    if model is None:
         return [ModelRef(name)]
+    url = model.at("spec", "url").stated()
+    if url is None:
+        why = f"Model '{name.value[:60]}' has no url that can be read"
+        return [hidden_model("<url>", name.place, why)]
     # the file's name says more than the framework's name that Sedna asks for (`pb`, `ckpt`)
     format = format_of(url) or model.at("spec", "format").stated()
     return [model_of(url, format=format)]
@@ -161,6 +171,13 @@ def _worker_level() -> Level:
     )
 
 
+_MODEL = level(
+    "apiVersion kind metadata status",
+    "",
+    {"spec": level("name format credentialName description devices", "url")},
+    {"url": "'spec'"},
+)
+_NAMED = level("", "name", elsewhere={"url": "'spec' of the Model that it names"})
 _LEVELS = level(
     "apiVersion kind metadata status",
     "",

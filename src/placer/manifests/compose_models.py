@@ -1,0 +1,151 @@
+"""Which models the services of compose files run."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from placer.core.deployment import ModelRef, Stated
+from placer.manifests.containers import (
+    models_of_variables,
+    open_models,
+    open_words,
+    placeholder,
+    words_of,
+)
+from placer.manifests.fetching import Program, brought, with_brought
+from placer.manifests.models import (
+    everywhere,
+    model_of,
+    models_of_arguments,
+    models_of_variable,
+)
+from placer.manifests.mounts import (
+    Mount,
+    mounts_of,
+    nearest,
+    open_mounts,
+    open_part,
+    path_of,
+    with_mounts,
+)
+from placer.manifests.nodes import Field
+
+_FILES = {"configs": "/", "secrets": "/run/secrets/"}
+"""Key of a service whose files are mounted -> where, unless it is said."""
+
+
+def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
+    """Return the models that a service names, each as what lies where it is named."""
+    words = [*words_of(service.at("entrypoint")), *words_of(service.at("command"))]
+    used = service.at("models")
+    names = [*(one.text() or "" for one in used.items()), *(one.name for one in used.entries())]
+    declared = [root.at("models", name, "model").stated() for name in names]
+    provider = service.at("provider")
+    if provider.at("type").text() == "model":
+        declared.append(provider.at("options", "model").stated())
+    environment = service.at("environment")
+    unknown = [*open_models([environment, *environment.items(), used, *used.items()])]
+    unknown += _from_the_shell(environment)
+    for key in ("volumes", "volumes_from"):
+        unknown += open_mounts(service.at(key))
+    unknown += open_models(map(service.at, _FILES))
+    for command in (service.at("entrypoint"), service.at("command")):
+        unknown += open_words(command)
+    named = [*models_of_arguments(words), *models_of_variables(environment)]
+    mounts = [*_volumes(root, service), *_files(root, service)]
+    folder = service.at("working_dir").text()
+    return everywhere(
+        [model_of(one) for one in declared if one is not None],
+        with_mounts(_placed(named, root, service), mounts, folder),
+        unknown,
+    )
+
+
+def _from_the_shell(environment: Field) -> Iterator[ModelRef]:
+    """Yield the models of variables without a value: it is that of whoever starts the services."""
+    named = [(one.name, one) for one in environment.entries() if one.is_null]
+    named += [(text, one) for one in environment.items() if "=" not in (text := one.text() or "=")]
+    for name, one in named:
+        yield from models_of_variable(name, Stated(f"${{{name}}}", one.key_place()))
+
+
+def _volumes(root: Field, service: Field) -> Iterator[Mount]:
+    """Yield the volumes of a service and of those that it takes them from.
+
+    One whose definition is filled in later is that.
+    """
+    others = [(one.text() or "").partition(":")[0] for one in service.at("volumes_from").items()]
+    holders = [service, *(root.at("services", name) for name in others)]
+    for one in (one for holder in holders for one in mounts_of(holder.at("volumes"))):
+        opened = open_part([root.at("volumes", one.source.value)])
+        yield one if opened is None else replace(one, source=opened)
+
+
+def _files(root: Field, service: Field) -> Iterator[Mount]:
+    """Yield the configs and secrets of a service: single files, of the host or of nobody knows."""
+    for key, folder in _FILES.items():
+        for one in service.at(key).items():
+            name = one.stated() or one.at("source").stated()
+            if name is None or placeholder(one) is not None:  # it lies by its name in one folder
+                continue
+            file = root.at(key, name.value, "file").stated()
+            path = posixpath.join(folder, one.at("target").text() or name.value)
+            unknown = replace(name, value=f"{key}/{name.value}")
+            yield Mount(file or unknown, path, is_whole=True)
+
+
+def _placed(models: Sequence[ModelRef], root: Field, service: Field) -> Iterator[ModelRef]:
+    """Yield the models, each as what is put at its path: by the service itself, or another one.
+
+    Another one counts that shares the volume; what must have ended before this one starts is there
+    to prepare it.
+    """
+    folder = service.at("working_dir").text()
+    hooks = [one.at("command") for one in service.at("post_start").items()]
+    programs = [_own(service), *(_program(service, one) for one in hooks)]
+    for model in models:
+        path = path_of(model.uri.value, folder)
+        found = with_brought([model], programs, folder)
+        others = [] if path is None else [*_by_others(root, service, path)]
+        yield from [one for one in found if not others or one is not model]
+        yield from others
+
+
+def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
+    """Yield what other services put at a path that lies in a volume which they share."""
+    shared = nearest(mounts_of(service.at("volumes")), path)
+    if shared is None:
+        return
+    mount, rest = shared
+    for other in root.at("services").entries():
+        if other.name == service.name:
+            continue
+        waits = service.at("depends_on", other.name, "condition").text()
+        is_first = waits == "service_completed_successfully"
+        program = _own(other)
+        for one in mounts_of(other.at("volumes")):
+            if one.source.value == mount.source.value and not one.is_read_only:
+                there = f"{one.target.rstrip('/')}{rest}"
+                yield from brought(replace(program, is_first=is_first), there, one.target)
+
+
+def _own(service: Field) -> Program:
+    return _program(service, service.at("entrypoint"), service.at("command"))
+
+
+def _program(service: Field, *commands: Field) -> Program:
+    variables: dict[str, str] = {}
+    for one in service.at("environment").entries():
+        variables[one.name] = one.text() or ""
+    for one in service.at("environment").items():
+        name, _, value = (one.text() or "").partition("=")
+        variables[name] = value
+    return Program(
+        f"service.{service.name}",
+        tuple(word for one in commands for word in words_of(one)),
+        service.key_place(),
+        service.at("image").stated(),
+        variables,
+    )

@@ -1,0 +1,216 @@
+"""Volumes of a pod: what its containers mount at the path of a model."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from placer.core.deployment import ModelRef, Stated
+from placer.core.project import templates_in
+from placer.manifests.containers import placeholder
+from placer.manifests.fetching import Program, brought
+from placer.manifests.models import (
+    Sources,
+    format_of,
+    hidden_model,
+    is_model_file,
+    model_of,
+)
+from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
+from placer.manifests.nodes import Field
+
+_OF_FILES = ("configMap", "secret")
+_NO_SOURCES = ("name", "emptyDir", "ephemeral")
+"""Parts of a volume that say nothing of what lies in it."""
+
+
+def mounted(
+    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources
+) -> tuple[list[ModelRef], list[ModelRef]]:
+    """Return the models that are what a container calls them, and those that its volumes bring.
+
+    Parameters
+    ----------
+    named
+        Models that the container names.
+    sources
+        Where init containers get models from: what they get lies in a volume, whatever it is.
+    """
+    images, taken = _of_images(container, pod, named)
+    rest = [one for one in named if one.uri.value not in taken]
+    fetched = [one for one in rest if sources.has(one)]
+    rest = [one for one in rest if not sources.has(one)]
+    folder = container.at("workingDir").text()
+    kept, brought = parted(rest, mounts_in(container, pod), folder)
+    unknown = [*_open_mounts(container, rest, folder)]
+    return [*fetched, *kept], [*images, *brought, *unknown]
+
+
+def _of_images(
+    container: Field, pod: Field, named: Sequence[ModelRef]
+) -> tuple[list[ModelRef], set[str]]:
+    """Return the image volumes that hold a model, and the paths within them."""
+    found: list[ModelRef] = []
+    taken: set[str] = set()
+    for mount, volume in _volumes_in(container, pod):
+        image = volume.at("image", "reference").stated()
+        if image is None:
+            continue
+        root = (mount.at("mountPath").text() or "").rstrip("/")
+        inside = [one for one in named if root and one.uri.value.startswith(f"{root}/")]
+        taken |= {one.uri.value for one in inside}
+        if inside or "model" in image.value.lower():
+            format = inside[0].format if inside else format_of(image)
+            found.append(replace(model_of(image), format=format))
+    return found, taken
+
+
+def mounts_in(container: Field, pod: Field) -> list[Mount]:
+    """Return what a container mounts: single files, folders of the host, volumes by their name."""
+    found: list[Mount] = []
+    volumes = pod.at("volumes")
+    opened = next(filter(None, map(placeholder, (volumes, *volumes.items()))), None)
+    for mount, volume in _volumes_in(container, pod):
+        path, name = mount.at("mountPath").text(), mount.at("name").stated()
+        if path is None or name is None or volume.at("image"):
+            continue
+        if not volume:
+            is_open = opened is not None and not templates_in(name.value)
+            found.append(Mount(opened if opened is not None and is_open else name, path))
+            continue
+        inside = mount.first_of("subPath", "subPathExpr").stated()
+        host = volume.at("hostPath", "path").stated()
+        if host is not None:
+            below = "" if inside is None else f"/{inside.value.lstrip('/')}"
+            found.append(Mount(replace(host, value=f"{host.value.rstrip('/')}{below}"), path))
+            continue
+        found += _single_files(volume, path, inside)
+        parts = (one for one in volume.entries() if one.name not in _NO_SOURCES)
+        opened_part = open_part(parts) or open_part([mount.first_of("subPath", "subPathExpr")])
+        found.append(Mount(opened_part or name, path))
+    return found
+
+
+def _volumes_in(container: Field, pod: Field) -> Iterator[tuple[Field, Field]]:
+    """Yield (mount, volume); what is not among the pod's volumes is a value that is not there."""
+    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
+    nothing = Field(pod.document, None)
+    for mount in container.at("volumeMounts").items():
+        yield mount, volumes.get(mount.at("name").text(), nothing)
+
+
+def _single_files(volume: Field, path: str, inside: Stated[str] | None) -> Iterator[Mount]:
+    """Yield the files of a volume that lie in the container under another name."""
+    holders = [volume, *volume.at("projected", "sources").items()]
+    sources = [(kind, one.at(kind)) for one in holders for kind in _OF_FILES if one.at(kind)]
+    for kind, source in sources:
+        name = source.first_of("name", "secretName").text() or "unnamed"
+        for item in source.at("items").items():
+            key, at = item.at("key").stated(), item.at("path").text()
+            if key is not None and at and (inside is None or inside.value == at):
+                target = path if inside is not None else posixpath.join(path, at)
+                yield from _renamed(key, f"{kind.lower()}/{name}", target)
+        if inside is not None and not source.at("items"):
+            yield from _renamed(inside, f"{kind.lower()}/{name}", path)
+    if not sources and inside is not None and is_model_file(path):
+        yield from _renamed(inside, f"volume/{volume.at('name').text()}", path)
+
+
+def _renamed(key: Stated[str], holder: str, target: str) -> Iterator[Mount]:
+    if posixpath.basename(key.value) != posixpath.basename(target.rstrip("/")):
+        yield Mount(replace(key, value=f"{holder}/{key.value}"), target, is_whole=True)
+
+
+def _open_mounts(
+    container: Field, named: Sequence[ModelRef], folder: str | None
+) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows for each mount that may lie over the path of one."""
+    if any(path_of(one.uri.value, folder) is not None for one in named):
+        mounts = container.at("volumeMounts")
+        for one in (mounts, *mounts.items()):
+            if (stated := placeholder(one)) is not None:
+                why = f"what is mounted by {stated.value[:60]} may lie over the model"
+                yield hidden_model(stated.value, stated.place, why)
+
+
+def placed(
+    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources
+) -> list[ModelRef]:
+    """Return the models that a container names, each as what is put at its path before it runs.
+
+    By an init container or another one that shares the volume, a hook or its own command.
+    """
+    found: list[ModelRef] = []
+    for model in named:
+        others = list(_put_at(container, pod, model))
+        got = sources.of([model])
+        found += [one for one in got if not others or one is not model] + others
+    return found
+
+
+def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]:
+    path = path_of(model.uri.value, container.at("workingDir").text())
+    if path is None or model.hidden:
+        return
+    if container.at("command") or container.at("args"):
+        yield from brought(_program(container, "containers"), path)
+    if hook := _said(container.at("lifecycle", "postStart", "exec", "command")):
+        yield from brought(replace(_program(container, "postStart"), words=hook), path)
+    shared = [
+        (rest, mount)
+        for mount in container.at("volumeMounts").items()
+        if (rest := rest_below(mount.at("mountPath").text() or "?", path)) is not None
+    ]
+    if not shared:
+        return
+    rest, mount = min(shared, key=lambda pair: len(pair[0]))
+    volume_path = posixpath.join("/", mount.at("subPath").text() or "", rest.lstrip("/"))
+    inside = posixpath.normpath(volume_path)
+    yield from filled_in(pod.at("initContainers"))
+    for key in ("initContainers", "containers"):
+        for other in written_out(pod.at(key)):
+            if other.pointer == container.pointer:
+                continue
+            for there in other.at("volumeMounts").items():
+                if there.at("name").text() != mount.at("name").text():
+                    continue
+                root, below = there.at("mountPath").text(), there.at("subPath").text() or ""
+                rest_there = rest_below(posixpath.join("/", below), inside)
+                if root and rest_there is not None and not there.at("readOnly").truth():
+                    yield from brought(
+                        _program(other, key), f"{root.rstrip('/')}{rest_there}", root
+                    )
+
+
+def _program(container: Field, key: str) -> Program:
+    is_sidecar = container.at("restartPolicy").text() == "Always"
+    return Program(
+        f"{key}.{container.at('name').text() or 'unnamed'}",
+        (*_said(container.at("command")), *_said(container.at("args"))),
+        container.place(),
+        container.at("image").stated(),
+        {
+            name: one.at("value").text() or ""
+            for one in container.at("env").items()
+            if (name := one.at("name").text()) and one.at("value")
+        },
+        is_first=key == "initContainers" and not is_sidecar,
+    )
+
+
+def _said(words: Field) -> tuple[Stated[str], ...]:
+    return tuple(stated for one in words.items() if (stated := one.stated()) is not None)
+
+
+def written_out(containers: Field) -> Iterator[Field]:
+    """Yield the containers of a list without those that are filled in later."""
+    return (one for one in containers.items() if placeholder(one) is None)
+
+
+def filled_in(containers: Field) -> Iterator[ModelRef]:
+    """Yield a model that nobody knows for each container that is filled in later."""
+    for one in (containers, *containers.items()):
+        if (stated := placeholder(one)) is not None:
+            why = f"the container {stated.value[:60]} is filled in later, and may bring a model"
+            yield hidden_model(stated.value, stated.place, why)
