@@ -26,6 +26,7 @@ PURE_STDLIB = {
     "abc",
     "bisect",
     "collections",
+    "contextlib",
     "dataclasses",
     "datetime",
     "decimal",

@@ -92,7 +92,7 @@ class TargetVerdict:
     """Probability that the target holds, over the uncertainty of the inputs."""
     reason: str
     """Why the verdict is what it is, with the runs still needed where that is the cause."""
-    runs_needed: int | None = None
+    runs_needed: int | None = field(default=None, compare=False)
     """Further runs like those of the evidence that would settle it; None: no number of them."""
 
 
