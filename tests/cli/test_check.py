@@ -591,13 +591,14 @@ def test_a_second_fault_like_one_of_the_base_is_new(run: Run, make: Make) -> Non
     assert run("check", "deploy", *OPTIONS, "--base", "HEAD").code == 1
 
 
-def test_another_network_than_was_locked_is_not_judged_by(run: Run, make: Make) -> None:
+@pytest.mark.parametrize("named", ["b.yaml", "fiber_100"])
+def test_another_network_than_was_locked_is_not_judged_by(run: Run, make: Make, named: str) -> None:
     network = {"name": "n", "rtt": {"p50": "5 ms", "p99": "6 ms"}, "loss": "0%"}
     rates = {"uplink": "10 Mbit/s", "downlink": "10 Mbit/s", "basis": "measured", "source": "x"}
     make(
         manifest(CLOUD_LABEL),
         networks={"a.yaml": {**network, **rates}, "b.yaml": {**network, **rates}},
-        workload_file=gate_project.workload(network="b.yaml"),
+        workload_file=gate_project.workload(network=named),
     )
     result = run("check", "deploy", *OPTIONS)
     assert result.code == 5

@@ -527,13 +527,17 @@ def test_what_is_much_quicker_and_only_lacks_a_proof_is_told() -> None:
     assert edge.latency is not None
     assert "quicker" not in decide([best, edge], is_chosen=True).reason
     doubt = Finding("PLC001", Severity.ERROR, Effect.UNPROVEN, "410 runs are missing", "", None)
-    quick = replace(edge.latency, p50_s=best.latency.p50_s / 2)
+    half_s = best.latency.p50_s / 2
+    quick = replace(edge.latency, p50_s=half_s, mean_s=best.latency.mean_s / 2)
     open_ = replace(edge, feasible=None, latency=quick, findings=(doubt,), spread=None)
     reason = decide([best, open_], is_chosen=True).reason
     assert reason.startswith("Run it split")
     assert "edge:cpu is much quicker (p50 " in reason
     assert "and only not proven: 410 runs are missing" in reason
     assert "quicker" not in decide([best, replace(open_, feasible=False)], is_chosen=True).reason
+    # a cascade whose usual answer is quick and whose mean is not
+    tailed = replace(open_, latency=replace(quick, mean_s=best.latency.mean_s * 0.6))
+    assert "quicker" not in decide([best, tailed], is_chosen=True).reason
 
 
 def by_noise(edge_s: float) -> tuple[Candidate, Candidate, Candidate]:

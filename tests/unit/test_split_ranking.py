@@ -182,3 +182,17 @@ def test_the_points_are_named_and_the_times_are_called_typical() -> None:
     assert "all times are typical ones" in text
     many = replace(found, points=tuple(f"t{number}" for number in range(15)))
     assert ", t10, t11 and 3 more (--format json)\n" in to_text(many, None)
+
+
+def test_splits_that_were_tried_and_refused_are_no_absence_of_splits() -> None:
+    found = replace(
+        answer(placed(Kind.EDGE, noisy(0.026)), placed(Kind.SPLIT, noisy(0.006))),
+        placed=(placed(Kind.EDGE, noisy(0.026)),),
+        chosen=None,
+    )
+    assert "and there is no split to hold against it." in to_text(found, "parts")
+    assert "Nothing was written: no split is possible." in to_text(found, "parts")
+    text = to_text(replace(found, refused_splits=1), "parts")
+    assert "the split tried does not keep what its answers are held to (notes; --top" in text
+    assert "Nothing was written: no split that was tried keeps its limit." in text
+    assert "none of the 3 splits tried keeps" in to_text(replace(found, refused_splits=3), None)

@@ -224,7 +224,8 @@ def _check_measurable(
         raise UsageError(
             f"--cut needs the device here, to time the groups of the model and the head of the "
             f"split, and the device is {device.name}",
-            hint="run placer on that device, without --device",
+            hint="run placer on that device, and name no other: neither --device nor `device:` in "
+            "the workload",
         )
     if not measure:
         raise UsageError(

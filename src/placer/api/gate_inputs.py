@@ -95,6 +95,8 @@ def _bound(
     checking: GateInputs, name: str, workload: WorkloadFile
 ) -> tuple[LockedWorkload | None, str | None]:
     """Return what binds a workload, and the digest of its model's file where that was read."""
+    from placer.files.catalogue import is_gone
+
     file, lock = checking.file, checking.lock
     model = workload.model
     now = None
@@ -110,9 +112,10 @@ def _bound(
     if bound is not None and not _is_of_shapes(bound.summary(), workload):
         bound = None
     network = workload.network
-    if bound is not None and network is not None and is_there(network):
+    if bound is not None and not (network is not None and is_gone(network)):
+        named = file.within(network) if network is not None and is_there(network) else None
         locked = None if bound.network is None else bound.network.path
-        if locked != file.within(network):  # another network than was locked
+        if locked != named:  # another network than was locked
             bound = None
     return bound, now
 

@@ -196,11 +196,13 @@ def split_model(
         )
     progress(f"working out what crosses {where.path.name}")
     found: list[tuple[Placed, Cut]] = []
+    refused = 0
     for cut, run in zip(cuts, parts, strict=True):
         placed = _placed(source, cut, run, judged, measured, where, taint, question)
         if isinstance(placed, Placed):
             found.append((placed, cut))
         else:
+            refused += 1
             notes.append(placed)
     answer = SplitAnswer(
         model=model,
@@ -223,6 +225,7 @@ def split_model(
         assumptions=where.assumptions,
         notes=tuple(notes),
         export=None,
+        refused_splits=refused,
     )
     splits = sorted(
         (one for one, _ in found if one.kind is Kind.SPLIT),

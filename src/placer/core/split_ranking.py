@@ -131,6 +131,8 @@ class SplitAnswer:
     notes: tuple[str, ...]
     export: Export | None
     """None: nothing was written."""
+    refused_splits: int = 0
+    """That were tried and keep no limit, as the notes tell."""
 
     @property
     def best(self) -> Placed:

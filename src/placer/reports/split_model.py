@@ -20,7 +20,9 @@ MAX_NAMES = 3
 MAX_POINTS = 12
 """Of the tensors that divide a model, in the text."""
 SCHEMA = "placer/split-answer/v1"
-_HEADS = ("plan", "crosses", "leaves", "predicted", "head", "total", "range", "here", "differs")
+_HEADS = (
+    "plan", "nodes", "crosses", "leaves", "predicted", "head", "total", "range", "here", "differs"
+)  # fmt: skip
 _LEAVES = {
     Leaves.NOTHING: "nothing",
     Leaves.INTERMEDIATE: "intermediate",
@@ -166,9 +168,19 @@ def _headline(answer: SplitAnswer) -> str:
             f"{_total(split)}, and {why}."
         )
     if split is None:
-        return f"Do not split: {where}, and there is no split to hold against it."
+        return f"Do not split: {where}, and {_without_split(answer)}."
     which = "the split asked for" if answer.is_asked else "the best split"
     return f"Do not split: {where}, {which} (at {_listed(split.tensors)}) {_total(split)}."
+
+
+def _without_split(answer: SplitAnswer) -> str:
+    tried = answer.refused_splits
+    if not tried:
+        return "there is no split to hold against it"
+    each = (
+        "the split tried does not keep" if tried == 1 else f"none of the {tried} splits tried keeps"
+    )
+    return f"{each} what its answers are held to (notes; --top tries more)"
 
 
 def _total(one: Placed) -> str:
@@ -188,6 +200,7 @@ def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
     residual = one.residual_ratio(whole_s)
     return (
         name,
+        f"{one.edge_nodes} + {one.cloud_nodes}",
         "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {', '.join(one.sent_types)}",
         _LEAVES[one.leaves],
         _duration(one.predicted_s),
@@ -226,6 +239,7 @@ def _explained(answer: SplitAnswer) -> list[str]:
         f"  over {printable(answer.network)} to {printable(answer.cloud)}; "
         f"{counted(answer.threads, 'thread')} here, {counted(answer.runs, 'run')} in turns, "
         f"{samples}",
+        "  nodes: of the model, here + on the cloud, constant ones left out",
         "  predicted: sum of the groups here + network + cloud; head: what runs here, measured in "
         "turns with all other parts, so with cold caches",
         "  total: head + network + cloud, both modelled; range: of the total, by the estimate of "
@@ -271,7 +285,12 @@ def _outcome(answer: SplitAnswer, folder: str) -> list[str]:
         place = printable(folder)
         return [f"Written to {place}: see {place}/README.txt for how to run both sides."]
     if answer.chosen is None:
-        return ["Nothing was written: no split is possible."]
+        none = (
+            "no split that was tried keeps its limit"
+            if answer.refused_splits
+            else "no split is possible"
+        )
+        return [f"Nothing was written: {none}."]
     cuts = " ".join(f"--cut {shlex.quote(printable(name))}" for name in answer.chosen.tensors)
     return [f"Nothing was written. To write the best split all the same: {cuts}"]
 

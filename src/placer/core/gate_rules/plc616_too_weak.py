@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.measuring import QUIETLY
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.sequential import planned_runs
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -18,7 +17,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return ()
     measurement = record.measurement
     runs, remedy = len(measurement.samples_s), case.measure
-    needed = max(runs_needed(target.percentile) for target in served.workload.targets)
+    needed = max(planned_runs(target.percentile) for target in served.workload.targets)
     if runs < needed:
         why = f"{runs} runs, {needed} without a miss are the fewest that can prove the target"
     elif measurement.instrument.is_disturbed:
@@ -40,14 +39,6 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     )
 
 
-def runs_needed(percentile: float) -> int:
-    """Return the fewest runs, all within the limit, that prove a percentile with 95 % confidence.
-
-    Source: the binomial bound on the first order statistic, ``percentile ** n <= 0.05``.
-    """
-    return math.ceil(math.log(0.05) / math.log(percentile))
-
-
 RULE = GateRule(
     id="PLC616",
     title="evidence too weak",
@@ -55,7 +46,7 @@ RULE = GateRule(
     what="Whether the samples suffice to prove the targets, on a machine that nothing disturbed, "
     "where the verdict is open.",
     why="A hundred runs say nothing of p99.",
-    example="120 runs and a target of p99: inconclusive, 299 are the fewest.",
+    example="120 runs and a target of p99: inconclusive, 449 are the fewest.",
     fix="Measure again with the target as an option, on a quiet device: it runs until it is "
     "settled.",
     check=_check,

@@ -11,12 +11,12 @@ from placer.core.doubts import idle_doubts, link_doubts
 from placer.core.estimate import Candidate, TargetVerdict
 from placer.core.finding import Effect, Finding
 from placer.core.gate_rules.measuring import QUIETLY, Asked
-from placer.core.gate_rules.plc616_too_weak import runs_needed
 from placer.core.gate_rules.plc618_tampered import uses_network
 from placer.core.gate_rules.plc619_network_age import PROBE
 from placer.core.gate_rules.rule import GateCase, Served
 from placer.core.measurement import Measurement
 from placer.core.placement import SiteTime
+from placer.core.sequential import planned_runs
 from placer.core.transfer import weaknesses
 from placer.core.units import format_duration, format_percentile
 from placer.core.variant import samples_that_prove
@@ -49,7 +49,7 @@ def remedy_of(
     for rule in ("PLC203", "PLC303"):
         if over := [one for one in candidate.findings if one.rule == rule]:
             return f"{over[0].remedy} ({rule})"
-    if len(measured.samples_s) < runs_needed(target.percentile):
+    if target.runs_needed is None and len(measured.samples_s) < planned_runs(target.percentile):
         return case.measure
     if measured.instrument.is_disturbed:
         return f"{QUIETLY}{case.measure}"
