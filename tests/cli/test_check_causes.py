@@ -234,6 +234,23 @@ def test_where_nothing_was_measured_that_alone_is_told_to_do(found: Any, run: Ru
     assert checked["recommended"] is None
 
 
+def test_what_rests_on_an_assumption_is_not_recommended(found: Any, run: Run) -> None:
+    stated = {
+        key: value for key, value in workload(throughput="100000/s").items() if key != "network"
+    }
+    found(manifest(), workload_file=stated)
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    (checked,) = json.loads(result.out)["checked"]
+    assert checked["recommended_basis"] != "assumed"
+    assert "PLC703" not in result.out
+
+
+def test_an_assumed_network_is_stated_in_the_workload_not_by_an_option(found: Any) -> None:
+    stated = {key: value for key, value in workload().items() if key != "network"}
+    _, rules = found(AT_CLOUD, evidence=(IN_CLOUD,), workload_file=stated)
+    assert "--network" not in str(rules)
+
+
 def test_nothing_is_recommended_on_evidence_of_another_site_that_was_changed(
     run: Run, make: Make
 ) -> None:

@@ -173,6 +173,45 @@ def test_an_accelerator_that_was_not_measured_is_not_judged_by_the_cpu(told: Any
     assert told(pod(container(MODEL, BIG, more="nvidia.com/gpu: 0")))[:2] == (0, [])
 
 
+@pytest.mark.parametrize(
+    "more", ["nvidia.com/gpu: '{{ .Values.gpus }}'", "'{{ .Values.resource }}': 1"]
+)
+def test_an_accelerator_that_is_filled_in_later_is_not_known(told: Any, more: str) -> None:
+    for evidence in (ON_CPU, ON_CUDA):
+        found = told(pod(container(MODEL, BIG, more=more)), evidence=(evidence,))
+        assert found[:2] == (5, [("PLC708", "inconclusive")])
+    assert told(pod(container(MODEL, BIG, more="cpu: '{{ c }}'")))[1] != [
+        ("PLC708", "inconclusive")
+    ]
+
+
+def test_a_runtime_that_is_filled_in_later_may_have_an_accelerator(told: Any) -> None:
+    whole = "      runtimeClassName: '{{ .Values.runtime }}'\n"
+    found = told(pod(container(MODEL, BIG)) + whole)
+    assert found[:2] == (5, [("PLC708", "inconclusive")])
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ("", 0),
+        ("runtime: '${RT}'", 5),
+        ("deploy: {resources: {reservations: {devices: '${D}'}}}", 5),
+        ("devices: ['/dev/video${N}:/dev/video0']", 0),
+    ],
+)
+def test_what_compose_fills_in_later_may_be_an_accelerator(told: Any, more: str, code: int) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    models = [{"uri": "registry.example/counter*", "workload": "counter"}]
+    text = (
+        f"services:\n  counter:\n    image: 'registry.example/counter@sha256:{'0' * 64}'\n"
+        f"    mem_limit: 2g\n    {more}\n"
+    )
+    found = told(text, name="compose.yaml", project_file=project(sites=sites, models=models))
+    assert found[0] == code, found[1]
+    assert (("PLC708", "inconclusive") in found[1]) == (code == 5)
+
+
 def test_a_camera_is_no_processor(told: Any) -> None:
     for name in ("smarter-devices/video0", "example.com/output", "example.com/fuse"):
         assert told(pod(container(MODEL, BIG, more=f"{name}: 1")))[:2] == (0, [])

@@ -9,6 +9,7 @@ from placer.api.gate_inputs import GateInputs, served_by
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there
 from placer.core.deployment import Deployed
+from placer.core.environment import Basis
 from placer.core.gate import CheckResult
 from placer.core.gate_rules.rule import GateCase
 from placer.core.judging import eligible, is_without_basis, judged
@@ -98,6 +99,8 @@ def case_of(
         best = None  # it may be another site's, of which a recommendation would know too little
     if not records and best is not None and best.feasible is not True:
         best = None  # one estimate against another
+    if best is not None and best.latency is not None and best.basis is Basis.ASSUMED:
+        best = None  # over a network that nobody stated: nothing of it is proven
     return replace(case, chosen=chosen, candidate=candidate, recommended=best)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
-from placer.manifests.containers import bind_of, is_open
+from placer.manifests.containers import bind_of, is_open, placeholder
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import unread
@@ -62,6 +62,8 @@ def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str,
     gpus = service.at("gpus")
     if gpus.text() is not None:
         yield Stated(("gpu", 1), gpus.pair_place())
+    if (opened := placeholder(reserved.at("devices"))) is not None:
+        yield Stated((opened.value, 1), opened.place)
     requests = [(one, None) for one in reserved.at("devices").items()]
     for request, default in [*requests, *((one, "gpu") for one in gpus.items())]:
         capabilities = [text for one in request.at("capabilities").items() if (text := one.text())]

@@ -339,6 +339,8 @@ def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
     runtime = config.at("Runtime").stated()
     if runtime is not None and runtime.value not in ("runc", "crun"):
         yield Stated((runtime.value, 1), runtime.place)
+    if (opened := placeholder(config.at("DeviceRequests"))) is not None:
+        yield Stated((opened.value, 1), opened.place)
     for request in config.at("DeviceRequests").items():
         capabilities = [
             text

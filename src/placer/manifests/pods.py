@@ -269,10 +269,14 @@ def resources_of(holder: Field) -> Resources:
     accelerators: dict[str, Stated[tuple[str, int]]] = {}
     for amounts in (limits, requests):
         for one in amounts.entries():
-            count = one.integer()
-            if one.name in _PLAIN_RESOURCES or "/" not in one.name or not count or count < 0:
+            count, name = one.integer(), one.name
+            if templates_in(one.text() or "") and name not in _PLAIN_RESOURCES:
+                name, count = f"{name}: {one.text()}", 1  # of which nobody knows whether it is one
+            elif templates_in(name):
+                count = 1
+            elif name in _PLAIN_RESOURCES or "/" not in name or not count or count < 0:
                 continue
-            accelerators.setdefault(one.name, Stated((one.name, count), one.pair_place()))
+            accelerators.setdefault(name, Stated((name, count or 1), one.pair_place()))
     limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
     holders = (limits, resources)  # a whole one may be a template
     return Resources(
@@ -463,7 +467,9 @@ def _in_pod(pod: Field, resources: Resources) -> Resources:
         or (whole.cpus_limit_unread if cpus is None else None),
     )
     runtime = pod.at("runtimeClassName").stated()
-    if runtime is None or not _ACCELERATED_RUNTIME.fullmatch(runtime.value):
+    if runtime is None or not (
+        templates_in(runtime.value) or _ACCELERATED_RUNTIME.fullmatch(runtime.value)
+    ):
         return resources
     added = Stated((runtime.value, 1), runtime.place)
     return replace(resources, accelerators=(*resources.accelerators, added))

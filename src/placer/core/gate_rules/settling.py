@@ -75,6 +75,8 @@ def _in_the_files(case: GateCase, served: Served, finding: Finding) -> str:
             return f"state the `jurisdiction` of the site in {case.project.path}"
         case "PLC103":
             return f"state it: `data: class:` of {workload}"
+        case "PLC602":
+            return f"state it: `network:` of {workload}, measured at the device: {PROBE}"
         case "PLC501" if (
             finding.effect is Effect.UNPROVEN and "profile MODEL" not in finding.remedy
         ):
