@@ -235,7 +235,12 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
     "ReduceMean": (one("ReduceMean"), [], False, False),
     "ArgMax": (one("ArgMax"), [], False, False),
     "Greater": (one("Greater", "x k"), [const("k", 0.0)], False, False),
-    "Where": (one("Where", "c x k"), [const("c", True, "bool"), const("k", 0.0)], True, False),
+    "Where": (
+        one("Where", "c x k"),
+        [const("c", [True, False] * 4, "bool"), const("k", 0.0)],
+        True,
+        False,
+    ),
     "Conv 1 x 1": (
         one("Conv", "x k"),
         [weights("k", 6, 3, 1, 1, fan_in=3, seed=7)],
@@ -353,6 +358,121 @@ def test_operator_on_a_mixture(case: str) -> None:
     found = traced([CONV_MIX, turned], [MIX, *initializers])
     assert found.taint("m").is_raw
     assert found.taint("y").is_raw == is_raw, found.taint("y").text
+
+
+WHOLE: dict[str, tuple[Any, list[Any], bool]] = {
+    # of a mixture of shape (1, 6, 8, 8), or its means of shape (1, 6, 1, 1)
+    "ReduceSum over nothing": (one("ReduceSum", "m", noop_with_empty_axes=1), [], True),
+    "ReduceSum of squares": (one("ReduceSumSquare", "m", axes=[0]), [], False),
+    "ReduceMean over one": (one("ReduceMean", "m", axes=[0], keepdims=0), [], True),
+    "ReduceMax over one": (one("ReduceMax", "m", axes=[-4]), [], True),
+    "ReduceMax over eight": (one("ReduceMax", "m", axes=[-1]), [], False),
+    "Clip without bounds": (one("Clip", "m"), [], True),
+    "Clip with those of its type": (
+        one("Clip", "m k l"),
+        [const("k", -3.4028235e38), const("l", np.inf)],
+        True,
+    ),
+    "Clip with one": (one("Clip", "m _ k"), [const("k", 6.0)], False),
+    "Slice of all": (
+        one("Slice", "m b e a"),
+        [integers("b", 0, -9), integers("e", 8, 2**63 - 1), integers("a", 2, 3)],
+        True,
+    ),
+    "Slice from the back": (
+        one("Slice", "m b e a s"),
+        [integers("b", -1), integers("e", -(2**63)), integers("a", 1), integers("s", -1)],
+        True,
+    ),
+    "Slice of every second": (
+        one("Slice", "m b e a s"),
+        [integers("b", 0), integers("e", 2**63 - 1), integers("a", 1), integers("s", 2)],
+        False,
+    ),
+    "MaxPool of one": (one("MaxPool", "m", kernel_shape=[1, 1]), [], True),
+    "MaxPool of every second": (
+        one("MaxPool", "m", kernel_shape=[1, 1], strides=[2, 2]),
+        [],
+        False,
+    ),
+    "AveragePool of one": (
+        one("AveragePool", "m", kernel_shape=[1, 1], strides=[1, 1]),
+        [],
+        True,
+    ),
+    "Pow of 1": (one("Pow", "m k"), [const("k", 1.0)], True),
+    "Gather in another order": (
+        one("Gather", "m i", axis=1),
+        [integers("i", 5, 0, 1, -2, 2, 3, 3)],
+        True,
+    ),
+    "Gather of all but one": (one("Gather", "m i", axis=1), [integers("i", 0, 1, 2, 3, 4)], False),
+    "Resize to a larger picture": (one("Resize", "m _ s"), [const("s", [1, 1, 2, 3])], True),
+    "Resize by sizes": (
+        one("Resize", "m _ _ s", mode="linear"),
+        [integers("s", 1, 6, 16, 8)],
+        True,
+    ),
+    "Resize by a half more": (one("Resize", "m _ s"), [const("s", [1, 1, 1.5, 1])], False),
+    "Resize of a frame": (
+        one("Resize", "m f s", coordinate_transformation_mode="tf_crop_and_resize"),
+        [const("f", [0.0] * 6 + [0.5, 0.5]), const("s", [1, 1, 2, 2])],
+        False,
+    ),
+    "Resize by curves": (one("Resize", "m _ s", mode="cubic"), [const("s", [1, 1, 2, 2])], False),
+    "ScatterElements of each": (
+        one("ScatterElements", "k i m", axis=1),
+        [
+            const("k", np.zeros((1, 6, 8, 8))),
+            const("i", np.broadcast_to(np.arange(5, -1, -1)[:, None, None], (1, 6, 8, 8)), "int64"),
+        ],
+        True,
+    ),
+    "ScatterElements to one place": (
+        one("ScatterElements", "k i m", axis=1),
+        [const("k", np.zeros((1, 6, 8, 8))), const("i", np.zeros((1, 6, 8, 8)), "int64")],
+        False,
+    ),
+    "Where always": (one("Where", "c m k"), [const("c", True, "bool"), const("k", 0.0)], True),
+    "Where never": (
+        one("Where", "c k m"),
+        [const("c", [False, False], "bool"), const("k", 0.0)],
+        True,
+    ),
+    "Where at times": (
+        one("Where", "c m k"),
+        [const("c", [True] * 7 + [False], "bool"), const("k", 0.0)],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_what_hands_on_a_whole_mixture_hides_nothing(case: str) -> None:
+    made, initializers, is_raw = WHOLE[case]
+    found = traced([CONV_MIX, made], [MIX, *initializers])
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+    if is_raw:
+        assert found.taint("y").text == f"x -> Conv -> {made.op_type}"
+        assert found.taint("y").is_mixed
+
+
+def test_a_slice_to_the_end_is_whole_whatever_the_size() -> None:
+    made = node("Slice", "m b e", "y")
+    for end, is_raw in ((2**63 - 1, True), (5, False)):
+        given = [weights("w", 8, 9), integers("b", 0), integers("e", end)]
+        found = traced([node("MatMul", "x w", "m"), made], given, shape=("n", 8))
+        assert found.taint("y").is_raw == is_raw
+
+
+def test_parts_of_a_mixture_stay_parts_where_nothing_is_done() -> None:
+    nodes = [
+        CONV_MIX,
+        node("Split", "m n", "a b", axis=1),
+        node("Clip", "a", "a2"),
+        node("Concat", "a2 b", "y", axis=1),
+    ]
+    assert traced(nodes, [MIX, integers("n", 3, 3)]).taint("y").is_raw
 
 
 def test_batch_normalisation_that_drops_a_channel_of_a_mixture_is_not_shown() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placer.onnx_files.taint_values import Node, Origin, Taint
+from placer.onnx_files.taint_whole import kept_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,9 @@ def _kept(node: Node, held: Sequence[Pieces]) -> Pieces:
     if node.op_type in _KEEPING:
         is_truth = node.op_type == "Cast" and node.integer("to", 0) == 9  # TensorProto.BOOL
         return NONE if is_truth else held[0]
+    whole = kept_input(node)
+    if whole is not None:
+        return held[whole]
     joined = frozenset[Piece]().union(*held)
     if node.op_type in _JOINING:
         return joined

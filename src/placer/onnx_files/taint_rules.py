@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from placer.onnx_files import taint_linear, taint_plain
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
+from placer.onnx_files.taint_whole import kept_input
 
 
 def apply(node: Node) -> tuple[Taint, ...]:
@@ -24,9 +25,11 @@ def apply(node: Node) -> tuple[Taint, ...]:
     if not any(taint.is_raw for taint in given):
         return (joined([CONSTANT, *given]),) * len(node.outputs)
     found = RULES.get(node.op_type, taint_plain.not_shown)(node)
-    if isinstance(found, Taint):
-        return (found,) * len(node.outputs)
-    return tuple(found)[: len(node.outputs)]
+    made = (found,) * len(node.outputs) if isinstance(found, Taint) else tuple(found)
+    kept = kept_input(node)
+    if kept is not None and node.taint(kept).is_raw:
+        made = (node.taint(kept).then(node.op_type), *made[1:])
+    return made[: len(node.outputs)]
 
 
 _NO_VALUES = frozenset(("Shape", "Size", "Constant"))
