@@ -138,6 +138,20 @@ def test_an_output_that_turns_infinite_has_an_infinite_error() -> None:
     assert half.error.absolute == half.error.relative == np.inf
 
 
+@pytest.mark.parametrize(("dtype", "expected"), [("int64", np.inf), ("int8", 1.0)])
+def test_another_label_is_wrong_however_near_it_is(dtype: str, expected: float) -> None:
+    """A tensor of labels as 500 and 503; 8 bits are quantised numbers, a step apart."""
+
+    def label(crossing: Mapping[str, Any]) -> Arrays:
+        return {"y": np.floor(crossing["x"] * 1000).astype(dtype)}
+
+    samples = [{"x": np.array([[0.0011, 0.0019999]], dtype=np.float32)}]
+    results = measure_formats(lambda sample: sample, label, samples, clock_s=ticking())
+    assert results[0].error.relative == 0
+    half = next(one for one in results if one.wire_format.precision is Precision.FLOAT16)
+    assert half.error.relative == expected
+
+
 def test_an_output_without_a_number_says_nothing_of_a_narrower_format() -> None:
     def broken(crossing: Mapping[str, Any]) -> Arrays:
         return {"y": np.full((1, 3), np.nan, dtype=np.float32)}

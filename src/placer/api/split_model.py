@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -452,6 +453,8 @@ def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQue
     if all(one.unheld_tensors for one in formats):
         return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
     least = min(formats, key=lambda one: one.error.relative)
+    if math.isinf(least.error.relative):
+        return f"{where}: in {least.wire_format.name} an output is another label"
     return (
         f"{where}: in {least.wire_format.name} an output is {format_ratio(least.error.relative)} "
         f"of its largest number off, and {format_ratio(question.max_error_ratio or 0.0)} is allowed"

@@ -485,7 +485,7 @@ def judge_composed(
             percentile=target.percentile,
             limit_s=target.limit_s,
             value_s=value_s if known else None,
-            low_s=low_s,
+            low_s=low_s if may_claim_violated else None,  # contention only adds time
             high_s=high_s if known and not reasons else None,
             verdict=verdict,
             # what is not known or not modelled only adds time: the share would be too high

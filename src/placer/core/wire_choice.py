@@ -28,7 +28,8 @@ class OutputError:
     absolute: float
     """The largest difference of a number; infinite where one is not finite and the other is."""
     relative: float
-    """The largest difference of an output over the largest number of that output and sample."""
+    """The largest difference of an output over the largest number of that output and sample;
+    infinite where a whole number of more than 8 bits, as labels and counts are, is another one."""
     agreement_ratio: float
     """Share of answers that are the same: the place of the highest number of a float output, the
     value of any other (``core.variant.agreement``)."""
@@ -245,6 +246,11 @@ def _stacked(outputs: Sequence[Arrays]) -> dict[str, Array]:
     return {name: np.stack([one[name] for one in outputs]) for name in first}
 
 
+def _is_label(dtype: np.dtype[np.generic]) -> bool:
+    """Tell whether numbers may be labels or counts: another one is wrong, however near."""
+    return dtype.kind in "iu" and dtype.itemsize > 1
+
+
 def _error(reference: Arrays, found: Arrays, *, is_exact: bool) -> OutputError:
     """Return how far outputs are off; one without any number says nothing of a changed tensor."""
     if any(found[name].shape != array.shape for name, array in reference.items()):
@@ -256,6 +262,8 @@ def _error(reference: Arrays, found: Arrays, *, is_exact: bool) -> OutputError:
         if not is_exact and not np.isfinite(expected).reshape(len(expected), -1).any(axis=1).all():
             return OutputError(math.inf, math.inf, 0.0, 0.0)
         difference, ratio = largest_errors(expected, found[name])
+        if _is_label(expected.dtype) and difference > 0:
+            ratio = math.inf
         largest, relative = max(largest, difference), max(relative, ratio)
     answers = {name: array for name, array in reference.items() if array.size}
     if not answers:
