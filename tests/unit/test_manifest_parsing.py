@@ -84,6 +84,13 @@ def test_merge_keys_give_what_is_not_there_and_the_earlier_wins() -> None:
     assert field.at("l").integer() == 2
 
 
+@pytest.mark.parametrize("key", ["!!merge <<", "!<tag:yaml.org,2002:merge> '<<'", "!m!merge <<"])
+def test_a_key_that_is_tagged_as_a_merge_merges(key: str) -> None:
+    head = "%TAG !m! tag:yaml.org,2002:\n---\n" if "!m!" in key else ""
+    field = root(f"{head}a: &a {{k: 1}}\nb: {{? {key} : *a, l: 2}}\n").at("b")
+    assert {one.name: one.integer() for one in field.entries()} == {"k": 1, "l": 2}
+
+
 def test_a_quoted_merge_key_is_a_key() -> None:
     assert root("a: {'<<': {k: 1}}\n").at("a", "k").integer() is None
 

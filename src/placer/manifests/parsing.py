@@ -29,6 +29,8 @@ _SURROGATE = re.compile(r"(?<!\\)((?:\\\\)*)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 """Half of a character in JSON; libyaml refuses it."""
 _TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}|\{\{-")
 _BINARY = "tag:yaml.org,2002:binary"
+_MERGE = "tag:yaml.org,2002:merge"
+"""On ``<<``, in quotes or not, it says what ``<<`` alone does: yq prints it."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 
 
@@ -169,7 +171,7 @@ class _Builder:
                 style, anchor = event.style, event.anchor
                 text = event.value if event.tag is None else _tagged(event.tag, event.value)
                 done = self._node(event, text)
-                done.is_plain = not style and event.tag is None
+                done.is_plain = event.tag == _MERGE or not (style or event.tag)
                 done.is_block = style in ("|", ">")
                 if anchor is not None:
                     anchors[anchor] = done
