@@ -174,6 +174,54 @@ def test_an_accelerator_that_was_not_measured_is_not_judged_by_the_cpu(told: Any
 
 
 @pytest.mark.parametrize(
+    ("amount", "code"),
+    [("0100000000", 1), ("16777216", 1), ("010000000000", 0), ("[1]", 1), ("{a: 1}", 1)],
+)
+def test_a_number_of_yaml_is_the_amount_that_it_stands_for(
+    told: Any, amount: str, code: int
+) -> None:
+    """Octal: 16 MB and 1 GB."""
+    assert told(pod(container(MODEL, amount)))[0] == code
+
+
+@pytest.mark.parametrize(
+    ("path", "mount"),
+    [
+        ("/models/model.onnx", "mountPath: /models"),
+        ("/models/model.onnx", "mountPath: /models/model.onnx, subPath: other.bin"),
+        ("model.onnx", "mountPath: /models"),
+        ("/models/../models/model.onnx", "mountPath: /models/"),
+    ],
+)
+def test_a_model_in_a_mounted_image_is_that_image_s(told: Any, path: str, mount: str) -> None:
+    infer = MODEL % ("0" * 64, ", resources: {limits: {memory: 2Gi}}, workingDir: /models")
+    infer = infer[:-1] + f", args: [--model, {path}], volumeMounts: [{{name: m, {mount}}}]}}"
+    volumes = "      volumes: [{name: m, image: {reference: 'registry.example/other:1'}}]\n"
+    code, rules, _ = told(pod(infer) + volumes, project_file=project())
+    assert (code, ("PLC702", "inconclusive") in rules) == (5, True), rules
+
+
+@pytest.mark.parametrize(
+    ("storage", "code"),
+    [
+        ("path: model.onnx, parameters: {type: s3, bucket: ours}", 0),
+        ("path: model.onnx, parameters: {type: s3, bucket: other}", 5),
+        ("path: model.onnx, key: ours", 0),
+        ("path: model.onnx, key: other", 5),
+    ],
+)
+def test_the_bucket_of_a_storage_is_part_of_the_model(told: Any, storage: str, code: int) -> None:
+    server = (
+        f"    model: {{modelFormat: {{name: onnx}}, storage: {{{storage}}},"
+        " resources: {limits: {memory: 2Gi}}}\n"
+    )
+    text = predictor("").replace("    containers: []\n", server)
+    models = [{"uri": uri, "workload": "counter"} for uri in ("s3://ours/*", "storage://ours/*")]
+    found = told(text, project_file=project(models=models))
+    assert found[0] == code, found[1]
+
+
+@pytest.mark.parametrize(
     "more", ["nvidia.com/gpu: '{{ .Values.gpus }}'", "'{{ .Values.resource }}': 1"]
 )
 def test_an_accelerator_that_is_filled_in_later_is_not_known(told: Any, more: str) -> None:

@@ -121,6 +121,24 @@ def test_a_file_for_some_gpus_alone_may_be_what_is_served(
     assert len(messages) == (code == 5)
 
 
+BARE = 'name: "counter" max_batch_size: 0 instance_group [ { kind: KIND_CPU } ]'
+
+
+@pytest.mark.parametrize(
+    ("config", "files", "code"),
+    [
+        (BARE, {"1/model.onnx": MODEL, "1/weights.bin": DATA}, 0),
+        (BARE, {"1/model.onnx": OTHER, "1/weights.bin": DATA}, 5),
+        (BARE, {"1/model.onnx": MODEL, "1/weights.bin": DATA, "1/model.plan": OTHER}, 5),
+    ],
+)
+def test_without_a_backend_the_file_that_lies_there_is_what_is_served(
+    told: Told, config: str, files: dict[str, bytes | str], code: int
+) -> None:
+    got, messages = told(files, config)
+    assert (got, bool(messages)) == (code, code != 0), messages
+
+
 def test_two_versions_of_other_bytes_that_are_served_are_not_known(told: Told) -> None:
     code, (message,) = told(
         {**WHOLE, "2/model.onnx": OTHER}, f"{CONFIG} version_policy {{all {{}}}}"

@@ -376,6 +376,20 @@ def test_desired_properties_that_are_mistyped_are_a_defect_of_their_module() -> 
     assert [one.id for one in pair[1]] == ["module/ocr"]
 
 
+@pytest.mark.parametrize(
+    "desired",
+    [
+        {"inference": {"ModelUri": "s3://m/a.onnx"}},
+        {"models": [{"uri": "s3://m/a.onnx"}]},
+        {"model": {"uri": "s3://m/a"}},
+        {"a": {"b": ["s3://m/a.onnx"]}},
+    ],
+)
+def test_a_model_may_stand_deep_in_a_twin(desired: dict[str, object]) -> None:
+    found = deployment({"ocr": {"properties.desired": {**desired, "rate": {"fps": 5}}}})
+    assert [one.uri.value.removesuffix(".onnx") for one in found.deployed[0].models] == ["s3://m/a"]
+
+
 def test_a_layered_twin_may_name_the_model_in_one_key() -> None:
     found = deployment({"ocr": {"properties.desired.ModelPath": "/m/a.onnx"}})
     assert [one.uri.value for one in found.deployed[0].models] == ["/m/a.onnx"]

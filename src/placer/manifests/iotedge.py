@@ -45,7 +45,13 @@ from placer.manifests.iotedge_keys import (
 )
 from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, model_of, models_of_arguments, models_of_variable
+from placer.manifests.models import (
+    everywhere,
+    is_model_variable,
+    model_of,
+    models_of_arguments,
+    models_of_variable,
+)
 from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
@@ -283,7 +289,7 @@ def _models(
     desired = [
         model
         for name, entry in _below(twin, "properties.desired")
-        for model in _variable(name, entry)
+        for model in _desired(*name.rpartition(".")[::2], entry)
     ]
     found = everywhere(models_of_arguments(words), variables, desired)
     holders = [part for before, part in module.parts if not before]
@@ -302,6 +308,22 @@ def _models(
     image = module.at("settings.image").stated()
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
     return everywhere(with_mounts(with_brought(found, [own], folder), mounts, folder), unknown)
+
+
+def _desired(above: str, name: str, value: Field) -> Iterator[ModelRef]:
+    """Yield the models of a desired property, however deep: ``model: {uri: ...}`` names one too.
+
+    Parameters
+    ----------
+    above
+        The key around its own.
+    """
+    both = f"{above.rpartition('.')[2]}_{name}"
+    yield from _variable(name if is_model_variable(name) else both, value)
+    for one in value.entries() if is_object(value) else ():
+        yield from _desired(name, one.name, one)
+    for one in value.items():
+        yield from _desired(above, name, one)
 
 
 def _variable(name: str, value: Field) -> list[ModelRef]:

@@ -234,10 +234,8 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
         )
         if (stated := one.stated()) is not None
     ]
-    path = server.at("storage", "path").stated()
-    if path is not None:
-        uris.append(path)
     named = [model_of(one, format=format) for one in uris]
+    named += _of_storage(server.at("storage"), format)
     others = [
         one
         for one in models_of_container(server)
@@ -257,6 +255,19 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
         () if image is None else (image,),
         resources_of(server),
     )
+
+
+def _of_storage(storage: Field, format: Stated[str] | None) -> Iterator[ModelRef]:
+    """Yield the model of ``storage``: a path in a bucket, or in that of a secret's key."""
+    path = storage.at("path").stated()
+    if path is None:
+        return
+    bucket = storage.at("parameters", "bucket").text()
+    scheme = storage.at("parameters", "type").text() or "s3"
+    if not bucket:
+        scheme, bucket = "storage", storage.at("key").text() or "default"
+    uri = f"{scheme}://{bucket}/{path.value.lstrip('/')}"
+    yield model_of(replace(path, value=uri), format=format)
 
 
 def _together(workers: Sequence[Worker]) -> Worker:

@@ -50,15 +50,17 @@ def mounted(
 def _of_images(
     container: Field, pod: Field, named: Sequence[ModelRef]
 ) -> tuple[list[ModelRef], set[str]]:
-    """Return the image volumes that hold a model, and the paths within them."""
+    """Return the image volumes that hold a model, and the names of the models within them."""
     found: list[ModelRef] = []
     taken: set[str] = set()
+    folder = container.at("workingDir").text()
+    paths = [(one, path) for one in named if (path := path_of(one.uri.value, folder)) is not None]
     for mount, volume in _volumes_in(container, pod):
         image = volume.at("image", "reference").stated()
         if image is None:
             continue
-        root = (mount.at("mountPath").text() or "").rstrip("/")
-        inside = [one for one in named if root and one.uri.value.startswith(f"{root}/")]
+        target = mount.at("mountPath").text()
+        inside = [one for one, path in paths if target and rest_below(target, path) is not None]
         taken |= {one.uri.value for one in inside}
         if inside or "model" in image.value.lower():
             format = inside[0].format if inside else format_of(image)

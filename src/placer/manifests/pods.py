@@ -20,7 +20,7 @@ from placer.manifests.models import (
 )
 from placer.manifests.nodes import Field
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
-from placer.manifests.quantities import bytes_of, cpus_of, least, quantity, unread
+from placer.manifests.quantities import amount_in, bytes_of, cpus_of, least, quantity, unread
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
@@ -382,9 +382,11 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
     """Yield the amounts of ``resources`` that are no quantities."""
     for amounts in (holder.at("resources", "limits"), holder.at("resources", "requests")):
         for one in amounts.entries():
-            text = one.text()
-            if one.name not in ("cpu", "memory") or text is None or _is_open(text):
+            text = amount_in(one)
+            if one.name not in ("cpu", "memory") or one.is_null or (text and _is_open(text)):
                 continue
+            if text is None:
+                text = one.kind()
             if one.name == "memory" and text.endswith("m") and quantity(text) is not None:
                 yield Defect(
                     "bad_value",

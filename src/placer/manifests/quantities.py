@@ -39,13 +39,22 @@ def quantity(text: str) -> Decimal | None:
     return number * _FACTORS[match["suffix"]]
 
 
+def amount_in(field: Field) -> str | None:
+    """Return the text of an amount as Kubernetes gets it: of a number in YAML, its value.
+
+    ``0100`` without quotes is 64, and ``1_000`` is 1000.
+    """
+    whole = field.integer() if field.kind() == "number" else None
+    return field.text() if whole is None else str(whole)
+
+
 def bytes_of(field: Field) -> Stated[int] | None:
     """Return an amount of memory; what is no quantity (a template) or milli is not known.
 
     None of it is no limit. Source: Kubernetes CRI, ``LinuxContainerResources``:
     ``memory_limit_in_bytes``, "Default: 0 (not specified)".
     """
-    text = field.text() or ""
+    text = amount_in(field) or ""
     value = None if text.endswith("m") else quantity(text)
     return None if value is None or value <= 0 else Stated(int(value), field.place())
 
@@ -72,7 +81,7 @@ def least(*stated: Stated[T] | None) -> Stated[T] | None:
 
 def cpus_of(field: Field) -> Stated[float] | None:
     """Return a number of cores."""
-    value = quantity(field.text() or "")
+    value = quantity(amount_in(field) or "")
     return None if value is None else Stated(float(value), field.place())
 
 

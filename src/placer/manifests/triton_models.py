@@ -154,10 +154,11 @@ def _files(root: Field, asked: Field | None) -> Iterator[ModelRef]:
     backend = backend_of(root)
     kind = "" if backend is None else backend.value
     file_name = file.value if file is not None else _FILES.get(kind)
+    is_found = file_name is None and (not kind or is_open(kind))
     stated = file or root.at("name").stated()
     place = stated.place if stated is not None else root.place()
     of_gpus = _files_of_gpus(root)
-    if file_name is None and not of_gpus:
+    if file_name is None and not of_gpus and not is_found:
         return
     versions = _served(root, _versions(root))
     if asked is not None and versions:
@@ -167,7 +168,12 @@ def _files(root: Field, asked: Field | None) -> Iterator[ModelRef]:
             return
         versions = [version for version in versions if version == asked.integer()]
     for version in versions:
-        default = [] if file_name is None else [_file(root, version, file_name, place)]
+        names = _lying(root, version) if is_found else [file_name] if file_name else []
+        if len(names) > 1:
+            why = f"{' and '.join(names)} lie there, and no backend says which of them is served"
+            yield hidden_model(f"{name_of(root)}/{version}/<file>", place, why)
+            continue
+        default = [_file(root, version, name, place) for name in names]
         others = [_file(root, version, one.value, one.place) for one in of_gpus]
         if others and len({one.sha256 for one in (*default, *others)}) + (not default) > 1:
             why = "the file is that of the GPU's compute capability (cc_model_filenames)"
@@ -176,14 +182,27 @@ def _files(root: Field, asked: Field | None) -> Iterator[ModelRef]:
             yield from everywhere(default, others)
 
 
+def _lying(root: Field, version: int) -> list[str]:
+    """Return the files of a version by which Triton finds a backend where none is stated."""
+    directory = os.path.join(_directory(root), str(version))  # noqa: PTH118  # text as typed
+    try:
+        lying = {*os.listdir(directory)}  # noqa: PTH208  # text as typed
+    except OSError:
+        return []
+    return [name for name in dict.fromkeys(_FILES.values()) if name in lying]
+
+
+def _directory(root: Field) -> str:
+    return root.document.path.rpartition("/")[0] or "."
+
+
 def _file(root: Field, version: int, file_name: str, place: Place) -> ModelRef:
     """Return a file of a version, with the digests of what lies there."""
     uri = Stated(f"{name_of(root)}/{version}/{file_name}", place)
     if is_open(file_name):
         why = f"the file is {file_name[:80]}, which is filled in later"
         return hidden_model(uri.value, place, why)
-    directory = root.document.path.rpartition("/")[0] or "."
-    files = digests_of(f"{directory}/{version}", file_name)
+    files = digests_of(f"{_directory(root)}/{version}", file_name)
     last = file_name.rpartition("/")[2]
     sha256 = dict(files).get(last)
     beside = tuple(one for one in files if one[0] != last) if sha256 else ()
