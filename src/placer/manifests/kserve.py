@@ -23,7 +23,8 @@ from placer.manifests.containers import open_models, placeholder
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.kserve_keys import FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
 from placer.manifests.levels import repeated_keys, unknown_keys
-from placer.manifests.models import everywhere, hidden_model, model_of
+from placer.manifests.models import Sources, everywhere, hidden_model, model_of
+from placer.manifests.mounts import open_mounts, path_of, rest_below
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
     Objects,
@@ -36,6 +37,7 @@ from placer.manifests.objects import (
     name_place,
     version_of,
 )
+from placer.manifests.pod_volumes import mounted, mounts_in, placed
 from placer.manifests.pods import (
     Worker,
     bad_amounts,
@@ -236,11 +238,15 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
     ]
     named = [model_of(one, format=format) for one in uris]
     named += _of_storage(server.at("storage"), format)
-    others = [
-        one
-        for one in models_of_container(server)
-        if not (named and one.uri.value.startswith(_MOUNT))
-    ]
+    others = models_of_container(server)
+    inside = [one for one in others if named and _is_inside(one)]
+    others = tuple(one for one in others if one not in inside)
+    over = [*_over_storage(server, component, [*named[:1], *inside])] if named else []
+    sources = Sources(
+        one for each in component.at("initContainers").items() for one in models_of_container(each)
+    )
+    kept, brought = mounted(server, component, others, sources)
+    others = everywhere(placed(server, component, kept, sources), brought)
     holders = (server, component)
     unknown = open_models(
         one
@@ -251,7 +257,7 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
     image = server.at("image").stated()
     return Worker(
         None,
-        everywhere(named, others, unknown),
+        everywhere(named, over, others, unknown),
         () if image is None else (image,),
         resources_of(server),
     )
@@ -268,6 +274,34 @@ def _of_storage(storage: Field, format: Stated[str] | None) -> Iterator[ModelRef
         scheme, bucket = "storage", storage.at("key").text() or "default"
     uri = f"{scheme}://{bucket}/{path.value.lstrip('/')}"
     yield model_of(replace(path, value=uri), format=format)
+
+
+def _is_inside(model: ModelRef) -> bool:
+    """Tell whether a path lies where KServe puts what ``storageUri`` names."""
+    path = path_of(model.uri.value)
+    return path is not None and rest_below(_MOUNT, path) is not None
+
+
+def _over_storage(
+    server: Field, component: Field, models: Sequence[ModelRef]
+) -> Iterator[ModelRef]:
+    """Yield what mounts and programs put into the folder that KServe fills, or over it.
+
+    Of what lies in it nobody knows which file the server takes: each counts.
+
+    Parameters
+    ----------
+    models
+        That which ``storageUri`` names, and the paths in the folder that the server is told.
+    """
+    for one in mounts_in(server, component):
+        if rest_below(_MOUNT, path_of(one.target) or "") is not None:
+            yield model_of(one.source)
+    yield from open_mounts(server.at("volumeMounts"))
+    folder = replace(models[0], uri=replace(models[0].uri, value=_MOUNT), hidden="")
+    told = [folder, *models[1:]]
+    put = placed(server, component, told, Sources(()))
+    yield from (one for one in put if one not in told)
 
 
 def _together(workers: Sequence[Worker]) -> Worker:
