@@ -454,7 +454,7 @@ def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQue
         return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
     least = min(formats, key=lambda one: one.error.relative)
     if math.isinf(least.error.relative):
-        return f"{where}: in {least.wire_format.name} an output is another label"
+        return f"{where}: in {least.wire_format.name} an output is another label, or not finite"
     return (
         f"{where}: in {least.wire_format.name} an output is {format_ratio(least.error.relative)} "
         f"of its largest number off, and {format_ratio(question.max_error_ratio or 0.0)} is allowed"

@@ -270,8 +270,8 @@ def resources_of(holder: Field) -> Resources:
     for amounts in (limits, requests):
         for one in amounts.entries():
             count, name = one.integer(), one.name
-            if templates_in(one.text() or "") and name not in _PLAIN_RESOURCES:
-                name, count = f"{name}: {one.text()}", 1  # of which nobody knows whether it is one
+            if "/" in name and templates_in(one.text() or ""):
+                name, count = f"{name}: {one.text()}", 1  # nobody knows whether it is granted
             elif templates_in(name):
                 count = 1
             elif name in _PLAIN_RESOURCES or "/" not in name or not count or count < 0:
