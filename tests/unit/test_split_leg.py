@@ -288,6 +288,7 @@ def test_a_tail_of_disturbed_evidence_proves_no_more_than_the_evidence() -> None
         assert found.verdict is not Verdict.VIOLATED
         assert found.quality is not None
         assert found.quality.is_disturbed
+        assert found.targets[0].low_s is None
     quiet = tail_time(builders.cloud(0.5).time, 0.9, is_same_class=False)
     assert not is_disturbed(quiet)
 
