@@ -89,7 +89,8 @@ class TargetVerdict:
     """Upper confidence bound; None: the samples give none."""
     verdict: Verdict
     probability: float | None
-    """Probability that the target holds, over the uncertainty of the inputs."""
+    """Probability that the target holds, over the uncertainty of the inputs; None: not known, or
+    only other programs may be why it does not."""
     reason: str
     """Why the verdict is what it is, with the runs still needed where that is the cause."""
     runs_needed: int | None = field(default=None, compare=False)

@@ -480,6 +480,7 @@ def judge_composed(
             f"and the limit of {limit} within"
         )
     known = not composed.is_lower_bound
+    is_sure = may_claim_violated or verdict is Verdict.MET
     return (
         TargetVerdict(
             percentile=target.percentile,
@@ -488,8 +489,9 @@ def judge_composed(
             low_s=low_s if may_claim_violated else None,  # contention only adds time
             high_s=high_s if known and not reasons else None,
             verdict=verdict,
-            # what is not known or not modelled only adds time: the share would be too high
-            probability=probability if known and not reasons else None,
+            # what is not known or not modelled only adds time: the share would be too high;
+            # so does contention: the share of a quiet machine is higher
+            probability=probability if is_sure and known and not reasons else None,
             reason=reason,
         ),
         held_back,

@@ -186,7 +186,10 @@ def _edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
             verdict = _over_capacity(target, may_claim_violated=not held and surely_over)
         elif composed is None:
             verdict, held = judge_measured(time, target)
-            if not workings.is_brief:
+            is_sure = verdict.verdict is Verdict.MET or not is_disturbed(
+                time
+            )  # as in judge_composed
+            if is_sure and not workings.is_brief:
                 verdict = replace(verdict, probability=probability_of(time, service, target))
         else:
             shortage = service.shortage(target.percentile, service.left_of(composed, target))

@@ -52,9 +52,11 @@ def _least_usd_per_month(candidate: Candidate) -> float:
 def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
     """Return the candidates, best first; equal ones in the order of `_PLACEMENT_ORDER`.
 
-    What the objective needs and is unknown ranks last, never as zero. A figure that cannot be
-    claimed counts as the limit itself: a disturbed one above it, for contention only adds time,
-    and one below it that an assumption gave. Of the same kind the figures as they are decide.
+    What the objective needs and is unknown ranks last, never as zero. Of what is not proven, what
+    misses a limit by its figures stands behind what may keep them, whatever it costs. A figure that
+    cannot be claimed counts as the limit itself: a disturbed one above it, for contention only adds
+    time, though no better than its median; and one below it that an assumption gave. Of the same
+    kind the figures as they are decide.
 
     A split whose transfer alone takes no less than the whole on the device cannot be quicker: by
     latency and margin it stands behind that device, whatever the noise of their measurements.
@@ -71,16 +73,18 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
             case _:
                 return -_margin_ratio(candidate, targets)
 
-    ordered = sorted(
-        candidates,
-        key=lambda one: (
+    def place(one: Candidate) -> tuple[int, bool, float, int, float, str]:
+        claimed = [_claimed(target, one) for target in one.targets]
+        return (
             _FEASIBLE_ORDER.index(one.feasible),
-            value(one, [_claimed(target, one) for target in one.targets]),
+            one.feasible is None and any(_misses(target) for target in claimed),
+            value(one, claimed),
             _PLACEMENT_ORDER.index(one.placement),
             value(one, one.targets),
             one.id,
-        ),
-    )
+        )
+
+    ordered = sorted(candidates, key=place)
     if objective not in (Objective.LATENCY, Objective.MARGIN):
         return ordered
     return _with_splits_behind(ordered)
@@ -127,18 +131,24 @@ def _claimed(target: TargetVerdict, candidate: Candidate) -> TargetVerdict:
         return target
     is_disturbed = candidate.quality is not None and candidate.quality.is_disturbed
     is_assumed = _is_unproven_by(candidate, "PLC602")
+    median_s = 0.0 if candidate.latency is None else candidate.latency.p50_s
 
     def claimed(figure_s: float | None) -> float | None:
         if figure_s is None:
             return None
-        if is_disturbed:
-            figure_s = min(figure_s, target.limit_s)
+        if is_disturbed:  # others lengthen the tail first: what half of the runs took is the least
+            figure_s = min(figure_s, max(target.limit_s, median_s))
         return max(figure_s, target.limit_s) if is_assumed else figure_s
 
     value_s = target.value_s
     if value_s is None and target.low_s is None and is_held_back(candidate):
         value_s = target.limit_s  # more requests than were served while others held the cores
     return replace(target, value_s=claimed(value_s), high_s=claimed(target.high_s))
+
+
+def _misses(target: TargetVerdict) -> bool:
+    """Tell whether the figure of a target is over its limit; not where it is unknown."""
+    return target.value_s is not None and target.value_s > target.limit_s
 
 
 def _known(value: float | None) -> float:

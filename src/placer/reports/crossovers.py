@@ -31,6 +31,13 @@ def crossover_note(answer: Recommendation) -> str:
     offer = answer.crossovers[0].offer.removeprefix("cloud:")
     is_narrowed = any(one.cut is not None and one.cut.wire for one in answer.candidates)
     more = "; what crosses is taken as it is, not in a smaller format" if is_narrowed else ""
+    is_disturbed = any(
+        one.quality is not None and one.quality.is_disturbed
+        for one in answer.candidates
+        if one.placement in (Placement.EDGE, Placement.SPLIT)
+    )
+    if is_disturbed:
+        more += "; other programs lengthened times that it rests on, so the ranges will move"
     return f"{facts.clean(offer)}; {NOTE}{more}"
 
 

@@ -210,7 +210,8 @@ class TargetVerdictPart(_Part):
     verdict: Verdict
     """On this target."""
     probability: OptionalNumber
-    """Probability that the target holds, over the uncertainty of the inputs."""
+    """Probability that the target holds, over the uncertainty of the inputs; null: not known, or
+    only other programs may be why it does not."""
     reason: str
     """Why the verdict is what it is, with what is missing."""
 
