@@ -74,6 +74,9 @@ class ModelRef:
     """``onnx``, ``tflite``, ...; None: not stated."""
     hidden: str = ""
     """Why nobody can read which model it is, although one is named; empty: it can be read."""
+    told: str = ""
+    """Of a hidden one, all that the manifest says and that decides which it is: the words of a
+    command, where a variable gets its value. Of other words it may be another model."""
     beside: tuple[tuple[str, str], ...] = ()
     """(file name, SHA-256) of what lies beside the model's file, as its external data."""
 

@@ -319,8 +319,8 @@ def _together(workers: Sequence[Worker]) -> Worker:
 
 def _unread(component: Field) -> tuple[ModelRef, ...]:
     """Return the model of a predictor that names none: to run one is what it is for."""
-    place = (component.at("model") or component).key_place()
-    return (hidden_model("<model>", place, "the predictor names no model that can be read"),)
+    said, why = component.at("model") or component, "the predictor names no model that can be read"
+    return (hidden_model("<model>", said.key_place(), why, told=said.dump()),)
 
 
 def _scale(holder: Field) -> Scale:

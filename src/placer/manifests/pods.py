@@ -212,7 +212,9 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
             source = one.at("valueFrom")
             if source and not source.is_null and is_model_variable(name):
                 why = f"{name} gets its value from elsewhere (valueFrom)"
-                hidden.append(hidden_model(f"$({name})", source.key_place(), why))
+                hidden.append(
+                    hidden_model(f"$({name})", source.key_place(), why, told=source.dump())
+                )
             continue
         value = _expanded(value, known)
         known[name] = value.value
@@ -244,9 +246,11 @@ def _filled_in(container: Field) -> Iterator[ModelRef]:
     for uri, key in _TEMPLATES.items():
         field = container.at(key)
         items = field.items() if key == "env" else ()
-        if _is_placeholder(field) or any(placeholder(one) is not None for one in items):
+        opened = [one for one in items if placeholder(one) is not None]
+        if _is_placeholder(field) or opened:
             why = f"'{key}' stands in a template, and may name a model"
-            yield hidden_model(uri, field.key_place(), why)
+            told = ",".join(one.dump() for one in opened) or field.dump()
+            yield hidden_model(uri, field.key_place(), why, told=told)
 
 
 def _expanded(stated: Stated[str], known: Mapping[str, str]) -> Stated[str]:
