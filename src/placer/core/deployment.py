@@ -103,6 +103,8 @@ class Where:
     """Operating system and architecture as far as they are said: ``linux/arm64``, ``arm64``."""
     tier: Stated[Tier] | None = None
     """Where the format itself says edge or cloud; None: it can be either."""
+    unread: tuple[Stated[str], ...] = ()
+    """What is filled in later where words of the place belong: ``nodeSelector ${LABELS}``."""
 
     @property
     def is_silent(self) -> bool:

@@ -37,6 +37,7 @@ from placer.manifests.objects import (
     name_place,
     version_of,
 )
+from placer.manifests.pod_place import where_of
 from placer.manifests.pod_volumes import mounted, mounts_in, placed
 from placer.manifests.pods import (
     Worker,
@@ -48,7 +49,6 @@ from placer.manifests.pods import (
     lasting_of,
     models_of_container,
     resources_of,
-    where_of,
     workers_of,
 )
 from placer.manifests.quantities import count_of

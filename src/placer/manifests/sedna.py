@@ -31,12 +31,12 @@ from placer.manifests.objects import (
     name_of,
     name_place,
 )
+from placer.manifests.pod_place import where_of
 from placer.manifests.pods import (
     MISPLACED_POD_KEYS,
     POD,
     Worker,
     bad_values,
-    where_of,
     workers_of,
 )
 from placer.manifests.quantities import count_of
