@@ -128,6 +128,8 @@ class Resources:
     """Execution provider that the manifest itself chooses; None: it leaves that open."""
     cpus_limit_unread: Stated[str] | None = None
     """As `memory_limit_unread`."""
+    accelerators_unread: Stated[str] | None = None
+    """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
 
     @property
     def grants_accelerator(self) -> bool:

@@ -38,17 +38,16 @@ from placer.manifests.objects import (
     version_of,
 )
 from placer.manifests.pod_place import where_of
+from placer.manifests.pod_resources import bad_amounts, resources_of
 from placer.manifests.pod_volumes import mounted, mounts_in, placed
 from placer.manifests.pods import (
     Worker,
-    bad_amounts,
     bad_counts,
     bad_lists,
     bad_values,
     is_template_alone,
     lasting_of,
     models_of_container,
-    resources_of,
     workers_of,
 )
 from placer.manifests.quantities import count_of

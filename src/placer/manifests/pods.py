@@ -20,11 +20,9 @@ from placer.manifests.models import (
 )
 from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words
+from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of, together
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
-from placer.manifests.quantities import amount_in, bytes_of, cpus_of, least, quantity, unread
 
-_PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
-_ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
 _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 _MAX_EXPANDED = 10_000
 """Characters: variables that name each other double their length with each line."""
@@ -125,7 +123,7 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
             one.at("name").text() if len(running) > 1 else None,
             models,
             tuple(_image(one)),
-            _in_pod(pod, resources_of(one)),
+            in_pod(pod, resources_of(one)),
         )
         for one, models in running
     )
@@ -165,9 +163,9 @@ def _any_of(pod: Field, able: Sequence[Field], models: tuple[ModelRef, ...]) -> 
         None,
         models,
         tuple(image for one in able for image in _image(one)),
-        _together(pod, [resources for _, resources in parts]),
+        together(pod, [resources for _, resources in parts]),
         tuple(
-            Container(one.at("name").text(), tuple(_image(one)), _in_pod(pod, resources))
+            Container(one.at("name").text(), tuple(_image(one)), in_pod(pod, resources))
             for one, resources in parts
         )
         if len(parts) > 1
@@ -241,33 +239,6 @@ def is_template_alone(model: ModelRef) -> bool:
     return bool(model.hidden) and model.uri.value in _TEMPLATES
 
 
-def resources_of(holder: Field) -> Resources:
-    """Return what ``resources`` of a container grants."""
-    resources = holder.at("resources")
-    limits, requests = resources.at("limits"), resources.at("requests")
-    accelerators: dict[str, Stated[tuple[str, int]]] = {}
-    for amounts in (limits, requests):
-        for one in amounts.entries():
-            count, name = one.integer(), one.name
-            if "/" in name and templates_in(one.text() or ""):
-                name, count = f"{name}: {one.text()}", 1  # nobody knows whether it is granted
-            elif templates_in(name):
-                count = 1
-            elif name in _PLAIN_RESOURCES or "/" not in name or not count or count < 0:
-                continue
-            accelerators.setdefault(name, Stated((name, count or 1), one.pair_place()))
-    limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
-    holders = (limits, resources)  # a whole one may be a template
-    return Resources(
-        limit,
-        unread(limit, limits.at("memory"), *holders),
-        bytes_of(requests.at("memory")),
-        cpus,
-        tuple(accelerators.values()),
-        cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
-    )
-
-
 def bad_values(pod: Field) -> Iterator[Defect]:
     """Yield the values that Kubernetes refuses where a place or an amount is said."""
     yield from bad_words(pod)
@@ -290,31 +261,6 @@ def bad_lists(container: Field) -> Iterator[Defect]:
             f"write {_LISTS.get(key, '[WORD, WORD]')}",
             field.pair_place(),
         )
-
-
-def bad_amounts(holder: Field) -> Iterator[Defect]:
-    """Yield the amounts of ``resources`` that are no quantities."""
-    for amounts in (holder.at("resources", "limits"), holder.at("resources", "requests")):
-        for one in amounts.entries():
-            text = amount_in(one)
-            if one.name not in ("cpu", "memory") or one.is_null or (text and is_open(text)):
-                continue
-            if text is None:
-                text = one.kind()
-            if one.name == "memory" and text.endswith("m") and quantity(text) is not None:
-                yield Defect(
-                    "bad_value",
-                    f"'memory: {text[:40]}' is thousandths of a byte: 'm' is milli",
-                    f"write {text[:-1][:40]}Mi",
-                    one.place(),
-                )
-            elif quantity(text) is None:
-                yield Defect(
-                    "bad_value",
-                    f"'{one.name}: {text[:40]}' is no amount",
-                    "write one such as 512Mi or 500m" if one.name == "memory" else "write 500m",
-                    one.place(),
-                )
 
 
 def bad_counts(*counts: Field, of: str = "pods") -> Iterator[Defect]:
@@ -347,45 +293,3 @@ def _image(container: Field) -> Iterator[Stated[str]]:
     stated = container.at("image").stated()
     if stated is not None:
         yield stated
-
-
-def _together(pod: Field, parts: Sequence[Resources]) -> Resources:
-    """Return the resources of a pod: a sum is known where every container states its part."""
-    if len(parts) == 1:
-        return _in_pod(pod, parts[0])
-    limits = [one.memory_limit_bytes for one in parts if one.memory_limit_bytes is not None]
-    accelerators = tuple(one for part in parts for one in part.accelerators)
-    if not limits or len(limits) < len(parts):
-        odd = next((one.memory_limit_unread for one in parts if one.memory_limit_unread), None)
-        found = Resources(memory_limit_unread=odd, accelerators=accelerators)
-        return _in_pod(pod, found)
-    total = Stated(sum(one.value for one in limits), limits[0].place)
-    return _in_pod(pod, Resources(memory_limit_bytes=total, accelerators=accelerators))
-
-
-def _in_pod(pod: Field, resources: Resources) -> Resources:
-    """Add what a pod states for all its containers: limits, and a runtime with an accelerator.
-
-    Its limits are of memory and cores alone, and Kubernetes refuses those below a container's.
-    Source: Kubernetes, KEP-2837, "Pod level resource specifications".
-    """
-    whole = resources_of(pod)
-    limit = least(resources.memory_limit_bytes, whole.memory_limit_bytes)
-    cpus = least(resources.cpus_limit, whole.cpus_limit)
-    resources = replace(
-        resources,
-        memory_limit_bytes=limit,
-        memory_limit_unread=resources.memory_limit_unread
-        or (whole.memory_limit_unread if limit is None else None),
-        memory_request_bytes=resources.memory_request_bytes or whole.memory_request_bytes,
-        cpus_limit=cpus,
-        cpus_limit_unread=resources.cpus_limit_unread
-        or (whole.cpus_limit_unread if cpus is None else None),
-    )
-    runtime = pod.at("runtimeClassName").stated()
-    if runtime is None or not (
-        templates_in(runtime.value) or _ACCELERATED_RUNTIME.fullmatch(runtime.value)
-    ):
-        return resources
-    added = Stated((runtime.value, 1), runtime.place)
-    return replace(resources, accelerators=(*resources.accelerators, added))
