@@ -227,6 +227,9 @@ class Deployed:
     """(name, shape) of each input, where the manifest states them; None: any size."""
     input_types: tuple[Stated[tuple[str, str]], ...] = ()
     """(name, type as numpy calls it) of each input, where the manifest states them."""
+    batching: Stated[int | None] | None = None
+    """Most requests that the server gathers and runs as one; their number is None where it is
+    filled in later. None: it runs each as it comes."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

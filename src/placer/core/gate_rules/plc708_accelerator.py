@@ -37,7 +37,8 @@ def _filled_in(case: GateCase, record: Record, what: str, place: Place) -> tuple
     return found(
         "PLC708",
         case,
-        f"whether {what} grants an accelerator is filled in later; the evidence ran on {record.ep}",
+        f"{what} is filled in later: whether that grants or chooses an accelerator is not known, "
+        f"and the evidence ran on {record.ep}",
         "check what is rendered (helm template, docker compose config), or write the value",
         outcome=Outcome.INCONCLUSIVE,
         place=place,
