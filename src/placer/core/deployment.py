@@ -223,6 +223,8 @@ class Deployed:
     containers: tuple[Container, ...] = ()
     """Several of which the manifest does not say which runs the model; else empty."""
     scale: Scale = Scale()
+    input_names: tuple[Stated[str], ...] = ()
+    """Of each input that the manifest states."""
     inputs: tuple[Stated[tuple[str, tuple[int | None, ...]]], ...] = ()
     """(name, shape) of each input, where the manifest states them; None: any size."""
     input_types: tuple[Stated[tuple[str, str]], ...] = ()

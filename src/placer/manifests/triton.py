@@ -102,6 +102,8 @@ def read(roots: Sequence[Field]) -> Found:
 def _model(root: Field, named: Named) -> Found:
     name = root.at("name")
     groups = [*repeated(root, "instance_group")]
+    inputs = [] if root.at("ensemble_scheduling") else [*repeated(root, "input")]
+    names = [one.at("name").stated() for one in inputs]
     one = Deployed(
         id=f"model/{name_of(root)}",
         format="triton",
@@ -111,8 +113,9 @@ def _model(root: Field, named: Named) -> Found:
         models=models_of(root, named),
         resources=_resources(root, groups),
         scale=_scale(groups),
-        inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
-        input_types=() if root.at("ensemble_scheduling") else tuple(_input_types(root)),
+        input_names=tuple(one for one in names if one is not None),
+        inputs=tuple(_shapes(root, inputs)),
+        input_types=tuple(_types(inputs)),
         batching=_batching(root),
     )
     defects = [
@@ -181,19 +184,21 @@ def _ep(root: Field, groups: Sequence[Field]) -> Stated[str] | None:
     return None
 
 
-def _input_types(root: Field) -> Iterator[Stated[tuple[str, str]]]:
+def _types(inputs: Sequence[Field]) -> Iterator[Stated[tuple[str, str]]]:
     """Yield name and type of each input, as numpy calls it; what is no type is left out."""
-    for one in repeated(root, "input"):
+    for one in inputs:
         name, stated = one.at("name").text(), one.at("data_type").stated()
         known = None if stated is None else _TYPES.get(stated.value.removeprefix("TYPE_"))
         if name and stated is not None and known is not None:
             yield Stated((name, known), stated.place)
 
 
-def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
+def _shapes(
+    root: Field, inputs: Sequence[Field]
+) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
     """Yield name and shape of each input as the model gets it: after a reshape, with the batch."""
     is_batched = (root.at("max_batch_size").integer() or 0) > 0
-    for one in repeated(root, "input"):
+    for one in inputs:
         name, reshape = one.at("name").text(), one.at("reshape")
         sizes = [*repeated(reshape, "shape")] if reshape else [*repeated(one, "dims")]
         if name and (sizes or reshape):

@@ -87,12 +87,10 @@ def _other_data(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
 def _other_inputs(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
     """Return the inputs that the manifest states by another name, type or shape."""
     types = {spec.name: spec.dtype for spec in model.inputs}
-    stated = {one.value[0]: one.place for one in case.deployed.inputs}
-    stated |= {one.value[0]: one.place for one in case.deployed.input_types}
     told = [
-        (name, place, f"an input '{name}'", f"has {', '.join(sorted(types))}")
-        for name, place in stated.items()
-        if name not in types
+        (one.value, one.place, f"an input '{one.value}'", f"has {', '.join(sorted(types))}")
+        for one in case.deployed.input_names
+        if one.value not in types
     ]
     told += [
         (one.value[0], one.place, f"the input '{one.value[0]}' as {one.value[1]}", f"is {known}")
