@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -16,7 +17,7 @@ from placer.files.specs import figure, problem, shown_as
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Glob = specs.Text
-_Age = Annotated[float, figure(parse_duration_s), shown_as("90 d")]
+_Age = Annotated[float, figure(partial(parse_duration_s, example="30d")), shown_as("90 d")]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
