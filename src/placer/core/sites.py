@@ -96,8 +96,8 @@ def _left_open(words: PlaceWords, where: Where, fitting: Sequence[SiteMatch]) ->
     said = [text for label in words.labels for text in label]
     said += [words.node, words.group, words.instance_type, words.platform]
     said += [one.value for one in where.unread]
-    named = [text for one in fitting for text in one.texts]
-    templates = (one for text in said if text is not None for one in templates_in(text))
+    templates = [one for text in said if text is not None for one in templates_in(text)]
+    named = [text for one in fitting for text in one.texts] if templates else []
     return next((one for one in templates if all(one not in text for text in named)), None)
 
 
