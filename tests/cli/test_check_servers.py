@@ -16,18 +16,19 @@ from tests.gate_project import Evidence, project
 
 HERE = project(
     sites={"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}},
-    models=[{"uri": "counter*", "workload": "counter"}],
+    models=[{"uri": uri, "workload": "counter"} for uri in ("counter*", "s3://m/model.onnx")],
 )
 Told = Callable[..., tuple[int, dict[str, str]]]
 
 
 @pytest.fixture
 def told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """Check a configuration of Triton: exit code, and what does not pass."""
+    """Check one of Triton or KServe: exit code, and what does not pass."""
 
     def check(text: str, **arguments: Any) -> tuple[int, dict[str, str]]:
         folder = tmp_path / str(len([*tmp_path.iterdir()]))
-        files = {"a.pbtxt": f'name: "counter" {text}'}
+        is_triton = not text.startswith("apiVersion")
+        files = {"a.pbtxt": f'name: "counter" {text}'} if is_triton else {"a.yaml": text}
         gate_project.make(folder, files, project_file=HERE, **arguments)
         monkeypatch.chdir(folder)
         result = run("check", "deploy", "--locked", "--as-of", gate_project.TODAY, "--format=json")
@@ -98,3 +99,41 @@ def test_a_batch_that_was_measured_holds(told: Told) -> None:
     for size, code in ((8, 0), (9, 5)):
         text = f"{PLATFORM} max_batch_size: {size} dynamic_batching {{ }}"
         assert told(text, model=model, evidence=evidence)[0] == code
+
+
+SERVICE = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: counter}
+spec:
+  predictor:
+    model:
+      modelFormat: {name: onnx}
+      storageUri: s3://m/model.onnx
+      resources: {limits: {memory: 512Mi}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("minReplicas: 1", 0),
+        ("batcher: {maxBatchSize: 8, maxLatency: 500}", 5),
+        ("batcher: {}", 5),
+        ("batcher: {maxBatchSize: '${N}'}", 5),
+        ("batcher: '${B}'", 5),
+        ("batcher: {{ toYaml .Values.batcher }}", 5),
+        ("batcher: {maxBatchSize: 1}", 0),
+        ("batcher:", 0),
+    ],
+)
+def test_a_batch_of_kserve_that_was_not_measured_proves_nothing(
+    told: Told, line: str, code: int
+) -> None:
+    got, rules = told(f"{SERVICE}    {line}\n")
+    assert (got, rules) == (code, {"PLC612": "inconclusive"} if code else {})
+
+
+def test_the_batches_of_a_transformer_count(told: Told) -> None:
+    around = "  transformer: {containers: [{name: a, image: b}], batcher: {maxBatchSize: 4}}\n"
+    assert told(f"{SERVICE}{around}") == (5, {"PLC612": "inconclusive"})

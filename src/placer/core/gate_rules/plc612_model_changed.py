@@ -199,8 +199,8 @@ RULE = GateRule(
     "types and shapes of inputs that a manifest states (Triton) are those that were measured. A "
     "file that lies in a repository of Triton which is checked counts with `--locked` too, and so "
     "does the external data beside it; a pointer of Git LFS is the file that it names. A server "
-    "that makes batches of requests (`dynamic_batching`, `sequence_batching`) runs what was "
-    "measured only where `max_batch_size` is no larger than that.",
+    "that makes batches of requests (`dynamic_batching` and `sequence_batching` of Triton, "
+    "`batcher` of KServe) runs what was measured only where they are no larger than that.",
     why="Another graph takes another time; even new weights may, where the work depends on the "
     "data.",
     example="A retrained model was committed and not measured: inconclusive.",
