@@ -453,6 +453,8 @@ def test_bad_options_say_what_is_possible(
         ({"suppressions": [{"rule": "PLC7", "path": "*", "reason": "x"}]}, "unknown rule 'PLC7'"),
         ({"suppressions": [{"rule": "PLC706", "path": "*"}]}, "reason"),
         ({"max_age": {"measurement": "-3 d"}}, "measurement '-3 d'"),
+        ({"max_age": {"measurement": "0 d"}}, "write it like 30d"),
+        ({"max_age": {"network": "7"}}, "write it like 30d"),
         ({"egress": [{"to": "*", "carries": "picture"}]}, "carries"),
     ],
 )

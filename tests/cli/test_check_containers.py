@@ -239,6 +239,10 @@ def test_a_runtime_that_is_filled_in_later_may_have_an_accelerator(told: Any) ->
     assert found[:2] == (5, [("PLC708", "inconclusive")])
 
 
+RESERVED = "deploy: {resources: {reservations: {"
+SPEC = "{kind: gpu, value: '${N}'}"
+
+
 @pytest.mark.parametrize(
     ("more", "code"),
     [
@@ -246,6 +250,10 @@ def test_a_runtime_that_is_filled_in_later_may_have_an_accelerator(told: Any) ->
         ("runtime: '${RT}'", 5),
         ("deploy: {resources: {reservations: {devices: '${D}'}}}", 5),
         ("devices: ['/dev/video${N}:/dev/video0']", 0),
+        ("devices: ['/dev/${N}:/dev/video0']", 5),
+        ("gpus: '${N}'", 5),
+        (f"{RESERVED}devices: [{{capabilities: [gpu], count: '${{N}}'}}]}}}}}}", 5),
+        (f"{RESERVED}generic_resources: [{{discrete_resource_spec: {SPEC}}}]}}}}}}", 5),
     ],
 )
 def test_what_compose_fills_in_later_may_be_an_accelerator(told: Any, more: str, code: int) -> None:

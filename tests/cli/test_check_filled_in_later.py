@@ -265,3 +265,15 @@ def test_a_kind_that_is_mistyped_since_the_base_is_new(run: Run, make: Make) -> 
     result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
     assert result.code == 1
     assert "PLC710" in [one["rule"] for one in json.loads(result.out)["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "code"), [("3", 0), ("/3|4/", 0), ("${LINE}", 5), ("/${LINE}|4/", 5)]
+)
+def test_an_attribute_of_a_platform_that_is_filled_in_later_leaves_the_site_open(
+    run: Run, make: Make, attribute: str, code: int
+) -> None:
+    recipe = RECIPE.replace("aarch64}", f"aarch64, line: '{attribute}'}}")
+    make(recipe, component(), project_file=SITES)
+    report = checked(run, code)
+    assert ("PLC701" in {one["rule"] for one in report["findings"]}) == (code == 5)

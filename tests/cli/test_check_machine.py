@@ -56,7 +56,6 @@ ARCH, SYSTEM = "kubernetes.io/arch", "kubernetes.io/os"
         (at(f"{ARCH}: riscv64"), 5),
         (at(f"{ARCH}: amr64"), 5),
         (at(f"{SYSTEM}: windows"), 5),
-        (at(f'{ARCH}: "{{{{ .Values.arch }}}}"'), 5),
         (at("example.com/os: windows"), 0),
         (affinity("In", ARCH, "arm64", "amd64"), 0),
         (affinity("In", ARCH, "amd64", "386"), 5),
@@ -70,6 +69,13 @@ ARCH, SYSTEM = "kubernetes.io/arch", "kubernetes.io/os"
 def test_a_machine_of_another_kind_was_not_measured(told: Told, text: str, code: int) -> None:
     got, rules = told(text)
     assert (got, rules) == (code, {"PLC715": "inconclusive"} if code else {})
+
+
+def test_a_machine_that_is_filled_in_later_was_not_measured(told: Told) -> None:
+    line = {"device": gate_project.EDGE, "match": [{"path": "deploy/*"}]}
+    text = at(f'{ARCH}: "{{{{ .Values.arch }}}}"')
+    here = gate_project.project(sites={"line": line})
+    assert told(text, project_file=here) == (5, {"PLC715": "inconclusive"})
 
 
 def test_without_a_measurement_the_device_says_what_it_is(told: Told) -> None:

@@ -179,12 +179,31 @@ def test_a_file_name_that_is_filled_in_later_is_not_known(told: Told) -> None:
         ('name: "x" data_type: TYPE_STRING', "the input 'x' as string"),
         ('name: "z" data_type: TYPE_FP32 dims: [ 1, 3, 64, 64 ]', "an input 'z'"),
         ('name: "z" data_type: TYPE_FP32', "an input 'z'"),
+        ('name: "z"', "an input 'z'"),
     ],
 )
 def test_inputs_have_the_names_and_types_of_the_model(told: Told, stated: str, what: str) -> None:
     code, messages = told(WHOLE, f"{CONFIG} input {{ {stated} }}")
     assert (code, len(messages)) == ((5, 1) if what else (0, 0)), messages
     assert all(what in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("stated", "key"),
+    [
+        ('dims: [ 1, 3, 64, 64 ] data_type: TYPE_FP32 name: "z"', '"z"'),
+        ('dims: [ 1, 3, 64, 64 ] name: "x" data_type: TYPE_FP16', "TYPE_FP16"),
+        ('data_type: TYPE_FP32 name: "x" dims: [ 9, 3, 64, 64 ]', "9"),
+    ],
+)
+def test_the_finding_is_at_the_word_that_differs(
+    told: Told, run: Run, stated: str, key: str
+) -> None:
+    text = f"{CONFIG} input {{ {stated} }}"
+    told(WHOLE, text)
+    found = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
+    (place,) = [one["place"] for one in found if one["rule"] == "PLC612"]
+    assert place["column"] == text.index(key) + 1
 
 
 def test_a_shape_that_was_not_measured_is_asked_for_as_it_is_stated(told: Told, run: Run) -> None:

@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from placer.core.gate_rules import GATE_RULES
-from placer.files import project
+from placer.files import project_spec
 from placer.files.positions import parse_yaml
 from placer.files.project import read_project
 from placer.manifests.reading import read_manifests
@@ -19,14 +19,14 @@ from tests import pages
 
 PAGE = pages.read("gate.md")
 SECTIONS: dict[str, type[BaseModel]] = {
-    "## Keys of `placer.yaml`": project.ProjectSpec,
-    "### A site": project.SiteSpec,
-    "### Words of a site": project.MatchSpec,
-    "### A model": project.ModelSpec,
-    "### A deployment": project.DeploymentSpec,
-    "### A receiver of data": project.EgressSpec,
-    "### A suppression": project.SuppressionSpec,
-    "### Ages": project.MaxAgeSpec,
+    "## Keys of `placer.yaml`": project_spec.ProjectSpec,
+    "### A site": project_spec.SiteSpec,
+    "### Words of a site": project_spec.MatchSpec,
+    "### A model": project_spec.ModelSpec,
+    "### A deployment": project_spec.DeploymentSpec,
+    "### A receiver of data": project_spec.EgressSpec,
+    "### A suppression": project_spec.SuppressionSpec,
+    "### Ages": project_spec.MaxAgeSpec,
 }
 
 
@@ -52,7 +52,7 @@ def test_its_project_can_be_read(tmp_path: Path) -> None:
 def test_its_suppression_is_one() -> None:
     (text,) = [one for one in pages.blocks(PAGE, "yaml") if one.startswith("suppressions:")]
     (entry,) = parse_yaml(text, path="placer.yaml").data["suppressions"]
-    found = project.SuppressionSpec.model_validate(entry)
+    found = project_spec.SuppressionSpec.model_validate(entry)
     assert found.until == "2027-01-31"
 
 

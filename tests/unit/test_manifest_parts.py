@@ -10,7 +10,9 @@ from placer.core.deployment import Place, Stated
 from placer.manifests.models import models_of_arguments, models_of_variable
 from placer.manifests.nodes import Field
 from placer.manifests.parsing import parse_yaml
-from placer.manifests.pods import bad_values, resources_of, where_of, workers_of
+from placer.manifests.pod_place import where_of
+from placer.manifests.pod_resources import resources_of
+from placer.manifests.pods import bad_values, workers_of
 from placer.manifests.quantities import bytes_of, cpus_of, quantity, unread
 
 HERE = Place("a.yaml", 1, 1, 1, 2)

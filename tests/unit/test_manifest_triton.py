@@ -161,3 +161,17 @@ def test_the_same_words_in_yaml_are_none_of_triton(tmp_path: Path, text: str) ->
     (tmp_path / "x.yaml").write_text(text)
     found = read_manifests([str(tmp_path)])
     assert (found.files, found.skipped, found.unreadable) == (0, 1, ())
+
+
+def test_of_other_files_it_is_another_unknown_model(tmp_path: Path) -> None:
+    told = set()
+    for number, (name, data) in enumerate([("b", b"x"), ("c", b"x"), ("b", b"y"), ("b", b"x")]):
+        folder = tmp_path / str(number) / "m"
+        (folder / "1").mkdir(parents=True)
+        (folder / "1" / "model.onnx").write_bytes(b"m")
+        (folder / "1" / f"{name}.plan").write_bytes(data)
+        of_gpus = f"cc_model_filenames {{ key: '8.0' value: '{name}.plan' }}"
+        (model,) = one(read(folder, PLAIN + of_gpus)).models
+        assert "cc_model_filenames" in model.hidden
+        told.add(model.told)
+    assert len(told) == 3

@@ -19,11 +19,11 @@ from placer.core.project import (
     SiteMatch,
     Unresolved,
     globbed,
-    receiver_of,
-    site_of,
     templates_in,
     workload_of,
 )
+from placer.core.receivers import receiver_of
+from placer.core.sites import site_of
 from tests import builders
 
 AT = Place("deploy/a.yaml", 1, 1, 1, 2)

@@ -19,11 +19,9 @@ from placer.core.deployment import Defect, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import CheckResult, Other, counted
 from placer.core.gate_rules.rule import GateCase, owned
-from placer.core.project import (
-    Unresolved,
-    site_of,
-)
+from placer.core.project import Unresolved
 from placer.core.since import since
+from placer.core.sites import site_of
 
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile

@@ -66,6 +66,7 @@ def result_of(
         paths,
         checking.today,
         silenced,
+        rules,
         lambda pattern: _is_all_seen(checking.file, pattern, asked),
     )
     files = replace(files, findings=silenced, suppressions=(*manifests.suppressions, *entries))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from placer.api import formats
 from placer.api.measuring import Say, say_nothing
-from placer.core.errors import InputError, UsageError
+from placer.core.errors import InputError, UsageError, near_match
 
 if TYPE_CHECKING:
     from placer.core.graph import ModelSummary
@@ -104,7 +104,7 @@ def lock_project(path: str | None = None, *, tool: str, progress: Say = say_noth
         )
     except InputError:
         is_current = False
-    return Locked(file, lock, text, is_current, tuple(notes))
+    return Locked(file, lock, text, is_current, tuple(dict.fromkeys(notes)))
 
 
 def evidence_of(file: ProjectFile) -> tuple[Evidence, ...]:
@@ -143,6 +143,8 @@ def locked_workload(
                 f"{record.path} does not say which site was measured, so it is of no use: measure "
                 "with --site NAME"
             )
+        else:
+            notes += _of_no_site(file, record.path, record.site)
         notes += _misfits(file, record)
         bound.append(
             LockedRecord(
@@ -164,6 +166,19 @@ def locked_workload(
         evidence=tuple(bound),
         network=_network_of(file, workload),
     )
+
+
+def _of_no_site(file: ProjectFile, path: str, site: str) -> list[str]:
+    """Say of evidence that the project has no site which it names: no check is judged by it."""
+    from placer.api.gate_sites import names_of
+
+    known = sorted({name for entry in file.project.sites for name in names_of(entry)})
+    if site in known:
+        return []
+    return [
+        f"{path} is evidence of the site '{site}'{near_match(site, known)}, and no site of "
+        f"{file.project.path} is called that: no check takes it"
+    ]
 
 
 def _misfits(file: ProjectFile, record: Evidence) -> list[str]:

@@ -74,6 +74,9 @@ class ModelRef:
     """``onnx``, ``tflite``, ...; None: not stated."""
     hidden: str = ""
     """Why nobody can read which model it is, although one is named; empty: it can be read."""
+    told: str = ""
+    """Of a hidden one, all that the manifest says and that decides which it is: the words of a
+    command, where a variable gets its value. Of other words it may be another model."""
     beside: tuple[tuple[str, str], ...] = ()
     """(file name, SHA-256) of what lies beside the model's file, as its external data."""
 
@@ -100,6 +103,8 @@ class Where:
     """Operating system and architecture as far as they are said: ``linux/arm64``, ``arm64``."""
     tier: Stated[Tier] | None = None
     """Where the format itself says edge or cloud; None: it can be either."""
+    unread: tuple[Stated[str], ...] = ()
+    """What is filled in later where words of the place belong: ``nodeSelector ${LABELS}``."""
 
     @property
     def is_silent(self) -> bool:
@@ -123,6 +128,8 @@ class Resources:
     """Execution provider that the manifest itself chooses; None: it leaves that open."""
     cpus_limit_unread: Stated[str] | None = None
     """As `memory_limit_unread`."""
+    accelerators_unread: Stated[str] | None = None
+    """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
 
     @property
     def grants_accelerator(self) -> bool:
@@ -216,10 +223,15 @@ class Deployed:
     containers: tuple[Container, ...] = ()
     """Several of which the manifest does not say which runs the model; else empty."""
     scale: Scale = Scale()
+    input_names: tuple[Stated[str], ...] = ()
+    """Of each input that the manifest states."""
     inputs: tuple[Stated[tuple[str, tuple[int | None, ...]]], ...] = ()
     """(name, shape) of each input, where the manifest states them; None: any size."""
     input_types: tuple[Stated[tuple[str, str]], ...] = ()
     """(name, type as numpy calls it) of each input, where the manifest states them."""
+    batching: Stated[int | None] | None = None
+    """Most requests that the server gathers and runs as one; their number is None where it is
+    filled in later. None: it runs each as it comes."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

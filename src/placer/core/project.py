@@ -6,21 +6,14 @@ is guessed: what no entry matches, and what several match, stays unresolved, and
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, product
 
 from placer.core.climbing import climbs, without_climbing
-from placer.core.deployment import Deployed, Egress, Place, Stated, Suppression, Tier, Where
+from placer.core.deployment import Deployed, Place, Stated, Suppression, Tier
 from placer.core.environment import NETWORK_MAX_AGE_DAYS, CloudOffer, Device
 
-NODE_NAME = "metadata.name"
-"""What a term of node affinity calls the node's name."""
-MAX_LABEL_SETS = 64
-"""Sets of labels that a node may have, of one manifest, that are looked up."""
-MAX_TOLD_MATCHES = 4
 MAX_TEXT = 4096
 """Characters of a name that is looked up; a longer one is none (paths end here as well)."""
 MAX_QUOTED = 200
@@ -36,7 +29,7 @@ TEMPLATE = re.compile(
 
 ``$upstream`` is what IoT Edge calls the cloud."""
 _MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(")
-_RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
+RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +44,14 @@ class SiteMatch:
     path: str | None = None
     """Of the manifest: everything in it, whatever it says of the place."""
 
-    def fits(self, words: _Words) -> bool:
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All words that it names."""
+        labels = (text for pair in self.labels for text in pair)
+        said = (self.node, self.group, self.instance_type, self.platform)
+        return (*labels, *(one for one in said if one is not None))
+
+    def fits(self, words: PlaceWords) -> bool:
         """Tell whether a place that is described by these words is meant."""
         labels = dict(words.labels)
         pairs = (
@@ -129,18 +129,6 @@ class EgressEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """What all entries of a project together say of one receiver of data."""
-
-    jurisdiction: str | None
-    """None: no entry states it, or they differ."""
-    carries: str | None
-    """Likewise."""
-    disputed: tuple[str, ...] = ()
-    """``jurisdiction (DE, US)``: in what the entries differ."""
-
-
-@dataclass(frozen=True, slots=True)
 class SuppressionEntry:
     """A wish of the project that a rule be silent in a file, as a comment of the file would be."""
 
@@ -175,6 +163,8 @@ class Unresolved:
 
     reason: str
     remedy: str
+    place: Place | None = None
+    """The key that leaves it open; None: no single one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +190,9 @@ class DeclaredWorkload:
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
+class PlaceWords:
+    """What a manifest says of one place."""
+
     labels: tuple[tuple[str, str | None], ...]
     """None: whatever the label says."""
     node: str | None
@@ -257,7 +249,8 @@ def _names_label(pattern: str, value: str | None) -> bool:
     return names(pattern, value)
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text of a manifest as messages quote it."""
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
 
 
@@ -277,7 +270,7 @@ def workload_of(
         {s.value[1] for s in deployed.annotations if s.value[0] == "placer/workload"}
     )
     if len(annotated) > 1:
-        said = " and ".join(f"'{_short(one)}'" for one in annotated)
+        said = " and ".join(f"'{short(one)}'" for one in annotated)
         return Unresolved(f"annotations placer/workload say {said}", "leave the right one")
     if annotated:
         return _with_digest(annotated[0], None, deployed, project)
@@ -288,7 +281,7 @@ def workload_of(
         and (entry.id is None or globbed(deployed.id, entry.id))
     ]
     if any(entry.id is not None and not names(entry.id, deployed.id) for entry in choosing):
-        return Unresolved(f"the name {_short(deployed.id)} is not rendered", _RENDER)
+        return Unresolved(f"the name {short(deployed.id)} is not rendered", RENDER)
     if choosing:
         chosen = {entry.workload for entry in choosing}
         return _one(chosen, "deployments", None, deployed, project)
@@ -308,7 +301,7 @@ def workload_of(
         )
     if not deployed.models:
         return None
-    uri = _short(unknown[0])
+    uri = short(unknown[0])
     hidden = next((model.hidden for model in unnamed if model.hidden), "")
     if hidden:
         return Unresolved(
@@ -318,7 +311,7 @@ def workload_of(
         )
     template = next(iter(templates_in(unknown[0])), None)
     if template is not None:
-        return Unresolved(f"the model {uri} holds {_short(template)}, not rendered", _RENDER)
+        return Unresolved(f"the model {uri} holds {short(template)}, not rendered", RENDER)
     if climbs(unknown[0]):
         return Unresolved(
             f"the model {uri} climbs by '..', and no entry of `models` in {project.path} fits what "
@@ -344,8 +337,8 @@ def unclear_image(
         for entry in project.models:
             wanted = re.split(r"[*?]", entry.uri, maxsplit=1)[0]
             if begin.startswith(wanted) or wanted.startswith(begin):
-                told = f"the image {_short(image.value)} holds {_short(template)}, not rendered"
-                return Unresolved(told, _RENDER)
+                told = f"the image {short(image.value)} holds {short(template)}, not rendered"
+                return Unresolved(told, RENDER)
     return None
 
 
@@ -390,162 +383,3 @@ def _with_digest(
     if uri is None and len(deployed.models) == 1:
         uri = deployed.models[0].uri
     return DeclaredWorkload(name, uri, next(iter(digests), None))
-
-
-def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | Unresolved:
-    """Return the site that the words of a manifest mean; `path` as in `workload_of`."""
-    where = deployed.where
-    sets = math.prod(len(stated.value[1]) or 1 for stated in where.any_of)
-    if sets > MAX_LABEL_SETS:
-        return Unresolved(
-            f"its node may have {sets} sets of labels, at most {MAX_LABEL_SETS} are looked up",
-            "say less in the manifest: one label that decides the place",
-        )
-    meant: dict[str, SiteEntry] = {}
-    for words in _all_words(where, path):
-        found = [entry for entry in project.sites if any(one.fits(words) for one in entry.matches)]
-        if len(found) > 1 and where.tier is not None:  # a virtual machine may be an edge device
-            found = [one for one in found if one.tier is where.tier.value] or found
-        if not found:
-            return _no_site(deployed, project, path)
-        meant.update((entry.name, entry) for entry in found)
-    if len(meant) == 1:
-        return DeclaredSite(next(iter(meant.values())), place_of_site(deployed))
-    if not meant:
-        return _no_site(deployed, project, path)
-    return Unresolved(
-        f"it may run on several sites: {', '.join(sorted(meant))}",
-        f"say more of the place in the manifest, or make the matches in {project.path} differ",
-    )
-
-
-def _all_words(where: Where, path: str) -> Iterable[_Words]:
-    """Yield the words of each place where it may run: one for each allowed set of labels."""
-    # no values: the label is there, whatever it says
-    choices = [
-        [(stated.value[0], value) for value in stated.value[1] or (None,)]
-        for stated in where.any_of
-    ]
-    fixed = tuple(stated.value for stated in where.labels)
-    for chosen in product(*choices):
-        labels = (*fixed, *chosen)
-        nodes = [value for label, value in labels if label == NODE_NAME]
-        yield _Words(
-            labels,
-            _value(where.node) or next(iter(nodes), None),
-            _value(where.group),
-            _value(where.instance_type),
-            _value(where.platform),
-            path,
-        )
-
-
-def _value(stated: Stated[str] | None) -> str | None:
-    return None if stated is None else stated.value
-
-
-def place_of_site(deployed: Deployed) -> Place:
-    """Return the smallest key that says where something runs; its name if none does."""
-    where = deployed.where
-    said = [
-        *(one.place for one in (where.node, where.group, where.instance_type) if one is not None),
-        *(one.place for one in where.labels),
-        *(one.place for one in where.any_of),
-        *(one.place for one in (where.platform, where.tier) if one is not None),
-    ]
-    return said[0] if said else deployed.place
-
-
-def words_of_place(deployed: Deployed) -> list[str]:
-    """Return all that a manifest says of the place, as messages tell it."""
-    where = deployed.where
-    said = [f"{key}={value}" for key, value in (one.value for one in where.labels)]
-    for key, values in (one.value for one in where.any_of):
-        said.append(f"{key} in {'|'.join(values)}" if values else f"{key} with any value")
-    for name, stated in (
-        ("node", where.node),
-        ("group", where.group),
-        ("instance type", where.instance_type),
-        ("platform", where.platform),
-        ("tier", where.tier),
-    ):
-        if stated is not None:
-            said.append(f"{name} {stated.value}")
-    return said
-
-
-def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
-    said = words_of_place(deployed)
-    template = next((one for text in said for one in templates_in(text)), None)
-    if template is not None:
-        told = _short(", ".join(said))
-        return Unresolved(f"{told}: {_short(template)} is not rendered", _RENDER)
-    if not said:
-        return Unresolved(
-            "the manifest says nothing of the place",
-            f"name it in the manifest, or add to a site in {project.path}: "
-            f"match: [{_match_of(deployed.where, path)}]",
-        )
-    return Unresolved(
-        f"no site of {project.path} matches {_short(', '.join(said))}",
-        f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]",
-    )
-
-
-def _match_of(where: Where, path: str) -> str:
-    """Return the matches that mean what a manifest says of the place, as ``placer.yaml`` has them.
-
-    There is no word for the tier, which a format says by itself: what says no more is meant by
-    its path.
-    """
-    platform = None if where.labels or where.any_of else where.platform
-    matches = []
-    for words in islice(_all_words(where, path), MAX_TOLD_MATCHES):
-        labels = [(key, value or "*") for key, value in words.labels if key != NODE_NAME]
-        told = [f"{_quoted(key)}: {_quoted(value)}" for key, value in labels]
-        parts = [f"labels: {{{', '.join(told)}}}"] if told else []
-        parts += [
-            f"{name}: {_quoted(value)}"
-            for name, value in (
-                ("node", words.node),
-                ("group", words.group),
-                ("instance_type", None if told else words.instance_type),
-                ("platform", _value(platform)),
-            )
-            if value is not None
-        ]
-        matches.append(f"{{{', '.join(parts) or f'path: {_quoted(path)}'}}}")
-    return _short(", ".join(matches))
-
-
-def _quoted(text: str) -> str:
-    """Return text as a flow mapping of YAML takes it, in quotes where it needs them."""
-    if re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _YAML_WORDS:
-        return text
-    return "'" + text.replace("'", "''") + "'"
-
-
-_YAML_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
-
-
-def receiver_of(egress: Egress, project: Project) -> Receiver:
-    """Return what the project says of a receiver: each entry that fits adds what it states."""
-    to = egress.to.value
-    # a topic of a broker may begin with $
-    is_topic = to.startswith("$") and not to.startswith(("$(", "${")) and not egress.is_open
-    found = [
-        entry
-        for entry in project.egress
-        if (globbed(to, entry.to) if is_topic else names(entry.to, to))
-    ]
-    laws = sorted({one.jurisdiction for one in found if one.jurisdiction is not None})
-    carried = sorted({one.carries for one in found if one.carries is not None})
-    return Receiver(
-        laws[0] if len(laws) == 1 else None,
-        carried[0] if len(carried) == 1 else None,
-        tuple(
-            f"{name} ({', '.join(stated)})"
-            for name, stated in (("jurisdiction", laws), ("carries", carried))
-            if len(stated) > 1
-        ),
-    )

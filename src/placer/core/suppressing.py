@@ -94,12 +94,14 @@ def entries_about(
     paths: Mapping[str, str],
     today: date,
     findings: Sequence[GateFinding],
+    rules: Collection[str],
     is_all_seen: Callable[[str], bool],
 ) -> tuple[Suppression, ...]:
     """Return the entries of a project that a run can say something of.
 
     An entry is not unused where its rule could not judge, nor where files that it is for were not
-    looked at. An expired one is told in any case.
+    looked at. One that is expired, of no rule, or of a rule that cannot be ignored is told in any
+    case.
 
     Parameters
     ----------
@@ -107,6 +109,8 @@ def entries_about(
         As in `suppress`.
     findings
         Of all rules, each with what silences it.
+    rules
+        Ids of all that there are.
     is_all_seen
         Tells whether the run looked at all files that a glob fits.
     """
@@ -116,6 +120,8 @@ def entries_about(
         entry.suppression
         for entry in entries
         if is_expired(entry.suppression, today)
+        or entry.rule not in rules
+        or entry.rule in NEVER_SUPPRESSED
         or entry.suppression in used
         or (
             (fitting := [path for path, within in paths.items() if globbed(within, entry.path)])

@@ -111,15 +111,22 @@ def _quantity(
     return value
 
 
-def parse_duration_s(text: str, *, what: str = "duration", allow_zero: bool = False) -> float:
+def parse_duration_s(
+    text: str, *, what: str = "duration", allow_zero: bool = False, example: str = "20ms"
+) -> float:
     """Parse ``20ms`` into seconds.
+
+    Parameters
+    ----------
+    example
+        What a hint shows: one of the size that is asked for.
 
     Raises
     ------
     UsageError
         No number, no unit or an unknown one, negative, zero (unless allowed), nan or inf.
     """
-    return float(_quantity(text, TIME_UNITS_S, what=what, example="20ms", allow_zero=allow_zero))
+    return float(_quantity(text, TIME_UNITS_S, what=what, example=example, allow_zero=allow_zero))
 
 
 def parse_bytes(text: str, *, what: str = "size") -> int:

@@ -15,6 +15,7 @@ from placer.core.deployment import (
     Unreadable,
     Where,
 )
+from placer.core.project import templates_in
 from placer.manifests.compose_keys import BALENA, FILE, SERVICE
 from placer.manifests.compose_models import models_of_service
 from placer.manifests.compose_resources import bad_amounts, resources_of
@@ -189,7 +190,18 @@ def _where(service: Field, fleet: Field | None) -> Where:
         instance_type=None if fleet is None else fleet.at("data", "defaultDeviceType").stated(),
         platform=service.at("platform").stated() or _platform(said),
         tier=_tier(service, fleet),
+        unread=tuple(_unread(service)),
     )
+
+
+def _unread(service: Field) -> Iterator[Stated[str]]:
+    """Yield what is filled in later where constraints of the place belong."""
+    deploy, placement = service.at("deploy"), service.at("deploy", "placement")
+    constraints = placement.at("constraints")
+    for one in (deploy, placement, constraints, *constraints.items()):
+        text = one.text() or ""
+        if templates_in(text) and _CONSTRAINT.fullmatch(text) is None:
+            yield Stated(f"{one.name if one.key else 'constraint'} {text}", one.place())
 
 
 def _constraints(service: Field) -> Iterator[tuple[Field, str, bool, str]]:

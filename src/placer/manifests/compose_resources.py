@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
+from placer.manifests.accelerators import first_open
 from placer.manifests.containers import bind_of, is_open, placeholder
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.nodes import Field
@@ -38,6 +39,7 @@ def resources_of(service: Field) -> Resources:
         cpus,
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or unread(cpus, *holders),
+        accelerators_unread=first_open(accelerators, _numbers(service, reserved)),
     )
 
 
@@ -83,6 +85,16 @@ def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str,
         bind = bind_of(stated)
         path = stated.value if bind is None else bind[0].value
         yield Stated((path.partition("=")[0], 1), stated.place)
+
+
+def _numbers(service: Field, reserved: Field) -> Iterator[Field]:
+    """Yield the numbers of accelerators, whichever they are."""
+    gpus = service.at("gpus")
+    yield gpus
+    for request in (*reserved.at("devices").items(), *gpus.items()):
+        yield request.at("count")
+    for one in reserved.at("generic_resources").items():
+        yield one.at("discrete_resource_spec", "value")
 
 
 def bad_amounts(service: Field) -> Iterator[Defect]:

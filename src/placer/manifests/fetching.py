@@ -74,6 +74,14 @@ class Program:
     is_first: bool = False
     """It is there to prepare something: whatever it runs may write, unless it is harmless."""
 
+    @property
+    def told(self) -> str:
+        """All that decides what it does, as one text."""
+        image = None if self.image is None else self.image.value
+        return repr(
+            (image, [one.value for one in self.words], sorted((self.variables or {}).items()))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Command:
@@ -98,7 +106,7 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     """
     why = f"{program.name} puts what lies at {path[:60]} there"
     name = re.sub("[^A-Za-z0-9_.-]", "-", program.name)
-    unknown = hidden_model(f"<{name}>", program.place, why)
+    unknown = hidden_model(f"<{name}>", program.place, why, told=program.told)
     if sum(len(one.value) for one in program.words) > _MAX_SCRIPT:
         return [unknown]
     commands = [*_commands(program)]
@@ -135,7 +143,7 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     ) or _CODE.search(text)
     if program.image is None or is_fetch:
         return [unknown]
-    return [replace(model_of(program.image), hidden=f"{why} from its image")]
+    return [replace(model_of(program.image), hidden=f"{why} from its image", told=program.told)]
 
 
 def _is_there(commands: Iterable[_Command], path: str, root: str | None) -> bool | None:

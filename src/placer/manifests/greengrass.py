@@ -249,7 +249,8 @@ def _of_other_versions(use: _Use, recipes: Recipes) -> Iterator[ModelRef]:
         version = use.entry.at("componentVersion").text() or "without a version"
         name = f"{use.entry.name[:60]} {version[:40]}"
         why = f"which recipe is that of {name} is not to be seen among those of the component"
-        yield hidden_model("<recipe>", use.entry.key_place(), why)
+        told = f"{use.entry.name} {version}"
+        yield hidden_model("<recipe>", use.entry.key_place(), why, told=told)
 
 
 def _document(root: Field) -> tuple[str, int]:

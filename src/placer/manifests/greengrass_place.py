@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from placer.core.deployment import Defect, Resources, Stated, Tier, Where
+from placer.core.project import templates_in
 from placer.manifests.containers import is_open, placeholder
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import unread
@@ -29,7 +30,7 @@ def where_of(platform: Field, target: Field, tier: Stated[Tier]) -> Where:
             continue
         if text == "*":
             any_of.append(Stated((name, ()), entry.pair_place()))
-        elif text.startswith("/"):
+        elif text.startswith("/") and not templates_in(text):
             match = _ANY_OF.fullmatch(text)
             values = tuple(match["values"].split("|")) if match else ()
             any_of.append(Stated((name, values), entry.pair_place()))

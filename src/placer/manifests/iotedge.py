@@ -17,6 +17,7 @@ from placer.core.deployment import (
     Where,
 )
 from placer.core.project import templates_in
+from placer.manifests.accelerators import first_open
 from placer.manifests.containers import (
     is_object,
     is_open,
@@ -341,13 +342,16 @@ def _resources(config: Field, opaque: Stated[str] | None) -> Resources:
         cores=config.at("CpusetCpus"),
     )
     limit = _positive(config.at("Memory"))
+    accelerators = [*_accelerators(config)]
+    counts = [request.at("Count") for request in config.at("DeviceRequests").items()]
     return Resources(
         limit,
         unread(limit, config.at("Memory")) or opaque,
         _positive(config.at("MemoryReservation")),
         cpus,
-        tuple({one.value[0]: one for one in reversed([*_accelerators(config)])}.values())[::-1],
+        tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or opaque,
+        accelerators_unread=first_open(accelerators, counts),
     )
 
 

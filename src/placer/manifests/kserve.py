@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from placer.core.deployment import (
     DEFAULT_LOGGER,
-    Container,
     Defect,
     Deployed,
     Egress,
@@ -19,12 +18,12 @@ from placer.core.deployment import (
     Unreadable,
     Where,
 )
-from placer.manifests.containers import open_models, placeholder
+from placer.manifests.containers import placeholder
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.kserve_keys import FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
+from placer.manifests.kserve_models import worker_of
 from placer.manifests.levels import repeated_keys, unknown_keys
-from placer.manifests.models import Sources, everywhere, hidden_model, model_of
-from placer.manifests.mounts import open_mounts, path_of, rest_below
+from placer.manifests.models import everywhere, hidden_model
 from placer.manifests.nodes import Field
 from placer.manifests.objects import (
     Objects,
@@ -37,18 +36,15 @@ from placer.manifests.objects import (
     name_place,
     version_of,
 )
-from placer.manifests.pod_volumes import mounted, mounts_in, placed
+from placer.manifests.pod_place import where_of
+from placer.manifests.pod_resources import bad_amounts, resources_of
 from placer.manifests.pods import (
-    Worker,
-    bad_amounts,
     bad_counts,
     bad_lists,
     bad_values,
     is_template_alone,
     lasting_of,
     models_of_container,
-    resources_of,
-    where_of,
     workers_of,
 )
 from placer.manifests.quantities import count_of
@@ -57,9 +53,9 @@ GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
 UNREAD = "LLMInferenceService"
 """It deploys a model as well, and is told."""
 KINDS = ("InferenceService", "InferenceGraph", UNREAD)
-_MOUNT = "/mnt/models"
-"""Where KServe puts what ``storageUri`` names: a path in it is that model."""
 _MODES = {"request": "request", "response": "answer", "all": "all"}
+_BATCH = 32
+"""Source: KServe, pkg/batcher/handler.go, ``MaxBatchSize``."""
 _ACCELERATOR = re.compile(r"serving\.(?:kserve\.io|kubeflow\.org)/gke-accelerator")
 _ACCELERATOR_LABEL = "cloud.google.com/gke-accelerator"
 
@@ -110,7 +106,7 @@ def _service(root: Field) -> Found:
     parts: list[Found] = []
     for variant, spec in variants:
         others = {name: one for name in _OTHERS if (one := spec.at(name)) and not one.is_null}
-        apart = {name: one for name, one in others.items() if _worker(one)[0].models}
+        apart = {name: one for name, one in others.items() if worker_of(one)[0].models}
         beside = [one for name, one in others.items() if name not in apart]
         suffix = variant if len(variants) > 1 else ""
         predictor = spec.at("predictor")
@@ -160,7 +156,7 @@ def _component(
     beside
         Components whose requests are those of this one, and which are not told apart.
     """
-    worker, server = _worker(component)
+    worker, server = worker_of(component)
     counts = (component.at("minReplicas"), component.at("maxReplicas"))
     defects: list[Defect] = [*bad_values(component), *bad_counts(*counts)]
     if server:
@@ -183,6 +179,7 @@ def _component(
         resources=worker.resources,
         containers=worker.containers,
         scale=_scale(component),
+        batching=next(filter(None, map(_batching, (component, *beside))), None),
         egress=tuple(way for one in (component, *beside) for way in _logger(one)),
         labels=labels_of(root),
         annotations=annotations_of(root, component),
@@ -213,118 +210,24 @@ def _named(component: Field) -> str:
     return next((text for one in naming if (text := one.at("name").text())), "containers")
 
 
-def _worker(component: Field) -> tuple[Worker, Field]:
-    """Return what runs, and the field that configures KServe's own server; a pod has none."""
-    model = component.at("model")
-    if model.is_mapping:
-        return _served(component, model, model.at("modelFormat", "name").stated()), model
-    for name, format in FRAMEWORKS.items():
-        server = component.at(name)
-        if server.is_mapping:
-            stated = Stated(format, server.key_place()) if format else None
-            return _served(component, server, stated), server
-    return _together(workers_of(component)), component.at("model")
-
-
-def _served(component: Field, server: Field, format: Stated[str] | None) -> Worker:
-    uris = [
-        stated
-        for holder in (server, component)
-        for one in (
-            holder.at("storageUri"),
-            *(i.at("uri") for i in holder.at("storageUris").items()),
-        )
-        if (stated := one.stated()) is not None
-    ]
-    named = [model_of(one, format=format) for one in uris]
-    named += _of_storage(server.at("storage"), format)
-    others = models_of_container(server)
-    inside = [one for one in others if named and _is_inside(one)]
-    others = tuple(one for one in others if one not in inside)
-    over = [*_over_storage(server, component, [*named[:1], *inside])] if named else []
-    sources = Sources(
-        one for each in component.at("initContainers").items() for one in models_of_container(each)
-    )
-    kept, brought = mounted(server, component, others, sources)
-    others = everywhere(placed(server, component, kept, sources), brought)
-    holders = (server, component)
-    unknown = open_models(
-        one
-        for holder in holders
-        for key in ("storage", "storageUris")
-        for one in (holder.at(key), *holder.at(key).items())
-    )
-    image = server.at("image").stated()
-    return Worker(
-        None,
-        everywhere(named, over, others, unknown),
-        () if image is None else (image,),
-        resources_of(server),
-    )
-
-
-def _of_storage(storage: Field, format: Stated[str] | None) -> Iterator[ModelRef]:
-    """Yield the model of ``storage``: a path in a bucket, or in that of a secret's key."""
-    path = storage.at("path").stated()
-    if path is None:
-        return
-    bucket = storage.at("parameters", "bucket").text()
-    scheme = storage.at("parameters", "type").text() or "s3"
-    if not bucket:
-        scheme, bucket = "storage", storage.at("key").text() or "default"
-    uri = f"{scheme}://{bucket}/{path.value.lstrip('/')}"
-    yield model_of(replace(path, value=uri), format=format)
-
-
-def _is_inside(model: ModelRef) -> bool:
-    """Tell whether a path lies where KServe puts what ``storageUri`` names."""
-    path = path_of(model.uri.value)
-    return path is not None and rest_below(_MOUNT, path) is not None
-
-
-def _over_storage(
-    server: Field, component: Field, models: Sequence[ModelRef]
-) -> Iterator[ModelRef]:
-    """Yield what mounts and programs put into the folder that KServe fills, or over it.
-
-    Of what lies in it nobody knows which file the server takes: each counts.
-
-    Parameters
-    ----------
-    models
-        That which ``storageUri`` names, and the paths in the folder that the server is told.
-    """
-    for one in mounts_in(server, component):
-        if rest_below(_MOUNT, path_of(one.target) or "") is not None:
-            yield model_of(one.source)
-    yield from open_mounts(server.at("volumeMounts"))
-    folder = replace(models[0], uri=replace(models[0].uri, value=_MOUNT), hidden="")
-    told = [folder, *models[1:]]
-    put = placed(server, component, told, Sources(()))
-    yield from (one for one in put if one not in told)
-
-
-def _together(workers: Sequence[Worker]) -> Worker:
-    """Return the containers of a predictor as one: KServe sends requests to one of them."""
-    if len(workers) == 1:
-        return workers[0]
-    return Worker(
-        None,
-        everywhere(*(one.models for one in workers)),
-        tuple(image for one in workers for image in one.images),
-        workers[0].resources,
-        tuple(Container(one.container, one.images, one.resources) for one in workers),
-    )
-
-
 def _unread(component: Field) -> tuple[ModelRef, ...]:
     """Return the model of a predictor that names none: to run one is what it is for."""
-    place = (component.at("model") or component).key_place()
-    return (hidden_model("<model>", place, "the predictor names no model that can be read"),)
+    said, why = component.at("model") or component, "the predictor names no model that can be read"
+    return (hidden_model("<model>", said.key_place(), why, told=said.dump()),)
 
 
 def _scale(holder: Field) -> Scale:
     return Scale(count_of(holder.at("minReplicas")), count_of(holder.at("maxReplicas")))
+
+
+def _batching(component: Field) -> Stated[int | None] | None:
+    """Return the largest batch that KServe makes of requests; None: it makes none."""
+    batcher = component.at("batcher")
+    if not batcher or batcher.is_null:
+        return None
+    size = batcher.at("maxBatchSize")
+    most = None if placeholder(batcher) or placeholder(size) else size.integer() or _BATCH
+    return None if most == 1 else Stated(most, batcher.key_place())
 
 
 def _logger(component: Field) -> Iterator[Egress]:

@@ -20,7 +20,8 @@ from placer.manifests.objects import (
     name_of,
     name_place,
 )
-from placer.manifests.pods import POD, bad_counts, bad_values, below, where_of, workers_of
+from placer.manifests.pod_place import where_of
+from placer.manifests.pods import POD, bad_counts, bad_values, below, workers_of
 from placer.manifests.quantities import count_of
 
 GROUPS = ("", "apps", "batch", "extensions", "apps.openshift.io", "autoscaling", "keda.sh")

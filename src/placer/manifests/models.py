@@ -62,7 +62,7 @@ def model_of(stated: Stated[str], *, format: Stated[str] | None = None) -> Model
     return ModelRef(stated, digest["hex"] if digest else None, format or format_of(stated))
 
 
-def hidden_model(name: str, place: Place, why: str) -> ModelRef:
+def hidden_model(name: str, place: Place, why: str, *, told: str = "") -> ModelRef:
     """Return the reference of a model that is named where nobody can read which it is.
 
     Parameters
@@ -71,8 +71,10 @@ def hidden_model(name: str, place: Place, why: str) -> ModelRef:
         Text that no glob of a project fits unless it says it to the letter: ``$(MODEL_URI)``.
     why
         As `ModelRef.hidden`.
+    told
+        As `ModelRef.told`; empty: the name says it all.
     """
-    return ModelRef(Stated(name, place), hidden=why)
+    return ModelRef(Stated(name, place), hidden=why, told=told)
 
 
 def is_model_variable(name: str) -> bool:
@@ -202,11 +204,11 @@ def _base_name(model: ModelRef) -> str:
 
 
 def _distinct(models: Iterable[ModelRef]) -> list[ModelRef]:
-    """Return each URI once, at its first place."""
-    by_uri: dict[str, ModelRef] = {}
+    """Return each URI once, at its first place; of hidden ones each that is told in other words."""
+    known: dict[tuple[str, str], ModelRef] = {}
     for model in models:
-        by_uri.setdefault(model.uri.value, model)
-    return list(by_uri.values())
+        known.setdefault((model.uri.value, model.told), model)
+    return list(known.values())
 
 
 def everywhere(*lists: Iterable[ModelRef]) -> tuple[ModelRef, ...]:

@@ -167,7 +167,7 @@ def _perhaps_over(
     for one in mounts:
         if not is_model_file(one.source.value) and _may_hold(one, path):
             why = f"what is mounted at {one.target[:60]} may lie over {path[:60]}"
-            yield hidden_model(one.target, one.source.place, why)
+            yield hidden_model(one.target, one.source.place, why, told=one.source.value)
 
 
 def _may_hold(mount: Mount, path: str) -> bool:

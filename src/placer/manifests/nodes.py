@@ -244,6 +244,10 @@ class Field:
             return "truth value"
         return "number" if self.number() is not None else "text"
 
+    def dump(self) -> str:
+        """Return all that it says as one text, which no layout, comment or alias changes."""
+        return "" if self.node is None else _dump(self.node)
+
     # where it stands
 
     def place(self) -> Place:
@@ -331,6 +335,14 @@ def _mappings(node: Node) -> Iterator[Node]:
             if is_merge(key):
                 merged += value.items if value.items is not None else [value]
         waiting = [one for one in merged if one.pairs is not None] + waiting
+
+
+def _dump(node: Node) -> str:
+    if node.items is not None:
+        return f"[{','.join(map(_dump, node.items))}]"
+    if node.pairs is not None and node.template is None:
+        return f"{{{','.join(f'{_dump(key)}:{_dump(value)}' for key, value in node.pairs)}}}"
+    return repr(node.template if node.text is None else node.text)
 
 
 def escaped(name: str) -> str:

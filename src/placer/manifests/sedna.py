@@ -31,12 +31,12 @@ from placer.manifests.objects import (
     name_of,
     name_place,
 )
+from placer.manifests.pod_place import where_of
 from placer.manifests.pods import (
     MISPLACED_POD_KEYS,
     POD,
     Worker,
     bad_values,
-    where_of,
     workers_of,
 )
 from placer.manifests.quantities import count_of
@@ -137,7 +137,8 @@ def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:
     url = model.at("spec", "url").stated()
     if url is None:
         why = f"Model '{name.value[:60]}' has no url that can be read"
-        return [hidden_model("<url>", name.place, why)]
+        told = f"{name.value} {model.at('spec').dump()}"
+        return [hidden_model("<url>", name.place, why, told=told)]
     # the file's name says more than the framework's name that Sedna asks for (`pb`, `ckpt`)
     format = format_of(url) or model.at("spec", "format").stated()
     return [model_of(url, format=format)]
@@ -145,8 +146,8 @@ def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:
 
 def _unread(worker: Field) -> tuple[ModelRef, ...]:
     """Return the model of a worker that names none: to run one is what it is for."""
-    place = (worker.at("model") or worker).key_place()
-    return (hidden_model("<model>", place, "the worker names no model that can be read"),)
+    said, why = worker.at("model") or worker, "the worker names no model that can be read"
+    return (hidden_model("<model>", said.key_place(), why, told=said.dump()),)
 
 
 def _egress(root: Field, worker: Field, tier: Tier) -> tuple[Egress, ...]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import Defect, Deployed, Resources, Scale, Stated
+from placer.core.project import templates_in
+from placer.manifests.accelerators import first_open
 from placer.manifests.containers import is_open
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import level, unknown_keys
@@ -100,6 +102,8 @@ def read(roots: Sequence[Field]) -> Found:
 def _model(root: Field, named: Named) -> Found:
     name = root.at("name")
     groups = [*repeated(root, "instance_group")]
+    inputs = [] if root.at("ensemble_scheduling") else [*repeated(root, "input")]
+    names = [one.at("name").stated() for one in inputs]
     one = Deployed(
         id=f"model/{name_of(root)}",
         format="triton",
@@ -107,10 +111,12 @@ def _model(root: Field, named: Named) -> Found:
         name=name_of(root),
         place=(name if name.text() else root).place(),
         models=models_of(root, named),
-        resources=Resources(accelerators=tuple(_accelerators(groups)), ep=_ep(root, groups)),
+        resources=_resources(root, groups),
         scale=_scale(groups),
-        inputs=() if root.at("ensemble_scheduling") else tuple(_inputs(root)),
-        input_types=() if root.at("ensemble_scheduling") else tuple(_input_types(root)),
+        input_names=tuple(one for one in names if one is not None),
+        inputs=tuple(_shapes(root, inputs)),
+        input_types=tuple(_types(inputs)),
+        batching=_batching(root),
     )
     defects = [
         *unknown_keys(root, _CONFIG, reader="Triton"),
@@ -119,6 +125,42 @@ def _model(root: Field, named: Named) -> Found:
         *(defect for group in groups for defect in _bad_values(group)),
     ]
     return Found((one,), tuple(defects))
+
+
+def _resources(root: Field, groups: Sequence[Field]) -> Resources:
+    accelerators = [*_accelerators(groups)]
+    opened = first_open(accelerators, ()) or next(_filled_in(root, groups), None)
+    return Resources(
+        accelerators=tuple(accelerators), ep=_ep(root, groups), accelerators_unread=opened
+    )
+
+
+def _filled_in(root: Field, groups: Sequence[Field]) -> Iterator[Stated[str]]:
+    """Yield what chooses an accelerator or a backend and is filled in later."""
+    kinds = {kind_of(group) for group in groups}
+    optimization = root.at("optimization")
+    chosen = optimization.at("execution_accelerators")
+    never = {"KIND_CPU": "gpu", "KIND_GPU": "cpu"}.get(next(iter(kinds), None) or "")
+    lists = [
+        one
+        for processor in ("gpu", "cpu")
+        if len(kinds) != 1 or processor != never
+        for one in repeated(chosen, f"{processor}_execution_accelerator")
+    ]
+    for field in (
+        root.at("backend"),
+        root.at("platform"),
+        *groups,
+        *(group.at("kind") for group in groups),
+        optimization,
+        chosen,
+        *lists,
+        *(one.at("name") for one in lists),
+    ):
+        text = field.text() or ""
+        if is_open(text) or templates_in(text):
+            name = field.name if field.key is not None else "instance_group"
+            yield Stated(f"{name}: {text}", field.place())
 
 
 def _ep(root: Field, groups: Sequence[Field]) -> Stated[str] | None:
@@ -142,19 +184,21 @@ def _ep(root: Field, groups: Sequence[Field]) -> Stated[str] | None:
     return None
 
 
-def _input_types(root: Field) -> Iterator[Stated[tuple[str, str]]]:
+def _types(inputs: Sequence[Field]) -> Iterator[Stated[tuple[str, str]]]:
     """Yield name and type of each input, as numpy calls it; what is no type is left out."""
-    for one in repeated(root, "input"):
+    for one in inputs:
         name, stated = one.at("name").text(), one.at("data_type").stated()
         known = None if stated is None else _TYPES.get(stated.value.removeprefix("TYPE_"))
         if name and stated is not None and known is not None:
             yield Stated((name, known), stated.place)
 
 
-def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
+def _shapes(
+    root: Field, inputs: Sequence[Field]
+) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]:
     """Yield name and shape of each input as the model gets it: after a reshape, with the batch."""
     is_batched = (root.at("max_batch_size").integer() or 0) > 0
-    for one in repeated(root, "input"):
+    for one in inputs:
         name, reshape = one.at("name").text(), one.at("reshape")
         sizes = [*repeated(reshape, "shape")] if reshape else [*repeated(one, "dims")]
         if name and (sizes or reshape):
@@ -163,6 +207,19 @@ def _inputs(root: Field) -> Iterator[Stated[tuple[str, tuple[int | None, ...]]]]
             batch = [None] if is_batched else []
             place = (sizes[0] if sizes else reshape).place()
             yield Stated((name, (*batch, *shape)), place)
+
+
+def _batching(root: Field) -> Stated[int | None] | None:
+    """Return the largest batch that Triton makes of requests; None: it makes none.
+
+    A scheduler that is filled in later may be there.
+    """
+    scheduler = root.first_of("dynamic_batching", "sequence_batching")
+    size = root.at("max_batch_size")
+    most = size.integer()
+    if not scheduler or scheduler.is_null or (most is None and not is_open(size.text() or "")):
+        return None
+    return None if most is not None and most < 2 else Stated(most, scheduler.key_place())
 
 
 # instances

@@ -171,15 +171,23 @@ def _files(root: Field, asked: Field | None) -> Iterator[ModelRef]:
         names = _lying(root, version) if is_found else [file_name] if file_name else []
         if len(names) > 1:
             why = f"{' and '.join(names)} lie there, and no backend says which of them is served"
-            yield hidden_model(f"{name_of(root)}/{version}/<file>", place, why)
+            lying = [_file(root, version, name, place) for name in names]
+            yield _one_of(root, version, lying, why)
             continue
         default = [_file(root, version, name, place) for name in names]
         others = [_file(root, version, one.value, one.place) for one in of_gpus]
         if others and len({one.sha256 for one in (*default, *others)}) + (not default) > 1:
             why = "the file is that of the GPU's compute capability (cc_model_filenames)"
-            yield hidden_model(f"{name_of(root)}/{version}/<file>", others[0].uri.place, why)
+            yield _one_of(root, version, [*others, *default], why)
         else:
             yield from everywhere(default, others)
+
+
+def _one_of(root: Field, version: int, files: Sequence[ModelRef], why: str) -> ModelRef:
+    """Return the model that is one of some files, at the first of them."""
+    told = repr([(one.uri.value, one.sha256) for one in files])
+    name = f"{name_of(root)}/{version}/<file>"
+    return hidden_model(name, files[0].uri.place, why, told=told)
 
 
 def _lying(root: Field, version: int) -> list[str]:

@@ -42,7 +42,11 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             value=declared,
             limit=locked,
         )
-    return (*_other_data(case, served.model), *_other_inputs(case, served.model))
+    return (
+        *_other_data(case, served.model),
+        *_other_inputs(case, served.model),
+        *_other_batch(case, served.model),
+    )
 
 
 def _to_measure(case: GateCase) -> str:
@@ -83,12 +87,10 @@ def _other_data(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
 def _other_inputs(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
     """Return the inputs that the manifest states by another name, type or shape."""
     types = {spec.name: spec.dtype for spec in model.inputs}
-    stated = {one.value[0]: one.place for one in case.deployed.inputs}
-    stated |= {one.value[0]: one.place for one in case.deployed.input_types}
     told = [
-        (name, place, f"an input '{name}'", f"has {', '.join(sorted(types))}")
-        for name, place in stated.items()
-        if name not in types
+        (one.value, one.place, f"an input '{one.value}'", f"has {', '.join(sorted(types))}")
+        for one in case.deployed.input_names
+        if one.value not in types
     ]
     told += [
         (one.value[0], one.place, f"the input '{one.value[0]}' as {one.value[1]}", f"is {known}")
@@ -142,6 +144,46 @@ def _other_shapes(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...
     return findings
 
 
+def _other_batch(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:
+    """Return that the server makes batches of requests that are larger than what was measured.
+
+    A request then takes as long as the whole batch, which nobody timed.
+    """
+    stated = case.deployed.batching
+    shapes = {spec.name: spec.shape for spec in model.inputs if spec.shape}
+    measured = min((shape[0] for shape in shapes.values()), default=1)
+    if stated is None or (stated.value is not None and stated.value <= measured):
+        return ()
+    most = stated.value
+    if most is None:
+        told = "how many requests the server runs as one batch is filled in later"
+        remedy = "write the number, or take the batching out of the manifest"
+    else:
+        told = f"the server runs up to {most} requests as one batch"
+        wide = {name: (most, *shape[1:]) for name, shape in shapes.items()}
+        stating = ", ".join(f"{name}: {[*shape]}" for name, shape in wide.items())
+        remedy = (
+            "take the batching out of the manifest, or state "
+            f"`model: {{shapes: {{{stating}}}}}` in {case.served.path if case.served else ''} "
+            "and measure that: "
+            f"{case.measuring(Asked(shapes=wide))}"
+        )
+    return found(
+        "PLC612",
+        case,
+        f"{told}, what was measured is a batch of {measured}: how long a request takes in a larger "
+        "one is not known",
+        remedy,
+        outcome=Outcome.INCONCLUSIVE,
+        severity=Severity.ERROR,
+        place=stated.place,
+        value=None if most is None else str(most),
+        limit=str(measured),
+        subject="batch",
+        excess_ratio=None if most is None else most / max(1, measured),
+    )
+
+
 def _fits(measured: tuple[int, ...], stated: tuple[int | None, ...]) -> bool:
     return len(measured) == len(stated) and all(
         size is None or size == known for known, size in zip(measured, stated, strict=True)
@@ -156,7 +198,9 @@ RULE = GateRule(
     "the file if it is in the repository) is that of the evidence, and whether names, "
     "types and shapes of inputs that a manifest states (Triton) are those that were measured. A "
     "file that lies in a repository of Triton which is checked counts with `--locked` too, and so "
-    "does the external data beside it; a pointer of Git LFS is the file that it names.",
+    "does the external data beside it; a pointer of Git LFS is the file that it names. A server "
+    "that makes batches of requests (`dynamic_batching` and `sequence_batching` of Triton, "
+    "`batcher` of KServe) runs what was measured only where they are no larger than that.",
     why="Another graph takes another time; even new weights may, where the work depends on the "
     "data.",
     example="A retrained model was committed and not measured: inconclusive.",

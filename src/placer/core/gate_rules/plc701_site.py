@@ -5,7 +5,8 @@ from __future__ import annotations
 from placer.core.finding import Severity
 from placer.core.gate import Excerpt, GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.project import Unresolved, place_of_site, words_of_place
+from placer.core.project import Unresolved
+from placer.core.sites import place_of_site, words_of_place
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -18,7 +19,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         case.site.reason,
         case.site.remedy if cause is None else f"first mend {cause.place}: {cause.remedy}",
         outcome=Outcome.INCONCLUSIVE,
-        place=place_of_site(case.deployed),
+        place=case.site.place or place_of_site(case.deployed),
         value=", ".join(words_of_place(case.deployed)),
         related=() if cause is None else (Excerpt(cause.place, cause.message),),
     )

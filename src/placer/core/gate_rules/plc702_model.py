@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from placer.core.deployment import Deployed, ModelRef
 from placer.core.finding import Severity
 from placer.core.gate import Excerpt, GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.project import Unresolved
+
+_DIGITS = 12
+"""Hex digits of a digest: enough to tell two commands apart."""
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -20,8 +26,22 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         outcome=Outcome.INCONCLUSIVE,
         place=case.model_place,
         related=() if cause is None else (Excerpt(cause.place, cause.message),),
-        subject=", ".join(one.uri.value for one in case.deployed.models),
+        subject=_subject(case.deployed),
     )
+
+
+def _subject(deployed: Deployed) -> str:
+    """Return what the manifest says of the model: of other words it is another unknown one."""
+    said = [_name(one) for one in deployed.models] or [one.value for one in deployed.images]
+    annotated = (one.value for one in deployed.annotations)
+    return ", ".join([*said, *(value for key, value in annotated if key == "placer/workload")])
+
+
+def _name(model: ModelRef) -> str:
+    """Return the model's name, with a digest of what decides it where the name does not say it."""
+    rest = "\0".join((model.sha256 or "", model.hidden, model.told)).strip("\0")
+    digest = hashlib.sha256(rest.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{model.uri.value}#{digest[:_DIGITS]}" if rest else model.uri.value
 
 
 RULE = GateRule(

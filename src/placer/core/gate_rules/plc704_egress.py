@@ -8,7 +8,8 @@ from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc705_receiver import is_inside, to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.privacy import LEAVES_WORDS, most_that_may_leave
-from placer.core.project import Receiver, Unresolved, receiver_of, templates_in
+from placer.core.project import Unresolved, templates_in
+from placer.core.receivers import Receiver, receiver_of
 from placer.core.workload import DataClass, Leaves
 
 

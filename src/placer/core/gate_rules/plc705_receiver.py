@@ -8,7 +8,8 @@ from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
 from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
-from placer.core.project import receiver_of, templates_in
+from placer.core.project import templates_in
+from placer.core.receivers import receiver_of
 from placer.core.workload import DataClass, Leaves
 
 

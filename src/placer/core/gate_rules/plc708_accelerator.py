@@ -7,7 +7,6 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.measuring import Asked
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
-from placer.core.project import templates_in
 from placer.core.runtime import processor_kind
 
 
@@ -19,9 +18,9 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     named = resources.ep
     if named is not None and named.value != record.ep:
         return _not_measured(case, record, f"chooses {named.value}", named.value, named.place)
-    filled_in = next((one for one in resources.accelerators if _is_open(one.value[0])), None)
-    if filled_in is not None and named is None:
-        return _filled_in(case, record, filled_in.value[0], filled_in.place)
+    opened = resources.accelerators_unread
+    if opened is not None and named is None:
+        return _filled_in(case, record, opened.value, opened.place)
     if needs_accelerator(record):
         return _not_granted(case, record) or (
             () if named is not None else _another_granted(case, record)
@@ -33,20 +32,13 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     return _not_measured(case, record, f"asks for {name}", _ep_of(name), granted.place)
 
 
-def _is_open(accelerator: str) -> bool:
-    """Tell whether its name or number is filled in later; ``/dev/video${N}`` is a camera anyhow."""
-    return any(
-        accelerator.startswith(one) or f": {one}" in accelerator
-        for one in templates_in(accelerator)
-    )
-
-
 def _filled_in(case: GateCase, record: Record, what: str, place: Place) -> tuple[GateFinding, ...]:
     """Return that nobody knows yet whether an accelerator is granted."""
     return found(
         "PLC708",
         case,
-        f"whether {what} grants an accelerator is filled in later; the evidence ran on {record.ep}",
+        f"{what} is filled in later: whether that grants or chooses an accelerator is not known, "
+        f"and the evidence ran on {record.ep}",
         "check what is rendered (helm template, docker compose config), or write the value",
         outcome=Outcome.INCONCLUSIVE,
         place=place,

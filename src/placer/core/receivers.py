@@ -1,0 +1,43 @@
+"""What a project says of a receiver of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from placer.core.deployment import Egress
+from placer.core.project import Project, globbed, names
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """What all entries of a project together say of one receiver of data."""
+
+    jurisdiction: str | None
+    """None: no entry states it, or they differ."""
+    carries: str | None
+    """Likewise."""
+    disputed: tuple[str, ...] = ()
+    """``jurisdiction (DE, US)``: in what the entries differ."""
+
+
+def receiver_of(egress: Egress, project: Project) -> Receiver:
+    """Return what the project says of a receiver: each entry that fits adds what it states."""
+    to = egress.to.value
+    # a topic of a broker may begin with $
+    is_topic = to.startswith("$") and not to.startswith(("$(", "${")) and not egress.is_open
+    found = [
+        entry
+        for entry in project.egress
+        if (globbed(to, entry.to) if is_topic else names(entry.to, to))
+    ]
+    laws = sorted({one.jurisdiction for one in found if one.jurisdiction is not None})
+    carried = sorted({one.carries for one in found if one.carries is not None})
+    return Receiver(
+        laws[0] if len(laws) == 1 else None,
+        carried[0] if len(carried) == 1 else None,
+        tuple(
+            f"{name} ({', '.join(stated)})"
+            for name, stated in (("jurisdiction", laws), ("carries", carried))
+            if len(stated) > 1
+        ),
+    )

@@ -1,0 +1,199 @@
+"""Which site of the project the words of a manifest mean: labels, node, group, instance type.
+
+Nothing is guessed: what no entry matches, what several match, and what is filled in later, be it
+beside words that fit, stays unresolved, and says why.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, product
+
+from placer.core.deployment import Deployed, Place, Stated, Where
+from placer.core.project import (
+    RENDER,
+    DeclaredSite,
+    PlaceWords,
+    Project,
+    SiteEntry,
+    SiteMatch,
+    Unresolved,
+    short,
+    templates_in,
+)
+
+NODE_NAME = "metadata.name"
+"""What a term of node affinity calls the node's name."""
+MAX_LABEL_SETS = 64
+"""Sets of labels that a node may have, of one manifest, that are looked up."""
+MAX_TOLD_MATCHES = 4
+_YAML_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+
+
+def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | Unresolved:
+    """Return the site that the words of a manifest mean; `path` as in `workload_of`."""
+    where = deployed.where
+    sets = math.prod(len(stated.value[1]) or 1 for stated in where.any_of)
+    if sets > MAX_LABEL_SETS:
+        return Unresolved(
+            f"its node may have {sets} sets of labels, at most {MAX_LABEL_SETS} are looked up",
+            "say less in the manifest: one label that decides the place",
+        )
+    meant: dict[str, SiteEntry] = {}
+    template: str | None = None
+    for words in _all_words(where, path):
+        found = [entry for entry in project.sites if any(one.fits(words) for one in entry.matches)]
+        if len(found) > 1 and where.tier is not None:  # a virtual machine may be an edge device
+            found = [one for one in found if one.tier is where.tier.value] or found
+        if not found:
+            return _no_site(deployed, project, path)
+        meant.update((entry.name, entry) for entry in found)
+        fitting = [one for entry in found for one in entry.matches if one.fits(words)]
+        template = template or _left_open(words, where, fitting)
+    if len(meant) == 1 and template is not None:
+        return _filled_in_later(deployed, template)
+    if len(meant) == 1:
+        return DeclaredSite(next(iter(meant.values())), place_of_site(deployed))
+    if not meant:
+        return _no_site(deployed, project, path)
+    return Unresolved(
+        f"it may run on several sites: {', '.join(sorted(meant))}",
+        f"say more of the place in the manifest, or make the matches in {project.path} differ",
+    )
+
+
+def _all_words(where: Where, path: str) -> Iterable[PlaceWords]:
+    """Yield the words of each place where it may run: one for each allowed set of labels."""
+    # no values: the label is there, whatever it says
+    choices = [
+        [(stated.value[0], value) for value in stated.value[1] or (None,)]
+        for stated in where.any_of
+    ]
+    fixed = tuple(stated.value for stated in where.labels)
+    for chosen in product(*choices):
+        labels = (*fixed, *chosen)
+        nodes = [value for label, value in labels if label == NODE_NAME]
+        yield PlaceWords(
+            labels,
+            _value(where.node) or next(iter(nodes), None),
+            _value(where.group),
+            _value(where.instance_type),
+            _value(where.platform),
+            path,
+        )
+
+
+def _left_open(words: PlaceWords, where: Where, fitting: Sequence[SiteMatch]) -> str | None:
+    """Return what is filled in later and no match that fits names to the letter; None: nothing.
+
+    It may become a word of another site, whatever the words beside it say. What lies at the path
+    of a match runs there whatever its words are.
+    """
+    if any(one.path is not None for one in fitting):
+        return None
+    said = [text for label in words.labels for text in label]
+    said += [words.node, words.group, words.instance_type, words.platform]
+    said += [one.value for one in where.unread]
+    templates = [one for text in said if text is not None for one in templates_in(text)]
+    named = [text for one in fitting for text in one.texts] if templates else []
+    return next((one for one in templates if all(one not in text for text in named)), None)
+
+
+def _value(stated: Stated[str] | None) -> str | None:
+    return None if stated is None else stated.value
+
+
+def place_of_site(deployed: Deployed) -> Place:
+    """Return the smallest key that says where something runs; its name if none does."""
+    where = deployed.where
+    said = [
+        *(one.place for one in (where.node, where.group, where.instance_type) if one is not None),
+        *(one.place for one in where.labels),
+        *(one.place for one in where.any_of),
+        *(one.place for one in where.unread),
+        *(one.place for one in (where.platform, where.tier) if one is not None),
+    ]
+    return said[0] if said else deployed.place
+
+
+def words_of_place(deployed: Deployed) -> list[str]:
+    """Return all that a manifest says of the place, as messages tell it."""
+    return [one.value for one in _said(deployed.where)]
+
+
+def _said(where: Where) -> Iterator[Stated[str]]:
+    """Yield all that a manifest says of the place, as messages tell it, with where it does."""
+    for label in where.labels:
+        yield Stated("=".join(label.value), label.place)
+    for one in where.any_of:
+        key, values = one.value
+        told = f"{key} in {'|'.join(values)}" if values else f"{key} with any value"
+        yield Stated(told, one.place)
+    for name, stated in (
+        ("node", where.node),
+        ("group", where.group),
+        ("instance type", where.instance_type),
+        ("platform", where.platform),
+        ("tier", where.tier),
+    ):
+        if stated is not None:
+            yield Stated(f"{name} {stated.value}", stated.place)
+    yield from where.unread
+
+
+def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
+    said = words_of_place(deployed)
+    template = next((one for text in said for one in templates_in(text)), None)
+    if template is not None:
+        return _filled_in_later(deployed, template)
+    if not said:
+        return Unresolved(
+            "the manifest says nothing of the place",
+            f"name it in the manifest, or add to a site in {project.path}: "
+            f"match: [{_match_of(deployed.where, path)}]",
+        )
+    return Unresolved(
+        f"no site of {project.path} matches {short(', '.join(said))}",
+        f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]",
+    )
+
+
+def _filled_in_later(deployed: Deployed, template: str) -> Unresolved:
+    told = short(", ".join(words_of_place(deployed)))
+    place = next((one.place for one in _said(deployed.where) if template in one.value), None)
+    return Unresolved(f"{told}: {short(template)} is not rendered", RENDER, place)
+
+
+def _match_of(where: Where, path: str) -> str:
+    """Return the matches that mean what a manifest says of the place, as ``placer.yaml`` has them.
+
+    There is no word for the tier, which a format says by itself: what says no more is meant by
+    its path.
+    """
+    platform = None if where.labels or where.any_of else where.platform
+    matches = []
+    for words in islice(_all_words(where, path), MAX_TOLD_MATCHES):
+        labels = [(key, value or "*") for key, value in words.labels if key != NODE_NAME]
+        told = [f"{_quoted(key)}: {_quoted(value)}" for key, value in labels]
+        parts = [f"labels: {{{', '.join(told)}}}"] if told else []
+        parts += [
+            f"{name}: {_quoted(value)}"
+            for name, value in (
+                ("node", words.node),
+                ("group", words.group),
+                ("instance_type", None if told else words.instance_type),
+                ("platform", _value(platform)),
+            )
+            if value is not None
+        ]
+        matches.append(f"{{{', '.join(parts) or f'path: {_quoted(path)}'}}}")
+    return short(", ".join(matches))
+
+
+def _quoted(text: str) -> str:
+    """Return text as a flow mapping of YAML takes it, in quotes where it needs them."""
+    if re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _YAML_WORDS:
+        return text
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,46 @@
+"""``placer check``: entries under ``suppressions`` of placer.yaml that can silence nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from tests import builders, gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import Evidence, manifest, project
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
+GOOD = Evidence(builders.measurement())
+TAMPERED = replace(GOOD, tampering=("2026-11-23", "2026-11-22"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "evidence", "code", "said"),
+    [
+        ("PLC618", TAMPERED, 1, "PLC618 cannot be ignored"),
+        ("PLC618", GOOD, 0, "PLC618 cannot be ignored"),
+        ("PLC711", GOOD, 0, "PLC711 cannot be ignored"),
+        ("PLC777", GOOD, 0, "PLC777 is no rule"),
+        ("PLC777", TAMPERED, 1, "PLC777 is no rule"),
+    ],
+)
+def test_an_entry_that_can_silence_nothing_is_told(
+    run: Run, make: Make, rule: str, evidence: Evidence, code: int, said: str
+) -> None:
+    entry = {"rule": rule, "path": "deploy/*", "reason": "we know"}
+    make(manifest(), project_file=project(suppressions=[entry]), evidence=(evidence,))
+    result = run("check", "deploy", *OPTIONS)
+    found = {one["rule"]: one for one in json.loads(result.out)["findings"]}
+    assert ("PLC618" in found) == (evidence is TAMPERED)
+    assert found["PLC721"]["message"].startswith(said)
+    assert found["PLC721"]["place"]["path"] == "placer.yaml"
+    assert result.code == code
+
+
+def test_an_entry_of_other_files_is_told_where_it_is_of_no_rule(run: Run, make: Make) -> None:
+    entry = {"rule": "PLC777", "path": "elsewhere/*", "reason": "we know"}
+    make(manifest(), project_file=project(suppressions=[entry]))
+    found = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
+    assert [one["rule"] for one in found] == ["PLC721"]
