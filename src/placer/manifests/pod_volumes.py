@@ -19,6 +19,7 @@ from placer.manifests.models import (
 )
 from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
 from placer.manifests.nodes import Field
+from placer.manifests.volume_storage import seen_at, spot_of, volumes_in
 
 _OF_FILES = ("configMap", "secret")
 _NO_SOURCES = ("name", "emptyDir", "ephemeral")
@@ -55,7 +56,7 @@ def _of_images(
     taken: set[str] = set()
     folder = container.at("workingDir").text()
     paths = [(one, path) for one in named if (path := path_of(one.uri.value, folder)) is not None]
-    for mount, volume in _volumes_in(container, pod):
+    for mount, volume in volumes_in(container, pod):
         image = volume.at("image", "reference").stated()
         if image is None:
             continue
@@ -73,7 +74,7 @@ def mounts_in(container: Field, pod: Field) -> list[Mount]:
     found: list[Mount] = []
     volumes = pod.at("volumes")
     opened = next(filter(None, map(placeholder, (volumes, *volumes.items()))), None)
-    for mount, volume in _volumes_in(container, pod):
+    for mount, volume in volumes_in(container, pod):
         path, name = mount.at("mountPath").text(), mount.at("name").stated()
         if path is None or name is None or volume.at("image"):
             continue
@@ -92,14 +93,6 @@ def mounts_in(container: Field, pod: Field) -> list[Mount]:
         opened_part = open_part(parts) or open_part([mount.first_of("subPath", "subPathExpr")])
         found.append(Mount(opened_part or name, path))
     return found
-
-
-def _volumes_in(container: Field, pod: Field) -> Iterator[tuple[Field, Field]]:
-    """Yield (mount, volume); what is not among the pod's volumes is a value that is not there."""
-    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
-    nothing = Field(pod.document, None)
-    for mount in container.at("volumeMounts").items():
-        yield mount, volumes.get(mount.at("name").text(), nothing)
 
 
 def _single_files(volume: Field, path: str, inside: Stated[str] | None) -> Iterator[Mount]:
@@ -155,34 +148,27 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     path = path_of(model.uri.value, container.at("workingDir").text())
     if path is None or model.hidden:
         return
-    if container.at("command") or container.at("args"):
-        yield from brought(_program(container, "containers"), path)
-    if hook := _said(container.at("lifecycle", "postStart", "exec", "command")):
-        yield from brought(replace(_program(container, "postStart"), words=hook), path)
-    shared = [
-        (rest, mount)
-        for mount in container.at("volumeMounts").items()
-        if (rest := rest_below(mount.at("mountPath").text() or "?", path)) is not None
-    ]
-    if not shared:
+    spot = spot_of(path, container, pod)
+    ways = [] if spot is None else [way for way, _ in seen_at(spot, container, pod)]
+    for program in _programs(container, "containers"):
+        for way in dict.fromkeys([path, *ways]):
+            yield from brought(program, way)
+    if spot is None:
         return
-    rest, mount = min(shared, key=lambda pair: len(pair[0]))
-    volume_path = posixpath.join("/", mount.at("subPath").text() or "", rest.lstrip("/"))
-    inside = posixpath.normpath(volume_path)
     yield from filled_in(pod.at("initContainers"))
     for key in ("initContainers", "containers"):
         for other in written_out(pod.at(key)):
-            if other.pointer == container.pointer:
-                continue
-            for there in other.at("volumeMounts").items():
-                if there.at("name").text() != mount.at("name").text():
-                    continue
-                root, below = there.at("mountPath").text(), there.at("subPath").text() or ""
-                rest_there = rest_below(posixpath.join("/", below), inside)
-                if root and rest_there is not None and not there.at("readOnly").truth():
-                    yield from brought(
-                        _program(other, key), f"{root.rstrip('/')}{rest_there}", root
-                    )
+            if other.pointer != container.pointer:
+                for way, root in seen_at(spot, other, pod):
+                    for program in _programs(other, key):
+                        yield from brought(program, way, root)
+
+
+def _programs(container: Field, key: str) -> Iterator[Program]:
+    """Yield what a container runs: its command, or that of its image, and its hook."""
+    yield _program(container, key)
+    if hook := _said(container.at("lifecycle", "postStart", "exec", "command")):
+        yield replace(_program(container, "postStart"), words=hook)
 
 
 def _program(container: Field, key: str) -> Program:
