@@ -273,6 +273,11 @@ def test_a_service_that_gets_its_model_itself_serves_that(
     ("other", "condition", "uris"),
     [
         ({"volumes": ["vol:/out"], "command": "aws s3 sync s3://b/m /out"}, "", ["s3://b/m"]),
+        (
+            {"volumes": ["vol:/out"], "image": "minio/mc", "command": "mirror a/b /out"},
+            "",
+            ["<service.get>"],
+        ),
         ({"volumes": ["vol:/out"]}, "service_completed_successfully", ["get:1"]),
         ({"volumes": ["vol:/out"]}, "service_started", [MODEL]),
         ({"volumes": ["vol:/out:ro"]}, "service_completed_successfully", [MODEL]),

@@ -15,6 +15,7 @@ from placer.manifests.containers import (
     words_of,
 )
 from placer.manifests.fetching import Program, brought, with_brought
+from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     everywhere,
     model_of,
@@ -125,6 +126,8 @@ def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
         waits = service.at("depends_on", other.name, "condition").text()
         is_first = waits == "service_completed_successfully"
         program = _own(other)
+        if program.image is not None and not other.at("entrypoint"):
+            program = replace(program, tool=tool_of(program.image.value))
         for one in mounts_of(other.at("volumes")):
             if one.source.value == mount.source.value and not one.is_read_only:
                 there = f"{one.target.rstrip('/')}{rest}"

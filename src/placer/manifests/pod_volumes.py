@@ -10,6 +10,7 @@ from placer.core.deployment import ModelRef, Stated
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
 from placer.manifests.fetching import Program, brought
+from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     Sources,
     format_of,
@@ -151,6 +152,7 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     spot = spot_of(path, container, pod)
     ways = [] if spot is None else [way for way, _ in seen_at(spot, container, pod)]
     for program in _programs(container, "containers"):
+        program = replace(program, tool=None)  # what it serves is no tool
         for way in dict.fromkeys([path, *ways]):
             yield from brought(program, way)
     if spot is None:
@@ -173,16 +175,18 @@ def _programs(container: Field, key: str) -> Iterator[Program]:
 
 def _program(container: Field, key: str) -> Program:
     is_sidecar = container.at("restartPolicy").text() == "Always"
+    image = container.at("image").stated()
     return Program(
         f"{key}.{container.at('name').text() or 'unnamed'}",
         (*_said(container.at("command")), *_said(container.at("args"))),
         container.place(),
-        container.at("image").stated(),
+        image,
         {
             name: one.at("value").text() or ""
             for one in container.at("env").items()
             if (name := one.at("name").text()) and one.at("value")
         },
+        tool=None if image is None or container.at("command") else tool_of(image.value),
         is_first=key == "initContainers" and not is_sidecar,
     )
 
