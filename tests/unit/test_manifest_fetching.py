@@ -104,6 +104,13 @@ def test_a_variable_that_changes_on_the_way_is_not_known() -> None:
     assert prepared(by) == [FETCHED]
 
 
+@pytest.mark.parametrize("way", ["ln -s /models /data", "ln -sf /models/model.onnx /data/x"])
+def test_a_link_is_another_way_to_the_model(way: str) -> None:
+    assert by_script(f"{way}; curl -o /data/x https://h/x") == ["https://h/x"]
+    assert by_script(f"{way}; cp /opt/x /data/x") == [TOOLS]
+    assert by_script(f"{way}; ls /data") == [OWN]
+
+
 STARTERS = [
     ["tini", "--"],
     ["/sbin/tini", "-s", "-g", "--"],
@@ -223,6 +230,44 @@ def test_an_image_that_only_serves_is_no_tool() -> None:
     assert prepared("args: [--port, '80']", key="containers", image="r.example/proxy") == [OWN]
     own = "{name: s, image: ollama/ollama, args: [serve, --model, /models/model.onnx]}"
     assert models_of(f"containers: [{own}]") == [OWN]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "until pg_isready -h db; do sleep 1; done",
+        "wait-for-it db:5432 -t 60 && echo up",
+        "/wait-for-it.sh db:5432 --timeout=30",
+        "while ! nc -z db 5432; do sleep 1; done",
+        "until kubectl wait --for=condition=ready pod/db; do sleep 1; done",
+        "until curl -sf http://db/health; do sleep 1; done",
+        "find /models -type f -exec chmod 644 {} +",
+        "find /models -name '*.tmp' -exec sh -c 'rm -f \"$1\"' _ {} \\;",
+        "wc -c /models/model.onnx | tr -d ' '",
+        "echo 'abc  /models/model.onnx' | sha256sum -c -",
+        "sha256sum -c <<EOF\nabc  /models/model.onnx\nEOF",
+        "[ $(stat -c %s /models/model.onnx) -gt 100 ] || { echo none >&2; exit 1; }",
+        "i=0; while [ $i -lt 5 ]; do i=$((i+1)); ((j++)); sleep 1; done",
+        'log() { echo "[init] $*"; }; log start; mkdir -p /models/logs; log done',
+        "case $A in b) echo c;; *) true;; esac; esac",
+        "command -v aws || true",
+        "apk add --no-cache curl jq && curl -s http://db/health | jq .ok",
+        'cat > /models/config.json <<EOF\n{"a": 1}\nEOF',
+        "sed -i s/a/b/ /models/labels.txt; date > /models/.ready 2>&1",
+        "wget -qO /etc/labels.txt https://h/labels.txt",
+        "curl -sSo/etc/labels.txt https://h/labels.txt",
+        "cat /models/model.onnx > /tmp/copy",
+    ],
+)
+def test_what_waits_and_looks_changes_no_model(script: str) -> None:
+    assert by_script(script) == [OWN]
+    assert prepared(f"command: [bash, -euo, pipefail, -c, {json.dumps(script)}]") == [OWN]
+
+
+def test_a_shell_with_options_makes_folders_and_nothing_else() -> None:
+    script = "mkdir -p /models/logs"
+    assert prepared(f"command: [bash, -euo, pipefail, -c, '{script}']") == [OWN]
+    assert prepared(f"command: [bash, -c, '{script}', --, a]") == [OWN]
 
 
 @pytest.mark.parametrize("script", ["eval " * 30 + CURL, "$(" * 60 + CURL + ")" * 60])

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.containers import (
-    models_of_variables,
     open_models,
     open_words,
     placeholder,
+    variables_of,
     words_of,
 )
 from placer.manifests.fetching import Program, brought, with_brought
@@ -19,7 +19,6 @@ from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     everywhere,
     model_of,
-    models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.mounts import (
@@ -31,6 +30,7 @@ from placer.manifests.mounts import (
     path_of,
     with_mounts,
 )
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
@@ -54,7 +54,7 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     unknown += open_models(map(service.at, _FILES))
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
-    named = [*models_of_arguments(words), *models_of_variables(environment)]
+    named = models_named(words, variables_of(environment))
     mounts = [*_volumes(root, service), *_files(root, service)]
     folder = service.at("working_dir").text()
     return everywhere(

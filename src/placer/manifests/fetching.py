@@ -14,6 +14,7 @@ from placer.manifests.fetching_tools import (
     COPYING,
     FETCHING,
     HARMLESS,
+    OUTPUT,
     SAYS_SO,
     TO_THE_LAST,
     WRITES_IF,
@@ -86,11 +87,12 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     otherwise = _is_there(commands, path, root)
     if otherwise is None and (root is not None or program.is_first):
         otherwise = True
+    is_linked = any(_is_link(one, path) for one in commands)
     writing = [
         one
         for one in commands
         if _is_writing(one, is_first=program.is_first)
-        and _reaches(one, path, root, otherwise=otherwise)
+        and ((is_linked and one.program != "ln") or _reaches(one, path, root, otherwise=otherwise))
     ]
     if not writing and (program.words or not program.is_first):
         return []
@@ -217,20 +219,30 @@ def _reaches(run: Run, path: str, root: str | None, *, otherwise: bool | None) -
         Whether one that says no such path may; None: where it names the file or its folder.
     """
     text = " ".join([run.text, *run.written])
+    outputs: list[str] = []
     if run.program in HARMLESS or not run.program:
-        text = " ".join(run.written) or run.text
+        text, outputs = " ".join(run.written) or run.text, [*run.written]
+    elif run.program in FETCHING - COPYING - CLOUD:
+        outputs = [*OUTPUT.findall(text), *run.written]
     said = [one for one in _PATH.findall(text) if one != "/"]
     is_to_last = run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
     if is_to_last:
         last = next((one for one in reversed(run.words) if not one.startswith("-")), "")
         said = _PATH.findall(last)[:1]
     inside = [one for one in said if root is None or rest_below(root, one) is not None]
-    if inside or (said and is_to_last):
+    is_elsewhere = bool(outputs) and all(one.startswith("/") for one in outputs)
+    if inside or is_elsewhere or (said and is_to_last):
         return any(_is_at(one, path) for one in inside)
     if otherwise is not None:
         return otherwise
     folder, name = posixpath.split(path)
     return any(one and one in text for one in ("$", name, folder.strip("/")))
+
+
+def _is_link(run: Run, path: str) -> bool:
+    """Tell whether a program makes another way to a path, so that no path says where it leads."""
+    said = _PATH.findall(" ".join(run.words[:-1]))
+    return run.program in ("ln", "mount") and any(_is_at(one, path) for one in said)
 
 
 def _is_at(said: str, path: str) -> bool:

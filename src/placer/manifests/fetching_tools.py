@@ -51,9 +51,15 @@ WRITES_IF = {
     "sort": re.compile(r"(?s).*(?<!\S)(?:-o|--output)"),
     "yq": re.compile(r"(?s).*(?<!\S)(?:-[a-zA-Z]*i|--inplace)"),
     "find": re.compile(r"(?s).*(?<!\S)-(?:fprint|fls)"),
+    "kubectl": re.compile(r"(?s).*\s(?:cp|exec)\s"),
     "tar": re.compile(r"(?!\S+ (?:-?[A-Za-z]*t[A-Za-z]*|--list)(?!\S))"),
 }
 """Program -> how its command line begins where it writes files; else it writes its output alone."""
+OUTPUT = re.compile(
+    r"(?<!\S)(?:-[A-Za-z]*[oOPd]|--(?:output(?:-document|-dir)?|directory-prefix|dir|out))"
+    r"(?:[ =]|(?=/))(\S+)"
+)
+"""Option of a program that downloads, with the file or folder that it writes to."""
 CODE = re.compile(
     r"snapshot_download|hf_hub_download|huggingface_hub|from_pretrained|urlretrieve|urlopen"
     r"|\b(?:urllib\d?|requests|httpx|aiohttp|boto3|gdown|wget|minio|fsspec|gcsfs|s3fs|ftplib)\b"
