@@ -61,6 +61,8 @@ CURL = "curl -sSLo /models/model.onnx https://h/x"
         f"HTTPS_PROXY=p {CURL}",
         f'case "$STAGE" in prod|live) {CURL};; *) echo none;; esac',
         f'case "$STAGE" in\n  (prod)\n    {CURL}\n    ;;\n  *) true\nesac',
+        f"{CURL} | case a in b|c) true;; esac",
+        f"case a in b) true;; c|d) {CURL};; esac",
         f"echo $({CURL})",
         f'echo "got $({CURL})"',
         f"echo `{CURL}`",
@@ -153,6 +155,9 @@ def test_a_program_behind_another_one_that_starts_it_is_found(starter: list[str]
         ["sh", "-c", f"test -f {OWN} || {{ {CURL}; }}; exec serve"],
         ["su", "app", "-c", f"{CURL}; exec serve"],
         ["sh", "-c", f"X=$({CURL}); exec serve"],
+        ["env", "-S", f"sh -c '{CURL}'"],
+        ["retry", "-t", "3", "--", *CURL.split()],
+        ["/run.sh", *CURL.split()],
     ],
 )
 def test_a_script_that_a_shell_is_given_is_read(command: list[str]) -> None:
@@ -177,6 +182,7 @@ def test_a_script_that_a_shell_is_given_is_read(command: list[str]) -> None:
         "python - /models <<EOF\nimport boto3\nboto3.client('s3')\nEOF",
         "python /app/download_model.py --to /models/model.onnx",
         "/app/model-fetch.sh /models",
+        "sh -e /app/download.sh /models",
     ],
 )  # fmt: skip
 def test_what_gets_a_model_that_it_does_not_name_leaves_it_unknown(script: str) -> None:
@@ -214,6 +220,7 @@ def test_what_is_unpacked_is_of_the_image(script: str) -> None:
         ("registry.k8s.io/git-sync/git-sync:v4", "[--repo, r, --root, /models]", None),
         ("curlimages/curl", "[-O, --output-dir, /models, 'https://h/x']", ["https://h/x"]),
         ("r.example/model-downloader", "[--to, /models]", None),
+        ("r.example/tools", "[--from, 's3://b/m', --to, /models]", ["s3://b/m"]),
         ("amazon/aws-cli:2", "[s3, sync, /models, 's3://backup/m']", [OWN]),
         ("amazon/aws-cli:2", "[s3, sync, /models, 's3://backup/m', --region, eu-north-1]", [OWN]),
         ("amazon/aws-cli:2", "[s3, cp, 's3://b/labels', /models/labels/]", [OWN]),
@@ -224,6 +231,18 @@ def test_arguments_of_an_image_that_gets_files_count_without_a_command(
 ) -> None:
     found = prepared(f"args: {args}", key=key, image=f"'{image}'")
     assert found == ([f"<{key}.fetch>"] if uris is None else uris)
+
+
+def test_a_probe_that_downloads_is_a_program_too() -> None:
+    probe = "{exec: {command: [wget, -P, /models, 'https://h/x']}}"
+    assert prepared(f"livenessProbe: {probe}", key="containers") == ["https://h/x"]
+    probe = "{exec: {command: [cat, /models/model.onnx]}}"
+    assert prepared(f"livenessProbe: {probe}", key="containers") == [OWN]
+
+
+def test_a_sidecar_that_is_told_a_bucket_and_another_place_is_left_alone() -> None:
+    for args in ("[/models, 's3://b/m']", "['s3://b/m', /logs]", "[/models, --at, 'https://h/x']"):
+        assert prepared(f"args: {args}", key="containers") == [OWN]
 
 
 def test_an_image_that_only_serves_is_no_tool() -> None:

@@ -99,6 +99,13 @@ def test_a_folder_of_the_host_lies_in_those_above_it(
     assert served(volumes(host(a), host(b)), by=by) == uris
 
 
+def test_a_file_of_the_host_that_is_bound_may_be_written_by_its_folder() -> None:
+    both = volumes(host("/srv/models/x.bin"), host("/srv/models"))
+    own, put = "mountPath: /models/model.onnx", "command: [%s, /x, /out/x.bin]"
+    assert served(both, own=own, by=put % "cp") == ["/srv/models/x.bin", "f"]
+    assert served(both, own=own, by=put % "ls") == ["/srv/models/x.bin"]
+
+
 def test_a_folder_of_models_holds_what_is_written_to_a_part_of_it() -> None:
     both = volumes(host("/srv"), host("/srv/v1"))
     assert served(both, model="/models") == [PUT]

@@ -33,6 +33,9 @@ from placer.manifests.shell import TooDeep
 _URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
 _REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
 """What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
+_STORED = re.compile(
+    r"(?<![\w+.-])(?:s3a?|gs|gcs|az|abfss?|wasbs?|hf|oci|hdfs|oss|cos|obs|r2|minio)://\S"
+)
 _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
 _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>])|(?<=\s-[A-Za-z]))/[^\s\"'=;|&<>(),]*")
 _TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
@@ -94,6 +97,8 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
         if _is_writing(one, is_first=program.is_first)
         and ((is_linked and one.program != "ln") or _reaches(one, path, root, otherwise=otherwise))
     ]
+    if root is not None and not writing:
+        writing = [one for one in commands if _tells_both(one, path, root)]
     if not writing and (program.words or not program.is_first):
         return []
     lines = dict.fromkeys(one.line for one in writing)
@@ -237,6 +242,14 @@ def _reaches(run: Run, path: str, root: str | None, *, otherwise: bool | None) -
         return otherwise
     folder, name = posixpath.split(path)
     return any(one and one in text for one in ("$", name, folder.strip("/")))
+
+
+def _tells_both(run: Run, path: str, root: str) -> bool:
+    """Tell whether a program that nobody knows is told a bucket, and the path to put it at."""
+    if run.program in HARMLESS or not _STORED.search(run.text) or _is_sending(run):
+        return False
+    said = [one for one in _PATH.findall(run.text) if rest_below(root, one) is not None]
+    return any(_is_at(one, path) for one in said)
 
 
 def _is_link(run: Run, path: str) -> bool:

@@ -23,6 +23,8 @@ from placer.manifests.nodes import Field
 from placer.manifests.volume_storage import seen_at, spot_of, volumes_in
 
 _OF_FILES = ("configMap", "secret")
+_HOOKS = (("lifecycle", "postStart"), ("startupProbe",), ("livenessProbe",), ("readinessProbe",))
+"""What else a container runs: a probe may download as well as any command."""
 _NO_SOURCES = ("name", "emptyDir", "ephemeral")
 """Parts of a volume that say nothing of what lies in it."""
 
@@ -45,6 +47,9 @@ def mounted(
     rest = [one for one in rest if not sources.has(one)]
     folder = container.at("workingDir").text()
     kept, brought = parted(rest, mounts_in(container, pod), folder)
+    for one in rest:
+        if one not in kept:  # a file of the host is bound there, and may be written as well
+            brought += _put_at(container, pod, one)
     unknown = [*_open_mounts(container, rest, folder)]
     return [*fetched, *kept], [*images, *brought, *unknown]
 
@@ -167,10 +172,11 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
 
 
 def _programs(container: Field, key: str) -> Iterator[Program]:
-    """Yield what a container runs: its command, or that of its image, and its hook."""
+    """Yield what a container runs: its command, or that of its image, hook and probes."""
     yield _program(container, key)
-    if hook := _said(container.at("lifecycle", "postStart", "exec", "command")):
-        yield replace(_program(container, "postStart"), words=hook)
+    for way in _HOOKS:
+        if words := _said(container.at(*way, "exec", "command")):
+            yield replace(_program(container, way[-1]), words=words, tool=None)
 
 
 def _program(container: Field, key: str) -> Program:
@@ -186,7 +192,7 @@ def _program(container: Field, key: str) -> Program:
             for one in container.at("env").items()
             if (name := one.at("name").text()) and one.at("value")
         },
-        tool=None if image is None or container.at("command") else tool_of(image.value),
+        tool=None if image is None or _said(container.at("command")) else tool_of(image.value),
         is_first=key == "initContainers" and not is_sidecar,
     )
 

@@ -13,6 +13,7 @@ from placer.manifests.shell import Command, TooDeep, commands_in, put_in
 _SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh"])
 _INTERPRETERS = re.compile(r"(?:python|pypy)[\d.]*|perl|ruby|node|php")
 _MODULE = re.compile(r"(?:python|pypy)[\d.]*")
+_SHELL_OPTIONS = "-o +o -O +O --rcfile --init-file"
 _OF_SHELL = re.compile(r"[-+][A-Za-z]+")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
 _MAX_OPTIONS = 10
@@ -135,6 +136,8 @@ class _Reader:
         if script is not None:
             yield from self.script(script, depth + 1)
             words = []
+        elif name in _SHELLS:
+            words = [*_after(words[1:], 0, _SHELL_OPTIONS)] or words
         elif name == "find":
             for nested in _executed(words):
                 yield from self.command(Command(nested, line=command.line), depth + 1)
@@ -145,6 +148,10 @@ class _Reader:
 
     def _told(self, words: Sequence[str], depth: int) -> Iterator[Run]:
         """Yield what a program that nobody knows may run of what it is told."""
+        at = words.index("--") if "--" in words else 0
+        if at or words[0].endswith(".sh"):
+            rest = Command([*words[at + 1 :]])
+            yield from (one for one in self.command(rest, depth + 1) if one.program in self.known)
         for at, one in enumerate(words[1:], 1):
             if posixpath.basename(one) in _SHELLS:
                 script = _given(words[at : at + _MAX_OPTIONS])
@@ -185,8 +192,9 @@ def _script(name: str, words: Sequence[str], said: str) -> str | None:
 
 def _started(words: Sequence[str]) -> list[str]:
     """Return the words from the program on that is started in the end."""
-    rest = [*words[0].split(), *words[1:]] if words else []  # a variable may hold a whole line
+    rest = list(words)
     for _ in range(_MAX_SCRIPTS):
+        rest = [*_parts(rest[0]), *rest[1:]] if rest else []
         name = posixpath.basename(rest[0]) if rest else ""
         two = " ".join([name, *rest[1:2]])
         if _MODULE.fullmatch(name) and "-m" in rest[1:3]:
@@ -197,6 +205,15 @@ def _started(words: Sequence[str]) -> list[str]:
             return rest
         rest = _after(rest[1 if name in _STARTERS else 2 :], *starter)
     raise TooDeep
+
+
+def _parts(word: str) -> list[str]:
+    """Return the words of one that holds a whole line: ``env -S "..."``, ``$COMMAND``."""
+    if len(word.split()) < 2:
+        return [word]
+    found = commands_in(word, {})
+    is_one = len(found) == 1 and len(found[0].words) > 1
+    return found[0].words if is_one else word.split()
 
 
 def _after(words: Sequence[str], own: int, options: str) -> list[str]:

@@ -96,6 +96,8 @@ class _Level:
     """Within ``[[ ... ]]``, where ``&&``, ``<`` and parentheses are no operators."""
     is_pattern: bool = False
     """Where a pattern of ``case`` may stand."""
+    pattern_from: int = 0
+    """Commands of the pipeline that come before it: ``a|b)`` is read as a pipeline at first."""
     is_array: bool = False
     """Within ``NAME=( ... )``, where words are no commands."""
 
@@ -242,8 +244,11 @@ class _Reader:
             if level.closer == ")" and not _is_pattern_next(level):
                 self._close(start)
             else:
-                level.command, level.pipeline, level.word = Command([]), [], None
-                level.is_pattern, level.start = False, end
+                if level.is_pattern:
+                    del level.pipeline[level.pattern_from :]
+                level.command, level.word, level.redirect = Command([]), None, ""
+                level.is_pattern, level.pattern_from = False, 0
+                level.start = level.start if level.pipeline else end
             return end
         if text == "(" and level.word is not None and level.word[-1].endswith("="):
             self._open(")", end).is_array = True
@@ -293,7 +298,7 @@ class _Reader:
     def _end_command(self, level: _Level) -> None:
         self._end_word(level)
         level.is_test, level.redirect = False, ""
-        level.is_pattern = _is_pattern_next(level)
+        is_pattern, level.is_pattern = level.is_pattern, _is_pattern_next(level)
         command, level.command = level.command, Command([])
         first = _first(command.words)
         self._assign(command.words[:first])
@@ -303,10 +308,11 @@ class _Reader:
         if words[:1] == ["function"]:
             self._functions.update(words[1:2])
             words = command.words = words[2 + _first(words[2:]) :]
-        if level.is_array or (words and words[0].startswith("((")):
-            return
-        if words or command.written or command.said:
+        is_none = level.is_array or (words and words[0].startswith("(("))
+        if not is_none and (words or command.written or command.said):
             level.pipeline.append(command)
+        if level.is_pattern and not is_pattern:
+            level.pattern_from = len(level.pipeline)
 
     def _assign(self, words: Sequence[str]) -> None:
         """Keep what is assigned, where nothing else of the script changes it."""
@@ -320,7 +326,7 @@ class _Reader:
         for one in level.pipeline:
             one.line = self._script[level.start : end]
         self._found += level.pipeline
-        level.pipeline = []
+        level.pipeline, level.pattern_from = [], 0
 
     def _after_texts(self, at: int) -> int:
         """Return where the next line of the script starts: behind its here-documents."""
