@@ -24,7 +24,6 @@ from placer.manifests.models import (
 from placer.manifests.mounts import (
     Mount,
     mounts_of,
-    nearest,
     open_mounts,
     open_part,
     path_of,
@@ -32,6 +31,7 @@ from placer.manifests.mounts import (
 )
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
+from placer.manifests.volume_storage import seen_at, spot_of, spots_of_service
 
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
 """Key of a service whose files are mounted -> where, unless it is said."""
@@ -116,10 +116,10 @@ def _placed(models: Sequence[ModelRef], root: Field, service: Field) -> Iterator
 
 def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
     """Yield what other services put at a path that lies in a volume which they share."""
-    shared = nearest(mounts_of(service.at("volumes")), path)
-    if shared is None:
+    volumes = root.at("volumes")
+    spot = spot_of(path, spots_of_service(_volumes(root, service), volumes))
+    if spot is None:
         return
-    mount, rest = shared
     for other in root.at("services").entries():
         if other.name == service.name:
             continue
@@ -128,10 +128,9 @@ def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
         program = _own(other)
         if program.image is not None and not other.at("entrypoint"):
             program = replace(program, tool=tool_of(program.image.value))
-        for one in mounts_of(other.at("volumes")):
-            if one.source.value == mount.source.value and not one.is_read_only:
-                there = f"{one.target.rstrip('/')}{rest}"
-                yield from brought(replace(program, is_first=is_first), there, one.target)
+        program = replace(program, is_first=is_first)
+        for way, mount in seen_at(spot, spots_of_service(_volumes(root, other), volumes)):
+            yield from brought(program, way, mount)
 
 
 def _own(service: Field) -> Program:

@@ -20,7 +20,7 @@ from placer.manifests.models import (
 )
 from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
 from placer.manifests.nodes import Field
-from placer.manifests.volume_storage import seen_at, spot_of, volumes_in
+from placer.manifests.volume_storage import seen_at, spot_of, spots_of_pod, volumes_in
 
 _OF_FILES = ("configMap", "secret")
 _HOOKS = (("lifecycle", "postStart"), ("startupProbe",), ("livenessProbe",), ("readinessProbe",))
@@ -154,8 +154,8 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     path = path_of(model.uri.value, container.at("workingDir").text())
     if path is None or model.hidden:
         return
-    spot = spot_of(path, container, pod)
-    ways = [] if spot is None else [way for way, _ in seen_at(spot, container, pod)]
+    spot = spot_of(path, spots_of_pod(container, pod))
+    ways = [] if spot is None else [way for way, _ in seen_at(spot, spots_of_pod(container, pod))]
     for program in _programs(container, "containers"):
         program = replace(program, tool=None)  # what it serves is no tool
         for way in dict.fromkeys([path, *ways]):
@@ -166,7 +166,7 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     for key in ("initContainers", "containers"):
         for other in written_out(pod.at(key)):
             if other.pointer != container.pointer:
-                for way, root in seen_at(spot, other, pod):
+                for way, root in seen_at(spot, spots_of_pod(other, pod)):
                     for program in _programs(other, key):
                         yield from brought(program, way, root)
 

@@ -1,16 +1,18 @@
-"""Where the bytes of a pod's volumes lie: two may be one claim or folder of the host."""
+"""Where the bytes of volumes lie: two may be one claim or folder of the host."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from placer.core.project import TEMPLATE, globbed, templates_in
 from placer.manifests.models import is_model_file
-from placer.manifests.mounts import rest_below
+from placer.manifests.mounts import Mount, is_path, rest_below
 from placer.manifests.nodes import Field
 
+_PROJECT = "/.project"
+"""Stands for the folder of the file, which it does not say."""
 _STORAGES = {
     "hostPath": ((), "path"),
     "nfs": (("server",), "path"),
@@ -55,29 +57,25 @@ def volumes_in(container: Field, pod: Field) -> Iterator[tuple[Field, Field]]:
         yield mount, volumes.get(mount.at("name").text(), nothing)
 
 
-def spot_of(path: str, container: Field, pod: Field) -> Spot | None:
+def spot_of(path: str, mounted: Iterable[Spot]) -> Spot | None:
     """Return where the bytes at a path of a container are stored; None: it lies in no mount.
 
     Of several mounts the deepest counts.
     """
-    found = [
-        (rest, one)
-        for one in _spots(container, pod)
-        if (rest := rest_below(one.root, path)) is not None
-    ]
+    found = [(rest, one) for one in mounted if (rest := rest_below(one.root, path)) is not None]
     if not found:
         return None
     rest, spot = min(found, key=lambda pair: len(pair[0]))
     return replace(spot, path=_normal(f"{spot.path}{rest}"))
 
 
-def seen_at(spot: Spot, container: Field, pod: Field) -> Iterator[tuple[str, str]]:
+def seen_at(spot: Spot, mounted: Iterable[Spot]) -> Iterator[tuple[str, str]]:
     """Yield (path, mount) for each way in which a container may write to what is stored there.
 
     Where nobody knows which folder of the storage it mounts, and where it mounts but a part of a
     folder of models, the path is that of its mount: whatever it writes there counts.
     """
-    for one in _spots(container, pod):
+    for one in mounted:
         if one.is_read_only or not one.may_be_of(spot):
             continue
         below = rest_below(one.path, spot.path)
@@ -87,7 +85,29 @@ def seen_at(spot: Spot, container: Field, pod: Field) -> Iterator[tuple[str, str
             yield one.root, one.root
 
 
-def _spots(container: Field, pod: Field) -> Iterator[Spot]:
+def spots_of_service(mounts: Iterable[Mount], volumes: Field) -> Iterator[Spot]:
+    """Yield what a service of compose mounts.
+
+    Parameters
+    ----------
+    volumes
+        Of the file: two of them may have one ``name``, or be one folder of the host.
+    """
+    for one in mounts:
+        source = one.source.value
+        volume = volumes.at(source)
+        device = volume.at("driver_opts", "device").text()
+        path = device or source
+        storage: tuple[str, ...] = ("host",)
+        if device is None and not one.is_whole and not is_path(source):
+            path, storage = "", ("volume", volume.at("name").text() or source)
+        elif not path.startswith("/"):
+            path = f"{_PROJECT}/{path}"
+        yield Spot(storage, _normal(path.replace("\\", "/")), one.target, one.is_read_only)
+
+
+def spots_of_pod(container: Field, pod: Field) -> Iterator[Spot]:
+    """Yield what a container of a pod mounts."""
     for mount, volume in volumes_in(container, pod):
         name, root = mount.at("name").text(), mount.at("mountPath").text()
         if not name or not root:
