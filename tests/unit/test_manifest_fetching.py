@@ -308,3 +308,11 @@ def test_a_long_script_takes_linear_time(part: str, is_argument: bool) -> None:
     start = time.process_time()
     prepared(f"command: {words}, {variables}")
     assert time.process_time() - start < 5
+
+
+def test_many_models_read_a_long_script_once() -> None:
+    script = json.dumps("x;" * 40_000)
+    served = ", ".join(f"/models/{n}.onnx" for n in range(50))
+    start = time.process_time()
+    models_of(f"containers: [{{name: s, command: [sh, -c, {script}, {served}]}}]")
+    assert time.process_time() - start < 10

@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from placer.core.deployment import ModelRef, Place, Stated
 from placer.manifests.fetching_tools import (
@@ -84,7 +85,7 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     if sum(len(one.value) for one in program.words) > _MAX_SCRIPT:
         return [unknown]
     try:
-        commands = [*_runs(program)]
+        commands = _runs(program)
     except TooDeep:
         return [unknown]
     otherwise = _is_there(commands, path, root)
@@ -170,12 +171,17 @@ def with_brought(
     return found
 
 
-def _runs(program: Program) -> Iterator[Run]:
+def _runs(program: Program) -> tuple[Run, ...]:
     words = [one.value for one in program.words]
     first = words[0].rpartition("/")[2] if words else ""
     if program.tool is not None and first not in STARTING | FETCHING:
         words = [program.tool, *(words or [""])]
-    yield from runs_of(words, program.variables or {}, FETCHING)
+    return _runs_of(tuple(words), tuple((program.variables or {}).items()))
+
+
+@lru_cache(maxsize=16)  # each model of a container asks for the same ones
+def _runs_of(words: tuple[str, ...], variables: tuple[tuple[str, str], ...]) -> tuple[Run, ...]:
+    return tuple(runs_of(words, dict(variables), FETCHING))
 
 
 def _is_writing(run: Run, *, is_first: bool) -> bool:
