@@ -178,6 +178,9 @@ def test_a_script_that_a_shell_is_given_is_read(command: list[str]) -> None:
         "python -c \"import requests as r; open('/models/model.onnx', 'wb').write(r.get(u))\"",
         "python3 -c \"from urllib.request import urlopen as u; u(x, '/models/model.onnx')\"",
         "python3.12 -u -c 'from huggingface_hub import hf_hub_download as h; h(to=\"/models\")'",
+        "perl -MLWP::Simple -e 'getstore(shift, shift)' h/x /models/model.onnx",
+        "node -e 'fetch(u).then(save)' /models/model.onnx",
+        "pwsh -Command 'Invoke-WebRequest h/x -OutFile /models/model.onnx'",
         "python -m gdown 1AbC -O /models/model.onnx",
         "python - /models <<EOF\nimport boto3\nboto3.client('s3')\nEOF",
         "python /app/download_model.py --to /models/model.onnx",
@@ -281,6 +284,22 @@ def test_an_image_that_only_serves_is_no_tool() -> None:
 def test_what_waits_and_looks_changes_no_model(script: str) -> None:
     assert by_script(script) == [OWN]
     assert prepared(f"command: [bash, -euo, pipefail, -c, {json.dumps(script)}]") == [OWN]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "serve --model /models/model.onnx > /var/log/x 2>&1",
+        "serve --model /models/model.onnx 2>&1 | tee /var/log/x",
+        "cd /models && exec serve --model /models/model.onnx",
+        "aws s3 cp /models/model.onnx s3://backup/ && serve --model /models/model.onnx",
+        "tar xzf /app/site.tgz -C /var/www; serve --model /models/model.onnx",
+        "curl -XPOST http://h/ready -d @/tmp/x; serve --model /models/model.onnx",
+        "python serve.py --download-dir /models --model /models/model.onnx",
+    ],
+)
+def test_what_only_serves_a_model_changes_none(script: str) -> None:
+    assert by_itself("sh", "-c", script) == [OWN]
 
 
 def test_a_shell_with_options_makes_folders_and_nothing_else() -> None:

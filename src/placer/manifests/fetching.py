@@ -96,7 +96,16 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
         one
         for one in commands
         if _is_writing(one, is_first=program.is_first)
-        and ((is_linked and one.program != "ln") or _reaches(one, path, root, otherwise=otherwise))
+        and (
+            (is_linked and one.program != "ln")
+            or _reaches(
+                one,
+                path,
+                root,
+                is_acting=_is_acting(one, is_first=program.is_first),
+                otherwise=otherwise,
+            )
+        )
     ]
     if root is not None and not writing:
         writing = [one for one in commands if _tells_both(one, path, root)]
@@ -186,7 +195,12 @@ def _runs_of(words: tuple[str, ...], variables: tuple[tuple[str, str], ...]) -> 
 
 def _is_writing(run: Run, *, is_first: bool) -> bool:
     """Tell whether a program may write a file that others read."""
-    if run.written or CODE.search(run.code):
+    return bool(run.written) or _is_acting(run, is_first=is_first)
+
+
+def _is_acting(run: Run, *, is_first: bool) -> bool:
+    """Tell whether a program may write files itself, whatever becomes of its output."""
+    if CODE.search(run.code):
         return True
     if (condition := WRITES_IF.get(run.program)) is not None:
         return condition.match(run.text) is not None
@@ -221,22 +235,24 @@ def _is_sending(run: Run) -> bool:
     return last > 0 and said[last - 1].startswith("/") and not is_followed
 
 
-def _reaches(run: Run, path: str, root: str | None, *, otherwise: bool | None) -> bool:
+def _reaches(
+    run: Run, path: str, root: str | None, *, is_acting: bool, otherwise: bool | None
+) -> bool:
     """Tell whether a program may write to a path: to it, or to a folder above it.
 
     Parameters
     ----------
+    is_acting
+        Whether it writes files itself; else its output alone is sent somewhere.
     otherwise
         Whether one that says no such path may; None: where it names the file or its folder.
     """
-    text = " ".join([run.text, *run.written])
-    outputs: list[str] = []
-    if run.program in HARMLESS or not run.program:
-        text, outputs = " ".join(run.written) or run.text, [*run.written]
-    elif run.program in FETCHING - COPYING - CLOUD:
+    text = " ".join([run.text, *run.written] if is_acting else run.written)
+    outputs = [] if is_acting else [*run.written]
+    if is_acting and run.program in FETCHING - COPYING - CLOUD:
         outputs = [*OUTPUT.findall(text), *run.written]
     said = [one for one in _PATH.findall(text) if one != "/"]
-    is_to_last = run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
+    is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
     if is_to_last:
         last = next((one for one in reversed(run.words) if not one.startswith("-")), "")
         said = _PATH.findall(last)[:1]

@@ -63,6 +63,8 @@ OUTPUT = re.compile(
 CODE = re.compile(
     r"snapshot_download|hf_hub_download|huggingface_hub|from_pretrained|urlretrieve|urlopen"
     r"|\b(?:urllib\d?|requests|httpx|aiohttp|boto3|gdown|wget|minio|fsspec|gcsfs|s3fs|ftplib)\b"
+    r"|\bLWP\b|getstore|open-uri|Net::HTTP|file_get_contents|\bfetch\(|https?\.get\(|axios"
+    r"|Invoke-WebRequest|Invoke-RestMethod|Start-BitsTransfer"
     r"|google\.cloud|azure\.storage|torch\.hub|\bshutil\b|\bsubprocess\b|os\.system"
     r"|(?i:download|fetch[-_]?(?:model|weights))"
 )

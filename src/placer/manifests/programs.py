@@ -11,7 +11,7 @@ from itertools import pairwise
 from placer.manifests.shell import Command, TooDeep, commands_in, put_in
 
 _SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh"])
-_INTERPRETERS = re.compile(r"(?:python|pypy)[\d.]*|perl|ruby|node|php")
+_INTERPRETERS = re.compile(r"(?:python|pypy)[\d.]*|perl|ruby|node|php|pwsh|powershell(?:\.exe)?")
 _MODULE = re.compile(r"(?:python|pypy)[\d.]*")
 _SHELL_OPTIONS = "-o +o -O +O --rcfile --init-file"
 _OF_SHELL = re.compile(r"[-+][A-Za-z]+")
@@ -65,7 +65,7 @@ STARTING = _SHELLS | frozenset(_STARTERS)
 _OF_WORDS = frozenset({"eval", "parallel"})
 """Their words together are a line of a shell."""
 _EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
-_CODE_OPTIONS = frozenset({"-c", "-e", "-r", "-E", "--eval"})
+_CODE_OPTIONS = frozenset({"-c", "-e", "-r", "-E", "--eval", "-Command"})
 
 
 @dataclass(frozen=True, slots=True)
