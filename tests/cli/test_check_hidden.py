@@ -323,3 +323,37 @@ def test_a_mount_whose_path_is_mistyped_fails_what_it_is_of(told: Told) -> None:
     mount = MOUNT.replace("mountPath", "mountpath")
     code, rules, _ = told(container(f"{ARGS}\n          {mount}"))
     assert (code, rules["PLC710"]) == (1, "fail")
+
+
+@pytest.mark.parametrize(
+    ("claim", "line", "code"),
+    [
+        ("ours", "args: [s3, sync, 's3://b/m', /out]", 5),
+        ("ours", "command: [tini, --, hf, download, o/m, --local-dir, /out]", 5),
+        ("ours", "command: [bash, -euo, pipefail, -c, 'mkdir -p /out/logs']", 0),
+        ("other", "args: [s3, sync, 's3://b/m', /out]", 0),
+    ],
+)
+def test_what_is_downloaded_by_another_volume_of_the_claim_is_not_known(
+    told: Told, claim: str, line: str, code: int
+) -> None:
+    image = f"image: 'amazon/aws-cli@sha256:{'0' * 64}'"
+    inits = f"initContainers: [{{name: get, {image}, {line}, {MOUNT}}}]"
+    inits = inits.replace("name: m, mountPath: /models", "name: n, mountPath: /out")
+    volumes = "".join(
+        f"        - {{name: {name}, persistentVolumeClaim: {{claimName: {one}}}}}\n"
+        for name, one in (("m", "ours"), ("n", claim))
+    )
+    text = container(f"{ARGS}\n          {MOUNT}", inits=inits) + f"      volumes:\n{volumes}"
+    got, rules, _ = told(text)
+    assert (got, rules.get("PLC702")) == (code, "inconclusive" if code else None)
+
+
+@pytest.mark.parametrize(("folder", "code"), [("/models", 0), ("/other", 5)])
+def test_the_folder_of_a_model_that_is_mapped_is_no_other_model(
+    told: Told, folder: str, code: int
+) -> None:
+    got, rules, _ = told(
+        container(f"{ARGS}\n          env: [{{name: MODEL_DIR, value: {folder}}}]")
+    )
+    assert (got, rules.get("PLC702")) == (code, "inconclusive" if code else None)

@@ -273,6 +273,11 @@ def test_a_service_that_gets_its_model_itself_serves_that(
     ("other", "condition", "uris"),
     [
         ({"volumes": ["vol:/out"], "command": "aws s3 sync s3://b/m /out"}, "", ["s3://b/m"]),
+        (
+            {"volumes": ["vol:/out"], "image": "minio/mc", "command": "mirror a/b /out"},
+            "",
+            ["<service.get>"],
+        ),
         ({"volumes": ["vol:/out"]}, "service_completed_successfully", ["get:1"]),
         ({"volumes": ["vol:/out"]}, "service_started", [MODEL]),
         ({"volumes": ["vol:/out:ro"]}, "service_completed_successfully", [MODEL]),
@@ -292,6 +297,45 @@ def test_a_service_that_fills_the_volume_of_the_model_says_what_it_is(
     text = json.dumps({"services": {"a": service, "get": {"image": "get:1", **other}}})
     found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
     assert [model.uri.value for model in found[0].models] == uris
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "is_one"),
+    [
+        ("./models:/models", "./models/:/out", True),
+        ("./models:/models", "models:/out", False),
+        ("./models:/models", "./models-b:/out", False),
+        ("./models:/models", "../x:/out", False),
+        ("/srv/models:/models", "/srv/../srv/models:/out", True),
+        ("/srv/models:/models", "/srv/models:/out:ro", False),
+        ("vol:/models", "same:/out", True),
+        ("vol:/models", "bound:/out", False),
+        ("/srv/models:/models", "bound:/out", True),
+    ],
+)
+def test_volumes_of_services_that_are_one_folder_are_one(
+    own: str, other: str, is_one: bool
+) -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes": [own]}
+    get = {"image": "get:1", "volumes": [other], "command": "aws s3 sync s3://b/m /out"}
+    volumes = {
+        "vol": {"name": "shared"},
+        "same": {"name": "shared"},
+        "bound": {"driver_opts": {"type": "none", "o": "bind", "device": "/srv/models"}},
+    }
+    text = json.dumps({"services": {"a": service, "get": get}, "volumes": volumes})
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [one.uri.value for one in found[0].models] == (["s3://b/m"] if is_one else [MODEL])
+
+
+def test_a_folder_above_that_of_the_model_is_written_to_by_its_path() -> None:
+    service = {"image": "a", "command": f"serve --model {MODEL}", "volumes": ["./models:/models"]}
+    for folder, uris in (("models", ["s3://b/m"]), ("logs", [MODEL])):
+        command = f"aws s3 sync s3://b/m /out/{folder}"
+        get = {"image": "get:1", "volumes": [".:/out"], "command": command}
+        text = json.dumps({"services": {"a": service, "get": get}})
+        found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+        assert [one.uri.value for one in found[0].models] == uris
 
 
 @pytest.mark.parametrize(

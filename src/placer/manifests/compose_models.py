@@ -8,29 +8,30 @@ from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.containers import (
-    models_of_variables,
     open_models,
     open_words,
     placeholder,
+    variables_of,
     words_of,
 )
 from placer.manifests.fetching import Program, brought, with_brought
+from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     everywhere,
     model_of,
-    models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.mounts import (
     Mount,
     mounts_of,
-    nearest,
     open_mounts,
     open_part,
     path_of,
     with_mounts,
 )
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
+from placer.manifests.volume_storage import seen_at, spot_of, spots_of_service
 
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
 """Key of a service whose files are mounted -> where, unless it is said."""
@@ -53,7 +54,7 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     unknown += open_models(map(service.at, _FILES))
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
-    named = [*models_of_arguments(words), *models_of_variables(environment)]
+    named = models_named(words, variables_of(environment))
     mounts = [*_volumes(root, service), *_files(root, service)]
     folder = service.at("working_dir").text()
     return everywhere(
@@ -115,20 +116,21 @@ def _placed(models: Sequence[ModelRef], root: Field, service: Field) -> Iterator
 
 def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
     """Yield what other services put at a path that lies in a volume which they share."""
-    shared = nearest(mounts_of(service.at("volumes")), path)
-    if shared is None:
+    volumes = root.at("volumes")
+    spot = spot_of(path, spots_of_service(_volumes(root, service), volumes))
+    if spot is None:
         return
-    mount, rest = shared
     for other in root.at("services").entries():
         if other.name == service.name:
             continue
         waits = service.at("depends_on", other.name, "condition").text()
         is_first = waits == "service_completed_successfully"
         program = _own(other)
-        for one in mounts_of(other.at("volumes")):
-            if one.source.value == mount.source.value and not one.is_read_only:
-                there = f"{one.target.rstrip('/')}{rest}"
-                yield from brought(replace(program, is_first=is_first), there, one.target)
+        if program.image is not None and not other.at("entrypoint"):
+            program = replace(program, tool=tool_of(program.image.value))
+        program = replace(program, is_first=is_first)
+        for way, mount in seen_at(spot, spots_of_service(_volumes(root, other), volumes)):
+            yield from brought(program, way, mount)
 
 
 def _own(service: Field) -> Program:

@@ -26,14 +26,20 @@ def bind_of(stated: Stated[str]) -> Bind | None:
 
 def models_of_variables(variables: Field) -> Iterator[ModelRef]:
     """Yield the models of a list of ``NAME=value`` or of a mapping."""
+    for name, value in variables_of(variables):
+        yield from models_of_variable(name, value)
+
+
+def variables_of(variables: Field) -> Iterator[tuple[str, Stated[str]]]:
+    """Yield (name, value) of a list of ``NAME=value`` or of a mapping."""
     for entry in variables.entries():
         if (value := entry.stated()) is not None:
-            yield from models_of_variable(entry.name, value)
+            yield entry.name, value
     for item in variables.items():
         stated = item.stated()
         name, equals, value_text = stated.value.partition("=") if stated else ("", "", "")
         if stated is not None and equals:
-            yield from models_of_variable(name, replace(stated, value=value_text))
+            yield name, replace(stated, value=value_text)
 
 
 def words_of(command: Field) -> list[Stated[str]]:

@@ -6,8 +6,20 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from placer.core.deployment import ModelRef, Place, Stated
+from placer.manifests.fetching_tools import (
+    CLOUD,
+    CODE,
+    COPYING,
+    FETCHING,
+    HARMLESS,
+    OUTPUT,
+    SAYS_SO,
+    TO_THE_LAST,
+    WRITES_IF,
+)
 from placer.manifests.models import (
     hidden_model,
     is_model_file,
@@ -16,43 +28,20 @@ from placer.manifests.models import (
     model_of,
 )
 from placer.manifests.mounts import path_of, rest_below
+from placer.manifests.programs import STARTING, Run, runs_of
+from placer.manifests.shell import TooDeep
 
-_COPYING_WORDS = "cp mv ln rsync install scp dd tar unzip gunzip tee"
-_CLOUD_WORDS = "aws gsutil gcloud az azcopy s5cmd rclone mc"
-_OTHER_WORDS = (
-    "curl wget aria2c huggingface-cli hf git git-lfs dvc kaggle oras skopeo sftp ftp ollama"
-    " modelscope"
-)
-_HARMLESS_WORDS = (
-    "chown chmod chgrp mkdir ls stat test [ [[ echo printf sleep true false cat cd set exit export"
-    " sha256sum md5sum sha1sum du df id env date nc ping nslookup sysctl fi done wait until while"
-    " for if then else elif do case esac : { } break grep rm touch"
-)
-_COPYING = frozenset(_COPYING_WORDS.split())
-_CLOUD = frozenset(_CLOUD_WORDS.split())
-"""They take a source and a target, of which one may be a URI."""
-_FETCHING = _COPYING | _CLOUD | frozenset(_OTHER_WORDS.split())
-_TO_THE_LAST = frozenset({"cp", "mv", "ln", "rsync", "install", "scp"})
-"""What they write to is named last."""
-_HARMLESS = frozenset(_HARMLESS_WORDS.split())
-"""Programs that leave a model's file as it is, unless their output is sent there."""
-_CODE = re.compile(r"snapshot_download|hf_hub_download|urlretrieve|download_file")
-_SHELL = re.compile(r"\s*(?:\S*/)?(?:ba|da|a|z|k)?sh(?:\s+-\w+)+\s+")
-_CONTINUED = re.compile(r"\\[ \t]*\n")
-_BETWEEN = re.compile(r"&&|\|\||[;\n]|(?<![0-9>])&(?![0-9>])")
-_BEFORE = re.compile(
-    r"(?:(?:exec|sudo|time|nohup|then|do|else|if|while|until|!)\s+|[{('\"]\s*|\w+=\S*\s+)+"
-)
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|\((?P<kubernetes>\w+)\)|(?P<bare>\w+))")
 _URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
 _REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
 """What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
+_STORED = re.compile(
+    r"(?<![\w+.-])(?:s3a?|gs|gcs|az|abfss?|wasbs?|hf|oci|hdfs|oss|cos|obs|r2|minio)://\S"
+)
 _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
-_PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>]))/[^\s\"'=;|&<>(),]*")
+_PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>])|(?<=\s-[A-Za-z]))/[^\s\"'=;|&<>(),]*")
 _TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
-_WRITES = re.compile(r"(?<!\S)-[A-Za-z]*[oO](?![A-Za-z])|--output|--remote-name|--create-dirs")
-_TO_STDOUT = re.compile(r"--spider|-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)|--output-document[= ]-")
-_REDIRECT = re.compile(r"(?<![02-9&>=-])>{1,2}\s*+(?![&\s>]|/dev/null)")
+_ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
+"""An option whose value is no source and no target."""
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for what it gets."""
 _MAX_TAKEN = 100
@@ -71,6 +60,8 @@ class Program:
     image: Stated[str] | None = None
     """Whose files it may copy; None: it is told as nobody's."""
     variables: Mapping[str, str] | None = None
+    tool: str | None = None
+    """What the image runs with the words; None: it is not known, or the words say it."""
     is_first: bool = False
     """It is there to prepare something: whatever it runs may write, unless it is harmless."""
 
@@ -81,14 +72,6 @@ class Program:
         return repr(
             (image, [one.value for one in self.words], sorted((self.variables or {}).items()))
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    program: str
-    text: str
-    line: str
-    """With all that is piped into it."""
 
 
 def brought(program: Program, path: str, root: str | None = None) -> list[ModelRef]:
@@ -109,17 +92,32 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     unknown = hidden_model(f"<{name}>", program.place, why, told=program.told)
     if sum(len(one.value) for one in program.words) > _MAX_SCRIPT:
         return [unknown]
-    commands = [*_commands(program)]
+    try:
+        commands = _runs(program)
+    except TooDeep:
+        return [unknown]
     otherwise = _is_there(commands, path, root)
     if otherwise is None and (root is not None or program.is_first):
         otherwise = True
+    is_linked = any(_is_link(one, path) for one in commands)
     writing = [
         one
         for one in commands
         if _is_writing(one, is_first=program.is_first)
-        and _reaches(one, path, root, otherwise=otherwise)
+        and (
+            (is_linked and one.program != "ln")
+            or _reaches(
+                one,
+                path,
+                root,
+                is_acting=_is_acting(one, is_first=program.is_first),
+                otherwise=otherwise,
+            )
+        )
     ]
-    if not writing and (commands or not program.is_first):
+    if root is not None and not writing:
+        writing = [one for one in commands if _tells_both(one, path, root)]
+    if not writing and (program.words or not program.is_first):
         return []
     lines = dict.fromkeys(one.line for one in writing)
     if not (uris := _uris(lines)):
@@ -138,15 +136,12 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     if uris:
         same = [one for one in uris if one.endswith(ending)]
         return [model_of(Stated(one, _place_of(one, program))) for one in same or uris]
-    is_fetch = any(
-        one.line in lines and one.program in _FETCHING - _COPYING for one in commands
-    ) or _CODE.search(text)
-    if program.image is None or is_fetch:
+    if program.image is None or any(one.line in lines and _is_fetching(one) for one in commands):
         return [unknown]
     return [replace(model_of(program.image), hidden=f"{why} from its image", told=program.told)]
 
 
-def _is_there(commands: Iterable[_Command], path: str, root: str | None) -> bool | None:
+def _is_there(commands: Iterable[Run], path: str, root: str | None) -> bool | None:
     """Tell whether a script changes to a folder above a path; None: to no folder that is shared."""
     folders = [to for one in commands if one.program == "cd" for to in _PATH.findall(one.text)]
     inside = [to for to in folders if root is None or rest_below(root, to) is not None]
@@ -158,7 +153,7 @@ def _uris(lines: Iterable[str]) -> list[str]:
     return [one.rstrip("/.") for one in found if not _HOST_ALONE.fullmatch(one)]
 
 
-def _feeding(commands: Iterable[_Command], text: str) -> Iterator[_Command]:
+def _feeding(commands: Iterable[Run], text: str) -> Iterator[Run]:
     """Yield what fetches a file that a text then takes further; where it says none, it may be."""
     taken = dict.fromkeys(_PATH.findall(text))
     for one in commands:
@@ -193,57 +188,104 @@ def with_brought(
     return found
 
 
-def _commands(program: Program) -> Iterator[_Command]:
-    known = program.variables or {}
-    script = " ".join(one.value for one in program.words)
-    if (shell := _SHELL.match(script)) is not None:
-        script = script[shell.end() :]
-    script = _CONTINUED.sub(" ", script)
-    for line in filter(str.strip, _BETWEEN.split(script)):
-        line = _VARIABLE.sub(
-            lambda one: known.get(next(filter(None, one.groups())), one.group()), line
-        )
-        for text in map(str.strip, line.split("|")):
-            before = _BEFORE.match(text)
-            words = text[0 if before is None else before.end() :].split(maxsplit=1)
-            name = words[0].strip("\"'()") if words else ""
-            if name and not name.startswith("#"):
-                yield _Command(posixpath.basename(name) or name, text, line)
+def _runs(program: Program) -> tuple[Run, ...]:
+    words = [one.value for one in program.words]
+    first = words[0].rpartition("/")[2] if words else ""
+    if program.tool is not None and first not in STARTING | FETCHING:
+        words = [program.tool, *(words or [""])]
+    return _runs_of(tuple(words), tuple((program.variables or {}).items()))
 
 
-def _is_writing(command: _Command, *, is_first: bool) -> bool:
-    """Tell whether a command may write a file that others read."""
-    if _REDIRECT.search(command.text) or _CODE.search(command.text):
+@lru_cache(maxsize=16)  # each model of a container asks for the same ones
+def _runs_of(words: tuple[str, ...], variables: tuple[tuple[str, str], ...]) -> tuple[Run, ...]:
+    return tuple(runs_of(words, dict(variables), FETCHING))
+
+
+def _is_writing(run: Run, *, is_first: bool) -> bool:
+    """Tell whether a program may write a file that others read."""
+    return bool(run.written) or _is_acting(run, is_first=is_first)
+
+
+def _is_acting(run: Run, *, is_first: bool) -> bool:
+    """Tell whether a program may write files itself, whatever becomes of its output."""
+    if CODE.search(run.code):
         return True
-    if command.program == "curl":
-        return _WRITES.search(command.text) is not None
-    if command.program == "wget":
-        return _TO_STDOUT.search(command.text) is None
-    if command.program in _HARMLESS:
+    if (condition := WRITES_IF.get(run.program)) is not None:
+        return condition.match(run.text) is not None
+    if run.program in HARMLESS:
         return False
-    if command.program in _CLOUD | _TO_THE_LAST and _REMOTE.fullmatch(command.text.split()[-1]):
-        return False  # it sends something away
-    return is_first or command.program in _FETCHING
+    if run.program in CLOUD | TO_THE_LAST and _is_sending(run):
+        return False
+    return is_first or run.program in FETCHING or SAYS_SO.fullmatch(run.program) is not None
 
 
-def _reaches(command: _Command, path: str, root: str | None, *, otherwise: bool | None) -> bool:
-    """Tell whether a command may write to a path: to it, or to a folder above it.
+def _is_fetching(run: Run) -> bool:
+    """Tell whether a program gets files from elsewhere than where it runs."""
+    is_tool = run.program in FETCHING - COPYING or SAYS_SO.fullmatch(run.program) is not None
+    return is_tool or CODE.search(run.code) is not None
+
+
+def _is_sending(run: Run) -> bool:
+    """Tell whether a program sends something away: its last word is remote, or follows a path."""
+    before = ["", *run.words]
+    said = [
+        one
+        for at, one in enumerate(run.words)
+        if not one.startswith("-") and not _ELSEWHERE.fullmatch(before[at])
+    ]
+    remote = [bool(_REMOTE.fullmatch(one)) for one in said]
+    if not any(remote):
+        return False
+    last = len(remote) - 1 - remote[::-1].index(True)
+    if last == len(said) - 1:
+        return True
+    is_followed = any(one.startswith(("/", ".")) for one in said[last + 1 :])
+    return last > 0 and said[last - 1].startswith("/") and not is_followed
+
+
+def _reaches(
+    run: Run, path: str, root: str | None, *, is_acting: bool, otherwise: bool | None
+) -> bool:
+    """Tell whether a program may write to a path: to it, or to a folder above it.
 
     Parameters
     ----------
+    is_acting
+        Whether it writes files itself; else its output alone is sent somewhere.
     otherwise
         Whether one that says no such path may; None: where it names the file or its folder.
     """
-    said = [one for one in _PATH.findall(command.text) if one != "/"]
-    if command.program in _TO_THE_LAST and not _TARGET_FIRST.search(command.text):
-        said = [one for one in said[-1:] if command.text.rstrip("\"')").endswith(one)]
+    text = " ".join([run.text, *run.written] if is_acting else run.written)
+    outputs = [] if is_acting else [*run.written]
+    if is_acting and run.program in FETCHING - COPYING - CLOUD:
+        outputs = [*OUTPUT.findall(text), *run.written]
+    said = [one for one in _PATH.findall(text) if one != "/"]
+    is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
+    if is_to_last:
+        last = next((one for one in reversed(run.words) if not one.startswith("-")), "")
+        said = _PATH.findall(last)[:1]
     inside = [one for one in said if root is None or rest_below(root, one) is not None]
-    if inside or (said and command.program in _TO_THE_LAST):
+    is_elsewhere = bool(outputs) and all(one.startswith("/") for one in outputs)
+    if inside or is_elsewhere or (said and is_to_last):
         return any(_is_at(one, path) for one in inside)
     if otherwise is not None:
         return otherwise
     folder, name = posixpath.split(path)
-    return any(one and one in command.text for one in ("$", name, folder.strip("/")))
+    return any(one and one in text for one in ("$", name, folder.strip("/")))
+
+
+def _tells_both(run: Run, path: str, root: str) -> bool:
+    """Tell whether a program that nobody knows is told a bucket, and the path to put it at."""
+    if run.program in HARMLESS or not _STORED.search(run.text) or _is_sending(run):
+        return False
+    said = [one for one in _PATH.findall(run.text) if rest_below(root, one) is not None]
+    return any(_is_at(one, path) for one in said)
+
+
+def _is_link(run: Run, path: str) -> bool:
+    """Tell whether a program makes another way to a path, so that no path says where it leads."""
+    said = _PATH.findall(" ".join(run.words[:-1]))
+    return run.program in ("ln", "mount") and any(_is_at(one, path) for one in said)
 
 
 def _is_at(said: str, path: str) -> bool:

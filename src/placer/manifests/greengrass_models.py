@@ -60,7 +60,10 @@ def models_of_component(
 
 
 def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[ModelRef]:
-    """Return the URIs that scripts download to the path of a model; none: the model itself."""
+    """Return what scripts download to the path of a model; none: the model itself.
+
+    What they copy there is an artefact of the component, whose name it has.
+    """
     path = path_of(model.uri.value)
     if path is None or sources.has(model):
         return [model]
@@ -68,9 +71,9 @@ def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[
         new
         for step in steps
         if (stated := step.stated()) is not None
-        for new in brought(Program("script", (stated,), stated.place), path)
+        for new in brought(Program("script", (stated,), stated.place, model.uri), path)
     ]
-    return [one for one in found if not one.hidden] or [model]
+    return [one for one in found if one.uri.value != model.uri.value] or [model]
 
 
 def open_parts(recipe: Field, manifest: Field, opened: Sequence[Stated[str]]) -> Iterator[ModelRef]:

@@ -21,10 +21,10 @@ from placer.manifests.accelerators import first_open
 from placer.manifests.containers import (
     is_object,
     is_open,
-    models_of_variables,
     open_models,
     open_words,
     placeholder,
+    variables_of,
     words_of,
 )
 from placer.manifests.cores import limit_of_cores
@@ -50,10 +50,10 @@ from placer.manifests.models import (
     everywhere,
     is_model_variable,
     model_of,
-    models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
 
@@ -280,19 +280,19 @@ def _models(
     module: _Module, options: Field, opaque: Stated[str] | None, twin: Field
 ) -> tuple[ModelRef, ...]:
     words = [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))]
-    variables = [*models_of_variables(options.at("Env"))]
-    for entry in module.at("env").entries():
-        variables += _variable(entry.name, entry.at("value"))
+    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
     for before, part in module.parts:
         if before.startswith("env."):
             name = before.split(".")[1]
-            variables += _variable(name, part.at("value") if part.is_mapping else part)
+            told.append((name, part.at("value") if part.is_mapping else part))
+    variables = [*variables_of(options.at("Env"))]
+    variables += [(name, stated) for name, one in told if (stated := one.stated()) is not None]
     desired = [
         model
         for name, entry in _below(twin, "properties.desired")
         for model in _desired(*name.rpartition(".")[::2], entry)
     ]
-    found = everywhere(models_of_arguments(words), variables, desired)
+    found = everywhere(models_named(words, variables), desired)
     holders = [part for before, part in module.parts if not before]
     holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
     environment = options.at("Env")

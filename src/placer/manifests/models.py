@@ -44,6 +44,7 @@ _OF_IT = (
 _OPTION = re.compile(
     rf"--?(?:[a-z]+[-_])?{_WHAT}(?:[-_]?{_OF_IT})?(?:=(?P<value>.*))?", re.IGNORECASE | re.DOTALL
 )
+_FOLDER = re.compile(r"(?:\w*_)?models?_?(?:dir|directory|folder|root|base_?path)", re.IGNORECASE)
 _FLAG = re.compile(r"--?(?:[a-z]+[-_])?(?:engine|onnx|tflite)", re.IGNORECASE)
 """An option that says a kind of model, or one that takes no value."""
 _VARIABLE = re.compile(
@@ -82,6 +83,11 @@ def is_model_variable(name: str) -> bool:
     return _VARIABLE.fullmatch(name) is not None
 
 
+def is_folder_variable(name: str) -> bool:
+    """Tell whether an environment variable of this name says in which folder a model lies."""
+    return _FOLDER.fullmatch(name) is not None
+
+
 def format_of(stated: Stated[str]) -> Stated[str] | None:
     """Return the format that a file's name tells."""
     suffix = stated.value.rpartition(".")[2].lower()
@@ -105,14 +111,35 @@ def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
 
     Where it names none, an option that lacks its value names one that nobody can read.
     """
+    found, _, bare = _of_arguments(arguments)
+    if not found:
+        found = [
+            hidden_model(f"{one.value}=<value>", one.place, f"'{one.value}' has no value")
+            for one in bare[:1]
+        ]
+    return _distinct(found)
+
+
+def option_models(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
+    """Return the models of a command line that are values of options such as ``--model``."""
+    _, of_options, _ = _of_arguments(arguments)
+    return of_options
+
+
+def _of_arguments(
+    arguments: Sequence[Stated[str]],
+) -> tuple[list[ModelRef], list[ModelRef], list[Stated[str]]]:
+    """Return all models, those that options name, and options that lack their value."""
     found: list[ModelRef] = []
+    of_options: list[ModelRef] = []
     bare: list[Stated[str]] = []
     seen: set[str] = set()
     is_expected = is_apart = False
     for one in arguments:
         if is_apart and not one.value.lstrip().startswith("-"):  # spaces and all
             value = one.value.strip().strip("\"'")
-            found += [model_of(replace(one, value=value))] if value else []
+            of_options += [model_of(replace(one, value=value))] if value else []
+            found += of_options[-1:] if value else []
             is_expected = is_apart = False
             continue
         is_apart = False
@@ -125,22 +152,19 @@ def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
                 is_apart = is_expected and word == one.value.strip()
                 value = (option["value"] or "").strip("\"'")
                 if value:
-                    found.append(model_of(replace(one, value=value)))
+                    of_options.append(model_of(replace(one, value=value)))
+                    found.append(of_options[-1])
                 elif not _FLAG.fullmatch(word):
                     bare.append(replace(one, value=word.rstrip("=\"'")))
                 continue
             if is_expected and not is_option:
-                found.append(model_of(replace(one, value=word)))
+                of_options.append(model_of(replace(one, value=word)))
+                found.append(of_options[-1])
             elif "." in word and word not in seen:
                 seen.add(word)
                 found += _files_in(Stated(word, one.place))
             is_expected = False
-    if not found:
-        found = [
-            hidden_model(f"{one.value}=<value>", one.place, f"'{one.value}' has no value")
-            for one in bare[:1]
-        ]
-    return _distinct(found)
+    return found, of_options, bare
 
 
 def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:

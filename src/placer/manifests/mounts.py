@@ -153,7 +153,7 @@ def _over(model: ModelRef, mounts: Sequence[Mount], folder: str | None) -> list[
         return []  # it counts wherever it is bound
     if is_left_open(source.value):
         return [model_of(replace(source, value=f"{source.value.rstrip('/')}{rest}"))]
-    is_file = not rest and is_model_file(path) and _is_path(source.value)
+    is_file = not rest and is_model_file(path) and is_path(source.value)
     return [model_of(source)] if is_file else None
 
 
@@ -193,7 +193,7 @@ def is_left_open(source: str) -> bool:
     return bool(templates_in(_HERE.sub("", said)))
 
 
-def _is_path(source: str) -> bool:
+def is_path(source: str) -> bool:
     """Tell whether a source is of the host, and no name of a volume."""
     return "/" in source or "\\" in source or source.startswith((".", "~"))
 

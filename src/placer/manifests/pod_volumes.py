@@ -10,6 +10,7 @@ from placer.core.deployment import ModelRef, Stated
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
 from placer.manifests.fetching import Program, brought
+from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     Sources,
     format_of,
@@ -19,8 +20,11 @@ from placer.manifests.models import (
 )
 from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
 from placer.manifests.nodes import Field
+from placer.manifests.volume_storage import seen_at, spot_of, spots_of_pod, volumes_in
 
 _OF_FILES = ("configMap", "secret")
+_HOOKS = (("lifecycle", "postStart"), ("startupProbe",), ("livenessProbe",), ("readinessProbe",))
+"""What else a container runs: a probe may download as well as any command."""
 _NO_SOURCES = ("name", "emptyDir", "ephemeral")
 """Parts of a volume that say nothing of what lies in it."""
 
@@ -43,6 +47,9 @@ def mounted(
     rest = [one for one in rest if not sources.has(one)]
     folder = container.at("workingDir").text()
     kept, brought = parted(rest, mounts_in(container, pod), folder)
+    for one in rest:
+        if one not in kept:  # a file of the host is bound there, and may be written as well
+            brought += _put_at(container, pod, one)
     unknown = [*_open_mounts(container, rest, folder)]
     return [*fetched, *kept], [*images, *brought, *unknown]
 
@@ -55,7 +62,7 @@ def _of_images(
     taken: set[str] = set()
     folder = container.at("workingDir").text()
     paths = [(one, path) for one in named if (path := path_of(one.uri.value, folder)) is not None]
-    for mount, volume in _volumes_in(container, pod):
+    for mount, volume in volumes_in(container, pod):
         image = volume.at("image", "reference").stated()
         if image is None:
             continue
@@ -73,7 +80,7 @@ def mounts_in(container: Field, pod: Field) -> list[Mount]:
     found: list[Mount] = []
     volumes = pod.at("volumes")
     opened = next(filter(None, map(placeholder, (volumes, *volumes.items()))), None)
-    for mount, volume in _volumes_in(container, pod):
+    for mount, volume in volumes_in(container, pod):
         path, name = mount.at("mountPath").text(), mount.at("name").stated()
         if path is None or name is None or volume.at("image"):
             continue
@@ -92,14 +99,6 @@ def mounts_in(container: Field, pod: Field) -> list[Mount]:
         opened_part = open_part(parts) or open_part([mount.first_of("subPath", "subPathExpr")])
         found.append(Mount(opened_part or name, path))
     return found
-
-
-def _volumes_in(container: Field, pod: Field) -> Iterator[tuple[Field, Field]]:
-    """Yield (mount, volume); what is not among the pod's volumes is a value that is not there."""
-    volumes = {one.at("name").text(): one for one in pod.at("volumes").items()}
-    nothing = Field(pod.document, None)
-    for mount in container.at("volumeMounts").items():
-        yield mount, volumes.get(mount.at("name").text(), nothing)
 
 
 def _single_files(volume: Field, path: str, inside: Stated[str] | None) -> Iterator[Mount]:
@@ -155,48 +154,45 @@ def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]
     path = path_of(model.uri.value, container.at("workingDir").text())
     if path is None or model.hidden:
         return
-    if container.at("command") or container.at("args"):
-        yield from brought(_program(container, "containers"), path)
-    if hook := _said(container.at("lifecycle", "postStart", "exec", "command")):
-        yield from brought(replace(_program(container, "postStart"), words=hook), path)
-    shared = [
-        (rest, mount)
-        for mount in container.at("volumeMounts").items()
-        if (rest := rest_below(mount.at("mountPath").text() or "?", path)) is not None
-    ]
-    if not shared:
+    spot = spot_of(path, spots_of_pod(container, pod))
+    ways = [] if spot is None else [way for way, _ in seen_at(spot, spots_of_pod(container, pod))]
+    for program in _programs(container, "containers"):
+        program = replace(program, tool=None)  # what it serves is no tool
+        for way in dict.fromkeys([path, *ways]):
+            yield from brought(program, way)
+    if spot is None:
         return
-    rest, mount = min(shared, key=lambda pair: len(pair[0]))
-    volume_path = posixpath.join("/", mount.at("subPath").text() or "", rest.lstrip("/"))
-    inside = posixpath.normpath(volume_path)
     yield from filled_in(pod.at("initContainers"))
     for key in ("initContainers", "containers"):
         for other in written_out(pod.at(key)):
-            if other.pointer == container.pointer:
-                continue
-            for there in other.at("volumeMounts").items():
-                if there.at("name").text() != mount.at("name").text():
-                    continue
-                root, below = there.at("mountPath").text(), there.at("subPath").text() or ""
-                rest_there = rest_below(posixpath.join("/", below), inside)
-                if root and rest_there is not None and not there.at("readOnly").truth():
-                    yield from brought(
-                        _program(other, key), f"{root.rstrip('/')}{rest_there}", root
-                    )
+            if other.pointer != container.pointer:
+                for way, root in seen_at(spot, spots_of_pod(other, pod)):
+                    for program in _programs(other, key):
+                        yield from brought(program, way, root)
+
+
+def _programs(container: Field, key: str) -> Iterator[Program]:
+    """Yield what a container runs: its command, or that of its image, hook and probes."""
+    yield _program(container, key)
+    for way in _HOOKS:
+        if words := _said(container.at(*way, "exec", "command")):
+            yield replace(_program(container, way[-1]), words=words, tool=None)
 
 
 def _program(container: Field, key: str) -> Program:
     is_sidecar = container.at("restartPolicy").text() == "Always"
+    image = container.at("image").stated()
     return Program(
         f"{key}.{container.at('name').text() or 'unnamed'}",
         (*_said(container.at("command")), *_said(container.at("args"))),
         container.place(),
-        container.at("image").stated(),
+        image,
         {
             name: one.at("value").text() or ""
             for one in container.at("env").items()
             if (name := one.at("name").text()) and one.at("value")
         },
+        tool=None if image is None or _said(container.at("command")) else tool_of(image.value),
         is_first=key == "initContainers" and not is_sidecar,
     )
 

@@ -15,9 +15,8 @@ from placer.manifests.models import (
     everywhere,
     hidden_model,
     is_model_variable,
-    models_of_arguments,
-    models_of_variable,
 )
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words
 from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of, together
@@ -176,7 +175,7 @@ def _any_of(pod: Field, able: Sequence[Field], models: tuple[ModelRef, ...]) -> 
 def models_of_container(container: Field) -> tuple[ModelRef, ...]:
     """Return the models that the command, the arguments and the environment name."""
     known: dict[str, str] = {}
-    variables: list[ModelRef] = []
+    variables: list[tuple[str, Stated[str]]] = []
     hidden: list[ModelRef] = []
     for one in container.at("env").items():
         name, value = one.at("name").text() or "", one.at("value").stated()
@@ -191,14 +190,14 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
             continue
         value = _expanded(value, known)
         known[name] = value.value
-        variables += models_of_variable(name, value)
+        variables.append((name, value))
     arguments = [
         _expanded(stated, known)
         for key in ("command", "args")
         for one in _words_of(container.at(key))
         if (stated := one.stated()) is not None
     ]
-    return everywhere(hidden, models_of_arguments(arguments), variables)
+    return everywhere(hidden, models_named(arguments, variables))
 
 
 def _words_of(words: Field) -> Iterator[Field]:
