@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from placer.api.split_candidates import Where, best_cuts
+from placer.api.split_candidates import best_cuts
+from placer.api.split_where import Where
 from placer.core.groups import Group, GroupGraph, GroupTensor
 from placer.core.partition.problem import Link, Piece
 from placer.core.wire_formats import Precision

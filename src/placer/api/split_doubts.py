@@ -11,8 +11,8 @@ from placer.core.wire_formats import Precision
 
 if TYPE_CHECKING:
     from placer.api.part_runs import PartsRuns
-    from placer.api.split_candidates import Where
     from placer.api.split_model import SplitQuestion
+    from placer.api.split_where import Where
     from placer.api.splitting import MeasuredGraph
 
 

@@ -266,11 +266,15 @@ def _points(answer: SplitAnswer) -> list[str]:
 def _rebuilt(answer: SplitAnswer) -> list[str]:
     """Say what an attack found of each cut."""
     return [
-        f"  attacked: at {_listed(one.tensors)} the input {printable(found.name)} is "
+        f"  attacked: {_at(one)} the input {printable(found.name)} is "
         f"{found.leakage.text}; {printable(_proof(found.leakage))}"
         for one in answer.placed
         for found in one.leakage
     ]
+
+
+def _at(one: Placed) -> str:
+    return f"at {_listed(one.tensors)}" if one.kind is Kind.SPLIT else f"{_ALL_ON[one.kind]},"
 
 
 def _proof(leakage: Leakage) -> str:
