@@ -52,8 +52,15 @@ def link_to(source: SplitSource, where: Where) -> Link:
     return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
 
 
-def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
+def named_cut(
+    source: SplitSource, names: Sequence[str], *, kept: Collection[str] = ()
+) -> dict[str, int]:
     """Return node -> tier of the cut at these tensors.
+
+    Parameters
+    ----------
+    kept
+        Tensors that may not leave the device, for the remedy of an incomplete cut.
 
     Raises
     ------
@@ -67,7 +74,7 @@ def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
                 f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
                 hint="cut at another tensor",
             )
-    tiers = cut_at(source, [names])
+    tiers = cut_at(source, [names], kept=kept)
     if 0 not in tiers.values():
         raise UsageError(
             f"nothing would run on the device with the cut at {', '.join(names)}",
@@ -88,7 +95,9 @@ def given_cut(
     InfeasibleError
         Raw input would leave, and may not.
     """
-    tiers = named_cut(source, names)
+    known = [one.name for one in source.graph.tensors if one.name in taint.tensors]
+    kept = {name for name in known if is_raw_kept and taint.taint(name).is_raw}
+    tiers = named_cut(source, names, kept=kept)
     raw = taint.raw_among(names) if is_raw_kept else ()
     if raw:
         which, why = raw[0]
