@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from placer.api.split_where import Where
 from placer.api.splitting import cut_at, node_tiers
+from placer.core.cut_ways import ways
 from placer.core.cuts import crossing
 from placer.core.errors import UsageError
 from placer.core.groups import GroupGraph
@@ -83,10 +84,12 @@ def named_cut(
     return tiers
 
 
-def given_cut(
+def given_cuts(
     source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
-) -> Cut:
-    """Return the cut at these tensors.
+) -> list[Cut]:
+    """Return the ways to cut at these tensors: outputs may be made on either side.
+
+    The one with most behind the cut stands first.
 
     Raises
     ------
@@ -97,7 +100,7 @@ def given_cut(
     """
     known = [one.name for one in source.graph.tensors if one.name in taint.tensors]
     kept = {name for name in known if is_raw_kept and taint.taint(name).is_raw}
-    tiers = named_cut(source, names, kept=kept)
+    named_cut(source, names, kept=kept)
     raw = taint.raw_among(names) if is_raw_kept else ()
     if raw:
         which, why = raw[0]
@@ -106,7 +109,11 @@ def given_cut(
             "stay",
             hint="cut at a later tensor, or leave out --cut",
         )
-    return Cut(Kind.SPLIT, tiers, tuple(sorted(set(names))))
+    tensors = tuple(sorted(set(names)))
+    return [
+        Cut(Kind.SPLIT, node_tiers(source.graph, tiers), tensors)
+        for tiers in ways(source.graph, tensors)
+    ]
 
 
 def unsplit_cuts(source: SplitSource, *, is_raw_kept: bool) -> list[Cut]:

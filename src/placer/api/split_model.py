@@ -14,7 +14,7 @@ from placer.api.split_candidates import (
     Cut,
     best_cuts,
     exact_precision,
-    given_cut,
+    given_cuts,
     link_to,
     offered,
     sent_dtypes,
@@ -25,11 +25,12 @@ from placer.api.split_doubts import (
     disturbance,
     estimate_decides,
     oddities,
+    other_ways,
     quiet_ratio,
     weak_inputs,
 )
 from placer.api.split_export import check_sendable, export_split
-from placer.api.split_placed import attacked_inputs, placed_of, request_bytes
+from placer.api.split_placed import attacked_inputs, placed_of, quickest_first, request_bytes
 from placer.api.split_where import Where, find_where, site_of
 from placer.api.splitting import (
     USUAL_RUNS,
@@ -62,6 +63,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 USUAL_TOP = 3
 MOST_TOP = 20
+MOST_WAYS = 3
+"""Of one cut that was asked for: an output may be made by its head or its tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,9 @@ def split_model(
     question, policy = _with_policy(question, source.summary, where)
     limit_ratio = question.max_error_ratio if question.inputs is not None else None
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
+    given = []
     if question.cut:
-        cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
+        given = given_cuts(source, question.cut, taint, is_raw_kept=question.is_raw_kept)
     threads = question.threads or usable_cores()
     check_figures(where.path)
     limit = format_duration(question.time_limit_s)
@@ -154,7 +158,10 @@ def split_model(
     measured = measure_groups(
         source, inputs=question.inputs, threads=threads, time_limit_s=question.time_limit_s
     )
-    if not question.cut:
+    if given:
+        most = 1 if where.whole_s is None else MOST_WAYS
+        cuts += quickest_first(given, source, measured, where)[:most]
+    else:
         progress(f"looking for the best plans over {where.path.name}")
         cuts += best_cuts(
             measured.graph,
@@ -226,7 +233,11 @@ def split_model(
     listed = [one for one, _ in found if one.kind is not Kind.SPLIT] + splits[: question.top]
     order = ranked(listed)
     chosen = next((one for one in order if one.kind is Kind.SPLIT), None)
-    notes += [*oddities(order, judged.whole_s), *estimate_decides(order)]
+    notes += [
+        *oddities(order, judged.whole_s),
+        *estimate_decides(order),
+        *other_ways(order, len(given)),
+    ]
     answer = replace(answer, placed=order, chosen=chosen, notes=tuple(notes))
     if to is None or chosen is None or not (question.cut or answer.best.kind is Kind.SPLIT):
         return answer

@@ -11,6 +11,8 @@ from placer.api.part_runs import PartsRun, PartsRuns
 from placer.api.split_candidates import Cut, leaves_of, raw_inputs_of
 from placer.api.split_doubts import tail_range_s
 from placer.api.split_where import Where
+from placer.core.cut_ways import free_outputs
+from placer.core.cuts import crossing
 from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.split_choice import time_on
 from placer.core.split_export import sent_type, wire_bytes
@@ -42,6 +44,7 @@ def placed_of(
     here = {group.name: group.time_s for group in graph.groups}
     on_edge = sum(tier == 0 for tier in cut.tiers.values())
     leaves, why = leaves_of(cut, taint)
+    made_here, made_there = _free_outputs(source, cut)
     placed = Placed(
         kind=cut.kind,
         tensors=cut.tensors,
@@ -59,6 +62,8 @@ def placed_of(
         differences=(),
         wire_result=None,
         turns_s=judged.turns_s,
+        outputs_here=made_here,
+        outputs_there=made_there,
     )
     if run is None:
         return placed
@@ -99,6 +104,16 @@ def placed_of(
     )
 
 
+def _free_outputs(source: SplitSource, cut: Cut) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the outputs that the head makes and the tail might, and the other way round."""
+    if cut.kind is not Kind.SPLIT:
+        return (), ()
+    free = free_outputs(source.graph, [one.name for one in crossing(source.graph, cut.tiers, 2)[0]])
+    makers = {one.name: one.producer for one in source.graph.tensors}
+    here = tuple(name for name in free if cut.tiers[makers[name] or ""] == 0)
+    return here, tuple(name for name in free if name not in here)
+
+
 def attacked_inputs(source: SplitSource, cut: Cut, taint: TaintedGraph) -> tuple[str, ...]:
     """Return the inputs to rebuild: those of which the graph does not tell that they are raw."""
     known = raw_inputs_of(cut, taint)
@@ -137,6 +152,26 @@ def _answered_bytes(source: SplitSource, cut: Cut) -> int:
         and cut.tiers[one.producer] == 1
     )
     return sum(one.n_bytes for one in beyond)
+
+
+def quickest_first(
+    cuts: Sequence[Cut], source: SplitSource, measured: MeasuredGraph, where: Where
+) -> list[Cut]:
+    """Return ways to run one cut in the order of their foretold times; unknown: as they are."""
+    if where.whole_s is None:
+        return list(cuts)
+    here = {group.name: group.time_s for group in measured.graph.groups}
+    there = shared_out_s(measured.graph, where.whole_s)
+
+    def foretold_s(cut: Cut) -> float:
+        parts_s = (
+            time_on(measured.graph, source.graph, cut.tiers, tier, times)
+            for tier, times in enumerate((here, there))
+        )
+        sent = sum(source.specs[name].n_bytes or 0 for name in cut.tensors)
+        return sum(parts_s) + typical_transfer_s(where.path, sent, _answered_bytes(source, cut))
+
+    return sorted(cuts, key=foretold_s)
 
 
 def _chosen_format(formats: Sequence[FormatResult], question: SplitQuestion) -> FormatResult | None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+MAX_NAMES = 3
+"""Of tensors in a name."""
+
 
 def cut_name(tensors: Iterable[str]) -> str:
-    """Return the name of a cut: its tensors in the order of the alphabet, with commas."""
-    return ", ".join(sorted(tensors))
+    """Return the name of a cut: its first tensors in the order of the alphabet, with commas."""
+    names = sorted(tensors)
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return f"{', '.join(names[:MAX_NAMES])}{more}"
 
 
 def cut_options(tensors: Iterable[str]) -> str:
