@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from placer.core.split_ranking import Kind, Placed
-from placer.core.units import format_duration, format_ratio
+from placer.core.units import format_duration, format_durations_apart, format_ratio
 from placer.core.wire_formats import Precision
 
 if TYPE_CHECKING:
@@ -136,10 +136,14 @@ def other_ways(placed: Sequence[Placed], ways: int) -> list[str]:
     taken, *others = (one for one in placed if one.kind is Kind.SPLIT)
     if taken.total_s is None:
         return [f"{taken.name} is taken: {ways - 1} more with other outputs made here"]
-    told = [f"{one.name} takes {format_duration(one.total_s or 0.0)}" for one in others]
+    times = format_durations_apart(*(one.total_s or 0.0 for one in (taken, *others)))
+    told = [f"{one.name} takes {time}" for one, time in zip(others, times[1:], strict=True)]
     untried = ways - 1 - len(others)
     told += [f"{untried} more {'was' if untried == 1 else 'were'} not run"] if untried else []
-    return [f"{taken.name} is taken, the quickest of {ways} ways to cut there: {', '.join(told)}"]
+    return [
+        f"{taken.name} is taken ({times[0]}), the quickest of {ways} ways to cut there: "
+        f"{', '.join(told)}"
+    ]
 
 
 def _name(one: Placed) -> str:

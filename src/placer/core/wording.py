@@ -18,6 +18,7 @@ from placer.core.ranking import headline_percentile, headline_s, is_held_back, m
 from placer.core.units import (
     format_bytes,
     format_duration,
+    format_durations_apart,
     format_percentile,
     format_usd,
 )
@@ -238,10 +239,10 @@ def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
     if mine_s == math.inf or other_s == math.inf:
         return f"; do not split: {split.why_not}" if split.why_not else ""
     mine, other = (format_percentile(headline_percentile(one)) for one in (split, best))
-    against = (
-        f"{mine} {format_duration(mine_s)} against "
-        f"{'' if other == mine else f'{other} '}{format_duration(other_s)}"
-    )
+    shown = format_durations_apart(mine_s, other_s)
+    against = f"{mine} {shown[0]} against {'' if other == mine else f'{other} '}{shown[1]}"
+    if mine == other and shown[0] == shown[1]:
+        return f"; do not split: the best split judged, {split.id}, takes as long, {against}"
     if mine_s >= other_s:
         return f"; do not split: the best split judged, {split.id}, takes {against}"
     why = f": {split.why_not}" if split.why_not else ""

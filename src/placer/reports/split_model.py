@@ -10,7 +10,7 @@ from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.printable import printable
 from placer.core.split import OutputDifference
 from placer.core.split_ranking import Kind, Placed, SplitAnswer
-from placer.core.units import finite_or_none, format_bytes, format_duration
+from placer.core.units import finite_or_none, format_bytes, format_duration, format_durations_apart
 from placer.core.workload import Leaves
 from placer.reports.facts import counted
 
@@ -151,9 +151,8 @@ def _headline(answer: SplitAnswer) -> str:
         )
     if best.kind is Kind.SPLIT:
         other = next(one for one in answer.placed if one.kind is not Kind.SPLIT)
-        return (
-            f"Split {printable(best.place)}: {_total(best)}, against {_total(other)} {other.name}."
-        )
+        mine, others = _totals(best, other)
+        return f"Split {printable(best.place)}: {mine}, against {others} {other.name}."
     where = f"{best.name} takes {_total(best)}"
     if answer.is_within_noise and split is not None:
         why = f"{answer.runs} runs in turns do not tell them apart"
@@ -167,7 +166,8 @@ def _headline(answer: SplitAnswer) -> str:
     if split is None:
         return f"Do not split: {where}, and {_without_split(answer)}."
     which = "the split asked for" if answer.is_asked else "the best split"
-    return f"Do not split: {where}, {which} ({printable(split.place)}) {_total(split)}."
+    mine, others = _totals(best, split)
+    return f"Do not split: {best.name} takes {mine}, {which} ({printable(split.place)}) {others}."
 
 
 def _without_split(answer: SplitAnswer) -> str:
@@ -180,9 +180,20 @@ def _without_split(answer: SplitAnswer) -> str:
     return f"{each} what its answers are held to (notes; --top tries more)"
 
 
+def _totals(one: Placed, other: Placed) -> tuple[str, str]:
+    """Return two totals with as many digits as tell them apart."""
+    if one.total_s is None or other.total_s is None:
+        return _total(one), _total(other)
+    first, second = format_durations_apart(one.total_s, other.total_s)
+    return f"{first}{_span(one)}", f"{second}{_span(other)}"
+
+
 def _total(one: Placed) -> str:
-    span = "" if one.kind is Kind.EDGE else f" ({_range(one)} as the cloud is estimated)"
-    return f"{_duration(one.total_s)}{span}"
+    return f"{_duration(one.total_s)}{_span(one)}"
+
+
+def _span(one: Placed) -> str:
+    return "" if one.kind is Kind.EDGE else f" ({_range(one)} as the cloud is estimated)"
 
 
 def _range(one: Placed) -> str:
