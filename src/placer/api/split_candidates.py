@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from placer.api.split_where import Where
 from placer.api.splitting import cut_at, node_tiers
+from placer.core.cut_names import cut_name, cut_options
 from placer.core.cut_ways import ways
 from placer.core.cuts import crossing
 from placer.core.errors import UsageError
@@ -75,13 +76,25 @@ def named_cut(
                 f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
                 hint="cut at another tensor",
             )
-    tiers = cut_at(source, [names], kept=kept)
-    if 0 not in tiers.values():
+    cut_at(source, [names], kept=kept)
+    return _with_head(source, names)[0]
+
+
+def _with_head(source: SplitSource, names: Sequence[str]) -> list[dict[str, int]]:
+    """Return node -> tier of the ways to cut at tensors in which the device has something to do.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    found = [one for one in ways(source.graph, sorted(set(names))) if 0 in one.values()]
+    if not found:
         raise UsageError(
-            f"nothing would run on the device with the cut at {', '.join(names)}",
+            f"nothing would run on the device with the cut at {cut_name(names)}",
             hint="cut at a tensor behind it, or serve the whole model",
         )
-    return tiers
+    return [node_tiers(source.graph, tiers) for tiers in found]
 
 
 def given_cuts(
@@ -100,20 +113,17 @@ def given_cuts(
     """
     known = [one.name for one in source.graph.tensors if one.name in taint.tensors]
     kept = {name for name in known if is_raw_kept and taint.taint(name).is_raw}
-    named_cut(source, names, kept=kept)
+    named_cut(source, names, kept=kept)  # refuses what is none
     raw = taint.raw_among(names) if is_raw_kept else ()
     if raw:
         which, why = raw[0]
         raise InfeasibleError(
-            f"--cut {' '.join(which)}: raw input would leave the device ({why.text}), and it must "
+            f"{cut_options(which)}: raw input would leave the device ({why.text}), and it must "
             "stay",
             hint="cut at a later tensor, or leave out --cut",
         )
     tensors = tuple(sorted(set(names)))
-    return [
-        Cut(Kind.SPLIT, node_tiers(source.graph, tiers), tensors)
-        for tiers in ways(source.graph, tensors)
-    ]
+    return [Cut(Kind.SPLIT, tiers, tensors) for tiers in _with_head(source, tensors)]
 
 
 def unsplit_cuts(source: SplitSource, *, is_raw_kept: bool) -> list[Cut]:

@@ -40,6 +40,7 @@ from placer.api.splitting import (
     samples_for,
     write_split,
 )
+from placer.core.cut_names import cut_name
 from placer.core.finding import Effect
 from placer.core.network_estimate import check_figures
 from placer.core.partition.problem import InfeasibleError
@@ -318,7 +319,7 @@ def _judged(
                 continue
             head, tail = None, source.summary.path
             if cut.kind is Kind.SPLIT:
-                progress(f"cutting at {', '.join(cut.tensors)}")
+                progress(f"cutting at {cut_name(cut.tensors)}")
                 parts = Path(folder) / str(place)
                 contract = write_split(source, cut.tiers, 1, str(parts))
                 head, tail = (str(parts / part.files[0][0]) for part in contract.parts)

@@ -11,6 +11,7 @@ from placer.api.part_runs import PartsRun, PartsRuns
 from placer.api.split_candidates import Cut, leaves_of, raw_inputs_of
 from placer.api.split_doubts import tail_range_s
 from placer.api.split_where import Where
+from placer.core.cut_names import cut_name
 from placer.core.cut_ways import free_outputs
 from placer.core.cuts import crossing
 from placer.core.leakage import InputLeakage, Leak, Leakage
@@ -182,7 +183,7 @@ def _chosen_format(formats: Sequence[FormatResult], question: SplitQuestion) -> 
 
 
 def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQuestion) -> str:
-    where = f"the cut at {', '.join(cut.tensors)}"
+    where = f"the cut at {cut_name(cut.tensors)}"
     if all(one.unheld_tensors for one in formats):
         return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
     least = min(formats, key=lambda one: one.error.relative)

@@ -237,7 +237,7 @@ def tiers_of_cuts(
             if name not in edges.tensors:
                 raise UsageError(
                     f"no tensor '{name}' goes from one node to another"
-                    f"{near_match(name, edges.tensors)}",
+                    f"{near_match(name, _taken(graph))}",
                     hint="give names of tensors of the model that are no weights or constants",
                 )
         for name in sorted(_behind_cut(edges, graph, cut, kept)):
@@ -297,6 +297,17 @@ def _incomplete(
         if fewest is None
         else f"name all that cross, here the fewest: {cut_options([*cut, *fewest])}",
     )
+
+
+def _taken(graph: GroupGraph) -> list[str]:
+    """Return the tensors that can be cut at: some node makes them, and another takes them."""
+    from placer.core.split_export import can_be_sent
+
+    return [
+        one.name
+        for one in graph.tensors
+        if one.producer is not None and one.consumers and can_be_sent(one.dtype)
+    ]
 
 
 def _named(names: Sequence[str]) -> str:

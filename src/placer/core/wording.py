@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from placer.core.cascade import CascadeFacts, Measure
+from placer.core.cut_names import cut_name
 from placer.core.environment import Basis
 from placer.core.estimate import (
     Candidate,
@@ -255,7 +256,7 @@ def told_cut(candidate: Candidate) -> str:
     assert cut is not None
     what = "raw input with it" if cut.raw else "no raw input as far as the graph shows"
     return (
-        f"cut at {', '.join(cut.tensors) or 'no tensor'}, {format_bytes(cut.sent_bytes)} for each "
+        f"cut at {cut_name(cut.tensors) or 'no tensor'}, {format_bytes(cut.sent_bytes)} for each "
         f"request, {what}"
     )
 
