@@ -138,6 +138,14 @@ def test_a_cut_at_the_input_alone_is_one_where_the_device_makes_an_output(run: R
     found = [p for p in plans(run, "both.onnx", *QUICK, "--cut", "x") if p["placement"] == "split"]
     assert found
     assert all(one["outputs_here"] for one in found)
+    asked = ("--sla", "p50=5s", "--ep", "cpu", "--cloud", "aws-c7i.xlarge@us-east-1")
+    cut = ("--cut", "x", *asked, "--save", "answer.json")
+    assert run("recommend", "both.onnx", *NETWORK, *QUICK, *cut).code < 2
+    verified = run("verify", "answer.json", "--local-tail", "--format", "json")
+    (taken,) = (
+        one for one in json.loads(verified.out)["candidates"] if one["id"].startswith("split:")
+    )
+    assert taken["reason"] == "the tail ran here, without the network"
     done = run("split", "straight.onnx", *NETWORK, "--cut", "x")
     assert done.code == 2
     assert "nothing would run on the device with the cut at x" in done.err
