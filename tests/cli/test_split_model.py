@@ -648,23 +648,6 @@ def test_a_model_with_control_flow_is_refused_with_the_reason(run: Run) -> None:
     assert "has control flow (If that makes" in done.err
 
 
-def test_an_attack_tells_what_it_rebuilds_of_the_samples(run: Run, tmp_path: Path) -> None:
-    digits = ROOT / "examples" / "01_digits"
-    with np.load(digits / "samples.npz") as given:
-        np.savez(tmp_path / "some.npz", image=given["image"][:100])
-    words = ("split", digits / "digits.onnx", "--inputs", tmp_path / "some.npz", "--attack")
-    plans = json.loads(run(*words, "--cut", "block1.relu2", "--format", "json").out)["plans"]
-    by_kind = {one["placement"]: one["attacked"] for one in plans}
-    (found,) = by_kind.pop("split")
-    assert (found["input"], found["leak"]) == ("image", "linearly recoverable")
-    assert found["samples"] == 100
-    assert found["psnr_db"] > found["mean_psnr_db"] + 5
-    assert by_kind == {"edge": [], "cloud": []}  # by its structure the input is raw
-    few = run("split", digits / "digits.onnx", "--attack")
-    assert few.code == 2
-    assert "--inputs SAMPLES.npz" in few.err
-
-
 @pytest.mark.usefixtures("here")
 def test_an_unknown_shape_is_asked_for(run: Run) -> None:
     onnx.save(split_models.symbolic_batch(), "batch.onnx")

@@ -72,6 +72,17 @@ def fits(case: dict[str, Any]) -> bool:
     return all(span <= size for span, size in zip(spans, padded, strict=True))
 
 
+def leaves_one_place(case: dict[str, Any]) -> bool:
+    """Tell whether the kernel fits once: one place is no picture."""
+    pads = case["pads"]
+    padded = (SIZE + pads[0] + pads[2], SIZE + pads[1] + pads[3])
+    spans = [d * (k - 1) + 1 for d, k in zip(case["dilations"], case["kernel"], strict=True)]
+    return all(
+        size - span < stride
+        for size, span, stride in zip(padded, spans, case["strides"], strict=True)
+    )
+
+
 def rank_and_columns(matrix: np.ndarray) -> tuple[int, int]:
     """Return the rank, and the columns that are read at all."""
     read = matrix[:, np.any(matrix != 0, axis=0)]
@@ -96,7 +107,7 @@ def test_a_convolution_called_plain_draws_each_place_or_averages(
     w = np.abs(weights(case)) if is_positive else weights(case)
     model, channels = convolution(w, case)
     taint = trace_taint(model).taint("y")
-    if is_positive or case["kernel"] == (1, 1):
+    if (is_positive or case["kernel"] == (1, 1)) and not leaves_one_place(case):
         assert taint.is_raw
     if taint.is_raw and not taint.is_mixed:
         rows = whole_matrix(model, channels)

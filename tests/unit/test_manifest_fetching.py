@@ -10,6 +10,7 @@ import pytest
 from placer.manifests.nodes import Field
 from placer.manifests.parsing import parse_yaml
 from placer.manifests.pods import workers_of
+from placer.manifests.shell import commands_in
 
 OWN = "/models/model.onnx"
 FETCHED = "<initContainers.fetch>"
@@ -335,3 +336,9 @@ def test_many_models_read_a_long_script_once() -> None:
     start = time.process_time()
     models_of(f"containers: [{{name: s, command: [sh, -c, {script}, {served}]}}]")
     assert time.process_time() - start < 10
+
+
+def test_the_parts_of_a_pipeline_share_the_text_of_its_line() -> None:
+    found = commands_in("cat ${A}|" * 20_000, {"A": "a"})  # a copy each would be 4 GB
+    assert len(found) == 20_000
+    assert len({id(one.line) for one in found}) == 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from placer.api.split_candidates import Where, best_cuts
+from placer.api.split_candidates import best_cuts
+from placer.api.split_where import Where
 from placer.core.groups import Group, GroupGraph, GroupTensor
 from placer.core.partition.problem import Link, Piece
 from placer.core.wire_formats import Precision
 from placer.onnx_files.taint import TaintedGraph
+from placer.onnx_files.taint_known import Known
 from tests import builders
 
 # x -> first -> pooled -> flat (a Flatten) -> last -> y
@@ -30,7 +32,7 @@ def tried(graph: GroupGraph, *precisions: Precision | None, top: int) -> list[tu
     link = Link(rtt_s=0.01, up=(Piece(0.0, 1e-6),), down=(Piece(0.0, 1e-6),))
     where = Where(builders.path(), builders.cloud().offer, 1e-3, ())
     cuts = best_cuts(
-        *(graph, where, link, TaintedGraph({}, {})),
+        *(graph, where, link, TaintedGraph({}, Known())),
         precisions=precisions or (None,),
         is_raw_kept=False,
         top=top,

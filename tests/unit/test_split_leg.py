@@ -467,6 +467,29 @@ def test_a_better_whole_says_do_not_split() -> None:
     assert {one.placement for one in answer.candidates} == {Placement.EDGE, Placement.SPLIT}
 
 
+@pytest.mark.parametrize(
+    ("split_s", "told"),
+    [
+        (0.014501, "is quicker, p50 14.50 ms against 14.52 ms, but not better"),
+        (0.014530, "takes p50 14.53 ms against 14.52 ms"),
+        (0.014523, "takes as long, p50 14.5 ms against 14.5 ms"),
+    ],
+)
+def test_figures_that_print_alike_have_more_digits(split_s: float, told: str) -> None:
+    environment = builders.environment(splits=(split(),), clouds=())
+    found = advise.recommend(builders.model(), ASK, environment).candidates
+    times = {Placement.EDGE: 0.014523, Placement.SPLIT: split_s}
+    close = [
+        replace(
+            one,
+            targets=(),
+            latency=replace(one.latency, p50_s=times[one.placement]) if one.latency else None,
+        )
+        for one in found
+    ]
+    assert told in decide(close, is_chosen=True).reason
+
+
 def test_a_split_that_is_best_is_told_with_what_crosses() -> None:
     slow = (builders.edge(0.09),)
     environment = builders.environment(edges=slow, clouds=(), splits=(split(),))

@@ -79,6 +79,17 @@ def test_a_split_within_the_noise_is_undecided() -> None:
     assert '"placement": "edge"' in to_json(found, None)
 
 
+def test_totals_that_print_alike_have_more_digits_where_one_is_quicker() -> None:
+    whole = placed(Kind.CLOUD, (), network_s=0.014523)
+    split = placed(Kind.SPLIT, [0.002] * 30, network_s=0.012501)
+    assert to_text(answer(whole, split), None).startswith("Split at mid: 14.50 ms (")
+    assert ", against 14.52 ms (" in to_text(answer(whole, split), None)
+    slower = replace(split, network_s=0.012542)
+    text = to_text(answer(whole, slower), None)
+    assert text.startswith("Do not split: all on the cloud takes 14.52 ms (")
+    assert "the best split (at mid) 14.54 ms (" in text
+
+
 def test_one_of_a_thing_is_told_as_one() -> None:
     split = placed(Kind.SPLIT, noisy(0.006))
     one = replace(answer(placed(Kind.EDGE, noisy(0.026)), split), threads=1, runs=1, samples=1)

@@ -155,3 +155,22 @@ def test_other_figures_are_shown_in_the_unit_that_fits() -> None:
 def test_a_factor_that_is_no_number_is_shown_as_it_is() -> None:
     shown = [units.format_factor(one) for one in (1.34, 24.3, 1234.0, math.inf, math.nan)]
     assert shown == ["1.3", "24", "1,200", "inf", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("values_s", "shown"),
+    [
+        ((0.0145, 0.0146), ("14.5 ms", "14.6 ms")),
+        ((0.014501, 0.014523), ("14.50 ms", "14.52 ms")),
+        ((0.0145001, 0.0145012), ("14.500 ms", "14.501 ms")),
+        ((0.0145, 0.0145), ("14.5 ms", "14.5 ms")),
+        ((0.01450000001, 0.01450000002), ("14.5 ms", "14.5 ms")),
+        ((0.9996, 1.0002), ("0.9996 s", "1.0002 s")),
+        ((12.0, 12.01, 30.0), ("12.00 s", "12.01 s", "30.00 s")),
+        ((4321.2, 4321.3), ("4,321.2 s", "4,321.3 s")),
+    ],
+)
+def test_durations_have_the_digits_that_tell_them_apart(
+    values_s: tuple[float, ...], shown: tuple[str, ...]
+) -> None:
+    assert units.format_durations_apart(*values_s) == shown

@@ -90,7 +90,7 @@ def _head(
 
     head, tail = contract.parts
     crossing = contract.links[0]
-    names = tuple(spec.name for spec in crossing)
+    names = tuple(sorted(spec.name for spec in crossing))
     raw = {
         name
         for found, _ in taint.raw_among([n for n in names if n in taint.tensors])

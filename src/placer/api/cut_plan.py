@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from placer.api.measuring import MeasuringOptions
+from placer.core.cut_names import cut_name, cut_options
 from placer.core.errors import UsageError
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
@@ -90,16 +90,15 @@ class Cutting:
         tensors = () if judged is None else clearly_quicker_cut(problem, dict(judged.tiers))
         if judged is None or not tensors:
             return ()
-        names = " ".join(f"--cut {shlex.quote(one)}" for one in tensors)
         return (
             Finding(
                 "PLC409",
                 Severity.NOTE,
                 Effect.NONE,
-                f"by the times measured since, a cut at {', '.join(tensors)} would be quicker than "
-                f"the one that is judged, at {', '.join(judged.cut.tensors)}: the pace of this "
+                f"by the times measured since, a cut at {cut_name(tensors)} would be quicker than "
+                f"the one that is judged, at {cut_name(judged.cut.tensors)}: the pace of this "
                 "machine changed meanwhile",
-                f"measure again while nothing else runs, or judge that cut: {names}",
+                f"measure again while nothing else runs, or judge that cut: {cut_options(tensors)}",
                 None,
             ),
         )

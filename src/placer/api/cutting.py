@@ -169,7 +169,9 @@ def _worth_judging(
         precisions = (None,)
     tensors = source.graph.tensors
     known = [one.name for one in tensors if one.name in taint.tensors]
-    raw = frozenset(one for names, _ in taint.raw_among(known) for one in names[:1])
+    # of tensors that are raw only together one stays: none that can be cut at alone
+    together = taint.raw_among(known, spared=measured.points)
+    raw = frozenset(names[0] for names, _ in together)
     unsendable = frozenset(one.name for one in tensors if not can_be_sent(one.dtype))
     for site in environment.clouds:
         if site.variant is not None:

@@ -7,7 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from placer.api.split_where import Where
 from placer.api.splitting import cut_at, node_tiers
+from placer.core.cut_names import cut_name, cut_options
+from placer.core.cut_ways import ways
 from placer.core.cuts import crossing
 from placer.core.errors import UsageError
 from placer.core.groups import GroupGraph
@@ -20,11 +23,6 @@ from placer.core.wire_formats import Precision, formats_for
 from placer.core.workload import Leaves
 
 if TYPE_CHECKING:
-    from placer.core.compute import ComputeEstimate
-    from placer.core.environment import CloudOffer, NetworkPath
-    from placer.core.graph import ModelSummary
-    from placer.core.placement import CloudSite, Environment
-    from placer.core.workload import Workload
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
 
@@ -38,28 +36,6 @@ SAME_TIME_RATIO = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
-    """The way to the cloud, and what the whole model takes there."""
-
-    path: NetworkPath
-    offer: CloudOffer
-    whole_s: float | None
-    """An estimate; None: there is none, and only a given cut can be judged by its answers."""
-    assumptions: tuple[str, ...]
-    """What nobody stated, and what was taken instead."""
-    estimate: ComputeEstimate | None = None
-    """Of the whole model, with its range."""
-    unknown: str = ""
-    """Why there is no estimate."""
-
-    @property
-    def cloud(self) -> str:
-        """Name of the offer, with its region."""
-        region = self.offer.region
-        return self.offer.name if region is None else f"{self.offer.name}@{region}"
-
-
-@dataclass(frozen=True, slots=True)
 class Cut:
     """A way to place the nodes of a model."""
 
@@ -70,136 +46,6 @@ class Cut:
     """That cross, by name."""
 
 
-def find_where(
-    summary: ModelSummary,
-    network: str | None,
-    clouds: Sequence[str],
-    workload: Workload | None,
-    *,
-    is_cut_given: bool,
-    location: str | None = None,
-) -> Where:
-    """Return the path and the quickest of the offers that were named, or the usual ones.
-
-    Parameters
-    ----------
-    workload
-        No part of the model goes to an offer that its data policy forbids; None: none is asked.
-    is_cut_given
-        Nothing is searched for: the time on the cloud may stay unknown.
-    location
-        Where the device is, as a workload states it; None: not stated.
-
-    Raises
-    ------
-    UsageError
-        Unknown names, or the time of the model on the cloud cannot be estimated.
-    InputError
-        A file cannot be read.
-    InfeasibleError
-        The data policy forbids every offer.
-    """
-    from placer.api.assumptions import ways_on
-    from placer.api.sites import (
-        DEFAULT_NETWORK,
-        load_location,
-        load_offers,
-        load_path,
-        modelled_time,
-    )
-    from placer.core.units import format_duration
-    from placer.files import catalogue
-
-    path, _, _ = load_path(network)
-    if workload is None:
-        offers = tuple(offer for name in clouds for offer in catalogue.load_cloud(name))
-        offers = offers or catalogue.default_offers()
-    else:
-        offers, _ = load_offers(clouds, workload, ())
-        offers = _allowed(offers, path, summary, workload)
-    times = [(offer, modelled_time(offer, summary, offer.ep, None)) for offer in offers]
-    known = [(one.estimate.median_s, offer, one.estimate) for offer, one in times if one.estimate]
-    unknown = f"how long the model takes on {offers[0].name} is not known: {times[0][1].source}"
-    if not known and not is_cut_given:
-        raise UsageError(
-            unknown,
-            hint="name the place to cut (--cut TENSOR): it is cut, compared and written without an "
-            "estimate; or another offer with --cloud",
-        )
-    found = min(known, key=lambda one: (one[0], one[1].name), default=None)
-    whole_s, offer, estimate = found or (None, offers[0], None)
-    backbone = catalogue.backbone_to(path, load_location(None, location, path), offer)
-    where = Where(replace(path, backbone=backbone), offer, whole_s, (), estimate)
-    assumptions = []
-    if network is None:
-        assumptions.append(f"no --network: {DEFAULT_NETWORK} is assumed")
-    if not clouds:
-        allowed = " in the regions stated" if workload is not None and workload.regions else ""
-        assumptions.append(
-            f"no --cloud: {where.cloud}, the {'first' if found is None else 'quickest'} of the "
-            f"cheapest offers{allowed}, is assumed"
-        )
-    assumptions += [
-        f"{one.name}: {' '.join(part for part in (one.value, one.unit) if part)}; {one.source}"
-        for one in ways_on(
-            path, (offer,), (backbone,), place_key="`device: location:` in a workload"
-        )
-    ]
-    if estimate is None or whole_s is None:
-        return replace(where, assumptions=tuple(assumptions), unknown=unknown)
-    span = f"{format_duration(estimate.low_s)} to {format_duration(estimate.high_s)}"
-    assumptions += [
-        f"the whole model takes {format_duration(whole_s)} ({span}) on {where.cloud}: "
-        f"{estimate.level}, {estimate.source}",
-        "a part of it takes there the share of that time that it takes here",
-        "requests are binary and one connection is kept",
-    ]
-    return replace(where, assumptions=tuple(assumptions))
-
-
-def _allowed(
-    offers: Sequence[CloudOffer], path: NetworkPath, summary: ModelSummary, workload: Workload
-) -> tuple[CloudOffer, ...]:
-    """Return the offers that may take a part of the model, whatever crosses.
-
-    Raises
-    ------
-    InfeasibleError
-        There is none.
-    """
-    from placer.api.cut_privacy import ABOUT_WHAT_LEAVES, privacy_findings
-    from placer.core.finding import Effect
-
-    allowed, why = [], []
-    for offer in offers:
-        site, environment = site_of(offer, path)
-        against = [
-            one
-            for one in privacy_findings(site, summary, workload, environment)
-            if one.effect is Effect.VIOLATED and one.rule != ABOUT_WHAT_LEAVES
-        ]
-        why += against[:1]
-        if not against:
-            allowed.append(offer)
-    if not allowed:
-        others = f"{len(why) - 1} more offer{'s' if len(why) > 2 else ''}"
-        more = f", and of {others} none is allowed" if len(why) > 1 else ""
-        raise InfeasibleError(
-            f"no part of the model may go to the cloud: {why[0].message} ({why[0].rule}){more}",
-            hint=why[0].remedy,
-        )
-    return tuple(allowed)
-
-
-def site_of(offer: CloudOffer, path: NetworkPath) -> tuple[CloudSite, Environment]:
-    """Return an offer and this device, as rules of privacy take them."""
-    from placer.api.sites import device_here
-    from placer.core.placement import CloudSite, Environment, SiteTime
-
-    site = CloudSite(offer, SiteTime(), backbone=path.backbone)
-    return site, Environment(device_here(), path, edges=(), clouds=(site,))
-
-
 def link_to(source: SplitSource, where: Where) -> Link:
     """Return the path as the solver takes it."""
     sizes = [tensor.n_bytes for tensor in source.graph.tensors]
@@ -208,8 +54,15 @@ def link_to(source: SplitSource, where: Where) -> Link:
     return link_over(where.path, max_bytes=sum(sizes), down_bytes=down)
 
 
-def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
+def named_cut(
+    source: SplitSource, names: Sequence[str], *, kept: Collection[str] = ()
+) -> dict[str, int]:
     """Return node -> tier of the cut at these tensors.
+
+    Parameters
+    ----------
+    kept
+        Tensors that may not leave the device, for the remedy of an incomplete cut.
 
     Raises
     ------
@@ -223,19 +76,33 @@ def named_cut(source: SplitSource, names: Sequence[str]) -> dict[str, int]:
                 f"--cut {name}: a tensor of type {specs[name].dtype} cannot be sent",
                 hint="cut at another tensor",
             )
-    tiers = cut_at(source, [names])
-    if 0 not in tiers.values():
+    cut_at(source, [names], kept=kept)
+    return _with_head(source, names)[0]
+
+
+def _with_head(source: SplitSource, names: Sequence[str]) -> list[dict[str, int]]:
+    """Return node -> tier of the ways to cut at tensors in which the device has something to do.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    found = [one for one in ways(source.graph, sorted(set(names))) if 0 in one.values()]
+    if not found:
         raise UsageError(
-            f"nothing would run on the device with the cut at {', '.join(names)}",
+            f"nothing would run on the device with the cut at {cut_name(names)}",
             hint="cut at a tensor behind it, or serve the whole model",
         )
-    return tiers
+    return [node_tiers(source.graph, tiers) for tiers in found]
 
 
-def given_cut(
+def given_cuts(
     source: SplitSource, names: Sequence[str], taint: TaintedGraph, *, is_raw_kept: bool
-) -> Cut:
-    """Return the cut at these tensors.
+) -> list[Cut]:
+    """Return the ways to cut at these tensors: outputs may be made on either side.
+
+    The one with most behind the cut stands first.
 
     Raises
     ------
@@ -244,16 +111,19 @@ def given_cut(
     InfeasibleError
         Raw input would leave, and may not.
     """
-    tiers = named_cut(source, names)
+    known = [one.name for one in source.graph.tensors if one.name in taint.tensors]
+    kept = {name for name in known if is_raw_kept and taint.taint(name).is_raw}
+    named_cut(source, names, kept=kept)  # refuses what is none
     raw = taint.raw_among(names) if is_raw_kept else ()
     if raw:
         which, why = raw[0]
         raise InfeasibleError(
-            f"--cut {' '.join(which)}: raw input would leave the device ({why.text}), and it must "
+            f"{cut_options(which)}: raw input would leave the device ({why.text}), and it must "
             "stay",
             hint="cut at a later tensor, or leave out --cut",
         )
-    return Cut(Kind.SPLIT, tiers, tuple(sorted(set(names))))
+    tensors = tuple(sorted(set(names)))
+    return [Cut(Kind.SPLIT, tiers, tensors) for tiers in _with_head(source, tensors)]
 
 
 def unsplit_cuts(source: SplitSource, *, is_raw_kept: bool) -> list[Cut]:
@@ -363,6 +233,12 @@ def leaves_of(cut: Cut, taint: TaintedGraph) -> tuple[Leaves, str]:
         return Leaves.NOTHING, ""
     raw = taint.raw_among(cut.tensors)
     return (Leaves.RAW_INPUT, raw[0][1].text) if raw else (Leaves.INTERMEDIATE, "")
+
+
+def raw_inputs_of(cut: Cut, taint: TaintedGraph) -> dict[str, str]:
+    """Return the inputs of which a cut holds raw numbers, with the way that they come to it."""
+    raw = taint.raw_among(cut.tensors)
+    return {why.chain[0]: why.text for _, why in reversed(raw)}
 
 
 def sought(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from placer.core.split_ranking import Kind, Placed
-from placer.core.units import format_duration, format_ratio
+from placer.core.units import format_duration, format_durations_apart, format_ratio
 from placer.core.wire_formats import Precision
 
 if TYPE_CHECKING:
     from placer.api.part_runs import PartsRuns
-    from placer.api.split_candidates import Where
     from placer.api.split_model import SplitQuestion
+    from placer.api.split_where import Where
     from placer.api.splitting import MeasuredGraph
 
 
@@ -92,7 +92,7 @@ def oddities(placed: Sequence[Placed], whole_s: float) -> list[str]:
                 else "less than the whole model: its caches differ, or"
             )
             notes.append(
-                f"split at {', '.join(one.tensors)}: head and tail here take "
+                f"{one.name}: head and tail here take "
                 f"{abs(residual):.1%} {more} other programs had a part in it: measure again"
             )
         if one.kind is Kind.EDGE and one.head_s and one.predicted_s is not None:
@@ -123,14 +123,31 @@ def estimate_decides(placed: Sequence[Placed]) -> list[str]:
     return []
 
 
+def other_ways(placed: Sequence[Placed], ways: int) -> list[str]:
+    """Tell of a cut that was asked for which of its ways is taken, and that there are others.
+
+    Parameters
+    ----------
+    ways
+        In which the tensors that were named cross, and no others.
+    """
+    if ways < 2:
+        return []
+    taken, *others = (one for one in placed if one.kind is Kind.SPLIT)
+    if taken.total_s is None:
+        return [f"{taken.name} is taken: {ways - 1} more with other outputs made here"]
+    times = format_durations_apart(*(one.total_s or 0.0 for one in (taken, *others)))
+    told = [f"{one.name} takes {time}" for one, time in zip(others, times[1:], strict=True)]
+    untried = ways - 1 - len(others)
+    told += [f"{untried} more {'was' if untried == 1 else 'were'} not run"] if untried else []
+    return [
+        f"{taken.name} is taken ({times[0]}), the quickest of {ways} ways to cut there: "
+        f"{', '.join(told)}"
+    ]
+
+
 def _name(one: Placed) -> str:
-    match one.kind:
-        case Kind.EDGE:
-            return "all on the device"
-        case Kind.CLOUD:
-            return "all on the cloud"
-        case _:
-            return f"the split at {', '.join(one.tensors)}"
+    return f"the {one.name}" if one.kind is Kind.SPLIT else one.name
 
 
 def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +12,12 @@ from placer.api.cut_privacy import check_may_split, privacy_findings, rules_agai
 from placer.api.part_runs import PartsPlan, PartsRun, PartsRuns, run_parts
 from placer.api.split_candidates import (
     Cut,
-    Where,
     best_cuts,
     exact_precision,
-    find_where,
-    given_cut,
-    leaves_of,
+    given_cuts,
     link_to,
     offered,
     sent_dtypes,
-    site_of,
     sought,
     unsplit_cuts,
 )
@@ -30,26 +25,25 @@ from placer.api.split_doubts import (
     disturbance,
     estimate_decides,
     oddities,
+    other_ways,
     quiet_ratio,
-    tail_range_s,
     weak_inputs,
 )
 from placer.api.split_export import check_sendable, export_split
+from placer.api.split_placed import attacked_inputs, placed_of, quickest_first, request_bytes
+from placer.api.split_where import Where, find_where, site_of
 from placer.api.splitting import (
     USUAL_RUNS,
     USUAL_TIME_LIMIT_S,
-    MeasuredGraph,
     measure_groups,
     open_to_split,
     samples_for,
     write_split,
 )
+from placer.core.cut_names import cut_name
 from placer.core.finding import Effect
 from placer.core.network_estimate import check_figures
 from placer.core.partition.problem import InfeasibleError
-from placer.core.split_choice import time_on
-from placer.core.split_export import sent_type, wire_bytes
-from placer.core.split_problem import shared_out_s
 from placer.core.split_ranking import (
     Kind,
     Placed,
@@ -57,11 +51,8 @@ from placer.core.split_ranking import (
     ranked,
 )
 from placer.core.transfer import burst_unknown
-from placer.core.transfer_draws import typical_transfer_s
-from placer.core.units import format_bytes, format_duration, format_ratio
-from placer.core.wire_choice import FormatResult, smallest_held
+from placer.core.units import format_bytes, format_duration
 from placer.core.wire_formats import Precision
-from placer.core.workload import Leaves
 
 if TYPE_CHECKING:
     from placer.core.graph import ModelSummary
@@ -73,6 +64,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 USUAL_TOP = 3
 MOST_TOP = 20
+MOST_WAYS = 3
+"""Of one cut that was asked for: an output may be made by its head or its tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +149,9 @@ def split_model(
     question, policy = _with_policy(question, source.summary, where)
     limit_ratio = question.max_error_ratio if question.inputs is not None else None
     cuts = unsplit_cuts(source, is_raw_kept=question.is_raw_kept)
+    given = []
     if question.cut:
-        cuts.append(given_cut(source, question.cut, taint, is_raw_kept=question.is_raw_kept))
+        given = given_cuts(source, question.cut, taint, is_raw_kept=question.is_raw_kept)
     threads = question.threads or usable_cores()
     check_figures(where.path)
     limit = format_duration(question.time_limit_s)
@@ -165,7 +159,10 @@ def split_model(
     measured = measure_groups(
         source, inputs=question.inputs, threads=threads, time_limit_s=question.time_limit_s
     )
-    if not question.cut:
+    if given:
+        most = 1 if where.whole_s is None else MOST_WAYS
+        cuts += quickest_first(given, source, measured, where)[:most]
+    else:
         progress(f"looking for the best plans over {where.path.name}")
         cuts += best_cuts(
             measured.graph,
@@ -178,7 +175,7 @@ def split_model(
         )
     judged, parts = _judged(source, cuts, question, samples, taint, threads, progress)
     notes = [*policy, *weak_inputs(question, measured)]
-    stated = next((one for cut in cuts if (one := _request_bytes(cut, question))), None)
+    stated = next((one for cut in cuts if (one := request_bytes(cut, question))), None)
     if stated is not None:
         notes.append(
             f"all on the cloud sends {format_bytes(stated)} a request, as the workload states it; "
@@ -199,7 +196,7 @@ def split_model(
     found: list[tuple[Placed, Cut]] = []
     refused = 0
     for cut, run in zip(cuts, parts, strict=True):
-        placed = _placed(source, cut, run, judged, measured, where, taint, question)
+        placed = placed_of(source, cut, run, judged, measured, where, taint, question)
         if isinstance(placed, Placed):
             found.append((placed, cut))
         else:
@@ -237,7 +234,11 @@ def split_model(
     listed = [one for one, _ in found if one.kind is not Kind.SPLIT] + splits[: question.top]
     order = ranked(listed)
     chosen = next((one for one in order if one.kind is Kind.SPLIT), None)
-    notes += [*oddities(order, judged.whole_s), *estimate_decides(order)]
+    notes += [
+        *oddities(order, judged.whole_s),
+        *estimate_decides(order),
+        *other_ways(order, len(given)),
+    ]
     answer = replace(answer, placed=order, chosen=chosen, notes=tuple(notes))
     if to is None or chosen is None or not (question.cut or answer.best.kind is Kind.SPLIT):
         return answer
@@ -318,11 +319,11 @@ def _judged(
                 continue
             head, tail = None, source.summary.path
             if cut.kind is Kind.SPLIT:
-                progress(f"cutting at {', '.join(cut.tensors)}")
+                progress(f"cutting at {cut_name(cut.tensors)}")
                 parts = Path(folder) / str(place)
                 contract = write_split(source, cut.tiers, 1, str(parts))
                 head, tail = (str(parts / part.files[0][0]) for part in contract.parts)
-            attacked = _attacked(source, cut, taint) if question.is_attacked else ()
+            attacked = attacked_inputs(source, cut, taint) if question.is_attacked else ()
             plans.append(
                 PartsPlan(head, tail, cut.tensors, _formats(source, cut, question), attacked)
             )
@@ -338,124 +339,3 @@ def _judged(
         )
     found = iter(judged.parts)
     return judged, [None if cut.kind is Kind.EDGE else next(found) for cut in cuts]
-
-
-def _attacked(source: SplitSource, cut: Cut, taint: TaintedGraph) -> tuple[str, ...]:
-    """Return the inputs to rebuild: those of a cut whose graph does not tell that it is raw."""
-    if leaves_of(cut, taint)[0] is not Leaves.INTERMEDIATE:
-        return ()
-    return tuple(source.graph.inputs)
-
-
-def _placed(
-    source: SplitSource,
-    cut: Cut,
-    run: PartsRun | None,
-    judged: PartsRuns,
-    measured: MeasuredGraph,
-    where: Where,
-    taint: TaintedGraph,
-    question: SplitQuestion,
-) -> Placed | str:
-    """Return what is known of a cut, or why it is not allowed."""
-    graph = measured.graph
-    here = {group.name: group.time_s for group in graph.groups}
-    on_edge = sum(tier == 0 for tier in cut.tiers.values())
-    leaves, why = leaves_of(cut, taint)
-    placed = Placed(
-        kind=cut.kind,
-        tensors=cut.tensors,
-        wire=None,
-        n_bytes=0,
-        leaves=leaves,
-        leaves_why=why,
-        edge_nodes=on_edge,
-        cloud_nodes=len(cut.tiers) - on_edge,
-        foretold_head_s=time_on(graph, source.graph, cut.tiers, 0, here),
-        head_s=judged.whole_s,
-        tail_here_s=None,
-        network_s=0.0,
-        tail_s=0.0,
-        differences=(),
-        wire_result=None,
-        turns_s=judged.turns_s,
-    )
-    if run is None:
-        return placed
-    asked = replace(question, precision=None) if cut.kind is Kind.CLOUD else question
-    result = _chosen_format(run.formats, asked)
-    if result is None:
-        return _why_no_format(cut, run.formats, question)
-    precision = result.wire_format.precision
-    specs = source.specs
-    n_bytes = sum(
-        wire_bytes(specs[name].n_bytes or 0, specs[name].dtype, precision) for name in cut.tensors
-    )
-    if (as_sent := _request_bytes(cut, question)) is not None:
-        n_bytes = as_sent
-    tail_s, tail_range = None, (0.0, 0.0)
-    if where.whole_s is not None:
-        there = shared_out_s(graph, where.whole_s)
-        tail_s = time_on(graph, source.graph, cut.tiers, 1, there)
-        tail_range = tail_range_s(where, tail_s)
-    bytes_down = _answered_bytes(source, cut)
-    return replace(
-        placed,
-        bytes_down=bytes_down,
-        turns_s=run.turns_s,
-        tail_range_s=tail_range,
-        wire=precision.value,
-        sent_types=tuple(
-            dict.fromkeys(sent_type(specs[name].dtype, precision) for name in cut.tensors)
-        ),
-        n_bytes=n_bytes,
-        head_s=run.head_s,
-        tail_here_s=run.tail_s,
-        network_s=typical_transfer_s(where.path, n_bytes, bytes_down),
-        tail_s=tail_s,
-        differences=run.differences,
-        wire_result=result,
-        leakage=run.leakage,
-    )
-
-
-def _request_bytes(cut: Cut, question: SplitQuestion) -> int | None:
-    """Return the size of a request to a server of the whole model, as the workload states it.
-
-    A split sends tensors: its client is the one that is written.
-    """
-    if cut.kind is not Kind.CLOUD or question.workload is None:
-        return None
-    return question.workload.wire_input_bytes
-
-
-def _answered_bytes(source: SplitSource, cut: Cut) -> int:
-    """Return the bytes of the outputs that are made in the cloud; the others are here already."""
-    beyond = (
-        one
-        for one in source.graph.tensors
-        if one.name in source.graph.outputs
-        and one.producer is not None
-        and cut.tiers[one.producer] == 1
-    )
-    return sum(one.n_bytes for one in beyond)
-
-
-def _chosen_format(formats: Sequence[FormatResult], question: SplitQuestion) -> FormatResult | None:
-    """Return the smallest format that is allowed and holds every number of the samples."""
-    if question.precision is not None and question.max_error_ratio is None:
-        return next((one for one in formats if not one.unheld_tensors), None)
-    return smallest_held(formats, question.max_error_ratio)
-
-
-def _why_no_format(cut: Cut, formats: Sequence[FormatResult], question: SplitQuestion) -> str:
-    where = f"the cut at {', '.join(cut.tensors)}"
-    if all(one.unheld_tensors for one in formats):
-        return f"{where}: {formats[0].wire_format.name} cannot hold a number of what crosses"
-    least = min(formats, key=lambda one: one.error.relative)
-    if math.isinf(least.error.relative):
-        return f"{where}: in {least.wire_format.name} an output is another label, or not finite"
-    return (
-        f"{where}: in {least.wire_format.name} an output is {format_ratio(least.error.relative)} "
-        f"of its largest number off, and {format_ratio(question.max_error_ratio or 0.0)} is allowed"
-    )

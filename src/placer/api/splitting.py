@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,8 +176,15 @@ def node_tiers(graph: GroupGraph, assignment: Mapping[str, int]) -> dict[str, in
     return {node: assignment[group.name] for group in graph.groups for node in group.nodes}
 
 
-def cut_at(source: SplitSource, cuts: Sequence[Sequence[str]]) -> dict[str, int]:
+def cut_at(
+    source: SplitSource, cuts: Sequence[Sequence[str]], *, kept: Collection[str] = ()
+) -> dict[str, int]:
     """Return node -> tier for the tensors that cross each link, inside of groups as well.
+
+    Parameters
+    ----------
+    kept
+        As ``placer.core.cuts.tiers_of_cuts`` takes it.
 
     Raises
     ------
@@ -186,7 +193,7 @@ def cut_at(source: SplitSource, cuts: Sequence[Sequence[str]]) -> dict[str, int]
     """
     if not cuts:
         raise UsageError("there is no link to cut at", hint="name the tensors that cross it")
-    return node_tiers(source.graph, tiers_of_cuts(source.graph, cuts))
+    return node_tiers(source.graph, tiers_of_cuts(source.graph, cuts, kept=kept))
 
 
 def write_split(

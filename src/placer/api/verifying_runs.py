@@ -262,8 +262,9 @@ def _split_run(
     question: Question,
     stack: ExitStack,
 ) -> Run | NotRun:
+    from placer.api.split_candidates import named_cut
     from placer.api.split_export import sent_over_wire, taken_by_tail
-    from placer.api.splitting import comparing, cut_at, open_to_split, write_split
+    from placer.api.splitting import comparing, open_to_split, write_split
     from placer.onnx_files.inputs import Inputs
     from placer.onnx_files.wire_inputs import take_from_wire
     from placer.probing.calls import calling, told_bytes
@@ -276,7 +277,7 @@ def _split_run(
     source = open_to_split(question.summary.path, shapes=shapes)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="placer-")))
     try:
-        tiers = cut_at(source, [cut.tensors])
+        tiers = named_cut(source, cut.tensors)
     except UsageError as error:
         raise not_of_model(question.where, candidate.id, error) from error
     contract = write_split(source, tiers, 1, str(folder / "parts"))

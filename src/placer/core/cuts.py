@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from placer.core.cut_names import cut_options
 from placer.core.errors import UsageError, near_match
 from placer.core.groups import GroupGraph, GroupTensor
 
@@ -206,10 +207,17 @@ def crossing(
     return tuple(tuple(link) for link in links)
 
 
-def tiers_of_cuts(graph: GroupGraph, cuts: Sequence[Sequence[str]]) -> dict[str, int]:
+def tiers_of_cuts(
+    graph: GroupGraph, cuts: Sequence[Sequence[str]], *, kept: Collection[str] = ()
+) -> dict[str, int]:
     """Return group -> tier for a list of the tensors that cross each link.
 
     Behind a link runs all that needs nothing but its tensors; what those are made of runs before.
+
+    Parameters
+    ----------
+    kept
+        Tensors that the remedy of an incomplete cut names only where there is none without.
 
     Raises
     ------
@@ -229,10 +237,10 @@ def tiers_of_cuts(graph: GroupGraph, cuts: Sequence[Sequence[str]]) -> dict[str,
             if name not in edges.tensors:
                 raise UsageError(
                     f"no tensor '{name}' goes from one node to another"
-                    f"{near_match(name, edges.tensors)}",
+                    f"{near_match(name, _taken(graph))}",
                     hint="give names of tensors of the model that are no weights or constants",
                 )
-        for name in sorted(_behind_cut(edges, graph, cut)):
+        for name in sorted(_behind_cut(edges, graph, cut, kept)):
             if assignment[name] != link:
                 raise UsageError(
                     f"the node that makes '{name}' is behind the cut at {_named(cut)}, but not "
@@ -243,7 +251,9 @@ def tiers_of_cuts(graph: GroupGraph, cuts: Sequence[Sequence[str]]) -> dict[str,
     return assignment
 
 
-def _behind_cut(edges: _Edges, graph: GroupGraph, cut: Sequence[str]) -> set[str]:
+def _behind_cut(
+    edges: _Edges, graph: GroupGraph, cut: Sequence[str], kept: Collection[str]
+) -> set[str]:
     before = edges.before(cut)
     rest = {group.name for group in graph.groups} - before
     tail = edges.behind(cut, rest)
@@ -257,19 +267,47 @@ def _behind_cut(edges: _Edges, graph: GroupGraph, cut: Sequence[str]) -> set[str
         and (tensor.producer is None or tensor.producer in before)
         and rest.intersection(tensor.consumers)
     )
-    named = _named(cut)
-    if not missing:
+    if not missing or before.issuperset(edges.tensors[idle[0]].consumers):
         raise UsageError(
-            f"nothing behind {named} needs '{idle[0]}'",
+            f"nothing behind {_named(cut)} needs '{idle[0]}'",
             hint=f"leave '{idle[0]}' out",
         )
-    listed = _named(missing[:5])
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    raise UsageError(
-        f"{named} alone {'does' if len(cut) == 1 else 'do'} not separate the model: "
-        f"{listed}{more} would cross too",
-        hint="name all tensors that cross",
+    raise _incomplete(graph, cut, before, missing, kept)
+
+
+def _incomplete(
+    graph: GroupGraph,
+    cut: Sequence[str],
+    before: set[str],
+    missing: Sequence[str],
+    kept: Collection[str],
+) -> UsageError:
+    """Return the error of tensors that leave a way around, with the fewest that close it."""
+    from placer.core.cut_completion import fewest_more
+
+    fewest = fewest_more(graph, cut, before, kept)
+    if fewest is None and kept:
+        fewest = fewest_more(graph, cut, before)
+    needed = missing if fewest is None else fewest
+    more = f" and {len(needed) - 5} more" if len(needed) > 5 else ""
+    return UsageError(
+        f"{_named(cut)} alone {'does' if len(cut) == 1 else 'do'} not separate the model: "
+        f"{_named(needed[:5])}{more} would cross too",
+        hint="name all tensors that cross"
+        if fewest is None
+        else f"name all that cross, here the fewest: {cut_options([*cut, *fewest])}",
     )
+
+
+def _taken(graph: GroupGraph) -> list[str]:
+    """Return the tensors that can be cut at: some node makes them, and another takes them."""
+    from placer.core.split_export import can_be_sent
+
+    return [
+        one.name
+        for one in graph.tensors
+        if one.producer is not None and one.consumers and can_be_sent(one.dtype)
+    ]
 
 
 def _named(names: Sequence[str]) -> str:

@@ -260,7 +260,7 @@ def _placed(plan: Plan) -> tuple[Placement, tuple[str, ...]]:
         return Placement.EDGE, ()
     if used == {1}:
         return Placement.CLOUD, ()
-    return Placement.SPLIT, plan.cut[0]
+    return Placement.SPLIT, tuple(sorted(plan.cut[0]))
 
 
 def tail_ratio_of(groups: GroupGraph, nodes: GroupGraph, tiers: Mapping[str, int]) -> float:

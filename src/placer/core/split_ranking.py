@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from placer.core.cut_names import cut_name
 from placer.core.cuts import Share
 from placer.core.leakage import InputLeakage
 from placer.core.split import OutputDifference
@@ -21,6 +22,9 @@ class Kind(StrEnum):
     EDGE = "edge"
     CLOUD = "cloud"
     SPLIT = "split"
+
+
+_ALL_ON = {Kind.EDGE: "all on the device", Kind.CLOUD: "all on the cloud"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,28 @@ class Placed:
     """Of the head in each round, in which every part runs once."""
     tail_range_s: tuple[float, float] = (0.0, 0.0)
     """Where the estimate of the cloud puts the tail with 90 %."""
+    outputs_here: tuple[str, ...] = ()
+    """Outputs that the head makes and the tail might, while the same tensors cross."""
+    outputs_there: tuple[str, ...] = ()
+    """Outputs that the tail makes and the head might."""
+
+    @property
+    def name(self) -> str:
+        """``split at r``, ``all on the device``; where outputs may be made elsewhere, where."""
+        return _ALL_ON.get(self.kind) or f"split {self.place}"
+
+    @property
+    def place(self) -> str:
+        """``at r``, ``at r (early made here)``, of one that is not split ``all on the cloud``."""
+        if self.kind is not Kind.SPLIT:
+            return _ALL_ON[self.kind]
+        made = [
+            f"{cut_name(names)} made {where}"
+            for names, where in ((self.outputs_here, "here"), (self.outputs_there, "there"))
+            if names
+        ]
+        named = f"at {cut_name(self.tensors)}"
+        return f"{named} ({', '.join(made)})" if made else named
 
     @property
     def predicted_s(self) -> float | None:

@@ -267,10 +267,41 @@ def _three_digits(value: float) -> str:
 
 def format_duration(value_s: float) -> str:
     """Three significant digits in the unit that fits: ``0.163 ms`` is ``163 µs``."""
+    factor, unit = _unit_of(value_s)
+    return f"{_three_digits(value_s * factor)} {unit}"
+
+
+def _unit_of(value_s: float) -> tuple[float, str]:
     for limit_s, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
         if abs(value_s) < limit_s * 0.9995:
-            return f"{_three_digits(value_s * factor)} {unit}"
-    return f"{_three_digits(value_s)} s"
+            return factor, unit
+    return 1.0, "s"
+
+
+MAX_DIGITS = 6
+"""What differs in later ones alone is the same: no clock of a test is as exact."""
+
+
+def format_durations_apart(*values_s: float) -> tuple[str, ...]:
+    """Return durations with as many digits, three and more, as tell different ones apart.
+
+    They stay alike where more than ``MAX_DIGITS`` would be needed.
+    """
+    shown = tuple(map(format_duration, values_s))
+    for digits in range(4, MAX_DIGITS + 1):
+        if len(set(shown)) == len(set(values_s)):
+            return shown
+        shown = tuple(_with_digits(value_s, digits) for value_s in values_s)
+    if len(set(shown)) == len(set(values_s)):
+        return shown
+    return tuple(map(format_duration, values_s))
+
+
+def _with_digits(value_s: float, digits: int) -> str:
+    factor, unit = _unit_of(value_s)
+    value = value_s * factor
+    before = len(f"{abs(value):.0f}") if abs(value) >= 1 else 1
+    return f"{value:,.{max(0, digits - before)}f} {unit}"
 
 
 def format_bytes(value_bytes: float) -> str:

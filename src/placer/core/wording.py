@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from placer.core.cascade import CascadeFacts, Measure
+from placer.core.cut_names import cut_name
 from placer.core.environment import Basis
 from placer.core.estimate import (
     Candidate,
@@ -18,6 +19,7 @@ from placer.core.ranking import headline_percentile, headline_s, is_held_back, m
 from placer.core.units import (
     format_bytes,
     format_duration,
+    format_durations_apart,
     format_percentile,
     format_usd,
 )
@@ -238,10 +240,10 @@ def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
     if mine_s == math.inf or other_s == math.inf:
         return f"; do not split: {split.why_not}" if split.why_not else ""
     mine, other = (format_percentile(headline_percentile(one)) for one in (split, best))
-    against = (
-        f"{mine} {format_duration(mine_s)} against "
-        f"{'' if other == mine else f'{other} '}{format_duration(other_s)}"
-    )
+    shown = format_durations_apart(mine_s, other_s)
+    against = f"{mine} {shown[0]} against {'' if other == mine else f'{other} '}{shown[1]}"
+    if mine == other and shown[0] == shown[1]:
+        return f"; do not split: the best split judged, {split.id}, takes as long, {against}"
     if mine_s >= other_s:
         return f"; do not split: the best split judged, {split.id}, takes {against}"
     why = f": {split.why_not}" if split.why_not else ""
@@ -254,7 +256,7 @@ def told_cut(candidate: Candidate) -> str:
     assert cut is not None
     what = "raw input with it" if cut.raw else "no raw input as far as the graph shows"
     return (
-        f"cut at {', '.join(cut.tensors) or 'no tensor'}, {format_bytes(cut.sent_bytes)} for each "
+        f"cut at {cut_name(cut.tensors) or 'no tensor'}, {format_bytes(cut.sent_bytes)} for each "
         f"request, {what}"
     )
 

@@ -170,8 +170,9 @@ class _Reader:
         while self._levels:
             self._end_line(self._levels[-1], len(self._script))
             self._levels.pop()
+        lines = {line: put_in(line, self._assigned) for line in {one.line for one in self._found}}
         for one in self._found:
-            one.line = put_in(one.line, self._assigned)
+            one.line = lines[one.line]
         return [
             one
             for one in self._found
@@ -323,8 +324,9 @@ class _Reader:
 
     def _end_line(self, level: _Level, end: int) -> None:
         self._end_command(level)
+        line = self._script[level.start : end]  # once: many may stand in one pipeline
         for one in level.pipeline:
-            one.line = self._script[level.start : end]
+            one.line = line
         self._found += level.pipeline
         level.pipeline, level.pattern_from = [], 0
 

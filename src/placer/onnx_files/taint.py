@@ -11,8 +11,8 @@ its own, so a part of them, or a curve over each of them, is raw as well. Of mix
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ import numpy as np
 from placer.core.errors import InputError, UsageError, near_match
 from placer.onnx_files import taint_rules
 from placer.onnx_files.reader import load_model
-from placer.onnx_files.taint_pieces import NONE, Pieces, completed, pieces_of, raw_together
+from placer.onnx_files.taint_known import Known, raw_together
+from placer.onnx_files.taint_shapes import bodies_of, captured, in_order, inferred_shapes
+from placer.onnx_files.taint_steps import Steps
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 
 MAX_FOLDED_ELEMENTS = 50_000_000
@@ -41,8 +43,8 @@ class TaintedGraph:
     """What is known of every tensor that a node reads or makes, outside of bodies."""
 
     tensors: Mapping[str, Taint]
-    pieces: Mapping[str, Pieces]
-    """What tensors keep of a raw one that only several of them together show."""
+    known: Known = field(compare=False)
+    """What can be worked out of tensors that are known together."""
 
     def verdict(self, name: str) -> Verdict:
         """Return raw or derived; constants and public inputs count as derived.
@@ -63,16 +65,22 @@ class TaintedGraph:
             )
         return self.tensors[name]
 
-    def raw_among(self, names: Collection[str]) -> tuple[tuple[tuple[str, ...], Taint], ...]:
+    def raw_among(
+        self, names: Collection[str], *, spared: Collection[str] = ()
+    ) -> tuple[tuple[tuple[str, ...], Taint], ...]:
         """Return the sets of tensors of a cut that reveal raw input, with the reason.
 
-        A tensor that is raw by itself, all parts of a mixture that was split, what was sorted
-        with its places, or signs with sizes. Without the first of each set none is left. Raises as
-        ``verdict``.
+        A tensor that is raw by itself, or several of which one can be worked out, as of a sum and
+        all of its terms but one. Without the first of each set none is left: it is none of the
+        spared ones if another of the set is not. Raises as ``verdict``.
         """
         alone = [((name,), taint) for name in sorted(names) if (taint := self.taint(name)).is_raw]
         others = [name for name in names if not self.taint(name).is_raw]
-        return (*alone, *raw_together(self.pieces, others))
+        return (*alone, *raw_together(self.known, others, self._raw, spared=spared))
+
+    def _raw(self, name: str) -> Taint | None:
+        taint = self.tensors.get(name)
+        return taint if taint is not None and taint.is_raw else None
 
 
 def find_taint(
@@ -135,7 +143,7 @@ def trace_taint(
         origin = Origin.PUBLIC if name in public_inputs else Origin.RAW
         scope.taints[name] = Taint(origin, (name,))
     scope.walk()
-    return TaintedGraph(scope.taints, scope.pieces)
+    return TaintedGraph(scope.taints, scope.known)
 
 
 class _Model:
@@ -146,7 +154,7 @@ class _Model:
         self.opsets = list(model.opset_import)
         self.ir_version = max(model.ir_version, 4)
         """From 4 on inputs and initializers are told apart."""
-        self.shapes = _inferred_shapes(model, shapes)
+        self.shapes = inferred_shapes(model, shapes)
 
 
 class _Scope:
@@ -157,7 +165,8 @@ class _Scope:
         self.parent = parent
         self.model = model
         self.taints: dict[str, Taint] = {}
-        self.pieces: dict[str, Pieces] = {}
+        self.known = Known()
+        self._steps = Steps(self.known)
         self.initializers = {tensor.name: tensor for tensor in graph.initializer}
         self.producers = {name: node for node in graph.node for name in node.output if name}
         names = (*self.initializers, *(one.values.name for one in graph.sparse_initializer))
@@ -205,7 +214,7 @@ class _Scope:
 
     def walk(self) -> None:
         """Give every tensor of the graph its taint."""
-        for node in _in_order(self.graph, self.taints):
+        for node in in_order(self.graph, self.taints):
             given = Node(
                 op_type=node.op_type
                 if node.domain in _KNOWN_DOMAINS
@@ -218,69 +227,40 @@ class _Scope:
                 shape=self.shape,
                 maker=self.producers.get,
             )
-            bodies = [body for a in node.attribute for body in _bodies_of(a)]
+            bodies = [body for a in node.attribute for body in bodies_of(a)]
             found = taint_rules.apply(given) if not bodies else _bodied(self, node, given, bodies)
             self.taints.update(
                 (name, taint) for name, taint in zip(node.output, found, strict=True) if name
             )
-            self._put_together(given)
+            if not bodies:
+                self._steps.add(given)
+                self._put_together(given)
 
     def _put_together(self, node: Node) -> None:
-        """Follow the pieces of raw tensors; what keeps all of one is raw."""
-        held = [self.pieces.get(name, NONE) for name in node.names]
-        for name, pieces in zip(node.outputs, pieces_of(node, held), strict=True):
-            if not name or not pieces:
+        """Call raw what by itself gives a raw tensor back, as Concat of all of its parts does."""
+        changing = [name for name in node.names if name and self.taint(name) != CONSTANT]
+        if len(changing) < 2 and node.op_type != "Relu":
+            return  # it tells no more than its input
+        for name in node.outputs:
+            if not name or self.taints[name].is_raw:
                 continue
-            self.pieces[name] = pieces
-            whole = completed(pieces)
-            if whole is not None and not self.taints[name].is_raw:
-                self.taints[name] = whole.then(node.op_type)
+            reached = self.known.reached((name,), self._raw)
+            if reached is None:
+                continue
+            found, step = reached.taint, reached.step
+            if step.needs == (name,):
+                is_mixed = not step.is_same
+            else:
+                found, is_mixed = found.then(step.word), True
+            self.taints[name] = found.then(node.op_type, is_mixed=is_mixed)
+
+    def _raw(self, name: str) -> Taint | None:
+        taint = self.taints.get(name)
+        return taint if taint is not None and taint.is_raw else None
 
 
 _KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
 """ONNX Runtime's operators of the same name (QuantizeLinear, Gelu, ...) do the same."""
-
-
-def _bodies_of(attribute: Any) -> tuple[Any, ...]:
-    """Return the graphs in an attribute."""
-    return (*((attribute.g,) if attribute.HasField("g") else ()), *attribute.graphs)
-
-
-def _in_order(graph: Any, known: Mapping[str, Taint]) -> Iterator[Any]:
-    """Yield the nodes so that each comes after those it reads, however the file has them."""
-    makers = {name: i for i, node in enumerate(graph.node) for name in node.output if name}
-    waits: list[set[int]] = []
-    readers: dict[int, list[int]] = {}
-    for index, node in enumerate(graph.node):
-        read = {*node.input, *(name for a in node.attribute for name in _captured(a))}
-        waits.append({makers[name] for name in read if name in makers and name not in known})
-        for other in waits[-1]:
-            readers.setdefault(other, []).append(index)
-    ready = [index for index, others in enumerate(waits) if not others]
-    done = 0
-    while ready:
-        index = ready.pop()
-        done += 1
-        yield graph.node[index]
-        for reader in readers.get(index, ()):
-            waits[reader].discard(index)
-            if not waits[reader]:
-                ready.append(reader)
-    if done < len(graph.node):
-        raise InputError("the graph of the model has a cycle", hint="export the model again")
-
-
-def _captured(attribute: Any) -> set[str]:
-    """Return what the bodies in an attribute read of the graph around them."""
-    found: set[str] = set()
-    for graph in _bodies_of(attribute):
-        inside = {info.name for info in graph.input} | {one.name for one in graph.initializer}
-        inside |= {name for node in graph.node for name in node.output}
-        read = {name for node in graph.node for name in node.input if name}
-        read |= {info.name for info in graph.output}
-        read |= {name for node in graph.node for a in node.attribute for name in _captured(a)}
-        found |= read - inside
-    return found
 
 
 # --- bodies ---------------------------------------------------------------------------------
@@ -288,7 +268,7 @@ def _captured(attribute: Any) -> set[str]:
 
 def _bodied(scope: _Scope, node: Any, given: Node, bodies: Sequence[Any]) -> tuple[Taint, ...]:
     """Return the taints of what If, Loop, Scan or another operator with bodies makes."""
-    captured = [scope.taint(n) for a in node.attribute for n in sorted(_captured(a))]
+    around = [scope.taint(n) for a in node.attribute for n in sorted(captured(a))]
     match node.op_type:
         case "If":
             branches = [_run_body(scope, body, ()) for body in bodies]
@@ -302,7 +282,7 @@ def _bodied(scope: _Scope, node: Any, given: Node, bodies: Sequence[Any]) -> tup
             found = _looped(scope, bodies[0], (), given.taints[:states], given.taints[states:])
             decided = ()
         case _:  # whatever goes in may come out
-            found = [joined([CONSTANT, *filter(None, given.taints), *captured])] * len(node.output)
+            found = [joined([CONSTANT, *filter(None, given.taints), *around])] * len(node.output)
             decided = ()
     floor = joined([CONSTANT, *(taint.ended(node.op_type) for taint in decided if taint)])
     return tuple(joined([taint.then(node.op_type), floor]) for taint in found)
@@ -339,7 +319,7 @@ def _looped(
         carried = after
 
 
-# --- constants and shapes -------------------------------------------------------------------
+# --- constants ------------------------------------------------------------------------------
 
 
 def _computed(scope: _Scope, name: str) -> np.ndarray | None:
@@ -348,7 +328,7 @@ def _computed(scope: _Scope, name: str) -> np.ndarray | None:
     from onnx import helper
 
     node = scope.producers[name]
-    if any(_bodies_of(attribute) for attribute in node.attribute):
+    if any(bodies_of(attribute) for attribute in node.attribute):
         return None
     feeds: dict[str, np.ndarray] = {}
     for one in filter(None, node.input):
@@ -380,55 +360,3 @@ def _computed(scope: _Scope, name: str) -> np.ndarray | None:
     except Exception:  # whatever the runtime does not know: then nothing is shown
         return None
     return np.asarray(results[0])
-
-
-def _inferred_shapes(
-    model: Any, shapes: Mapping[str, Sequence[int]]
-) -> dict[str, tuple[int | str, ...]]:
-    """Return what onnx infers of shapes, on a copy whose large weights are inputs.
-
-    Parameters
-    ----------
-    shapes
-        Of inputs, instead of what the model states of them.
-    """
-    import onnx
-    from onnx import helper
-
-    small = onnx.ModelProto(ir_version=max(model.ir_version, 4))
-    small.opset_import.extend(model.opset_import)
-    copy = small.graph
-    copy.name = "shapes"
-    copy.output.extend(model.graph.output)
-    copy.value_info.extend(model.graph.value_info)
-    large = [t for t in model.graph.initializer if np.prod(t.dims, dtype=float) > _SHAPE_ELEMENTS]
-    names = {tensor.name for tensor in large}
-    copy.input.extend(info for info in model.graph.input if info.name not in names)
-    copy.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in large)
-    for info in copy.input:
-        if info.name in shapes:
-            tensor_type = info.type.tensor_type
-            fixed = helper.make_tensor_value_info(
-                info.name, tensor_type.elem_type, shapes[info.name]
-            )
-            tensor_type.shape.CopyFrom(fixed.type.tensor_type.shape)
-    copy.initializer.extend(t for t in model.graph.initializer if t.name not in names)
-    known = {tensor.name: CONSTANT for tensor in model.graph.initializer}
-    known.update((info.name, CONSTANT) for info in model.graph.input)
-    copy.node.extend(_in_order(model.graph, known))
-    try:
-        inferred = onnx.shape_inference.infer_shapes(small, data_prop=True).graph
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
-        inferred = copy
-    return {
-        info.name: tuple(
-            dim.dim_value if dim.HasField("dim_value") else dim.dim_param
-            for dim in info.type.tensor_type.shape.dim
-        )
-        for info in (*inferred.input, *inferred.value_info, *inferred.output)
-        if info.type.tensor_type.HasField("shape")
-    }
-
-
-_SHAPE_ELEMENTS = 1024
-"""Larger initializers are no shapes."""

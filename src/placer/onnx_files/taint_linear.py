@@ -190,7 +190,7 @@ def gemm(node: Node) -> Taint:
     return _resampled(node, index, operator.T) or _proven(node, index, matrix_proof(operator))
 
 
-def _product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Taint:
+def product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Taint:
     """Return that of a matrix product; one side is raw, ``matrix`` the other."""
     is_left = node.taint(left).is_raw
     if is_left and node.taint(right).is_raw:
@@ -205,15 +205,20 @@ def _product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Ta
     )
     if resampled is not None:
         return resampled
+    return proven_product(node, left if is_left else right, matrix, is_left=is_left)
+
+
+def proven_product(node: Node, index: int, matrix: np.ndarray, *, is_left: bool) -> Taint:
+    """Return that of a product of a raw input with a matrix, or with each of a stack of them."""
     stack = matrix.reshape(-1, *matrix.shape[-2:])
     proofs = [matrix_proof(one.T if is_left else one) for one in stack]
     worst = next((proof for proof in proofs if not proof.is_shown), proofs[0])
-    return _proven(node, left if is_left else right, worst)
+    return _proven(node, index, worst)
 
 
 def matmul(node: Node) -> Taint:
     """Return that of a product with a constant matrix."""
-    return _product(node, 0, 1, node.constant(1 if node.taint(0).is_raw else 0))
+    return product(node, 0, 1, node.constant(1 if node.taint(0).is_raw else 0))
 
 
 def integer_matmul(node: Node) -> Taint:
@@ -221,7 +226,7 @@ def integer_matmul(node: Node) -> Taint:
     is_left = node.taint(0).is_raw
     other, zero = (1, 3) if is_left else (0, 2)
     shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
-    return _product(node, 0, 1, shifted)
+    return product(node, 0, 1, shifted)
 
 
 def quantised_matmul(node: Node) -> Taint:
@@ -229,7 +234,7 @@ def quantised_matmul(node: Node) -> Taint:
     is_left = node.taint(0).is_raw
     other, zero = (3, 5) if is_left else (0, 2)
     shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
-    return _product(node, 0, 3, shifted)
+    return product(node, 0, 3, shifted)
 
 
 def cumulated(node: Node) -> Taint:

@@ -205,6 +205,8 @@ def blend(node: Node) -> Taint:
         )
         return raw.then(node.op_type) if is_kept else not_shown(node, "joined with what it made")
     if len(raws) > 1:
+        if node.op_type == "Sub" and len(set(node.names)) == 1:
+            return not_shown(node, "less itself")
         if any(taint.is_mixed for _, taint in raws):
             return not_shown(node, "a sum of mixtures")
         return raw.then(node.op_type)
@@ -252,6 +254,14 @@ def scaled(node: Node, raw: Taint, factors: Sequence[np.ndarray | None]) -> Tain
     if raw.is_mixed and not all(factor is not None and factor.all() for factor in factors):
         return not_shown(node, "a mixture times numbers that may be zero")
     return raw.then(node.op_type)
+
+
+def scaled_columns(node: Node) -> Taint:
+    """Shift and scale each column by numbers of the node, as scikit-learn's scalers do."""
+    factors = np.array(
+        node.attributes["scale"].floats if node.has_attribute("scale") else [1.0], dtype=np.float32
+    )
+    return scaled(node, node.taint(0), [factors])
 
 
 def _is_shared(raw: tuple[int | str, ...] | None, other: tuple[int | str, ...] | None) -> bool:

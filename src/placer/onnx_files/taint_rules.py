@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from placer.onnx_files import taint_linear, taint_plain
+from placer.onnx_files import taint_fused, taint_linear, taint_plain
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
-from placer.onnx_files.taint_whole import kept_input
+from placer.onnx_files.taint_whole import KEEPING_BY_SHAPE, kept_input
 
 
 def apply(node: Node) -> tuple[Taint, ...]:
@@ -19,7 +19,7 @@ def apply(node: Node) -> tuple[Taint, ...]:
     given = [taint for taint in node.taints if taint is not None]
     if node.op_type in _NO_VALUES:
         return (CONSTANT,) * len(node.outputs)
-    if node.op_type in _RANDOM:
+    if node.op_type in RANDOM:
         noise = Taint(Origin.DERIVED, (node.op_type,), reason="random in every inference")
         return (noise,) * len(node.outputs)
     if not any(taint.is_raw for taint in given):
@@ -34,7 +34,7 @@ def apply(node: Node) -> tuple[Taint, ...]:
 
 _NO_VALUES = frozenset(("Shape", "Size", "Constant"))
 """They tell the size of an input at most."""
-_RANDOM = frozenset(
+RANDOM = frozenset(
     (
         "Bernoulli",
         "Multinomial",
@@ -106,8 +106,19 @@ RULES: Mapping[str, Rule] = {
     "Pad": taint_plain.pad,
     "Pow": taint_plain.power,
     "QLinearConv": taint_linear.quantised_conv,
+    "FusedConv": taint_fused.conv,
+    "FusedGemm": taint_fused.gemm,
+    "FusedMatMul": taint_fused.matmul,
     "QLinearMatMul": taint_linear.quantised_matmul,
+    "ai.onnx.ml::Scaler": taint_plain.scaled_columns,
     "SequenceInsert": taint_plain.joined_inputs(0, 1),
     "Where": taint_plain.joined_inputs(1, 2),
 }
 """Operators that are not here are not shown to keep anything."""
+
+MAY_KEEP_MIXTURES = frozenset(
+    set(RULES)
+    - {*_CURVES.split(), *_NORMALISATIONS.split(), *_REDUCTIONS.split(), "Max", "Min"}
+    - {"LpPool", "DynamicQuantizeLinear"}
+) | set(KEEPING_BY_SHAPE)
+"""Operators that keep all of a mixture, or may with some constants and shapes."""

@@ -172,3 +172,6 @@ _CHECKS: Mapping[str, Callable[[Node], bool]] = {
     "Pow": _is_first_power,
     "Slice": _is_whole_slice,
 }
+
+KEEPING_BY_SHAPE = (*_CHECKS, "ScatterElements", "Where")
+"""Operators that hand on every number with some constants and shapes."""

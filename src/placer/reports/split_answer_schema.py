@@ -30,6 +30,8 @@ def answer_schema() -> dict[str, Any]:
     plan = _object(
         placement=_one_of(Kind),
         tensors=_list(_TEXT),
+        outputs_here=_list(_TEXT),
+        outputs_there=_list(_TEXT),
         wire=_or_null(_one_of(Precision)),
         sent_types=_list(_TEXT),
         bytes=_COUNT,

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Sequence
 from typing import Any
 
+from placer.core.cut_names import cut_options
 from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.printable import printable
 from placer.core.split import OutputDifference
 from placer.core.split_ranking import Kind, Placed, SplitAnswer
-from placer.core.units import finite_or_none, format_bytes, format_duration
+from placer.core.units import finite_or_none, format_bytes, format_duration, format_durations_apart
 from placer.core.workload import Leaves
 from placer.reports.facts import counted
 
-MAX_NAMES = 3
-"""Of tensors in one cell."""
 MAX_POINTS = 12
 """Of the tensors that divide a model, in the text."""
 SCHEMA = "placer/split-answer/v1"
@@ -28,7 +25,6 @@ _LEAVES = {
     Leaves.INTERMEDIATE: "intermediate",
     Leaves.RAW_INPUT: "raw input",
 }
-_ALL_ON = {Kind.EDGE: "all on the device", Kind.CLOUD: "all on the cloud"}
 
 
 def to_json(answer: SplitAnswer, folder: str | None) -> str:
@@ -77,6 +73,8 @@ def _plan(one: Placed, whole_s: float) -> dict[str, Any]:
     return {
         "placement": one.kind.value,
         "tensors": list(one.tensors),
+        "outputs_here": list(one.outputs_here),
+        "outputs_there": list(one.outputs_there),
         "wire": one.wire,
         "sent_types": list(one.sent_types),
         "bytes": one.n_bytes,
@@ -147,30 +145,29 @@ def _headline(answer: SplitAnswer) -> str:
     best, split = answer.best, answer.chosen
     if not answer.is_ranked and split is not None:
         return (
-            f"The split asked for (at {_listed(split.tensors)}) is not judged: how long its tail "
-            f"takes on {printable(answer.cloud)} is not known. {_ALL_ON[best.kind].capitalize()} "
+            f"The split asked for ({printable(split.place)}) is not judged: how long its tail "
+            f"takes on {printable(answer.cloud)} is not known. {best.name.capitalize()} "
             f"takes {_duration(best.total_s)}."
         )
     if best.kind is Kind.SPLIT:
         other = next(one for one in answer.placed if one.kind is not Kind.SPLIT)
-        return (
-            f"Split at {_listed(best.tensors)}: {_total(best)}, against {_total(other)} "
-            f"{_ALL_ON[other.kind]}."
-        )
-    where = f"{_ALL_ON[best.kind]} takes {_total(best)}"
+        mine, others = _totals(best, other)
+        return f"Split {printable(best.place)}: {mine}, against {others} {other.name}."
+    where = f"{best.name} takes {_total(best)}"
     if answer.is_within_noise and split is not None:
         why = f"{answer.runs} runs in turns do not tell them apart"
         edge = next((one for one in answer.placed if one.kind is Kind.EDGE), None)
         if edge is not None and answer.is_maybe_quicker_undisturbed(edge, split):
             why = f"undisturbed, all on the device may be quicker: {answer.disturbance}"
         return (
-            f"Undecided, so do not split: {where}, the split at {_listed(split.tensors)} "
+            f"Undecided, so do not split: {where}, the {printable(split.name)} "
             f"{_total(split)}, and {why}."
         )
     if split is None:
         return f"Do not split: {where}, and {_without_split(answer)}."
     which = "the split asked for" if answer.is_asked else "the best split"
-    return f"Do not split: {where}, {which} (at {_listed(split.tensors)}) {_total(split)}."
+    mine, others = _totals(best, split)
+    return f"Do not split: {best.name} takes {mine}, {which} ({printable(split.place)}) {others}."
 
 
 def _without_split(answer: SplitAnswer) -> str:
@@ -183,9 +180,20 @@ def _without_split(answer: SplitAnswer) -> str:
     return f"{each} what its answers are held to (notes; --top tries more)"
 
 
+def _totals(one: Placed, other: Placed) -> tuple[str, str]:
+    """Return two totals with as many digits as tell them apart."""
+    if one.total_s is None or other.total_s is None:
+        return _total(one), _total(other)
+    first, second = format_durations_apart(one.total_s, other.total_s)
+    return f"{first}{_span(one)}", f"{second}{_span(other)}"
+
+
 def _total(one: Placed) -> str:
-    span = "" if one.kind is Kind.EDGE else f" ({_range(one)} as the cloud is estimated)"
-    return f"{_duration(one.total_s)}{span}"
+    return f"{_duration(one.total_s)}{_span(one)}"
+
+
+def _span(one: Placed) -> str:
+    return "" if one.kind is Kind.EDGE else f" ({_range(one)} as the cloud is estimated)"
 
 
 def _range(one: Placed) -> str:
@@ -196,10 +204,9 @@ def _range(one: Placed) -> str:
 
 
 def _row(one: Placed, whole_s: float) -> tuple[str, ...]:
-    name = _ALL_ON.get(one.kind) or f"split at {_listed(one.tensors)}"
     residual = one.residual_ratio(whole_s)
     return (
-        name,
+        printable(one.name),
         f"{one.edge_nodes} + {one.cloud_nodes}",
         "-" if one.wire is None else f"{format_bytes(one.n_bytes)} {', '.join(one.sent_types)}",
         _LEAVES[one.leaves],
@@ -266,11 +273,15 @@ def _points(answer: SplitAnswer) -> list[str]:
 def _rebuilt(answer: SplitAnswer) -> list[str]:
     """Say what an attack found of each cut."""
     return [
-        f"  attacked: at {_listed(one.tensors)} the input {printable(found.name)} is "
+        f"  attacked: {_at(one)} the input {printable(found.name)} is "
         f"{found.leakage.text}; {printable(_proof(found.leakage))}"
         for one in answer.placed
         for found in one.leakage
     ]
+
+
+def _at(one: Placed) -> str:
+    return printable(one.place) + ("" if one.kind is Kind.SPLIT else ",")
 
 
 def _proof(leakage: Leakage) -> str:
@@ -291,11 +302,5 @@ def _outcome(answer: SplitAnswer, folder: str) -> list[str]:
             else "no split is possible"
         )
         return [f"Nothing was written: {none}."]
-    cuts = " ".join(f"--cut {shlex.quote(printable(name))}" for name in answer.chosen.tensors)
+    cuts = cut_options(answer.chosen.tensors)
     return [f"Nothing was written. To write the best split all the same: {cuts}"]
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:MAX_NAMES])
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{shown}{more}"

@@ -6,7 +6,7 @@ from placer.core.estimate import Candidate, Placement
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.units import format_duration, format_usd
+from placer.core.units import format_durations_apart, format_usd
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -18,7 +18,8 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     texts = [f"{best.id} is recommended, {declared.id} is declared"]
     was, would = _p99(declared), _p99(best)
     if was is not None and would is not None:
-        texts.append(f"p99 {format_duration(would)} against {format_duration(was)}")
+        times = format_durations_apart(would, was)
+        texts.append(f"p99 {times[0]} against {times[1]}")
     if best.usd_per_month is not None and declared.usd_per_month is not None:
         money = format_usd(best.usd_per_month), format_usd(declared.usd_per_month)
         texts.append(f"{money[0]} against {money[1]} per month")

@@ -37,12 +37,14 @@ def _check(case: Case) -> tuple[Finding, ...]:
         most = "an unknown amount"
         if case.most_usd_per_month is not None:
             most = format_usd(case.most_usd_per_month)
+        device = case.device
+        site = "" if device.is_this_machine else f" --site {device.name}"
         return finding(
             "PLC501",
             case,
             f"at the slow end of its estimate the device leaves so much to the cloud that it costs "
             f"{most} per month, the budget is {format_usd(budget)}",
-            f"measure the model there: placer profile MODEL --site {case.device.name} --save FILE",
+            f"measure the model there: placer profile MODEL{site} --save FILE",
             effect=Effect.UNPROVEN,
         )
     return finding(

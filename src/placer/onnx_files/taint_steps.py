@@ -1,0 +1,286 @@
+"""For each operator of a graph: what is known of its inputs to whom its outputs are known.
+
+A single output may give an input by itself (``taint_rules`` tells where a mixture is kept); sums,
+products of sign and size, sorted numbers, parts and matrices give it together with others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from placer.onnx_files import taint_rules
+from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
+from placer.onnx_files.taint_stacks import Stacks
+from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
+
+_SUMS = ("Add", "Sub", "Sum")
+_HARMLESS = (Origin.CONSTANT, Origin.PUBLIC)
+_MIXTURE = Taint(Origin.RAW, is_mixed=True)
+_HIDDEN = Taint(Origin.DERIVED)
+
+
+class Steps:
+    """Adds the steps of each node to what is known of a graph, in the order of the nodes."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self._stacks = Stacks(known)
+        self._scaled: dict[str, tuple[str, int]] = {}
+        """Tensor -> another of which it is a multiple, and the sign of the factor."""
+        self._halves: dict[str, dict[str, list[str]]] = {}
+        """Tensor -> positive and negative part, size and sign -> tensors that are that."""
+        self._half_of: dict[str, tuple[str, str]] = {}
+        self._shifted: dict[str, str] = {}
+        """Tensor -> another, of which it differs by constants alone."""
+
+    def add(self, node: Node) -> None:
+        """Add those of a node without bodies."""
+        inputs = _changing(node)
+        if not inputs or node.op_type in taint_rules.RANDOM or not node.outputs[0]:
+            return
+        self._follow(node, inputs)
+        self.known.add(self._of(node, inputs))
+        if len(inputs) == 1:
+            self._stacks.add(node, inputs[0], self._shifted)
+
+    def _of(self, node: Node, inputs: tuple[str, ...]) -> Iterator[Step]:
+        out, word = node.outputs[0], node.op_type
+        if word != "Dropout":
+            yield from (Step(inputs, name, word) for name in node.outputs if name)
+        for name in inputs:
+            if node.names.count(name) == 1 and _may_keep(node, inputs):
+                index = node.names.index(name)
+                yield Step((out,), name, word, holds=partial(_keeps, node, index))
+        yield from self._of_sums(node, inputs)
+        if word == "Div" and len(inputs) == 2 and node.names[0] != node.names[1]:
+            yield Step((out, node.names[1]), node.names[0], word)
+        if (word == "Split" or _is_sorted(node)) and all(node.outputs):
+            yield Step(node.outputs, node.names[0], word)
+        yield from self._of_halves(node)
+        if word == "ScatterElements" and (source := _put_back(node)) is not None:
+            yield Step((out,), source, word, is_same=True)
+
+    def _of_sums(self, node: Node, inputs: tuple[str, ...]) -> Iterator[Step]:
+        if node.op_type not in _SUMS:
+            return
+        out, terms = node.outputs[0], self.known.sums.get(node.outputs[0], {})
+        if len(terms) == 1 and out not in terms:
+            yield Step((out,), next(iter(terms)), node.op_type, is_same=True)
+        if len(inputs) > 1:
+            for name in inputs:
+                if node.names.count(name) == 1 or node.op_type != "Sub":
+                    others = tuple(one for one in inputs if one != name)
+                    yield Step((out, *others), name, node.op_type, is_same=True)
+
+    def _of_halves(self, node: Node) -> Iterator[Step]:
+        """Yield what the positive part, the negative one, size and sign of numbers tell."""
+        out, half = node.outputs[0], _half(node)
+        if half is not None:
+            root, sign = self._scaled.get(node.names[0], (node.names[0], 1))
+            if sign < 0:
+                half = {"+": "-", "-": "+"}.get(half, half)
+            others = self._halves.setdefault(root, {})
+            for pair in _PAIRS:
+                if half in pair:
+                    (other,) = pair - {half}
+                    for name in others.get(other, ()):
+                        both = (name, out) if half == "size" else (out, name)
+                        word = ", ".join(dict.fromkeys((_WORDS[other], _WORDS[half])))
+                        yield Step(both, root, word)
+            others.setdefault(half, []).append(out)
+            self._half_of[out] = (root, half)
+        source = node.maker(node.names[0]) if node.op_type == "Relu" else None
+        if source is not None and source.op_type == "Concat":
+            yield from (Step((out,), root, node.op_type) for root in self._on_both_sides(source))
+        if node.op_type == "Mul" and len(node.names) == 2:
+            found = [self._half_of.get(self._scaled.get(n, (n, 1))[0]) for n in node.names]
+            roots, halves = ({one and one[at] for one in found} for at in (0, 1))
+            whole = roots.pop()
+            if not roots and whole is not None and halves == {"sign", "size"}:
+                yield Step((out,), whole, node.op_type, is_same=True)
+
+    def _on_both_sides(self, concat: Any) -> Iterator[str]:
+        """Yield tensors that are joined with their negative: the Relu of that has both parts."""
+        signed = [self._scaled.get(name, (name, 1)) for name in concat.input]
+        yield from dict.fromkeys(root for root, sign in signed if (root, -sign) in signed)
+
+    def _follow(self, node: Node, inputs: tuple[str, ...]) -> None:
+        """Follow sums, multiples and shifts to what they are of."""
+        out, word = node.outputs[0], node.op_type
+        factor = _factor(node)
+        if factor is not None:
+            name = inputs[0]
+            root, sign = self._scaled.get(name, (name, 1))
+            self._scaled[out] = (root, sign * (1 if factor.flat[0] > 0 else -1))
+            if (factor == factor.flat[0]).all():
+                terms = self.known.sums.get(name, {name: 1.0})
+                self.known.sums[out] = {one: k * float(factor.flat[0]) for one, k in terms.items()}
+                self._shifted[out] = self._shifted.get(name, name)
+        elif word in _SUMS:
+            total: dict[str, float] = {}
+            for place, name in enumerate(node.names):
+                if node.taint(place).origin in _HARMLESS:
+                    continue
+                sign = -1 if word == "Sub" and place else 1
+                for one, k in self.known.sums.get(name, {name: 1.0}).items():
+                    total[one] = total.get(one, 0.0) + sign * k
+            kept = {one: k for one, k in total.items() if abs(k) > _CANCELLED}
+            if 0 < len(kept) <= MAX_TERMS:
+                self.known.sums[out] = kept
+            if len(inputs) == 1 and node.names.count(inputs[0]) == 1:
+                self._shifted[out] = self._shifted.get(inputs[0], inputs[0])
+
+
+_CANCELLED = 1e-9
+_PAIRS = ({"+", "-"}, {"+", "size"}, {"-", "size"}, {"sign", "size"})
+_WORDS = {"+": "Relu", "-": "Relu", "size": "Abs", "sign": "Sign"}
+
+
+def _changing(node: Node) -> tuple[str, ...]:
+    """Return the inputs that differ from inference to inference, and that not all know."""
+    names = (n for i, n in enumerate(node.names) if n and node.taint(i).origin not in _HARMLESS)
+    return tuple(dict.fromkeys(names))
+
+
+def _factor(node: Node) -> np.ndarray | None:
+    """Return what a node multiplies its one changing input by, of one sign; None: it does not."""
+    if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in _FLOATS):
+        return np.ones(1)
+    if node.op_type == "Neg":
+        return -np.ones(1)
+    if node.op_type not in ("Mul", "Div") or len(node.names) != 2:
+        return None
+    place = 0 if node.taint(0).origin in _HARMLESS else 1
+    value = node.constant(place)
+    if value is None or value.dtype.kind != "f" or not value.size or (node.op_type, place) == _OVER:
+        return None
+    if not ((value > 0).all() or (value < 0).all()) or not np.isfinite(value).all():
+        return None
+    wide = value.astype(np.float64)
+    return 1 / wide if node.op_type == "Div" else wide
+
+
+_FLOATS = (1, 10, 11, 16)  # of TensorProto
+_OVER = ("Div", 0)
+
+
+def _half(node: Node) -> str | None:
+    """Return which part of its numbers a node makes: ``+``, ``-``, ``size``, ``sign``."""
+    by_name = {"Relu": "+", "Abs": "size", "Sign": "sign"}.get(node.op_type)
+    if by_name is not None or node.op_type not in ("Max", "Min") or len(node.names) != 2:
+        return by_name
+    bound = node.constant(1)
+    if bound is None or bound.any() or node.taint(0).origin in _HARMLESS:
+        return None
+    return "+" if node.op_type == "Max" else "-"
+
+
+def _is_sorted(node: Node) -> bool:
+    """Tell whether all numbers along an axis are put in order, with the places where they stood."""
+    if node.op_type != "TopK" or len(node.outputs) != 2:
+        return False
+    shape, axis = node.shape(node.names[0]) or (), node.integer("axis", -1)
+    if not -len(shape) <= axis < len(shape):
+        return False
+    count = node.constant(1) if node.has(1) else np.array(node.integer("k", 0))
+    if count is not None:
+        return count.size == 1 and bool(count.item() == shape[axis])
+    return _is_size_of(node, node.names[1], axis % len(shape))
+
+
+def _is_size_of(node: Node, name: str, axis: int) -> bool:
+    """Tell whether a number is computed as the size of the first input along an axis."""
+    while (maker := node.maker(name)) is not None and maker.op_type in _ONE_NUMBER:
+        name = maker.input[0]
+    if maker is None or maker.op_type != "Gather":
+        return False
+    index, source = node.value(maker.input[1]), node.maker(maker.input[0])
+    if index is None or index.size != 1 or source is None or source.op_type != "Shape":
+        return False
+    is_whole = not source.attribute and source.input[0] == node.names[0]
+    rank = len(node.shape(node.names[0]) or ())
+    return is_whole and bool(index.item() % max(rank, 1) == axis)
+
+
+_ONE_NUMBER = ("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze")
+
+
+def _put_back(node: Node) -> str | None:
+    """Return the tensor whose sorted values are put back where they stood; None: there is none."""
+    makers = []
+    for name in node.names[1:3]:
+        place = name
+        while (maker := node.maker(place)) is not None and maker.op_type in ("Cast", "Identity"):
+            place = maker.input[0]
+        makers.append((maker, place))
+    (by_index, index), (by_value, value) = makers
+    if by_index is None or by_index is not by_value or by_index.op_type != "TopK":
+        return None
+    if [value, index] != list(by_index.output) or node.string("reduction") not in ("", "none"):
+        return None
+    sorted_axis = next((a.i for a in by_index.attribute if a.name == "axis"), -1)
+    rank = len(node.shape(by_index.input[0]) or ())
+    if not rank or sorted_axis % rank != node.integer("axis", 0) % rank:
+        return None
+    as_node = Node(
+        op_type="TopK",
+        attributes={one.name: one for one in by_index.attribute},
+        names=tuple(by_index.input),
+        taints=(CONSTANT,) * len(by_index.input),
+        outputs=tuple(by_index.output),
+        value=node.value,
+        shape=node.shape,
+        maker=node.maker,
+    )
+    return str(by_index.input[0]) if _is_sorted(as_node) else None
+
+
+def _may_keep(node: Node, inputs: Sequence[str]) -> bool:
+    """Tell whether an operator may keep a mixture at all; most do not, whatever their constants."""
+    if len(inputs) > 1:
+        return node.op_type in _JOINING
+    return node.op_type in taint_rules.MAY_KEEP_MIXTURES
+
+
+_JOINING = (
+    "Concat",
+    "ConcatFromSequence",
+    "ScatterElements",
+    "SequenceConstruct",
+    "Where",
+)
+
+
+def _keeps(node: Node, index: int) -> bool:
+    """Tell whether the first output has all of an input, were it a mixture, by constants alone."""
+    if node.op_type in _CONVOLUTIONS and not _reads_all(node):
+        return False
+    taints = [
+        _MIXTURE
+        if place == index
+        else _HIDDEN
+        if taint and taint.origin not in _HARMLESS
+        else taint
+        for place, taint in enumerate(node.taints)
+    ]
+    return taint_rules.apply(replace(node, taints=tuple(taints)))[0].is_raw
+
+
+_CONVOLUTIONS = ("Conv", "ConvInteger", "FusedConv", "QLinearConv")
+
+
+def _reads_all(node: Node) -> bool:
+    """Tell whether the windows of a convolution leave no numbers out between them."""
+    weights = node.shape(node.names[3 if node.op_type == "QLinearConv" else 1])
+    kernel = weights[2:] if weights is not None else ()
+    strides = node.integers("strides") or [1] * len(kernel)
+    dilations = node.integers("dilations") or [1] * len(kernel)
+    return all(
+        isinstance(size, int) and stride <= size and (dilation == 1 or stride == 1)
+        for size, stride, dilation in zip(kernel, strides, dilations, strict=True)
+    )
