@@ -22,7 +22,7 @@ from tests.cli.conftest import Run
 NETWORK = """\
 name: narrow
 rtt: {p50: 1 ms, p99: 1.2 ms}
-uplink: 5 Mbit/s
+uplink: 20 Mbit/s
 downlink: 50 Mbit/s
 loss: 0 %
 measured_to: endpoint
