@@ -261,6 +261,7 @@ def qnn(tmp_path: Path) -> Install:
     return call
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [

@@ -114,6 +114,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "scheme", "options"),
     [
@@ -140,6 +141,7 @@ def test_an_answer_without_end_is_left(kind: str, options: tuple[str, ...], sche
         assert "stalls" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["metadata", "infer", "stats", "metrics"])
 @pytest.mark.parametrize("every_s", [0.0, 0.3], ids=["flood", "drip"])
 def test_one_part_without_end_does_not_hold_the_rest(part: str, every_s: float) -> None:
@@ -305,6 +307,7 @@ class Counting(Handler):
         super().finish()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO of the server tells what was moved")
 @pytest.mark.parametrize("megabytes", [1, 2, 5])
 def test_the_cap_of_bytes_holds_as_the_server_counts_them(megabytes: int) -> None:
@@ -327,6 +330,7 @@ def test_the_cap_of_bytes_holds_as_the_server_counts_them(megabytes: int) -> Non
 CONTROL = "\x1b[2J\x1b]0;owned\x07\x9b31m\x7f"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answers",
     [
@@ -442,6 +446,7 @@ class Together(Halves):
     disable_nagle_algorithm = True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="acknowledging at once is of Linux")
 @pytest.mark.parametrize(("kind", "is_told"), [(Halves, True), (Together, False)])
 def test_waiting_for_an_acknowledgement_is_told_from_a_slow_server(
@@ -459,6 +464,7 @@ def test_waiting_for_an_acknowledgement_is_told_from_a_slow_server(
     assert any("TCP_NODELAY" in note for note in found["notes"]) == is_told, found["calls"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "later",
     [

@@ -433,6 +433,7 @@ def test_an_emulated_link_is_recovered() -> None:
     assert 1514 * sum(way.sent for way in sent) < 2 * 20e6
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_permitted")
 def test_lost_packets_do_not_make_the_slow_end_of_a_link() -> None:
     rate = 20e6 / 8
@@ -446,6 +447,7 @@ def test_lost_packets_do_not_make_the_slow_end_of_a_link() -> None:
     assert p5 is None or p5 >= 0.85 * found["uplink"]["bytes_per_s"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_permitted")
 @pytest.mark.parametrize("block_bytes", [16384, 65536])
 def test_a_server_that_sends_slowly_does_not_tell_the_rate_of_the_link(block_bytes: int) -> None:
@@ -458,6 +460,7 @@ def test_a_server_that_sends_slowly_does_not_tell_the_rate_of_the_link(block_byt
     assert "sends more slowly" in found["downlink"]["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_permitted")
 @pytest.mark.parametrize("max_data", ["2MB", "20MB"])
 def test_a_server_that_reads_slowly_does_not_tell_the_rate_of_the_link(max_data: str) -> None:
@@ -470,6 +473,7 @@ def test_a_server_that_reads_slowly_does_not_tell_the_rate_of_the_link(max_data:
     assert "reads more slowly" in found["uplink"]["reason"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_permitted")
 def test_a_server_that_answers_while_it_reads_tells_the_rate_of_the_link() -> None:
     rate = 20e6 / 8
@@ -479,6 +483,7 @@ def test_a_server_that_answers_while_it_reads_tells_the_rate_of_the_link() -> No
     assert _mbit_per_s(found, "uplink") == pytest.approx(20, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_permitted")
 def test_iperf3_recovers_an_emulated_link() -> None:
     if shutil.which("iperf3") is None:

@@ -115,6 +115,7 @@ def test_a_library_that_crashes_is_a_finding_and_not_the_end(
     assert words in (runtime.why_unavailable(NAME) or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -148,6 +149,7 @@ def test_a_package_that_misbehaves_when_imported_does_not_take_the_command_along
     assert "'cpu'" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_library_that_hangs_is_ended(
     install: Install, compiled: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

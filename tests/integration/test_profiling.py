@@ -222,6 +222,7 @@ def test_failing_runtime_is_a_failure_with_its_reason(model: str, kind: str, wor
     assert words in failure.message
 
 
+@pytest.mark.slow
 def test_hanging_runtime_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("placer.profiling.sampling.GRACE_S", 0.5)
     failure = _failed(_plan(("hang", ""), runtime_module="tests.fake_runtime", time_limit_s=1.0))
