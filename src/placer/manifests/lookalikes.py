@@ -122,7 +122,7 @@ def _items(root: Field) -> Iterator[Defect]:
 
 def runs_something(root: Field) -> bool:
     """Tell whether something within an object has containers, or is a part of KServe or Sedna."""
-    return any(one.name in _PODS and not one.is_null for one in _all_keys(root))
+    return any(one.name in _PODS and not one.is_null for one in all_keys(root))
 
 
 def meant_for_placer(name: str) -> bool:
@@ -138,14 +138,14 @@ def meant_for_placer(name: str) -> bool:
 
 def keys_for_placer(root: Field) -> Iterator[tuple[Field, Field]]:
     """Yield (mapping, entry) of each key that was meant for placer, wherever it stands."""
-    for entry in _all_keys(root):
+    for entry in all_keys(root):
         if is_object(entry) and entry.name != "labels":
             for one in entry.entries():
                 if meant_for_placer(one.name):
                     yield entry, one
 
 
-def _all_keys(root: Field) -> Iterator[Field]:
+def all_keys(root: Field) -> Iterator[Field]:
     """Yield every entry of every mapping, what is repeated by aliases once."""
     waiting = [root]
     seen: set[int] = set()

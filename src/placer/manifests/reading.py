@@ -34,6 +34,7 @@ from placer.manifests.suppressions import (
     from_labels,
 )
 from placer.manifests.text_proto import parse_text_proto
+from placer.manifests.unread import unread_kind
 
 MAX_BYTES = 10_000_000
 MAX_UNMARKED_BYTES = 1_000_000
@@ -211,8 +212,9 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
             elif own is None:
                 wrong = mistyped(root, kinds)
                 run.defects += wrong.defects
-                run.unreadable += wrong.unreadable
-                is_manifest = is_manifest or bool(wrong.defects or wrong.unreadable)
+                unread = wrong.unreadable or (() if wrong.defects else tuple(unread_kind(root)))
+                run.unreadable += unread
+                is_manifest = is_manifest or bool(wrong.defects or unread)
     if parsed.unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
         run.unreadable.append(parsed.unreadable)

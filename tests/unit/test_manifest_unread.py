@@ -1,0 +1,69 @@
+"""Objects of kinds that no format reads: those that deploy a model are told."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from placer.core.deployment import Manifests
+from placer.manifests.reading import read_manifests
+
+ROLLOUT = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: vision}
+spec:
+  template:
+    spec:
+      containers:
+        - {name: web, image: web:1, args: [ARGUMENT]}
+"""
+
+
+def read(text: str) -> Manifests:
+    return read_manifests(["-"], stdin=io.BytesIO(text.encode()))
+
+
+def test_a_model_in_the_pods_of_an_unknown_kind_is_told_at_its_name() -> None:
+    found = read(ROLLOUT.replace("ARGUMENT", "--model=/m/net.onnx"))
+    (problem,) = found.unreadable
+    assert problem.message == (
+        "Rollout 'vision' deploys the model /m/net.onnx, and its kind is not read"
+    )
+    assert (problem.place.line, problem.place.column) == (3, 18)
+    assert (found.files, found.skipped) == (1, 0)
+
+
+def test_what_runs_no_model_is_left_out() -> None:
+    found = read(ROLLOUT.replace("ARGUMENT", "--port=80"))
+    assert not found.unreadable
+    assert (found.files, found.skipped) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "spec"),
+    [
+        ("sedna.io/v1alpha1", "FeatureExtractionService", "{model: {name: reid}}"),
+        ("sedna.io/v1alpha1", "MultiEdgeInferenceService", "{}"),
+        ("serving.kubeflow.org/v1alpha1", "KFService", "{default: {onnx: {modelUri: s3://m/x}}}"),
+        ("machinelearning.seldon.io/v1", "SeldonDeployment", "{predictors: [{name: default}]}"),
+    ],
+)
+def test_kinds_that_serve_are_told_however_they_say_the_model(
+    version: str, kind: str, spec: str
+) -> None:
+    found = read(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n")
+    (problem,) = found.unreadable
+    assert problem.message == f"{kind} 'a' deploys a model, and its kind is not read"
+
+
+def test_other_services_of_knative_and_definitions_of_kinds_are_left_out() -> None:
+    for text in (
+        "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\n"
+        "spec: {template: {spec: {containers: [{image: web}]}}}\n",
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\n"
+        "metadata: {name: a}\nspec: {names: {kind: SeldonDeployment}, "
+        "properties: {containers: {type: array}}}\n",
+    ):
+        assert not read(text).unreadable
