@@ -12,6 +12,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from placer.api.split_candidates import movable_outputs, named_cut
+from placer.api.splitting import open_to_split
+from placer.core.errors import UsageError
 from tests import split_models
 from tests.cli.conftest import Run
 from tests.models import build, tensor, weights
@@ -146,6 +149,15 @@ def test_a_cut_at_the_input_alone_is_one_where_the_device_makes_an_output(run: R
         one for one in json.loads(verified.out)["candidates"] if one["id"].startswith("split:")
     )
     assert taken["reason"] == "the tail ran here, without the network"
+    saved = json.loads(Path("answer.json").read_text())
+    (made,) = (one["cut"]["outputs_here"] for one in saved["candidates"] if one["cut"])
+    assert made in (["early"], ["late"])
+    source = open_to_split("both.onnx")
+    for name in ("early", "late"):  # verify cuts where the answer says
+        tiers = named_cut(source, ["x"], outputs_here=[name])
+        assert movable_outputs(source, tiers)[0] == (name,)
+    with pytest.raises(UsageError, match="no cut at x has just early, late made by the device"):
+        named_cut(source, ["x"], outputs_here=["late", "early"])
     done = run("split", "straight.onnx", *NETWORK, "--cut", "x")
     assert done.code == 2
     assert "nothing would run on the device with the cut at x" in done.err

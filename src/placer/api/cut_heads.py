@@ -34,6 +34,7 @@ def written_heads(
 ) -> list[tuple[dict[str, int], Head]]:
     """Write the cuts, hold them to the whole, and return node -> tier with each head."""
     from placer.api.cut_wire import formats_within, is_as_sought
+    from placer.api.split_candidates import movable_outputs
     from placer.api.splitting import comparing, write_split
     from placer.core.split_choice import tail_ratio_of
 
@@ -66,8 +67,9 @@ def written_heads(
             if offers:
                 tiers = dict(key)
                 ratio = tail_ratio_of(measured.graph, source.graph, tiers)
+                made_here, _ = movable_outputs(source, tiers)
                 head = _head(
-                    *(contract, place, offers, ratio, result),
+                    *(contract, place, offers, ratio, made_here, result),
                     *(source, taint, question.options, compare),
                 )
                 heads.append((tiers, head))
@@ -79,6 +81,7 @@ def _head(
     folder: str,
     offers: frozenset[str],
     tail_ratio: float,
+    outputs_here: tuple[str, ...],
     sent: FormatResult | None,
     source: SplitSource,
     taint: TaintedGraph,
@@ -111,6 +114,7 @@ def _head(
             tail_ratio=tail_ratio,
             difference_ratio=difference_ratio,
             not_compared=why,
+            outputs_here=outputs_here,
             wire=None if sent is None else sent.wire_format.precision,
             wire_bytes=None if sent is None else bytes_sent(crossing, sent),
             wire_error_ratio=None if sent is None else sent.error.relative,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from placer.api.split_where import Where
 from placer.api.splitting import cut_at, node_tiers
 from placer.core.cut_names import cut_name, cut_options
-from placer.core.cut_ways import ways
+from placer.core.cut_ways import free_outputs, ways
 from placer.core.cuts import crossing
 from placer.core.errors import UsageError
 from placer.core.groups import GroupGraph
@@ -55,7 +55,11 @@ def link_to(source: SplitSource, where: Where) -> Link:
 
 
 def named_cut(
-    source: SplitSource, names: Sequence[str], *, kept: Collection[str] = ()
+    source: SplitSource,
+    names: Sequence[str],
+    *,
+    kept: Collection[str] = (),
+    outputs_here: Collection[str] | None = None,
 ) -> dict[str, int]:
     """Return node -> tier of the cut at these tensors.
 
@@ -63,6 +67,8 @@ def named_cut(
     ----------
     kept
         Tensors that may not leave the device, for the remedy of an incomplete cut.
+    outputs_here
+        Of the outputs that either side may make, those of the device; None: the fewest.
 
     Raises
     ------
@@ -77,7 +83,28 @@ def named_cut(
                 hint="cut at another tensor",
             )
     cut_at(source, [names], kept=kept)
-    return _with_head(source, names)[0]
+    found = _with_head(source, names)
+    if outputs_here is None:
+        return found[0]
+    for one in found:
+        if set(movable_outputs(source, one)[0]) == set(outputs_here):
+            return one
+    raise UsageError(
+        f"no cut at {cut_name(names)} has just {cut_name(outputs_here) or 'no output'} made by "
+        "the device",
+        hint="take the cut from `placer split` or `placer recommend --cut` as it is written there",
+    )
+
+
+def movable_outputs(
+    source: SplitSource, tiers: Mapping[str, int]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the outputs that the head makes and the tail might, and the other way round."""
+    graph = source.graph
+    free = free_outputs(graph, [one.name for one in crossing(graph, tiers, 2)[0]])
+    makers = {one.name: one.producer for one in graph.tensors}
+    here = tuple(name for name in free if tiers[makers[name] or ""] == 0)
+    return here, tuple(name for name in free if name not in here)
 
 
 def _with_head(source: SplitSource, names: Sequence[str]) -> list[dict[str, int]]:

@@ -8,12 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from placer.api.part_runs import PartsRun, PartsRuns
-from placer.api.split_candidates import Cut, leaves_of, raw_inputs_of
+from placer.api.split_candidates import Cut, leaves_of, movable_outputs, raw_inputs_of
 from placer.api.split_doubts import tail_range_s
 from placer.api.split_where import Where
 from placer.core.cut_names import cut_name
-from placer.core.cut_ways import free_outputs
-from placer.core.cuts import crossing
 from placer.core.leakage import InputLeakage, Leak, Leakage
 from placer.core.split_choice import time_on
 from placer.core.split_export import sent_type, wire_bytes
@@ -45,7 +43,10 @@ def placed_of(
     here = {group.name: group.time_s for group in graph.groups}
     on_edge = sum(tier == 0 for tier in cut.tiers.values())
     leaves, why = leaves_of(cut, taint)
-    made_here, made_there = _free_outputs(source, cut)
+    made_here: tuple[str, ...] = ()
+    made_there: tuple[str, ...] = ()
+    if cut.kind is Kind.SPLIT:
+        made_here, made_there = movable_outputs(source, cut.tiers)
     placed = Placed(
         kind=cut.kind,
         tensors=cut.tensors,
@@ -103,16 +104,6 @@ def placed_of(
         wire_result=result,
         leakage=_leakage(source, cut, run, taint) if question.is_attacked else (),
     )
-
-
-def _free_outputs(source: SplitSource, cut: Cut) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the outputs that the head makes and the tail might, and the other way round."""
-    if cut.kind is not Kind.SPLIT:
-        return (), ()
-    free = free_outputs(source.graph, [one.name for one in crossing(source.graph, cut.tiers, 2)[0]])
-    makers = {one.name: one.producer for one in source.graph.tensors}
-    here = tuple(name for name in free if cut.tiers[makers[name] or ""] == 0)
-    return here, tuple(name for name in free if name not in here)
 
 
 def attacked_inputs(source: SplitSource, cut: Cut, taint: TaintedGraph) -> tuple[str, ...]:

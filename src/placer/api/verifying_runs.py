@@ -277,7 +277,7 @@ def _split_run(
     source = open_to_split(question.summary.path, shapes=shapes)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="placer-")))
     try:
-        tiers = named_cut(source, cut.tensors)
+        tiers = named_cut(source, cut.tensors, outputs_here=cut.outputs_here)
     except UsageError as error:
         raise not_of_model(question.where, candidate.id, error) from error
     contract = write_split(source, tiers, 1, str(folder / "parts"))

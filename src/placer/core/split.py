@@ -71,6 +71,8 @@ class CutFacts:
     difference_ratio: float | None
     """Largest difference of the parts' outputs from the whole's, over the largest number there;
     None: not compared."""
+    outputs_here: tuple[str, ...] = ()
+    """Outputs of the model that the device makes although the cloud could, with the same cut."""
     wire: Precision | None = None
     """Format in which they are sent; None: as they are."""
     wire_bytes: int | None = None

@@ -255,9 +255,10 @@ def told_cut(candidate: Candidate) -> str:
     cut = candidate.cut
     assert cut is not None
     what = "raw input with it" if cut.raw else "no raw input as far as the graph shows"
+    made = f", {cut_name(cut.outputs_here)} made on the device" if cut.outputs_here else ""
     return (
         f"cut at {cut_name(cut.tensors) or 'no tensor'}, {format_bytes(cut.sent_bytes)} for each "
-        f"request, {what}"
+        f"request, {what}{made}"
     )
 
 

@@ -249,6 +249,8 @@ class CutPart(_Part):
     difference_ratio: OptionalNumber
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
     not compared, or not a number."""
+    outputs_here: tuple[str, ...] = ()
+    """Outputs of the model that the device makes although the cloud could, with the same cut."""
     wire: WirePrecision | None
     """Format in which they are sent; null: as they are."""
     wire_bytes: int | None
