@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from tests.cli.conftest import Run
 from tests.models import build, tensor, weights
@@ -75,3 +75,32 @@ def test_beside_a_raw_input_the_others_are_attacked(
     assert z["input"] == "z"
     assert z["samples"] == 40
     assert z["leak"] != "raw"
+
+
+def test_what_an_attack_rebuilds_to_its_last_level_is_raw_input(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer and a Relu that no sample is cut off by: the graph alone does not show it."""
+    monkeypatch.chdir(tmp_path)
+    bias = numpy_helper.from_array(np.full(16, 100, np.float32), "b")
+    model = build(
+        [
+            helper.make_node("Gemm", ["x", "w", "b"], ["h"]),
+            helper.make_node("Relu", ["h"], ["r"]),
+            helper.make_node("MatMul", ["r", "v"], ["y"]),
+        ],
+        [tensor("x", (1, 8))],
+        [tensor("y", (1, 4))],
+        [weights("w", 8, 16, fan_in=8), bias, weights("v", 16, 4, fan_in=16)],
+    )
+    onnx.save(model, "shifted.onnx")
+    np.savez("some.npz", x=np.random.default_rng(1).random((64, 8), dtype=np.float32))
+    words = ("split", "shifted.onnx", "--cut", "r", "--inputs", "some.npz")
+    attacked = run(*words, "--attack", "--format", "json")
+    (split,) = (one for one in json.loads(attacked.out)["plans"] if one["placement"] == "split")
+    assert split["leaves_device"] == "raw_input"
+    kept = run(*words, "--attack", "--keep-raw-input", "--to", "parts")
+    assert kept.code == 1
+    assert "the cut at r: raw input would leave the device (x: a linear attack" in kept.err
+    assert not Path("parts").exists()
+    assert run(*words, "--keep-raw-input", "--to", "parts").code == 0  # nobody looked

@@ -194,14 +194,14 @@ def split_model(
         )
     progress(f"working out what crosses {where.path.name}")
     found: list[tuple[Placed, Cut]] = []
-    refused = 0
+    refused = []
     for cut, run in zip(cuts, parts, strict=True):
         placed = placed_of(source, cut, run, judged, measured, where, taint, question)
         if isinstance(placed, Placed):
             found.append((placed, cut))
         else:
-            refused += 1
-            notes.append(placed)
+            refused.append(placed)
+            notes.append(placed.reason)
     answer = SplitAnswer(
         model=model,
         sha256=source.summary.sha256,
@@ -223,14 +223,14 @@ def split_model(
         assumptions=where.assumptions,
         notes=tuple(notes),
         export=None,
-        refused_splits=refused,
+        refused_splits=len(refused),
     )
     splits = sorted(
         (one for one, _ in found if one.kind is Kind.SPLIT),
         key=lambda one: one.predicted_s or 0.0,  # of a given cut, that has no other beside it
     )
     if question.cut and not splits:
-        raise InfeasibleError(notes[-1], hint="allow more with --max-error, or name a wider --wire")
+        raise InfeasibleError(refused[-1].reason, hint=refused[-1].hint)
     listed = [one for one, _ in found if one.kind is not Kind.SPLIT] + splits[: question.top]
     order = ranked(listed)
     chosen = next((one for one in order if one.kind is Kind.SPLIT), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from placer.api.part_runs import PartsRun, PartsRuns
@@ -20,12 +20,21 @@ from placer.core.split_ranking import Kind, Placed
 from placer.core.transfer_draws import typical_transfer_s
 from placer.core.units import format_ratio
 from placer.core.wire_choice import FormatResult, smallest_held
+from placer.core.workload import Leaves
 
 if TYPE_CHECKING:
     from placer.api.split_model import SplitQuestion
     from placer.api.splitting import MeasuredGraph
     from placer.onnx_files.split_source import SplitSource
     from placer.onnx_files.taint import TaintedGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A cut that is not allowed."""
+
+    reason: str
+    hint: str
 
 
 def placed_of(
@@ -37,7 +46,7 @@ def placed_of(
     where: Where,
     taint: TaintedGraph,
     question: SplitQuestion,
-) -> Placed | str:
+) -> Placed | Refused:
     """Return what is known of a cut, or why it is not allowed."""
     graph = measured.graph
     here = {group.name: group.time_s for group in graph.groups}
@@ -72,7 +81,10 @@ def placed_of(
     asked = replace(question, precision=None) if cut.kind is Kind.CLOUD else question
     result = _chosen_format(run.formats, asked)
     if result is None:
-        return _why_no_format(cut, run.formats, question)
+        return Refused(
+            _why_no_format(cut, run.formats, question),
+            "allow more with --max-error, or name a wider --wire",
+        )
     precision = result.wire_format.precision
     specs = source.specs
     n_bytes = sum(
@@ -85,9 +97,21 @@ def placed_of(
         there = shared_out_s(graph, where.whole_s)
         tail_s = time_on(graph, source.graph, cut.tiers, 1, there)
         tail_range = tail_range_s(where, tail_s)
+    leakage = _leakage(source, cut, run, taint) if question.is_attacked else ()
+    rebuilt = [one for one in leakage if one.leakage.leak is Leak.RAW and one.leakage.samples]
+    if rebuilt and leaves is not Leaves.RAW_INPUT:
+        leaves, why = Leaves.RAW_INPUT, rebuilt[0].leakage.reason
+        if question.is_raw_kept:
+            return Refused(
+                f"the cut at {cut_name(cut.tensors)}: raw input would leave the device "
+                f"({rebuilt[0].name}: {why}), and it must stay",
+                "cut at a later tensor",
+            )
     bytes_down = _answered_bytes(source, cut)
     return replace(
         placed,
+        leaves=leaves,
+        leaves_why=why,
         bytes_down=bytes_down,
         turns_s=run.turns_s,
         tail_range_s=tail_range,
@@ -102,7 +126,7 @@ def placed_of(
         tail_s=tail_s,
         differences=run.differences,
         wire_result=result,
-        leakage=_leakage(source, cut, run, taint) if question.is_attacked else (),
+        leakage=leakage,
     )
 
 
