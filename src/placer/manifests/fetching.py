@@ -255,6 +255,8 @@ def _reaches(
     otherwise
         Whether one that says no such path may; None: where it names the file or its folder.
     """
+    if run.program == "ollama" and path in run.words:  # the server finds it by this name
+        return False
     text = " ".join([run.text, *run.written] if is_acting else run.written)
     outputs = [] if is_acting else [*run.written]
     if is_acting and run.program in FETCHING - COPYING - CLOUD:

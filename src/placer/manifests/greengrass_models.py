@@ -16,10 +16,10 @@ from placer.manifests.models import (
     everywhere,
     is_model_file,
     model_of,
-    models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.mounts import path_of
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
@@ -130,7 +130,7 @@ def _scripts(lifecycle: Field) -> Iterator[ModelRef]:
         elif entry.is_mapping and entry.text() is None:
             yield from _scripts(entry)
         elif (stated := entry.stated()) is not None:
-            yield from models_of_arguments([stated])
+            yield from models_named([stated], ())
 
 
 def _configured(field: Field, pointer: str, depth: int) -> Iterator[tuple[str, list[ModelRef]]]:

@@ -106,6 +106,11 @@ def is_uri(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
+def words_in(text: str) -> list[str]:
+    """Return the words of a command line without their quotes; a template is one."""
+    return [one.strip("\"'") for one in _WORD.findall(text)]
+
+
 def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
     """Return the models of a command line, whether words stand alone or in a shell's line.
 
