@@ -41,6 +41,7 @@ def pod(*containers: object, **more: object) -> dict[str, object]:
         (["vllm", "serve", "mistralai/M", "--port", "8"], "mistralai/M"),
         (["vllm", "serve", "--port", "8", "--a=b", "mistralai/M"], "mistralai/M"),
         (["vllm", "serve mistralai/M --port 8"], "mistralai/M"),
+        (["python3", "-m", "vllm.entrypoints.cli.main", "serve", "o/m"], "o/m"),
         (["/usr/bin/vllm", "serve", "/srv/net"], "/srv/net"),
         (["vllm serve {{ .Values.model }} --port 8"], "{{ .Values.model }}"),
         (["sh", "-c", "vllm serve ${NET}"], "${NET}"),
@@ -73,6 +74,11 @@ def test_a_model_is_read_where_its_server_expects_it(words: list[str], model: st
         (["run", "llama3"], "ollama/ollama:latest", ["llama3"]),
         (["serve"], "ollama/ollama:latest", []),
         (["-m", "/srv/net"], "ghcr.io/ggml-org/llama.cpp:server", ["/srv/net"]),
+        (["phi-2"], "quay.io/go-skynet/local-ai:v2", ["phi-2"]),
+        (["models", "list"], "localai/localai:v2", []),
+        (["--debug"], "localai/localai:v2", []),
+        (["run", "phi-2"], "localai/localai:v2", ["phi-2"]),
+        (["run", "phi-2"], "quay.io/go-skynet/local-ai:v2", ["phi-2"]),
         (["serve", "o/m"], "r.example/web:1", []),
         ([], "vllm/vllm-openai", []),
     ],
@@ -91,7 +97,9 @@ def test_a_server_whose_model_cannot_be_told_has_one_that_nobody_knows(words: li
     assert named(*words, "--model", "o/n")[-1:] != ["<vllm-serve>"]
 
 
-@pytest.mark.parametrize("words", [["ollama", "list"], ["echo", "vllm"], ["yolo", "checks"]])
+@pytest.mark.parametrize(
+    "words", [["ollama", "list"], ["echo", "vllm"], ["bentoml", "serve", "a:b"]]
+)
 def test_other_words_of_a_server_name_no_model(words: list[str]) -> None:
     assert named(*words) == []
 

@@ -13,6 +13,7 @@ from placer.manifests.shell import TooDeep
 
 _FIRST_WORD = (
     "vllm serve",
+    "vllm.entrypoints.cli.main serve",
     "ollama run",
     "ollama pull",
     "aphrodite run",
@@ -27,7 +28,6 @@ _FIRST_WORD = (
     "docker model pull",
     "openllm serve",
     "openllm start",
-    "bentoml serve",
 )
 """Programs whose first word that belongs to no option is the model."""
 _OPTIONS = {
@@ -43,9 +43,13 @@ _BY_IMAGE = (
     (re.compile(r"vllm(?:-openai|-cpu|-rocm|-tpu|-gaudi)?(?:-\w+)?"), "vllm serve"),
     (re.compile(r"ollama"), "ollama"),
     (re.compile(r"llama\.cpp"), "llama-server"),
-    (re.compile(r"localai"), "local-ai"),
+    (re.compile(r"local-?ai"), "local-ai run"),
 )
 """Name of an image -> what it runs with the words that it is told."""
+_OTHER_WORDS = frozenset(
+    ["models", "backends", "federated", "worker", "util", "tts", "sound-generation", "transcript"]
+)
+"""What LocalAI does instead of serving the models that it is told."""
 _STARTS = frozenset(
     one.split()[0] for one in (*_FIRST_WORD, *_OPTIONS, *(tool for _, tool in _BY_IMAGE))
 )
@@ -131,8 +135,10 @@ def _of_tool(tool: str, words: list[str]) -> Iterator[tuple[str, list[str]]]:
     if found is None or start[0] in said:  # it says its program itself, and is read as that
         return
     entry, rest = found
-    is_told = bool(said) or len(start) == 1
     first = next(iter(rest), "")
+    is_told = bool(said) or len(start) == 1
+    if entry == "local-ai run" and not said:
+        is_told = first[:1] not in ("", "-") and first not in _OTHER_WORDS
     if is_told or is_hub_id(first) or is_uri(first) or templates_in(first):
         yield entry, rest
 
