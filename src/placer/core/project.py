@@ -23,12 +23,17 @@ TEMPLATE = re.compile(
     r"|<%[^%]*(?:%>)?|<[A-Za-z][\w.-]*>|\[\[[^\[\]]*(?:\]\])?|\(\(\s*[\w./-]+\s*\)\)"
     r"|#\{[^{}]*\}?#?|__[A-Z][A-Z0-9_]*__|@[A-Za-z_][\w.-]*@"
     r"|%(?![0-9A-Fa-f]{2}%)[A-Za-z_]\w*%"
+    r"|\{(?:BUCKET_NAME|COMPONENT_(?:NAME|VERSION|AUTHOR))\}"
+    r"|\{[A-Za-z][\w.-]*:artifacts:[A-Za-z]+\}"
+    r"|(?<=/)(?:BUCKET_NAME|COMPONENT_(?:NAME|VERSION))(?=/|$)"
 )
 """What something else fills in before it is deployed: Helm, Jinja, ``${X}``, ``$(X)``, ``$X``;
-``<%= x %>``, ``<x>``, ``[[ x ]]``, ``((x))``, ``#{x}#``, ``__X__``, ``@x@``, ``%x%``.
+``<%= x %>``, ``<x>``, ``[[ x ]]``, ``((x))``, ``#{x}#``, ``__X__``, ``@x@``, ``%x%``; of the
+development kit of Greengrass ``{BUCKET_NAME}`` and ``/BUCKET_NAME/``, of its
+recipes what another component brings, ``{NAME:artifacts:path}``.
 
 ``$upstream`` is what IoT Edge calls the cloud."""
-_MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(")
+_MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(|/(?:BUCKET|COMPONENT)_")
 RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
 
 

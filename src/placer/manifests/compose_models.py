@@ -31,6 +31,7 @@ from placer.manifests.mounts import (
 )
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
+from placer.manifests.served_models import pulled_models
 from placer.manifests.volume_storage import seen_at, spot_of, spots_of_service
 
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
@@ -54,7 +55,10 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     unknown += open_models(map(service.at, _FILES))
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
-    named = models_named(words, variables_of(environment))
+    image = None if service.at("entrypoint") else service.at("image").stated()
+    named = models_named(words, variables_of(environment), image)
+    for one in service.at("post_start").items():
+        named += pulled_models(words_of(one.at("command")))
     mounts = [*_volumes(root, service), *_files(root, service)]
     folder = service.at("working_dir").text()
     return everywhere(

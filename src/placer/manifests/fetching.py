@@ -20,6 +20,7 @@ from placer.manifests.fetching_tools import (
     TO_THE_LAST,
     WRITES_IF,
 )
+from placer.manifests.harmless_code import is_harmless_python
 from placer.manifests.models import (
     hidden_model,
     is_model_file,
@@ -42,6 +43,8 @@ _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>])|(?<=\s-[A-Za-z]))/[^\s\"'=;|&<>(),]*"
 _TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
 _ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
 """An option whose value is no source and no target."""
+_TRACKED = re.compile(r"\.dvc$|/dvc\.(?:yaml|lock)(?::\S*)?$")
+"""End of a file of DVC that tells of other files."""
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for what it gets."""
 _MAX_TAKEN = 100
@@ -216,6 +219,8 @@ def _is_acting(run: Run, *, is_first: bool) -> bool:
         return False
     if run.program in CLOUD | TO_THE_LAST and _is_sending(run):
         return False
+    if run.code and is_harmless_python(run.program, run.words):
+        return False
     return is_first or run.program in FETCHING or SAYS_SO.fullmatch(run.program) is not None
 
 
@@ -255,11 +260,15 @@ def _reaches(
     otherwise
         Whether one that says no such path may; None: where it names the file or its folder.
     """
+    if run.program == "ollama" and path in run.words:  # the server finds it by this name
+        return False
     text = " ".join([run.text, *run.written] if is_acting else run.written)
     outputs = [] if is_acting else [*run.written]
     if is_acting and run.program in FETCHING - COPYING - CLOUD:
         outputs = [*OUTPUT.findall(text), *run.written]
     said = [one for one in _PATH.findall(text) if one != "/"]
+    if run.program == "dvc":  # it is told the file beside what it writes
+        said = [_TRACKED.sub("", one) or "/" for one in said]
     is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
     if is_to_last:
         last = next((one for one in reversed(run.words) if not one.startswith("-")), "")

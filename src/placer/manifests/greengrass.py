@@ -22,13 +22,9 @@ from placer.manifests.containers import (
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.greengrass_access import egress_of, mistyped_rights
+from placer.manifests.greengrass_artifacts import Recipes, images_of
 from placer.manifests.greengrass_keys import COMPONENT, DEPLOYMENT, RECIPE, bad_parts
-from placer.manifests.greengrass_models import (
-    Recipes,
-    images_of,
-    models_of_component,
-    open_parts,
-)
+from placer.manifests.greengrass_models import models_of_component, open_parts
 from placer.manifests.greengrass_place import bad_limits, resources_of, where_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
@@ -52,7 +48,7 @@ def claims(root: Field) -> bool:
 def read(roots: Sequence[Field]) -> Found:
     """Read deployments with the recipes of their components, and recipes that none deploys."""
     roots = [case_blind(root) for root in roots]
-    recipes: Recipes = {}
+    recipes: dict[str, list[Field]] = {}
     for root in roots:
         if _is_recipe(root):
             recipes.setdefault(_name(root), []).append(root)
@@ -176,7 +172,7 @@ def _merge(entry: Field) -> tuple[Field, tuple[Stated[str], ...], list[Defect]]:
 
 def _recipe_of(entry: Field, recipes: Recipes) -> Field | None:
     """Return the recipe of a component in the version that is deployed."""
-    named = recipes.get(entry.name, [])
+    named = [*recipes.get(entry.name, ())]
     version = entry.at("componentVersion").text()
     equal = [one for one in named if one.at("ComponentVersion").text() == version]
     open_ones = [one for one in named if not _is_version(one.at("ComponentVersion").text())]

@@ -1,36 +1,32 @@
-"""Which models, images and archives a component of Greengrass brings along."""
+"""Which models a component of Greengrass brings along."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.containers import models_of_variables, open_models
 from placer.manifests.fetching import Program, brought
+from placer.manifests.greengrass_artifacts import (
+    Recipes,
+    artifacts_of,
+    from_archive,
+    from_component,
+)
 from placer.manifests.models import (
     Sources,
     everywhere,
-    is_model_file,
     model_of,
-    models_of_arguments,
     models_of_variable,
 )
 from placer.manifests.mounts import path_of
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
-_DOCKER = "docker:"
-_NO_MODELS = (".py", ".pyc", ".sh", ".js", ".whl", ".pem", ".crt", ".cer", ".key")
-"""Ends of artifacts that hold code or a certificate; any other may be or hold a model."""
 _MAX_DEPTH = 6
 """Of a configuration, so far as models are looked for."""
-
-Recipes = dict[str, list[Field]]
-"""Name of a component -> its recipes, one for each version."""
 
 
 def models_of_component(
@@ -43,20 +39,30 @@ def models_of_component(
             configured.setdefault(pointer, models)
     scripts = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
     named = [_resolved(one, configurations) for one in scripts]
-    found = everywhere(named, [one for models in configured.values() for one in models])
+    configured_ones = [one for models in configured.values() for one in models]
+    own: list[ModelRef] = []
+    of_component: list[ModelRef] = []
+    for one in everywhere(named, configured_ones):
+        found = from_component(one, manifest, recipes)
+        (own if found is None else of_component).extend([one] if found is None else found)
     others = [
         model
         for needed in recipe.at("ComponentDependencies").entries()
         for other in recipes.get(needed.name, ())
         for one in other.at("Manifests").items()
-        for model in _artifacts(one)
+        for model in artifacts_of(one)
     ]
-    names = {one.uri.value.rpartition("/")[2] for one in found}
+    names = {one.uri.value.rpartition("/")[2] for one in own}
     of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
-    sources = Sources([*of_others, *_artifacts(manifest)])
+    sources = Sources([*of_others, *artifacts_of(manifest)])
     steps = [*_steps(manifest.at("Lifecycle")), *_steps(recipe.at("Lifecycle"))]
-    models = [new for one in found for new in _fetched(one, steps, sources)]
-    return everywhere(sources.of(models), sources.rest())
+    models = [
+        unpacked
+        for one in own
+        for new in _fetched(one, steps, sources)
+        for unpacked in from_archive(new, manifest, is_file=sources.has(new))
+    ]
+    return everywhere(sources.of(models), of_component, sources.rest())
 
 
 def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[ModelRef]:
@@ -92,37 +98,6 @@ def _steps(lifecycle: Field) -> Iterator[Field]:
         yield script if script else entry
 
 
-def _artifacts(manifest: Field) -> Iterator[ModelRef]:
-    for artifact in manifest.at("Artifacts").items():
-        stated = artifact.at("Uri").stated()
-        if stated is not None and is_model_file(stated.value):
-            model = model_of(stated)
-            yield replace(model, sha256=model.sha256 or _sha256(artifact))
-
-
-def _sha256(artifact: Field) -> str | None:
-    """Return the digest that the cloud writes into a recipe: base64 of SHA-256."""
-    text, algorithm = artifact.at("Digest").text(), artifact.at("Algorithm").text() or "SHA-256"
-    if text is None or algorithm.upper() != "SHA-256":
-        return None
-    try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return digest.hex() if len(digest) == 32 else None
-
-
-def images_of(manifest: Field) -> Iterator[tuple[Stated[str], bool]]:
-    """Yield what may hold a model, images and archives, and whether a digest beside it pins it."""
-    for artifact in manifest.at("Artifacts").items():
-        stated = artifact.at("Uri").stated()
-        if stated is None or is_model_file(stated.value):
-            continue
-        if not stated.value.lower().endswith(_NO_MODELS):
-            is_pinned = _sha256(artifact) is not None
-            yield replace(stated, value=stated.value.removeprefix(_DOCKER)), is_pinned
-
-
 def _scripts(lifecycle: Field) -> Iterator[ModelRef]:
     for entry in lifecycle.entries():
         if entry.name.lower() == "setenv":
@@ -130,7 +105,7 @@ def _scripts(lifecycle: Field) -> Iterator[ModelRef]:
         elif entry.is_mapping and entry.text() is None:
             yield from _scripts(entry)
         elif (stated := entry.stated()) is not None:
-            yield from models_of_arguments([stated])
+            yield from models_named([stated], ())
 
 
 def _configured(field: Field, pointer: str, depth: int) -> Iterator[tuple[str, list[ModelRef]]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Place, Stated
+from placer.manifests.model_words import says_no_model
 
 FORMAT_OF_SUFFIX = {
     "onnx": "onnx",
@@ -79,8 +80,8 @@ def hidden_model(name: str, place: Place, why: str, *, told: str = "") -> ModelR
 
 
 def is_model_variable(name: str) -> bool:
-    """Tell whether an environment variable of this name says which model runs."""
-    return _VARIABLE.fullmatch(name) is not None
+    """Tell whether an environment variable of this name may say which model runs."""
+    return _VARIABLE.fullmatch(name) is not None and not says_no_model(name, "${VALUE}")
 
 
 def is_folder_variable(name: str) -> bool:
@@ -104,6 +105,11 @@ def is_model_file(text: str) -> bool:
 def is_uri(text: str) -> bool:
     """Tell whether a text has a scheme, such as ``s3://``."""
     return _SCHEME.match(text) is not None
+
+
+def words_in(text: str) -> list[str]:
+    """Return the words of a command line without their quotes; a template is one."""
+    return [one.strip("\"'") for one in _WORD.findall(text)]
 
 
 def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
@@ -134,13 +140,24 @@ def _of_arguments(
     of_options: list[ModelRef] = []
     bare: list[Stated[str]] = []
     seen: set[str] = set()
-    is_expected = is_apart = False
+    expecting = ""
+    """An option whose value is the next word."""
+    is_apart = False
+
+    def take(option: str, value: Stated[str]) -> bool:
+        if not _is_told(option, value):
+            bare[:] = [one for one in bare if one.value != option]
+            return False
+        of_options.append(model_of(value))
+        found.append(of_options[-1])
+        return True
+
     for one in arguments:
         if is_apart and not one.value.lstrip().startswith("-"):  # spaces and all
             value = one.value.strip().strip("\"'")
-            of_options += [model_of(replace(one, value=value))] if value else []
-            found += of_options[-1:] if value else []
-            is_expected = is_apart = False
+            if value:
+                take(expecting, replace(one, value=value))
+            expecting, is_apart = "", False
             continue
         is_apart = False
         for quoted in _WORD.findall(one.value):
@@ -148,30 +165,39 @@ def _of_arguments(
             is_option = word.startswith("-")
             option = _OPTION.fullmatch(word) if is_option else None
             if option is not None:
-                is_expected = option["value"] is None
-                is_apart = is_expected and word == one.value.strip()
+                name = word.partition("=")[0]
+                expecting = name if option["value"] is None else ""
+                is_apart = bool(expecting) and word == one.value.strip()
                 value = (option["value"] or "").strip("\"'")
                 if value:
-                    of_options.append(model_of(replace(one, value=value)))
-                    found.append(of_options[-1])
+                    take(name, replace(one, value=value))
                 elif not _FLAG.fullmatch(word):
                     bare.append(replace(one, value=word.rstrip("=\"'")))
                 continue
-            if is_expected and not is_option:
-                of_options.append(model_of(replace(one, value=word)))
-                found.append(of_options[-1])
-            elif "." in word and word not in seen:
+            is_taken = (
+                bool(expecting) and not is_option and take(expecting, replace(one, value=word))
+            )
+            if not is_taken and "." in word and word not in seen:
                 seen.add(word)
                 found += _files_in(Stated(word, one.place))
-            is_expected = False
+            expecting = ""
     return found, of_options, bare
 
 
+def _is_told(option: str, value: Stated[str]) -> bool:
+    """Tell whether an option that may speak of a model names one with this value."""
+    return bool(_files_in(value)) or not says_no_model(option, value.value)
+
+
 def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
-    """Return the model of an environment variable, known by its name or by its value."""
-    if is_model_variable(name) and value.value.strip():
-        return [model_of(value)]
-    return _files_in(value)
+    """Return the model of an environment variable, known by its name or by its value.
+
+    A doubtful name, such as ``ENGINE``, is held to its value.
+    """
+    files = _files_in(value)
+    if _VARIABLE.fullmatch(name) is None or not value.value.strip():
+        return files
+    return files if says_no_model(name, value.value) else [model_of(value)]
 
 
 class Sources:

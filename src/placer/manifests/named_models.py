@@ -3,41 +3,67 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from placer.core.deployment import ModelRef, Stated
+from placer.core.project import templates_in
 from placer.manifests.models import (
     is_folder_variable,
     is_model_file,
     is_model_variable,
+    model_of,
     models_of_arguments,
     models_of_variable,
     option_models,
 )
 from placer.manifests.mounts import path_of
+from placer.manifests.served_models import is_hub_id, served_models
 
+_HUB_NAME = re.compile(r"(?:\w*_)?model_?name", re.IGNORECASE)
+"""A variable that says under which name a model is served, or which it is."""
 _MAX_FOLDERS = 100
 """Levels of a path."""
 
 
 def models_named(
-    arguments: Sequence[Stated[str]], variables: Iterable[tuple[str, Stated[str]]]
+    arguments: Sequence[Stated[str]],
+    variables: Iterable[tuple[str, Stated[str]]],
+    image: Stated[str] | None = None,
 ) -> list[ModelRef]:
     """Return the models of a command line and of variables.
 
     The folder that ``MODEL_DIR`` names is no model of its own where an option or a variable says
     which file in it is the model. A file that a script merely mentions does not say that.
+    ``MODEL_NAME`` is a model where it is the name of one on a hub, or, filled in later, where
+    nothing else is named.
+
+    Parameters
+    ----------
+    image
+        What runs the words, where its own program does; None: the words say it.
     """
     found: list[ModelRef] = []
     folders: list[ModelRef] = []
+    opened: list[ModelRef] = []
+    variables = [*variables]
     said = option_models(arguments)
+    values = {name: value.value for name, value in variables}
+    served = served_models(arguments, values, image, is_named=bool(said))
+    said += served
     for name, value in variables:
+        if _HUB_NAME.fullmatch(name) and is_hub_id(value.value):
+            found.append(model_of(value))
+            continue
+        if _HUB_NAME.fullmatch(name) and templates_in(value.value):
+            opened.append(model_of(value))
         models = models_of_variable(name, value)
         (folders if is_folder_variable(name) else found).extend(models)
         said += models if is_model_variable(name) else []
     above = {folder for one in said for folder in _folders_of(one)}
     apart = [one for one in folders if path_of(one.uri.value) not in above]
-    return [*models_of_arguments(arguments), *found, *apart]
+    named = [*models_of_arguments(arguments), *served, *found, *apart]
+    return named or opened
 
 
 def _folders_of(model: ModelRef) -> Iterator[str]:

@@ -21,6 +21,7 @@ from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words
 from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of, together
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
+from placer.manifests.served_models import pulled_models
 
 _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 _MAX_EXPANDED = 10_000
@@ -105,7 +106,13 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         if named or brought:
             models = everywhere(placed(one, pod, named, sources), brought, _filled_in(one))
             running.append((one, models))
-    rest = [*sources.rest(), *opened]  # a folder, or a name that the server knows by itself
+    first_ones = pod.at("initContainers").items()
+    pulled = [new for one in first_ones for new in _pulled(one, is_first=True)]
+    rest = [
+        *sources.rest(),
+        *pulled,
+        *opened,
+    ]  # a folder, or a name that the server knows by itself
     if rest and running:
         first, models = running[0]
         running[0] = (first, everywhere(models, rest))
@@ -197,7 +204,19 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
         for one in _words_of(container.at(key))
         if (stated := one.stated()) is not None
     ]
-    return everywhere(hidden, models_named(arguments, variables))
+    image = None if container.at("command") else container.at("image").stated()
+    return everywhere(hidden, models_named(arguments, variables, image), _pulled(container))
+
+
+def _pulled(container: Field, *, is_first: bool = False) -> Iterator[ModelRef]:
+    """Yield the models that a hook gets for the server, or what is there to prepare something."""
+    hook = container.at("lifecycle", "postStart", "exec", "command")
+    yield from pulled_models([one for word in hook.items() if (one := word.stated()) is not None])
+    if is_first:
+        words = (one for key in ("command", "args") for one in container.at(key).items())
+        image = None if container.at("command") else container.at("image").stated()
+        told = [stated for one in words if (stated := one.stated()) is not None]
+        yield from pulled_models(told, image)
 
 
 def _words_of(words: Field) -> Iterator[Field]:
