@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
-from placer.manifests.accelerators import first_open
+from placer.manifests.accelerators import devices_asked, first_open
 from placer.manifests.containers import bind_of, is_open, placeholder
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.nodes import Field
@@ -69,10 +69,15 @@ def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str,
     requests = [(one, None) for one in reserved.at("devices").items()]
     for request, default in [*requests, *((one, "gpu") for one in gpus.items())]:
         capabilities = [text for one in request.at("capabilities").items() if (text := one.text())]
-        name = request.at("driver").text() or next(iter(capabilities), default)
-        count = request.at("count").integer() or len([*request.at("device_ids").items()])
-        if name is not None:
-            yield Stated((name, max(count, 1)), request.place())
+        driver, ids = request.at("driver"), request.at("device_ids")
+        yield from devices_asked(
+            request,
+            driver,
+            ids,
+            count=request.at("count"),
+            capabilities=capabilities,
+            default=default,
+        )
     for one in reserved.at("generic_resources").items():
         resource = one.at("discrete_resource_spec")
         name, count = resource.at("kind").text(), resource.at("value").integer() or 0

@@ -17,7 +17,7 @@ from placer.core.deployment import (
     Where,
 )
 from placer.core.project import templates_in
-from placer.manifests.accelerators import first_open
+from placer.manifests.accelerators import devices_asked, first_open
 from placer.manifests.containers import (
     is_object,
     is_open,
@@ -374,11 +374,10 @@ def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
             for one in all_of.items()
             if (text := one.text())
         ]
-        name = request.at("Driver").text() or next(iter(capabilities), None)
-        count = request.at("Count").integer()
-        if name:
-            named = len(list(request.at("DeviceIDs").items()))
-            yield Stated((name, count if count and count > 0 else named or 1), request.place())
+        driver, ids = request.at("Driver"), request.at("DeviceIDs")
+        yield from devices_asked(
+            request, driver, ids, count=request.at("Count"), capabilities=capabilities
+        )
     for device in config.at("Devices").items():
         path = device.at("PathOnHost").stated()
         if path is not None and device.at("PathInContainer"):
