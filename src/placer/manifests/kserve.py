@@ -20,7 +20,7 @@ from placer.core.deployment import (
 )
 from placer.manifests.containers import placeholder
 from placer.manifests.format import Format, Found, merged
-from placer.manifests.kserve_keys import FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
+from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
 from placer.manifests.kserve_models import worker_of
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, hidden_model
@@ -106,7 +106,9 @@ def _service(root: Field) -> Found:
     parts: list[Found] = []
     for variant, spec in variants:
         others = {name: one for name in _OTHERS if (one := spec.at(name)) and not one.is_null}
-        apart = {name: one for name, one in others.items() if worker_of(one)[0].models}
+        apart = {
+            name: one for name, one in others.items() if worker_of(one, is_old=is_old)[0].models
+        }
         beside = [one for name, one in others.items() if name not in apart]
         suffix = variant if len(variants) > 1 else ""
         predictor = spec.at("predictor")
@@ -156,7 +158,7 @@ def _component(
     beside
         Components whose requests are those of this one, and which are not told apart.
     """
-    worker, server = worker_of(component)
+    worker, server = worker_of(component, is_old=is_old)
     counts = (component.at("minReplicas"), component.at("maxReplicas"))
     defects: list[Defect] = [*bad_values(component), *bad_counts(*counts)]
     if server:
@@ -189,7 +191,7 @@ def _component(
 
 def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
     """Yield the containers beside KServe's own server that name models: they run them too."""
-    is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS))
+    is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS, *EXPLAINERS))
     for one in workers_of(component) if is_served and lasting_of(component) else ():
         named = tuple(model for model in one.models if not is_template_alone(model))
         if named:

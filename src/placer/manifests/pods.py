@@ -128,6 +128,13 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     )
 
 
+def worker_alone(container: Field, pod: Field) -> Worker:
+    """Return what a container runs that has no others beside it."""
+    named, brought = mounted(container, pod, models_of_container(container), Sources(()))
+    models = everywhere(placed(container, pod, named, Sources(())), brought, _filled_in(container))
+    return Worker(None, models, tuple(_image(container)), resources_of(container))
+
+
 def lasting_of(pod: Field) -> list[Field]:
     """Return the containers that run as long as the pod: native sidecars start with the first."""
     starting = pod.at("initContainers").items()
