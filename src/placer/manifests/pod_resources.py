@@ -11,7 +11,15 @@ from placer.core.project import templates_in
 from placer.manifests.accelerators import is_left_open
 from placer.manifests.containers import is_open
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import amount_in, bytes_of, cpus_of, least, quantity, unread
+from placer.manifests.quantities import (
+    amount_in,
+    bytes_of,
+    cpus_of,
+    is_milli_by_mistake,
+    least,
+    quantity,
+    unread,
+)
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
@@ -55,7 +63,7 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                 continue
             if text is None:
                 text = one.kind()
-            if one.name == "memory" and text.endswith("m") and quantity(text) is not None:
+            if one.name == "memory" and is_milli_by_mistake(text):
                 yield Defect(
                     "bad_value",
                     f"'memory: {text[:40]}' is thousandths of a byte: 'm' is milli",
