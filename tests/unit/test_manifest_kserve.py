@@ -128,3 +128,42 @@ def test_amounts_and_keys_of_a_custom_container_are_judged() -> None:
     container = {**CONTAINER, "resources": {"limits": {"memory": "1 GB"}}, "imag": "b:1"}
     found = read(OLD, {"predictor": {"custom": {"container": container}}})
     assert sorted(one.kind for one in found.defects) == ["bad_value", "unknown_model_key"]
+
+
+def test_a_runtime_of_the_predictor_grants_its_server_an_accelerator() -> None:
+    found = read(NEW, {"predictor": {**SERVED, "runtimeClassName": "nvidia"}})
+    assert granted(found.deployed[0]) == (None, ["nvidia"])
+    opened = read(NEW, {"predictor": {**SERVED, "runtimeClassName": "${RUNTIME}"}})
+    assert opened.deployed[0].resources.accelerators_unread is not None
+
+
+def test_a_limit_of_the_whole_pod_is_one_of_its_server() -> None:
+    server = {"storageUri": "s3://p/m", "resources": {"limits": {"memory": "1Gi"}}}
+    whole = {"limits": {"memory": "1Mi"}}
+    found = read(NEW, {"predictor": {"onnx": server, "resources": whole}})
+    assert granted(found.deployed[0]) == (2**20, [])
+
+
+@pytest.mark.parametrize("key", ["nodeSelector", "runtimeClassName"])
+def test_the_old_api_knows_nothing_of_the_pod(key: str) -> None:
+    found = read(OLD, {"predictor": {**SERVED, key: "nvidia"}})
+    assert [one.kind for one in found.defects] == ["ignored_level"]
+    assert granted(found.deployed[0]) == (None, [])
+
+
+def test_a_mistyped_key_of_the_model_of_an_explainer_is_told() -> None:
+    explainer = {"model": {"modelFormat": {"name": "x"}, "storageUr": "s3://e/x"}}
+    (defect,) = read(NEW, {"predictor": SERVED, "explainer": explainer}).defects
+    assert defect.kind == "unknown_model_key"
+
+
+def test_routes_of_a_graph_are_its_steps() -> None:
+    node = {"routerType": "Sequence", "routes": [{"serviceUrl": "https://x.example/v1"}]}
+    graph = {
+        "apiVersion": "serving.kserve.io/v1alpha1",
+        "kind": "InferenceGraph",
+        "metadata": {"name": "g"},
+        "spec": {"nodes": {"root": node}},
+    }
+    found = read_manifests(["-"], stdin=io.BytesIO(json.dumps(graph).encode()))
+    assert [(one.kind, one.subject) for one in found.defects] == [("ignored_level", "routes")]

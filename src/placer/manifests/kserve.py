@@ -37,8 +37,9 @@ from placer.manifests.objects import (
     version_of,
 )
 from placer.manifests.pod_place import where_of
-from placer.manifests.pod_resources import bad_amounts, resources_of
+from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of
 from placer.manifests.pods import (
+    PLACEMENT_KEYS,
     bad_counts,
     bad_lists,
     bad_values,
@@ -168,6 +169,8 @@ def _component(
         where = Where()
     else:
         where = where_of(component)
+        if server.is_mapping:
+            worker = replace(worker, resources=in_pod(component, worker.resources))
     suffix = "".join(f"/{part}" for part in (variant, "" if name == "predictor" else name) if part)
     deployed = Deployed(
         id=f"{id_of(root)}{suffix}",
@@ -268,7 +271,7 @@ def _with_accelerator(where: Where, root: Field) -> Where:
 
 
 def _without_place(component: Field) -> Iterator[Defect]:
-    for name in ("nodeSelector", "nodeName", "affinity"):
+    for name in PLACEMENT_KEYS.split():
         entry = component.at(name)
         if entry:
             yield Defect(

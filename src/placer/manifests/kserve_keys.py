@@ -55,7 +55,7 @@ _EXPLAINING = dict.fromkeys(
         elsewhere=dict.fromkeys(_MISPLACED, "the explainer"),
     ),
 )
-_EXPLAINER = extended(_AROUND, "type", "", _EXPLAINING)
+_EXPLAINER = extended(_AROUND, "type", "", {"model": _SERVER, **_EXPLAINING})
 V1BETA1 = level(
     "apiVersion kind metadata status",
     "",
@@ -126,5 +126,5 @@ NODE = level(
             elsewhere=_NOT_HERE,
         )
     },
-    _NOT_HERE,
+    {**_NOT_HERE, "routes": "'steps' of the node"},
 )
