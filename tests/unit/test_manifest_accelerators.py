@@ -102,6 +102,65 @@ def test_what_may_be_a_camera_is_not_known_to_run_models(name: str) -> None:
     assert not runs_models(name)
 
 
+def of_pod(paths: list[str], privileged: object) -> Resources:
+    volumes = [{"name": f"v{i}", "hostPath": {"path": path}} for i, path in enumerate(paths)]
+    mounts = [{"name": f"v{i}", "mountPath": path} for i, path in enumerate(paths)]
+    container = {
+        "name": "a",
+        "image": "a:1",
+        "volumeMounts": mounts,
+        "securityContext": {"privileged": privileged},
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    return of_only({**pod, "spec": {"containers": [container], "volumes": volumes}})
+
+
+def in_each_format(paths: list[str], privileged: object) -> list[Resources]:
+    binds = [f"{path}:{path}" for path in paths]
+    mounts = [{"Type": "bind", "Source": path, "Target": path} for path in paths]
+    return [
+        of_pod(paths, privileged),
+        of_service({"volumes": binds, "privileged": privileged}),
+        of_module({"Binds": binds, "Privileged": privileged}),
+        of_module({"Mounts": mounts, "Privileged": privileged}),
+    ]
+
+
+def test_a_privileged_container_may_use_the_devices_that_it_mounts() -> None:
+    paths = ["/dev/apex_0", "/dev/bus/usb", "/dev/shm", "/srv/gpu", "/dev"]
+    for resources in in_each_format(paths, privileged=True):
+        assert [one.value for one in resources.accelerators] == [("/dev/apex_0", 1)]
+        assert resources.accelerators_unread is None
+
+
+@pytest.mark.parametrize("privileged", [False, None])
+def test_a_device_that_is_but_mounted_is_of_no_use(privileged: object) -> None:
+    for resources in in_each_format(["/dev/apex_0"], privileged):
+        assert resources.accelerators == ()
+
+
+def test_whether_a_device_is_of_use_may_be_filled_in_later() -> None:
+    for resources in in_each_format(["/dev/apex_0"], "${PRIVILEGED}"):
+        opened = resources.accelerators_unread
+        assert opened is not None
+        assert "${PRIVILEGED}" in opened.value
+    for resources in in_each_format(["/srv/models"], "${PRIVILEGED}"):
+        assert resources.accelerators_unread is None
+
+
+def test_a_server_of_kserve_may_use_the_devices_of_its_pod() -> None:
+    server = {
+        "storageUri": "s3://p/m",
+        "securityContext": {"privileged": True},
+        "volumeMounts": [{"name": "d", "mountPath": "/dev/dri"}],
+    }
+    volumes = [{"name": "d", "hostPath": {"path": "/dev/dri"}}]
+    service = {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService"}
+    spec = {"predictor": {"onnx": server, "volumes": volumes}}
+    (asked,) = of_only({**service, "metadata": {"name": "i"}, "spec": spec}).accelerators
+    assert asked.value == ("/dev/dri", 1)
+
+
 def of_module(config: dict[str, object]) -> Resources:
     module = {"settings": {"image": "ocr:1", "createOptions": {"HostConfig": config}}}
     agent = {"properties.desired": {"modules": {"ocr": module}}}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from placer.core.deployment import Stated, runs_models
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
+from placer.manifests.mounts import Mount
 from placer.manifests.nodes import Field
 
 _CDI = "cdi"
@@ -54,6 +55,23 @@ def devices_asked(
     if name:
         number = number if number and number > 0 else len([*ids.items()])
         yield Stated((name, max(number, 1)), request.place())
+
+
+def mounted_devices(
+    mounts: Iterable[Mount], privileged: Field
+) -> Iterator[Stated[tuple[str, int]]]:
+    """Yield the device files that are mounted as files: of use where the container is privileged.
+
+    Others are no accelerators for certain, as ``/dev/shm`` and the bus of a camera.
+    """
+    if (opened := placeholder(privileged)) is None and not privileged.truth():
+        return
+    for one in mounts:
+        source = one.source
+        if source.value.startswith("/dev/") and runs_models(source.value):
+            yield Stated((source.value, 1), source.place)
+            if opened is not None:
+                yield Stated((opened.value, 1), opened.place)
 
 
 def is_left_open(name: str) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
-from placer.manifests.accelerators import devices_asked, first_open
+from placer.manifests.accelerators import devices_asked, first_open, mounted_devices
 from placer.manifests.containers import bind_of, is_open, placeholder
 from placer.manifests.cores import limit_of_cores
+from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import unread
 
@@ -83,6 +84,7 @@ def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str,
         name, count = resource.at("kind").text(), resource.at("value").integer() or 0
         if name is not None and count > 0:
             yield Stated((name, count), one.place())
+    yield from mounted_devices(mounts_of(service.at("volumes")), service.at("privileged"))
     for device in service.at("devices").items():
         stated = device.stated() or device.at("source").stated()
         if stated is None:

@@ -11,7 +11,7 @@ from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS
 from placer.manifests.models import Sources, everywhere, model_of
 from placer.manifests.mounts import open_mounts, path_of, rest_below
 from placer.manifests.nodes import Field
-from placer.manifests.pod_resources import resources_of
+from placer.manifests.pod_resources import granted_to
 from placer.manifests.pod_volumes import filled_in, mounted, mounts_in, placed
 from placer.manifests.pods import Worker, models_of_container, worker_alone, workers_of
 
@@ -83,7 +83,7 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
         None,
         everywhere(named, over, others, unknown),
         () if image is None else (image,),
-        resources_of(server),
+        granted_to(server, component),
     )
 
 

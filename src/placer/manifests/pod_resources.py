@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from placer.core.deployment import Defect, Resources, Stated
 from placer.core.project import templates_in
-from placer.manifests.accelerators import is_left_open
+from placer.manifests.accelerators import is_left_open, mounted_devices
 from placer.manifests.containers import is_open
 from placer.manifests.nodes import Field
+from placer.manifests.pod_volumes import mounts_in
 from placer.manifests.quantities import (
     amount_in,
     bytes_of,
@@ -52,6 +53,20 @@ def resources_of(holder: Field) -> Resources:
         cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
         accelerators_unread=next(iter(opened), None),
     )
+
+
+def granted_to(container: Field, pod: Field) -> Resources:
+    """Return what a container is granted: its ``resources``, and devices of the host."""
+    resources = resources_of(container)
+    privileged = container.at("securityContext", "privileged")
+    if not privileged:
+        return resources
+    devices = [*mounted_devices(mounts_in(container, pod), privileged)]
+    opened = next((one for one in devices if is_left_open(one.value[0])), None)
+    if opened is not None and resources.accelerators_unread is None:
+        unknown = Stated(f"privileged: {opened.value[0]}", opened.place)
+        resources = replace(resources, accelerators_unread=unknown)
+    return replace(resources, accelerators=(*resources.accelerators, *devices))
 
 
 def bad_amounts(holder: Field) -> Iterator[Defect]:
