@@ -180,6 +180,7 @@ def _component(
         place=name_place(root),
         models=worker.models or (_unread(component) if not worker.images else ()),
         images=worker.images,
+        is_server=name == "predictor",
         where=_with_accelerator(where, root),
         resources=worker.resources,
         containers=worker.containers,
