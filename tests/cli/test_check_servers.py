@@ -137,3 +137,21 @@ def test_a_batch_of_kserve_that_was_not_measured_proves_nothing(
 def test_the_batches_of_a_transformer_count(told: Told) -> None:
     around = "  transformer: {containers: [{name: a, image: b}], batcher: {maxBatchSize: 4}}\n"
     assert told(f"{SERVICE}{around}") == (5, {"PLC612": "inconclusive"})
+
+
+@pytest.mark.parametrize(
+    "predictor",
+    [
+        "apiVersion: serving.kserve.io/v1beta1\n{}spec:\n"
+        "  predictor:\n    containers: [{{image: '{}'}}]\n",
+        "apiVersion: serving.kubeflow.org/v1alpha2\n{}spec:\n  default:\n"
+        "    predictor:\n      custom: {{container: {{image: '{}'}}}}\n",
+    ],
+)
+def test_a_predictor_of_an_image_that_nobody_knows_runs_a_model_all_the_same(
+    told: Told, predictor: str
+) -> None:
+    head = "kind: InferenceService\nmetadata: {name: a}\n"
+    assert "PLC702" not in told(predictor.format(head, "counter:1"))[1]
+    code, rules = told(predictor.format(head, "registry.example/other:1"))
+    assert (code, rules["PLC702"]) == (5, "inconclusive")

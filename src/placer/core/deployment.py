@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 _PROCESSOR = re.compile(
     r"(?<![a-z])(?:v?gpus?|npus?|tpus?|vpus?|fpgas?)(?![a-z])|nvidia|cuda|habana|gaudi|neuron|rocm"
-    r"|hexagon|hailo|^/dev/(?:nv|dri|kfd|dxg|apex|mali|davinci|accel)",
+    r"|hexagon|hailo|(?<![a-z])coral(?![a-z])|edgetpu|rknpu|ascend|qaic|tenstorrent|^/dev/(?:nv|dri|kfd|dxg|apex|mali|davinci|accel)",
     re.IGNORECASE,
 )
 """Resources, runtimes and device files of processors that run models."""
@@ -215,6 +215,8 @@ class Deployed:
     """Empty: the manifest names no model (its image may hold one)."""
     images: tuple[Stated[str], ...] = ()
     """What else it brings along and may hold a model: images of containers, archives."""
+    is_server: bool = False
+    """It is there to run a model: where the manifest names none, one of its images holds it."""
     pinned: frozenset[str] = frozenset()
     """Those of ``images`` whose bytes a digest beside them pins; one in their text does as well."""
     where: Where = Where()

@@ -305,7 +305,7 @@ def workload_of(
             {entry.workload for entry, _ in found}, "models", found[0][1], deployed, project
         )
     if not deployed.models:
-        return None
+        return _unnamed_image(deployed, project) if deployed.is_server else None
     uri = short(unknown[0])
     hidden = next((model.hidden for model in unnamed if model.hidden), "")
     if hidden:
@@ -327,6 +327,16 @@ def workload_of(
     return Unresolved(
         f"no entry of `models` in {project.path} fits {uri}",
         f"add to {project.path} under models: {{uri: '{uri}', workload: NAME}}",
+    )
+
+
+def _unnamed_image(deployed: Deployed, project: Project) -> Unresolved:
+    """Return that of something that runs a model nobody says which image holds it."""
+    images = ", ".join(dict.fromkeys(short(one.value) for one in deployed.images))
+    return Unresolved(
+        f"{deployed.kind} '{short(deployed.name)}' runs a model, and no entry of `models` in "
+        f"{project.path} fits {images}",
+        f"add to {project.path} under models: {{uri: 'IMAGE', workload: NAME}}",
     )
 
 

@@ -1,12 +1,77 @@
-"""Accelerators that something else fills in later: nobody knows whether one is granted."""
+"""What Docker is asked for, and accelerators that something else fills in later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
-from placer.core.deployment import Stated
+from placer.core.deployment import Stated, runs_models
 from placer.core.project import templates_in
+from placer.manifests.containers import placeholder
+from placer.manifests.mounts import Mount
 from placer.manifests.nodes import Field
+
+_CDI = "cdi"
+"""Driver that takes names of devices, ``nvidia.com/gpu=all``: by itself it says nothing of what
+they are. Source: Docker Engine, "Container Device Interface (CDI)"."""
+
+
+def devices_asked(
+    request: Field,
+    driver: Field,
+    ids: Field,
+    *,
+    count: Field,
+    capabilities: Sequence[str],
+    default: str | None = None,
+) -> Iterator[Stated[tuple[str, int]]]:
+    """Yield (accelerator, number) of one request for devices, as Docker takes it.
+
+    Parameters
+    ----------
+    default
+        What is asked for where neither driver nor capabilities say it.
+    """
+    named = driver.text() or ""
+    is_cdi = named.lower() == _CDI
+    if is_cdi or not (named or capabilities or default):
+        devices = [stated for one in ids.items() if (stated := one.stated()) is not None]
+        if (opened := placeholder(ids)) is not None:
+            devices.append(opened)
+        kinds = [one.value.partition("=")[0] for one in devices]
+        numbers = Counter(kinds)
+        yield from {
+            kind: Stated((kind, numbers[kind]), one.place)
+            for kind, one in zip(kinds[::-1], devices[::-1], strict=True)
+        }.values()
+        if devices:
+            return
+    known = next((one for one in capabilities if runs_models(one)), None)
+    if named and not (is_cdi or (known and not runs_models(named) and not is_left_open(named))):
+        name: str | None = named
+    else:
+        name = known or next(iter(capabilities), default)
+    number = count.integer()
+    if name:
+        number = number if number and number > 0 else len([*ids.items()])
+        yield Stated((name, max(number, 1)), request.place())
+
+
+def mounted_devices(
+    mounts: Iterable[Mount], privileged: Field
+) -> Iterator[Stated[tuple[str, int]]]:
+    """Yield the device files that are mounted as files: of use where the container is privileged.
+
+    Others are no accelerators for certain, as ``/dev/shm`` and the bus of a camera.
+    """
+    if (opened := placeholder(privileged)) is None and not privileged.truth():
+        return
+    for one in mounts:
+        source = one.source
+        if source.value.startswith("/dev/") and runs_models(source.value):
+            yield Stated((source.value, 1), source.place)
+            if opened is not None:
+                yield Stated((opened.value, 1), opened.place)
 
 
 def is_left_open(name: str) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
-from placer.manifests.accelerators import first_open
+from placer.manifests.accelerators import devices_asked, first_open, mounted_devices
 from placer.manifests.containers import bind_of, is_open, placeholder
 from placer.manifests.cores import limit_of_cores
+from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import unread
 
@@ -69,15 +70,21 @@ def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str,
     requests = [(one, None) for one in reserved.at("devices").items()]
     for request, default in [*requests, *((one, "gpu") for one in gpus.items())]:
         capabilities = [text for one in request.at("capabilities").items() if (text := one.text())]
-        name = request.at("driver").text() or next(iter(capabilities), default)
-        count = request.at("count").integer() or len([*request.at("device_ids").items()])
-        if name is not None:
-            yield Stated((name, max(count, 1)), request.place())
+        driver, ids = request.at("driver"), request.at("device_ids")
+        yield from devices_asked(
+            request,
+            driver,
+            ids,
+            count=request.at("count"),
+            capabilities=capabilities,
+            default=default,
+        )
     for one in reserved.at("generic_resources").items():
         resource = one.at("discrete_resource_spec")
         name, count = resource.at("kind").text(), resource.at("value").integer() or 0
         if name is not None and count > 0:
             yield Stated((name, count), one.place())
+    yield from mounted_devices(mounts_of(service.at("volumes")), service.at("privileged"))
     for device in service.at("devices").items():
         stated = device.stated() or device.at("source").stated()
         if stated is None:

@@ -10,14 +10,12 @@ from placer.core.deployment import (
     Defect,
     Deployed,
     ModelRef,
-    Resources,
     Stated,
     Tier,
     Unreadable,
     Where,
 )
 from placer.core.project import templates_in
-from placer.manifests.accelerators import first_open
 from placer.manifests.containers import (
     is_object,
     is_open,
@@ -27,7 +25,6 @@ from placer.manifests.containers import (
     variables_of,
     words_of,
 )
-from placer.manifests.cores import limit_of_cores
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.fetching import Program, with_brought
 from placer.manifests.format import Format, Found, merged
@@ -44,6 +41,7 @@ from placer.manifests.iotedge_keys import (
     holds_the_system,
     twin_keys,
 )
+from placer.manifests.iotedge_resources import resources_of
 from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.models import (
@@ -55,7 +53,6 @@ from placer.manifests.models import (
 from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import count_of, unread
 
 _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
@@ -190,7 +187,7 @@ def _deployed(
             group=root.at("targetCondition").stated(),
             tier=Stated(Tier.EDGE, place),
         ),
-        resources=_resources(options.at("HostConfig"), opaque),
+        resources=resources_of(options.at("HostConfig"), opaque),
         egress=tuple(routes.egress(module.name)),
         labels=tuple(sorted((one.name, one.text() or "") for one in root.at("labels").entries())),
     )
@@ -330,59 +327,6 @@ def _desired(above: str, name: str, value: Field) -> Iterator[ModelRef]:
 def _variable(name: str, value: Field) -> list[ModelRef]:
     stated = value.stated()
     return [] if stated is None else models_of_variable(name, stated)
-
-
-def _resources(config: Field, opaque: Stated[str] | None) -> Resources:
-    nano = config.at("NanoCpus").integer()
-    amount = Stated(nano / 1e9, config.at("NanoCpus").place()) if nano and nano > 0 else None
-    cpus, cpus_unread = limit_of_cores(
-        [(config.at("NanoCpus"), amount)],
-        quota=config.at("CpuQuota"),
-        period=config.at("CpuPeriod"),
-        cores=config.at("CpusetCpus"),
-    )
-    limit = _positive(config.at("Memory"))
-    accelerators = [*_accelerators(config)]
-    counts = [request.at("Count") for request in config.at("DeviceRequests").items()]
-    return Resources(
-        limit,
-        unread(limit, config.at("Memory")) or opaque,
-        _positive(config.at("MemoryReservation")),
-        cpus,
-        tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
-        cpus_limit_unread=cpus_unread or opaque,
-        accelerators_unread=first_open(accelerators, counts),
-    )
-
-
-def _positive(amount: Field) -> Stated[int] | None:
-    """Return an amount; Docker takes 0 for no limit."""
-    stated = count_of(amount)
-    return stated if stated is not None and stated.value > 0 else None
-
-
-def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
-    runtime = config.at("Runtime").stated()
-    if runtime is not None and runtime.value not in ("runc", "crun"):
-        yield Stated((runtime.value, 1), runtime.place)
-    if (opened := placeholder(config.at("DeviceRequests"))) is not None:
-        yield Stated((opened.value, 1), opened.place)
-    for request in config.at("DeviceRequests").items():
-        capabilities = [
-            text
-            for all_of in request.at("Capabilities").items()
-            for one in all_of.items()
-            if (text := one.text())
-        ]
-        name = request.at("Driver").text() or next(iter(capabilities), None)
-        count = request.at("Count").integer()
-        if name:
-            named = len(list(request.at("DeviceIDs").items()))
-            yield Stated((name, count if count and count > 0 else named or 1), request.place())
-    for device in config.at("Devices").items():
-        path = device.at("PathOnHost").stated()
-        if path is not None and device.at("PathInContainer"):
-            yield Stated((path.value, 1), path.place)
 
 
 FORMAT = Format(

@@ -29,6 +29,7 @@ _HOST_CONFIG = level(
         "DeviceRequests": level("Options", "Driver Count DeviceIDs Capabilities"),
         "Mounts": _MOUNT,
     },
+    dict.fromkeys(("Cmd", "Entrypoint", "Env", "WorkingDir"), "createOptions, beside 'HostConfig'"),
 )
 _IN_HOST_CONFIG = "Binds Memory MemoryReservation NanoCpus Runtime Devices DeviceRequests Mounts"
 CREATE_OPTIONS = level(
@@ -47,7 +48,12 @@ MODULE = level(
         "settings": level(
             "auth " + " ".join(f"createOptions{number:02}" for number in range(1, 100)),
             "image createOptions",
-            elsewhere={"HostConfig": "'createOptions' of 'settings'", "env": "the module"},
+            elsewhere={
+                **dict.fromkeys(
+                    ("Cmd", "Entrypoint", "HostConfig"), "'createOptions' of 'settings'"
+                ),
+                "env": "the module",
+            },
         )
     },
     dict.fromkeys(("image", "createOptions", "HostConfig"), "'settings' of the module"),

@@ -20,7 +20,7 @@ from placer.core.deployment import (
 )
 from placer.manifests.containers import placeholder
 from placer.manifests.format import Format, Found, merged
-from placer.manifests.kserve_keys import FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
+from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
 from placer.manifests.kserve_models import worker_of
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, hidden_model
@@ -37,8 +37,9 @@ from placer.manifests.objects import (
     version_of,
 )
 from placer.manifests.pod_place import where_of
-from placer.manifests.pod_resources import bad_amounts, resources_of
+from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of
 from placer.manifests.pods import (
+    PLACEMENT_KEYS,
     bad_counts,
     bad_lists,
     bad_values,
@@ -106,7 +107,9 @@ def _service(root: Field) -> Found:
     parts: list[Found] = []
     for variant, spec in variants:
         others = {name: one for name in _OTHERS if (one := spec.at(name)) and not one.is_null}
-        apart = {name: one for name, one in others.items() if worker_of(one)[0].models}
+        apart = {
+            name: one for name, one in others.items() if worker_of(one, is_old=is_old)[0].models
+        }
         beside = [one for name, one in others.items() if name not in apart]
         suffix = variant if len(variants) > 1 else ""
         predictor = spec.at("predictor")
@@ -156,7 +159,7 @@ def _component(
     beside
         Components whose requests are those of this one, and which are not told apart.
     """
-    worker, server = worker_of(component)
+    worker, server = worker_of(component, is_old=is_old)
     counts = (component.at("minReplicas"), component.at("maxReplicas"))
     defects: list[Defect] = [*bad_values(component), *bad_counts(*counts)]
     if server:
@@ -166,6 +169,8 @@ def _component(
         where = Where()
     else:
         where = where_of(component)
+        if server.is_mapping:
+            worker = replace(worker, resources=in_pod(component, worker.resources))
     suffix = "".join(f"/{part}" for part in (variant, "" if name == "predictor" else name) if part)
     deployed = Deployed(
         id=f"{id_of(root)}{suffix}",
@@ -175,6 +180,7 @@ def _component(
         place=name_place(root),
         models=worker.models or (_unread(component) if not worker.images else ()),
         images=worker.images,
+        is_server=name == "predictor",
         where=_with_accelerator(where, root),
         resources=worker.resources,
         containers=worker.containers,
@@ -189,7 +195,7 @@ def _component(
 
 def _beside(component: Field, deployed: Deployed) -> Iterator[Deployed]:
     """Yield the containers beside KServe's own server that name models: they run them too."""
-    is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS))
+    is_served = any(component.at(name).is_mapping for name in ("model", *FRAMEWORKS, *EXPLAINERS))
     for one in workers_of(component) if is_served and lasting_of(component) else ():
         named = tuple(model for model in one.models if not is_template_alone(model))
         if named:
@@ -266,7 +272,7 @@ def _with_accelerator(where: Where, root: Field) -> Where:
 
 
 def _without_place(component: Field) -> Iterator[Defect]:
-    for name in ("nodeSelector", "nodeName", "affinity"):
+    for name in PLACEMENT_KEYS.split():
         entry = component.at(name)
         if entry:
             yield Defect(

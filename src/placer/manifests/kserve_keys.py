@@ -20,6 +20,9 @@ FRAMEWORKS = {
 }
 """Key of a predictor that names the framework -> format of the model; Triton serves several."""
 
+EXPLAINERS = ("alibi", "art", "aix")
+"""Keys of an explainer that KServe runs on a server of its own."""
+
 _SCALE = "minReplicas maxReplicas"
 _MISPLACED = (*MISPLACED_POD_KEYS, "minReplicas", "maxReplicas", "logger")
 _SERVER = extended(
@@ -39,10 +42,20 @@ _COMPONENT = extended(
 _AROUND = extended(
     POD,
     "scaleTarget scaleMetric scaleMetricType autoScaling containerConcurrency timeout"
-    " canaryTrafficPercent batcher labels annotations deploymentStrategy art type",
+    " canaryTrafficPercent batcher labels annotations deploymentStrategy",
     f"{_SCALE} logger",
 )
-"""A transformer or an explainer."""
+"""A transformer, or an explainer with containers of its own."""
+_EXPLAINING = dict.fromkeys(
+    EXPLAINERS,
+    extended(
+        CONTAINER,
+        "type config runtimeVersion",
+        "storageUri storage",
+        elsewhere=dict.fromkeys(_MISPLACED, "the explainer"),
+    ),
+)
+_EXPLAINER = extended(_AROUND, "type", "", {"model": _SERVER, **_EXPLAINING})
 V1BETA1 = level(
     "apiVersion kind metadata status",
     "",
@@ -50,7 +63,7 @@ V1BETA1 = level(
         "spec": level(
             "",
             "",
-            {"predictor": _COMPONENT, "transformer": _AROUND, "explainer": _AROUND},
+            {"predictor": _COMPONENT, "transformer": _AROUND, "explainer": _EXPLAINER},
             {
                 **dict.fromkeys(_MISPLACED, "'spec.predictor'"),
                 **dict.fromkeys(("model", "storageUri", "storageUris"), "'spec.predictor'"),
@@ -61,11 +74,18 @@ V1BETA1 = level(
     dict.fromkeys(_MISPLACED, "'spec.predictor'"),
 )
 _OLD_COMPONENT = level(
-    "custom serviceAccountName parallelism batcher alibi aix",
+    "serviceAccountName parallelism batcher",
     f"{_SCALE} logger",
-    dict.fromkeys(FRAMEWORKS, _SERVER),
+    {**dict.fromkeys(FRAMEWORKS, _SERVER), "custom": level("", "", {"container": CONTAINER})},
 )
-_VARIANT = level("", "", dict.fromkeys(("predictor", "transformer", "explainer"), _OLD_COMPONENT))
+_VARIANT = level(
+    "",
+    "",
+    {
+        **dict.fromkeys(("predictor", "transformer"), _OLD_COMPONENT),
+        "explainer": extended(_OLD_COMPONENT, "", "", _EXPLAINING),
+    },
+)
 V1ALPHA2 = level(
     "apiVersion kind metadata status",
     "",
@@ -106,5 +126,5 @@ NODE = level(
             elsewhere=_NOT_HERE,
         )
     },
-    _NOT_HERE,
+    {**_NOT_HERE, "routes": "'steps' of the node"},
 )

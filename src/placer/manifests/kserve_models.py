@@ -5,22 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from placer.core.deployment import Container, ModelRef, Stated
-from placer.manifests.containers import open_models
-from placer.manifests.kserve_keys import FRAMEWORKS
+from placer.core.deployment import Container, ModelRef, Resources, Stated
+from placer.manifests.containers import open_models, placeholder
+from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS
 from placer.manifests.models import Sources, everywhere, model_of
 from placer.manifests.mounts import open_mounts, path_of, rest_below
 from placer.manifests.nodes import Field
-from placer.manifests.pod_resources import resources_of
-from placer.manifests.pod_volumes import mounted, mounts_in, placed
-from placer.manifests.pods import Worker, models_of_container, workers_of
+from placer.manifests.pod_resources import granted_to
+from placer.manifests.pod_volumes import filled_in, mounted, mounts_in, placed
+from placer.manifests.pods import Worker, models_of_container, worker_alone, workers_of
 
 _MOUNT = "/mnt/models"
 """Where KServe puts what ``storageUri`` names: a path in it is that model."""
 
 
-def worker_of(component: Field) -> tuple[Worker, Field]:
-    """Return what runs, and the field that configures KServe's own server; a pod has none."""
+def worker_of(component: Field, *, is_old: bool) -> tuple[Worker, Field]:
+    """Return what runs, and the field that configures KServe's own server; a pod has none.
+
+    Parameters
+    ----------
+    is_old
+        It is of v1alpha2, where ``custom`` holds the only container of a pod.
+    """
     model = component.at("model")
     if model.is_mapping:
         return _served(component, model, model.at("modelFormat", "name").stated()), model
@@ -29,6 +35,18 @@ def worker_of(component: Field) -> tuple[Worker, Field]:
         if server.is_mapping:
             stated = Stated(format, server.key_place()) if format else None
             return _served(component, server, stated), server
+    if component.name == "explainer":
+        for server in map(component.at, EXPLAINERS):
+            if (opened := placeholder(server)) is not None:
+                return Worker(None, (model_of(opened),), (), Resources()), server
+            if server.is_mapping:
+                return _served(component, server, None), server
+    custom = component.at("custom")
+    if is_old and custom and not custom.is_null:
+        container = custom.at("container")
+        unknown = (*filled_in(custom), *filled_in(container))
+        worker = worker_alone(container, custom)
+        return replace(worker, models=everywhere(worker.models, unknown)), container
     return _together(workers_of(component)), component.at("model")
 
 
@@ -65,7 +83,7 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
         None,
         everywhere(named, over, others, unknown),
         () if image is None else (image,),
-        resources_of(server),
+        granted_to(server, component),
     )
 
 

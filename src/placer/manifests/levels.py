@@ -27,7 +27,7 @@ PLACING = frozenset(_PLACING_WORDS.split())
 """Keys that decide where something runs, or hold such keys: mistyped, the place is another one."""
 _MODEL_WORDS = """
 image command args env containers initContainers volumes volumeMounts mountPath subPath subPathExpr
-predictor transformer explainer default canary
+predictor transformer explainer default canary alibi art aix custom container
 model modelFormat storage storageUri storageUris edgeWorker cloudWorker
 serviceName serviceUrl
 modulesContent $edgeAgent properties.desired modules settings

@@ -8,10 +8,19 @@ from dataclasses import replace
 
 from placer.core.deployment import Defect, Resources, Stated
 from placer.core.project import templates_in
-from placer.manifests.accelerators import is_left_open
+from placer.manifests.accelerators import is_left_open, mounted_devices
 from placer.manifests.containers import is_open
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import amount_in, bytes_of, cpus_of, least, quantity, unread
+from placer.manifests.pod_volumes import mounts_in
+from placer.manifests.quantities import (
+    amount_in,
+    bytes_of,
+    cpus_of,
+    is_milli_by_mistake,
+    least,
+    quantity,
+    unread,
+)
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
@@ -46,6 +55,20 @@ def resources_of(holder: Field) -> Resources:
     )
 
 
+def granted_to(container: Field, pod: Field) -> Resources:
+    """Return what a container is granted: its ``resources``, and devices of the host."""
+    resources = resources_of(container)
+    privileged = container.at("securityContext", "privileged")
+    if not privileged:
+        return resources
+    devices = [*mounted_devices(mounts_in(container, pod), privileged)]
+    opened = next((one for one in devices if is_left_open(one.value[0])), None)
+    if opened is not None and resources.accelerators_unread is None:
+        unknown = Stated(f"privileged: {opened.value[0]}", opened.place)
+        resources = replace(resources, accelerators_unread=unknown)
+    return replace(resources, accelerators=(*resources.accelerators, *devices))
+
+
 def bad_amounts(holder: Field) -> Iterator[Defect]:
     """Yield the amounts of ``resources`` that are no quantities."""
     for amounts in (holder.at("resources", "limits"), holder.at("resources", "requests")):
@@ -55,7 +78,7 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                 continue
             if text is None:
                 text = one.kind()
-            if one.name == "memory" and text.endswith("m") and quantity(text) is not None:
+            if one.name == "memory" and is_milli_by_mistake(text):
                 yield Defect(
                     "bad_value",
                     f"'memory: {text[:40]}' is thousandths of a byte: 'm' is milli",

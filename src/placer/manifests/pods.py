@@ -19,7 +19,7 @@ from placer.manifests.models import (
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words
-from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of, together
+from placer.manifests.pod_resources import bad_amounts, granted_to, in_pod, together
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
 from placer.manifests.served_models import pulled_models
 
@@ -129,10 +129,17 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
             one.at("name").text() if len(running) > 1 else None,
             models,
             tuple(_image(one)),
-            in_pod(pod, resources_of(one)),
+            in_pod(pod, granted_to(one, pod)),
         )
         for one, models in running
     )
+
+
+def worker_alone(container: Field, pod: Field) -> Worker:
+    """Return what a container runs that has no others beside it."""
+    named, brought = mounted(container, pod, models_of_container(container), Sources(()))
+    models = everywhere(placed(container, pod, named, Sources(())), brought, _filled_in(container))
+    return Worker(None, models, tuple(_image(container)), granted_to(container, pod))
 
 
 def lasting_of(pod: Field) -> list[Field]:
@@ -164,7 +171,7 @@ def _sharing(pod: Field) -> list[Field]:
 
 def _any_of(pod: Field, able: Sequence[Field], models: tuple[ModelRef, ...]) -> Worker:
     """Return containers of which the pod does not say which runs the model."""
-    parts = [(one, resources_of(one)) for one in able]
+    parts = [(one, granted_to(one, pod)) for one in able]
     return Worker(
         None,
         models,

@@ -17,6 +17,8 @@ _QUANTITY = re.compile(
 )
 _NO_LIMIT = re.compile(r"[-+]?0*(?:\.0*)?[A-Za-z]{0,3}|-[0-9]+")
 """Zero with or without a unit, or less: Docker and Greengrass take it for no limit."""
+_LEAST_BYTES = 2**20
+"""No container starts with less."""
 _FACTORS = {
     "": Decimal(1),
     "n": Decimal("1e-9"),
@@ -48,14 +50,23 @@ def amount_in(field: Field) -> str | None:
     return field.text() if whole is None else str(whole)
 
 
+def is_milli_by_mistake(text: str) -> bool:
+    """Tell whether an amount of memory is milli as nobody means it: ``512m`` is half a byte.
+
+    Kubernetes itself writes ``536870912000m`` for 512 MiB, where it divided an amount.
+    """
+    value = quantity(text) if text.endswith("m") else None
+    return value is not None and 0 < value < _LEAST_BYTES
+
+
 def bytes_of(field: Field) -> Stated[int] | None:
-    """Return an amount of memory; what is no quantity (a template) or milli is not known.
+    """Return an amount of memory; what is no quantity (a template) or mistyped is not known.
 
     None of it is no limit. Source: Kubernetes CRI, ``LinuxContainerResources``:
     ``memory_limit_in_bytes``, "Default: 0 (not specified)".
     """
     text = amount_in(field) or ""
-    value = None if text.endswith("m") else quantity(text)
+    value = None if is_milli_by_mistake(text) else quantity(text)
     return None if value is None or value <= 0 else Stated(int(value), field.place())
 
 

@@ -1,0 +1,75 @@
+"""What a module of IoT Edge is granted: memory, cores and accelerators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from placer.core.deployment import Resources, Stated
+from placer.manifests.accelerators import devices_asked, first_open, mounted_devices
+from placer.manifests.containers import placeholder
+from placer.manifests.cores import limit_of_cores
+from placer.manifests.mounts import mounts_of
+from placer.manifests.nodes import Field
+from placer.manifests.quantities import count_of, unread
+
+
+def resources_of(config: Field, opaque: Stated[str] | None) -> Resources:
+    """Return what ``HostConfig`` grants.
+
+    Parameters
+    ----------
+    opaque
+        What of the options is filled in later, where it keeps the others from being read.
+    """
+    nano = config.at("NanoCpus").integer()
+    amount = Stated(nano / 1e9, config.at("NanoCpus").place()) if nano and nano > 0 else None
+    cpus, cpus_unread = limit_of_cores(
+        [(config.at("NanoCpus"), amount)],
+        quota=config.at("CpuQuota"),
+        period=config.at("CpuPeriod"),
+        cores=config.at("CpusetCpus"),
+    )
+    limit = _positive(config.at("Memory"))
+    accelerators = [*_accelerators(config)]
+    counts = [request.at("Count") for request in config.at("DeviceRequests").items()]
+    return Resources(
+        limit,
+        unread(limit, config.at("Memory")) or opaque,
+        _positive(config.at("MemoryReservation")),
+        cpus,
+        tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
+        cpus_limit_unread=cpus_unread or opaque,
+        accelerators_unread=first_open(accelerators, counts),
+    )
+
+
+def _positive(amount: Field) -> Stated[int] | None:
+    """Return an amount; Docker takes 0 for no limit."""
+    stated = count_of(amount)
+    return stated if stated is not None and stated.value > 0 else None
+
+
+def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
+    runtime = config.at("Runtime").stated()
+    if runtime is not None and runtime.value not in ("runc", "crun"):
+        yield Stated((runtime.value, 1), runtime.place)
+    if (opened := placeholder(config.at("DeviceRequests"))) is not None:
+        yield Stated((opened.value, 1), opened.place)
+    for request in config.at("DeviceRequests").items():
+        capabilities = [
+            text
+            for all_of in request.at("Capabilities").items()
+            for one in all_of.items()
+            if (text := one.text())
+        ]
+        driver, ids = request.at("Driver"), request.at("DeviceIDs")
+        yield from devices_asked(
+            request, driver, ids, count=request.at("Count"), capabilities=capabilities
+        )
+    binds, others = config.at("Binds"), config.at("Mounts")
+    mounts = [*mounts_of(binds), *mounts_of(others, source="Source", target="Target")]
+    yield from mounted_devices(mounts, config.at("Privileged"))
+    for device in config.at("Devices").items():
+        path = device.at("PathOnHost").stated()
+        if path is not None and device.at("PathInContainer"):
+            yield Stated((path.value, 1), path.place)
