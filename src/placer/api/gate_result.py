@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from placer.api.gate_inputs import GateInputs
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError
+from placer.core.estimate import Candidate
 from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase
@@ -146,6 +147,7 @@ def _checked(
     models = case.deployed.models
     served, declared, best = case.served, case.candidate, case.recommended
     targets = () if served is None else served.workload.targets
+    percentile = targets[-1].percentile if targets else None
     return Checked(
         id=case.deployed.id,
         path=case.deployed.place.path,
@@ -164,6 +166,15 @@ def _checked(
         declared=None if declared is None else declared.id,
         basis=None if declared is None or declared.latency is None else declared.basis,
         recommended_basis=None if best is None or best.latency is None else best.basis,
+        percentile=percentile,
+        latency_s=_latency_at(declared, percentile),
+        recommended_latency_s=_latency_at(best, percentile),
         ignored=tuple(sorted(closed)),
         is_excused=is_excused,
     )
+
+
+def _latency_at(candidate: Candidate | None, percentile: float | None) -> float | None:
+    """Return a placement's latency at the percentile of a target; None: it is not known."""
+    targets = () if candidate is None else candidate.targets
+    return next((one.value_s for one in targets if one.percentile == percentile), None)
