@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from tests import gate_project
+from tests import builders, gate_project
 from tests.cli.conftest import Make, Run
 from tests.gate_project import manifest, workload
 
+EVIDENCE = (gate_project.Evidence(builders.measurement()),)
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
+
+
+def findings(run: Run, *options: str) -> dict[str, dict[str, Any]]:
+    """Check, and return the last finding of each rule."""
+    result = run("check", "deploy", *(options or OPTIONS), "--format", "json")
+    assert result.out, result.err
+    return {one["rule"]: one for one in json.loads(result.out)["findings"]}
 
 
 @pytest.mark.parametrize("percentile", ["p50", "p99", "p99.9"])
@@ -23,3 +32,31 @@ def test_the_latency_is_told_at_the_percentile_of_the_target(
     assert ("p99 " in said) == (percentile == "p99")
     found = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)["checked"][0]
     assert f"p{100 * found['percentile']:g}" == percentile
+
+
+def test_evidence_that_was_not_locked_is_told_and_not_asked_for_again(run: Run, make: Make) -> None:
+    folder = make(manifest(), evidence=EVIDENCE)
+    lock = json.loads((folder / "placer.lock").read_text())
+    lock["workloads"]["counter"]["evidence"] = []
+    (folder / "placer.lock").write_text(json.dumps(lock))
+    (folder / "evidence" / "broken.json").write_text("{")
+    found = findings(run)["PLC611"]
+    assert found["outcome"] == "inconclusive"
+    assert "evidence/edge.json is evidence of " in found["message"]
+    assert "placer.lock does not bind it" in found["message"]
+    assert found["remedy"] == "where the model is: placer lock; and commit placer.lock"
+
+
+def test_evidence_of_another_site_or_model_that_lies_there_is_not_it(run: Run, make: Make) -> None:
+    other = builders.measurement(subjects=(("model.onnx", "9" * 64),))
+    lying = (
+        gate_project.Evidence(builders.measurement(), "orin", "orin.json"),
+        gate_project.Evidence(other, file="other.json"),
+    )
+    folder = make(manifest(), evidence=lying)
+    lock = json.loads((folder / "placer.lock").read_text())
+    lock["workloads"]["counter"]["evidence"] = []
+    (folder / "placer.lock").write_text(json.dumps(lock))
+    found = findings(run)["PLC611"]
+    assert found["message"].startswith("no evidence of ")
+    assert "placer profile" in found["remedy"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from placer.api.gate_inputs import GateInputs, served_by
+from placer.api.gate_inputs import GateInputs, served_by, unlocked_evidence
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there
 from placer.core.deployment import Deployed
@@ -83,6 +83,8 @@ def case_of(
     names = names_of(site.entry)
     records = tuple(one for one in served.records if one.site in names)
     case = replace(case, records=records)
+    if not records and served.model is not None:
+        case = replace(case, unlocked=unlocked_evidence(checking, served.model, names))
     if served.model is None or is_without_basis(case):
         return case
     usable = [one for one in records if one.measurement is not None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ from placer.core.units import format_duration, format_percentile, parse_percenti
 from placer.core.workings import Workings
 
 if TYPE_CHECKING:
+    from placer.files.evidence import Evidence
     from placer.files.lock import LockedRecord, LockedWorkload, LockFile
     from placer.files.project import ProjectFile
     from placer.files.workload import WorkloadFile
@@ -49,6 +52,8 @@ class GateInputs:
     workloads: dict[str, WorkloadFile] = field(default_factory=dict)
     environments: dict[Running, tuple[Environment, Workings]] = field(default_factory=dict)
     judgements: dict[Running, Judgement] = field(default_factory=dict)
+    lying: list[Evidence] | None = None
+    """All evidence in the project's folder; None: it was not looked at yet."""
 
 
 def served_by(checking: GateInputs, name: str) -> Served:
@@ -207,6 +212,33 @@ def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Rec
             f"({locked.ep})",
         )
     return replace(blank, measurement=measurement)
+
+
+def unlocked_evidence(
+    checking: GateInputs, model: ModelSummary, names: Collection[str]
+) -> tuple[str, ...]:
+    """Return the evidence of a model on a site that `lock` would bind: somebody forgot to.
+
+    Nothing is judged by it; a file that cannot be read is no evidence here.
+    """
+    from placer.files.evidence import read_evidence
+
+    if checking.lock is None:
+        return ()  # what lies there was taken
+    if checking.lying is None:
+        checking.lying = []
+        for path in sorted(Path(checking.file.evidence_folder).glob("*.json")):
+            with suppress(PlacerError):
+                checking.lying += read_evidence([str(path)])
+    digests = sorted(digest for _, digest in model.subjects)
+    shapes = {(spec.name, spec.shape) for spec in model.inputs}
+    return tuple(
+        checking.file.within(one.path)
+        for one in checking.lying
+        if one.site in names
+        and sorted(digest for _, digest in one.measurement.subjects) == digests
+        and set(one.measurement.input_shapes) == shapes
+    )
 
 
 def _network_record(

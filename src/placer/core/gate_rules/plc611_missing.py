@@ -25,6 +25,17 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         )
     if case.records:
         return ()
+    if case.unlocked:
+        lying = ", ".join(case.unlocked)
+        return found(
+            "PLC611",
+            case,
+            f"{lying} is evidence of {served.model.path} on {case.site_name}, and placer.lock does "
+            "not bind it",
+            "where the model is: placer lock; and commit placer.lock",
+            outcome=Outcome.INCONCLUSIVE,
+            place=case.where,
+        )
     known = sorted({record.site for record in served.records if record.site is not None})
     others = f"; measured were {', '.join(known)}" if known else ""
     return found(
@@ -42,7 +53,8 @@ RULE = GateRule(
     title="evidence missing",
     severity=Severity.WARNING,
     what="Whether `placer.lock` binds a measurement of the workload's model on the declared site, "
-    "and whether its file is there.",
+    "and whether its file is there. Evidence that lies in its folder and was not locked is told: "
+    "it needs no measuring.",
     why="Without a measurement the verdict rests on an estimate, which proves little.",
     example="A deployment moved to another kind of device: inconclusive, with the command that "
     "measures there.",
