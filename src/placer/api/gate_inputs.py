@@ -23,6 +23,7 @@ from placer.core.deployment import Place
 from placer.core.errors import PlacerError, UsageError
 from placer.core.estimate import Candidate
 from placer.core.gate import Excerpt
+from placer.core.gate_rules.plc612_model_changed import batch_shapes
 from placer.core.gate_rules.rule import NetworkRecord, Record, Served
 from placer.core.graph import ModelSummary
 from placer.core.placement import Environment
@@ -239,6 +240,25 @@ def unlocked_evidence(
         and sorted(digest for _, digest in one.measurement.subjects) == digests
         and set(one.measurement.input_shapes) == shapes
     )
+
+
+def takes_batch(checking: GateInputs, served: Served, most: int | None) -> bool | None:
+    """Tell whether the file of a model takes a batch; None: it is not to be read here.
+
+    Of TensorFlow Lite only a runtime could tell, and a check starts none.
+    """
+    path, model = checking.workloads[served.name].model, served.model
+    if most is None or path is None or model is None or served.model_now_sha256 != model.sha256:
+        return None
+    if formats.format_of(path) != formats.ONNX:
+        return None
+    try:
+        formats.read_model(path, shapes=batch_shapes(model, most))
+    except UsageError:
+        return False
+    except PlacerError:
+        return None
+    return True
 
 
 def _network_record(

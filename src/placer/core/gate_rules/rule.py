@@ -111,6 +111,8 @@ class GateCase:
     """(path, id) of another thing that is deployed -> jurisdiction of its site, where known."""
     defects: tuple[Defect, ...] = ()
     """Those of the manifest that lie in it."""
+    takes_batch: bool | None = None
+    """Whether the model's file takes the batch of the server; None: it was not read for that."""
     unlocked: tuple[str, ...] = ()
     """Evidence of the model on the site that lies in its folder, where the lock binds none."""
 
