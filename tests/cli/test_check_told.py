@@ -11,7 +11,7 @@ from onnx import helper
 
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
-from tests.gate_project import manifest, workload
+from tests.gate_project import manifest, project, workload
 
 EVIDENCE = (gate_project.Evidence(builders.measurement()),)
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
@@ -101,3 +101,93 @@ def test_a_batch_is_measured_only_of_a_model_that_takes_one(
     assert is_fixed == (not is_locked and batch == 1)
     assert ("--shape x=8,8" in remedy) != is_fixed
     assert ("where the batch dimension of model.onnx is free" in remedy) == is_locked
+
+
+SERVICE = kserve().replace("counter", "reader")
+GRAPH = """\
+---
+apiVersion: serving.kserve.io/v1alpha1
+kind: InferenceGraph
+metadata: {{name: chain}}
+spec:
+  nodeSelector: {{{label}}}
+  resources: {{limits: {{memory: 16Mi}}}}
+  nodes:
+    root:
+      routerType: {router}
+      steps:
+{steps}
+"""
+NORTH = "topology.kubernetes.io/region: eu-north-1"
+
+
+def graph(router: str, *steps: str, label: str = 'node-role.kubernetes.io/edge: ""') -> str:
+    return GRAPH.format(
+        router=router, label=label, steps="\n".join(f"        - {{{one}}}" for one in steps)
+    )
+
+
+def verdicts(run: Run) -> dict[str, Any]:
+    result = run("check", "deploy", *OPTIONS, "--format", "json")
+    return {one["id"]: one for one in json.loads(result.out)["checked"]}
+
+
+@pytest.mark.parametrize("label", ['node-role.kubernetes.io/edge: ""', NORTH])
+def test_the_router_of_a_graph_runs_no_model(run: Run, make: Make, label: str) -> None:
+    text = SERVICE + graph("Sequence", "serviceName: reader", label=label)
+    make(text, workload_file=workload(data={"class": "public"}))
+    assert not {"PLC611", "PLC706", "PLC707", "PLC708"} & findings(run).keys()
+    found = verdicts(run)
+    assert found["inferencegraph/chain"]["outcome"] == "pass"
+    assert found["inferencegraph/chain"]["p99_s"] is None
+    assert found["inferenceservice/reader"]["p99_s"] is not None
+
+
+def test_a_router_in_the_cloud_gets_the_raw_data_all_the_same(run: Run, make: Make) -> None:
+    text = SERVICE + graph("Sequence", "serviceName: reader", label=NORTH)
+    make(text, workload_file=workload(data={"class": "special", "may_leave": "nothing"}))
+    assert verdicts(run)["inferencegraph/chain"]["outcome"] == "fail"
+
+
+def test_a_router_of_a_service_that_is_not_read_proves_nothing(run: Run, make: Make) -> None:
+    models_ = [{"uri": "reader", "workload": "counter"}]
+    make(graph("Sequence", "serviceName: reader"), project_file=project(models=models_))
+    found = findings(run)["PLC611"]
+    assert "the service reader is not among what is checked" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("router", "number", "is_open"),
+    [
+        ("Sequence", 4, True),
+        ("Ensemble", 2, True),
+        ("Switch", 2, False),
+        ("Splitter", 2, False),
+        ("Sequence", 1, False),
+    ],
+)
+def test_several_steps_of_a_graph_are_not_measured_by_one(
+    run: Run, make: Make, router: str, number: int, is_open: bool
+) -> None:
+    make(SERVICE + graph(router, *["serviceName: reader"] * number))
+    assert verdicts(run)["inferencegraph/chain"]["outcome"] == (
+        "inconclusive" if is_open else "pass"
+    )
+    if is_open:
+        told = findings(run)["PLC611"]["message"]
+        assert f"a request runs through {number} steps" in told
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_several_steps_of_an_ensemble_are_not_measured_by_one(
+    run: Run, make: Make, number: int
+) -> None:
+    step = '{ model_name: "counter" model_version: -1 }'
+    text = f'name: "chain" ensemble_scheduling {{ step [ {", ".join([step] * number)} ] }}'
+    sites = {"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/**"}]}}
+    models_ = [{"uri": "counter", "workload": "counter"}]
+    folder = make(project_file=project(sites=sites, models=models_))
+    (folder / "deploy" / "chain.pbtxt").write_text(text)
+    found = verdicts(run)["model/chain"]
+    assert found["outcome"] == ("pass" if number == 1 else "inconclusive")
+    assert (found["p99_s"] is None) == (number > 1)

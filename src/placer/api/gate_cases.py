@@ -83,9 +83,10 @@ def case_of(
     if served is None or isinstance(site, Unresolved):
         return case
     names = names_of(site.entry)
-    records = tuple(one for one in served.records if one.site in names)
+    is_here = not deployed.is_router  # which runs no model: that is measured where it does
+    records = tuple(one for one in served.records if is_here and one.site in names)
     case = replace(case, records=records)
-    if not records and served.model is not None:
+    if is_here and not records and served.model is not None:
         case = replace(case, unlocked=unlocked_evidence(checking, served.model, names))
     if served.model is None or is_without_basis(case):
         return case
@@ -101,6 +102,8 @@ def case_of(
     network = served.network_record
     if any(one.defect for one in (*served.records, *((network,) if network else ()))):
         best = None  # it may be another site's, of which a recommendation would know too little
+    if not is_here:
+        best = None
     if not records and best is not None and best.feasible is not True:
         best = None  # one estimate against another
     if best is not None and best.latency is not None and best.basis is Basis.ASSUMED:

@@ -232,6 +232,8 @@ class Deployed:
     batching: Stated[int | None] | None = None
     """Most requests that the server gathers and runs as one; their number is None where it is
     filled in later. None: it runs each as it comes."""
+    steps: Stated[int] | None = None
+    """Models, or other services, that one request runs through; None: no more than one."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""
@@ -239,6 +241,11 @@ class Deployed:
     """Annotations whose key begins with ``placer/``."""
     beside: tuple[tuple[str, int], ...] = ()
     """(path, index) of other documents that say part of it, as the recipe of a component."""
+
+    @property
+    def is_router(self) -> bool:
+        """Whether it runs no model itself: it calls services that do, wherever they run."""
+        return self.kind == "InferenceGraph"
 
     @property
     def granted(self) -> tuple[Resources, ...]:

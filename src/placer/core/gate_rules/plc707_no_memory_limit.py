@@ -10,6 +10,8 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    if case.deployed.is_router:
+        return ()
     record = case.chosen
     granted = case.deployed.granted
     unread = next((one.memory_limit_unread for one in granted if one.memory_limit_unread), None)

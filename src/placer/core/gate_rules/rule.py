@@ -135,6 +135,11 @@ class GateCase:
         return "" if isinstance(self.site, Unresolved) else self.site.entry.name
 
     @property
+    def is_timed(self) -> bool:
+        """Whether what was measured of the model is what a request takes here."""
+        return not self.deployed.is_router and self.deployed.steps is None
+
+    @property
     def measure(self) -> str:
         """The command that measures what is missing, on which device, and what follows it.
 
