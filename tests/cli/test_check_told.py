@@ -103,6 +103,22 @@ def test_a_batch_is_measured_only_of_a_model_that_takes_one(
     assert ("where the batch dimension of model.onnx is free" in remedy) == is_locked
 
 
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [
+        ("256MB", "write 256M"),
+        ("1GiB", "write 1Gi"),
+        ("256mb", "write one such as 512Mi"),
+        ("much", "write one such as 512Mi"),
+    ],
+)
+def test_an_amount_of_memory_is_answered_with_one(
+    run: Run, make: Make, amount: str, told: str
+) -> None:
+    make(manifest().replace("512Mi", amount))
+    assert findings(run)["PLC711"]["remedy"] == told
+
+
 SERVICE = kserve().replace("counter", "reader")
 GRAPH = """\
 ---
