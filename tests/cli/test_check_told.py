@@ -119,6 +119,27 @@ def test_an_amount_of_memory_is_answered_with_one(
     assert findings(run)["PLC711"]["remedy"] == told
 
 
+@pytest.mark.parametrize(
+    ("key", "wrong", "told"),
+    [
+        ("workloads", "worklods", "unknown key 'worklods' (did you mean 'workloads'?)"),
+        ("schema", "shema", "unknown key 'shema' (did you mean 'schema'?)"),
+        ("rule", "rules", "unknown key 'rules' (did you mean 'rule'?)"),
+    ],
+)
+def test_a_required_key_that_is_misspelt_is_told_as_that(
+    run: Run, make: Make, key: str, wrong: str, told: str
+) -> None:
+    silent = [{"rule": "PLC707", "path": "**", "reason": "the operator limits it"}]
+    folder = make(manifest(), project_file=project(suppressions=silent))
+    text = (folder / "placer.yaml").read_text()
+    (folder / "placer.yaml").write_text(text.replace(f"{key}:", f"{wrong}:", 1))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 2
+    assert told in " ".join(result.err.split())
+    assert "more)" not in result.err
+
+
 SERVICE = kserve().replace("counter", "reader")
 GRAPH = """\
 ---
