@@ -140,6 +140,17 @@ def test_a_required_key_that_is_misspelt_is_told_as_that(
     assert "more)" not in result.err
 
 
+def test_an_annotation_of_a_workload_that_is_not_known_is_told_where_it_stands(
+    run: Run, make: Make
+) -> None:
+    lines = "  name: counter\n  annotations:\n    placer/workload: countr\n"
+    make(manifest().replace("  name: counter\n", lines, 1))
+    found = findings(run)["PLC702"]
+    assert found["message"] == "no workload 'countr' in placer.yaml (did you mean 'counter'?)"
+    assert found["place"]["line"] == 6
+    assert found["place"]["pointer"].endswith("placer~1workload")
+
+
 SERVICE = kserve().replace("counter", "reader")
 GRAPH = """\
 ---

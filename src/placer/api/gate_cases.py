@@ -8,8 +8,9 @@ from dataclasses import replace
 from placer.api.gate_inputs import GateInputs, served_by, takes_batch, unlocked_evidence
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there
-from placer.core.deployment import Deployed
+from placer.core.deployment import Deployed, Place
 from placer.core.environment import Basis
+from placer.core.errors import near_match
 from placer.core.gate import CheckResult
 from placer.core.gate_rules.rule import GateCase
 from placer.core.judging import eligible, is_without_basis, judged
@@ -59,9 +60,13 @@ def case_of(
         workload = _with_locked_digest(checking, deployed, workload)
     if isinstance(workload, DeclaredWorkload):
         if workload.name not in checking.file.workloads:
+            is_one = len(checking.file.workloads) == 1
+            near = near_match(workload.name, checking.file.workloads)
             workload = Unresolved(
-                f"no workload '{workload.name}' in {project.path}",
-                f"add it there under `workloads`: {', '.join(checking.file.workloads)} are known",
+                f"no workload '{workload.name}' in {project.path}{near}",
+                f"correct the name, or add it there under `workloads`: "
+                f"{', '.join(checking.file.workloads)} {'is' if is_one else 'are'} known",
+                _annotation_of(deployed, workload.name),
             )
         else:
             served = served_by(checking, workload.name)
@@ -109,6 +114,12 @@ def case_of(
     if best is not None and best.latency is not None and best.basis is Basis.ASSUMED:
         best = None  # over a network that nobody stated: nothing of it is proven
     return replace(case, chosen=chosen, candidate=candidate, recommended=best)
+
+
+def _annotation_of(deployed: Deployed, workload: str) -> Place | None:
+    """Return where an annotation names a workload; None: an entry of the project does."""
+    wanted = ("placer/workload", workload)
+    return next((one.place for one in deployed.annotations if one.value == wanted), None)
 
 
 def _with_locked_digest(
