@@ -151,6 +151,46 @@ def test_an_annotation_of_a_workload_that_is_not_known_is_told_where_it_stands(
     assert found["place"]["pointer"].endswith("placer~1workload")
 
 
+TERMS = (
+    "affinity: {{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: "
+    "{{nodeSelectorTerms: {}}}}}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        (
+            "[{matchExpressions: [{key: zone, operator: NotIn, values: [a, b]}]}]",
+            "the manifest says only where it does not run (zone not in a|b)",
+        ),
+        (
+            "[{matchExpressions: [{key: gpu, operator: DoesNotExist}]}]",
+            "the manifest says only where it does not run (no gpu)",
+        ),
+        (
+            "[{matchExpressions: [{key: zone, operator: In, values: [a]}]},"
+            " {matchExpressions: [{key: room, operator: Exists}]}]",
+            "several terms of which one is enough (zone in a; or room with any value)",
+        ),
+    ],
+)
+def test_what_is_said_of_the_place_and_decides_nothing_is_told(
+    run: Run, make: Make, terms: str, told: str
+) -> None:
+    selector = 'nodeSelector:\n        node-role.kubernetes.io/edge: ""'
+    make(manifest().replace(selector, TERMS.format(terms)))
+    found = findings(run)["PLC701"]
+    assert told in found["message"]
+    assert found["place"]["line"] == 10
+
+
+def test_a_manifest_without_a_place_says_nothing_of_it(run: Run, make: Make) -> None:
+    selector = 'nodeSelector:\n        node-role.kubernetes.io/edge: ""'
+    make(manifest().replace(selector, "hostNetwork: false"))
+    assert findings(run)["PLC701"]["message"] == "the manifest says nothing of the place"
+
+
 SERVICE = kserve().replace("counter", "reader")
 GRAPH = """\
 ---

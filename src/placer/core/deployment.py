@@ -103,6 +103,8 @@ class Where:
     """Operating system and architecture as far as they are said: ``linux/arm64``, ``arm64``."""
     tier: Stated[Tier] | None = None
     """Where the format itself says edge or cloud; None: it can be either."""
+    either: tuple[Stated[str], ...] = ()
+    """What only some of several alternatives demand of the node, as messages tell it."""
     unread: tuple[Stated[str], ...] = ()
     """What is filled in later where words of the place belong: ``nodeSelector ${LABELS}``."""
 
@@ -111,6 +113,13 @@ class Where:
         """Tell whether the manifest says nothing of the place."""
         said = (self.node, self.group, self.instance_type, self.tier)
         return not self.labels and not self.any_of and all(one is None for one in said)
+
+
+def words_of_label(key: str, values: tuple[str, ...], *, is_wanted: bool = True) -> str:
+    """Return what is demanded of a label, as messages tell it."""
+    if is_wanted:
+        return f"{key} in {'|'.join(values)}" if values else f"{key} with any value"
+    return f"{key} not in {'|'.join(values)}" if values else f"no {key}"
 
 
 @dataclass(frozen=True, slots=True)
