@@ -191,6 +191,23 @@ def test_a_manifest_without_a_place_says_nothing_of_it(run: Run, make: Make) -> 
     assert findings(run)["PLC701"]["message"] == "the manifest says nothing of the place"
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        'image: "${IMAGE}"\n    command: --model model.onnx\n    platform: "${PLATFORM}"',
+        'image: registry/counter:1\n    command: --model "${MODEL}"',
+        'image: registry/counter:1\n    command: --model model.onnx\n    mem_limit: "${LIMIT}"',
+    ],
+)
+def test_what_is_not_rendered_of_compose_is_rendered_by_its_own_tool(
+    run: Run, make: Make, lines: str
+) -> None:
+    make(f"services:\n  counter:\n    {lines}\n")
+    told = " ".join(one["remedy"] for one in findings(run).values())
+    assert "`docker compose config | placer check -`" in told
+    assert "helm" not in told
+
+
 SERVICE = kserve().replace("counter", "reader")
 GRAPH = """\
 ---

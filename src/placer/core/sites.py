@@ -13,13 +13,13 @@ from itertools import islice, product
 
 from placer.core.deployment import Deployed, Place, Stated, Where, words_of_label
 from placer.core.project import (
-    RENDER,
     DeclaredSite,
     PlaceWords,
     Project,
     SiteEntry,
     SiteMatch,
     Unresolved,
+    render_of,
     short,
     templates_in,
 )
@@ -180,7 +180,7 @@ def _undecided(where: Where) -> tuple[str, Place | None]:
 def _filled_in_later(deployed: Deployed, template: str) -> Unresolved:
     told = short(", ".join(words_of_place(deployed)))
     place = next((one.place for one in _said(deployed.where) if template in one.value), None)
-    return Unresolved(f"{told}: {short(template)} is not rendered", RENDER, place)
+    return Unresolved(f"{told}: {short(template)} is not rendered", render_of(deployed), place)
 
 
 def _match_of(where: Where, path: str) -> str:
