@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -11,7 +12,8 @@ from onnx import helper
 
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
-from tests.gate_project import manifest, project, workload
+from tests.cli.test_check_causes import NETWORK
+from tests.gate_project import CLOUD_LABEL, manifest, project, workload
 
 EVIDENCE = (gate_project.Evidence(builders.measurement()),)
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY)
@@ -206,6 +208,31 @@ def test_what_is_not_rendered_of_compose_is_rendered_by_its_own_tool(
     told = " ".join(one["remedy"] for one in findings(run).values())
     assert "`docker compose config | placer check -`" in told
     assert "helm" not in told
+
+
+@pytest.mark.parametrize("is_noisy", [True, False])
+@pytest.mark.parametrize("runs", [60, 3000])
+def test_an_unknown_loss_asks_for_a_probe_whatever_the_evidence_is(
+    run: Run, make: Make, is_noisy: bool, runs: int
+) -> None:
+    measured = builders.measurement(0.001, runs=runs, ep="cuda")
+    noisy = replace(measured.instrument, reasons=("other processes ran",) if is_noisy else ())
+    evidence = gate_project.Evidence(
+        replace(measured, instrument=noisy), gate_project.CLOUD, "cloud.json"
+    )
+    lossless = {key: value for key, value in NETWORK.items() if key != "loss"}
+    make(
+        manifest(CLOUD_LABEL, more=', nvidia.com/gpu: "1"'),
+        evidence=(evidence,),
+        networks={"site.yaml": lossless},
+        workload_file=workload(network="site.yaml"),
+    )
+    found = findings(run)
+    assert "packet loss is unknown" in found["PLC202"]["message"]
+    assert "placer network probe" in found["PLC202"]["remedy"]
+    assert "placer profile" not in found["PLC202"]["remedy"]
+    if is_noisy or runs == 60:
+        assert "placer profile" in found["PLC616"]["remedy"]
 
 
 SERVICE = kserve().replace("counter", "reader")
