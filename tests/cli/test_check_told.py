@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
+from placer.files.evidence import to_statement
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.cli.test_check_causes import NETWORK
@@ -233,6 +234,22 @@ def test_an_unknown_loss_asks_for_a_probe_whatever_the_evidence_is(
     assert "placer profile" not in found["PLC202"]["remedy"]
     if is_noisy or runs == 60:
         assert "placer profile" in found["PLC616"]["remedy"]
+
+
+def test_a_batch_beyond_all_numbers_of_a_server_is_told_all_the_same(run: Run, make: Make) -> None:
+    folder = make(kserve(f"    batcher: {{maxBatchSize: {2**70}}}"), evidence=())
+    models.mlp(str(folder / "model.onnx"), 8, 1)
+    assert run("lock").code == 0
+    assert findings(run, *OPTIONS[1:])["PLC612"]["value"] == str(2**70)
+
+
+def test_a_folder_called_like_evidence_is_none(run: Run, make: Make) -> None:
+    folder = make(manifest(), evidence=())
+    inner = folder / "evidence" / "old.json"
+    inner.mkdir()
+    data = to_statement(builders.measurement(), tool="placer test", site=gate_project.EDGE)
+    (inner / "edge.json").write_bytes(data)
+    assert findings(run)["PLC611"]["message"].startswith("no evidence of ")
 
 
 SERVICE = kserve().replace("counter", "reader")

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Running = tuple[str, str, frozenset[str]]
 """Workload, site, and the evidence of what would run there."""
+_MOST_BATCH = 2**31
+"""Servers keep the size of a batch as an int32."""
 Judgement = tuple[Record | None, Candidate | None, Candidate | None]
 
 
@@ -228,7 +230,8 @@ def unlocked_evidence(
         return ()  # what lies there was taken
     if checking.lying is None:
         checking.lying = []
-        for path in sorted(Path(checking.file.evidence_folder).glob("*.json")):
+        files = Path(checking.file.evidence_folder).glob("*.json")
+        for path in sorted(one for one in files if one.is_file()):
             with suppress(PlacerError):
                 checking.lying += read_evidence([str(path)])
     digests = sorted(digest for _, digest in model.subjects)
@@ -248,7 +251,13 @@ def takes_batch(checking: GateInputs, served: Served, most: int | None) -> bool 
     Of TensorFlow Lite only a runtime could tell, and a check starts none.
     """
     path, model = checking.workloads[served.name].model, served.model
-    if most is None or path is None or model is None or served.model_now_sha256 != model.sha256:
+    if (
+        most is None
+        or not 0 < most < _MOST_BATCH
+        or path is None
+        or model is None
+        or served.model_now_sha256 != model.sha256
+    ):
         return None
     if formats.format_of(path) != formats.ONNX:
         return None
