@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from placer.api.formats import read_model
 from placer.files.evidence import to_statement
 from tests import builders, gate_project, models
 from tests.cli.conftest import Make, Run
+from tests.cli.test_check_causes import NETWORK
 from tests.gate_project import manifest
+
+FILES = {"counter": "counter", "second": "counter"}
 
 
 @pytest.mark.parametrize(
@@ -39,3 +45,64 @@ def test_evidence_of_a_site_that_the_project_does_not_have_is_told(
     said = " ".join(result.err.split())
     assert ("no site of placer.yaml is called that: no check takes it" in said) == bool(told)
     assert told in said
+
+
+def locked(run: Run, folder: Path) -> None:
+    models.mlp(str(folder / "model.onnx"), 8, 1)
+    summary = read_model(str(folder / "model.onnx"), shapes={})
+    measured = builders.measurement(
+        subjects=summary.subjects,
+        input_shapes=tuple((spec.name, spec.shape) for spec in summary.inputs),
+    )
+    data = to_statement(measured, tool="placer test", site=gate_project.EDGE)
+    (folder / "evidence" / "edge.json").write_bytes(data)
+    assert run("lock").code == 0
+    assert run("lock", "--check").code == 0
+
+
+def test_a_check_of_the_lock_tells_edited_evidence_and_does_not_bless_it(
+    run: Run, make: Make
+) -> None:
+    folder = make(manifest())
+    locked(run, folder)
+    path = folder / "evidence" / "edge.json"
+    path.write_text(json.dumps(json.loads(path.read_text())))
+    result = run("lock", "--check")
+    assert result.code == 1
+    assert "counter: the evidence evidence/edge.json was changed" in result.out
+    assert "restore the file, or measure again" in result.out
+    assert "run `placer lock`" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("model", "counter: the model model.onnx is "),
+        ("evidence", "counter: the evidence evidence/edge.json is gone"),
+        ("project", "second: the workload is new"),
+        ("network", "counter: the network workloads/site.yaml is new"),
+        ("lock", "no such file"),
+    ],
+)
+def test_a_check_of_the_lock_tells_what_differs(
+    run: Run, make: Make, change: str, told: str
+) -> None:
+    folder = make(manifest())
+    locked(run, folder)
+    workloads = {name: f"workloads/{file}.yaml" for name, file in FILES.items()}
+    if change == "model":
+        models.mlp(str(folder / "model.onnx"), 8, 2)
+    elif change == "evidence":
+        (folder / "evidence" / "edge.json").unlink()
+    elif change == "project":
+        gate_project._write(folder / "placer.yaml", gate_project.project(workloads=workloads))
+    elif change == "network":
+        gate_project._write(folder / "workloads" / "site.yaml", NETWORK)
+        stated = gate_project.workload(network="site.yaml")
+        gate_project._write(folder / "workloads" / "counter.yaml", stated)
+    else:
+        (folder / "placer.lock").unlink()
+    result = run("lock", "--check")
+    assert result.code == 1
+    assert told in result.out
+    assert "if that is meant, run `placer lock`" in result.out

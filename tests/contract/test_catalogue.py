@@ -18,8 +18,9 @@ from placer.core.runtime import EXECUTION_PROVIDERS
 from placer.core.workload import Workload
 from placer.files import catalogue
 from placer.files.catalogue import Kind
-from placer.files.positions import parse_yaml, validate
+from placer.files.positions import parse_yaml
 from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
+from placer.files.validating import validate
 
 ROWS = [(kind, name) for kind in Kind for name in catalogue.list_names(kind)]
 MAY_BE_ZERO = {"loss", "data_price", "egress", "per_operator"}

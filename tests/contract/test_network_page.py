@@ -21,8 +21,9 @@ from placer.core.network.wire import (
 from placer.core.transfer import known_percentile, request_s, weaknesses
 from placer.core.units import format_percentile
 from placer.files import catalogue
-from placer.files.positions import parse_yaml, validate
+from placer.files.positions import parse_yaml
 from placer.files.specs import NetworkSpec
+from placer.files.validating import validate
 from tests import pages
 
 PAGE = pages.read("network.md")

@@ -10,7 +10,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from placer.files.catalogue import load_workload
-from placer.files.positions import parse_yaml, validate
+from placer.files.positions import parse_yaml
+from placer.files.validating import validate
 from placer.files.workload import WorkloadSpec, workload_schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text(encoding="utf-8")

@@ -10,8 +10,9 @@ from placer.core.estimate import Verdict
 from placer.core.legs import cloud_leg
 from placer.core.workings import Workings
 from placer.core.workload import LatencyTarget, Workload
-from placer.files.positions import parse_yaml, validate
+from placer.files.positions import parse_yaml
 from placer.files.specs import NetworkSpec
+from placer.files.validating import validate
 from tests import builders
 
 PATH = NetworkPath(

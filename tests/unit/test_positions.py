@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from placer.core.errors import InputError, PlacerError, UsageError
-from placer.files.positions import MAX_BYTES, parse_yaml, read_yaml, validate
+from placer.files.positions import MAX_BYTES, parse_yaml, read_yaml
 from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, RegionSpec
+from placer.files.validating import validate
 
 NETWORK = "name: n\nrtt: {p50: 10 ms, p99: 20 ms}\nuplink: 8 Mbit/s\ndownlink: 80 Mbit/s\n"
 DEVICE = "name: d\nclass: cpu\n"
@@ -237,7 +238,8 @@ def test_tells_the_place_the_value_and_what_is_allowed(
 
 def test_the_first_of_several_mistakes_is_told_with_their_number() -> None:
     error = failure("name: d\nclas: cpu\ncores: 0\n", "device")
-    assert error.message.startswith("x.yaml:1:1: the key 'class' is missing (and 2 more)")
+    told = "x.yaml:2:1: unknown key 'clas' (did you mean 'class'?) (and 1 more)"
+    assert error.message.startswith(told)
 
 
 def test_a_network_file_gives_its_path() -> None:

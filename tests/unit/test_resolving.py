@@ -101,7 +101,7 @@ def test_a_place_that_one_site_fits_is_resolved(where: Where, name: str) -> None
         (Where(), "says nothing of the place"),
         (Where(labels=(stated(("disk", "ssd")),)), "no site of placer.yaml matches disk=ssd"),
         (Where(node=stated("$EDGE_NODE")), r"node \$EDGE_NODE"),
-        (Where(none_of=(stated(("region", ("us-1",))),)), "says nothing of the place"),
+        (Where(none_of=(stated(("region", ("us-1",))),)), "does not run (region not in us-1)"),
         (
             Where(any_of=(stated(("region", ("eu-north-1", "us-east-1"))),)),
             "region in eu-north-1|us-east-1",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from placer.api.gate_inputs import GateInputs, served_by
+from placer.api.gate_inputs import GateInputs, served_by, takes_batch, unlocked_evidence
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there
-from placer.core.deployment import Deployed
+from placer.core.deployment import Deployed, Place
 from placer.core.environment import Basis
+from placer.core.errors import near_match
 from placer.core.gate import CheckResult
 from placer.core.gate_rules.rule import GateCase
 from placer.core.judging import eligible, is_without_basis, judged
@@ -59,9 +60,13 @@ def case_of(
         workload = _with_locked_digest(checking, deployed, workload)
     if isinstance(workload, DeclaredWorkload):
         if workload.name not in checking.file.workloads:
+            is_one = len(checking.file.workloads) == 1
+            near = near_match(workload.name, checking.file.workloads)
             workload = Unresolved(
-                f"no workload '{workload.name}' in {project.path}",
-                f"add it there under `workloads`: {', '.join(checking.file.workloads)} are known",
+                f"no workload '{workload.name}' in {project.path}{near}",
+                f"correct the name, or add it there under `workloads`: "
+                f"{', '.join(checking.file.workloads)} {'is' if is_one else 'are'} known",
+                _annotation_of(deployed, workload.name),
             )
         else:
             served = served_by(checking, workload.name)
@@ -78,11 +83,16 @@ def case_of(
         today=checking.today,
         laws=laws,
     )
+    if served is not None and deployed.batching is not None:
+        case = replace(case, takes_batch=takes_batch(checking, served, deployed.batching.value))
     if served is None or isinstance(site, Unresolved):
         return case
     names = names_of(site.entry)
-    records = tuple(one for one in served.records if one.site in names)
+    is_here = not deployed.is_router  # which runs no model: that is measured where it does
+    records = tuple(one for one in served.records if is_here and one.site in names)
     case = replace(case, records=records)
+    if is_here and not records and served.model is not None:
+        case = replace(case, unlocked=unlocked_evidence(checking, served.model, names))
     if served.model is None or is_without_basis(case):
         return case
     usable = [one for one in records if one.measurement is not None]
@@ -97,11 +107,19 @@ def case_of(
     network = served.network_record
     if any(one.defect for one in (*served.records, *((network,) if network else ()))):
         best = None  # it may be another site's, of which a recommendation would know too little
+    if not is_here:
+        best = None
     if not records and best is not None and best.feasible is not True:
         best = None  # one estimate against another
     if best is not None and best.latency is not None and best.basis is Basis.ASSUMED:
         best = None  # over a network that nobody stated: nothing of it is proven
     return replace(case, chosen=chosen, candidate=candidate, recommended=best)
+
+
+def _annotation_of(deployed: Deployed, workload: str) -> Place | None:
+    """Return where an annotation names a workload; None: an entry of the project does."""
+    wanted = ("placer/workload", workload)
+    return next((one.place for one in deployed.annotations if one.value == wanted), None)
 
 
 def _with_locked_digest(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from placer.core.deployment import Place
 from placer.core.errors import PlacerError, UsageError
 from placer.core.estimate import Candidate
 from placer.core.gate import Excerpt
+from placer.core.gate_rules.plc612_model_changed import batch_shapes
 from placer.core.gate_rules.rule import NetworkRecord, Record, Served
 from placer.core.graph import ModelSummary
 from placer.core.placement import Environment
@@ -28,12 +31,15 @@ from placer.core.units import format_duration, format_percentile, parse_percenti
 from placer.core.workings import Workings
 
 if TYPE_CHECKING:
+    from placer.files.evidence import Evidence
     from placer.files.lock import LockedRecord, LockedWorkload, LockFile
     from placer.files.project import ProjectFile
     from placer.files.workload import WorkloadFile
 
 Running = tuple[str, str, frozenset[str]]
 """Workload, site, and the evidence of what would run there."""
+_MOST_BATCH = 2**31
+"""Servers keep the size of a batch as an int32."""
 Judgement = tuple[Record | None, Candidate | None, Candidate | None]
 
 
@@ -49,6 +55,8 @@ class GateInputs:
     workloads: dict[str, WorkloadFile] = field(default_factory=dict)
     environments: dict[Running, tuple[Environment, Workings]] = field(default_factory=dict)
     judgements: dict[Running, Judgement] = field(default_factory=dict)
+    lying: list[Evidence] | None = None
+    """All evidence in the project's folder; None: it was not looked at yet."""
 
 
 def served_by(checking: GateInputs, name: str) -> Served:
@@ -207,6 +215,59 @@ def _record(file: ProjectFile, locked: LockedRecord, model: ModelSummary) -> Rec
             f"({locked.ep})",
         )
     return replace(blank, measurement=measurement)
+
+
+def unlocked_evidence(
+    checking: GateInputs, model: ModelSummary, names: Collection[str]
+) -> tuple[str, ...]:
+    """Return the evidence of a model on a site that `lock` would bind: somebody forgot to.
+
+    Nothing is judged by it; a file that cannot be read is no evidence here.
+    """
+    from placer.files.evidence import read_evidence
+
+    if checking.lock is None:
+        return ()  # what lies there was taken
+    if checking.lying is None:
+        checking.lying = []
+        files = Path(checking.file.evidence_folder).glob("*.json")
+        for path in sorted(one for one in files if one.is_file()):
+            with suppress(PlacerError):
+                checking.lying += read_evidence([str(path)])
+    digests = sorted(digest for _, digest in model.subjects)
+    shapes = {(spec.name, spec.shape) for spec in model.inputs}
+    return tuple(
+        checking.file.within(one.path)
+        for one in checking.lying
+        if one.site in names
+        and sorted(digest for _, digest in one.measurement.subjects) == digests
+        and set(one.measurement.input_shapes) == shapes
+    )
+
+
+def takes_batch(checking: GateInputs, served: Served, most: int | None) -> bool | None:
+    """Tell whether the file of a model takes a batch; None: it is not to be read here.
+
+    Of TensorFlow Lite only a runtime could tell, and a check starts none.
+    """
+    path, model = checking.workloads[served.name].model, served.model
+    if (
+        most is None
+        or not 0 < most < _MOST_BATCH
+        or path is None
+        or model is None
+        or served.model_now_sha256 != model.sha256
+    ):
+        return None
+    if formats.format_of(path) != formats.ONNX:
+        return None
+    try:
+        formats.read_model(path, shapes=batch_shapes(model, most))
+    except UsageError:
+        return False
+    except PlacerError:
+        return None
+    return True
 
 
 def _network_record(

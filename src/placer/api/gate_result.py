@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from placer.api.gate_inputs import GateInputs
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError
+from placer.core.estimate import Candidate
 from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase
@@ -145,7 +146,9 @@ def _checked(
     site = None if isinstance(case.site, Unresolved) else case.site.entry
     models = case.deployed.models
     served, declared, best = case.served, case.candidate, case.recommended
+    timed = declared if case.is_timed else None
     targets = () if served is None else served.workload.targets
+    percentile = targets[-1].percentile if targets else None
     return Checked(
         id=case.deployed.id,
         path=case.deployed.place.path,
@@ -157,13 +160,22 @@ def _checked(
         tier=None if site is None else site.tier.value,
         region=None if site is None else site.region or site.law,
         outcome=Outcome.INCONCLUSIVE if is_excused else outcome,
-        p99_s=None if declared is None or declared.latency is None else declared.latency.p99_s,
+        p99_s=None if timed is None or timed.latency is None else timed.latency.p99_s,
         limit_s=targets[-1].limit_s if targets else None,
         recommended=None if best is None else best.id,
         recommended_p99_s=None if best is None or best.latency is None else best.latency.p99_s,
         declared=None if declared is None else declared.id,
-        basis=None if declared is None or declared.latency is None else declared.basis,
+        basis=None if timed is None or timed.latency is None else timed.basis,
         recommended_basis=None if best is None or best.latency is None else best.basis,
+        percentile=percentile,
+        latency_s=_latency_at(timed, percentile),
+        recommended_latency_s=_latency_at(best, percentile),
         ignored=tuple(sorted(closed)),
         is_excused=is_excused,
     )
+
+
+def _latency_at(candidate: Candidate | None, percentile: float | None) -> float | None:
+    """Return a placement's latency at the percentile of a target; None: it is not known."""
+    targets = () if candidate is None else candidate.targets
+    return next((one.value_s for one in targets if one.percentile == percentile), None)

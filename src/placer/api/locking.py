@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placer.api import formats
+from placer.api.lock_changes import Change, changes
 from placer.api.measuring import Say, say_nothing
 from placer.core.errors import InputError, UsageError, near_match
 
@@ -35,6 +36,8 @@ class Locked:
     """The file that is there says the same."""
     notes: tuple[str, ...]
     """What a check will miss."""
+    changes: tuple[Change, ...] = ()
+    """What the file that is there says otherwise."""
 
 
 def open_project(path: str | None, start: str = ".") -> ProjectFile:
@@ -99,12 +102,12 @@ def lock_project(path: str | None = None, *, tool: str, progress: Say = say_noth
     )
     text = to_text(lock)
     try:
-        is_current = read_lock(file.lock_path).lock.model_dump(exclude={"tool"}) == lock.model_dump(
-            exclude={"tool"}
-        )
-    except InputError:
-        is_current = False
-    return Locked(file, lock, text, is_current, tuple(dict.fromkeys(notes)))
+        was = read_lock(file.lock_path).lock
+        is_current = was.model_dump(exclude={"tool"}) == lock.model_dump(exclude={"tool"})
+        differing = changes(was, lock)
+    except InputError as error:
+        is_current, differing = False, (Change(error.message),)
+    return Locked(file, lock, text, is_current, tuple(dict.fromkeys(notes)), differing)
 
 
 def evidence_of(file: ProjectFile) -> tuple[Evidence, ...]:

@@ -17,7 +17,8 @@ def command(
     is_check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Write nothing; exit code 1 if placer.lock is not up to date."
+            "--check",
+            help="Write nothing; exit code 1 and what differs if placer.lock is not up to date.",
         ),
     ] = False,
 ) -> None:
@@ -41,7 +42,13 @@ def command(
         typer.echo(f"{path} is up to date: {said}")
         return
     if is_check:
-        typer.echo(f"{path} is not up to date; run `placer lock`: {said}")
+        typer.echo(f"{path} is not up to date: {said}")
+        for one in locked.changes:
+            typer.echo(f"  {one.message}")
+        if any(one.is_edited for one in locked.changes):
+            typer.echo("evidence is never edited: restore the file, or measure again and lock that")
+        else:
+            typer.echo("if that is meant, run `placer lock`")
         raise typer.Exit(1)
     write_atomically(path, locked.text)
     typer.echo(f"wrote {path}: {said}")

@@ -31,7 +31,7 @@ def that_run(deployed: Deployed, project: Project, path: str) -> tuple[Deployed,
         if any(names(uri, image.value) for image in one.images for uri in wanted)
     ]
     known = {image.value for one in named for image in one.images}
-    if not named or unclear_image(deployed.images, project, known) is not None:
+    if not named or unclear_image(deployed, project, known) is not None:
         return (deployed,)
     if len(named) == 1:
         return (_with(deployed, named[0]),)

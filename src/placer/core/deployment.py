@@ -103,6 +103,8 @@ class Where:
     """Operating system and architecture as far as they are said: ``linux/arm64``, ``arm64``."""
     tier: Stated[Tier] | None = None
     """Where the format itself says edge or cloud; None: it can be either."""
+    either: tuple[Stated[str], ...] = ()
+    """What only some of several alternatives demand of the node, as messages tell it."""
     unread: tuple[Stated[str], ...] = ()
     """What is filled in later where words of the place belong: ``nodeSelector ${LABELS}``."""
 
@@ -111,6 +113,13 @@ class Where:
         """Tell whether the manifest says nothing of the place."""
         said = (self.node, self.group, self.instance_type, self.tier)
         return not self.labels and not self.any_of and all(one is None for one in said)
+
+
+def words_of_label(key: str, values: tuple[str, ...], *, is_wanted: bool = True) -> str:
+    """Return what is demanded of a label, as messages tell it."""
+    if is_wanted:
+        return f"{key} in {'|'.join(values)}" if values else f"{key} with any value"
+    return f"{key} not in {'|'.join(values)}" if values else f"no {key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +243,8 @@ class Deployed:
     batching: Stated[int | None] | None = None
     """Most requests that the server gathers and runs as one; their number is None where it is
     filled in later. None: it runs each as it comes."""
+    steps: Stated[int] | None = None
+    """Models, or other services, that one request runs through; None: no more than one."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""
@@ -241,6 +252,11 @@ class Deployed:
     """Annotations whose key begins with ``placer/``."""
     beside: tuple[tuple[str, int], ...] = ()
     """(path, index) of other documents that say part of it, as the recipe of a component."""
+
+    @property
+    def is_router(self) -> bool:
+        """Whether it runs no model itself: it calls services that do, wherever they run."""
+        return self.kind == "InferenceGraph"
 
     @property
     def granted(self) -> tuple[Resources, ...]:

@@ -87,7 +87,7 @@ class Checked:
     p99_s: float | None
     """Of the declared placement; None: not known."""
     limit_s: float | None
-    """Of the workload's tightest target."""
+    """Of the workload's highest percentile."""
     recommended: str | None
     """Candidate id of the recommendation on the same evidence; None: not asked."""
     recommended_p99_s: float | None
@@ -101,6 +101,12 @@ class Checked:
     """Nothing that is new since the base decides its verdict."""
     ignored: tuple[str, ...] = ()
     """Rules that would have decided otherwise, and are silenced."""
+    percentile: float | None = None
+    """That ``limit_s`` is of; None: the workload has no target."""
+    latency_s: float | None = None
+    """The declared placement's at that percentile; None: not known."""
+    recommended_latency_s: float | None = None
+    """The recommendation's at that percentile."""
     is_excused: bool = False
     """It is inconclusive by silenced findings alone: ignoring what nobody knows makes no pass."""
 

@@ -176,6 +176,7 @@ def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
         for one, target in told
         if (one.effect is not Effect.NONE or one.severity >= Severity.WARNING)
         and (case.records or one.rule not in ("PLC202", "PLC601"))
+        and (not case.deployed.is_router or one.rule.startswith("PLC1"))  # it runs no model
     )
 
 

@@ -7,7 +7,6 @@ is guessed: what no entry matches, and what several match, stays unresolved, and
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from placer.core.climbing import climbs, without_climbing
@@ -34,7 +33,7 @@ recipes what another component brings, ``{NAME:artifacts:path}``.
 
 ``$upstream`` is what IoT Edge calls the cloud."""
 _MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(|/(?:BUCKET|COMPONENT)_")
-RENDER = "check it as it is rendered: `helm template CHART | placer check -`, `oc process`"
+_RENDER = "check it as it is rendered:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +247,13 @@ def templates_in(text: str) -> list[str]:
     return TEMPLATE.findall(text) if _MARK.search(text) else []
 
 
+def render_of(deployed: Deployed) -> str:
+    """Return how what something is deployed by is checked with all that is filled in later."""
+    if deployed.format == "compose":
+        return f"{_RENDER} `docker compose config | placer check -`"
+    return f"{_RENDER} `helm template CHART | placer check -`, `oc process`"
+
+
 def _names_label(pattern: str, value: str | None) -> bool:
     if value is None:  # nobody knows: only what means any value does
         return pattern.strip("*") == "" != pattern
@@ -286,7 +292,7 @@ def workload_of(
         and (entry.id is None or globbed(deployed.id, entry.id))
     ]
     if any(entry.id is not None and not names(entry.id, deployed.id) for entry in choosing):
-        return Unresolved(f"the name {short(deployed.id)} is not rendered", RENDER)
+        return Unresolved(f"the name {short(deployed.id)} is not rendered", render_of(deployed))
     if choosing:
         chosen = {entry.workload for entry in choosing}
         return _one(chosen, "deployments", None, deployed, project)
@@ -297,7 +303,7 @@ def workload_of(
     known = {text.value for _, text in found}
     unnamed = [model for model in deployed.models if model.uri.value not in known]
     unknown = [model.uri.value for model in unnamed]
-    unclear = None if deployed.models else unclear_image(deployed.images, project, known)
+    unclear = None if deployed.models else unclear_image(deployed, project, known)
     if unclear is not None:
         return unclear
     if found and not unknown:
@@ -316,7 +322,9 @@ def workload_of(
         )
     template = next(iter(templates_in(unknown[0])), None)
     if template is not None:
-        return Unresolved(f"the model {uri} holds {short(template)}, not rendered", RENDER)
+        return Unresolved(
+            f"the model {uri} holds {short(template)}, not rendered", render_of(deployed)
+        )
     if climbs(unknown[0]):
         return Unresolved(
             f"the model {uri} climbs by '..', and no entry of `models` in {project.path} fits what "
@@ -340,11 +348,9 @@ def _unnamed_image(deployed: Deployed, project: Project) -> Unresolved:
     )
 
 
-def unclear_image(
-    images: Sequence[Stated[str]], project: Project, known: set[str]
-) -> Unresolved | None:
+def unclear_image(deployed: Deployed, project: Project, known: set[str]) -> Unresolved | None:
     """Return that an image which is filled in later may be one of the project."""
-    for image in images:
+    for image in deployed.images:
         template = next(iter(templates_in(image.value)), None)
         if template is None or image.value in known:
             continue
@@ -353,7 +359,7 @@ def unclear_image(
             wanted = re.split(r"[*?]", entry.uri, maxsplit=1)[0]
             if begin.startswith(wanted) or wanted.startswith(begin):
                 told = f"the image {short(image.value)} holds {short(template)}, not rendered"
-                return Unresolved(told, RENDER)
+                return Unresolved(told, render_of(deployed))
     return None
 
 

@@ -11,15 +11,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, product
 
-from placer.core.deployment import Deployed, Place, Stated, Where
+from placer.core.deployment import Deployed, Place, Stated, Where, words_of_label
 from placer.core.project import (
-    RENDER,
     DeclaredSite,
     PlaceWords,
     Project,
     SiteEntry,
     SiteMatch,
     Unresolved,
+    render_of,
     short,
     templates_in,
 )
@@ -128,9 +128,7 @@ def _said(where: Where) -> Iterator[Stated[str]]:
     for label in where.labels:
         yield Stated("=".join(label.value), label.place)
     for one in where.any_of:
-        key, values = one.value
-        told = f"{key} in {'|'.join(values)}" if values else f"{key} with any value"
-        yield Stated(told, one.place)
+        yield Stated(words_of_label(*one.value), one.place)
     for name, stated in (
         ("node", where.node),
         ("group", where.group),
@@ -149,10 +147,12 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     if template is not None:
         return _filled_in_later(deployed, template)
     if not said:
+        reason, place = _undecided(deployed.where)
         return Unresolved(
-            "the manifest says nothing of the place",
+            reason,
             f"name it in the manifest, or add to a site in {project.path}: "
             f"match: [{_match_of(deployed.where, path)}]",
+            place,
         )
     return Unresolved(
         f"no site of {project.path} matches {short(', '.join(said))}",
@@ -160,10 +160,27 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     )
 
 
+def _undecided(where: Where) -> tuple[str, Place | None]:
+    """Return what a manifest says of the place that decides nothing, and where it does."""
+    against = [
+        Stated(words_of_label(*one.value, is_wanted=False), one.place) for one in where.none_of
+    ]
+    told = []
+    if against:
+        words = short(", ".join(one.value for one in against))
+        told.append(f"only where it does not run ({words}), which leaves all other nodes")
+    if where.either:
+        words = short("; or ".join(one.value for one in where.either))
+        told.append(f"several terms of which one is enough ({words}), and no label is in all")
+    if not told:
+        return "the manifest says nothing of the place", None
+    return f"the manifest says {', and '.join(told)}", (*against, *where.either)[0].place
+
+
 def _filled_in_later(deployed: Deployed, template: str) -> Unresolved:
     told = short(", ".join(words_of_place(deployed)))
     place = next((one.place for one in _said(deployed.where) if template in one.value), None)
-    return Unresolved(f"{told}: {short(template)} is not rendered", RENDER, place)
+    return Unresolved(f"{told}: {short(template)} is not rendered", render_of(deployed), place)
 
 
 def _match_of(where: Where, path: str) -> str:

@@ -28,7 +28,7 @@ from placer.core.environment import (
     Region,
 )
 from placer.core.errors import PlacerError, UsageError, near_match
-from placer.files.positions import Document, parse_yaml, read_yaml, validate
+from placer.files.positions import Document, parse_yaml, read_yaml
 from placer.files.specs import (
     CloudSpec,
     DeviceSpec,
@@ -36,6 +36,7 @@ from placer.files.specs import (
     ProfileSpec,
     RegionSpec,
 )
+from placer.files.validating import validate
 
 if TYPE_CHECKING:
     from placer.files.workload import WorkloadFile, WorkloadSpec

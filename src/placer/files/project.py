@@ -25,8 +25,9 @@ from placer.core.project import (
     SuppressionEntry,
 )
 from placer.files import catalogue
-from placer.files.positions import Document, Location, joined, read_yaml, validate
+from placer.files.positions import Document, Location, joined, read_yaml
 from placer.files.project_spec import ProjectSpec, SiteSpec
+from placer.files.validating import validate
 
 FILE_NAME = "placer.yaml"
 LOCK_NAME = "placer.lock"

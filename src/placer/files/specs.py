@@ -62,7 +62,7 @@ NO_EP = "none"
 
 
 def problem(text: str, hint: str | None = None) -> PydanticCustomError:
-    """Return an error that pydantic carries to `positions.usage_error` unchanged."""
+    """Return an error that pydantic carries to `validating.usage_error` unchanged."""
     return PydanticCustomError("placer", "{text}", {"text": text, "hint": hint})
 
 

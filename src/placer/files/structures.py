@@ -9,8 +9,9 @@ from pydantic import Field
 
 from placer.core.structure import Architecture, Structure
 from placer.files.catalogue import profiles_folder
-from placer.files.positions import parse_yaml, validate
+from placer.files.positions import parse_yaml
 from placer.files.specs import Spec
+from placer.files.validating import validate
 
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=1)]

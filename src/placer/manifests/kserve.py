@@ -325,11 +325,22 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
         where=where_of(spec),
         resources=resources_of(spec) if spec.at("resources") else Resources(),
         scale=_scale(spec),
+        steps=_steps(spec),
         egress=tuple(egress),
         labels=labels_of(root),
         annotations=annotations_of(root),
     )
     return Found((deployed,), (*defects, *bad_values(spec)))
+
+
+def _steps(spec: Field) -> Stated[int] | None:
+    """Return the most steps that a node runs a request through; of a choice only one is run."""
+    several = []
+    for node in spec.at("nodes").entries():
+        number = sum(1 for _ in node.at("steps").items())
+        if number > 1 and node.at("routerType").text() not in ("Switch", "Splitter"):
+            several.append(Stated(number, node.at("steps").key_place()))
+    return max(several, key=lambda one: one.value, default=None)
 
 
 FORMAT = Format(

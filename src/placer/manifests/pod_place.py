@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from placer.core.deployment import Defect, Place, Stated, Where
+from placer.core.deployment import Defect, Place, Stated, Where, words_of_label
 from placer.core.project import templates_in
 from placer.manifests.containers import is_open, placeholder
 from placer.manifests.levels import level
@@ -72,8 +72,18 @@ def where_of(pod: Field) -> Where:
         node=node,
         instance_type=_label(said, "node.kubernetes.io/instance-type"),
         platform=_platform(said, pod.at("os", "name").stated()),
+        either=tuple(_either(pod, required)),
         unread=tuple(_unread(pod, required)),
     )
+
+
+def _either(pod: Field, required: Mapping[str, _Rule]) -> Iterator[Stated[str]]:
+    """Yield what some of several terms demand of a label, and not all of them."""
+    terms = _terms(pod)
+    for term in terms if len(terms) > 1 else ():
+        for key, (is_wanted, values, place) in term.items():
+            if key not in required:
+                yield Stated(words_of_label(key, values, is_wanted=is_wanted), place)
 
 
 def _unread(pod: Field, required: Mapping[str, _Rule]) -> Iterator[Stated[str]]:
@@ -174,10 +184,7 @@ def _required(pod: Field) -> dict[str, _Rule]:
     A node fits if one of the terms fits; of several terms only what all demand of a label is kept
     (one of the values of any), which every node that fits has.
     """
-    terms = [
-        {**_rules(term.at("matchExpressions")), **_rules(term.at("matchFields"))}
-        for term in pod.at(*_TERMS_WAY).items()
-    ]
+    terms = _terms(pod)
     if len(terms) < 2:
         return terms[0] if terms else {}
     common: dict[str, _Rule] = {}
@@ -189,6 +196,14 @@ def _required(pod: Field) -> dict[str, _Rule]:
         union = tuple(dict.fromkeys(value for one in lists for value in one))
         common[key] = (True, union if all(lists) else (), place)
     return common
+
+
+def _terms(pod: Field) -> list[dict[str, _Rule]]:
+    """Return what each term of node affinity demands of each label."""
+    return [
+        {**_rules(term.at("matchExpressions")), **_rules(term.at("matchFields"))}
+        for term in pod.at(*_TERMS_WAY).items()
+    ]
 
 
 def _rules(expressions: Field) -> dict[str, _Rule]:

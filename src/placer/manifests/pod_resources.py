@@ -89,9 +89,17 @@ def bad_amounts(holder: Field) -> Iterator[Defect]:
                 yield Defect(
                     "bad_value",
                     f"'{one.name}: {text[:40]}' is no amount",
-                    "write one such as 512Mi or 500m" if one.name == "memory" else "write 500m",
+                    _amount_like(text) if one.name == "memory" else "write 500m",
                     one.place(),
                 )
+
+
+def _amount_like(text: str) -> str:
+    """Return how an amount of memory is written: Kubernetes has no ``B`` after ``M`` or ``Mi``."""
+    bare = text.removesuffix("B")[:40]
+    if bare != text and quantity(bare) is not None:
+        return f"write {bare}"
+    return "write one such as 512Mi"
 
 
 def together(pod: Field, parts: Sequence[Resources]) -> Resources:

@@ -117,6 +117,7 @@ def _model(root: Field, named: Named) -> Found:
         inputs=tuple(_shapes(root, inputs)),
         input_types=tuple(_types(inputs)),
         batching=_batching(root),
+        steps=_steps(root),
     )
     defects = [
         *unknown_keys(root, _CONFIG, reader="Triton"),
@@ -125,6 +126,13 @@ def _model(root: Field, named: Named) -> Found:
         *(defect for group in groups for defect in _bad_values(group)),
     ]
     return Found((one,), tuple(defects))
+
+
+def _steps(root: Field) -> Stated[int] | None:
+    """Return the steps of an ensemble of several."""
+    scheduling = [*root.all_of("ensemble_scheduling")]
+    steps = [step for one in scheduling for step in repeated(one, "step")]
+    return Stated(len(steps), scheduling[0].key_place()) if len(steps) > 1 else None
 
 
 def _resources(root: Field, groups: Sequence[Field]) -> Resources:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.measuring import Asked
@@ -150,8 +152,7 @@ def _other_batch(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]
     A request then takes as long as the whole batch, which nobody timed.
     """
     stated = case.deployed.batching
-    shapes = {spec.name: spec.shape for spec in model.inputs if spec.shape}
-    measured = min((shape[0] for shape in shapes.values()), default=1)
+    measured = min((spec.shape[0] for spec in model.inputs if spec.shape), default=1)
     if stated is None or (stated.value is not None and stated.value <= measured):
         return ()
     most = stated.value
@@ -160,14 +161,7 @@ def _other_batch(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]
         remedy = "write the number, or take the batching out of the manifest"
     else:
         told = f"the server runs up to {most} requests as one batch"
-        wide = {name: (most, *shape[1:]) for name, shape in shapes.items()}
-        stating = ", ".join(f"{name}: {[*shape]}" for name, shape in wide.items())
-        remedy = (
-            "take the batching out of the manifest, or state "
-            f"`model: {{shapes: {{{stating}}}}}` in {case.served.path if case.served else ''} "
-            "and measure that: "
-            f"{case.measuring(Asked(shapes=wide))}"
-        )
+        remedy = _to_take_batch(case, batch_shapes(model, most), most)
     return found(
         "PLC612",
         case,
@@ -181,6 +175,31 @@ def _other_batch(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]
         limit=str(measured),
         subject="batch",
         excess_ratio=None if most is None else most / max(1, measured),
+    )
+
+
+def batch_shapes(model: ModelSummary, most: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a model's inputs with another batch, the first dimension of each."""
+    return {spec.name: (most, *spec.shape[1:]) for spec in model.inputs if spec.shape}
+
+
+def _to_take_batch(case: GateCase, wide: Mapping[str, tuple[int, ...]], most: int) -> str:
+    """Return what settles a batch: a model of a fixed one cannot be measured with another."""
+    assert case.served is not None
+    assert case.served.model is not None
+    path = case.served.model.path
+    without = "take the batching out of the manifest, or set the batch to what was measured"
+    if case.takes_batch is False:
+        return (
+            f"{path} takes no batch of {most}, its batch dimension is fixed: {without}; or export "
+            "it with a free one and measure that"
+        )
+    stating = ", ".join(f"{name}: {[*shape]}" for name, shape in wide.items())
+    fixed = "" if case.takes_batch else f" (a fixed one takes no batch of {most}: export it anew)"
+    free = "" if case.takes_batch else f", where the batch dimension of {path} is free{fixed},"
+    return (
+        f"{without}; or{free} state `model: {{shapes: {{{stating}}}}}` in {case.served.path} and "
+        f"measure that: {case.measuring(Asked(shapes=wide))}"
     )
 
 

@@ -24,7 +24,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         case.workload.reason,
         case.workload.remedy if cause is None else f"first mend {cause.place}: {cause.remedy}",
         outcome=Outcome.INCONCLUSIVE,
-        place=case.model_place,
+        place=case.workload.place or case.model_place,
         related=() if cause is None else (Excerpt(cause.place, cause.message),),
         subject=_subject(case.deployed),
     )

@@ -11,6 +11,8 @@ from placer.core.units import format_durations_apart, format_usd
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     declared, best = case.candidate, case.recommended
+    if not case.is_timed:
+        return ()
     if declared is None or best is None or best.id == declared.id or best.feasible is not True:
         return ()
     if best.placement is declared.placement and declared.placement is Placement.EDGE:

@@ -7,9 +7,12 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.project import render_of
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
+    if case.deployed.is_router:
+        return ()
     record = case.chosen
     granted = case.deployed.granted
     unread = next((one.memory_limit_unread for one in granted if one.memory_limit_unread), None)
@@ -20,7 +23,8 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             "PLC707",
             case,
             f"the memory limit '{unread.value}' is no amount that can be read",
-            "render the manifest first (helm template, envsubst), or correct it: 512Mi",
+            f"{render_of(case.deployed)}; or correct it: "
+            f"{'512m' if case.deployed.format == 'compose' else '512Mi'}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.WARNING,
             place=unread.place,

@@ -11,7 +11,7 @@ from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     record = case.chosen
-    if record is None or record.measurement is None or case.deployed.kind == _ROUTER:
+    if record is None or record.measurement is None:
         return ()
     used = _cores_used(record)
     granted = case.deployed.granted
@@ -71,9 +71,6 @@ def _cores_used(record: Record) -> int:
 def _cores(number: float) -> str:
     return f"{number:.3g} core{'' if number == 1 else 's'}"
 
-
-_ROUTER = "InferenceGraph"
-"""What it states is of its router, which passes requests on."""
 
 RULE = GateRule(
     id="PLC714",

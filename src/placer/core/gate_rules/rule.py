@@ -111,6 +111,10 @@ class GateCase:
     """(path, id) of another thing that is deployed -> jurisdiction of its site, where known."""
     defects: tuple[Defect, ...] = ()
     """Those of the manifest that lie in it."""
+    takes_batch: bool | None = None
+    """Whether the model's file takes the batch of the server; None: it was not read for that."""
+    unlocked: tuple[str, ...] = ()
+    """Evidence of the model on the site that lies in its folder, where the lock binds none."""
 
     @property
     def site_name(self) -> str:
@@ -129,6 +133,11 @@ class GateCase:
     def declared_site(self) -> str:
         """The site's name in ``placer.yaml``; empty: it is not resolved."""
         return "" if isinstance(self.site, Unresolved) else self.site.entry.name
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether what was measured of the model is what a request takes here."""
+        return not self.deployed.is_router and self.deployed.steps is None
 
     @property
     def measure(self) -> str:

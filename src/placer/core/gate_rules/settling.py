@@ -27,6 +27,7 @@ served (M/D/1: load / 2 / (1 - load) = 1.17 service times)."""
 MOST_RUNS = 200_000
 """``placer profile`` takes no more."""
 LONGER_S = 120.0
+_OF_THE_NETWORK = f"the network is what is not known well enough: {PROBE}; then: placer lock"
 
 
 def remedy_of(
@@ -49,16 +50,18 @@ def remedy_of(
     for rule in ("PLC203", "PLC303"):
         if over := [one for one in candidate.findings if one.rule == rule]:
             return f"{over[0].remedy} ({rule})"
+    path, sizes = served.network, (candidate.bytes_up, candidate.bytes_down)
+    if uses_network(case) and weaknesses(path, target.percentile):
+        return _OF_THE_NETWORK  # what else is wrong with the evidence has a finding of its own
     if target.runs_needed is None and len(measured.samples_s) < planned_runs(target.percentile):
         return case.measure
     if measured.instrument.is_disturbed:
         return f"{QUIETLY}{case.measure}"
-    path, sizes = served.network, (candidate.bytes_up, candidate.bytes_down)
     if uses_network(case):
         if busy := link_doubts(path, served.workload, 1.0, *sizes):
             return f"fewer or smaller requests, or a faster link: {busy[0]}"
-        if weaknesses(path, target.percentile) or not _is_near(target, _factor(case, measured)):
-            return f"the network is what is not known well enough: {PROBE}; then: placer lock"
+        if not _is_near(target, _factor(case, measured)):
+            return _OF_THE_NETWORK
         return _too_near(served, target)
     return _of_a_device(case, candidate, served, measured, target)
 

@@ -8,7 +8,10 @@ from typing import Protocol
 
 from placer.core.environment import Basis
 from placer.core.finding import Severity
-from placer.core.gate import GateFinding, Outcome
+from placer.core.gate import Checked, GateFinding, Outcome
+from placer.core.units import format_duration, format_percentile
+
+_P99 = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,26 @@ def texts_of(rules: Iterable[Explained]) -> dict[str, RuleText]:
 def basis_of(basis: Basis | None) -> str:
     """Return what is told beside a time of what it rests on: nothing where it was measured."""
     return "" if basis in (None, Basis.MEASURED) else f" ({basis.value})"
+
+
+def latency_of(one: Checked) -> tuple[str, float | None, float | None]:
+    """Return the percentile that the limit is of, and what is declared and recommended have there.
+
+    Beside the limit of one percentile, another one's time would read as a verdict. Of p99, and
+    where there is no target, it is the time that all reports and those of a base have.
+    """
+    if one.percentile in (None, _P99):
+        return "p99", one.p99_s, one.recommended_p99_s
+    return format_percentile(one.percentile), one.latency_s, one.recommended_latency_s
+
+
+def told_latency(one: Checked) -> str:
+    """Return the latency with its percentile, its basis and the limit of that; empty: unknown."""
+    name, latency_s, _ = latency_of(one)
+    limit = "" if one.limit_s is None else f", limit {format_duration(one.limit_s)}"
+    if latency_s is None:
+        return f"{name} unknown{limit}" if one.p99_s is not None else ""
+    return f"{name} {format_duration(latency_s)}{basis_of(one.basis)}{limit}"
 
 
 def marked(one: GateFinding) -> str:

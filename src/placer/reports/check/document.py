@@ -146,6 +146,12 @@ class CheckedPart(_Part):
     """Its p99."""
     recommended_basis: Basis | None
     """Where that comes from, the worst of its parts."""
+    percentile: float | None
+    """That `limit_s` is of: 0.99 is p99; null: no target is stated."""
+    latency_s: float | None
+    """Of the declared placement at `percentile`; null: not known."""
+    recommended_latency_s: float | None
+    """Of the recommended one at `percentile`."""
     is_as_before: bool
     """It does not pass, and nothing that is new since the base decides that."""
     ignored: tuple[str, ...]

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from placer.core.gate import Checked, CheckResult, GateFinding, Outcome
-from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, marked
+from placer.reports.check.context import Context, marked, told_latency
 from placer.reports.check.shortened import named, shortened
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -57,9 +56,8 @@ def _counts(cases: Sequence[str]) -> str:
 def _placement(one: Checked, base: str | None) -> str:
     """Return the case of a deployment of which no finding is open."""
     told = [f"workload {one.workload or 'not resolved'}, site {one.site or 'not resolved'}"]
-    if one.p99_s is not None:
-        limit = "" if one.limit_s is None else f", limit {format_duration(one.limit_s)}"
-        told.append(f"p99 {format_duration(one.p99_s)}{basis_of(one.basis)}{limit}")
+    if latency := told_latency(one):
+        told.append(latency)
     text = shortened("; ".join(told))
     if one.outcome is Outcome.PASS:
         inner = f"<system-out>{_text(text)}</system-out>\n"

@@ -23,7 +23,7 @@ from placer.core.gate import (
     verdict_of,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, marked
+from placer.reports.check.context import Context, basis_of, latency_of, marked
 from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
@@ -74,13 +74,16 @@ def _table(result: CheckResult) -> str:
     if not result.checked:
         return ""
     before_s = {(path, name): was_s for path, name, was_s, _ in result.worse}
-    head = "| | Deployment | Declared | p99 | Limit | Recommended |\n|---|---|---|---|---|---|"
+    column = _column(result.checked)
+    head = (
+        f"| | Deployment | Declared | {column} | Limit | Recommended |\n|---|---|---|---|---|---|"
+    )
     ordered = sorted(
         result.checked,
         key=lambda one: (_WORST_FIRST.index(one.outcome), (one.path, one.id) not in before_s),
     )
     rows = _fitting(
-        (_row(one, before_s.get((one.path, one.id))) for one in ordered[:MAX_ROWS]),
+        (_row(one, before_s.get((one.path, one.id)), column) for one in ordered[:MAX_ROWS]),
         _TABLE_CHARACTERS,
     )
     left = len(ordered) - len(rows)
@@ -88,25 +91,35 @@ def _table(result: CheckResult) -> str:
     return "\n".join([head, *rows]) + more
 
 
-def _row(one: Checked, before_s: float | None) -> str:
+def _column(checked: Sequence[Checked]) -> str:
+    """Return the percentile of all times; of several, what each row says of itself."""
+    known = {latency_of(one)[0] for one in checked if one.workload is not None}
+    return known.pop() if len(known) == 1 else "Latency" if known else "p99"
+
+
+def _row(one: Checked, before_s: float | None, column: str) -> str:
     place = escaped(one.site or "not resolved")
     if one.tier:
         place += f" ({one.tier}{f', {escaped(one.region)}' if one.region else ''})"
-    p99 = "?" if one.p99_s is None else format_duration(one.p99_s)
-    p99 += basis_of(one.basis)
-    if before_s is not None:
-        p99 = f"{format_duration(before_s)} → **{p99}**"
+    name, latency_s, best_s = latency_of(one)
+    own = "" if name == column else f"{name} "
+    told = "?" if latency_s is None else f"{own}{format_duration(latency_s)}"
+    told += basis_of(one.basis)
+    if before_s is not None and name == "p99":
+        told = f"{own}{format_duration(before_s)} → **{told.removeprefix(own)}**"
+    elif before_s is not None and one.p99_s is not None:
+        told += f"<br>p99 {format_duration(before_s)} → **{format_duration(one.p99_s)}**"
     limit = "" if one.limit_s is None else format_duration(one.limit_s)
     best = ""
     if one.recommended is not None and one.recommended != one.declared:
-        p99_s, basis = one.recommended_p99_s, basis_of(one.recommended_basis)
-        at = "" if p99_s is None else f" ({format_duration(p99_s)}){basis}"
+        basis = basis_of(one.recommended_basis)
+        at = "" if best_s is None else f" ({own}{format_duration(best_s)}){basis}"
         best = f"{escaped(one.recommended)}{at}"
-    name = f"{escaped(one.id)}<br><sub>{escaped(one.path)}</sub>"
+    title = f"{escaped(one.id)}<br><sub>{escaped(one.path)}</sub>"
     sign = _SIGNS[one.outcome] + (" as before" if one.is_as_before else "")
     if one.ignored:
         sign += f"<br><sub>ignored: {', '.join(one.ignored)}</sub>"
-    return f"| {sign} | {name} | {place} | {p99} | {limit} | {best} |"
+    return f"| {sign} | {title} | {place} | {told} | {limit} | {best} |"
 
 
 def _changes(result: CheckResult) -> str:

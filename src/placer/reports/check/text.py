@@ -18,7 +18,7 @@ from placer.core.gate import (
     reason_of,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, marked
+from placer.reports.check.context import Context, basis_of, latency_of, marked, told_latency
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
 from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
@@ -170,13 +170,12 @@ def _told(one: Checked) -> str:
     place = f"on {one.site} ({place})" if place else f"on {one.site}"
     parts = [place if one.site else "site not resolved"]
     parts.insert(0, f"workload {one.workload}" if one.workload else "model not resolved")
-    if one.p99_s is not None:
-        limit = f", limit {format_duration(one.limit_s)}" if one.limit_s is not None else ""
-        parts.append(f"p99 {format_duration(one.p99_s)}{basis_of(one.basis)}{limit}")
+    if latency := told_latency(one):
+        parts.append(latency)
     if one.recommended is not None and one.recommended != one.declared:
-        p99 = one.recommended_p99_s
+        name, _, best_s = latency_of(one)
         basis = basis_of(one.recommended_basis)
-        at = "" if p99 is None else f", p99 {format_duration(p99)}{basis}"
+        at = "" if best_s is None else f", {name} {format_duration(best_s)}{basis}"
         parts.append(f"recommended: {one.recommended}{at}")
     if one.ignored:
         parts.append(f"ignored: {', '.join(one.ignored)}")
