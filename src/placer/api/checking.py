@@ -78,7 +78,10 @@ def check(
         lock = read_lock(file.lock_path)
     texts = []
     if stdin is not None:
-        content = stdin.read(MAX_BYTES + 1)
+        try:
+            content = stdin.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise InputError(f"-: standard input cannot be read ({error})") from error
         texts.append(("-", content.decode("utf-8-sig", "replace")))
         stdin = BytesIO(content)
     manifests = read_manifests(paths, stdin=stdin)
