@@ -143,7 +143,7 @@ def _covers(one: Suppression, found: GateFinding) -> bool:
             same_document = found.place.document == one.place.document
             return same_document and f"{found.place.pointer}/".startswith(f"{within}/")
         case _:
-            return found.place.line in (one.place.line, one.place.line + 1)
+            return found.place.line == (one.place.line if one.line is None else one.line)
 
 
 def _is_in(entry: SuppressionEntry, found: GateFinding, paths: Mapping[str, str]) -> bool:
