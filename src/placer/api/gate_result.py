@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from placer.api.gate_inputs import GateInputs
+from placer.core.declaring import declared_by
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError
 from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome
@@ -166,4 +167,5 @@ def _checked(
         recommended_basis=None if best is None or best.latency is None else best.basis,
         ignored=tuple(sorted(closed)),
         is_excused=is_excused,
+        declares=declared_by(case.deployed),
     )

@@ -103,6 +103,8 @@ class Checked:
     """Rules that would have decided otherwise, and are silenced."""
     is_excused: bool = False
     """It is inconclusive by silenced findings alone: ignoring what nobody knows makes no pass."""
+    declares: tuple[tuple[str, str], ...] = ()
+    """Of place, ways out and the like: what it is called where it changed, and all that is said."""
 
 
 @dataclass(frozen=True, slots=True)
