@@ -19,6 +19,7 @@ from placer.manifests.fetching_tools import (
     SAYS_SO,
     TO_THE_LAST,
     WRITES_IF,
+    asks_itself,
 )
 from placer.manifests.models import (
     hidden_model,
@@ -209,7 +210,7 @@ def _is_writing(run: Run, *, is_first: bool) -> bool:
 def _is_acting(run: Run, *, is_first: bool) -> bool:
     """Tell whether a program may write files itself, whatever becomes of its output."""
     if CODE.search(run.code):
-        return True
+        return not asks_itself(run.code, _URI.findall(run.code))
     if (condition := WRITES_IF.get(run.program)) is not None:
         return condition.match(run.text) is not None
     if run.program in HARMLESS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _COPYING = (
     "cp mv ln rsync install scp dd tar bsdtar unzip gunzip bunzip2 unxz unlz4 unzstd gzip pigz"
@@ -69,12 +70,26 @@ CODE = re.compile(
     r"|(?i:download|fetch[-_]?(?:model|weights))"
 )
 """What code says that gets a file from somewhere."""
+_ITSELF = re.compile(
+    r"https?://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]|0\.0\.0\.0)[:/]", re.IGNORECASE
+)
+_KEEPING = re.compile(
+    r"(?<![a-z])open\(|Path|(?i:write|retrieve|download|sav(?:e|ing)|dump|cop(?:y|ie)|shutil|process"
+    r"|system|spawn|exec|eval|import_|pretrained|hub|storage|store|boto|minio|fsspec|gcsfs|s3fs|ftp"
+    r"|gdown|wget|put_contents|pipe|url=|/load\b|/repository|tofile|mmap|rename|replace|link)"
+)
+"""What code says that may keep what it got."""
 SAYS_SO = re.compile(
     r"(?i)(?:.*[-_.])?(?:download(?:er)?|fetch(?:er)?|puller|syncer|model-?(?:sync|pull))(?:[-_.].*)?"
 )
 """Name of a program or an image that gets files from somewhere, and says so."""
 _BY_IMAGE = {"aws-cli": "aws"}
 """Image -> the program that it runs, where that has another name."""
+
+
+def asks_itself(code: str, uris: Sequence[str]) -> bool:
+    """Tell whether code gets something from its own host alone and keeps nothing, as a probe."""
+    return bool(uris) and all(map(_ITSELF.match, uris)) and not _KEEPING.search(code)
 
 
 def tool_of(image: str) -> str | None:
