@@ -342,35 +342,3 @@ def test_the_parts_of_a_pipeline_share_the_text_of_its_line() -> None:
     found = commands_in("cat ${A}|" * 20_000, {"A": "a"})  # a copy each would be 4 GB
     assert len(found) == 20_000
     assert len({id(one.line) for one in found}) == 1
-
-
-READY = "http://localhost:8001/v1/models/digits"
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        f"import requests; requests.get('{READY}').raise_for_status()",
-        "import requests; requests.get('http://127.0.0.1:8001/ready').raise_for_status()",
-        "import urllib.request as u; u.urlopen('http://[::1]:8001/ready')",
-        f"import urllib.request, sys; sys.exit(urllib.request.urlopen('{READY}').status != 200)",
-    ],
-)
-def test_code_that_asks_its_own_host_fetches_no_model(code: str) -> None:
-    probe = f"{{exec: {{command: [python, -c, {json.dumps(code)}]}}}}"
-    assert prepared(f"livenessProbe: {probe}", key="containers") == [OWN]
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        f"import requests; open('{OWN}', 'wb').write(requests.get('{READY}').content)",
-        f"import urllib.request as u; u.urlretrieve('{READY}', '{OWN}')",
-        f"import requests; requests.get('{READY}'); requests.get('https://h/x')",
-        "import requests; requests.get('http://localhost.evil.example/x')",
-        "import requests; requests.post('http://localhost:8000/v2/repository/models/x/load')",
-    ],
-)
-def test_code_that_keeps_what_its_host_says_or_asks_others_may_fetch_one(code: str) -> None:
-    probe = f"{{exec: {{command: [python, -c, {json.dumps(code)}]}}}}"
-    assert prepared(f"livenessProbe: {probe}", key="containers") != [OWN]

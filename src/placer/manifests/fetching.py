@@ -20,6 +20,7 @@ from placer.manifests.fetching_tools import (
     TO_THE_LAST,
     WRITES_IF,
     asks_itself,
+    brings_other_names,
 )
 from placer.manifests.models import (
     hidden_model,
@@ -256,6 +257,9 @@ def _reaches(
     otherwise
         Whether one that says no such path may; None: where it names the file or its folder.
     """
+    is_plain = not run.written and "xargs" not in run.line
+    if is_plain and brings_other_names(run.program, run.words, path):
+        return False
     text = " ".join([run.text, *run.written] if is_acting else run.written)
     outputs = [] if is_acting else [*run.written]
     if is_acting and run.program in FETCHING - COPYING - CLOUD:
