@@ -124,3 +124,63 @@ def test_what_decides_an_unknown_model_is_part_of_what_it_is(
 )
 def test_an_unknown_model_that_only_moved_is_not_new(told: Told, before: str, now: str) -> None:
     assert told(before, now) == (0, [])
+
+
+UNKNOWN = (
+    "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: counter}\n"
+    "spec:\n  predictor:\n    nodeSelector: {node-role.kubernetes.io/edge: ''}\n"
+    "    model:\n      modelFormat: {name: onnx}\n      storageUri: s3://elsewhere/m/\n"
+    "      resources: {limits: {memory: 512Mi}}\n"
+)
+LOGGED = "    logger: {mode: all, url: 'http://logs.us.example'}\n    model:"
+MOVED = ("node-role.kubernetes.io/edge: ''", "topology.kubernetes.io/region: eu-north-1")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("    model:", LOGGED), "other ways out"),
+        (MOVED, "another place"),
+        (("512Mi", "1Mi"), "other resources"),
+        (("    model:", "    batcher: {maxBatchSize: 64}\n    model:"), "other batches"),
+    ],
+)
+@pytest.mark.parametrize("ignored", ["", "# placer: ignore-file[PLC702] we know\n"])
+def test_what_nobody_could_judge_is_open_again_where_it_is_declared_anew(
+    run: Run, make: Make, change: tuple[str, str], said: str, ignored: str
+) -> None:
+    before = ignored + UNKNOWN
+    folder = make(manifest(), before)
+    committed(folder)
+    assert before.replace(*change) != before
+    (folder / "deploy" / "1.yaml").write_text(before.replace(*change))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 5
+    found = {one["rule"]: one for one in json.loads(result.out)["findings"]}
+    assert ("PLC702" in found) is not ignored.startswith("#")
+    if not ignored:
+        assert found["PLC702"]["before"] == f"declared with {said}"
+
+
+def test_what_nobody_can_judge_is_as_before_where_only_its_order_changed(
+    run: Run, make: Make
+) -> None:
+    labels = "{node-role.kubernetes.io/edge: '', disk: ssd}"
+    before = UNKNOWN.replace("{node-role.kubernetes.io/edge: ''}", labels)
+    folder = make(manifest(), before)
+    committed(folder)
+    other = UNKNOWN.replace(
+        "{node-role.kubernetes.io/edge: ''}", "{disk: ssd, node-role.kubernetes.io/edge: ''}"
+    )
+    (folder / "deploy" / "1.yaml").write_text(f"# moved\n{other}")
+    result = run("check", "deploy", *OPTIONS)
+    assert (result.code, json.loads(result.out)["findings"]) == (0, [])
+
+
+def test_a_memory_limit_has_no_slack(run: Run, make: Make) -> None:
+    folder = make(manifest().replace("512Mi", "40960Ki"))
+    committed(folder)
+    (folder / "deploy" / "0.yaml").write_text(manifest().replace("512Mi", "40200Ki"))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 1
+    assert [one["rule"] for one in json.loads(result.out)["findings"]] == ["PLC706"]

@@ -307,3 +307,20 @@ def test_a_report_that_was_written_stays_where_a_later_one_cannot_be(run: Run, m
     assert done.returncode != 0
     assert json.loads(Path("new.json").read_text())["outcome"] == "pass"
     assert not Path("old.sarif").exists()
+
+
+def test_standard_input_that_is_closed_or_not_to_be_read_is_told(
+    run: Run, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make(manifest())
+    monkeypatch.setattr(sys, "stdin", None)
+    for more in ((), ("--output", "json=out.json")):
+        result = run("check", "-", *OPTIONS, *more)
+        assert result.code == 3
+        assert "there is no standard input" in result.err
+    command = [sys.executable, "-m", "placer", "check", "-", *OPTIONS]
+    for redirected in ("<&-", "0>/dev/null"):
+        shell = ["sh", "-c", f'"$@" {redirected}', "sh", *command]
+        done = subprocess.run(shell, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 3, done.stderr
+        assert "standard input" in done.stderr

@@ -128,3 +128,74 @@ def test_the_finding_points_at_what_is_filled_in(run: Run, make: Make) -> None:
     (found,) = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
     assert found["message"].endswith("zone=${Z}: ${Z} is not rendered")
     assert found["place"]["line"] == 12
+
+
+REGION = "topology.kubernetes.io/region"
+ZONE = "topology.kubernetes.io/zone"
+IN_EU = {
+    **LINE,
+    "jurisdiction": "EU",
+    "match": [{"labels": {"node-role.kubernetes.io/edge": "*"}}],
+}
+
+
+def in_eu(run: Run, make: Make, text: str, *matches: object) -> list[dict[str, object]]:
+    """Return what is found where the site at the edge is in the EU."""
+    site = {**IN_EU, "match": [*IN_EU["match"], *matches]}
+    make(text, project_file=project(sites={"line": site}))
+    found: list[dict[str, object]] = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"{REGION}: us-east-1",
+        f"{REGION}: US-East-1",
+        f"{ZONE}: us-east-1a",
+        f"{ZONE}: us-central1-a",
+        f"{ZONE}: eastus-1",
+        "failure-domain.beta.kubernetes.io/region: eastus2",
+        f"{REGION}: eu-west-2",
+    ],
+)
+def test_a_region_of_another_law_contradicts_the_other_words(
+    run: Run, make: Make, line: str
+) -> None:
+    found = in_eu(run, make, manifest(f"{EDGE_LABEL}\n        {line}"))
+    (one,) = [one for one in found if one["rule"] == "PLC701"]
+    assert one["outcome"] == "inconclusive"
+    assert "which is in EU" in str(one["message"])
+    place = one["place"]
+    assert isinstance(place, dict)
+    assert place["line"] == 12
+
+
+def test_one_of_the_regions_of_an_affinity_contradicts_as_well(run: Run, make: Make) -> None:
+    label = f"{{key: {REGION}, operator: In, values: [eu-north-1, us-east-1]}}"
+    text = affinity(f"[{{matchExpressions: [{label}]}}]")
+    assert [one["rule"] for one in in_eu(run, make, text)] == ["PLC701"]
+
+
+@pytest.mark.parametrize(
+    "line", [f"{REGION}: eu-north-1", f"{ZONE}: eu-north-1a", f"{REGION}: hall-7", "disk: ssd"]
+)
+def test_a_region_of_the_same_law_and_other_words_contradict_nothing(
+    run: Run, make: Make, line: str
+) -> None:
+    found = in_eu(run, make, manifest(f"{EDGE_LABEL}\n        {line}"))
+    assert [one["rule"] for one in found] == []
+
+
+@pytest.mark.parametrize("match", [{"labels": {REGION: "us-east-1"}}, {"path": "deploy/*"}])
+def test_what_the_project_says_to_the_letter_contradicts_nothing(
+    run: Run, make: Make, match: object
+) -> None:
+    found = in_eu(run, make, manifest(f"{EDGE_LABEL}\n        {REGION}: us-east-1"), match)
+    assert [one["rule"] for one in found] == []
+
+
+def test_a_site_that_states_no_law_is_not_asked(run: Run, make: Make) -> None:
+    text = manifest(f"{EDGE_LABEL}\n        {REGION}: us-east-1")
+    site = {**LINE, "match": IN_EU["match"]}
+    assert "PLC701" not in checked(run, make, text, sites={"line": site})

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pytest
 
 from tests import builders, gate_project
-from tests.cli.conftest import Make, Run
+from tests.cli.conftest import Make, Result, Run
 from tests.gate_project import Evidence, manifest, project
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
+BEHIND = "  # placer: ignore[PLC706] only for a"
+SMALL = manifest().replace("512Mi", "1Mi")
 GOOD = Evidence(builders.measurement())
 TAMPERED = replace(GOOD, tampering=("2026-11-23", "2026-11-22"))
 
@@ -44,3 +46,37 @@ def test_an_entry_of_other_files_is_told_where_it_is_of_no_rule(run: Run, make: 
     make(manifest(), project_file=project(suppressions=[entry]))
     found = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
     assert [one["rule"] for one in found] == ["PLC721"]
+
+
+def found_by(result: Result) -> dict[str, list[int]]:
+    """Return rule -> lines of its findings."""
+    rules: dict[str, list[int]] = {}
+    for one in json.loads(result.out)["findings"]:
+        rules.setdefault(one["rule"], []).append(one["place"]["line"])
+    return rules
+
+
+def test_a_comment_behind_an_entry_is_not_for_the_next_line(run: Run, make: Make) -> None:
+    line = next(one for one in SMALL.splitlines() if "1Mi" in one)
+    model = "args: [--model, /models/model.onnx], resources: {limits: {memory: 1Mi}}"
+    other = f"        - {{name: second, image: 'r.example/b@sha256:{'1' * 64}', {model}}}\n"
+    make(SMALL.replace(line, f"{line}{BEHIND}") + other)
+    result = run("check", "deploy", *OPTIONS)
+    assert found_by(result)["PLC706"] == [18]
+    assert result.code == 1
+
+
+def test_a_comment_behind_what_is_above_silences_nothing(run: Run, make: Make) -> None:
+    make(SMALL.replace("resources:", f"resources:{BEHIND}"))
+    result = run("check", "deploy", *OPTIONS)
+    assert found_by(result).keys() >= {"PLC706", "PLC721"}
+    assert result.code == 1
+
+
+def test_comments_that_stand_alone_are_for_the_next_entry(run: Run, make: Make) -> None:
+    alone = [f"            # placer: ignore[{rule}] we know\n" for rule in ("PLC706", "PLC601")]
+    line = "            limits"
+    folder = make(SMALL.replace(line, f"{''.join(alone)}            # of the team\n{line}"))
+    assert "PLC706" not in found_by(run("check", "deploy", *OPTIONS))
+    (folder / "deploy" / "0.yaml").write_text(SMALL.replace(line, f"{alone[0]}\n{line}"))
+    assert "PLC706" in found_by(run("check", "deploy", *OPTIONS))

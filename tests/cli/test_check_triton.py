@@ -147,16 +147,53 @@ def test_two_versions_of_other_bytes_that_are_served_are_not_known(told: Told) -
     assert "several digests are stated for its model" in message
 
 
-def test_what_lies_outside_of_the_repository_is_not_read(told: Told, tmp_path: Path) -> None:
-    (tmp_path / "secret").write_bytes(OTHER)
-    assert told({"1/model.onnx": str(tmp_path / "secret")})[0] == 0
-
-
-def test_a_name_that_leads_out_of_the_repository_is_not_read(told: Told) -> None:
-    config = f'{CONFIG} default_model_filename: "../../../placer.yaml"'
-    code, (message,) = told(WHOLE, config)
+@pytest.mark.parametrize("name", ["model.onnx", "weights.bin"])
+def test_a_link_is_what_it_leads_to(told: Told, tmp_path: Path, name: str) -> None:
+    (tmp_path / "away").write_bytes(OTHER)
+    code, (message,) = told({**WHOLE, f"1/{name}": str(tmp_path / "away")})
     assert code == 5
-    assert "no entry of `models`" in message
+    assert digest(OTHER)[:12] in message
+
+
+def test_a_link_to_what_was_measured_passes(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(MODEL)
+    assert told({**WHOLE, "1/model.onnx": str(tmp_path / "blob")}) == (0, [])
+
+
+def test_a_version_that_is_a_link_is_what_it_leads_to(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(OTHER)
+    assert told({**WHOLE, "2": str(tmp_path)})[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"1/model.onnx": "nowhere"}, "model.onnx is a link to what is not there"),
+        ({**WHOLE, "2": "nowhere"}, "model.onnx is a link to what is not there"),
+        ({"1/model.onnx/model.onnx": MODEL}, "model.onnx is a directory"),
+        ({"1/model.onnx": "/dev/null"}, "model.onnx is no file that can be read"),
+        ({**WHOLE, "1/weights.bin": "nowhere"}, "weights.bin beside counter/1/model.onnx is unkn"),
+    ],
+)
+def test_what_is_no_file_is_not_known(told: Told, files: dict[str, bytes | str], why: str) -> None:
+    code, (message,) = told(files)
+    assert code == 5
+    assert why in message
+
+
+def test_a_saved_model_is_a_directory(told: Told) -> None:
+    config = CONFIG.replace("onnxruntime_onnx", "tensorflow_savedmodel")
+    _, messages = told({"1/model.savedmodel/saved_model.pb": MODEL}, config)
+    assert not any("is a directory" in one for one in messages)
+
+
+@pytest.mark.parametrize("name", ["../../../placer.yaml", "../2/model.onnx", "/etc/hostname"])
+def test_a_name_that_leads_out_of_the_version_is_not_read(told: Told, name: str) -> None:
+    files = {**WHOLE, "2/model.onnx": MODEL}
+    policy = "version_policy { specific { versions: 1 } }"
+    code, (message,) = told(files, f'{CONFIG} {policy} default_model_filename: "{name}"')
+    assert code == 5
+    assert "does not lie in the directory of the version" in message
 
 
 @pytest.mark.parametrize(("content", "code"), [(MODEL, 0), (OTHER, 5)])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from placer.core.gate import Excerpt
 from placer.reports.check import render
+from placer.reports.layout import ascii_only
 from tests.unit.test_check_reports import CHANGED, CHECKED, CONTEXT, FINDING, LIMIT, RESULT
 
 TRICKY = "\x1b[31mred\x9b0m \u202eorder\u2066 ]]> &amp; [here](https://a.example)\nsecond line"
@@ -96,3 +100,42 @@ def test_junit_cuts_very_long_texts_and_says_so() -> None:
     report = render(replace(RESULT, findings=(long,)), "junit", CONTEXT)
     assert len(report) < 12_000
     assert "[cut]" in report
+
+
+OBEYED = re.compile(r"(?m)^\s*::|##\w*\[")
+COMMAND = "::stop-commands::pwned"
+COMMANDS = [COMMAND, "▂▂error▂▂x", "##[add-path]/tmp", "█▊[group]x", "##vso[task.x]y"]
+PARTS = ["::", ":", "#", "[", "/", " ", "\n", "\r", "\N{NO-BREAK SPACE}", "\u3000", "\x1b[1m"]
+HOSTILE = st.lists(st.sampled_from([*COMMANDS, *PARTS, "a" * 57, "a" * 80]), max_size=8).map(
+    "".join
+)
+
+
+@given(texts=st.tuples(*[HOSTILE] * 5), width=st.sampled_from([60, 80, 120]), color=st.booleans())
+def test_no_text_is_a_command_to_the_runner_of_a_pipeline(
+    texts: tuple[str, ...], width: int, color: bool
+) -> None:
+    first, second, third, fourth, fifth = texts
+    place = replace(LIMIT, path=f"{first}.yaml")
+    one = replace(
+        FINDING,
+        place=place,
+        message=second,
+        remedy=third,
+        deployed=fourth,
+        related=(Excerpt(replace(place, line=1), fifth), Excerpt(place, fifth)),
+    )
+    checked = replace(CHECKED, path=fifth, id=first, workload=second, site=third)
+    result = replace(
+        CHANGED, findings=(one,), checked=(checked,), base=fourth, fixed=(one,), silenced=(one,)
+    )
+    sources = {place.path: f"{first}\n" * 6}
+    report = render(result, "text", replace(CONTEXT, sources=sources), width=width, color=color)
+    assert not OBEYED.search(re.sub(r"\x1b\[[0-9;]*m", "", report))
+    assert not OBEYED.search(ascii_only(report))
+
+
+def test_a_line_that_would_begin_with_a_command_shows_it() -> None:
+    message = f"nobody knows {'a' * 76} {COMMAND} ##[group]x"
+    report = render(replace(RESULT, findings=(replace(FINDING, message=message),)), "text", CONTEXT)
+    assert f"\n \\{COMMAND} ##⟦group]x\n" in report

@@ -15,13 +15,13 @@ from placer.api.gate_inputs import GateInputs
 from placer.api.gate_result import result_of
 from placer.api.locking import is_there, load_workload_of, open_project
 from placer.core.containers import that_run
-from placer.core.deployment import Defect, Manifests
+from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import CheckResult, Other, counted
 from placer.core.gate_rules.rule import GateCase, owned
-from placer.core.project import Unresolved
+from placer.core.project import DeclaredSite, Project, Unresolved
 from placer.core.since import since
-from placer.core.sites import site_of
+from placer.core.sites import RegionsOf, contradicted, site_of
 
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile
@@ -69,6 +69,7 @@ def check(
         A path or file is missing or unreadable, or there is nothing to check.
     """
     from placer.files.lock import read_lock
+    from placer.files.region_names import regions_named
     from placer.manifests.reading import MAX_BYTES, read_manifests
 
     start = next((path for path in paths if path != "-"), ".")
@@ -78,7 +79,10 @@ def check(
         lock = read_lock(file.lock_path)
     texts = []
     if stdin is not None:
-        content = stdin.read(MAX_BYTES + 1)
+        try:
+            content = stdin.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            raise InputError(f"-: standard input cannot be read ({error})") from error
         texts.append(("-", content.decode("utf-8-sig", "replace")))
         stdin = BytesIO(content)
     manifests = read_manifests(paths, stdin=stdin)
@@ -94,7 +98,10 @@ def check(
         for part in that_run(one, file.project, within[one.place.path])
     ]
     manifests = replace(manifests, deployed=tuple(running))
-    sites = [site_of(one, file.project, within[one.place.path]) for one in manifests.deployed]
+    sites = [
+        _site_of(one, file.project, within[one.place.path], regions_named)
+        for one in manifests.deployed
+    ]
     laws = {
         (one.place.path, one.id): site.entry.law
         for one, site in zip(manifests.deployed, sites, strict=True)
@@ -133,6 +140,15 @@ def check(
             changed = changed_unreadable(result, before)
             result = since(result, before.result, base, changed=changed, is_there=is_there)
     return Check(result, file, tuple(texts))
+
+
+def _site_of(
+    deployed: Deployed, project: Project, path: str, regions_of: RegionsOf
+) -> DeclaredSite | Unresolved:
+    site = site_of(deployed, project, path)
+    if isinstance(site, Unresolved):
+        return site
+    return contradicted(site, deployed, project, path, regions_of) or site
 
 
 def _refuse_other_projects(file: ProjectFile, manifests: Manifests) -> None:

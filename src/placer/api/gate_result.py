@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from placer.api.gate_inputs import GateInputs
+from placer.core.declaring import declared_by
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError
 from placer.core.estimate import Candidate
@@ -172,6 +173,7 @@ def _checked(
         recommended_latency_s=_latency_at(best, percentile),
         ignored=tuple(sorted(closed)),
         is_excused=is_excused,
+        declares=declared_by(case.deployed),
     )
 
 

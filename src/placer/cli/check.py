@@ -97,7 +97,8 @@ def command(
     from placer.reports.check.context import Context, texts_of
     from placer.reports.check.text import summary_of
 
-    stdin = sys.stdin.buffer if "-" in paths else None
+    # None: closed (`<&-`), which reading the manifests then tells
+    stdin = sys.stdin.buffer if "-" in paths and sys.stdin is not None else None
     severity = Severity[fail_on.upper()]
     unwritten = list(written)
     with nothing_stale(unwritten):

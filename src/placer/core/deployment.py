@@ -272,10 +272,12 @@ class Suppression:
     """``PLCnnn``."""
     place: Place
     covers: str
-    """``line`` (the line of the comment or the one below), ``object`` (annotation) or ``file``."""
+    """``line`` (one line), ``object`` (annotation) or ``file``."""
     reason: str
     until: str | None
     """ISO date; None: for ever."""
+    line: int | None = None
+    """That it covers; None: that of its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,8 @@ class Checked:
     """The recommendation's at that percentile."""
     is_excused: bool = False
     """It is inconclusive by silenced findings alone: ignoring what nobody knows makes no pass."""
+    declares: tuple[tuple[str, str], ...] = ()
+    """Of place, ways out and the like: what it is called where it changed, and all that is said."""
 
 
 @dataclass(frozen=True, slots=True)

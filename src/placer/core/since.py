@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from placer.core.declaring import redeclared
 from placer.core.gate import (
     Checked,
     CheckResult,
@@ -19,10 +20,12 @@ from placer.core.gate import (
     is_left_open,
 )
 from placer.core.judging import worst
-from placer.core.suppressing import unjudged
+from placer.core.suppressing import UNJUDGED, unjudged
 
 WORSE_RATIO = 1.02
-"""A figure that grew less did not get worse: the interval of a median is as wide."""
+"""A latency that grew less did not get worse: the interval of a median is as wide."""
+_OF_LATENCY = "PLC2"
+"""How the ids of its rules begin."""
 _ORDER = (Outcome.PASS, Outcome.INCONCLUSIVE, Outcome.FAIL)
 
 
@@ -54,7 +57,8 @@ def since(
     before = _renamed(before, moved)
     old = [one for one in before.findings if one.rule != "PLC712" or one.place.path not in changed]
     pairs, new, gone = _paired(now.findings, old)
-    worse = [one for pair in pairs if (one := _worse(*pair)) is not None]
+    changed_in = _redeclared(now.checked, before.checked)
+    worse = [one for pair in pairs if (one := _worse(*pair, changed_in)) is not None]
     replaced, new, gone = _paired(new, gone, keys=_REPLACED)
     found = {id(one) for one in new}
     told = {id(one): replace(one, before=_told(was, one)) for one, was in replaced}
@@ -62,7 +66,7 @@ def since(
     findings = tuple(
         told.get(id(one), one) for one in now.findings if id(one) in told or id(one) in found
     )
-    ignored = _ignored_anew(now.suppressed, (*before.findings, *before.suppressed))
+    ignored = _ignored_anew(now.suppressed, (*before.findings, *before.suppressed), changed_in)
     checked = _as_before(now.checked, findings, ignored)
     silenced, _, gone = _paired(now.suppressed, gone)
     open_ = _unjudged(now, gone, is_there)
@@ -129,14 +133,36 @@ def _paired(
     return pairs, left, others
 
 
-def _worse(now: GateFinding, before: GateFinding) -> tuple[GateFinding, str] | None:
-    """Return what is the same finding and worse than before, with what it was; None: it is not."""
+Redeclared = Mapping[tuple[str, str | None], Sequence[str]]
+"""(file, id) -> what of a deployment is declared in another way."""
+
+
+def _redeclared(now: Iterable[Checked], before: Iterable[Checked]) -> Redeclared:
+    was = {(one.path, one.id): one.declares for one in before}
+    return {
+        key: changed
+        for one in now
+        if (key := (one.path, one.id)) in was and (changed := redeclared(one.declares, was[key]))
+    }
+
+
+def _worse(
+    now: GateFinding, before: GateFinding, changed_in: Redeclared
+) -> tuple[GateFinding, str] | None:
+    """Return what is the same finding and worse than before, with what it was; None: it is not.
+
+    Where nobody could judge before, what has changed since may be worse by any rule.
+    """
+    changed = [part for key in concerned(now) for part in changed_in.get(key, ())]
+    if changed and now.outcome is Outcome.INCONCLUSIVE and now.rule in UNJUDGED:
+        return now, f"declared with {', '.join(dict.fromkeys(changed))}"
     ranks = [_ORDER.index(one.outcome) for one in (now, before)]
     if ranks[0] < ranks[1]:
         return None
     if ranks[0] == ranks[1]:
         if now.excess_ratio is not None and before.excess_ratio is not None:
-            if now.excess_ratio <= WORSE_RATIO * before.excess_ratio:
+            slack = WORSE_RATIO if now.rule.startswith(_OF_LATENCY) else 1
+            if now.excess_ratio <= slack * before.excess_ratio:
                 return None
         elif now.value == before.value:
             return None
@@ -196,12 +222,12 @@ def _as_before(
 
 
 def _ignored_anew(
-    now: Iterable[GateFinding], before: Sequence[GateFinding]
+    now: Iterable[GateFinding], before: Sequence[GateFinding], changed_in: Redeclared
 ) -> tuple[GateFinding, ...]:
     """Return what is ignored, not known, and new or worse since the base."""
     open_ = [one for one in now if one.outcome is Outcome.INCONCLUSIVE]
     pairs, new, _ = _paired(open_, before)
-    return (*new, *(one for one, was in pairs if _worse(one, was) is not None))
+    return (*new, *(one for one, was in pairs if _worse(one, was, changed_in) is not None))
 
 
 def _slower(

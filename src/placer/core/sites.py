@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, product
 
 from placer.core.deployment import Deployed, Place, Stated, Where, words_of_label
+from placer.core.environment import Region
+from placer.core.privacy import allowed_in
 from placer.core.project import (
     DeclaredSite,
     PlaceWords,
@@ -19,6 +21,7 @@ from placer.core.project import (
     SiteEntry,
     SiteMatch,
     Unresolved,
+    names,
     render_of,
     short,
     templates_in,
@@ -29,6 +32,8 @@ NODE_NAME = "metadata.name"
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
 MAX_TOLD_MATCHES = 4
+RegionsOf = Callable[[str], Sequence[Region]]
+"""Word of a manifest -> regions of the catalogue that it may name; none: it names none."""
 _YAML_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
 
@@ -62,6 +67,37 @@ def site_of(deployed: Deployed, project: Project, path: str) -> DeclaredSite | U
         f"it may run on several sites: {', '.join(sorted(meant))}",
         f"say more of the place in the manifest, or make the matches in {project.path} differ",
     )
+
+
+def contradicted(
+    site: DeclaredSite, deployed: Deployed, project: Project, path: str, regions_of: RegionsOf
+) -> Unresolved | None:
+    """Return why a label of the place is of another law than the site; None: none is.
+
+    What a match of the site names to the letter is the project's word for it, and what lies at
+    the path of one runs there whatever it says.
+    """
+    law, matches = site.entry.law, site.entry.matches
+    if law is None or any(one.path is not None and names(one.path, path) for one in matches):
+        return None
+    where = deployed.where
+    labels = [(one.value, one.place) for one in where.labels]
+    labels += [((one.value[0], each), one.place) for one in where.any_of for each in one.value[1]]
+    for label, place in labels:
+        regions = regions_of(label[1])
+        if not regions or any(label in one.labels for one in matches):
+            continue
+        named = [(one.name, one.jurisdiction, (law,), one.country) for one in regions]
+        if all(allowed_in(*one) is False for one in named):
+            there = " or ".join(dict.fromkeys(one.jurisdiction for one in regions))
+            return Unresolved(
+                f"{short('='.join(label))} is in {there}, and the other words mean "
+                f"{site.entry.name}, which is in {law}",
+                f"correct the label, or the place; if both hold, name the label in a match of "
+                f"{site.entry.name} in {project.path}",
+                place,
+            )
+    return None
 
 
 def _all_words(where: Where, path: str) -> Iterable[PlaceWords]:

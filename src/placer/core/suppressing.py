@@ -13,7 +13,7 @@ from placer.core.project import Project, SuppressionEntry, globbed
 
 NEVER_SUPPRESSED = frozenset({"PLC618", "PLC711", "PLC721", "PLC722"})
 """What somebody edited by hand, and what is wrong with suppressions."""
-_UNJUDGED = frozenset(
+UNJUDGED = frozenset(
     {"PLC611", "PLC612", "PLC617", "PLC618", "PLC620", "PLC701", "PLC702", "PLC712"}
 )
 """Where one of them speaks, other rules could not judge: a suppression of those may be needed."""
@@ -80,7 +80,7 @@ def unjudged(findings: Iterable[GateFinding]) -> frozenset[tuple[str, str | None
     return frozenset(
         (one.deployed_in or one.place.path, one.deployed)
         for one in findings
-        if one.rule in _UNJUDGED
+        if one.rule in UNJUDGED
     )
 
 
@@ -143,7 +143,7 @@ def _covers(one: Suppression, found: GateFinding) -> bool:
             same_document = found.place.document == one.place.document
             return same_document and f"{found.place.pointer}/".startswith(f"{within}/")
         case _:
-            return found.place.line in (one.place.line, one.place.line + 1)
+            return found.place.line == (one.place.line if one.line is None else one.line)
 
 
 def _is_in(entry: SuppressionEntry, found: GateFinding, paths: Mapping[str, str]) -> bool:

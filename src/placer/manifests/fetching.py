@@ -19,6 +19,8 @@ from placer.manifests.fetching_tools import (
     SAYS_SO,
     TO_THE_LAST,
     WRITES_IF,
+    asks_itself,
+    brings_other_names,
 )
 from placer.manifests.harmless_code import is_harmless_python
 from placer.manifests.models import (
@@ -212,7 +214,7 @@ def _is_writing(run: Run, *, is_first: bool) -> bool:
 def _is_acting(run: Run, *, is_first: bool) -> bool:
     """Tell whether a program may write files itself, whatever becomes of its output."""
     if CODE.search(run.code):
-        return True
+        return not asks_itself(run.code, _URI.findall(run.code))
     if (condition := WRITES_IF.get(run.program)) is not None:
         return condition.match(run.text) is not None
     if run.program in HARMLESS:
@@ -261,6 +263,9 @@ def _reaches(
         Whether one that says no such path may; None: where it names the file or its folder.
     """
     if run.program == "ollama" and path in run.words:  # the server finds it by this name
+        return False
+    is_plain = not run.written and "xargs" not in run.line
+    if is_plain and brings_other_names(run.program, run.words, path):
         return False
     text = " ".join([run.text, *run.written] if is_acting else run.written)
     outputs = [] if is_acting else [*run.written]

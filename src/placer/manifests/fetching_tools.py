@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+from collections.abc import Sequence
 
 _COPYING = (
     "cp mv ln rsync install scp dd tar bsdtar unzip gunzip bunzip2 unxz unlz4 unzstd gzip pigz"
@@ -69,12 +71,65 @@ CODE = re.compile(
     r"|(?i:download|fetch[-_]?(?:model|weights))"
 )
 """What code says that gets a file from somewhere."""
+_ITSELF = re.compile(
+    r"https?://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\]|0\.0\.0\.0)[:/]", re.IGNORECASE
+)
+_KEEPING = re.compile(
+    r"(?<![a-z])open\(|Path|(?i:write|retrieve|download|sav(?:e|ing)|dump|cop(?:y|ie)|shutil|process"
+    r"|system|spawn|exec|eval|import_|pretrained|hub|storage|store|boto|minio|fsspec|gcsfs|s3fs|ftp"
+    r"|gdown|wget|put_contents|pipe|url=|/load\b|/repository|tofile|mmap|rename|replace|link)"
+)
+"""What code says that may keep what it got."""
+_NO_MODELS = (".txt", ".yaml", ".yml", ".json", ".md", ".csv")
+"""Suffixes of labels and settings."""
+_NO_MODEL = re.compile(r"[^\s${}`()<>|;&?#]*\.(?:txt|yaml|yml|json|md|csv)")
+_PLAIN_FOLDER = re.compile(r"/[\w./-]*|\./?")
+_COPIED_AS_NAMED = re.compile(r"-[fvpnuiDL]+|-m[0-7]*")
+"""Options of programs that copy which neither change a name nor take whole folders."""
+_WGET_FOLDER = re.compile(r"-[qcNS]*P")
 SAYS_SO = re.compile(
     r"(?i)(?:.*[-_.])?(?:download(?:er)?|fetch(?:er)?|puller|syncer|model-?(?:sync|pull))(?:[-_.].*)?"
 )
 """Name of a program or an image that gets files from somewhere, and says so."""
 _BY_IMAGE = {"aws-cli": "aws"}
 """Image -> the program that it runs, where that has another name."""
+
+
+def brings_other_names(program: str, words: Sequence[str], path: str) -> bool:
+    """Tell whether a program surely puts files of other names than a model's beside it alone.
+
+    All that it copies or downloads is written out, or ends as no model does (``/cfg/*.yaml``), and
+    it goes into a folder that is named.
+    """
+    plain = [one for one in words if not _COPIED_AS_NAMED.fullmatch(one)]
+    if program in ("cp", "mv", "install") and len(plain) > 1:
+        *sources, folder = plain
+    elif program == "wget" and (at := _into_folder(words)):
+        folder = words[at]
+        sources = [one for one in (*words[: at - 1], *words[at + 1 :]) if one != "-q"]
+        if not all(one.startswith(("http://", "https://")) for one in sources):
+            return False
+    else:
+        return False
+    to, own = posixpath.normpath(folder), posixpath.basename(path)
+    return (
+        bool(sources)
+        and posixpath.splitext(own)[1] not in ("", *_NO_MODELS)
+        and _PLAIN_FOLDER.fullmatch(folder) is not None
+        and to != path
+        and all(_NO_MODEL.fullmatch(one) for one in sources)
+    )
+
+
+def _into_folder(words: Sequence[str]) -> int | None:
+    """Return the index of the folder that wget is told to write to; None: of none, or unclear."""
+    found = [at + 1 for at, one in enumerate(words[:-1]) if _WGET_FOLDER.fullmatch(one)]
+    return found[0] if len(found) == 1 else None
+
+
+def asks_itself(code: str, uris: Sequence[str]) -> bool:
+    """Tell whether code gets something from its own host alone and keeps nothing, as a probe."""
+    return bool(uris) and all(map(_ITSELF.match, uris)) and not _KEEPING.search(code)
 
 
 def tool_of(image: str) -> str | None:

@@ -9,7 +9,7 @@ import base64
 import bisect
 import codecs
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class Comment:
     column: int
     text: str
     """What follows the ``#``."""
+    covers: int | None = None
+    """The line of the entry that it is for, where it stands alone; None: its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,22 @@ class _TooMuch(Exception):
     def __init__(self, mark: Any, message: str, remedy: str) -> None:
         super().__init__(message)
         self.mark, self.message, self.remedy = mark, message, remedy
+
+
+def line_covered(lines: Sequence[str], number: int, column: int) -> int | None:
+    """Return the line, from 1, of the entry that a comment is for; None: it is behind its entry.
+
+    Other comments may stand between; behind the dash of an item stands no entry yet.
+
+    Parameters
+    ----------
+    number, column
+        Of the ``#``, from 0.
+    """
+    if lines[number][:column].strip(" \t-"):
+        return None
+    below = range(number + 1, len(lines))
+    return 1 + next((n for n in below if not lines[n].lstrip().startswith("#")), number)
 
 
 def decoded(content: bytes, path: str) -> str | Unreadable:
@@ -132,7 +150,8 @@ def _comments(
     spans = sorted(_scalar_spans(documents))
     starts = [start for start, _ in spans]
     found = []
-    for number, line in enumerate(_BREAK.split(text)):
+    lines = _BREAK.split(text)
+    for number, line in enumerate(lines):
         if number >= known:
             break
         if "placer:" not in line:
@@ -141,7 +160,8 @@ def _comments(
             at = _At(number, match.start())
             before = bisect.bisect_right(starts, at) - 1
             if before < 0 or at >= spans[before][1]:
-                found.append(Comment(number + 1, match.start() + 1, line[match.end() :]))
+                covers = line_covered(lines, number, match.start())
+                found.append(Comment(number + 1, match.start() + 1, line[match.end() :], covers))
                 break
     return tuple(found)
 

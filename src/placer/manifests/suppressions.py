@@ -1,8 +1,8 @@
 """What manifests say to placer: wishes that a rule be silent, in comments and in annotations.
 
-``# placer: ignore[PLC101] reason; until=2026-12-31`` covers its line and the one below,
-``ignore-file[...]`` the file; the annotation ``placer/ignore: "PLC101 reason; until=..."`` the
-object. A wish without a reason is none.
+``# placer: ignore[PLC101] reason; until=2026-12-31`` covers its line, or the next entry where it
+stands alone, ``ignore-file[...]`` the file; the annotation
+``placer/ignore: "PLC101 reason; until=..."`` the object. A wish without a reason is none.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import datetime
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from placer.core.deployment import Defect, Deployed, Place, Suppression
 from placer.core.suppressing import is_reason
@@ -56,7 +57,9 @@ def from_comments(comments: Iterable[Comment], path: str) -> Read:
             continue
         covers = "file" if match["word"] == "ignore-file" else "line"
         rules = [one.strip() for one in match["rules"].split(",")]
-        _read(rules, match["rest"], covers, place, suppressions, defects)
+        read: list[Suppression] = []
+        _read(rules, match["rest"], covers, place, read, defects)
+        suppressions += [replace(one, line=comment.covers) for one in read]
     return suppressions, defects
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 from placer.core.deployment import Place, Unreadable
 from placer.manifests.nodes import Document, Node
-from placer.manifests.parsing import MAX_DEPTH, Comment, Parsed
+from placer.manifests.parsing import MAX_DEPTH, Comment, Parsed, line_covered
 
 MAX_VALUES = 100_000
 """Of a file: a configuration has hundreds."""
@@ -82,6 +82,7 @@ class _Reader:
         self.comments: list[Comment] = []
         self._text = text
         self._starts = [0, *(match.end() for match in _BREAK.finditer(text))]
+        self._lines = _BREAK.split(text)
         self._tokens = self._scan()
         self._values = 0
         self._end = 0
@@ -229,7 +230,10 @@ class _Reader:
             if kind == "comment":
                 if "placer:" in match["comment"]:
                     at = self.at(index)
-                    self.comments.append(Comment(at.line + 1, at.column + 1, match["comment"]))
+                    covers = line_covered(self._lines, at.line, at.column)
+                    self.comments.append(
+                        Comment(at.line + 1, at.column + 1, match["comment"], covers)
+                    )
             elif kind != "space":
                 yield _Token(kind, match.group(), index, match.end())
             index = match.end()

@@ -16,29 +16,52 @@ _POINTER = re.compile(
 _MAX_POINTER_BYTES = 1024
 
 
+UNKNOWN = "unknown"
+"""In the place of the digest of what lies beside a model and is no file that can be read."""
+
+
 def digests_of(version: str, file_name: str) -> tuple[tuple[str, str], ...]:
     """Return (name, SHA-256 in hex) of a model's file and what lies beside it, sorted.
 
-    A pointer of Git LFS stands for the file that it names. What cannot be read is left out, and so
-    is what does not lie in the version's directory, or is brought in from elsewhere by a link.
+    A pointer of Git LFS stands for the file that it names, a link for what it leads to, wherever
+    that is: a server reads it. The model's file is left out where it cannot be read, and all is
+    where its name leads out of the version's directory.
     """
-    directory = os.path.dirname(os.path.join(version, file_name))  # noqa: PTH118, PTH120  # text
-    home = os.path.realpath(version)
-    if not f"{os.path.realpath(directory)}{os.sep}".startswith(f"{home}{os.sep}"):
+    if _leads_out(file_name):
         return ()
+    directory, last = os.path.split(os.path.join(version, file_name))  # noqa: PTH118  # text
     try:
         with os.scandir(directory) as entries:
-            names = sorted(entry.name for entry in entries)[:_MAX_FILES]
+            names = sorted(entry.name for entry in entries)
     except OSError:
         return ()
     found = []
-    for name in names:
-        path = os.path.join(directory, name)  # noqa: PTH118  # text as typed
-        if os.path.realpath(path).startswith(f"{home}{os.sep}"):
-            digest = _digest_of(path)
-            if digest is not None:
-                found.append((name, digest))
-    return tuple(found)
+    for name in dict.fromkeys(names[:_MAX_FILES] + [one for one in names if one == last]):
+        digest = _digest_of(os.path.join(directory, name))  # noqa: PTH118  # text as typed
+        if digest is not None or name != last:
+            found.append((name, digest or UNKNOWN))
+    return tuple(sorted(found))
+
+
+def why_unknown(version: str, file_name: str, *, may_be_directory: bool) -> str:
+    """Say why nobody knows the bytes of what lies at a model's name; empty: nothing, or a file."""
+    if _leads_out(file_name):
+        return "does not lie in the directory of the version"
+    path = version
+    for part in ("", *file_name.split("/")):
+        path = os.path.join(path, part) if part else path  # noqa: PTH118  # text as typed
+        if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114  # text
+            return "is a link to what is not there"
+    if os.path.isdir(path):  # noqa: PTH112  # text as typed
+        return "" if may_be_directory else "is a directory"
+    if not os.path.lexists(path):
+        return ""
+    return "" if _digest_of(path) is not None else "is no file that can be read"
+
+
+def _leads_out(file_name: str) -> bool:
+    normal = os.path.normpath(file_name)
+    return normal.startswith(("..", "/"))
 
 
 def _digest_of(path: str) -> str | None:

@@ -18,7 +18,7 @@ from placer.manifests.models import (
     models_of_variable,
 )
 from placer.manifests.nodes import Field
-from placer.manifests.triton_files import digests_of
+from placer.manifests.triton_files import digests_of, why_unknown
 
 _FILE_NAME = "config.pbtxt"
 KINDS = ("KIND_AUTO", "KIND_GPU", "KIND_CPU", "KIND_MODEL")
@@ -210,11 +210,19 @@ def _file(root: Field, version: int, file_name: str, place: Place) -> ModelRef:
     if is_open(file_name):
         why = f"the file is {file_name[:80]}, which is filled in later"
         return hidden_model(uri.value, place, why)
-    files = digests_of(f"{_directory(root)}/{version}", file_name)
+    directory = f"{_directory(root)}/{version}"
+    files = digests_of(directory, file_name)
     last = file_name.rpartition("/")[2]
     sha256 = dict(files).get(last)
+    kind = format_of(uri) or _format(root)
+    if sha256 is None:
+        is_saved_model = kind is not None and kind.value == "tensorflow"
+        why = why_unknown(directory, file_name, may_be_directory=is_saved_model)
+        if why:
+            name = f"{name_of(root)}/{version}/<file>"
+            return hidden_model(name, place, f"{file_name[:80]} {why}", told=file_name)
     beside = tuple(one for one in files if one[0] != last) if sha256 else ()
-    return ModelRef(uri, sha256, format_of(uri) or _format(root), beside=beside)
+    return ModelRef(uri, sha256, kind, beside=beside)
 
 
 def _files_of_gpus(root: Field) -> list[Stated[str]]:
@@ -232,10 +240,15 @@ def _versions(root: Field) -> list[int]:
         return []
     try:
         with os.scandir(directory or ".") as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
+            names = [one.name for one in entries if one.is_dir() or _is_dangling(one)]
     except OSError:
         return []
     return sorted(int(name) for name in names if re.fullmatch(r"[1-9][0-9]{0,17}", name))
+
+
+def _is_dangling(entry: os.DirEntry[str]) -> bool:
+    """Tell whether something is a link to what is not there, as before `dvc pull`."""
+    return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110  # text as typed
 
 
 def _served(root: Field, versions: Sequence[int]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from placer.core.deployment import Place
 from placer.core.finding import Severity
@@ -29,6 +30,11 @@ MAX_OTHERS = 5
 """Deployments without a model that are named."""
 _BREAK = re.compile(r"\r\n|\r|\n")
 """As editors, and the places of findings, count lines."""
+_COMMAND = re.compile(r"[:▂]{2}")
+_LOG_COMMAND = re.compile(r"([#█▋▊▉]{2}\w*)\[")
+"""What runners of pipelines obey: ``::stop-commands::x`` where a line begins after blanks,
+``##[group]`` and ``##vso[task]`` anywhere. Blocks stand for themselves and for what they become
+where a terminal takes ASCII alone. Source: actions/runner, src/Runner.Common/ActionCommand.cs."""
 _SIGNS = {
     Outcome.PASS: ("✔", "pass", Tone.GOOD),
     Outcome.FAIL: ("✖", "fail", Tone.BAD),
@@ -55,7 +61,23 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     lines += _verdicts(result, width)
     lines += _changes(result, width)
     lines += [[], *paragraph(summary_of(result, context.fail_on), width)]
-    return to_text(lines, color=color)
+    return to_text([_obeyed_by_none(line) for line in lines], color=color)
+
+
+def _obeyed_by_none(line: Line) -> Line:
+    """Return a line of the same width that no runner of a pipeline takes for a command.
+
+    What others wrote may be wrapped so that a line begins with it: a mark stands before it then.
+    """
+    cells = [replace(one, text=_LOG_COMMAND.sub(r"\1⟦", one.text)) for one in line]
+    at = next((n for n, one in enumerate(cells) if one.text.strip()), None)
+    if at is None:
+        return cells
+    text = cells[at].text
+    start = len(text) - len(text.lstrip())
+    if _COMMAND.match(text, start):
+        cells[at] = replace(cells[at], text=f"{text[: max(0, start - 1)]}\\{text[start:]}")
+    return cells
 
 
 def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
@@ -69,7 +91,7 @@ def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
     ]
     lines += _excerpt(one.place, sources, width, "-->")
     for related in one.related:
-        lines += _excerpt(related.place, sources, width, ":::", clean(related.label))
+        lines += _excerpt(related.place, sources, width, "==>", clean(related.label))
     facts = [
         text
         for text in (
