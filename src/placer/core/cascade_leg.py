@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from placer.core.backbone import violated_without_too
-from placer.core.cascade import Rate, escalation_draws, mixture_s
+from placer.core.cascade import Rate
+from placer.core.cascade_mixture import escalation_draws, mixture_s
 from placer.core.doubts import doubt_assumed_path, is_saturated, slow_end_doubts
 from placer.core.estimate import TargetVerdict, Verdict
 from placer.core.graph import ModelSummary
