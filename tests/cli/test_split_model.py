@@ -565,6 +565,21 @@ def test_a_tensor_without_dimensions_travels_as_one_number(wire: str, run: Run) 
 
 
 @pytest.mark.usefixtures("here")
+def test_an_input_without_dimensions_is_run_as_it_is(run: Run) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Sigmoid", ["y"], ["o"])]
+    onnx.save(build(nodes, [tensor("x", ())], [tensor("o", ())]), "number.onnx")
+    done = run("split", "number.onnx", "--cut", "y", "--to", "out", "--format", "json")
+    assert done.code == 0, done.err
+    assert [one["tensors"] for one in json.loads(done.out)["plans"]][-1] == ["y"]
+    assert [one["shape"] for one in contract()["model"]["inputs"]] == [[]]
+    asked = ("--cut", "y", "--sla", "1s", "--privacy", "public", "--ep", "cpu", "--format", "json")
+    document = json.loads(run("recommend", "number.onnx", *asked, "--time-limit", "2s").out)
+    found = [one for one in document["candidates"] if one["placement"] == "split"]
+    assert found
+    assert all(one["cut"]["difference_ratio"] == 0 for one in found)
+
+
+@pytest.mark.usefixtures("here")
 def test_an_input_that_nothing_uses_is_charged_to_the_whole_model_alone(run: Run) -> None:
     model = split_models.straight()
     model.graph.input.append(tensor("unused", (3,), "int64"))
