@@ -164,7 +164,7 @@ def _too_slow_behind(
     alone = next(one for one in behind.targets if one.percentile == target.percentile)
     if alone.verdict is not Verdict.VIOLATED:
         return found, True
-    reason = f"{alone.reason}, without any time on the device"
+    reason = f"{alone.reason}, even without any time on the device"
     return replace(found, verdict=Verdict.VIOLATED, low_s=alone.low_s, reason=reason), False
 
 
