@@ -333,7 +333,7 @@ def test_a_tensor_that_is_never_sent_is_not_called_missing(run: Run) -> None:
     onnx.save(split_models.data_dependent(), "sized.onnx")
     done = run("split", "sized.onnx", "--cut", "where")
     assert done.code == 2
-    assert "the size of 'where' depends on the data, so that it is never sent" in done.err
+    assert "placer does not know the size of 'where', so that it is never sent" in done.err
 
 
 @pytest.mark.usefixtures("here")
