@@ -301,7 +301,6 @@ def test_model_of_another_domain_has_opset_0(tmp_path: Path) -> None:
         ("FeatureVectorizer", [(4, 8), (4, 3)], {"inputdimensions": [8, 3]}),
         ("FeatureVectorizer", [(8,), (3,)], {"inputdimensions": [8, 3]}),
         ("FeatureVectorizer", [(4, 2, 3)], {"inputdimensions": [6]}),
-        ("LinearRegressor", [(4, 2)], {"coefficients": [1.0] * 6, "targets": 3}),
     ],
 )
 def test_shapes_of_classic_operators_are_those_that_the_runtime_gives(

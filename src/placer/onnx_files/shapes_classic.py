@@ -33,6 +33,4 @@ def classic_output(
         case "FeatureVectorizer" if shape and attributes.get("inputdimensions"):
             rows = 1 if len(shape) == 1 else shape[0]
             return "float32", (rows, sum(map(int, attributes["inputdimensions"])))
-        case "LinearRegressor" if len(shape) == 2:
-            return "float32", (shape[0], int(attributes.get("targets", 1)))
     return None
