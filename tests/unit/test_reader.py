@@ -322,6 +322,19 @@ def test_shapes_of_classic_operators_are_those_that_the_runtime_gives(
     assert (told.dtype, told.shape) == (str(given.dtype), given.shape)
 
 
+def test_a_dimension_that_is_0_is_told_as_such(tmp_path: Path) -> None:
+    """ONNX Runtime takes no other size there, so that --shape would not help to run it."""
+    model = build(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        [tensor("x", (0, "n", None, 8))],
+        [tensor("y", None)],
+    )
+    path = _save(tmp_path, model)
+    assert _refused(path).message == (
+        f"{path}: a dimension of input 'x' is 0 (shape 0,n,?,8), so that it holds nothing"
+    )
+
+
 def test_sparse_weights_count_what_they_store(tmp_path: Path) -> None:
     model = build(
         [helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor("x", (1, 4))], [tensor("y", None)]
@@ -410,7 +423,10 @@ def test_dimension_without_value_or_name_is_open(tmp_path: Path, dimension: int 
         [helper.make_node("Relu", ["x"], ["y"])], [tensor("x", (dimension, 4))], [tensor("y", None)]
     )
     path = _save(tmp_path, model)
-    assert "dimension without a name (shape ?,4)" in _misused(path).message
+    if dimension == 0:
+        assert "a dimension of input 'x' is 0 (shape 0,4)" in _refused(path).message
+    else:
+        assert "dimension without a name (shape ?,4)" in _misused(path).message
     assert read_model(path, shapes={"x": (7, 4)}).outputs[0].shape == (7, 4)
 
 
