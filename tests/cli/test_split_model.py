@@ -333,7 +333,7 @@ def test_a_tensor_that_is_never_sent_is_not_called_missing(run: Run) -> None:
     onnx.save(split_models.data_dependent(), "sized.onnx")
     done = run("split", "sized.onnx", "--cut", "where")
     assert done.code == 2
-    assert "the size of 'where' depends on the data, so that it is never sent" in done.err
+    assert "placer does not know the size of 'where', so that it is never sent" in done.err
 
 
 @pytest.mark.usefixtures("here")
@@ -562,6 +562,21 @@ def test_a_tensor_without_dimensions_travels_as_one_number(wire: str, run: Run) 
     config = Path("out/repository/scalar_tail/config.pbtxt").read_text()
     assert "dims: [ 1 ]" in config
     onnx.checker.check_model(onnx.load("out/repository/scalar_tail/1/model.onnx"), full_check=True)
+
+
+@pytest.mark.usefixtures("here")
+def test_an_input_without_dimensions_is_run_as_it_is(run: Run) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Sigmoid", ["y"], ["o"])]
+    onnx.save(build(nodes, [tensor("x", ())], [tensor("o", ())]), "number.onnx")
+    done = run("split", "number.onnx", "--cut", "y", "--to", "out", "--format", "json")
+    assert done.code == 0, done.err
+    assert [one["tensors"] for one in json.loads(done.out)["plans"]][-1] == ["y"]
+    assert [one["shape"] for one in contract()["model"]["inputs"]] == [[]]
+    asked = ("--cut", "y", "--sla", "1s", "--privacy", "public", "--ep", "cpu", "--format", "json")
+    document = json.loads(run("recommend", "number.onnx", *asked, "--time-limit", "2s").out)
+    found = [one for one in document["candidates"] if one["placement"] == "split"]
+    assert found
+    assert all(one["cut"]["difference_ratio"] == 0 for one in found)
 
 
 @pytest.mark.usefixtures("here")

@@ -14,11 +14,10 @@ from placer.core.cascade import (
     ScoreKind,
     Trials,
     Wanted,
-    escalation_draws,
     judge,
-    mixture_s,
 )
 from placer.core.cascade_leg import cascade_leg
+from placer.core.cascade_mixture import escalation_draws, mixture_s
 from placer.core.held_out import halves
 from placer.core.latency import Way, compose
 from placer.core.legs import Leg, cloud_leg, edge_leg

@@ -17,12 +17,12 @@ from placer.core.cascade import (
     ScoreKind,
     Trials,
     Wanted,
-    allowed_wrong,
     choose,
     confidence_of,
     judge,
     trials_of,
 )
+from placer.core.cascade_proof import NONE_FITS, allowed_wrong, proves, samples_that_judge
 from placer.core.environment import Backbone
 from placer.core.estimate import Candidate, Placement, Recommendation, Verdict
 from placer.core.evaluate import evaluate
@@ -173,7 +173,7 @@ def test_the_half_that_chooses_does_not_judge() -> None:
 
 def test_less_is_passed_on_where_less_agreement_is_wanted() -> None:
     rates = []
-    for wanted in (0.999, 0.99, 0.97, 0.9, 0.85):
+    for wanted in (0.997, 0.99, 0.97, 0.9, 0.85):
         found = choose(trials(), Wanted(wanted))
         assert isinstance(found, CascadeFacts)
         assert found.agreement.samples == found.escalation.samples == found.chosen_on == 1000
@@ -267,7 +267,8 @@ def test_says_why_there_is_none() -> None:
     assert choose(trials(noise=0.01), Wanted(0.9)) is NoCascade.NEEDLESS
     wrong = trials()
     wrong = replace(wrong, agrees=np.zeros_like(wrong.agrees))
-    assert choose(wrong, Wanted(0.9999)) is NoCascade.NEVER_SURE
+    assert choose(wrong, Wanted(0.997)) is NoCascade.NEVER_SURE
+    assert choose(trials(), Wanted(0.9999)) is NoCascade.TOO_FEW
 
 
 def test_too_few_samples_to_prove_what_is_wanted_are_told() -> None:
@@ -276,8 +277,56 @@ def test_too_few_samples_to_prove_what_is_wanted_are_told() -> None:
     assert choose(trials(noise=0.0), Wanted(0.999)) is NoCascade.TOO_FEW
     asked = replace(ASKED, min_agreement_ratio=0.999)
     (told,) = (one for one in recommended(0.0, asked).findings if one.rule == "PLC406")
-    assert told.message.endswith("the model is offered: " + NoCascade.TOO_FEW)
+    assert told.message.endswith(
+        f"the model is offered: {NoCascade.TOO_FEW}; it takes 2,995 that judge and as many that "
+        "choose: 5,990 in all"
+    )
     assert told.remedy == "give more samples, or ask for less"
+
+
+def test_a_cascade_that_the_samples_can_never_prove_is_not_offered() -> None:
+    """The small model errs; 1,000 samples that judge prove 99.7 % if all agree."""
+    for wanted in (0.998, 0.999, 1.0):
+        assert choose(trials(), Wanted(wanted)) is NoCascade.TOO_FEW
+    assert isinstance(choose(trials(), Wanted(0.997)), CascadeFacts)
+    asked = replace(ASKED, min_agreement_ratio=1.0)
+    (told,) = (one for one in recommended(workload=asked).findings if one.rule == "PLC406")
+    assert told.message.endswith("; no number of samples proves 100 %")
+
+
+@pytest.mark.parametrize("wanted", [0.5, 0.97, 0.98, 0.99, 0.995, 0.999, 0.9999])
+def test_the_number_of_samples_that_it_takes_is_the_least_that_proves(wanted: float) -> None:
+    needed = samples_that_judge(wanted)
+    assert needed is not None
+    assert proves(needed, wanted)
+    assert not proves(needed - 1, wanted)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "wanted", "is_offered"),
+    [(1, 0.96, True), (1, 0.97, True), (1, 0.98, True), (2, 0.97, True), (2, 0.98, False)],
+)
+def test_a_wrong_answer_of_the_model_does_not_forbid_what_is_likely_to_be_proven(
+    wrong: int, wanted: float, is_offered: bool
+) -> None:
+    """250 samples prove 98 % with one wrong answer, and 97 % with two."""
+    n = 500
+    choosing, judging = halves(n)
+    confidence = np.linspace(1, 0, n)
+    big = np.ones(n, dtype=np.bool_)
+    big[choosing[-wrong:]] = False
+    small = np.arange(n) < 300
+    by_measure = ((Measure.TOP_PROBABILITY, confidence),)
+    same = (small == big).astype(float)
+    compared = Trials(ScoreKind.LOGITS, by_measure, same, (small, big), choosing, judging)
+    found = choose(compared, Wanted(None, wanted))
+    if not is_offered:
+        assert found is NoCascade.UNPROVABLE
+        return
+    assert isinstance(found, CascadeFacts)
+    assert found.accuracy is not None
+    assert found.accuracy.low_ratio >= wanted
+    assert 0.3 < found.escalation.ratio < 0.5
 
 
 def test_answers_that_agree_in_part_are_judged_by_bounds_that_hold_for_them() -> None:
@@ -307,12 +356,13 @@ def test_the_chance_of_a_proof_is_that_of_the_beta_binomial_distribution(
     most = max(k for k in range(n) if stats.binom.cdf(k, n, 1 - wanted) <= 0.05)
     chances = [stats.betabinom.cdf(most, n, k + 1, n - k + 1) for k in range(most + 2)]
     expected = max(k for k, chance in enumerate(chances) if chance >= 0.8)
-    assert allowed_wrong(n, n, wanted) == expected
+    assert allowed_wrong(n, n, wanted, 0.8) == expected
 
 
 @pytest.mark.parametrize(("wanted", "n"), [(1.0, 5000), (0.99, 100)])
-def test_where_nothing_can_be_proven_no_wrong_answer_is_allowed(wanted: float, n: int) -> None:
-    assert allowed_wrong(n, n, wanted) == 0
+def test_where_nothing_can_be_proven_nothing_fits(wanted: float, n: int) -> None:
+    assert allowed_wrong(n, n, wanted, 0.5) == NONE_FITS
+    assert allowed_wrong(n, n, wanted, 0.5, is_whole=False) == NONE_FITS
 
 
 def test_a_proof_on_the_other_half_is_seldom_wrong_and_usual() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -290,6 +291,50 @@ def test_model_of_another_domain_has_opset_0(tmp_path: Path) -> None:
     assert (summary.opset, summary.flops) == (0, 8)
 
 
+@pytest.mark.parametrize(
+    ("op_type", "shapes", "attributes"),
+    [
+        ("Imputer", [(4, 8)], {"imputed_value_floats": [0.0] * 8, "replaced_value_float": 1.0}),
+        ("Imputer", [(4, 8)], {"imputed_value_int64s": [0] * 8, "replaced_value_int64": 1}),
+        ("Scaler", [(4, 8)], {"offset": [0.0] * 8, "scale": [1.0] * 8}),
+        ("Normalizer", [(4, 8)], {"norm": "L2"}),
+        ("FeatureVectorizer", [(4, 8), (4, 3)], {"inputdimensions": [8, 3]}),
+        ("FeatureVectorizer", [(8,), (3,)], {"inputdimensions": [8, 3]}),
+        ("FeatureVectorizer", [(4, 2, 3)], {"inputdimensions": [6]}),
+    ],
+)
+def test_shapes_of_classic_operators_are_those_that_the_runtime_gives(
+    tmp_path: Path, op_type: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]
+) -> None:
+    dtype = "int64" if "imputed_value_int64s" in attributes else "float32"
+    names = [f"x{place}" for place in range(len(shapes))]
+    model = build(
+        [helper.make_node(op_type, names, ["y"], domain="ai.onnx.ml", **attributes)],
+        [tensor(name, shape, dtype) for name, shape in zip(names, shapes, strict=True)],
+        [tensor("y", None, dtype)],
+        domains=["ai.onnx.ml"],
+    )
+    path = _save(tmp_path, model)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    feed = {n: np.ones(shape, dtype) for n, shape in zip(names, shapes, strict=True)}
+    (given,) = session.run(None, feed)
+    (told,) = read_model(path).outputs
+    assert (told.dtype, told.shape) == (str(given.dtype), given.shape)
+
+
+def test_a_dimension_that_is_0_is_told_as_such(tmp_path: Path) -> None:
+    """ONNX Runtime takes no other size there, so that --shape would not help to run it."""
+    model = build(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        [tensor("x", (0, "n", None, 8))],
+        [tensor("y", None)],
+    )
+    path = _save(tmp_path, model)
+    assert _refused(path).message == (
+        f"{path}: a dimension of input 'x' is 0 (shape 0,n,?,8), so that it holds nothing"
+    )
+
+
 def test_sparse_weights_count_what_they_store(tmp_path: Path) -> None:
     model = build(
         [helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor("x", (1, 4))], [tensor("y", None)]
@@ -378,7 +423,10 @@ def test_dimension_without_value_or_name_is_open(tmp_path: Path, dimension: int 
         [helper.make_node("Relu", ["x"], ["y"])], [tensor("x", (dimension, 4))], [tensor("y", None)]
     )
     path = _save(tmp_path, model)
-    assert "dimension without a name (shape ?,4)" in _misused(path).message
+    if dimension == 0:
+        assert "a dimension of input 'x' is 0 (shape 0,4)" in _refused(path).message
+    else:
+        assert "dimension without a name (shape ?,4)" in _misused(path).message
     assert read_model(path, shapes={"x": (7, 4)}).outputs[0].shape == (7, 4)
 
 

@@ -24,6 +24,7 @@ from placer.core.measurement import Parity
 from placer.core.partition.optimal import best_plans
 from placer.core.partition.problem import rated_link
 from placer.core.placement import CloudSite, Edge, EdgeSite, SiteTime, Split
+from placer.core.predicted import predicted
 from placer.core.ranking import rank
 from placer.core.split import CutFacts
 from placer.core.split_choice import (
@@ -124,6 +125,9 @@ def test_a_network_that_is_too_slow_alone_is_violated_though_the_head_was_distur
     found = judged(busy, replace(ASK, targets=(LatencyTarget(0.99, limit_s),)))
     assert found.targets[0].verdict == verdict
     assert ("without any time on the device" in found.targets[0].reason) == (verdict == "violated")
+    assert found.quality is not None
+    assert found.quality.is_disturbed
+    assert (predicted(found, 0.99).low_s is not None) == (verdict == "violated")
 
 
 @pytest.mark.parametrize(

@@ -1072,6 +1072,9 @@ def test_every_rule_is_for_an_operator_that_exists() -> None:
         "FusedConv",  # ONNX Runtime's
         "FusedGemm",
         "FusedMatMul",
+        "ai.onnx.ml::FeatureVectorizer",
+        "ai.onnx.ml::Imputer",
+        "ai.onnx.ml::Normalizer",
         "ai.onnx.ml::Scaler",
         "RMSNormalization",  # opset 23
         "SimplifiedLayerNormalization",  # ONNX Runtime's

@@ -273,6 +273,20 @@ def test_scaled_columns_of_a_table_are_raw() -> None:
         assert found.taint("y").is_raw == is_raw
 
 
+@pytest.mark.parametrize(
+    ("op_type", "attributes"),
+    [
+        ("Imputer", {"imputed_value_floats": [0.0] * 3, "replaced_value_float": 1.0}),
+        ("FeatureVectorizer", {"inputdimensions": [3]}),
+        ("Normalizer", {"norm": "L2"}),
+    ],
+)
+def test_what_prepares_a_table_leaves_it_raw(op_type: str, attributes: dict[str, Any]) -> None:
+    made = node(op_type, "x", "y", **attributes)
+    made.domain = "ai.onnx.ml"
+    assert traced([made], shape=("n", 3)).taint("y").is_raw
+
+
 def fused(op_type: str, inputs: str, **attributes: Any) -> Any:
     made = node(op_type, inputs, "y", **attributes)
     made.domain = "com.microsoft"

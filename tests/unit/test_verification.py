@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from placer.core.environment import Basis
-from placer.core.estimate import Candidate, Placement, Quality, Recommendation, StageKind
+from placer.core.estimate import Candidate, Placement, Quality, Recommendation, StageKind, Verdict
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.measurement import SessionSettings
 from placer.core.predicted import REUSE_FACTOR, predicted
@@ -91,6 +91,21 @@ def test_what_was_disturbed_when_it_was_predicted_may_be_quicker_now() -> None:
     assert outcome(candidate, run())[0] is Outcome.WITHIN
 
 
+def test_a_split_that_the_network_alone_made_too_slow_misses_where_it_is_quicker() -> None:
+    """The head was disturbed, but the lower end has none of its time."""
+    hog = Quality(is_disturbed=True, reasons=("a hog",))
+    split = predicting(7 * P99_S, None, basis=Basis.ASSUMED, quality=hog)
+    reason = "at least 69.1 ms, even without any time on the device"
+    target = replace(split.targets[0], verdict=Verdict.VIOLATED, reason=reason)
+    split = replace(split, targets=(target,))
+    assert outcome(split, run()) == (Outcome.MISSED, "quicker than predicted")
+    assert outcome(split, run(100.0))[0] is Outcome.WITHIN
+    answer = replace(answers.edge_wins(), candidates=(edge(), split))
+    found = verify(answer, [NotRun("not here"), run()], recommendation="a.json", model="m.onnx")
+    assert found.outcome is Outcome.MISSED
+    assert split.id in found.reason
+
+
 def test_an_open_end_is_not_missed() -> None:
     assert outcome(predicting(0.5 * P99_S, None), run(100.0))[0] is Outcome.WITHIN
     assert outcome(predicting(None, 2 * P99_S), run(0.01))[0] is Outcome.WITHIN
@@ -143,8 +158,8 @@ def test_why_nothing_is_judged_is_told_with_what_helps() -> None:
     assert found is Outcome.NOT_JUDGED
     assert reason == (
         "its lower end does not count, as other programs disturbed what was measured for it: "
-        f"recommend again on a quiet machine; it has no upper end, {KNOWN_TO_P95}: probe that "
-        "network, or ask for a percentile that it tells"
+        f"recommend again on a quiet machine; it has no upper end ({KNOWN_TO_P95}): probe "
+        "that network, or ask for a percentile that it tells"
     )
     checked = check_candidate(split, run(), (0.9,), chosen=split)
     assert "recommend with --sla p90=TIME" in checked.quantiles[0].reason

@@ -39,6 +39,6 @@ def inputs_of(inputs: str | None, shapes: Mapping[str, tuple[int, ...]]) -> Give
             found = generate_inputs(None, specs)
         else:
             found = load_inputs(inputs, specs, most=1)
-        return specs, {name: array[0] for name, array in found.samples.items()}
+        return specs, {name: array[0, ...] for name, array in found.samples.items()}
 
     return given

@@ -140,7 +140,7 @@ def run_cloud(candidate: Candidate, question: Question) -> Run | NotRun:
     if candidate.variant is not None:
         return NotRun(VARIANT_THERE)
     samples = _samples(question)
-    arrays = {name: array[0] for name, array in samples.samples.items()}
+    arrays = {name: array[0, ...] for name, array in samples.samples.items()}
     model = options.endpoint_model or Path(question.summary.path).stem
     question.progress(f"{candidate.id}: running the model here, for what it has to answer")
     try:
@@ -329,7 +329,7 @@ def _split_run(
                 question.access,
                 options.tail_model,
                 taken_there,
-                {name: array[0] for name, array in crossing.items()},
+                {name: array[0, ...] for name, array in crossing.items()},
                 expected,
                 encoding=options.encoding,
                 max_bytes=options.max_bytes,

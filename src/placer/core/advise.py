@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from placer.core.cascade import NoCascade
+from placer.core.cascade import NoCascade, Wanted
+from placer.core.cascade_proof import samples_that_judge
 from placer.core.estimate import (
     Candidate,
     Flip,
@@ -140,12 +141,22 @@ def _no_cascades(
                     "PLC406",
                     Severity.NOTE,
                     Effect.NONE,
-                    f"no cascade of {variant.name} and the model is offered: {why}",
+                    f"no cascade of {variant.name} and the model is offered: {why}"
+                    + (_needed(wanted) if why is NoCascade.TOO_FEW else ""),
                     _NO_CASCADE_REMEDIES[why],
                     None,
                 )
             )
     return tuple(findings)
+
+
+def _needed(wanted: Wanted) -> str:
+    """Say how many samples a proof takes."""
+    most = max(wanted.agreement_ratio or 0.0, wanted.accuracy_ratio or 0.0)
+    judging = samples_that_judge(most)
+    if judging is None:
+        return "; no number of samples proves 100 %"
+    return f"; it takes {judging:,} that judge and as many that choose: {2 * judging:,} in all"
 
 
 def _cost_is_left_out(

@@ -16,20 +16,16 @@ on gets that answer.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 
-from placer.core.beta import binomial_cdf, log_beta
+from placer.core.cascade_proof import CHANCES_OF_PROOF, allowed_wrong, proves
 from placer.core.held_out import Indices
 from placer.core.variant import (
-    CONFIDENCE,
     Accuracy,
     Arrays,
     agreeing,
@@ -38,15 +34,11 @@ from placer.core.variant import (
     right_answers,
 )
 
-CHANCE_OF_PROOF = 0.8
-"""The threshold is chosen so that the other half of the samples proves it with this probability."""
 CURVE_STEPS = 10
 """The curve has one threshold for each tenth of the samples."""
 _SUM_TOLERANCE = 0.01
 """Probabilities that were computed in float16 miss a sum of 1 by so much."""
 _NUMBERS_AT_ONCE = 1 << 22
-_SEED = 20261127
-_DRAWS_PER_ROW = 100
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -73,10 +65,13 @@ class NoCascade(StrEnum):
     """On the samples that choose."""
     NEVER_SURE = "too many answers are wrong even if it answers only where it is surest"
     UNPROVABLE = (
-        "even where the model answers every sample, too few are answered rightly to prove what is "
-        "wanted of so many samples"
+        "even if the model answers every request, its wrong answers to the samples that choose the "
+        "threshold make it unlikely that the others prove what is wanted"
     )
-    TOO_FEW = "so few samples do not prove what is wanted even if every answer is as it should be"
+    TOO_FEW = (
+        "the samples that judge are too few to prove what is wanted even if every answer is as it "
+        "should be"
+    )
     NO_LABELS = "no labels tell how often it is right"
     NO_SCORES = "none of its outputs tells how sure it is: that takes scores of several classes"
 
@@ -245,6 +240,26 @@ def choose(trials: Trials, wanted: Wanted) -> CascadeFacts | NoCascade:
     """Choose measure and threshold with the least escalation on one half; judge on the other."""
     if wanted.accuracy_ratio is not None and trials.right is None:
         return NoCascade.NO_LABELS
+    most = max(wanted.agreement_ratio or 0.0, wanted.accuracy_ratio or 0.0)
+    if not proves(len(trials.judging), most):
+        every = len(trials.choosing) + len(trials.judging)
+        is_needless = proves(every, most) and _is_right_alone(trials, wanted)
+        return NoCascade.NEEDLESS if is_needless else NoCascade.TOO_FEW
+    for chance in CHANCES_OF_PROOF:
+        best = _surest(trials, wanted, chance)
+        if best is not None:
+            passed_on, measure, threshold = best
+            if not passed_on:
+                return NoCascade.NEEDLESS
+            return judge(trials, measure, threshold, wanted)
+    return NoCascade.NEVER_SURE if _is_provable(trials, wanted) else NoCascade.UNPROVABLE
+
+
+def _surest(trials: Trials, wanted: Wanted, chance: float) -> tuple[int, Measure, float] | None:
+    """Return how many that choose are passed on at least, and by which measure and threshold.
+
+    None: no threshold leaves so much chance of a proof.
+    """
     at = trials.choosing
     best: tuple[int, Measure, float] | None = None
     for measure, confidence in trials.confidences:
@@ -252,52 +267,53 @@ def choose(trials: Trials, wanted: Wanted) -> CascadeFacts | NoCascade:
         ordered = confidence[at][order]
         # a threshold takes all samples of the same confidence
         is_last = np.append(ordered[1:] < ordered[:-1], [True])
-        is_kept = _are_kept(trials, at[order], wanted)
+        is_kept = _are_kept(trials, at[order], wanted, chance)
         fitting = np.flatnonzero(is_last & is_kept & np.isfinite(ordered))
-        if fitting.size and (best is None or fitting[-1] > best[0]):
-            best = int(fitting[-1]), measure, float(ordered[fitting[-1]])
-    if best is None:
-        return NoCascade.NEVER_SURE if _is_provable(trials, wanted) else NoCascade.UNPROVABLE
-    if best[0] == len(at) - 1:
-        return NoCascade.TOO_FEW if _are_too_few(trials, wanted) else NoCascade.NEEDLESS
-    _, measure, threshold = best
-    return judge(trials, measure, threshold, wanted)
+        if fitting.size:
+            passed_on = len(at) - 1 - int(fitting[-1])
+            if best is None or passed_on < best[0]:
+                best = passed_on, measure, float(ordered[fitting[-1]])
+    return best
 
 
-def _are_too_few(trials: Trials, wanted: Wanted) -> bool:
-    """Tell whether all samples together prove too little, whatever they answer."""
-    count = len(trials.choosing) + len(trials.judging)
-    most = binomial_bounds(count, count)[0]
-    return most < max(wanted.agreement_ratio or 0.0, wanted.accuracy_ratio or 0.0)
+def _is_right_alone(trials: Trials, wanted: Wanted) -> bool:
+    """Tell whether the small model answers all samples that choose as wanted."""
+    at = trials.choosing
+    is_right = wanted.agreement_ratio is None or bool((trials.agrees[at] == 1).all())
+    if wanted.accuracy_ratio is not None and trials.right is not None:
+        is_right &= bool(trials.right[0][at].all())
+    return is_right
 
 
 def _is_provable(trials: Trials, wanted: Wanted) -> bool:
-    """Tell whether the big model alone keeps what is wanted on the samples that choose."""
+    """Tell whether a proof is likely if the big model answers, by the samples that choose."""
     if wanted.accuracy_ratio is None or trials.right is None:
         return True
     counts = len(trials.choosing), len(trials.judging)
     wrong = int((~trials.right[1][trials.choosing]).sum())
-    return wrong <= allowed_wrong(*counts, wanted.accuracy_ratio)
+    return wrong <= allowed_wrong(*counts, wanted.accuracy_ratio, CHANCES_OF_PROOF[-1])
 
 
-def _are_kept(trials: Trials, at: Indices, wanted: Wanted) -> npt.NDArray[np.bool_]:
+def _are_kept(trials: Trials, at: Indices, wanted: Wanted, chance: float) -> npt.NDArray[np.bool_]:
     """Tell for each sample that chooses whether what is wanted is kept if those up to it go alone.
 
     Parameters
     ----------
     at
         The places of the samples, the surest first.
+    chance
+        That the samples that judge prove it.
     """
     counts = len(at), len(trials.judging)
     is_kept = np.ones(len(at), dtype=np.bool_)
     if wanted.agreement_ratio is not None:
         is_whole = bool(np.isin(trials.agrees, (0.0, 1.0)).all())
-        allowed = allowed_wrong(*counts, wanted.agreement_ratio, is_whole=is_whole)
+        allowed = allowed_wrong(*counts, wanted.agreement_ratio, chance, is_whole=is_whole)
         is_kept &= np.cumsum(1 - trials.agrees[at]) <= allowed + 1e-9
     if wanted.accuracy_ratio is not None and trials.right is not None:
         small, big = (~one[at] for one in trials.right)
         wrong = np.cumsum(small) + int(big.sum()) - np.cumsum(big)
-        is_kept &= wrong <= allowed_wrong(*counts, wanted.accuracy_ratio)
+        is_kept &= wrong <= allowed_wrong(*counts, wanted.accuracy_ratio, chance)
     return is_kept
 
 
@@ -347,106 +363,3 @@ def _agreement(trials: Trials, alone: npt.NDArray[np.bool_]) -> Rate:
     else:
         bounds = partly_bounds(ratio, count)
     return Rate(ratio, *bounds, count)
-
-
-@lru_cache(maxsize=64)
-def allowed_wrong(
-    choosing: int, judging: int, wanted_ratio: float, *, is_whole: bool = True
-) -> float:
-    """Return how many samples that choose may be answered wrongly.
-
-    As many as leave CHANCE_OF_PROOF that the samples that judge prove the wanted share of right
-    ones. With every share of wrong answers as likely beforehand, those among the samples that judge
-    follow the beta-binomial distribution. Where even none leaves so much chance, none.
-
-    Parameters
-    ----------
-    choosing, judging
-        Numbers of samples.
-    is_whole
-        Each sample agrees or not; else samples that agree in part are judged by Hoeffding's bound,
-        and the normal distribution tells the chance.
-    """
-    tail = 1 - CONFIDENCE
-    if not is_whole:
-        margin = math.sqrt(math.log(1 / tail) / (2 * judging))
-        spread = math.sqrt(wanted_ratio * (1 - wanted_ratio) * (1 / choosing + 1 / judging))
-        beyond = NormalDist().inv_cdf(CHANCE_OF_PROOF) * spread
-        return max(0.0, choosing * (1 - wanted_ratio - margin - beyond))
-    if wanted_ratio >= 1:
-        return 0.0
-    most = _largest(judging, lambda wrong: binomial_cdf(wrong, judging, 1 - wanted_ratio) <= tail)
-    if most is None:
-        return 0.0
-
-    def is_likely(wrong: int) -> bool:
-        return _at_most(most, judging, wrong + 1, choosing - wrong + 1) >= CHANCE_OF_PROOF
-
-    return float(_largest(choosing, is_likely) or 0)
-
-
-def _largest(end: int, holds: Callable[[int], bool]) -> int | None:
-    """Return the largest number from 0 to ``end`` for which something holds that holds up to it."""
-    if not holds(0):
-        return None
-    low, high = 0, end + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
-
-
-def _at_most(most: int, count: int, a: float, b: float) -> float:
-    """Return the probability of at most so many of a beta-binomial distribution."""
-    whole = math.lgamma(count + 1) - log_beta(a, b)
-    return math.fsum(
-        math.exp(
-            whole
-            - math.lgamma(one + 1)
-            - math.lgamma(count - one + 1)
-            + log_beta(one + a, count - one + b)
-        )
-        for one in range(most + 1)
-    )
-
-
-@lru_cache(maxsize=64)
-def escalation_draws(passed_on: int, samples: int, rows: int) -> FloatArray:
-    """Return the share of requests that are passed on, drawn once for each of so many replicates.
-
-    The draws have the bounds of Clopper and Pearson as their quantiles, those below the middle the
-    lower and those above it the upper ones: Beta(k, n - k + 1) and Beta(k + 1, n - k).
-    """
-    rng = np.random.default_rng((_SEED, 1))
-    count = rows * _DRAWS_PER_ROW
-    low = rng.beta(passed_on, samples - passed_on + 1, count) if passed_on else np.zeros(count)
-    high = np.ones(count)
-    if passed_on < samples:
-        high = rng.beta(passed_on + 1, samples - passed_on, count)
-    middles = np.arange(rows) * _DRAWS_PER_ROW + _DRAWS_PER_ROW // 2
-    ordered = np.where(np.arange(rows) < rows / 2, np.sort(low)[middles], np.sort(high)[middles])
-    drawn = rng.permutation(ordered)
-    drawn.setflags(write=False)
-    return drawn
-
-
-def mixture_s(alone_s: FloatArray, escalated_s: FloatArray, shares: FloatArray) -> FloatArray:
-    """Return latencies of which in each row a share is that of requests that were passed on.
-
-    Parameters
-    ----------
-    alone_s, escalated_s
-        Latencies of requests that the device answers, and of those that are passed on, which begin
-        on the device as well; shape (rows, n).
-    shares
-        Of those that are passed on, shape (rows,).
-    """
-    n = alone_s.shape[1]
-    counts = np.rint(shares * n)[:, np.newaxis]
-    return np.where(_ranks(n) < counts, escalated_s, alone_s)
-
-
-@lru_cache(maxsize=8)
-def _ranks(n: int) -> npt.NDArray[np.intp]:
-    """Return the order in which requests are passed on as the share grows: any, always the same."""
-    return np.random.default_rng((_SEED, 2)).permutation(n)

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from placer.core.backbone import violated_without_too
-from placer.core.cascade import Rate, escalation_draws, mixture_s
+from placer.core.cascade import Rate
+from placer.core.cascade_mixture import escalation_draws, mixture_s
 from placer.core.doubts import doubt_assumed_path, is_saturated, slow_end_doubts
 from placer.core.estimate import TargetVerdict, Verdict
 from placer.core.graph import ModelSummary
@@ -163,7 +164,7 @@ def _too_slow_behind(
     alone = next(one for one in behind.targets if one.percentile == target.percentile)
     if alone.verdict is not Verdict.VIOLATED:
         return found, True
-    reason = f"{alone.reason}, without any time on the device"
+    reason = f"{alone.reason}, even without any time on the device"
     return replace(found, verdict=Verdict.VIOLATED, low_s=alone.low_s, reason=reason), False
 
 

@@ -231,7 +231,8 @@ def tiers_of_cuts(
         for name in cut:
             if name in graph.unsized_tensors:
                 raise UsageError(
-                    f"the size of '{name}' depends on the data, so that it is never sent",
+                    f"placer does not know the size of '{name}', so that it is never sent: it "
+                    "depends on the data, or on an operator whose output placer cannot tell",
                     hint="cut at another tensor",
                 )
             if name not in edges.tensors:

@@ -68,7 +68,8 @@ class GroupGraph:
     unused_nodes: tuple[str, ...] = ()
     """Nodes that no output depends on: the runtime drops them, and so does a split."""
     unsized_tensors: tuple[str, ...] = ()
-    """Tensors whose size depends on the data: never cut, what they join is one group."""
+    """Tensors whose size is not known, as where it depends on the data: never cut, what they join
+    is one group."""
 
     @property
     def time_s(self) -> float | None:

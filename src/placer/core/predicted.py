@@ -8,7 +8,7 @@ import numpy as np
 
 from placer.core.compute import Level, factor_90
 from placer.core.environment import Basis, ChipClass
-from placer.core.estimate import Candidate
+from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.units import format_percentile
 
 REUSE_FACTOR = factor_90(Level.E0, ChipClass.CPU) or 1.0
@@ -34,7 +34,8 @@ def predicted(candidate: Candidate, percentile: float) -> Interval:
     """Return what a candidate was predicted to take.
 
     The interval is that of the target of this percentile; of the median of what was measured
-    itself, without a target, the factor of reuse. What was disturbed then has no lower end.
+    itself, without a target, the factor of reuse. What was disturbed then has no lower end, unless
+    the target was violated: no verdict of that rests on what was disturbed.
     """
     is_measured = candidate.basis is Basis.MEASURED
     factor = REUSE_FACTOR if is_measured else 1.0
@@ -47,14 +48,20 @@ def predicted(candidate: Candidate, percentile: float) -> Interval:
     value_s = value_s if value_s is not None and np.isfinite(value_s) else None
     for target in candidate.targets:
         if target.percentile == percentile:
+            is_firm = not was_disturbed or _is_violated(target)
             return Interval(
                 target.value_s if target.value_s is not None else value_s,
-                None if target.low_s is None or was_disturbed else target.low_s / factor,
+                target.low_s / factor if target.low_s is not None and is_firm else None,
                 None if target.high_s is None else target.high_s * factor,
             )
     if percentile == 0.5 and value_s is not None and is_measured:
         return Interval(value_s, None if was_disturbed else value_s / factor, value_s * factor)
     return Interval(value_s, None, None)
+
+
+def _is_violated(target: TargetVerdict) -> bool:
+    """Tell whether the lower end alone is too slow, of what no contention made slower."""
+    return target.verdict is Verdict.VIOLATED
 
 
 def why_no_interval(candidate: Candidate, percentile: float) -> str:
@@ -70,7 +77,7 @@ def why_no_interval(candidate: Candidate, percentile: float) -> str:
         quiet = " on a quiet machine" if was_disturbed else ""
         return f"too few runs bounded it: recommend again{quiet} with a longer --time-limit"
     ends = []
-    if target.low_s is not None and was_disturbed:
+    if target.low_s is not None and was_disturbed and not _is_violated(target):
         ends.append(
             "its lower end does not count, as other programs disturbed what was measured for it: "
             "recommend again on a quiet machine"
@@ -78,7 +85,7 @@ def why_no_interval(candidate: Candidate, percentile: float) -> str:
     if target.high_s is None:
         helps = ": probe that network, or ask for a percentile that it tells"
         is_network = target.reason.startswith("network ")
-        ends.append(f"it has no upper end, {target.reason}{helps if is_network else ''}")
+        ends.append(f"it has no upper end ({target.reason}){helps if is_network else ''}")
     return "; ".join(ends)
 
 

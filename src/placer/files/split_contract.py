@@ -137,7 +137,11 @@ def contract_schema() -> dict[str, Any]:
         name=_said(_TEXT, "Of its file."),
         sha256=_said(digest, "Of its file."),
         inputs=_list(_to("tensor"), "All are on the device."),
-        outputs=_list(_to("tensor"), "Each is given by the part that makes it."),
+        outputs=_list(
+            _to("tensor"),
+            "Each is given by the part that makes it; what is an input too is given by none: the "
+            "device has it.",
+        ),
         unused_nodes=_list(_TEXT, "Nodes that are in no part, as no output needs them."),
         constant_nodes=_list(
             _TEXT,

@@ -652,6 +652,7 @@ def _bind(
             values = [bound.get(dim) if isinstance(dim, str) else dim for dim in dims]
             missing = [dim for dim, v in zip(dims, values, strict=True) if v is None]
             if missing:
+                _refuse_zero(path, info)
                 which = f"'{missing[0]}'" if missing[0] else "without a name"
                 open_dims = [
                     dim if value is None else value for dim, value in zip(dims, values, strict=True)
@@ -663,6 +664,21 @@ def _bind(
                 )
             found[info.name] = tuple(value for value in values if value is not None)
     return found, bound
+
+
+def _refuse_zero(path: str, info: Any) -> None:
+    """Refuse an input that holds nothing: ONNX Runtime takes no other size for a 0."""
+    dims = info.type.tensor_type.shape.dim
+    if not any(dim.HasField("dim_value") and dim.dim_value == 0 for dim in dims):
+        return
+    shape = ",".join(
+        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims
+    )
+    raise InputError(
+        f"{path}: a dimension of input '{info.name}' is 0 (shape {shape}), so that it "
+        "holds nothing",
+        hint="export the model with its real size, or with a name in place of the 0",
+    )
 
 
 def _bind_given(

@@ -20,6 +20,7 @@ import numpy as np
 
 from placer.core.errors import InputError
 from placer.core.graph import UNKNOWN_DIMENSION
+from placer.onnx_files.shapes_classic import CLASSIC, classic_output
 
 VALUE_LIMIT = 4096
 """Elements up to which a value is followed: shapes, axes and scales, never weights."""
@@ -266,6 +267,9 @@ class _Tracer:
 
         if step.domain == MICROSOFT:
             return self._infer_contributed(node, step)
+        known = _classic(step)
+        if known is not None:
+            return known
         if node.op_type == "Einsum" and not EQUATION.fullmatch(
             step.attributes.get("equation", b"")
         ):
@@ -506,6 +510,18 @@ _ALIASES: dict[str, tuple[str, tuple[int, ...]]] = {
 
 _CHANGES_TYPE = frozenset(("DequantizeLinear", "QuantizeLinear"))
 """Aliases whose output has another type than their input."""
+
+
+def _classic(step: Step) -> tuple[Tensor, ...] | None:
+    given = [
+        (tensor.dtype, tensor.shape)
+        for tensor in step.inputs
+        if tensor is not None and tensor.shape is not None
+    ]
+    if step.domain != CLASSIC or len(given) < len(step.inputs) or len(step.outputs) != 1:
+        return None
+    found = classic_output(step.op_type, step.attributes, given)
+    return None if found is None else (Tensor(*found),)
 
 
 def _of_proto(proto: Any) -> Tensor:

@@ -110,6 +110,9 @@ RULES: Mapping[str, Rule] = {
     "FusedGemm": taint_fused.gemm,
     "FusedMatMul": taint_fused.matmul,
     "QLinearMatMul": taint_linear.quantised_matmul,
+    "ai.onnx.ml::FeatureVectorizer": taint_plain.joined_inputs(),
+    "ai.onnx.ml::Imputer": taint_plain.moved,
+    "ai.onnx.ml::Normalizer": taint_plain.normalised,
     "ai.onnx.ml::Scaler": taint_plain.scaled_columns,
     "SequenceInsert": taint_plain.joined_inputs(0, 1),
     "Where": taint_plain.joined_inputs(1, 2),
@@ -119,6 +122,6 @@ RULES: Mapping[str, Rule] = {
 MAY_KEEP_MIXTURES = frozenset(
     set(RULES)
     - {*_CURVES.split(), *_NORMALISATIONS.split(), *_REDUCTIONS.split(), "Max", "Min"}
-    - {"LpPool", "DynamicQuantizeLinear"}
+    - {"LpPool", "DynamicQuantizeLinear", "ai.onnx.ml::Normalizer"}
 ) | set(KEEPING_BY_SHAPE)
 """Operators that keep all of a mixture, or may with some constants and shapes."""

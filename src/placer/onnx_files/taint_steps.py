@@ -253,6 +253,7 @@ _JOINING = (
     "ScatterElements",
     "SequenceConstruct",
     "Where",
+    "ai.onnx.ml::FeatureVectorizer",
 )
 
 

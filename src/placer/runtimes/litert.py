@@ -194,7 +194,7 @@ class LiteRtSession:
     def prepare(self, index: int) -> None:
         """Copy an input sample to where the model reads it."""
         for number, array in zip(self._inputs, self._samples, strict=True):
-            self._interpreter.set_tensor(number, array[index])
+            self._interpreter.set_tensor(number, array[index, ...])
 
     def outputs(self) -> Mapping[str, Any]:
         """Return what the model gives for every input sample: place -> array (samples, ...).

@@ -269,7 +269,9 @@ class OnnxRuntimeSession:
         names = [output.name for output in self._session.get_outputs()]
         n_samples = len(next(iter(self._samples.values()))) if self._samples else 1
         found = [
-            self._session.run(names, {name: array[index] for name, array in self._samples.items()})
+            self._session.run(
+                names, {name: array[index, ...] for name, array in self._samples.items()}
+            )
             for index in range(n_samples)
         ]
         return {
@@ -350,7 +352,7 @@ class OnnxRuntimeSession:
         import numpy as np
         import onnxruntime
 
-        values = {name: array[index] for name, array in self._samples.items()}
+        values = {name: array[index, ...] for name, array in self._samples.items()}
         has_strings = any(value.dtype.kind in "UO" for value in values.values())
         if has_strings:
             values = {
@@ -364,7 +366,7 @@ class OnnxRuntimeSession:
             return lambda: session.run(names, values)
         binding = self._session.io_binding()
         for name, value in values.items():
-            array = np.ascontiguousarray(value)
+            array = np.asarray(value, order="C")  # ascontiguousarray gives a scalar an axis
             onnx_type = _BIT_PATTERN_TYPES.get(self._dtypes.get(name, ""))
             if onnx_type is None:
                 ort_value = onnxruntime.OrtValue.ortvalue_from_numpy(array, *place)

@@ -58,7 +58,7 @@ def judge_parts(request: Mapping[str, Any]) -> dict[str, Any]:
     with np.load(request["inputs_path"], allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     count = len(next(iter(arrays.values()))) if arrays else 1
-    samples = [{name: array[at] for name, array in arrays.items()} for at in range(count)]
+    samples = [{name: array[at, ...] for name, array in arrays.items()} for at in range(count)]
     threads = request["threads"]
     whole = _Session(request["model_path"], threads)
     expected = [whole.run(sample) for sample in samples]

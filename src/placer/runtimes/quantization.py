@@ -302,7 +302,8 @@ def _reader(path: str | None) -> Any:
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # the package has no types
         def __init__(self) -> None:
             self._samples = iter(
-                {name: array[place] for name, array in arrays.items()} for place in range(count)
+                {name: array[place, ...] for name, array in arrays.items()}
+                for place in range(count)
             )
 
         def get_next(self) -> dict[str, Any] | None:
@@ -375,7 +376,7 @@ def _outputs(path: str, samples_path: str) -> list[list[Any]]:
     }
     count = len(next(iter(arrays.values()))) if arrays else 1
     return [
-        session.run(None, {name: array[place] for name, array in arrays.items()})
+        session.run(None, {name: array[place, ...] for name, array in arrays.items()})
         for place in range(count)
     ]
 
