@@ -21,6 +21,7 @@ from placer.core.deployment import (
     Unreadable,
 )
 from placer.core.errors import InputError
+from placer.manifests import kustomize
 from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
 from placer.manifests.lookalikes import is_near, keys_for_placer, mistyped
@@ -74,6 +75,10 @@ class _Run:
     defects: list[Defect] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    patches: list[kustomize.Patch] = field(default_factory=list)
+    """Files that kustomizations name."""
+    others: set[str] = field(default_factory=set)
+    """Files with an object that no format claims, and that a patch could be."""
     meant: list[tuple[Field, Field]] = field(default_factory=list)
     """(mapping, entry) of each key that was meant for placer."""
     files: int = 0
@@ -107,7 +112,8 @@ def read_manifests(
         for path, content in _contents(paths, stdin, run):
             run.order[path] = len(run.order)
             _read_file(path, content, formats, run)
-        found = [one.read(run.roots[one.id]) for one in formats if one.id in run.roots]
+        _take_patches(run)
+        found = [one.read(run.roots[one.id]) for one in formats if run.roots.get(one.id)]
         run.roots.clear()  # before the collector looks through all nodes
 
     def turn(place: Place) -> tuple[int, int, int]:
@@ -203,6 +209,7 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     kinds = [kind for one in formats for kind in one.kinds]
     for document in parsed.documents:
         for root in _objects(Field(document, document.root)):
+            run.patches += kustomize.files_named(root)
             claiming = next((one for one in formats if one.claims(root)), None)
             if claiming is not None:
                 is_manifest = True
@@ -210,6 +217,8 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 if speaks:
                     run.meant += keys_for_placer(root)
             elif own is None:
+                if root.is_mapping and not kustomize.is_harmless(root.at("kind").text() or ""):
+                    run.others.add(path)
                 wrong = mistyped(root, kinds)
                 run.defects += wrong.defects
                 unread = wrong.unreadable or (() if wrong.defects else tuple(unread_kind(root)))
@@ -225,6 +234,17 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     suppressions, defects = from_comments(parsed.comments, path)
     run.suppressions += suppressions
     run.defects += defects
+
+
+def _take_patches(run: _Run) -> None:
+    """Take out what is but a patch of other files, and tell it."""
+    claimed = [root for roots in run.roots.values() for root in roots]
+    taken, told = kustomize.patches_in_files(run.patches, claimed, run.others, run.order)
+    run.unreadable += told
+    if taken:
+        gone = set(map(id, taken))
+        for roots in run.roots.values():
+            roots[:] = [root for root in roots if id(root) not in gone]
 
 
 def _sniffed(content: bytes) -> bytes:
