@@ -169,7 +169,8 @@ class Egress:
     """A way by which data leaves the place where the model runs."""
 
     kind: str
-    """``route``, ``logger``, ``service``, ``mqtt`` or ``worker``: what of the format it is."""
+    """``route``, ``logger``, ``service``, ``mqtt``, ``worker`` or ``transformer``: what of the
+    format it is."""
     to: Stated[str]
     """URL, topic or object that receives it."""
     carries: str
@@ -179,6 +180,11 @@ class Egress:
     """Modules that it passes on its way, in this order."""
     is_open: bool = False
     """`to` is filled in later: whether data leaves at all is not known."""
+    where: Where | None = None
+    """Of a part of the same deployment, what the manifest says of its place, until that is known;
+    None: it is known, or a matter of `to`."""
+    law: str | None = None
+    """Jurisdiction of that place."""
 
 
 @dataclass(frozen=True, slots=True)
