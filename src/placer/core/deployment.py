@@ -187,6 +187,10 @@ class Egress:
     """Jurisdiction of that place."""
 
 
+WHOLE_FILE = "*"
+"""No JSON pointer: what a defect concerns that is wrong for all documents of its file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Defect:
     """Something that is declared and has no effect, or cannot be read."""
@@ -201,7 +205,8 @@ class Defect:
     subject: str = ""
     """The key, or the text, that it is about."""
     concerns: str | None = None
-    """JSON pointer: all that is deployed below it is meant; None: as far as its place tells."""
+    """JSON pointer: all that is deployed below it is meant; `WHOLE_FILE`: all of the file; None: as
+    far as its place tells."""
 
 
 @dataclass(frozen=True, slots=True)

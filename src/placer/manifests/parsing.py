@@ -31,6 +31,8 @@ _TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}|\{\{-")
 _BINARY = "tag:yaml.org,2002:binary"
 _MERGE = "tag:yaml.org,2002:merge"
 """On ``<<``, in quotes or not, it says what ``<<`` alone does: yq prints it."""
+_SEPARATOR = re.compile(r"(?:---|\.\.\.)(?=\s|$)")
+"""Of documents: at the beginning of a line it is one wherever it stands."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 
 
@@ -42,6 +44,8 @@ class Comment:
     column: int
     text: str
     """What follows the ``#``."""
+    document: int = 0
+    """Index of the document in which it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +135,23 @@ def _comments(
         known = documents[-1].root.end.line if documents else 0
     spans = sorted(_scalar_spans(documents))
     starts = [start for start, _ in spans]
-    found = []
+    roots = [document.root for document in documents]
+    # of an empty document libyaml tells the line at which the next one begins
+    begins = [root.start.line - (root.is_plain and not root.text) for root in roots]
+    begin, found = 0, []
     for number, line in enumerate(_BREAK.split(text)):
         if number >= known:
             break
+        if _SEPARATOR.match(line):
+            begin = number
         if "placer:" not in line:
             continue
         for match in _COMMENT.finditer(line):
             at = _At(number, match.start())
             before = bisect.bisect_right(starts, at) - 1
             if before < 0 or at >= spans[before][1]:
-                found.append(Comment(number + 1, match.start() + 1, line[match.end() :]))
+                index = min(bisect.bisect_left(begins, begin), max(len(begins) - 1, 0))
+                found.append(Comment(number + 1, match.start() + 1, line[match.end() :], index))
                 break
     return tuple(found)
 
