@@ -28,6 +28,7 @@ from placer.manifests.lookalikes import is_near, keys_for_placer, mistyped
 from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
+from placer.manifests.strict_json import told_as_json, without_comments
 from placer.manifests.suppressions import (
     elsewhere,
     from_annotations,
@@ -203,8 +204,10 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
         run.unreadable.append(text)
         run.files += 1
         return
+    text = without_comments(text, path)
     parsed = PARSERS.get(suffix, parse_yaml)(text, path)
     is_manifest = False
+    claimed: set[str] = set()
     speaks = "placer" in text.lower()
     kinds = [kind for one in formats for kind in one.kinds]
     for document in parsed.documents:
@@ -213,6 +216,7 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
             claiming = next((one for one in formats if one.claims(root)), None)
             if claiming is not None:
                 is_manifest = True
+                claimed.add(claiming.id)
                 run.roots.setdefault(claiming.id, []).append(root)
                 if speaks:
                     run.meant += keys_for_placer(root)
@@ -224,9 +228,10 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 unread = wrong.unreadable or (() if wrong.defects else tuple(unread_kind(root)))
                 run.unreadable += unread
                 is_manifest = is_manifest or bool(wrong.defects or unread)
-    if parsed.unreadable is not None and (has_mark or is_manifest):
+    unreadable = told_as_json(text, path, frozenset(claimed), parsed.unreadable)
+    if unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
-        run.unreadable.append(parsed.unreadable)
+        run.unreadable.append(unreadable)
     if not is_manifest:
         run.skipped += 1
         return
