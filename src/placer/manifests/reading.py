@@ -186,7 +186,8 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     is_large = own is None and len(content) > MAX_UNMARKED_BYTES
     sniffed = _sniffed(content)
     is_found = _finder(of_suffix, is_large=is_large)
-    has_mark = is_found(sniffed)
+    is_named = os.path.basename(path) in {one.file_name for one in of_suffix}  # noqa: PTH119
+    has_mark = is_named or is_found(sniffed)
     if len(content) > MAX_BYTES and (has_mark or _is_marked_beyond(path, is_found)):
         limit = f"larger than {MAX_BYTES // 10**6} MB"
         remedy = "split it, or name only what is deployed"
