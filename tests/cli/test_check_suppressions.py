@@ -80,3 +80,35 @@ def test_comments_that_stand_alone_are_for_the_next_entry(run: Run, make: Make) 
     assert "PLC706" not in found_by(run("check", "deploy", *OPTIONS))
     (folder / "deploy" / "0.yaml").write_text(SMALL.replace(line, f"{alone[0]}\n{line}"))
     assert "PLC706" in found_by(run("check", "deploy", *OPTIONS))
+
+
+COMMENT = "# placer: ignore[PLC707]"
+FILE = "# placer: ignore-file[PLC707]"
+GAP = "---\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "failing"),
+    [
+        (f"A{GAP}{COMMENT}\nB", "b"),
+        (f"A{GAP}B{COMMENT}\n", "b"),
+        (f"{COMMENT}\n{GAP}A{GAP}B", "a"),
+        (f"{GAP}A{COMMENT}\n{GAP}B", "a"),
+        (f"A{GAP}{GAP}# x\n{GAP}{COMMENT}\nB", "b"),
+        (f"A...\n{COMMENT}\n{GAP}B", "b"),
+        (f"A{GAP}B{FILE}\n", "ab"),
+        (f"{FILE}\nA{GAP}B", "ab"),
+    ],
+)
+def test_a_comment_without_a_reason_fails_the_document_that_it_stands_in(
+    run: Run, make: Make, text: str, failing: str
+) -> None:
+    for name in "ab":
+        one = manifest().replace("  name: counter", f"  name: {name}", 1)
+        text = text.replace(name.upper(), one, 1)
+    make(text)
+    told = json.loads(run("check", "deploy", *OPTIONS).out)
+    outcomes = {one["id"]: one["outcome"] for one in told["checked"]}
+    expected = {f"deployment/{name}": "fail" if name in failing else "pass" for name in "ab"}
+    assert outcomes == expected
+    assert [one["rule"] for one in told["findings"]] == ["PLC711"]

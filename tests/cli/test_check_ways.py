@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tests import gate_project
 from tests.cli.conftest import Make, Run
-from tests.gate_project import CLOUD, project, workload
+from tests.gate_project import CLOUD, CLOUD_LABEL, project, workload
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
 SERVICE = """\
@@ -46,6 +46,7 @@ spec:
     root:
 """
 RESIZE = "containers: [{name: kserve-container, image: 'registry.example/resize:2'}]"
+BESIDE = "nodeSelector: {node-role.kubernetes.io/edge: ''}"
 LOGGER = "logger: {mode: all, url: 'https://logs.example.com'}"
 SPECIAL = {"class": "special", "regions": ["EU"], "may_leave": "output"}
 NOTHING = {**SPECIAL, "may_leave": "nothing"}
@@ -78,7 +79,61 @@ def test_a_logger_around_the_predictor_is_a_way_of_its_requests(told: Told, name
 
 
 def test_a_component_without_a_logger_opens_no_way(told: Told) -> None:
-    assert told(service(f"  transformer:\n    {RESIZE}\n  explainer: null\n"))[0] == 0
+    text = f"  transformer:\n    {RESIZE}\n    {BESIDE}\n  explainer: null\n"
+    assert told(service(text))[0] == 0
+
+
+def transformer(more: str) -> str:
+    return SERVICE % "" + f"  transformer:\n    {RESIZE}\n    {more}\n"
+
+
+@pytest.mark.parametrize("model", ["", "command: [serve, --model, /m/model.onnx], "])
+@pytest.mark.parametrize("data", [SPECIAL, NOTHING])
+def test_a_transformer_on_another_site_gets_what_may_not_leave(
+    told: Told, data: object, model: str
+) -> None:
+    away = f"nodeSelector: {{{CLOUD_LABEL}}}"
+    text = transformer(away).replace("{name: kserve-container, ", f"{{{model}name: c, ")
+    code, rules = told(text, data)
+    assert (code, rules["PLC704"]) == (1, "fail")
+    assert "PLC705" not in rules  # it lies in Sweden
+
+
+@pytest.mark.parametrize("more", ["minReplicas: 1", "nodeSelector: {pool: big}", "nodeName: x"])
+def test_a_transformer_at_a_place_that_nobody_knows_is_inconclusive(told: Told, more: str) -> None:
+    code, rules = told(transformer(more))
+    assert (code, rules["PLC704"]) == (5, "inconclusive")
+    assert ("PLC705" in rules) == (
+        more != "minReplicas: 1"
+    )  # else in the same cluster, as services
+
+
+@pytest.mark.parametrize("more", [BESIDE, "minReplicas: 1"])
+@pytest.mark.parametrize("data", [{"class": "internal"}, {"class": "personal", "regions": ["EU"]}])
+def test_a_transformer_beside_a_predictor_that_may_send_away_is_no_way(
+    told: Told, data: object, more: str
+) -> None:
+    code, rules = told(transformer(more), data)
+    assert code == 0
+    assert not {"PLC704", "PLC705"} & rules.keys()
+
+
+def test_a_transformer_of_the_cloud_outside_the_regions_is_told(told: Told) -> None:
+    line, north = cast("dict[str, dict[str, Any]]", project()["sites"]).values()
+    sites = {"line": line, "north": {**north, "jurisdiction": "US"}}
+    data = {"class": "personal", "regions": ["EU"]}
+    code, rules = told(transformer(f"nodeSelector: {{{CLOUD_LABEL}}}"), data, sites=sites)
+    assert (code, rules["PLC704"], rules["PLC705"]) == (1, "pass", "fail")
+
+
+def test_a_transformer_goes_where_the_predictor_in_the_cloud_is(told: Told) -> None:
+    text = transformer("minReplicas: 1").replace(BESIDE, f"nodeSelector: {{{CLOUD_LABEL}}}")
+    assert not {"PLC704", "PLC705"} & told(text)[1].keys()
+
+
+def test_the_project_may_say_where_a_transformer_lies(told: Told) -> None:
+    egress = [{"to": "inferenceservice/counter/transformer", "carries": "answer"}]
+    assert told(transformer("minReplicas: 1"), egress=egress)[0] == 0
 
 
 def test_a_logger_of_the_old_api_stands_around_its_predictor_as_well(told: Told) -> None:

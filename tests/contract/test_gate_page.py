@@ -61,7 +61,7 @@ def test_its_annotations_are_read() -> None:
     told = {row.split("`")[1] for row in pages.table(PAGE, head)}
     lines = "".join(f"    {line}\n" for line in sorted(told)).replace("NAME", "defect")
     text = f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n{lines}"
-    text += "spec: {containers: [{name: a, args: [--model, a.onnx]}]}\n"
+    text += "spec: {containers: [{name: a, image: a, args: [--model, a.onnx]}]}\n"
     found = read_manifests(["-"], stdin=BytesIO(text.encode()))
     (deployed,) = found.deployed
     assert ("placer/workload", "defect") in [one.value for one in deployed.annotations]

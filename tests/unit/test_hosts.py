@@ -31,7 +31,11 @@ def test_names_the_host_as_a_client_would(url: str, host: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["a.b.svc", "a.b.svc.cluster.local", "logger", "10-0-0-1.b.pod.cluster.local"]
+    "host",
+    [
+        *("a.b.svc", "a.b.svc.cluster.local", "logger", "10-0-0-1.b.pod.cluster.local"),
+        *("message-dumper.default", "broker-ingress.knative-eventing", "a.my-team", "a.line2"),
+    ],
 )
 def test_services_and_bare_names_are_in_the_cluster(host: str) -> None:
     assert is_in_cluster(host)
@@ -39,7 +43,12 @@ def test_services_and_bare_names_are_in_the_cluster(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["a.example.com", "2001:db8::1", "10.0.0.1", "134744072", "a.local", "a%2eeu", "ä"]
+    "host",
+    [
+        *("a.example.com", "2001:db8::1", "10.0.0.1", "134744072", "a.local", "a%2eeu", "ä"),
+        *("example.com", "a.dev", "a.app", "a.sorting", "a.xn--p1ai", "0x7f.0x1", "127.1a"),
+        *("a.example.my-team", "a.default.com", "default.com", "a.default.b", "my-team.eu"),
+    ],
 )
 def test_addresses_and_public_names_are_not(host: str) -> None:
     assert not is_in_cluster(host)

@@ -175,3 +175,31 @@ def test_of_other_files_it_is_another_unknown_model(tmp_path: Path) -> None:
         assert "cc_model_filenames" in model.hidden
         told.add(model.told)
     assert len(told) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('name: "b2" input [ { name: ', "1:28"),
+        ('backend "onnxruntime"', "1:9"),
+        ("name: 'b", "1:7"),
+        ("}", "1:1"),
+        ("b\udcffc", "1:2"),
+    ],
+)
+def test_a_file_of_that_name_that_cannot_be_parsed_is_told(
+    tmp_path: Path, text: str, place: str
+) -> None:
+    file = tmp_path / "config.pbtxt"
+    file.write_bytes(text.encode("utf-8", "surrogateescape"))
+    (problem,) = read_manifests([str(file)]).unreadable
+    assert str(problem.place) == f"{file}:{place}"
+    other = file.rename(tmp_path / "labels.pbtxt")
+    assert read_manifests([str(other)]).skipped == 1
+
+
+def test_a_file_of_that_name_that_leaves_all_to_the_server_is_a_model(tmp_path: Path) -> None:
+    found = one(read(tmp_path / "m", 'name: "belt"\n'))
+    assert (found.id, [model.uri.value for model in found.models]) == ("model/belt", ["belt"])
+    for text in ("", "item { id: 1 }\n"):
+        assert read(tmp_path / f"n{len(text)}", text).skipped == 1

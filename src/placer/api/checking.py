@@ -21,7 +21,7 @@ from placer.core.gate import CheckResult, Other, counted
 from placer.core.gate_rules.rule import GateCase, owned
 from placer.core.project import DeclaredSite, Project, Unresolved
 from placer.core.since import since
-from placer.core.sites import RegionsOf, contradicted, site_of
+from placer.core.sites import RegionsOf, contradicted, placed_ways, site_of
 
 if TYPE_CHECKING:
     from placer.files.project import ProjectFile
@@ -102,6 +102,15 @@ def check(
         _site_of(one, file.project, within[one.place.path], regions_named)
         for one in manifests.deployed
     ]
+    manifests = replace(
+        manifests,
+        deployed=tuple(
+            replace(one, egress=placed_ways(one, site, file.project, within[one.place.path]))
+            if one.egress
+            else one
+            for one, site in zip(manifests.deployed, sites, strict=True)
+        ),
+    )
     laws = {
         (one.place.path, one.id): site.entry.law
         for one, site in zip(manifests.deployed, sites, strict=True)

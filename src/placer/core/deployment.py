@@ -178,7 +178,8 @@ class Egress:
     """A way by which data leaves the place where the model runs."""
 
     kind: str
-    """``route``, ``logger``, ``service``, ``mqtt`` or ``worker``: what of the format it is."""
+    """``route``, ``logger``, ``service``, ``mqtt``, ``worker`` or ``transformer``: what of the
+    format it is."""
     to: Stated[str]
     """URL, topic or object that receives it."""
     carries: str
@@ -188,6 +189,15 @@ class Egress:
     """Modules that it passes on its way, in this order."""
     is_open: bool = False
     """`to` is filled in later: whether data leaves at all is not known."""
+    where: Where | None = None
+    """Of a part of the same deployment, what the manifest says of its place, until that is known;
+    None: it is known, or a matter of `to`."""
+    law: str | None = None
+    """Jurisdiction of that place."""
+
+
+WHOLE_FILE = "*"
+"""No JSON pointer: what a defect concerns that is wrong for all documents of its file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +214,8 @@ class Defect:
     subject: str = ""
     """The key, or the text, that it is about."""
     concerns: str | None = None
-    """JSON pointer: all that is deployed below it is meant; None: as far as its place tells."""
+    """JSON pointer: all that is deployed below it is meant; `WHOLE_FILE`: all of the file; None: as
+    far as its place tells."""
 
 
 @dataclass(frozen=True, slots=True)

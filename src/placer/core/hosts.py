@@ -18,6 +18,18 @@ PLAIN_SCHEMES = frozenset(_PLAIN_WORDS.split())
 """Schemes that say themselves that nothing is encrypted. Of any other it is not known."""
 _CLUSTER = (".svc", ".cluster.local")
 _CLUSTER_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_NAMESPACES = frozenset(
+    {
+        "default", "istio-system", "kafka", "knative-eventing", "knative-serving", "kserve",
+        "kube-system", "kubeflow", "logging", "monitoring", "observability",
+    }
+)  # fmt: skip
+"""Usual ones, of which none is a public top-level domain, as ``dev`` and ``app`` are."""
+_NO_DOMAIN = re.compile(r"(?!xn--)[a-z](?=[a-z]*[0-9-])[a-z0-9-]*")
+"""A namespace that can be no public top-level domain: those are of letters alone, or ``xn--...``.
+
+Source: RFC 1123 section 2.1 (alphabetic); RFC 5890 section 2.3.2.1 (``xn--``).
+"""
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 """Other characters that clients take for dots (UTS #46)."""
 _CUT_OFF = "".join(map(chr, range(0x21)))
@@ -60,8 +72,12 @@ def is_same_host(host: str) -> bool:
 def is_in_cluster(host: str) -> bool:
     """Tell whether a host is a service of the same cluster: ``NAME.NAMESPACE.svc`` or a bare name.
 
-    A bare number is an address, and names of services are of letters, digits and hyphens.
+    ``NAME.NAMESPACE`` is one where the namespace is a usual one or can be no public domain. A bare
+    number is an address, and names of services are of letters, digits and hyphens.
     """
     if _CLUSTER_NAME.fullmatch(host) is None:
         return False
+    name, _, space = host.partition(".")
+    if name and (space in _NAMESPACES or _NO_DOMAIN.fullmatch(space)):
+        return True
     return host.endswith(_CLUSTER) or not ("." in host or host[:1].isdigit())

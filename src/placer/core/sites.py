@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice, product
 
-from placer.core.deployment import Deployed, Place, Stated, Where, words_of_label
+from placer.core.deployment import Deployed, Egress, Place, Stated, Where, words_of_label
 from placer.core.environment import Region
 from placer.core.privacy import allowed_in
 from placer.core.project import (
@@ -139,6 +140,28 @@ def _left_open(words: PlaceWords, where: Where, fitting: Sequence[SiteMatch]) ->
 
 def _value(stated: Stated[str] | None) -> str | None:
     return None if stated is None else stated.value
+
+
+def placed_ways(
+    deployed: Deployed, site: DeclaredSite | Unresolved, project: Project, path: str
+) -> tuple[Egress, ...]:
+    """Return the ways out: parts of the same deployment are one where they run on another site.
+
+    Of a deployment whose own site is not known, theirs says nothing.
+    """
+    ways: list[Egress] = []
+    for way in deployed.egress:
+        if way.where is None:
+            ways.append(way)
+        elif not isinstance(site, Unresolved):
+            there = site_of(replace(deployed, where=way.where), project, path)
+            if isinstance(there, Unresolved):
+                ways.append(way)
+            elif there.entry.name != site.entry.name:
+                at = way.to.place if way.where.is_silent else there.place
+                to = replace(way.to, place=at)
+                ways.append(replace(way, to=to, where=None, law=there.entry.law))
+    return tuple(ways)
 
 
 def place_of_site(deployed: Deployed) -> Place:

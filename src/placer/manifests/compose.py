@@ -18,6 +18,7 @@ from placer.core.deployment import (
 from placer.core.project import templates_in
 from placer.manifests.compose_keys import BALENA, FILE, SERVICE
 from placer.manifests.compose_models import models_of_service
+from placer.manifests.compose_overrides import base_of, is_override, merged_with, shared_with
 from placer.manifests.compose_resources import bad_amounts, resources_of
 from placer.manifests.containers import is_open, placeholder
 from placer.manifests.format import Format, Found, merged, nearest
@@ -54,7 +55,9 @@ def read(roots: Sequence[Field]) -> Found:
     found = []
     for directory, beside in files.items():
         fleet = nearest(fleets.get(directory, []), beside[0])
-        found += [_file(root, fleet) for root in beside]
+        for root in beside:  # balena takes docker-compose.yml alone
+            base = None if directory in fleets else base_of(root, beside)
+            found.append(_file(root, fleet, base))
     for directory, some in fleets.items():
         found += [_fleet(fleet, has_services=directory in files) for fleet in some]
     return merged(found)
@@ -65,6 +68,8 @@ def _services(root: Field) -> Field:
     exact = root.at("services")
     nothing = Field(root.document, None)
     if placeholder(exact) is not None or any(_is_service(one) for one in exact.entries()):
+        return exact
+    if is_override(root) and any(one.is_mapping for one in exact.entries()):
         return exact
     if exact:
         return nothing
@@ -105,7 +110,8 @@ def _fleet(fleet: Field, *, has_services: bool) -> Found:
     return Found((one,), defects)
 
 
-def _file(root: Field, fleet: Field | None) -> Found:
+def _file(root: Field, fleet: Field | None, base: Field | None) -> Found:
+    """Read a file; what is in its `base` as well is told, not judged."""
     defects = [*repeated_keys(root)]
     of_all = unknown_keys(root, FILE, reader="Compose")
     defects += [replace(one, concerns=root.pointer) for one in of_all]
@@ -118,13 +124,16 @@ def _file(root: Field, fleet: Field | None) -> Found:
     if (stated := placeholder(services)) is not None:
         message = f"'services' is filled in later ({stated.value[:40]}): nobody knows which run"
         unreadable.append(Unreadable(stated.place, message, _RENDERED))
+    if base is not None:
+        unreadable += shared_with(base, root, _RENDERED)
     deployed = []
     for service in services.entries():
         if service.name.startswith("x-"):
             continue
         defects += unknown_keys(service, SERVICE, reader="Compose")
         defects += _bad_values(service)
-        problem = _open_end(service)
+        problem = None if base is None else merged_with(base, service, _RENDERED)
+        problem = problem or _open_end(service)
         if problem is not None:
             unreadable.append(problem)
         else:

@@ -41,6 +41,8 @@ class Format:
     """Of the Kubernetes objects that it claims: one that is mistyped is told."""
     suffix: str | None = None
     """Ending of its files, where they are neither YAML nor JSON: ``.pbtxt``."""
+    file_name: str | None = None
+    """Name of a file that is of this format whatever is in it: ``config.pbtxt``."""
 
 
 def is_marked(formats: Iterable[Format], content: bytes) -> bool:

@@ -115,7 +115,12 @@ def _service(root: Field) -> Found:
         predictor = spec.at("predictor")
         if predictor.is_mapping:
             parts.append(
-                _component(root, predictor, "predictor", suffix, is_old=is_old, beside=beside)
+                _component(
+                    *(root, predictor, "predictor", suffix),
+                    is_old=is_old,
+                    beside=beside,
+                    first=others.get("transformer"),
+                )
             )
         for name, one in apart.items():
             parts.append(_component(root, one, name, suffix, is_old=is_old))
@@ -151,6 +156,7 @@ def _component(
     *,
     is_old: bool,
     beside: Sequence[Field] = (),
+    first: Field | None = None,
 ) -> Found:
     """Read a predictor, or another component that names a model.
 
@@ -158,6 +164,8 @@ def _component(
     ----------
     beside
         Components whose requests are those of this one, and which are not told apart.
+    first
+        The component that gets each request before this one, wherever it runs.
     """
     worker, server = worker_of(component, is_old=is_old)
     counts = (component.at("minReplicas"), component.at("maxReplicas"))
@@ -186,7 +194,10 @@ def _component(
         containers=worker.containers,
         scale=_scale(component),
         batching=next(filter(None, map(_batching, (component, *beside))), None),
-        egress=tuple(way for one in (component, *beside) for way in _logger(one)),
+        egress=(
+            *(way for one in (component, *beside) for way in _logger(one)),
+            *_passed(root, first, variant, is_old=is_old),
+        ),
         labels=labels_of(root),
         annotations=annotations_of(root, component),
     )
@@ -248,6 +259,14 @@ def _logger(component: Field) -> Iterator[Egress]:
         to = Stated(DEFAULT_LOGGER, logger.key_place())
     carries = _MODES.get(logger.at("mode").text() or "all", "all")
     yield Egress("logger", to, carries)
+
+
+def _passed(root: Field, first: Field | None, variant: str, *, is_old: bool) -> Iterator[Egress]:
+    """Yield the way to the component that requests pass first: it may run somewhere else."""
+    if first is not None and _is_written_out(first):
+        to = "/".join(part for part in (id_of(root), variant, first.name) if part)
+        where = Where() if is_old else where_of(first)
+        yield Egress(first.name, Stated(to, first.key_place()), "request", where=where)
 
 
 def _is_written_out(field: Field) -> bool:

@@ -40,6 +40,8 @@ POD_PATHS: dict[str, tuple[str, ...]] = {
 SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")
 _KINDS = "|".join([*POD_PATHS, *SCALERS])
 
+_RENDERED = "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`"
+
 _SPEC_KEYS = {
     "Deployment": "replicas selector strategy minReadySeconds revisionHistoryLimit paused"
     " progressDeadlineSeconds",
@@ -108,10 +110,16 @@ def _workload(root: Field, scalers: Objects) -> Found:
     kind = kind_of(root)
     defects = (*repeated_keys(root), *unknown_keys(root, LEVELS[kind], reader="Kubernetes"))
     pod = root.at(*POD_PATHS[kind])
+    is_mistyped = any(one.kind.startswith("unknown") for one in defects)
+    if _is_patch(pod) and not is_mistyped:  # `imge` is told as such
+        message = f"no container of {kind} '{name_of(root)}' has an image: it is a patch"
+        return Found(
+            defects=defects, unreadable=(Unreadable(name_place(root), message, _RENDERED),)
+        )
     if not pod.at("containers").is_list:
         way = ".".join([*POD_PATHS[kind], "containers"])
         message = f"{kind} '{name_of(root)}' has no list {way}"
-        remedy = "a patch is checked as it is rendered: `kubectl kustomize DIR | placer check -`"
+        remedy = _RENDERED
         if group_of(root) not in GROUPS:
             message = f"{kind} '{name_of(root)}' of {group_of(root)} has containers elsewhere than"
             message += f" in {way}, and is not read"
@@ -140,6 +148,14 @@ def _workload(root: Field, scalers: Objects) -> Found:
         for worker in workers_of(pod)
     )
     return Found(deployed, (*defects, *bad_values(pod), *bad_counts(*_counts(root))))
+
+
+def _is_patch(pod: Field) -> bool:
+    """Tell whether containers are those of another file: no image is said, or can be put in."""
+    containers = [*pod.at("containers").items()]
+    return bool(containers) and all(
+        one.is_mapping and one.kind() != "template" and not one.at("image") for one in containers
+    )
 
 
 def _counts(root: Field) -> tuple[Field, ...]:

@@ -31,6 +31,8 @@ _TEMPLATE = re.compile(r"\{\{[^{}\n]*\}\}|\{\{-")
 _BINARY = "tag:yaml.org,2002:binary"
 _MERGE = "tag:yaml.org,2002:merge"
 """On ``<<``, in quotes or not, it says what ``<<`` alone does: yq prints it."""
+_SEPARATOR = re.compile(r"(?:---|\.\.\.)(?=\s|$)")
+"""Of documents: at the beginning of a line it is one wherever it stands."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 
 
@@ -44,6 +46,8 @@ class Comment:
     """What follows the ``#``."""
     covers: int | None = None
     """The line of the entry that it is for, where it stands alone; None: its own."""
+    document: int = 0
+    """Index of the document in which it stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +153,16 @@ def _comments(
         known = documents[-1].root.end.line if documents else 0
     spans = sorted(_scalar_spans(documents))
     starts = [start for start, _ in spans]
-    found = []
+    roots = [document.root for document in documents]
+    # of an empty document libyaml tells the line at which the next one begins
+    begins = [root.start.line - (root.is_plain and not root.text) for root in roots]
+    begin, found = 0, []
     lines = _BREAK.split(text)
     for number, line in enumerate(lines):
         if number >= known:
             break
+        if _SEPARATOR.match(line):
+            begin = number
         if "placer:" not in line:
             continue
         for match in _COMMENT.finditer(line):
@@ -161,7 +170,9 @@ def _comments(
             before = bisect.bisect_right(starts, at) - 1
             if before < 0 or at >= spans[before][1]:
                 covers = line_covered(lines, number, match.start())
-                found.append(Comment(number + 1, match.start() + 1, line[match.end() :], covers))
+                index = min(bisect.bisect_left(begins, begin), max(len(begins) - 1, 0))
+                rest = line[match.end() :]
+                found.append(Comment(number + 1, match.start() + 1, rest, covers, index))
                 break
     return tuple(found)
 

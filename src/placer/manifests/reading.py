@@ -21,12 +21,14 @@ from placer.core.deployment import (
     Unreadable,
 )
 from placer.core.errors import InputError
+from placer.manifests import kustomize
 from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
 from placer.manifests.lookalikes import is_near, keys_for_placer, mistyped
 from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
+from placer.manifests.strict_json import told_as_json, without_comments
 from placer.manifests.suppressions import (
     elsewhere,
     from_annotations,
@@ -74,6 +76,10 @@ class _Run:
     defects: list[Defect] = field(default_factory=list)
     unreadable: list[Unreadable] = field(default_factory=list)
     suppressions: list[Suppression] = field(default_factory=list)
+    patches: list[kustomize.Patch] = field(default_factory=list)
+    """Files that kustomizations name."""
+    others: set[str] = field(default_factory=set)
+    """Files with an object that no format claims, and that a patch could be."""
     meant: list[tuple[Field, Field]] = field(default_factory=list)
     """(mapping, entry) of each key that was meant for placer."""
     files: int = 0
@@ -107,7 +113,8 @@ def read_manifests(
         for path, content in _contents(paths, stdin, run):
             run.order[path] = len(run.order)
             _read_file(path, content, formats, run)
-        found = [one.read(run.roots[one.id]) for one in formats if one.id in run.roots]
+        _take_patches(run)
+        found = [one.read(run.roots[one.id]) for one in formats if run.roots.get(one.id)]
         run.roots.clear()  # before the collector looks through all nodes
 
     def turn(place: Place) -> tuple[int, int, int]:
@@ -179,7 +186,8 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     is_large = own is None and len(content) > MAX_UNMARKED_BYTES
     sniffed = _sniffed(content)
     is_found = _finder(of_suffix, is_large=is_large)
-    has_mark = is_found(sniffed)
+    is_named = os.path.basename(path) in {one.file_name for one in of_suffix}  # noqa: PTH119
+    has_mark = is_named or is_found(sniffed)
     if len(content) > MAX_BYTES and (has_mark or _is_marked_beyond(path, is_found)):
         limit = f"larger than {MAX_BYTES // 10**6} MB"
         remedy = "split it, or name only what is deployed"
@@ -197,27 +205,34 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
         run.unreadable.append(text)
         run.files += 1
         return
+    text = without_comments(text, path)
     parsed = PARSERS.get(suffix, parse_yaml)(text, path)
     is_manifest = False
+    claimed: set[str] = set()
     speaks = "placer" in text.lower()
     kinds = [kind for one in formats for kind in one.kinds]
     for document in parsed.documents:
         for root in _objects(Field(document, document.root)):
+            run.patches += kustomize.files_named(root)
             claiming = next((one for one in formats if one.claims(root)), None)
             if claiming is not None:
                 is_manifest = True
+                claimed.add(claiming.id)
                 run.roots.setdefault(claiming.id, []).append(root)
                 if speaks:
                     run.meant += keys_for_placer(root)
             elif own is None:
+                if root.is_mapping and not kustomize.is_harmless(root.at("kind").text() or ""):
+                    run.others.add(path)
                 wrong = mistyped(root, kinds)
                 run.defects += wrong.defects
                 unread = wrong.unreadable or (() if wrong.defects else tuple(unread_kind(root)))
                 run.unreadable += unread
                 is_manifest = is_manifest or bool(wrong.defects or unread)
-    if parsed.unreadable is not None and (has_mark or is_manifest):
+    unreadable = told_as_json(text, path, frozenset(claimed), parsed.unreadable)
+    if unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
-        run.unreadable.append(parsed.unreadable)
+        run.unreadable.append(unreadable)
     if not is_manifest:
         run.skipped += 1
         return
@@ -225,6 +240,17 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     suppressions, defects = from_comments(parsed.comments, path)
     run.suppressions += suppressions
     run.defects += defects
+
+
+def _take_patches(run: _Run) -> None:
+    """Take out what is but a patch of other files, and tell it."""
+    claimed = [root for roots in run.roots.values() for root in roots]
+    taken, told = kustomize.patches_in_files(run.patches, claimed, run.others, run.order)
+    run.unreadable += told
+    if taken:
+        gone = set(map(id, taken))
+        for roots in run.roots.values():
+            roots[:] = [root for root in roots if id(root) not in gone]
 
 
 def _sniffed(content: bytes) -> bytes:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from placer.core.deployment import Defect, Deployed, Place, Suppression
+from placer.core.deployment import WHOLE_FILE, Defect, Deployed, Place, Suppression
 from placer.core.suppressing import is_reason
 from placer.manifests.lookalikes import is_near, meant_for_placer
 from placer.manifests.nodes import Field
@@ -47,7 +47,9 @@ def from_comments(comments: Iterable[Comment], path: str) -> Read:
         if said is None:
             continue
         end = comment.column + 1 + len(comment.text.rstrip())
-        place = Place(path, comment.line, comment.column, comment.line, end)
+        place = Place(
+            *(path, comment.line, comment.column, comment.line, end), document=comment.document
+        )
         match = _IGNORE.fullmatch(said["said"])
         if match is None:
             words = said["said"].strip()
@@ -153,7 +155,9 @@ def _read(
             write = f"# placer: {word}[{rule}] reason; until=2026-12-31"
         message = f"{problem}: the suppression has no effect"
         subject = f"{','.join(rules)} {rest}"
-        defects.append(Defect("bad_value", message, f"write `{write}`", place, subject))
+        concerns = WHOLE_FILE if covers == "file" else None
+        told = Defect("bad_value", message, f"write `{write}`", place, subject, concerns)
+        defects.append(told)
         return
     suppressions += [Suppression(rule, place, covers, reason, until) for rule in rules]
 

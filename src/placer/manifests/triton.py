@@ -39,6 +39,7 @@ _TYPES = {
     "STRING": "string",
 }
 """Type of a tensor without ``TYPE_`` -> as models name it."""
+_FILE = "config.pbtxt"
 _CLAIMED = (
     "backend", "platform", "max_batch_size", "instance_group", "input", "output",
     "ensemble_scheduling", "default_model_filename",
@@ -87,7 +88,9 @@ _CONFIG = level(
 
 def claims(root: Field) -> bool:
     """Tell whether a document configures a model: only text protocol buffers do."""
-    return root.document.repeats_keys and bool(root.first_of(*_CLAIMED))
+    is_own = root.document.path.rpartition("/")[2] == _FILE  # a server completes what is left out
+    said = root.first_of(*_CLAIMED, *(("name",) if is_own else ()))
+    return root.document.repeats_keys and bool(said)
 
 
 def read(roots: Sequence[Field]) -> Found:
@@ -316,4 +319,5 @@ FORMAT = Format(
     read=read,
     page="triton-model-configurations",
     suffix=".pbtxt",
+    file_name=_FILE,
 )

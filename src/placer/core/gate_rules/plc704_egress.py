@@ -59,6 +59,19 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
             limit=most.value,
             subject=egress.to.value,
         )
+    if egress.where is not None and carries != "answer" and entry.jurisdiction is None:
+        return found(
+            "PLC704",
+            case,
+            f"where the {egress.kind} runs is not known, and it gets every request; {allowed} "
+            "leave the device",
+            f"state its place as that of the predictor is stated: nodeSelector of '{egress.kind}'",
+            outcome=Outcome.INCONCLUSIVE,
+            place=egress.to.place,
+            value="not known",
+            limit=most.value,
+            subject=egress.to.value,
+        )
     sent = {"answer": "the output", "messages": "messages"}.get(carries, "raw input")
     return found(
         "PLC704",
@@ -86,6 +99,8 @@ def _of_persons(
     workload = case.served.workload
     is_asked = workload.data_class is DataClass.PERSONAL and workload.may_leave is None
     if not is_asked or carries == "answer" or is_inside(egress.to.value):
+        return ()
+    if egress.where is not None:  # where it runs is asked of PLC705
         return ()
     sends, remedy = "carries", "take the way out, or have the transfer covered by your legal basis"
     if carries == "messages":
@@ -121,16 +136,17 @@ _WAYS = {
     "service": "call of a service",
     "mqtt": "MQTT proxy",
     "worker": "worker in the cloud",
+    "transformer": "request",
 }
 
 RULE = GateRule(
     id="PLC704",
     title="data leaves by a way that the manifest opens",
     severity=Severity.ERROR,
-    what="Whether a route to `$upstream`, a logger, a service URL, an MQTT proxy or a worker in "
-    "the cloud takes more off the device than the workload allows (`data: may_leave:`, else its "
-    "class). Raw personal data that leaves is a warning. A way that is filled in later is not "
-    "known, whatever the class.",
+    what="Whether a route to `$upstream`, a logger, a service URL, an MQTT proxy, a worker in the "
+    "cloud, or a transformer of KServe that runs on another site, takes more off the device than "
+    "the workload allows (`data: may_leave:`, else its class). Raw personal data that leaves is a "
+    "warning. A way that is filled in later is not known, whatever the class.",
     why="The model stays on the device and the picture leaves it all the same, by one line of the "
     "manifest that nobody reads as a transfer.",
     example="A KServe logger with `mode: all` at an edge site and class `special`: violated. A "

@@ -28,9 +28,14 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     allowed = case.served.workload.regions
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
-    if is_inside(egress.to.value):
+    is_beside = egress.where is not None and egress.where.is_silent
+    if is_inside(egress.to.value) or (is_beside and entry.jurisdiction is None):
         return ()
-    law = entry.jurisdiction or case.laws.get((case.deployed.place.path, egress.to.value))
+    law = (
+        entry.jurisdiction
+        or egress.law
+        or case.laws.get((case.deployed.place.path, egress.to.value))
+    )
     if carries == "answer":
         return _of_answers(case, egress, law)
     # where PLC704 asks what messages hold, that they are answers is the answer to both

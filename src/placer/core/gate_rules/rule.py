@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from shlex import quote
 
-from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression, Tier
+from placer.core.deployment import WHOLE_FILE, Defect, Deployed, Manifests, Place, Suppression, Tier
 from placer.core.environment import NetworkPath
 from placer.core.estimate import Candidate
 from placer.core.finding import Severity
@@ -331,7 +331,12 @@ def owned(manifests: Manifests) -> tuple[tuple[Defect, tuple[Deployed, ...]], ..
             for document in one.beside:
                 by_document.setdefault(document, []).append(one)
     return tuple(
-        (one, _owners_of(one, by_document.get((one.place.path, one.place.document), ())))
+        (
+            one,
+            tuple(of for of in manifests.deployed if of.place.path == one.place.path)
+            if one.concerns == WHOLE_FILE
+            else _owners_of(one, by_document.get((one.place.path, one.place.document), ())),
+        )
         for one in manifests.defects
     )
 
