@@ -21,6 +21,7 @@ import numpy as np
 
 from placer.core.errors import InputError, UsageError, near_match
 from placer.onnx_files import taint_rules
+from placer.onnx_files.injective import Proofs
 from placer.onnx_files.reader import load_model
 from placer.onnx_files.taint_known import Known, raw_together
 from placer.onnx_files.taint_shapes import bodies_of, captured, in_order, inferred_shapes
@@ -155,6 +156,7 @@ class _Model:
         self.ir_version = max(model.ir_version, 4)
         """From 4 on inputs and initializers are told apart."""
         self.shapes = inferred_shapes(model, shapes)
+        self.proofs = Proofs()
 
 
 class _Scope:
@@ -226,6 +228,7 @@ class _Scope:
                 value=self.value,
                 shape=self.shape,
                 maker=self.producers.get,
+                proofs=self.model.proofs,
             )
             bodies = [body for a in node.attribute for body in bodies_of(a)]
             found = taint_rules.apply(given) if not bodies else _bodied(self, node, given, bodies)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from placer.onnx_files.injective import Proof, convolution_proof, matrix_proof
+from placer.onnx_files.injective import Proof
 from placer.onnx_files.taint_plain import (
     MAX_REDUCED,
     curve,
@@ -42,7 +42,7 @@ def _convolution(node: Node, weights: np.ndarray | None, bias: int) -> Taint:
         picture = _filtered(node, weights)
         if picture is not None:
             return picture
-    proof = convolution_proof(
+    proof = node.proofs.convolution(
         weights,
         strides=strides,
         dilations=dilations,
@@ -140,7 +140,7 @@ def transposed_conv(node: Node) -> Taint:
         return not_shown(node, "its border is cut")
     if any(span > stride for span, stride in zip(spans, strides, strict=True)):
         return not_shown(node, "its blocks overlap")
-    proofs = [matrix_proof(part.T) for part in np.split(rows, groups)]
+    proofs = [node.proofs.matrix(part.T) for part in np.split(rows, groups)]
     return _proven(node, 0, next((one for one in proofs if not one.is_shown), proofs[0]))
 
 
@@ -187,7 +187,7 @@ def gemm(node: Node) -> Taint:
         if recoloured is not None:
             return recoloured
     operator, index = matrix if turned == left else matrix.T, 0 if left else 1
-    return _resampled(node, index, operator.T) or _proven(node, index, matrix_proof(operator))
+    return _resampled(node, index, operator.T) or _proven(node, index, node.proofs.matrix(operator))
 
 
 def product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Taint:
@@ -211,7 +211,7 @@ def product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Tai
 def proven_product(node: Node, index: int, matrix: np.ndarray, *, is_left: bool) -> Taint:
     """Return that of a product of a raw input with a matrix, or with each of a stack of them."""
     stack = matrix.reshape(-1, *matrix.shape[-2:])
-    proofs = [matrix_proof(one.T if is_left else one) for one in stack]
+    proofs = [node.proofs.matrix(one.T if is_left else one) for one in stack]
     worst = next((proof for proof in proofs if not proof.is_shown), proofs[0])
     return _proven(node, index, worst)
 
@@ -280,7 +280,7 @@ def einsum(node: Node) -> Taint:
     return (
         _recoloured(node, index, columns, operator)
         or _resampled(node, index, operator.T)
-        or _proven(node, index, matrix_proof(operator))
+        or _proven(node, index, node.proofs.matrix(operator))
     )
 
 

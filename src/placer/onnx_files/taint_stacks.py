@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 
-from placer.onnx_files.injective import Proof, convolution_proof, matrix_proof
+from placer.onnx_files.injective import Proof
 from placer.onnx_files.taint_known import Known, Stack
 from placer.onnx_files.taint_values import Node
 
@@ -77,7 +77,7 @@ class Stacks:
         self._products[out] = (own, *longer)
         for one in (own, *longer):
             key = (one.source, one.is_left, one.columns)
-            new = Stack(one.source, node.op_type, one.columns, matrix_proof)
+            new = Stack(one.source, node.op_type, one.columns, node.proofs.matrix)
             stack = self._known.stacks.setdefault(key, new)
             stack.members[out] = (one.rows, one.matrix)
 
@@ -108,7 +108,7 @@ def _kernel_proof(node: Node, weights: np.ndarray) -> Proof:
         return Proof(False, "numbers are left out between the windows")
     shape = node.shape(node.outputs[0]) or ()
     sizes = [size if isinstance(size, int) and size > 0 else None for size in shape[2:]]
-    return convolution_proof(
+    return node.proofs.convolution(
         weights,
         strides=strides,
         dilations=dilations,
