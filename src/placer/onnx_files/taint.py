@@ -6,7 +6,8 @@ sure. A tensor that is not raw is *derived*: nothing is shown of it, and least o
 private. The rules for each operator are in ``taint_rules``.
 
 Raw values are *plain* until a linear operator mixes them: of plain values each says something of
-its own, so a part of them, or a curve over each of them, is raw as well. Of mixed ones it is not.
+its own, so a part of them, or a curve over each of them, is raw as well. Of mixed ones it is
+only if the curve rises everywhere.
 """
 
 from __future__ import annotations

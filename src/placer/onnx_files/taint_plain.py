@@ -171,17 +171,6 @@ def tones(node: Node) -> Taint:
     return curve(node)
 
 
-def leaky(node: Node) -> Taint:
-    """Keep all where the slope below zero is above zero."""
-    return moved(node) if node.number("alpha", 0.01) > 0 else curve(node)
-
-
-def prelu(node: Node) -> Taint:
-    """Keep all where each slope below zero is above zero."""
-    slope = node.constant(1)
-    return moved(node) if slope is not None and (slope > 0).all() else curve(node)
-
-
 MANY_VALUES = 4
 """An operand that is the same for so many raw values leaves their differences."""
 
@@ -274,14 +263,6 @@ def _is_shared(raw: tuple[int | str, ...] | None, other: tuple[int | str, ...] |
         if shared == 1 and size != 1:
             count *= size if isinstance(size, int) else MANY_VALUES
     return count >= MANY_VALUES
-
-
-def power(node: Node) -> Taint:
-    """Draw the curve of a power that is nowhere zero."""
-    exponent = node.constant(1)
-    if not node.taint(0).is_raw or exponent is None or not exponent.all():
-        return not_shown(node)
-    return curve(node)
 
 
 def batch_normalised(node: Node) -> Sequence[Taint]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from placer.onnx_files import taint_fused, taint_linear, taint_plain
+from placer.onnx_files import taint_curves, taint_fused, taint_linear, taint_plain
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 from placer.onnx_files.taint_whole import KEEPING_BY_SHAPE, kept_input
@@ -56,10 +56,10 @@ _CUTS = (
     "Split SplitToSequence Trilu Upsample"
 )
 _CURVES = (
-    "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu "
-    "HardSigmoid HardSwish Log Mish Reciprocal Relu Round Selu Shrink Sigmoid Sin Sinh Softplus "
-    "Softsign Sqrt Swish Tan Tanh ThresholdedRelu"
+    "Abs Acos Acosh Asin Atanh Ceil Clip Cos Cosh Floor Gelu "
+    "HardSigmoid HardSwish Log Mish Reciprocal Relu Round Shrink Sin Sqrt Swish Tan ThresholdedRelu"
 )
+_SLOPED = ("Celu", "Elu", "LeakyRelu")
 _NORMALISATIONS = (
     "GroupNormalization InstanceNormalization LRN LayerNormalization LogSoftmax LpNormalization "
     "MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization Softmax"
@@ -73,6 +73,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_MOVES.split(), taint_plain.moved),
     **dict.fromkeys(_CUTS.split(), taint_plain.cut),
     **dict.fromkeys(_CURVES.split(), taint_plain.curve),
+    **dict.fromkeys((*taint_curves.RISING.split(), *_SLOPED), taint_curves.rising),
     **dict.fromkeys(_NORMALISATIONS.split(), taint_plain.normalised),
     **dict.fromkeys(_REDUCTIONS.split(), taint_plain.reduce),
     **dict.fromkeys(
@@ -98,13 +99,12 @@ RULES: Mapping[str, Rule] = {
     "Einsum": taint_linear.einsum,
     "Gather": taint_plain.gather,
     "Gemm": taint_linear.gemm,
-    "LeakyRelu": taint_plain.leaky,
     "MatMul": taint_linear.matmul,
     "MatMulInteger": taint_linear.integer_matmul,
     "Neg": taint_plain.moved,
-    "PRelu": taint_plain.prelu,
+    "PRelu": taint_curves.prelu,
     "Pad": taint_plain.pad,
-    "Pow": taint_plain.power,
+    "Pow": taint_curves.power,
     "QLinearConv": taint_linear.quantised_conv,
     "FusedConv": taint_fused.conv,
     "FusedGemm": taint_fused.gemm,
