@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from placer.onnx_files import taint_curves, taint_fused, taint_linear, taint_plain
+from placer.onnx_files import taint_curves, taint_fused, taint_linear, taint_plain, taint_quantised
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 from placer.onnx_files.taint_whole import KEEPING_BY_SHAPE, kept_input
@@ -83,7 +83,8 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), taint_plain.pool),
     **dict.fromkeys(
-        ("Concat", "ConcatFromSequence", "SequenceConstruct"), taint_plain.joined_inputs()
+        ("Concat", "ConcatFromSequence", "QLinearConcat", "SequenceConstruct"),
+        taint_plain.joined_inputs(),
     ),
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), taint_plain.joined_inputs(0, 2)),
     "BatchNormalization": taint_plain.batch_normalised,
@@ -100,7 +101,7 @@ RULES: Mapping[str, Rule] = {
     "Gather": taint_plain.gather,
     "Gemm": taint_linear.gemm,
     "MatMul": taint_linear.matmul,
-    "MatMulInteger": taint_linear.integer_matmul,
+    "MatMulInteger": taint_quantised.integer_matmul,
     "Neg": taint_plain.moved,
     "PRelu": taint_curves.prelu,
     "Pad": taint_plain.pad,
@@ -109,7 +110,11 @@ RULES: Mapping[str, Rule] = {
     "FusedConv": taint_fused.conv,
     "FusedGemm": taint_fused.gemm,
     "FusedMatMul": taint_fused.matmul,
-    "QLinearMatMul": taint_linear.quantised_matmul,
+    "QLinearMatMul": taint_quantised.matmul,
+    "QGemm": taint_quantised.gemm,
+    "MatMulIntegerToFloat": taint_quantised.matmul_to_float,
+    "DynamicQuantizeMatMul": taint_quantised.dynamic_matmul,
+    **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid"), taint_plain.curve),
     "ai.onnx.ml::Scaler": taint_plain.scaled_columns,
     "SequenceInsert": taint_plain.joined_inputs(0, 1),
     "Where": taint_plain.joined_inputs(1, 2),

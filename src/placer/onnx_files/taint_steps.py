@@ -250,6 +250,7 @@ def _may_keep(node: Node, inputs: Sequence[str]) -> bool:
 _JOINING = (
     "Concat",
     "ConcatFromSequence",
+    "QLinearConcat",
     "ScatterElements",
     "SequenceConstruct",
     "Where",
