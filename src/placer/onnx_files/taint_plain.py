@@ -56,13 +56,6 @@ def _count(sizes: Shape) -> int | None:
     return math.prod(known) if len(known) == len(sizes) else None
 
 
-def cast(node: Node) -> Taint:
-    """Keep numbers in another type; truth values are not shown to keep any."""
-    if node.integer("to", 0) == 9:  # TensorProto.BOOL
-        return not_shown(node, "a truth value of each number")
-    return moved(node)
-
-
 def pad(node: Node) -> Taint:
     """Keep all, with a border; a negative one cuts."""
     pads = node.constant(1) if node.has(1) else np.array(node.integers("pads"))
@@ -83,7 +76,7 @@ def dynamic_quantize(node: Node) -> Sequence[Taint]:
     return (moved(node), *[not_shown(node, "one number for the tensor")] * 2)
 
 
-def joined_inputs(*indices: int) -> Rule:
+def joined_inputs(*indices: int) -> Callable[[Node], Taint]:
     """Keep the values of these inputs (none named: of all), side by side."""
 
     def rule(node: Node) -> Taint:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from placer.onnx_files import taint_curves, taint_fused, taint_linear, taint_plain, taint_quantised
+from placer.onnx_files import (
+    taint_curves,
+    taint_fused,
+    taint_linear,
+    taint_plain,
+    taint_quantised,
+    taint_truth,
+)
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 from placer.onnx_files.taint_whole import KEEPING_BY_SHAPE, kept_input
@@ -88,10 +95,10 @@ RULES: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), taint_plain.joined_inputs(0, 2)),
     "BatchNormalization": taint_plain.batch_normalised,
-    "Cast": taint_plain.cast,
+    "Cast": taint_truth.cast,
     "Compress": taint_plain.compress,
     "Conv": taint_linear.conv,
-    "BitwiseNot": taint_plain.moved,
+    **dict.fromkeys(("BitwiseNot", "Not"), taint_plain.moved),
     "ConvTranspose": taint_linear.transposed_conv,
     "ConvInteger": taint_linear.integer_conv,
     "CumSum": taint_linear.cumulated,
@@ -117,7 +124,9 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid"), taint_plain.curve),
     "ai.onnx.ml::Scaler": taint_plain.scaled_columns,
     "SequenceInsert": taint_plain.joined_inputs(0, 1),
-    "Where": taint_plain.joined_inputs(1, 2),
+    "Where": taint_truth.where,
+    **dict.fromkeys(("Equal", "Xor"), taint_truth.turned),
+    **dict.fromkeys(("And", "Or"), taint_truth.masked),
 }
 """Operators that are not here are not shown to keep anything."""
 

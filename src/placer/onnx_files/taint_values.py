@@ -92,6 +92,10 @@ class Node:
     shape: Callable[[str], tuple[int | str, ...] | None]
     maker: Callable[[str], Any]
     """The node of the same graph that makes a tensor; None: none does."""
+    is_bool: Callable[[str], bool] = lambda _: False
+    """Whether a tensor is known to be of truth values."""
+    opset: int = 0
+    """Of ONNX; 0: not known."""
     proofs: Proofs = field(default_factory=Proofs)
     """Those of the whole model."""
 
