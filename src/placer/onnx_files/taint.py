@@ -25,6 +25,7 @@ from placer.onnx_files import taint_rules
 from placer.onnx_files.injective import Proofs
 from placer.onnx_files.reader import load_model
 from placer.onnx_files.taint_known import Known, raw_together
+from placer.onnx_files.taint_plain import not_shown
 from placer.onnx_files.taint_shapes import bodies_of, captured, in_order, inferred_types
 from placer.onnx_files.taint_steps import Steps
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
@@ -245,6 +246,9 @@ class _Scope:
             )
             if not bodies:
                 self._steps.add(given)
+                reason = self._steps.lost.get(node.output[0])
+                if reason and self.taints[node.output[0]].is_raw:
+                    self.taints[node.output[0]] = not_shown(given, reason)
                 self._put_together(given)
 
     def _put_together(self, node: Node) -> None:

@@ -12,6 +12,7 @@ from placer.onnx_files import (
     taint_curves,
     taint_fused,
     taint_linear,
+    taint_nothing,
     taint_plain,
     taint_quantised,
     taint_truth,
@@ -81,10 +82,10 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_CUTS.split(), taint_plain.cut),
     **dict.fromkeys(_CURVES.split(), taint_plain.curve),
     **dict.fromkeys((*taint_curves.RISING.split(), *_SLOPED), taint_curves.rising),
-    **dict.fromkeys(_NORMALISATIONS.split(), taint_plain.normalised),
+    **dict.fromkeys(_NORMALISATIONS.split(), taint_nothing.normalised_unless_of_one),
     **dict.fromkeys(_REDUCTIONS.split(), taint_plain.reduce),
     **dict.fromkeys(
-        ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"), taint_plain.tones
+        ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"), taint_nothing.bits
     ),
     **dict.fromkeys(("DFT", "STFT"), taint_linear.transformed),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
@@ -96,6 +97,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), taint_plain.joined_inputs(0, 2)),
     "BatchNormalization": taint_plain.batch_normalised,
     "Cast": taint_truth.cast,
+    "Clip": taint_nothing.clipped,
     "Compress": taint_plain.compress,
     "Conv": taint_linear.conv,
     **dict.fromkeys(("BitwiseNot", "Not"), taint_plain.moved),

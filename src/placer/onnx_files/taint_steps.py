@@ -37,6 +37,8 @@ class Steps:
         self._half_of: dict[str, tuple[str, str]] = {}
         self._shifted: dict[str, str] = {}
         """Tensor -> another, of which it differs by constants alone."""
+        self.lost: dict[str, str] = {}
+        """Tensor -> why nothing of its inputs is left in it."""
 
     def add(self, node: Node) -> None:
         """Add those of a node without bodies."""
@@ -121,6 +123,8 @@ class Steps:
                 terms = self.known.sums.get(name, {name: 1.0})
                 self.known.sums[out] = {one: k * float(factor.flat[0]) for one, k in terms.items()}
                 self._shifted[out] = self._shifted.get(name, name)
+        elif word == "Div" and len({self._scaled.get(n, (n, 1))[0] for n in node.names}) == 1:
+            self.lost[out] = "by itself"
         elif word in _SUMS:
             total: dict[str, float] = {}
             for place, name in enumerate(node.names):
@@ -130,6 +134,8 @@ class Steps:
                 for one, k in self.known.sums.get(name, {name: 1.0}).items():
                     total[one] = total.get(one, 0.0) + sign * k
             kept = {one: k for one, k in total.items() if abs(k) > _CANCELLED}
+            if total and not kept:
+                self.lost[out] = "less itself"
             if 0 < len(kept) <= MAX_TERMS:
                 self.known.sums[out] = kept
             if len(inputs) == 1 and node.names.count(inputs[0]) == 1:
