@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from placer.onnx_files import taint_rules
+from placer.onnx_files.taint_bent import bent
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
 from placer.onnx_files.taint_stacks import Stacks
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
@@ -64,6 +65,7 @@ class Steps:
         if (word == "Split" or _is_sorted(node)) and all(node.outputs):
             yield Step(node.outputs, node.names[0], word)
         yield from self._of_halves(node)
+        yield from bent(node, self.known.sums, self._scaled, self._half_of)
         if word == "ScatterElements" and (source := _put_back(node)) is not None:
             yield Step((out,), source, word, is_same=True)
 
