@@ -16,6 +16,7 @@ import numpy as np
 from placer.onnx_files import taint_rules
 from placer.onnx_files.taint_bent import bent
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
+from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
 
@@ -31,6 +32,7 @@ class Steps:
     def __init__(self, known: Known) -> None:
         self.known = known
         self._stacks = Stacks(known)
+        self._parts = Parts(known.wholes)
         self._scaled: dict[str, tuple[str, int]] = {}
         """Tensor -> another of which it is a multiple, and the sign of the factor."""
         self._halves: dict[str, dict[str, list[str]]] = {}
@@ -48,6 +50,8 @@ class Steps:
         self.known.add(self._of(node, inputs))
         if len(inputs) == 1:
             self._stacks.add(node, inputs[0])
+            if node.names[0] == inputs[0] and node.names.count(inputs[0]) == 1:
+                self._parts.add(node)
         elif node.op_type in _SUMS:
             terms, flat = _terms(node, {}), self.known.sums.get(node.outputs[0], {})
             for one in (terms, flat) if flat != terms else (terms,):
