@@ -190,7 +190,8 @@ def blend(node: Node) -> Taint:
         if node.op_type == "Sub" and len(set(node.names)) == 1:
             return not_shown(node, "less itself")
         if any(taint.is_mixed for _, taint in raws):
-            return not_shown(node, "a sum of mixtures")
+            is_product = node.op_type in ("Mul", "Div")
+            return not_shown(node, f"a {'product' if is_product else 'sum'} of mixtures")
         return raw.then(node.op_type)
     if node.op_type in ("Max", "Min") and len(node.taints) > 1:
         return _curve_of(node, raw)
