@@ -20,6 +20,8 @@ Value = np.ndarray
 OPERATORS: dict[str, tuple[int, Callable[..., Value]]] = {
     "Add": (2, lambda a, b: a + b),
     "Sub": (2, lambda a, b: a - b),
+    "Max": (2, np.maximum),
+    "Min": (2, np.minimum),
     "Neg": (1, lambda a: -a),
     "Relu": (1, lambda a: np.maximum(a, 0)),
     "Abs": (1, abs),

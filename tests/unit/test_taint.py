@@ -1069,12 +1069,18 @@ def test_the_stem_of_the_digits_is_raw_and_what_follows_is_not_shown() -> None:
 def test_every_rule_is_for_an_operator_that_exists() -> None:
     known = {schema.name for schema in onnx.defs.get_all_schemas()}
     assert set(RULES) - known <= {
-        "FusedConv",  # ONNX Runtime's
+        "DynamicQuantizeMatMul",  # ONNX Runtime's
+        "FusedConv",
         "FusedGemm",
         "FusedMatMul",
         "ai.onnx.ml::FeatureVectorizer",
         "ai.onnx.ml::Imputer",
         "ai.onnx.ml::Normalizer",
+        "MatMulIntegerToFloat",
+        "QGemm",
+        "QLinearConcat",
+        "QLinearLeakyRelu",
+        "QLinearSigmoid",
         "ai.onnx.ml::Scaler",
         "RMSNormalization",  # opset 23
         "SimplifiedLayerNormalization",  # ONNX Runtime's

@@ -6,9 +6,10 @@ The rank of a matrix is counted as numpy's ``matrix_rank`` does for float32: a s
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +32,89 @@ class Proof:
     reason: str
 
 
-def matrix_proof(matrix: Floats) -> Proof:
+class OutOfWorkError(Exception):
+    """More proofs were asked for than their limit allows."""
+
+
+class Work:
+    """What the proofs of a model may take in all."""
+
+    def __init__(self, limit: float = float("inf")) -> None:
+        self._left = limit
+
+    def spend(self, operations: float) -> None:
+        """Take off what a proof is about to cost.
+
+        Raises
+        ------
+        OutOfWorkError
+            That is more than is left.
+        """
+        self._left -= operations
+        if self._left < 0:
+            raise OutOfWorkError
+
+
+MAX_WORK = 5e11
+"""Multiplications of all proofs of a model: about half a minute on one core."""
+
+
+@dataclass(slots=True)
+class Proofs:
+    """The proofs of a model: of each constant once, and of all no more than ``MAX_WORK``."""
+
+    work: Work = field(default_factory=lambda: Work(MAX_WORK))
+    _kept: dict[tuple[object, ...], Proof] = field(default_factory=dict)
+
+    def matrix(self, matrix: Floats) -> Proof:
+        """Return what ``matrix_proof`` says."""
+        return self._once(matrix, (), lambda: matrix_proof(matrix, work=self.work))
+
+    def convolution(
+        self,
+        weights: Floats,
+        *,
+        strides: Sequence[int],
+        dilations: Sequence[int],
+        groups: int,
+        output_sizes: Sequence[int | None],
+    ) -> Proof:
+        """Return what ``convolution_proof`` says."""
+        return self._once(
+            weights,
+            (tuple(strides), tuple(dilations), groups, tuple(output_sizes)),
+            lambda: convolution_proof(
+                weights,
+                strides=strides,
+                dilations=dilations,
+                groups=groups,
+                output_sizes=output_sizes,
+                work=self.work,
+            ),
+        )
+
+    def _once(
+        self, weights: Floats, words: tuple[object, ...], prove: Callable[[], Proof]
+    ) -> Proof:
+        """Return a proof, or that of the same numbers; one that ran out is not kept."""
+        digest = hashlib.blake2b(weights.tobytes()).digest()
+        key = (weights.dtype.str, weights.shape, digest, words)
+        if key not in self._kept:
+            try:
+                self._kept[key] = prove()
+            except OutOfWorkError:
+                return Proof(False, "the proofs of this model take too long")
+        return self._kept[key]
+
+
+def matrix_proof(matrix: Floats, *, work: Work | None = None) -> Proof:
     """Tell whether ``y = matrix @ x`` determines x. ``matrix``: (outputs, inputs)."""
     rows, columns = matrix.shape
     if rows < columns:
         return Proof(False, f"{rows} values of {columns}")
     if columns > MAX_COLUMNS:
         return Proof(False, f"{columns} columns are too many to show a rank")
-    rank = _rank(matrix)
+    rank = _rank(matrix, work or Work())
     return Proof(rank == columns, f"rank {rank} of {columns}")
 
 
@@ -49,6 +125,7 @@ def convolution_proof(
     dilations: Sequence[int],
     groups: int,
     output_sizes: Sequence[int | None],
+    work: Work | None = None,
 ) -> Proof:
     """Tell whether a convolution determines every input value that it reads.
 
@@ -81,7 +158,8 @@ def convolution_proof(
         if columns > MAX_COLUMNS:
             break
         ranks = [
-            _rank(_window_matrix(part, taps, read)) for part in np.split(weights, groups, axis=0)
+            _rank(_window_matrix(part, taps, read), work or Work())
+            for part in np.split(weights, groups, axis=0)
         ]
         reason = f"rank {min(ranks)} of {columns} in blocks of {block}"
         if min(ranks) == columns:
@@ -107,13 +185,19 @@ def _window_matrix(
     return np.concatenate(blocks)
 
 
-def _rank(matrix: Floats) -> int:
+_EIGENVALUES = 10
+"""Their time as a multiple of that of a product of square matrices."""
+
+
+def _rank(matrix: Floats, work: Work) -> int:
     """Count singular values by the Gram matrix, whose eigenvalues are their squares.
 
     float64 is exact enough for that: its rounding is far below the square of float32's.
     """
     if not np.isfinite(matrix).all():
         return 0
+    rows, columns = matrix.shape
+    work.spend(rows * columns**2 + columns**3 / 3)
     wide = matrix.astype(np.float64)
     gram = wide.T @ wide
     zero_ratio = (max(matrix.shape) * _EPS) ** 2
@@ -123,6 +207,7 @@ def _rank(matrix: Floats) -> int:
     try:  # ten times as fast; where it succeeds, all eigenvalues are above the limit
         np.linalg.cholesky(gram - zero_ratio * highest * np.eye(len(gram)))
     except np.linalg.LinAlgError:
+        work.spend(_EIGENVALUES * columns**3)
         squares = np.linalg.eigvalsh(gram)
         return int(np.count_nonzero(squares > zero_ratio * squares[-1]))
     return len(gram)

@@ -6,7 +6,8 @@ sure. A tensor that is not raw is *derived*: nothing is shown of it, and least o
 private. The rules for each operator are in ``taint_rules``.
 
 Raw values are *plain* until a linear operator mixes them: of plain values each says something of
-its own, so a part of them, or a curve over each of them, is raw as well. Of mixed ones it is not.
+its own, so a part of them, or a curve over each of them, is raw as well. Of mixed ones it is
+only if the curve rises everywhere.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import numpy as np
 
 from placer.core.errors import InputError, UsageError, near_match
 from placer.onnx_files import taint_rules
+from placer.onnx_files.injective import Proofs
 from placer.onnx_files.reader import load_model
 from placer.onnx_files.taint_known import Known, raw_together
-from placer.onnx_files.taint_shapes import bodies_of, captured, in_order, inferred_shapes
+from placer.onnx_files.taint_plain import not_shown
+from placer.onnx_files.taint_shapes import bodies_of, captured, in_order, inferred_types
 from placer.onnx_files.taint_steps import Steps
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 
@@ -154,7 +157,9 @@ class _Model:
         self.opsets = list(model.opset_import)
         self.ir_version = max(model.ir_version, 4)
         """From 4 on inputs and initializers are told apart."""
-        self.shapes = inferred_shapes(model, shapes)
+        self.opset = max((one.version for one in self.opsets if one.domain in ONNX), default=0)
+        self.shapes, self.bools = inferred_types(model, shapes)
+        self.proofs = Proofs()
 
 
 class _Scope:
@@ -189,6 +194,10 @@ class _Scope:
         if self.parent is not None:
             return None if name in self.taints else self.parent.shape(name)
         return self.model.shapes.get(name)
+
+    def is_bool(self, name: str) -> bool:
+        """Tell whether a tensor is of truth values; bodies are not looked into."""
+        return self.parent is None and name in self.model.bools
 
     def value(self, name: str) -> np.ndarray | None:
         """Return a constant; None: it is none, or takes too much to compute."""
@@ -226,6 +235,9 @@ class _Scope:
                 value=self.value,
                 shape=self.shape,
                 maker=self.producers.get,
+                is_bool=self.is_bool,
+                opset=self.model.opset,
+                proofs=self.model.proofs,
             )
             bodies = [body for a in node.attribute for body in bodies_of(a)]
             found = taint_rules.apply(given) if not bodies else _bodied(self, node, given, bodies)
@@ -234,6 +246,9 @@ class _Scope:
             )
             if not bodies:
                 self._steps.add(given)
+                reason = self._steps.lost.get(node.output[0])
+                if reason and self.taints[node.output[0]].is_raw:
+                    self.taints[node.output[0]] = not_shown(given, reason)
                 self._put_together(given)
 
     def _put_together(self, node: Node) -> None:
@@ -259,7 +274,8 @@ class _Scope:
         return taint if taint is not None and taint.is_raw else None
 
 
-_KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
+ONNX = ("", "ai.onnx")
+_KNOWN_DOMAINS = (*ONNX, "com.microsoft")
 """ONNX Runtime's operators of the same name (QuantizeLinear, Gelu, ...) do the same."""
 
 

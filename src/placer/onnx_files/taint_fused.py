@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from placer.onnx_files import taint_linear
+from placer.onnx_files.taint_curves import is_rising_activation
 from placer.onnx_files.taint_plain import not_shown
 from placer.onnx_files.taint_values import Node, Taint
 
@@ -28,19 +29,9 @@ def _activated(node: Node, made: Taint) -> Taint:
     name = node.string("activation")
     if not made.is_raw or not name:
         return made
-    if name == "LeakyRelu" and _slope(node) > 0:
-        return made
-    if made.is_mixed:
+    if made.is_mixed and not is_rising_activation(node):
         return not_shown(node, f"a curve over a mixture ({name})")
     return made
-
-
-def _slope(node: Node) -> float:
-    """Return that of LeakyRelu, which FusedConv and FusedGemm write differently."""
-    if node.has_attribute("activation_params"):
-        params = node.attributes["activation_params"].floats
-        return float(params[0]) if params else 0.01
-    return node.number("activation_alpha", 0.01)
 
 
 def matmul(node: Node) -> Taint:

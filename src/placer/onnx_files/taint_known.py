@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from placer.onnx_files.injective import MAX_COLUMNS, Proof
+from placer.onnx_files.taint_parts import Whole
 from placer.onnx_files.taint_values import Taint
 
 MAX_ROWS = 4 * MAX_COLUMNS
@@ -80,6 +81,8 @@ class Known:
         self.stacks: dict[tuple[object, ...], Stack] = {}
         self.sums: dict[str, dict[str, float]] = {}
         """Tensor -> what it is a sum of, with factors; constants left out."""
+        self.wholes: dict[str, Whole] = {}
+        """Tensor -> parts of it."""
         self._of: dict[str, list[int]] = {}
         self._proofs: dict[int, bool] = {}
         self._ranks: dict[tuple[int, frozenset[str]], bool] = {}
@@ -138,7 +141,7 @@ class Known:
                     if raw(step.gives) is not None:
                         return how, step.gives
                     todo.append(step.gives)
-            for step in (*self._stacked(how), *self._solved(how)):
+            for step in (*self._stacked(how), *self._covered(how), *self._solved(how)):
                 if step.gives not in how:
                     how[step.gives] = step
                     if raw(step.gives) is not None:
@@ -161,6 +164,22 @@ class Known:
                 self._ranks[key] = stack.is_injective(known)
             if self._ranks[key]:
                 found.append(Step(tuple(sorted(known)), stack.source, stack.word))
+        return found
+
+    def _covered(self, how: Collection[str]) -> list[Step]:
+        """Return steps to the tensors of which all parts are known."""
+        found = []
+        for source, whole in self.wholes.items():
+            if len(whole.parts) < 2 or source in how:
+                continue
+            known = frozenset(name for name in whole.parts if name in how)
+            if len(known) < 2:
+                continue
+            key = (id(whole), known)
+            if key not in self._ranks:
+                self._ranks[key] = whole.is_covered(sorted(known))
+            if self._ranks[key]:
+                found.append(Step(tuple(sorted(known)), source, "Slice"))
         return found
 
     def _solved(self, how: Collection[str]) -> list[Step]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from placer.onnx_files.injective import Proof, convolution_proof, matrix_proof
+from placer.onnx_files.injective import Proof
 from placer.onnx_files.taint_plain import (
     MAX_REDUCED,
     curve,
@@ -42,7 +42,7 @@ def _convolution(node: Node, weights: np.ndarray | None, bias: int) -> Taint:
         picture = _filtered(node, weights)
         if picture is not None:
             return picture
-    proof = convolution_proof(
+    proof = node.proofs.convolution(
         weights,
         strides=strides,
         dilations=dilations,
@@ -140,7 +140,7 @@ def transposed_conv(node: Node) -> Taint:
         return not_shown(node, "its border is cut")
     if any(span > stride for span, stride in zip(spans, strides, strict=True)):
         return not_shown(node, "its blocks overlap")
-    proofs = [matrix_proof(part.T) for part in np.split(rows, groups)]
+    proofs = [node.proofs.matrix(part.T) for part in np.split(rows, groups)]
     return _proven(node, 0, next((one for one in proofs if not one.is_shown), proofs[0]))
 
 
@@ -151,18 +151,16 @@ def conv(node: Node) -> Taint:
 
 def integer_conv(node: Node) -> Taint:
     """Return that of a convolution of integers, whose weights have a zero point."""
-    return _convolution(node, _shifted(node.constant(1), node.constant(3), axis=0), 4)
+    return _convolution(node, shifted(node.constant(1), node.constant(3), axis=0), 4)
 
 
 def quantised_conv(node: Node) -> Taint:
     """Return that of a convolution of quantised numbers."""
-    return _convolution(node, _shifted(node.constant(3), node.constant(5), axis=0), 8)
+    return _convolution(node, shifted(node.constant(3), node.constant(5), axis=0), 8)
 
 
-def _shifted(
-    weights: np.ndarray | None, zero: np.ndarray | None, *, axis: int
-) -> np.ndarray | None:
-    """Return quantised weights around their zero point, which may differ along an axis."""
+def shifted(weights: np.ndarray | None, zero: np.ndarray | None, *, axis: int) -> np.ndarray | None:
+    """Return quantised numbers around their zero point, which may differ along an axis."""
     if weights is None or zero is None:
         return weights
     shape = [1] * weights.ndim
@@ -173,21 +171,26 @@ def _shifted(
 
 def gemm(node: Node) -> Taint:
     """Return that of a product with a constant matrix and a bias."""
-    left = node.taint(0).is_raw
-    matrix = node.constant(1 if left else 0)
+    return affine(node, 0, 1, 2, node.constant(1 if node.taint(0).is_raw else 0))
+
+
+def affine(node: Node, left: int, right: int, bias: int, matrix: np.ndarray | None) -> Taint:
+    """Return that of a Gemm; one of its sides is raw, ``matrix`` the other."""
+    is_left = node.taint(left).is_raw
+    if is_left and node.taint(right).is_raw:
+        return not_shown(node, "a product of what it made")
     if matrix is None or matrix.ndim != 2 or node.number("alpha", 1.0) == 0:
         return not_shown(node, "the other matrix is not known")
-    if node.taint(2).origin is Origin.DERIVED or node.taint(2).is_raw:
+    if node.taint(bias).origin is Origin.DERIVED or node.taint(bias).is_raw:
         return not_shown(node, "its bias is computed")
     # y = x @ B loses nothing where x -> B.T x does; y = A @ x where A does
-    turned = bool(node.integer("transB" if left else "transA", 0))
-    if left and not node.integer("transA", 0):
-        colours = matrix.shape[1 if turned else 0]
-        recoloured = _recoloured(node, 0, colours, matrix)
+    turned = bool(node.integer("transB" if is_left else "transA", 0))
+    if is_left and not node.integer("transA", 0):
+        recoloured = _recoloured(node, left, matrix.shape[1 if turned else 0], matrix)
         if recoloured is not None:
             return recoloured
-    operator, index = matrix if turned == left else matrix.T, 0 if left else 1
-    return _resampled(node, index, operator.T) or _proven(node, index, matrix_proof(operator))
+    operator, index = matrix if turned == is_left else matrix.T, left if is_left else right
+    return _resampled(node, index, operator.T) or _proven(node, index, node.proofs.matrix(operator))
 
 
 def product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Taint:
@@ -211,7 +214,7 @@ def product(node: Node, left: int, right: int, matrix: np.ndarray | None) -> Tai
 def proven_product(node: Node, index: int, matrix: np.ndarray, *, is_left: bool) -> Taint:
     """Return that of a product of a raw input with a matrix, or with each of a stack of them."""
     stack = matrix.reshape(-1, *matrix.shape[-2:])
-    proofs = [matrix_proof(one.T if is_left else one) for one in stack]
+    proofs = [node.proofs.matrix(one.T if is_left else one) for one in stack]
     worst = next((proof for proof in proofs if not proof.is_shown), proofs[0])
     return _proven(node, index, worst)
 
@@ -219,22 +222,6 @@ def proven_product(node: Node, index: int, matrix: np.ndarray, *, is_left: bool)
 def matmul(node: Node) -> Taint:
     """Return that of a product with a constant matrix."""
     return product(node, 0, 1, node.constant(1 if node.taint(0).is_raw else 0))
-
-
-def integer_matmul(node: Node) -> Taint:
-    """Return that of a product of integers, with zero points."""
-    is_left = node.taint(0).is_raw
-    other, zero = (1, 3) if is_left else (0, 2)
-    shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
-    return product(node, 0, 1, shifted)
-
-
-def quantised_matmul(node: Node) -> Taint:
-    """Return that of a product of quantised numbers."""
-    is_left = node.taint(0).is_raw
-    other, zero = (3, 5) if is_left else (0, 2)
-    shifted = _shifted(node.constant(other), node.constant(zero), axis=-1 if is_left else -2)
-    return product(node, 0, 3, shifted)
 
 
 def cumulated(node: Node) -> Taint:
@@ -280,7 +267,7 @@ def einsum(node: Node) -> Taint:
     return (
         _recoloured(node, index, columns, operator)
         or _resampled(node, index, operator.T)
-        or _proven(node, index, matrix_proof(operator))
+        or _proven(node, index, node.proofs.matrix(operator))
     )
 
 

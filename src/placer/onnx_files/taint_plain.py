@@ -56,13 +56,6 @@ def _count(sizes: Shape) -> int | None:
     return math.prod(known) if len(known) == len(sizes) else None
 
 
-def cast(node: Node) -> Taint:
-    """Keep numbers in another type; truth values are not shown to keep any."""
-    if node.integer("to", 0) == 9:  # TensorProto.BOOL
-        return not_shown(node, "a truth value of each number")
-    return moved(node)
-
-
 def pad(node: Node) -> Taint:
     """Keep all, with a border; a negative one cuts."""
     pads = node.constant(1) if node.has(1) else np.array(node.integers("pads"))
@@ -83,7 +76,7 @@ def dynamic_quantize(node: Node) -> Sequence[Taint]:
     return (moved(node), *[not_shown(node, "one number for the tensor")] * 2)
 
 
-def joined_inputs(*indices: int) -> Rule:
+def joined_inputs(*indices: int) -> Callable[[Node], Taint]:
     """Keep the values of these inputs (none named: of all), side by side."""
 
     def rule(node: Node) -> Taint:
@@ -171,17 +164,6 @@ def tones(node: Node) -> Taint:
     return curve(node)
 
 
-def leaky(node: Node) -> Taint:
-    """Keep all where the slope below zero is above zero."""
-    return moved(node) if node.number("alpha", 0.01) > 0 else curve(node)
-
-
-def prelu(node: Node) -> Taint:
-    """Keep all where each slope below zero is above zero."""
-    slope = node.constant(1)
-    return moved(node) if slope is not None and (slope > 0).all() else curve(node)
-
-
 MANY_VALUES = 4
 """An operand that is the same for so many raw values leaves their differences."""
 
@@ -208,7 +190,8 @@ def blend(node: Node) -> Taint:
         if node.op_type == "Sub" and len(set(node.names)) == 1:
             return not_shown(node, "less itself")
         if any(taint.is_mixed for _, taint in raws):
-            return not_shown(node, "a sum of mixtures")
+            is_product = node.op_type in ("Mul", "Div")
+            return not_shown(node, f"a {'product' if is_product else 'sum'} of mixtures")
         return raw.then(node.op_type)
     if node.op_type in ("Max", "Min") and len(node.taints) > 1:
         return _curve_of(node, raw)
@@ -274,14 +257,6 @@ def _is_shared(raw: tuple[int | str, ...] | None, other: tuple[int | str, ...] |
         if shared == 1 and size != 1:
             count *= size if isinstance(size, int) else MANY_VALUES
     return count >= MANY_VALUES
-
-
-def power(node: Node) -> Taint:
-    """Draw the curve of a power that is nowhere zero."""
-    exponent = node.constant(1)
-    if not node.taint(0).is_raw or exponent is None or not exponent.all():
-        return not_shown(node)
-    return curve(node)
 
 
 def batch_normalised(node: Node) -> Sequence[Taint]:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from placer.onnx_files import taint_fused, taint_linear, taint_plain
+from placer.onnx_files import (
+    taint_curves,
+    taint_fused,
+    taint_linear,
+    taint_nothing,
+    taint_plain,
+    taint_quantised,
+    taint_truth,
+)
 from placer.onnx_files.taint_plain import Rule
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint, joined
 from placer.onnx_files.taint_whole import KEEPING_BY_SHAPE, kept_input
@@ -56,10 +64,10 @@ _CUTS = (
     "Split SplitToSequence Trilu Upsample"
 )
 _CURVES = (
-    "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu "
-    "HardSigmoid HardSwish Log Mish Reciprocal Relu Round Selu Shrink Sigmoid Sin Sinh Softplus "
-    "Softsign Sqrt Swish Tan Tanh ThresholdedRelu"
+    "Abs Acos Acosh Asin Atanh Ceil Clip Cos Cosh Floor Gelu "
+    "HardSigmoid HardSwish Log Mish Reciprocal Relu Round Shrink Sin Sqrt Swish Tan ThresholdedRelu"
 )
+_SLOPED = ("Celu", "Elu", "LeakyRelu")
 _NORMALISATIONS = (
     "GroupNormalization InstanceNormalization LRN LayerNormalization LogSoftmax LpNormalization "
     "MeanVarianceNormalization RMSNormalization SimplifiedLayerNormalization Softmax"
@@ -73,23 +81,26 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_MOVES.split(), taint_plain.moved),
     **dict.fromkeys(_CUTS.split(), taint_plain.cut),
     **dict.fromkeys(_CURVES.split(), taint_plain.curve),
-    **dict.fromkeys(_NORMALISATIONS.split(), taint_plain.normalised),
+    **dict.fromkeys((*taint_curves.RISING.split(), *_SLOPED), taint_curves.rising),
+    **dict.fromkeys(_NORMALISATIONS.split(), taint_nothing.normalised_unless_of_one),
     **dict.fromkeys(_REDUCTIONS.split(), taint_plain.reduce),
     **dict.fromkeys(
-        ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"), taint_plain.tones
+        ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"), taint_nothing.bits
     ),
     **dict.fromkeys(("DFT", "STFT"), taint_linear.transformed),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), taint_plain.pool),
     **dict.fromkeys(
-        ("Concat", "ConcatFromSequence", "SequenceConstruct"), taint_plain.joined_inputs()
+        ("Concat", "ConcatFromSequence", "QLinearConcat", "SequenceConstruct"),
+        taint_plain.joined_inputs(),
     ),
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), taint_plain.joined_inputs(0, 2)),
     "BatchNormalization": taint_plain.batch_normalised,
-    "Cast": taint_plain.cast,
+    "Cast": taint_truth.cast,
+    "Clip": taint_nothing.clipped,
     "Compress": taint_plain.compress,
     "Conv": taint_linear.conv,
-    "BitwiseNot": taint_plain.moved,
+    **dict.fromkeys(("BitwiseNot", "Not"), taint_plain.moved),
     "ConvTranspose": taint_linear.transposed_conv,
     "ConvInteger": taint_linear.integer_conv,
     "CumSum": taint_linear.cumulated,
@@ -98,24 +109,29 @@ RULES: Mapping[str, Rule] = {
     "Einsum": taint_linear.einsum,
     "Gather": taint_plain.gather,
     "Gemm": taint_linear.gemm,
-    "LeakyRelu": taint_plain.leaky,
     "MatMul": taint_linear.matmul,
-    "MatMulInteger": taint_linear.integer_matmul,
+    "MatMulInteger": taint_quantised.integer_matmul,
     "Neg": taint_plain.moved,
-    "PRelu": taint_plain.prelu,
+    "PRelu": taint_curves.prelu,
     "Pad": taint_plain.pad,
-    "Pow": taint_plain.power,
+    "Pow": taint_curves.power,
     "QLinearConv": taint_linear.quantised_conv,
     "FusedConv": taint_fused.conv,
     "FusedGemm": taint_fused.gemm,
     "FusedMatMul": taint_fused.matmul,
-    "QLinearMatMul": taint_linear.quantised_matmul,
     "ai.onnx.ml::FeatureVectorizer": taint_plain.joined_inputs(),
     "ai.onnx.ml::Imputer": taint_plain.moved,
     "ai.onnx.ml::Normalizer": taint_plain.normalised,
+    "QLinearMatMul": taint_quantised.matmul,
+    "QGemm": taint_quantised.gemm,
+    "MatMulIntegerToFloat": taint_quantised.matmul_to_float,
+    "DynamicQuantizeMatMul": taint_quantised.dynamic_matmul,
+    **dict.fromkeys(("QLinearLeakyRelu", "QLinearSigmoid"), taint_plain.curve),
     "ai.onnx.ml::Scaler": taint_plain.scaled_columns,
     "SequenceInsert": taint_plain.joined_inputs(0, 1),
-    "Where": taint_plain.joined_inputs(1, 2),
+    "Where": taint_truth.where,
+    **dict.fromkeys(("Equal", "Xor"), taint_truth.turned),
+    **dict.fromkeys(("And", "Or"), taint_truth.masked),
 }
 """Operators that are not here are not shown to keep anything."""
 

@@ -53,10 +53,12 @@ def captured(attribute: Any) -> set[str]:
     return found
 
 
-def inferred_shapes(
+def inferred_types(
     model: Any, shapes: Mapping[str, Sequence[int]]
-) -> dict[str, tuple[int | str, ...]]:
-    """Return what onnx infers of shapes, on a copy whose large weights are inputs.
+) -> tuple[dict[str, tuple[int | str, ...]], frozenset[str]]:
+    """Return what onnx infers of shapes, and the tensors of truth values.
+
+    It works on a copy whose large weights are inputs.
 
     Parameters
     ----------
@@ -91,15 +93,18 @@ def inferred_shapes(
         inferred = onnx.shape_inference.infer_shapes(small, data_prop=True).graph
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
         inferred = copy
+    infos = (*inferred.input, *inferred.value_info, *inferred.output)
+    bools = frozenset(one.name for one in infos if one.type.tensor_type.elem_type == _BOOL)
     return {
         info.name: tuple(
             dim.dim_value if dim.HasField("dim_value") else dim.dim_param
             for dim in info.type.tensor_type.shape.dim
         )
-        for info in (*inferred.input, *inferred.value_info, *inferred.output)
+        for info in infos
         if info.type.tensor_type.HasField("shape")
-    }
+    }, bools
 
 
+_BOOL = 9  # of TensorProto
 _SHAPE_ELEMENTS = 1024
 """Larger initializers are no shapes."""

@@ -6,14 +6,15 @@ of the matrices on top of each other shows. A product of matrices is one matrix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from placer.onnx_files.injective import Proof, convolution_proof, matrix_proof
-from placer.onnx_files.taint_known import Known, Stack
+from placer.onnx_files.injective import MAX_COLUMNS, OutOfWorkError, Work
+from placer.onnx_files.taint_kernels import Kernels, kernel_proof
+from placer.onnx_files.taint_known import MAX_ROWS, Known, Stack, Step
 from placer.onnx_files.taint_values import Node
 
 _MAX_FACTORS = 4
@@ -22,7 +23,7 @@ _MAX_FACTORS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Product:
-    """Constant matrices that are applied to a tensor one after the other."""
+    """Constant matrices that are applied to a tensor one after the other, or sums of them."""
 
     source: str
     is_left: bool
@@ -31,17 +32,15 @@ class _Product:
     """Of the tensor's numbers that are mixed."""
     rows: int
     """That they become."""
-    factors: tuple[Node, ...]
+    depth: int
+    """Factors of the longest product."""
+    matrix: Callable[[], np.ndarray | None]
+    """All as one, (rows, columns); None: one is not known, or they are too large."""
 
-    def matrix(self) -> np.ndarray | None:
-        """Return all as one, (rows, columns); None: one is not known."""
-        found = None
-        for node in self.factors:
-            factor = _operator(node, is_left=self.is_left)
-            if factor is None:
-                return None
-            found = factor if found is None else factor @ found
-        return found
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What those have in common that can be added."""
+        return (self.source, self.is_left, self.columns, self.rows)
 
 
 class Stacks:
@@ -50,71 +49,90 @@ class Stacks:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._products: dict[str, tuple[_Product, ...]] = {}
+        self._kernels = Kernels()
 
-    def add(self, node: Node, source: str, shifted: Mapping[str, str]) -> None:
-        """Add a node whose one changing input is ``source``.
-
-        Parameters
-        ----------
-        shifted
-            Tensor -> another, of which it differs by a factor and constants alone.
-        """
+    def add(self, node: Node, source: str) -> None:
+        """Add a node whose one changing input is ``source``."""
         if node.op_type in ("Conv", "FusedConv"):
             self._add_kernel(node)
             return
         own = _own_product(node, source)
         if own is None:
             return
-        earlier = self._products.get(shifted.get(source, source), ())
         longer = tuple(
-            _Product(one.source, one.is_left, one.columns, own.rows, (*one.factors, node))
-            for one in earlier
+            replace(
+                one,
+                rows=own.rows,
+                depth=one.depth + 1,
+                matrix=partial(_multiplied, node.proofs.work, own.matrix, one.matrix),
+            )
+            for one in self._of(self._known.sums.get(source, {source: 1.0}))
             if one.is_left == own.is_left
             and one.rows == own.columns
-            and len(one.factors) < _MAX_FACTORS
+            and one.depth < _MAX_FACTORS
+            and one.source != source
         )
+        self._put(node, (own, *longer))
+
+    def add_sum(self, node: Node, terms: Mapping[str, float]) -> None:
+        """Add a sum of tensors with factors: of one tensor's matrices it is one matrix."""
         out = node.outputs[0]
-        self._products[out] = (own, *longer)
-        for one in (own, *longer):
+        found = {one.key: one for one in (*self._products.get(out, ()), *self._of(terms))}
+        found = {key: one for key, one in found.items() if one.source != out}
+        self._put(node, tuple(found.values()))
+        self._known.add(
+            Step((out,), one.source, node.op_type, holds=partial(_is_whole, node, one))
+            for one in found.values()
+        )
+        self._known.add(self._kernels.summed(node, terms))
+
+    def _put(self, node: Node, products: tuple[_Product, ...]) -> None:
+        out = node.outputs[0]
+        self._products[out] = products
+        for one in products:
             key = (one.source, one.is_left, one.columns)
-            new = Stack(one.source, node.op_type, one.columns, matrix_proof)
+            new = Stack(one.source, node.op_type, one.columns, node.proofs.matrix)
             stack = self._known.stacks.setdefault(key, new)
             stack.members[out] = (one.rows, one.matrix)
+
+    def _of(self, terms: Mapping[str, float]) -> list[_Product]:
+        """Return what a sum of tensors is as a matrix of each tensor that all are made of."""
+        found = []
+        for like in {
+            one.key: one for name in terms for one in self._products.get(name, ())
+        }.values():
+            parts, depth = [], 0
+            for name, factor in terms.items():
+                by_key = {one.key: one for one in self._products.get(name, ())}
+                if like.key in by_key:
+                    parts.append((factor, by_key[like.key].matrix))
+                    depth = max(depth, by_key[like.key].depth)
+                elif name == like.source and like.rows == like.columns:
+                    parts.append((factor, partial(_identity, like.rows)))
+            if len(parts) == len(terms):
+                matrix = partial(_added, tuple(parts), like.rows, like.columns)
+                found.append(replace(like, depth=depth, matrix=matrix))
+        return found
 
     def _add_kernel(self, node: Node) -> None:
         kernel = node.shape(node.names[1])
         if kernel is None or len(kernel) < 3 or node.names[0] == node.names[1]:
             return
+        if not _is_fused(node):
+            self._kernels.add(node)
         count, *rest = (size for size in kernel if isinstance(size, int))
         if len(rest) + 1 < len(kernel) or node.integer("group", 1) != 1 or _is_fused(node):
             return
         words = ("strides", "dilations", "pads")
         given = tuple(tuple(node.integers(word)) for word in words)
         key = (node.names[0], tuple(rest), node.string("auto_pad"), *given)
-        new = Stack(node.names[0], node.op_type, 0, partial(_kernel_proof, node))
+        new = Stack(node.names[0], node.op_type, 0, partial(kernel_proof, node))
         stack = self._known.stacks.setdefault(key, new)
         stack.members[node.outputs[0]] = (count, partial(node.constant, 1))
 
 
 def _is_fused(node: Node) -> bool:
     return node.op_type == "FusedConv" and (node.has(3) or bool(node.string("activation")))
-
-
-def _kernel_proof(node: Node, weights: np.ndarray) -> Proof:
-    """Return the proof of kernels like a node's, whose outputs lie beside each other."""
-    axes = weights.ndim - 2
-    strides, dilations = (node.integers(name) or [1] * axes for name in ("strides", "dilations"))
-    if any(stride > size for stride, size in zip(strides, weights.shape[2:], strict=True)):
-        return Proof(False, "numbers are left out between the windows")
-    shape = node.shape(node.outputs[0]) or ()
-    sizes = [size if isinstance(size, int) and size > 0 else None for size in shape[2:]]
-    return convolution_proof(
-        weights,
-        strides=strides,
-        dilations=dilations,
-        groups=1,
-        output_sizes=sizes or [None] * axes,
-    )
 
 
 def _own_product(node: Node, source: str) -> _Product | None:
@@ -137,7 +155,7 @@ def _own_product(node: Node, source: str) -> _Product | None:
         columns, rows = shape
     if not isinstance(rows, int) or not isinstance(columns, int):
         return None
-    return _Product(source, is_left, columns, rows, (node,))
+    return _Product(source, is_left, columns, rows, 1, partial(_operator, node, is_left=is_left))
 
 
 _PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
@@ -153,4 +171,50 @@ def _operator(node: Node, *, is_left: bool) -> np.ndarray | None:
     if matrix is None or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
         return None
     is_turned = bool(node.integer("transB" if is_left else "transA", 0))
-    return np.asarray(matrix if is_turned == is_left else matrix.T, dtype=np.float64)
+    operator = np.asarray(matrix if is_turned == is_left else matrix.T, dtype=np.float64)
+    return np.asarray(node.number("alpha", 1.0) * operator)
+
+
+# --- sums and products ----------------------------------------------------------------------
+
+_Matrix = Callable[[], np.ndarray | None]
+_CANCELLED = 1e-4
+"""A sum this much smaller than its terms is what float32 rounds off."""
+
+
+def _identity(size: int) -> np.ndarray:
+    return np.eye(size)
+
+
+def _multiplied(work: Work, factor: _Matrix, earlier: _Matrix) -> np.ndarray | None:
+    """Return a product of matrices; None: one is not known, or it takes too long."""
+    left, right = factor(), earlier()
+    if left is None or right is None:
+        return None
+    try:
+        work.spend(left.size * right.shape[1])
+    except OutOfWorkError:
+        return None
+    return np.asarray(left @ right)
+
+
+def _added(parts: tuple[tuple[float, _Matrix], ...], rows: int, columns: int) -> np.ndarray | None:
+    """Return a sum of matrices; None: one is not known, they are too large or cancel out."""
+    if columns > MAX_COLUMNS or rows > MAX_ROWS:
+        return None
+    total, largest = np.zeros((rows, columns)), 0.0
+    for factor, matrix in parts:
+        part = matrix()
+        if part is None:
+            return None
+        total += factor * part
+        largest = max(largest, float(np.abs(factor * part).max(initial=0.0)))
+    return total if np.abs(total).max(initial=0.0) > _CANCELLED * largest else None
+
+
+def _is_whole(node: Node, product: _Product) -> bool:
+    """Tell whether a matrix loses nothing."""
+    if product.rows < product.columns:
+        return False
+    matrix = product.matrix()
+    return matrix is not None and node.proofs.matrix(matrix).is_shown

@@ -6,7 +6,7 @@ products of sign and size, sorted numbers, parts and matrices give it together w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from placer.onnx_files import taint_rules
+from placer.onnx_files.taint_bent import bent
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
+from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
 
@@ -30,13 +32,14 @@ class Steps:
     def __init__(self, known: Known) -> None:
         self.known = known
         self._stacks = Stacks(known)
+        self._parts = Parts(known.wholes)
         self._scaled: dict[str, tuple[str, int]] = {}
         """Tensor -> another of which it is a multiple, and the sign of the factor."""
         self._halves: dict[str, dict[str, list[str]]] = {}
         """Tensor -> positive and negative part, size and sign -> tensors that are that."""
         self._half_of: dict[str, tuple[str, str]] = {}
-        self._shifted: dict[str, str] = {}
-        """Tensor -> another, of which it differs by constants alone."""
+        self.lost: dict[str, str] = {}
+        """Tensor -> why nothing of its inputs is left in it."""
 
     def add(self, node: Node) -> None:
         """Add those of a node without bodies."""
@@ -46,7 +49,13 @@ class Steps:
         self._follow(node, inputs)
         self.known.add(self._of(node, inputs))
         if len(inputs) == 1:
-            self._stacks.add(node, inputs[0], self._shifted)
+            self._stacks.add(node, inputs[0])
+            if node.names[0] == inputs[0] and node.names.count(inputs[0]) == 1:
+                self._parts.add(node)
+        elif node.op_type in _SUMS:
+            terms, flat = _terms(node, {}), self.known.sums.get(node.outputs[0], {})
+            for one in (terms, flat) if flat != terms else (terms,):
+                self._stacks.add_sum(node, one)
 
     def _of(self, node: Node, inputs: tuple[str, ...]) -> Iterator[Step]:
         out, word = node.outputs[0], node.op_type
@@ -62,6 +71,7 @@ class Steps:
         if (word == "Split" or _is_sorted(node)) and all(node.outputs):
             yield Step(node.outputs, node.names[0], word)
         yield from self._of_halves(node)
+        yield from bent(node, self.known.sums, self._scaled, self._half_of)
         if word == "ScatterElements" and (source := _put_back(node)) is not None:
             yield Step((out,), source, word, is_same=True)
 
@@ -120,20 +130,27 @@ class Steps:
             if (factor == factor.flat[0]).all():
                 terms = self.known.sums.get(name, {name: 1.0})
                 self.known.sums[out] = {one: k * float(factor.flat[0]) for one, k in terms.items()}
-                self._shifted[out] = self._shifted.get(name, name)
+        elif word == "Div" and len({self._scaled.get(n, (n, 1))[0] for n in node.names}) == 1:
+            self.lost[out] = "by itself"
         elif word in _SUMS:
-            total: dict[str, float] = {}
-            for place, name in enumerate(node.names):
-                if node.taint(place).origin in _HARMLESS:
-                    continue
-                sign = -1 if word == "Sub" and place else 1
-                for one, k in self.known.sums.get(name, {name: 1.0}).items():
-                    total[one] = total.get(one, 0.0) + sign * k
+            total = _terms(node, self.known.sums)
             kept = {one: k for one, k in total.items() if abs(k) > _CANCELLED}
+            if total and not kept:
+                self.lost[out] = "less itself"
             if 0 < len(kept) <= MAX_TERMS:
                 self.known.sums[out] = kept
-            if len(inputs) == 1 and node.names.count(inputs[0]) == 1:
-                self._shifted[out] = self._shifted.get(inputs[0], inputs[0])
+
+
+def _terms(node: Node, sums: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return what a sum adds up, with factors; constants are left out."""
+    total: dict[str, float] = {}
+    for place, name in enumerate(node.names):
+        if node.taint(place).origin in _HARMLESS:
+            continue
+        sign = -1 if node.op_type == "Sub" and place else 1
+        for one, k in sums.get(name, {name: 1.0}).items():
+            total[one] = total.get(one, 0.0) + sign * k
+    return total
 
 
 _CANCELLED = 1e-9
@@ -250,6 +267,7 @@ def _may_keep(node: Node, inputs: Sequence[str]) -> bool:
 _JOINING = (
     "Concat",
     "ConcatFromSequence",
+    "QLinearConcat",
     "ScatterElements",
     "SequenceConstruct",
     "Where",

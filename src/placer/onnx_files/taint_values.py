@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
+
+from placer.onnx_files.injective import Proofs
 
 
 class Origin(StrEnum):
@@ -90,6 +92,12 @@ class Node:
     shape: Callable[[str], tuple[int | str, ...] | None]
     maker: Callable[[str], Any]
     """The node of the same graph that makes a tensor; None: none does."""
+    is_bool: Callable[[str], bool] = lambda _: False
+    """Whether a tensor is known to be of truth values."""
+    opset: int = 0
+    """Of ONNX; 0: not known."""
+    proofs: Proofs = field(default_factory=Proofs)
+    """Those of the whole model."""
 
     def taint(self, index: int) -> Taint:
         """Return the taint of an input; that of a constant if it is left out."""
