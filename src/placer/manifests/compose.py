@@ -26,6 +26,7 @@ from placer.manifests.lookalikes import is_near
 from placer.manifests.nodes import Field
 from placer.manifests.pods import bad_counts
 from placer.manifests.quantities import count_of
+from placer.manifests.steps import Scripts
 
 _CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>[^=\s].*?)\s*")
 """Source: moby/swarmkit, manager/constraint."""
@@ -118,6 +119,7 @@ def _file(root: Field, fleet: Field | None) -> Found:
     if (stated := placeholder(services)) is not None:
         message = f"'services' is filled in later ({stated.value[:40]}): nobody knows which run"
         unreadable.append(Unreadable(stated.place, message, _RENDERED))
+    scripts = Scripts()
     deployed = []
     for service in services.entries():
         if service.name.startswith("x-"):
@@ -128,7 +130,7 @@ def _file(root: Field, fleet: Field | None) -> Found:
         if problem is not None:
             unreadable.append(problem)
         else:
-            deployed.append(_service(root, service, fleet))
+            deployed.append(_service(root, service, fleet, scripts))
     return Found(tuple(deployed), tuple(defects), tuple(unreadable))
 
 
@@ -143,7 +145,7 @@ def _open_end(service: Field) -> Unreadable | None:
     return None
 
 
-def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
+def _service(root: Field, service: Field, fleet: Field | None, scripts: Scripts) -> Deployed:
     project = root.at("name").text()
     image = service.at("image").stated()
     return Deployed(
@@ -152,7 +154,7 @@ def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
         kind="Service",
         name=service.name,
         place=service.key_place(),
-        models=models_of_service(root, service),
+        models=models_of_service(root, service, scripts),
         images=() if image is None else (image,),
         where=_where(service, fleet),
         resources=resources_of(service),

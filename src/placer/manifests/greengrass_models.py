@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.containers import models_of_variables, open_models
-from placer.manifests.fetching import Program, brought
+from placer.manifests.fetching import brought
 from placer.manifests.models import (
     Sources,
     everywhere,
@@ -21,6 +21,7 @@ from placer.manifests.models import (
 )
 from placer.manifests.mounts import path_of
 from placer.manifests.nodes import Field
+from placer.manifests.steps import Program, Scripts
 
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
 _DOCKER = "docker:"
@@ -34,15 +35,19 @@ Recipes = dict[str, list[Field]]
 
 
 def models_of_component(
-    recipe: Field, manifest: Field, configurations: Sequence[Field], recipes: Recipes
+    recipe: Field,
+    manifest: Field,
+    configurations: Sequence[Field],
+    recipes: Recipes,
+    scripts: Scripts,
 ) -> tuple[ModelRef, ...]:
     """Return the models of scripts and configurations, each as the artefact or URI it is from."""
     configured: dict[str, list[ModelRef]] = {}
     for configuration in configurations:
         for pointer, models in _configured(configuration, "", _MAX_DEPTH):
             configured.setdefault(pointer, models)
-    scripts = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
-    named = [_resolved(one, configurations) for one in scripts]
+    said = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
+    named = [_resolved(one, configurations) for one in said]
     found = everywhere(named, [one for models in configured.values() for one in models])
     others = [
         model
@@ -55,11 +60,18 @@ def models_of_component(
     of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
     sources = Sources([*of_others, *_artifacts(manifest)])
     steps = [*_steps(manifest.at("Lifecycle")), *_steps(recipe.at("Lifecycle"))]
-    models = [new for one in found for new in _fetched(one, steps, sources)]
+    programs = [
+        Program("script", (stated,), stated.place)
+        for one in steps
+        if (stated := one.stated()) is not None
+    ]
+    models = [new for one in found for new in _fetched(one, programs, sources, scripts)]
     return everywhere(sources.of(models), sources.rest())
 
 
-def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[ModelRef]:
+def _fetched(
+    model: ModelRef, programs: Sequence[Program], sources: Sources, scripts: Scripts
+) -> list[ModelRef]:
     """Return what scripts download to the path of a model; none: the model itself.
 
     What they copy there is an artefact of the component, whose name it has.
@@ -69,9 +81,8 @@ def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[
         return [model]
     found = [
         new
-        for step in steps
-        if (stated := step.stated()) is not None
-        for new in brought(Program("script", (stated,), stated.place, model.uri), path)
+        for one in programs
+        for new in brought(replace(one, image=model.uri), path, scripts=scripts)
     ]
     return [one for one in found if one.uri.value != model.uri.value] or [model]
 

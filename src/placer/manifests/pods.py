@@ -21,6 +21,7 @@ from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words
 from placer.manifests.pod_resources import bad_amounts, in_pod, resources_of, together
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
+from placer.manifests.steps import Scripts
 
 _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 _MAX_EXPANDED = 10_000
@@ -99,11 +100,12 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     sources = Sources(
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
+    scripts = Scripts()
     running = []
     for one in containers:
-        named, brought = mounted(one, pod, models_of_container(one), sources)
+        named, brought = mounted(one, pod, models_of_container(one), sources, scripts)
         if named or brought:
-            models = everywhere(placed(one, pod, named, sources), brought, _filled_in(one))
+            models = everywhere(placed(one, pod, named, sources, scripts), brought, _filled_in(one))
             running.append((one, models))
     rest = [*sources.rest(), *opened]  # a folder, or a name that the server knows by itself
     if rest and running:
