@@ -55,13 +55,40 @@ def brought(
         writing = [one for one in read.stored if _tells_both(one, path, root)]
     if not writing and is_all_told:
         return []
-    why = f"{program.name} puts what lies at {path[:60]} there"
-    uris = _uris(program, read, writing, path, root, scripts)
-    if uris:
-        return [model_of(Stated(one, _place_of(one, program))) for one in uris]
+    found: list[ModelRef] = []
+    lines: dict[str, list[Step]] = {}
+    for one in writing:
+        lines.setdefault(one.run.line, []).append(one)
+    own = dict.fromkeys(one.run.line for one in writing if _is_of_it(one, path))
+    for line in own:  # whichever writes last: each counts
+        uris = _uris(program, read, lines[line], path, root, scripts)
+        found += _models(program, lines[line], path, uris)
+    rest = [one for one in writing if one.run.line not in own]
+    if found:
+        ending = f"/{posixpath.basename(path)}"
+        uris = [uri for one in rest for uri in read.uris_of(one.run.line) if uri.endswith(ending)]
+        return [*found, *(_models(program, rest, path, uris) if uris else [])]
+    return _models(program, rest, path, _uris(program, read, rest, path, root, scripts))
+
+
+def _models(
+    program: Program, writing: Sequence[Step], path: str, uris: Iterable[str]
+) -> list[ModelRef]:
+    """Return the models that are written: the URIs, else the image's, else nobody knows."""
+    found = [model_of(Stated(one, _place_of(one, program))) for one in dict.fromkeys(uris)]
+    if found:
+        return found
     if program.image is None or any(is_fetching(one.run) for one in writing):
         return [_unknown(program, path)]
-    return [replace(model_of(program.image), hidden=f"{why} from its image", told=program.told)]
+    why = f"{program.name} puts what lies at {path[:60]} there from its image"
+    return [replace(model_of(program.image), hidden=why, told=program.told)]
+
+
+def _is_of_it(step: Step, path: str) -> bool:
+    """Tell whether a program that is known to write names the very path, or its file and folder."""
+    folder, name = posixpath.split(path)
+    is_in = folder in step.said and any(posixpath.basename(one) == name for one in step.run.words)
+    return step.is_active and (path in step.said or is_in)
 
 
 def _unknown(program: Program, path: str, why: str = "") -> ModelRef:
@@ -99,7 +126,7 @@ def _uris(
     lines = dict.fromkeys(one.run.line for one in writing)
     uris = [uri for one in lines for uri in read.uris_of(one)]
     if not uris:
-        feeding = _feeding(read, "\n".join(lines), scripts)
+        feeding = _feeding(read, "\n".join(lines), path, scripts)
         lines |= dict.fromkeys(one.run.line for one in feeding)
         uris = [uri for one in lines for uri in read.uris_of(one)]
     ending = f"/{posixpath.basename(path)}"
@@ -116,15 +143,15 @@ def _uris(
     return [one for one in uris if one.endswith(ending)] or uris
 
 
-def _feeding(read: Read, text: str, scripts: Scripts) -> Iterator[Step]:
+def _feeding(read: Read, text: str, path: str, scripts: Scripts) -> Iterator[Step]:
     """Yield what fetches a file that a text then takes further; where it says none, it may be."""
-    taken = dict.fromkeys(paths_in(text))
+    taken = [one for one in dict.fromkeys(paths_in(text)) if one != path]
     fetching = [one for one in read.writing if one.is_active]
     if not scripts.may_compare(sum(len(one.named) for one in fetching) * len(taken)):
         return
     for one in fetching:
         is_unclear = not one.named or len(taken) > _MAX_TAKEN
-        if is_unclear or any(rest_of(to, path) is not None for to in one.named for path in taken):
+        if is_unclear or any(rest_of(to, it) is not None for to in one.named for it in taken):
             yield one
 
 

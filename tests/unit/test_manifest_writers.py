@@ -1,0 +1,70 @@
+"""Which of the programs that write to the path of a model decide what lies there."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from placer.manifests.nodes import Field
+from placer.manifests.parsing import parse_yaml
+from placer.manifests.pods import workers_of
+
+PATH = "/models/digits.onnx"
+OWN = "s3://models.parcels.example/digits/digits.onnx"
+OTHER = "https://other.example/v9.bin"
+SERVE = f"exec serve --model {PATH}"
+MOUNT = "volumeMounts: [{name: v, mountPath: /models}]"
+VOLUMES = "volumes: [{name: v, emptyDir: {}}]"
+FETCHED = "<initContainers.fetch>"
+IMAGE, TOOLS = "r.example/s:1", "r.example/tools:1"
+
+
+def models_of(pod: str) -> list[str]:
+    (document,) = parse_yaml(pod, "a.yaml").documents
+    found = workers_of(Field(document, document.root))
+    return sorted({one.uri.value for worker in found for one in worker.models})
+
+
+def before(script: str) -> list[str]:
+    """The models of a pod whose init container runs a script."""
+    command = f"command: [sh, -c, {json.dumps(script)}]"
+    return models_of(
+        f"initContainers: [{{name: fetch, image: {TOOLS}, {command}, {MOUNT}}}]\n"
+        f"containers: [{{name: s, image: {IMAGE}, args: [--model, {PATH}], {MOUNT}}}]\n{VOLUMES}\n"
+    )
+
+
+def itself(script: str, env: str = "") -> list[str]:
+    """The models of a pod whose container runs a script."""
+    command = f"command: [sh, -c, {json.dumps(script)}], env: [{env}]"
+    return models_of(f"containers: [{{name: s, image: {IMAGE}, {command}, {MOUNT}}}]\n{VOLUMES}\n")
+
+
+@pytest.mark.parametrize(
+    ("second", "brought"),
+    [
+        (f"; aws s3 cp s3://other/v9.bin {PATH}", "s3://other/v9.bin"),
+        (f" || curl -fo {PATH} {OTHER}", OTHER),
+        (f"; cp /opt/v9.bin {PATH}", TOOLS),
+        ("; cp /opt/digits.onnx /models/", TOOLS),
+        (f"; curl -fo /tmp/v9 {OTHER}; mv /tmp/v9 {PATH}", OTHER),
+        (f"; cat /opt/v9.bin > {PATH}", TOOLS),
+    ],
+)
+def test_each_that_writes_to_the_very_path_counts(second: str, brought: str) -> None:
+    assert before(f"aws s3 cp {OWN} {PATH}{second}") == sorted([OWN, brought])
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "; aws s3 cp s3://models.parcels.example/digits/labels.txt /models/labels.txt",
+        "; aws s3 cp s3://models.parcels.example/digits/labels.txt /models/",
+        f"; sha256sum {PATH}; chmod 644 {PATH}",
+        f"; /check --strict {PATH}",
+        f"; cp {PATH} /models/backup.onnx",
+    ],
+)
+def test_what_writes_beside_it_or_looks_at_it_does_not(second: str) -> None:
+    assert before(f"aws s3 cp {OWN} {PATH}{second}") == [OWN]
