@@ -68,3 +68,32 @@ def test_each_that_writes_to_the_very_path_counts(second: str, brought: str) -> 
 )
 def test_what_writes_beside_it_or_looks_at_it_does_not(second: str) -> None:
     assert before(f"aws s3 cp {OWN} {PATH}{second}") == [OWN]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f'curl -fo {PATH} "$URL"   # e.g. {OWN}',
+        f'curl -fo {PATH} "$URL" \\\n  # {OWN}',
+        f'HTTPS_PROXY={OWN} curl -fo {PATH} "$URL"',
+    ],
+)
+def test_a_comment_names_no_model(script: str) -> None:
+    assert FETCHED in before(script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"curl -f {OTHER} | tee {PATH}",
+        f"(curl -f {OTHER}) | tee {PATH}",
+        f"(echo; curl -f {OTHER} | gunzip) > {PATH}",
+        f"curl -fo {PATH} $(echo {OTHER})",
+        f"curl -fo {PATH} `echo {OTHER}`",
+        f"xargs curl -fo {PATH} <<< {OTHER}",
+        f"URL={OTHER}; curl -fo {PATH} $URL # s3://models.parcels.example/other",
+        f"curl -fo {PATH} https://other.exa''mple/v9.bin",
+    ],
+)
+def test_the_words_of_a_pipeline_and_of_what_is_put_into_them_name_it(script: str) -> None:
+    assert before(script) == [OTHER]

@@ -75,8 +75,10 @@ class Command:
     """Files that its output is sent to."""
     said: str = ""
     """The here-document or here-string that it reads."""
+    given: str = ""
+    """The here-strings that it reads."""
     line: str = ""
-    """The pipeline that it is of, as it is written."""
+    """The words of the pipeline that it is of, and of substitutions in it."""
 
 
 @dataclass(slots=True)
@@ -84,10 +86,10 @@ class _Level:
     """What is open at one level of a script."""
 
     closer: str
-    start: int
-    """Where its pipeline starts."""
     command: Command = field(default_factory=lambda: Command([]))
     pipeline: list[Command] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
+    """Lines of groups and substitutions within the pipeline."""
     word: list[str] | None = None
     """Parts of the word at hand; None: between words."""
     redirect: str = ""
@@ -153,7 +155,7 @@ class _Reader:
             name: value for name, value in variables.items() if self._changes[name] == 1
         }
         self._assigned = dict(self._variables)
-        self._levels = [_Level("", 0)]
+        self._levels = [_Level("")]
         self._found: list[Command] = []
         self._functions: set[str] = set()
         self._here: list[tuple[str, Command]] = []
@@ -168,7 +170,7 @@ class _Reader:
                 break
             at = self._take(level, token)
         while self._levels:
-            self._end_line(self._levels[-1], len(self._script))
+            self._end_line(self._levels[-1])
             self._levels.pop()
         lines = {line: put_in(line, self._assigned) for line in {one.line for one in self._found}}
         for one in self._found:
@@ -207,15 +209,15 @@ class _Reader:
                 self._take_variable(level, token)
             case "filled":
                 if text.startswith("((") and _NOT_ARITHMETIC.search(text) and not level.is_quoted:
-                    return self._operate(level, "(", token.start(), token.start() + 1)
+                    return self._operate(level, "(", token.start() + 1)
                 level.add(text)
             case "opened" if text == "`" and any(one.closer == "`" for one in self._levels):
                 while self._levels[-1].closer != "`":
-                    self._close(token.start())
-                self._close(token.start())
+                    self._close()
+                self._close()
             case "opened" | "process":
                 level.add("$()")
-                self._open(")" if text.endswith("(") else "`", end)
+                self._open(")" if text.endswith("(") else "`")
             case "redirect":
                 if level.word is not None and token["number"]:
                     level.add(token["number"])
@@ -230,7 +232,7 @@ class _Reader:
                 self._functions.update(level.command.words[-1:])
                 level.command = Command([])
             case "operator":
-                return self._operate(level, text, token.start(), end)
+                return self._operate(level, text, end)
         return end
 
     def _take_variable(self, level: _Level, token: re.Match[str]) -> None:
@@ -240,43 +242,41 @@ class _Reader:
         if name and value == text and not name.isupper():  # nobody's variable: ``$(date)``
             self._found.append(Command([name], line=name))
 
-    def _operate(self, level: _Level, text: str, start: int, end: int) -> int:
+    def _operate(self, level: _Level, text: str, end: int) -> int:
         if text == ")":
             if level.closer == ")" and not _is_pattern_next(level):
-                self._close(start)
+                self._close()
             else:
                 if level.is_pattern:
                     del level.pipeline[level.pattern_from :]
                 level.command, level.word, level.redirect = Command([]), None, ""
                 level.is_pattern, level.pattern_from = False, 0
-                level.start = level.start if level.pipeline else end
             return end
         if text == "(" and level.word is not None and level.word[-1].endswith("="):
-            self._open(")", end).is_array = True
+            self._open(")").is_array = True
             return end
         if text == "(" and level.is_pattern:
             return end
         if text in ("|", "|&"):
             self._end_command(level)
             return end
-        self._end_line(level, start)
-        level.start = end
+        self._end_line(level)
         if text.startswith((";;", ";&")):
             level.is_pattern = True
         elif text == "(":
-            self._open(")", end)
+            self._open(")")
         elif text == "\n":
-            level.start = end = self._after_texts(end)
+            end = self._after_texts(end)
         return end
 
-    def _open(self, closer: str, start: int) -> _Level:
+    def _open(self, closer: str) -> _Level:
         if len(self._levels) > _MAX_DEPTH:
             raise TooDeep
-        self._levels.append(_Level(closer, start))
+        self._levels.append(_Level(closer))
         return self._levels[-1]
 
-    def _close(self, end: int) -> None:
-        self._end_line(self._levels[-1], end)
+    def _close(self) -> None:
+        self._end_line(self._levels[-1])
         self._levels.pop()
 
     def _end_word(self, level: _Level) -> None:
@@ -286,6 +286,7 @@ class _Reader:
         level.word, level.redirect = None, ""
         if redirect == "<<<":
             command.said += f"\n{word}"
+            command.given += f" {word}"
         elif ">" in redirect:
             if not _NO_FILE.fullmatch(word):
                 command.written.append(word)
@@ -322,13 +323,16 @@ class _Reader:
             if equals and self._changes[name] == 1:
                 self._assigned.setdefault(name, value)
 
-    def _end_line(self, level: _Level, end: int) -> None:
+    def _end_line(self, level: _Level) -> None:
         self._end_command(level)
-        line = self._script[level.start : end]  # once: many may stand in one pipeline
+        parts = [part for one in level.pipeline for part in (*one.words, one.given, *one.written)]
+        line = " ".join([*parts, *level.inner])  # once: many may stand in one pipeline
         for one in level.pipeline:
             one.line = line
         self._found += level.pipeline
-        level.pipeline, level.pattern_from = [], 0
+        if len(self._levels) > 1 and line:
+            self._levels[-2].inner.append(line)
+        level.pipeline, level.inner, level.pattern_from = [], [], 0
 
     def _after_texts(self, at: int) -> int:
         """Return where the next line of the script starts: behind its here-documents."""
