@@ -97,3 +97,25 @@ def test_a_comment_names_no_model(script: str) -> None:
 )
 def test_the_words_of_a_pipeline_and_of_what_is_put_into_them_name_it(script: str) -> None:
     assert before(script) == [OTHER]
+
+
+@pytest.mark.parametrize("option", ["-#Lo", "-#o", "-1Lo", "-0o", "-:o", "--out", "--outp"])
+def test_an_output_of_curl_is_found_however_its_option_is_written(option: str) -> None:
+    assert before(f"curl {option} {PATH} {OTHER}") == [OTHER]
+    assert itself(f"curl {option} {PATH} {OTHER}; {SERVE}") == [OTHER]
+    assert itself(f"curl {option} /tmp/v9 {OTHER}; {SERVE}") == [PATH]
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["curl -K /cfg/rc", "curl -sK/cfg/rc", "curl --config /cfg/rc", "aria2c -i /cfg/list"],
+)
+def test_what_a_file_tells_to_download_is_not_known(command: str) -> None:
+    assert before(command) == [FETCHED]
+    assert itself(f"{command}; {SERVE}") == ["<containers.s>"]
+    assert FETCHED in before(f"aws s3 cp {OWN} {PATH}; {command} {OWN}")
+
+
+@pytest.mark.parametrize("options", ["-#sf", "-XPOSTo", "-H o", "-do", "-u o:K", "-Ho -sf"])
+def test_curl_without_an_output_writes_none(options: str) -> None:
+    assert before(f"curl {options} http://db/health") == [PATH]

@@ -55,7 +55,7 @@ def brought(
         writing = [one for one in read.stored if _tells_both(one, path, root)]
     if not writing and is_all_told:
         return []
-    found: list[ModelRef] = []
+    found = [_unknown(program, path)] if any(one.is_open for one in writing) else []
     lines: dict[str, list[Step]] = {}
     for one in writing:
         lines.setdefault(one.run.line, []).append(one)
@@ -104,7 +104,11 @@ def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
         otherwise = True
     is_linked = any(_is_at(one, path) for one in read.linked)
     for one in read.writing:
-        if (is_linked and one.run.program != "ln") or _reaches(one, path, root, otherwise):
+        if (
+            one.is_open
+            or (is_linked and one.run.program != "ln")
+            or _reaches(one, path, root, otherwise)
+        ):
             yield one
 
 

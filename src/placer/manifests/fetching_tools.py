@@ -40,8 +40,8 @@ HARMLESS = frozenset(_HARMLESS.split())
 """Programs that leave a model's file as it is, unless their output is sent there."""
 WRITES_IF = {
     "curl": re.compile(
-        r"(?s).*(?<!\S)(?:-[A-Za-z]*[oO](?![A-Za-z])|-[fgijkLnNqRsSv46]*[oO]"
-        r"|--output|--remote-name|--create-dirs)"
+        r"(?s).*(?<!\S)(?:-[#0-9:aBfgGiIjJklLMnNpqRsSvVZ]*[oOK]"
+        r"|--out|--remote-n|--create-dirs|--conf)"
     ),
     "wget": re.compile(
         r"(?s)(?!.*(?:--spider|(?<!\S)-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)"
@@ -56,10 +56,16 @@ WRITES_IF = {
 }
 """Program -> how its command line begins where it writes files; else it writes its output alone."""
 OUTPUT = re.compile(
-    r"(?<!\S)(?:-[A-Za-z]*[oOPd]|--(?:output(?:-document|-dir)?|directory-prefix|dir|out))"
+    r"(?<!\S)(?:-[A-Za-z0-9#:]*[oOPd]|--(?:out(?:p(?:u(?:t(?:-document|-dir)?)?)?)?"
+    r"|directory-prefix|dir))"
     r"(?:[ =]|(?=/))(\S+)"
 )
 """Option of a program that downloads, with the file or folder that it writes to."""
+OPEN = {
+    "curl": re.compile(r"(?<!\S)(?:-[#0-9:aBfgGiIjJklLMnNOpqRsSvVZ]*K|--conf)"),
+    "aria2c": re.compile(r"(?<!\S)(?:-[A-Za-z]*i(?![a-z])|--input-file|--conf-path)"),
+}
+"""Program -> the option of a file that says what it gets, and where it puts that."""
 CODE = re.compile(
     r"snapshot_download|hf_hub_download|huggingface_hub|from_pretrained|urlretrieve|urlopen"
     r"|\b(?:urllib\d?|requests|httpx|aiohttp|boto3|gdown|wget|minio|fsspec|gcsfs|s3fs|ftplib)\b"

@@ -13,6 +13,7 @@ from placer.manifests.fetching_tools import (
     COPYING,
     FETCHING,
     HARMLESS,
+    OPEN,
     OUTPUT,
     SAYS_SO,
     TO_THE_LAST,
@@ -83,6 +84,8 @@ class Step:
     """It is told a bucket."""
     named: tuple[str, ...] = ()
     """All paths that it is told."""
+    is_open: bool = False
+    """A file says what it gets, and where it puts that."""
     is_active: bool = False
     """It writes whether or not it is there to prepare something."""
 
@@ -207,6 +210,7 @@ def _step(run: Run, *, is_first: bool) -> Step:
         is_elsewhere,
         is_stored,
         named=tuple(dict.fromkeys(map(normal_path, paths_in(run.text)))),
+        is_open=is_acting and run.program in OPEN and bool(OPEN[run.program].search(run.text)),
         is_active=bool(run.written) or _is_acting(run, is_first=False),
     )
 
