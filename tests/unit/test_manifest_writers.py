@@ -119,3 +119,37 @@ def test_what_a_file_tells_to_download_is_not_known(command: str) -> None:
 @pytest.mark.parametrize("options", ["-#sf", "-XPOSTo", "-H o", "-do", "-u o:K", "-Ho -sf"])
 def test_curl_without_an_output_writes_none(options: str) -> None:
     assert before(f"curl {options} http://db/health") == [PATH]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "cd /models && scp -i /keys/id u@host:/m/v9.bin digits.onnx",
+        f"scp -P 22 -i /keys/id u@host:/m/v9.bin {PATH} -l 9",
+        f"rclone copyto r:m/v9.bin {PATH} --bwlimit 10M:off",
+        f"rclone --config /c.conf copyto -P r:m/v9.bin {PATH} --header a:b",
+        f"aws s3 cp s3://other/v9.bin {PATH} --sse-c-key fileb:///k",
+        f"aws s3 cp --no-progress s3://other/v9.bin {PATH}",
+        f"rsync -a u@host:/m/v9.bin {PATH}",
+    ],
+)
+def test_what_comes_last_beside_options_is_where_a_download_goes(script: str) -> None:
+    assert before(script) not in ([PATH], [])
+    assert itself(f"{script}; {SERVE}") not in ([PATH], [])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"aws s3 cp {PATH} s3://backup/ --quiet --region eu-north-1",
+        f"aws s3 cp --quiet {PATH} s3://backup/",
+        "rsync -az --delete /models/ host:/backup/ --exclude tmp",
+        f"scp -i /keys/id {PATH} u@host:/m/",
+        f"rclone copy {PATH} r:backup --bwlimit 10M",
+        f"gsutil -m cp -r {PATH} gs://backup/m",
+        f"cp {PATH} /backup/m -v",
+    ],
+)
+def test_what_is_sent_away_leaves_the_model(script: str) -> None:
+    assert before(script) == [PATH]
+    assert itself(f"{script}; {SERVE}") == [PATH]

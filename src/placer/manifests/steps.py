@@ -32,6 +32,9 @@ _STORED = re.compile(
 )
 _PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>])|(?<=\s-[A-Za-z]))/[^\s\"'=;|&<>(),]*")
 _TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
+_IS_SPOT = re.compile(r"[/:.$]")
+_IS_LONG_SPOT = re.compile(r"[/:$]")
+_SOURCE_AND_TARGET = 2
 _ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
 """An option whose value is no source and no target."""
 _MAX_SCRIPT = 100_000
@@ -195,8 +198,7 @@ def _step(run: Run, *, is_first: bool) -> Step:
     said = [one for one in paths_in(text) if one != "/"]
     is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
     if is_to_last:
-        last = next((one for one in reversed(run.words) if not one.startswith("-")), "")
-        said = paths_in(last)[:1]
+        said = [one for last in _positional(run)[-1:] for one in paths_in(last)[:1]]
     if is_stored and not is_acting:
         said = paths_in(run.text)
     is_elsewhere = bool(outputs) and all(one.startswith("/") for one in outputs)
@@ -235,18 +237,28 @@ def is_fetching(run: Run) -> bool:
 
 
 def _is_sending(run: Run) -> bool:
-    """Tell whether a program sends something away: its last word is remote, or follows a path."""
-    before = ["", *run.words]
-    said = [
-        one
-        for at, one in enumerate(run.words)
+    """Tell whether a program sends something away: the last word that is no option's is remote."""
+    last = _positional(run)[-1:]
+    return any(_REMOTE.fullmatch(one) for one in last)
+
+
+def _positional(run: Run) -> list[str]:
+    """Return the sources and the target that a program is told, without the values of options.
+
+    Which options take a value is not known: a word behind one counts where source or target are
+    missing otherwise, and it is a path or remote.
+    """
+    words = [*run.words]
+    if run.program in CLOUD:  # ``s3 cp`` first
+        while words and not words[0].startswith("-") and not _IS_SPOT.search(words[0]):
+            del words[0]
+    before = ["", *words]
+    told = [
+        (one, before[at].startswith("-") and "=" not in before[at])
+        for at, one in enumerate(words)
         if not one.startswith("-") and not _ELSEWHERE.fullmatch(before[at])
     ]
-    remote = [bool(_REMOTE.fullmatch(one)) for one in said]
-    if not any(remote):
-        return False
-    last = len(remote) - 1 - remote[::-1].index(True)
-    if last == len(said) - 1:
-        return True
-    is_followed = any(one.startswith(("/", ".")) for one in said[last + 1 :])
-    return last > 0 and said[last - 1].startswith("/") and not is_followed
+    sure = [one for one, is_behind in told if not is_behind]
+    if len(sure) >= _SOURCE_AND_TARGET:
+        return sure
+    return [one for one, is_behind in told if not is_behind or _IS_LONG_SPOT.search(one)]
