@@ -153,3 +153,47 @@ def test_what_comes_last_beside_options_is_where_a_download_goes(script: str) ->
 def test_what_is_sent_away_leaves_the_model(script: str) -> None:
     assert before(script) == [PATH]
     assert itself(f"{script}; {SERVE}") == [PATH]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tar xzf /bundle/v9.tgz",
+        "tar -xf /bundle/v9.tgz --no-same-owner",
+        "bsdtar -xf /bundle/v9.zip",
+        "unzip -o /in/m.zip",
+        "7z x /b/v9.7z",
+        "unrar x /b/v9.rar",
+        "tar xzf /bundle/v9.tgz -C .",
+        f"curl --cacert /etc/ca.pem -O {OTHER}",
+        f"curl --cacert /etc/ca.pem -o digits.onnx {OTHER}",
+        f"wget --ca-certificate=/etc/ca.pem {OTHER}",
+        "aws s3 cp s3://other/v9.bin digits.onnx --ca-bundle /etc/ca.pem",
+    ],
+)
+@pytest.mark.parametrize("change", ["cd /models", "cd /models/", "cd /; cd models; cd /models/."])
+def test_what_runs_in_the_folder_of_the_model_writes_there(change: str, command: str) -> None:
+    assert itself(f"{change} && {command}; {SERVE}") != [PATH]
+    assert before(f"{change} && {command}") != [PATH]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tar xzf /bundle/v9.tgz -C /var/www",
+        "tar xzf /bundle/v9.tgz --directory=/var/www",
+        "unzip -o /in/m.zip -d /var/www",
+        "7z x /b/v9.7z -o/var/www",
+        f"curl --cacert /etc/ca.pem -o /tmp/v9 {OTHER}",
+        "aws s3 cp s3://other/v9.bin /tmp/v9 --ca-bundle /etc/ca.pem",
+        "cp /opt/v9.bin /tmp/v9",
+        "tar tf /bundle/v9.tgz",
+    ],
+)
+def test_what_runs_there_and_writes_elsewhere_does_not(command: str) -> None:
+    assert itself(f"cd /models && {command}; {SERVE}") == [PATH]
+
+
+def test_what_unpacks_in_another_folder_does_not() -> None:
+    assert itself(f"cd /var/www && tar xzf /bundle/v9.tgz; {SERVE}") == [PATH]
+    assert itself(f"tar xzf /bundle/v9.tgz; {SERVE}") == [PATH]

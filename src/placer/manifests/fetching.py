@@ -99,16 +99,14 @@ def _unknown(program: Program, path: str, why: str = "") -> ModelRef:
 
 def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
     """Yield what may write to a path."""
-    otherwise = _is_there(read.folders, path, root)
+    otherwise = is_there = _is_there(read.folders, path, root)
     if otherwise is None and (root is not None or read.is_first):
         otherwise = True
     is_linked = any(_is_at(one, path) for one in read.linked)
     for one in read.writing:
-        if (
-            one.is_open
-            or (is_linked and one.run.program != "ln")
-            or _reaches(one, path, root, otherwise)
-        ):
+        is_certain = one.is_open or (one.is_here and is_there)
+        is_by_link = is_linked and one.run.program != "ln"
+        if is_certain or is_by_link or _reaches(one, path, root, otherwise):
             yield one
 
 

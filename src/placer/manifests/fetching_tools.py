@@ -61,6 +61,17 @@ OUTPUT = re.compile(
     r"(?:[ =]|(?=/))(\S+)"
 )
 """Option of a program that downloads, with the file or folder that it writes to."""
+_TAR = re.compile(r"(?<!\S)(?:-[A-Za-z]*C|--directory)[ =]?(\S+)")
+_SEVEN = re.compile(r"(?<!\S)-o(\S+)")
+UNPACKED_TO = {
+    **dict.fromkeys(("tar", "bsdtar"), _TAR),
+    "unzip": re.compile(r"(?<!\S)-[A-Za-z]*d ?(\S+)"),
+    **dict.fromkeys(("7z", "7za", "7zr", "7zz"), _SEVEN),
+    "unar": re.compile(r"(?<!\S)(?:-o|-output-directory) ?(\S+)"),
+    "unrar": re.compile(r"\s(\S+/)$"),
+    "cpio": re.compile(r"(?<!\S)(?:-D|--directory)[ =]?(\S+)"),
+}
+"""Program that unpacks -> the option of the folder; without it that is the one that it runs in."""
 OPEN = {
     "curl": re.compile(r"(?<!\S)(?:-[#0-9:aBfgGiIjJklLMnNOpqRsSvVZ]*K|--conf)"),
     "aria2c": re.compile(r"(?<!\S)(?:-[A-Za-z]*i(?![a-z])|--input-file|--conf-path)"),

@@ -17,6 +17,7 @@ from placer.manifests.fetching_tools import (
     OUTPUT,
     SAYS_SO,
     TO_THE_LAST,
+    UNPACKED_TO,
     WRITES_IF,
 )
 from placer.manifests.mounts import normal_path
@@ -87,6 +88,8 @@ class Step:
     """It is told a bucket."""
     named: tuple[str, ...] = ()
     """All paths that it is told."""
+    is_here: bool = False
+    """It writes to the folder that it runs in: it names another one for nothing but a source."""
     is_open: bool = False
     """A file says what it gets, and where it puts that."""
     is_active: bool = False
@@ -212,6 +215,7 @@ def _step(run: Run, *, is_first: bool) -> Step:
         is_elsewhere,
         is_stored,
         named=tuple(dict.fromkeys(map(normal_path, paths_in(run.text)))),
+        is_here=is_acting and _is_here(run, outputs),
         is_open=is_acting and run.program in OPEN and bool(OPEN[run.program].search(run.text)),
         is_active=bool(run.written) or _is_acting(run, is_first=False),
     )
@@ -234,6 +238,19 @@ def is_fetching(run: Run) -> bool:
     """Tell whether a program gets files from elsewhere than where it runs."""
     is_tool = run.program in FETCHING - COPYING or SAYS_SO.fullmatch(run.program) is not None
     return is_tool or CODE.search(run.code) is not None
+
+
+def _is_here(run: Run, outputs: list[str]) -> bool:
+    """Tell whether a program writes to the folder that it runs in."""
+    if (target := UNPACKED_TO.get(run.program)) is not None:
+        named = target.findall(run.text)
+    elif run.program in CLOUD:
+        named = _positional(run)[-1:]
+    elif run.program in FETCHING - COPYING:
+        named = outputs
+    else:
+        return False
+    return not all(one.startswith("/") for one in named) or not named
 
 
 def _is_sending(run: Run) -> bool:
