@@ -197,3 +197,8 @@ def test_what_runs_there_and_writes_elsewhere_does_not(command: str) -> None:
 def test_what_unpacks_in_another_folder_does_not() -> None:
     assert itself(f"cd /var/www && tar xzf /bundle/v9.tgz; {SERVE}") == [PATH]
     assert itself(f"tar xzf /bundle/v9.tgz; {SERVE}") == [PATH]
+
+
+def test_a_folder_that_is_fetched_keeps_its_slash() -> None:
+    folder = "s3://models.parcels.example/digits/"
+    assert before(f"aws s3 sync {folder} /models/") == [folder]

@@ -124,7 +124,7 @@ class Read:
         """Return the URIs that a pipeline of it names."""
         if line not in self._uris:
             found = _URI.findall(line)
-            self._uris[line] = [one.rstrip("/.") for one in found if not _HOST_ALONE.fullmatch(one)]
+            self._uris[line] = [one.rstrip(".") for one in found if not _HOST_ALONE.fullmatch(one)]
         return self._uris[line]
 
 
