@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -202,3 +203,25 @@ def test_what_unpacks_in_another_folder_does_not() -> None:
 def test_a_folder_that_is_fetched_keeps_its_slash() -> None:
     folder = "s3://models.parcels.example/digits/"
     assert before(f"aws s3 sync {folder} /models/") == [folder]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f'OPTS="-fsSL -o {PATH}"; curl $OPTS {OTHER}',
+        f"C=curl; $C -o {PATH} {OTHER}",
+        f'CMD="curl -o {PATH} {OTHER}"; $CMD',
+        f'TO={PATH}; FROM={OTHER}; curl -o "$TO" "$FROM"',
+        f'A="-o {PATH}"; B=$A; export C="curl $B"; $C {OTHER}',
+        f"D=/models; cd $D && curl -O {OTHER}",
+    ],
+)
+def test_variables_of_a_script_are_put_into_its_words(script: str) -> None:
+    assert before(script) == [OTHER]
+    assert itself(f"{script}; {SERVE}") == [OTHER]
+
+
+def test_values_are_put_in_only_so_often() -> None:
+    start = time.process_time()
+    itself(f"A='{'a ' * 400}'; " + "$A" * 30_000)
+    assert time.process_time() - start < 5

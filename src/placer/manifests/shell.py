@@ -54,9 +54,11 @@ _NO_FILE = re.compile(r"\d*-?|/dev/(?:null|stdout|stderr|tty|fd/.*)")
 _KEYWORDS = frozenset(["if", "then", "elif", "else", "while", "until", "do", "!", "{", "coproc"])
 """Words that a command may follow."""
 _MAX_BEFORE = 10
-"""Words such as ``then`` that stand before a ``case``."""
+"""Words such as ``then`` that stand before a ``case``; parts of the name of a variable."""
 _MAX_DEPTH = 50
 """Levels of groups and substitutions."""
+_MAX_PUT_IN = 200_000
+"""Characters of values that are put into the words of a script; then variables stay."""
 _MAX_VALUE = 1000
 """Characters of a variable's value that is put in; a longer one stays a variable."""
 
@@ -75,6 +77,8 @@ class Command:
     """Files that its output is sent to."""
     said: str = ""
     """The here-document or here-string that it reads."""
+    assigned: list[tuple[str, str]] = field(default_factory=list)
+    """(name, value) of variables that programs are given."""
     given: str = ""
     """The here-strings that it reads."""
     line: str = ""
@@ -154,7 +158,9 @@ class _Reader:
         self._variables = {
             name: value for name, value in variables.items() if self._changes[name] == 1
         }
+        self._given = frozenset(variables)
         self._assigned = dict(self._variables)
+        self._left = _MAX_PUT_IN
         self._levels = [_Level("")]
         self._found: list[Command] = []
         self._functions: set[str] = set()
@@ -178,7 +184,7 @@ class _Reader:
         return [
             one
             for one in self._found
-            if one.written or one.said or one.words[0] not in self._functions
+            if one.written or one.said or not one.words or one.words[0] not in self._functions
         ]
 
     def _take(self, level: _Level, token: re.Match[str]) -> int:
@@ -237,10 +243,25 @@ class _Reader:
 
     def _take_variable(self, level: _Level, token: re.Match[str]) -> None:
         text, name = token.group(), token["kubernetes"]
-        value = put_in(text, self._variables)
-        level.add(value)
+        value = put_in(text, self._variables if name else self._assigned)
+        if "$()" in value or len(value) > self._left:
+            value = text
+        if value != text:
+            self._left -= len(value)
+        self._add_value(level, value)
         if name and value == text and not name.isupper():  # nobody's variable: ``$(date)``
             self._found.append(Command([name], line=name))
+
+    def _add_value(self, level: _Level, value: str) -> None:
+        """Add the value of a variable: several words, unless quotes or an assignment hold them."""
+        is_one = len(value.split(None, 1)) < 2 or "'" in value or '"' in value
+        if is_one or level.is_quoted or level.is_test or level.redirect or _is_assigning(level):
+            level.add(value)
+            return
+        for at, part in enumerate(value.split()):
+            if at:
+                self._end_word(level)
+            level.add(part)
 
     def _operate(self, level: _Level, text: str, end: int) -> int:
         if text == ")":
@@ -303,25 +324,33 @@ class _Reader:
         is_pattern, level.is_pattern = level.is_pattern, _is_pattern_next(level)
         command, level.command = level.command, Command([])
         first = _first(command.words)
-        self._assign(command.words[:first])
+        own = self._assign(command.words[:first])
         words = command.words = command.words[first:]
+        command.assigned = [one for one in own if words or one[0] in self._given]
         if words and words[0] in _DECLARING:
-            self._assign(words[1:])
+            is_exported = words[0] == "export" or "-x" in words
+            own = self._assign(words[1:])
+            own += [(one, self._assigned[one]) for one in words[1:] if one in self._assigned]
+            command.assigned += [one for one in own if is_exported or one[0] in self._given]
         if words[:1] == ["function"]:
             self._functions.update(words[1:2])
             words = command.words = words[2 + _first(words[2:]) :]
         is_none = level.is_array or (words and words[0].startswith("(("))
-        if not is_none and (words or command.written or command.said):
+        if not is_none and (words or command.written or command.said or command.assigned):
             level.pipeline.append(command)
         if level.is_pattern and not is_pattern:
             level.pattern_from = len(level.pipeline)
 
-    def _assign(self, words: Sequence[str]) -> None:
-        """Keep what is assigned, where nothing else of the script changes it."""
+    def _assign(self, words: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what is assigned; keep it, where nothing else of the script changes it."""
+        found = []
         for word in words:
             name, equals, value = word.partition("=")
+            if equals and name not in _KEYWORDS:
+                found.append((name.rstrip("+"), value))
             if equals and self._changes[name] == 1:
                 self._assigned.setdefault(name, value)
+        return found
 
     def _end_line(self, level: _Level) -> None:
         self._end_command(level)
@@ -351,6 +380,11 @@ def _first(words: Sequence[str]) -> int:
     while at < len(words) and (words[at] in _KEYWORDS or _ASSIGNMENT.fullmatch(words[at])):
         at += 1
     return at
+
+
+def _is_assigning(level: _Level) -> bool:
+    """Tell whether the word at hand gives a variable a value."""
+    return _ASSIGNMENT.match("".join((level.word or [])[:_MAX_BEFORE])) is not None
 
 
 def _is_pattern_next(level: _Level) -> bool:
