@@ -205,6 +205,49 @@ def test_a_folder_that_is_fetched_keeps_its_slash() -> None:
     assert before(f"aws s3 sync {folder} /models/") == [folder]
 
 
+ENV = f"{{name: MODEL_PATH, value: {PATH}}}"
+
+
+@pytest.mark.parametrize(
+    ("script", "model"),
+    [
+        ("export MODEL_PATH=/models/v9; exec python serve.py", "/models/v9"),
+        ("MODEL_PATH=/models/v9; exec python serve.py", "/models/v9"),
+        ("MODEL_PATH=/models/v9 exec python serve.py", "/models/v9"),
+        ("exec env -i A=b MODEL_PATH=/models/v9 python serve.py", "/models/v9"),
+        ("sh -c 'export MODEL_PATH=/models/v9 && python serve.py'", "/models/v9"),
+        ("if true; then declare -x MODEL_PATH=/models/v9; fi; python serve.py", "/models/v9"),
+        ("V=v9; export MODEL_PATH=/models/$V; exec python serve.py", "/models/v9"),
+        ("export MODEL_PATH=$(cat /cfg/current); exec python serve.py", "$(MODEL_PATH)"),
+        ("export MODEL_PATH=`cat /cfg/current`; exec python serve.py", "$(MODEL_PATH)"),
+        ("export MODEL_PATH=$1; exec python serve.py", "$1"),
+    ],
+)
+def test_a_variable_that_a_script_gives_another_value_names_that_model(
+    script: str, model: str
+) -> None:
+    assert itself(script, ENV) == sorted([PATH, model])
+
+
+def test_a_variable_of_an_exec_form_names_a_model() -> None:
+    command = "command: [env, MODEL_PATH=/models/v9, python, serve.py]"
+    assert models_of(f"containers: [{{name: s, image: s, {command}}}]\n") == ["/models/v9"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        f"export MODEL_PATH={PATH}; exec python serve.py",
+        "export MODEL_PATH=${MODEL_PATH:-/models/v9}; exec python serve.py",
+        "export LOG_PATH=/logs; model=$(hostname); exec python serve.py",
+        "get() { local model=$1; echo $model; }; get a; exec python serve.py",
+        "python serve.py",
+    ],
+)
+def test_a_variable_that_stays_what_it_is_names_no_other_model(script: str) -> None:
+    assert itself(script, ENV) == [PATH]
+
+
 @pytest.mark.parametrize(
     "script",
     [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.models import (
+    hidden_model,
     is_folder_variable,
     is_model_file,
     is_model_variable,
@@ -15,7 +17,14 @@ from placer.manifests.models import (
     option_models,
 )
 from placer.manifests.mounts import path_of
+from placer.manifests.programs import assigned_in
+from placer.manifests.shell import TooDeep
 
+_OWN_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^${}]*)\}")
+_MAX_SCRIPT = 100_000
+"""Characters of a command line; in a longer one nobody looks for variables."""
+_UNREAD = "$()"
+"""How the reader of scripts writes what a command puts into a word."""
 _MAX_FOLDERS = 100
 """Levels of a path."""
 
@@ -31,13 +40,40 @@ def models_named(
     found: list[ModelRef] = []
     folders: list[ModelRef] = []
     said = option_models(arguments)
-    for name, value in variables:
+    variables = [*variables]
+    assigned = [*_assigned(arguments, {name: one.value for name, one in variables})]
+    for name, value in (*variables, *assigned):
+        if _UNREAD in value.value:
+            if is_model_variable(name) or is_folder_variable(name):
+                why = f"{name} gets its value in a script, from what that runs"
+                told = repr([one.value for one in arguments])
+                found.append(hidden_model(f"$({name})", value.place, why, told=told))
+            continue
         models = models_of_variable(name, value)
         (folders if is_folder_variable(name) else found).extend(models)
         said += models if is_model_variable(name) else []
     above = {folder for one in said for folder in _folders_of(one)}
     apart = [one for one in folders if path_of(one.uri.value) not in above]
     return [*models_of_arguments(arguments), *found, *apart]
+
+
+def _assigned(
+    arguments: Sequence[Stated[str]], variables: Mapping[str, str]
+) -> Iterator[tuple[str, Stated[str]]]:
+    """Yield the variables of which a command line says anew what they are."""
+    words = [one.value for one in arguments]
+    if sum(map(len, words)) > _MAX_SCRIPT or not any("=" in one for one in words):
+        return
+    try:
+        found = assigned_in(words, variables)
+    except TooDeep:
+        return
+    for name, text in dict.fromkeys(found):
+        if not (is_model_variable(name) or is_folder_variable(name)):
+            continue
+        place = next((one.place for one in arguments if name in one.value), arguments[0].place)
+        value = _OWN_DEFAULT.sub(lambda one: variables.get(one["name"]) or one["value"], text)
+        yield name, Stated(value, place)
 
 
 def _folders_of(model: ModelRef) -> Iterator[str]:
