@@ -188,6 +188,8 @@ def test_what_runs_in_the_folder_of_the_model_writes_there(change: str, command:
         f"curl --cacert /etc/ca.pem -o /tmp/v9 {OTHER}",
         "aws s3 cp s3://other/v9.bin /tmp/v9 --ca-bundle /etc/ca.pem",
         "cp /opt/v9.bin /tmp/v9",
+        f"git clone {OTHER} /opt/v9",
+        "hf download o/m --local-dir /opt/v9",
         "tar tf /bundle/v9.tgz",
     ],
 )

@@ -34,6 +34,8 @@ COPYING = frozenset(_COPYING.split())
 CLOUD = frozenset(_CLOUD.split())
 """They take a source and a target, of which one may be a URI."""
 FETCHING = COPYING | CLOUD | frozenset(_OTHER.split())
+TO_OUTPUT = frozenset({"curl", "wget", "wget2", "aria2c", "axel"})
+"""They write to what an option says, else to the folder that they run in."""
 TO_THE_LAST = frozenset({"cp", "mv", "ln", "rsync", "install", "scp"})
 """What they write to is named last."""
 HARMLESS = frozenset(_HARMLESS.split())

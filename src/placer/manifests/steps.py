@@ -16,6 +16,7 @@ from placer.manifests.fetching_tools import (
     OPEN,
     OUTPUT,
     SAYS_SO,
+    TO_OUTPUT,
     TO_THE_LAST,
     UNPACKED_TO,
     WRITES_IF,
@@ -246,7 +247,7 @@ def _is_here(run: Run, outputs: list[str]) -> bool:
         named = target.findall(run.text)
     elif run.program in CLOUD:
         named = _positional(run)[-1:]
-    elif run.program in FETCHING - COPYING:
+    elif run.program in TO_OUTPUT:
         named = outputs
     else:
         return False
