@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 
@@ -10,6 +11,7 @@ import pytest
 from placer.manifests.nodes import Field
 from placer.manifests.parsing import parse_yaml
 from placer.manifests.pods import workers_of
+from placer.manifests.reading import read_manifests
 from placer.manifests.shell import commands_in
 
 OWN = "/models/model.onnx"
@@ -335,6 +337,50 @@ def test_many_models_read_a_long_script_once() -> None:
     served = ", ".join(f"/models/{n}.onnx" for n in range(50))
     start = time.process_time()
     models_of(f"containers: [{{name: s, command: [sh, -c, {script}, {served}]}}]")
+    assert time.process_time() - start < 10
+
+
+def copying(n: int) -> str:
+    return "".join(f"cp /opt/{n}_{at}.bin /out/{at}.bin; " for at in range(550))  # 18 kB
+
+
+def test_many_scripts_and_many_models_are_read_once_and_followed_only_so_often() -> None:
+    inits = "".join(
+        f"  - {{name: f{n}, image: i, command: [sh, -c, {json.dumps(copying(n))}],"
+        " volumeMounts: [{name: v, mountPath: /models}]}\n"
+        for n in range(20)
+    )
+    served = ", ".join(f"--model, /models/{n}.onnx" for n in range(300))
+    start = time.process_time()
+    found = models_of(
+        f"initContainers:\n{inits}containers:\n  - {{name: s, image: s, args: [{served}],"
+        " volumeMounts: [{name: v, mountPath: /models}]}\nvolumes: [{name: v, emptyDir: {}}]\n"
+    )
+    assert time.process_time() - start < 10
+    assert "/models/0.onnx" in found
+    assert "<initContainers.f0>" in found  # more than is followed: not known
+
+
+def test_a_script_that_is_shared_by_many_manifests_of_a_recipe_is_read_once() -> None:
+    manifests = [
+        {"Name": f"m{n}", "Lifecycle": {"Run": " ".join(f"--model /m/{n}_{at}.onnx" for at in r)}}
+        for n in range(25)
+        for r in [range(200)]
+    ]
+    recipe = {"ComponentName": "a", "ComponentVersion": "1.0.0", "Manifests": manifests}
+    text = json.dumps({**recipe, "Lifecycle": {"Install": copying(0)}}).encode()
+    start = time.process_time()
+    found = read_manifests(["-"], stdin=io.BytesIO(text)).deployed
+    assert time.process_time() - start < 10
+    assert [len(one.models) for one in found][:1] == [200]
+    assert {one.uri.value for one in found[-1].models} == {"<script>"}
+
+
+def test_many_files_in_one_command_take_linear_time() -> None:
+    words = " ".join(f"/m/{n}.onnx" for n in range(5000))
+    start = time.process_time()
+    assert by_itself("sh", "-c", f"serve {words}")[:1] == ["/m/0.onnx"]
+    assert by_itself("sh", "-c", f"curl -o /models {words}") == ["<containers.s>"]
     assert time.process_time() - start < 10
 
 

@@ -431,7 +431,7 @@ def prepared(by: str, *, key: str = "initContainers", own: str = "") -> list[str
     [
         ("args: [s3://b/model.onnx, /out/model.onnx]", ["s3://b/model.onnx"]),
         ("command: [aws, s3, cp, s3://b/blob, /out/model.onnx]", ["s3://b/blob"]),
-        ("command: [gsutil, -m, cp, -r, gs://b/models/, /out]", ["gs://b/models"]),
+        ("command: [gsutil, -m, cp, -r, gs://b/models/, /out]", ["gs://b/models/"]),
         ("command: [sh, -c, 'cd /out && wget -q https://h/x/1234']", ["https://h/x/1234"]),
         ("command: [sh, -c, 'curl -sSLo /out/model.onnx https://h/x']", ["https://h/x"]),
         ("command: [sh, -c, 'curl -sL https://h/x.tgz | tar xz -C /out']", ["https://h/x.tgz"]),

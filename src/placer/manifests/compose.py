@@ -27,6 +27,7 @@ from placer.manifests.lookalikes import is_near
 from placer.manifests.nodes import Field
 from placer.manifests.pods import bad_counts
 from placer.manifests.quantities import count_of
+from placer.manifests.steps import Scripts
 
 _CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>[^=\s].*?)\s*")
 """Source: moby/swarmkit, manager/constraint."""
@@ -126,6 +127,7 @@ def _file(root: Field, fleet: Field | None, base: Field | None) -> Found:
         unreadable.append(Unreadable(stated.place, message, _RENDERED))
     if base is not None:
         unreadable += shared_with(base, root, _RENDERED)
+    scripts = Scripts()
     deployed = []
     for service in services.entries():
         if service.name.startswith("x-"):
@@ -137,7 +139,7 @@ def _file(root: Field, fleet: Field | None, base: Field | None) -> Found:
         if problem is not None:
             unreadable.append(problem)
         else:
-            deployed.append(_service(root, service, fleet))
+            deployed.append(_service(root, service, fleet, scripts))
     return Found(tuple(deployed), tuple(defects), tuple(unreadable))
 
 
@@ -152,7 +154,7 @@ def _open_end(service: Field) -> Unreadable | None:
     return None
 
 
-def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
+def _service(root: Field, service: Field, fleet: Field | None, scripts: Scripts) -> Deployed:
     project = root.at("name").text()
     image = service.at("image").stated()
     return Deployed(
@@ -161,7 +163,7 @@ def _service(root: Field, service: Field, fleet: Field | None) -> Deployed:
         kind="Service",
         name=service.name,
         place=service.key_place(),
-        models=models_of_service(root, service),
+        models=models_of_service(root, service, scripts),
         images=() if image is None else (image,),
         where=_where(service, fleet),
         resources=resources_of(service),

@@ -14,7 +14,7 @@ from placer.manifests.containers import (
     variables_of,
     words_of,
 )
-from placer.manifests.fetching import Program, brought, with_brought
+from placer.manifests.fetching import brought, with_brought
 from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     everywhere,
@@ -32,13 +32,14 @@ from placer.manifests.mounts import (
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.served_models import pulled_models
-from placer.manifests.volume_storage import seen_at, spot_of, spots_of_service
+from placer.manifests.steps import Program, Scripts
+from placer.manifests.volume_storage import Spot, seen_at, spot_of, spots_of_service
 
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
 """Key of a service whose files are mounted -> where, unless it is said."""
 
 
-def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
+def models_of_service(root: Field, service: Field, scripts: Scripts) -> tuple[ModelRef, ...]:
     """Return the models that a service names, each as what lies where it is named."""
     words = [*words_of(service.at("entrypoint")), *words_of(service.at("command"))]
     used = service.at("models")
@@ -63,7 +64,7 @@ def models_of_service(root: Field, service: Field) -> tuple[ModelRef, ...]:
     folder = service.at("working_dir").text()
     return everywhere(
         [model_of(one) for one in declared if one is not None],
-        with_mounts(_placed(named, root, service), mounts, folder),
+        with_mounts(_placed(named, root, service, scripts), mounts, folder),
         unknown,
     )
 
@@ -101,7 +102,9 @@ def _files(root: Field, service: Field) -> Iterator[Mount]:
             yield Mount(file or unknown, path, is_whole=True)
 
 
-def _placed(models: Sequence[ModelRef], root: Field, service: Field) -> Iterator[ModelRef]:
+def _placed(
+    models: Sequence[ModelRef], root: Field, service: Field, scripts: Scripts
+) -> Iterator[ModelRef]:
     """Yield the models, each as what is put at its path: by the service itself, or another one.
 
     Another one counts that shares the volume; what must have ended before this one starts is there
@@ -110,31 +113,38 @@ def _placed(models: Sequence[ModelRef], root: Field, service: Field) -> Iterator
     folder = service.at("working_dir").text()
     hooks = [one.at("command") for one in service.at("post_start").items()]
     programs = [_own(service), *(_program(service, one) for one in hooks)]
+    own = [*spots_of_service(_volumes(root, service), root.at("volumes"))]
+    sharing = [*_sharing(root, service)] if own else []
     for model in models:
         path = path_of(model.uri.value, folder)
-        found = with_brought([model], programs, folder)
-        others = [] if path is None else [*_by_others(root, service, path)]
+        found = with_brought([model], programs, folder, scripts=scripts)
+        spot = None if path is None else spot_of(path, own)
+        others = [] if spot is None else [*_by_others(spot, sharing, scripts)]
         yield from [one for one in found if not others or one is not model]
         yield from others
 
 
-def _by_others(root: Field, service: Field, path: str) -> Iterator[ModelRef]:
+def _by_others(
+    spot: Spot, sharing: Sequence[tuple[Program, Sequence[Spot]]], scripts: Scripts
+) -> Iterator[ModelRef]:
     """Yield what other services put at a path that lies in a volume which they share."""
-    volumes = root.at("volumes")
-    spot = spot_of(path, spots_of_service(_volumes(root, service), volumes))
-    if spot is None:
-        return
+    for program, spots in sharing:
+        for way, mount in seen_at(spot, spots):
+            yield from brought(program, way, mount, scripts=scripts)
+
+
+def _sharing(root: Field, service: Field) -> Iterator[tuple[Program, Sequence[Spot]]]:
+    """Yield what each other service runs, and what it mounts."""
     for other in root.at("services").entries():
-        if other.name == service.name:
+        spots = [*spots_of_service(_volumes(root, other), root.at("volumes"))]
+        if other.name == service.name or not spots:
             continue
         waits = service.at("depends_on", other.name, "condition").text()
         is_first = waits == "service_completed_successfully"
         program = _own(other)
         if program.image is not None and not other.at("entrypoint"):
             program = replace(program, tool=tool_of(program.image.value))
-        program = replace(program, is_first=is_first)
-        for way, mount in seen_at(spot, spots_of_service(_volumes(root, other), volumes)):
-            yield from brought(program, way, mount)
+        yield replace(program, is_first=is_first), spots
 
 
 def _own(service: Field) -> Program:

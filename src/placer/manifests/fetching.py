@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from placer.core.deployment import ModelRef, Place, Stated
-from placer.manifests.fetching_tools import (
-    CLOUD,
-    CODE,
-    COPYING,
-    FETCHING,
-    HARMLESS,
-    OUTPUT,
-    SAYS_SO,
-    TO_THE_LAST,
-    WRITES_IF,
-    asks_itself,
-    brings_other_names,
-)
-from placer.manifests.harmless_code import is_harmless_python
+from placer.manifests.fetching_tools import HARMLESS, brings_other_names
 from placer.manifests.models import (
     hidden_model,
     is_model_file,
@@ -30,56 +17,18 @@ from placer.manifests.models import (
     is_uri,
     model_of,
 )
-from placer.manifests.mounts import path_of, rest_below
-from placer.manifests.programs import STARTING, Run, runs_of
-from placer.manifests.shell import TooDeep
+from placer.manifests.mounts import path_of, rest_below, rest_of
+from placer.manifests.steps import Program, Read, Scripts, Step, is_fetching, paths_in
 
-_URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
-_REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
-"""What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
-_STORED = re.compile(
-    r"(?<![\w+.-])(?:s3a?|gs|gcs|az|abfss?|wasbs?|hf|oci|hdfs|oss|cos|obs|r2|minio)://\S"
-)
-_HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
-_PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>])|(?<=\s-[A-Za-z]))/[^\s\"'=;|&<>(),]*")
-_TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
-_ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
-"""An option whose value is no source and no target."""
-_TRACKED = re.compile(r"\.dvc$|/dvc\.(?:yaml|lock)(?::\S*)?$")
-"""End of a file of DVC that tells of other files."""
-_MAX_SCRIPT = 100_000
-"""Characters of a command line; in a longer one nobody looks for what it gets."""
 _MAX_TAKEN = 100
 """Paths that are followed back to what fetches them."""
+_is_file = lru_cache(maxsize=64)(is_model_file)
+"""One path is compared with many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """A command line that runs in or beside a container."""
-
-    name: str
-    """What runs it, as messages and entries of a project call it: ``initContainers.fetch``."""
-    words: tuple[Stated[str], ...]
-    place: Place
-    """Where it stands."""
-    image: Stated[str] | None = None
-    """Whose files it may copy; None: it is told as nobody's."""
-    variables: Mapping[str, str] | None = None
-    tool: str | None = None
-    """What the image runs with the words; None: it is not known, or the words say it."""
-    is_first: bool = False
-    """It is there to prepare something: whatever it runs may write, unless it is harmless."""
-
-    @property
-    def told(self) -> str:
-        """All that decides what it does, as one text."""
-        image = None if self.image is None else self.image.value
-        return repr(
-            (image, [one.value for one in self.words], sorted((self.variables or {}).items()))
-        )
-
-
-def brought(program: Program, path: str, root: str | None = None) -> list[ModelRef]:
+def brought(
+    program: Program, path: str, root: str | None = None, *, scripts: Scripts
+) -> list[ModelRef]:
     """Return the models that come to lie at a path; none: the program does not write there.
 
     Of several URIs those that end like the path count, else each. What is copied from an image is
@@ -92,43 +41,96 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
     root
         Where what it shares with the model's container is mounted; None: all is shared.
     """
-    why = f"{program.name} puts what lies at {path[:60]} there"
-    name = re.sub("[^A-Za-z0-9_.-]", "-", program.name)
-    unknown = hidden_model(f"<{name}>", program.place, why, told=program.told)
-    if sum(len(one.value) for one in program.words) > _MAX_SCRIPT:
-        return [unknown]
-    try:
-        commands = _runs(program)
-    except TooDeep:
-        return [unknown]
-    otherwise = _is_there(commands, path, root)
-    if otherwise is None and (root is not None or program.is_first):
-        otherwise = True
-    is_linked = any(_is_link(one, path) for one in commands)
-    writing = [
-        one
-        for one in commands
-        if _is_writing(one, is_first=program.is_first)
-        and (
-            (is_linked and one.program != "ln")
-            or _reaches(
-                one,
-                path,
-                root,
-                is_acting=_is_acting(one, is_first=program.is_first),
-                otherwise=otherwise,
-            )
-        )
-    ]
-    if root is not None and not writing:
-        writing = [one for one in commands if _tells_both(one, path, root)]
-    if not writing and (program.words or not program.is_first):
+    read = scripts.read(program)
+    if read.steps is None:
+        return [_unknown(program, path)]
+    is_all_told = bool(program.words) or not program.is_first
+    if is_all_told and not (read.writing or read.stored):
         return []
-    lines = dict.fromkeys(one.line for one in writing)
-    if not (uris := _uris(lines)):
-        lines |= dict.fromkeys(one.line for one in _feeding(commands, "\n".join(lines)))
-        uris = _uris(lines)
-    text = "\n".join(lines)
+    if not scripts.may_compare(read.effort):
+        why = f"{program.name} may change {path[:60]}, and more is told here than is followed"
+        return [_unknown(program, path, why)]
+    writing = [*_writing(read, path, root)]
+    if root is not None and not writing:
+        writing = [one for one in read.stored if _tells_both(one, path, root)]
+    if not writing and is_all_told:
+        return []
+    found = [_unknown(program, path)] if any(one.is_open for one in writing) else []
+    lines: dict[str, list[Step]] = {}
+    for one in writing:
+        lines.setdefault(one.run.line, []).append(one)
+    own = dict.fromkeys(one.run.line for one in writing if _is_of_it(one, path))
+    for line in own:  # whichever writes last: each counts
+        uris = _uris(program, read, lines[line], path, root, scripts)
+        found += _models(program, lines[line], path, uris)
+    rest = [one for one in writing if one.run.line not in own]
+    if found:
+        ending = f"/{posixpath.basename(path)}"
+        uris = [uri for one in rest for uri in read.uris_of(one.run.line) if uri.endswith(ending)]
+        return [*found, *(_models(program, rest, path, uris) if uris else [])]
+    return _models(program, rest, path, _uris(program, read, rest, path, root, scripts))
+
+
+def _models(
+    program: Program, writing: Sequence[Step], path: str, uris: Iterable[str]
+) -> list[ModelRef]:
+    """Return the models that are written: the URIs, else the image's, else nobody knows."""
+    found = [model_of(Stated(one, _place_of(one, program))) for one in dict.fromkeys(uris)]
+    if found:
+        return found
+    if program.image is None or any(is_fetching(one.run) for one in writing):
+        return [_unknown(program, path)]
+    why = f"{program.name} puts what lies at {path[:60]} there from its image"
+    return [replace(model_of(program.image), hidden=why, told=program.told)]
+
+
+def _is_of_it(step: Step, path: str) -> bool:
+    """Tell whether a program that is known to write names the very path, or its file and folder."""
+    folder, name = posixpath.split(path)
+    is_in = folder in step.said and any(posixpath.basename(one) == name for one in step.run.words)
+    return step.is_active and (path in step.said or is_in)
+
+
+def _unknown(program: Program, path: str, why: str = "") -> ModelRef:
+    name = re.sub("[^A-Za-z0-9_.-]", "-", program.name)
+    why = why or f"{program.name} puts what lies at {path[:60]} there"
+    return hidden_model(f"<{name}>", program.place, why, told=program.told)
+
+
+def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
+    """Yield what may write to a path."""
+    otherwise = is_there = _is_there(read.folders, path, root)
+    if otherwise is None and (root is not None or read.is_first):
+        otherwise = True
+    is_linked = any(_is_at(one, path) for one in read.linked)
+    for one in read.writing:
+        is_certain = one.is_open or (one.is_here and is_there)
+        is_by_link = is_linked and one.run.program != "ln"
+        if is_certain or is_by_link or _reaches(one, path, root, otherwise):
+            yield one
+
+
+def _is_there(folders: Iterable[str], path: str, root: str | None) -> bool | None:
+    """Tell whether a script changes to a folder above a path; None: to no folder that is shared."""
+    inside = [to for to in folders if root is None or rest_below(root, to) is not None]
+    return any(rest_of(to, path) is not None for to in inside) if inside else None
+
+
+def _uris(
+    program: Program,
+    read: Read,
+    writing: Sequence[Step],
+    path: str,
+    root: str | None,
+    scripts: Scripts,
+) -> list[str]:
+    """Return where what is written comes from; none: nothing says it."""
+    lines = dict.fromkeys(one.run.line for one in writing)
+    uris = [uri for one in lines for uri in read.uris_of(one)]
+    if not uris:
+        feeding = _feeding(read, "\n".join(lines), path, scripts)
+        lines |= dict.fromkeys(one.run.line for one in feeding)
+        uris = [uri for one in lines for uri in read.uris_of(one)]
     ending = f"/{posixpath.basename(path)}"
     if program.is_first and not uris:
         uris = [
@@ -137,36 +139,21 @@ def brought(program: Program, path: str, root: str | None = None) -> list[ModelR
             if is_uri(value) and (is_model_variable(name) or value.endswith(ending))
         ]
     if root is None and not uris:  # a file of the image that it runs in
-        uris = [one for one in _PATH.findall(text) if one != path and one.endswith(ending)]
-    if uris:
-        same = [one for one in uris if one.endswith(ending)]
-        return [model_of(Stated(one, _place_of(one, program))) for one in same or uris]
-    if program.image is None or any(one.line in lines and _is_fetching(one) for one in commands):
-        return [unknown]
-    return [replace(model_of(program.image), hidden=f"{why} from its image", told=program.told)]
+        named = paths_in("\n".join(lines))
+        uris = [one for one in named if one != path and one.endswith(ending)]
+    scripts.may_compare(len(uris))
+    return [one for one in uris if one.endswith(ending)] or uris
 
 
-def _is_there(commands: Iterable[Run], path: str, root: str | None) -> bool | None:
-    """Tell whether a script changes to a folder above a path; None: to no folder that is shared."""
-    folders = [to for one in commands if one.program == "cd" for to in _PATH.findall(one.text)]
-    inside = [to for to in folders if root is None or rest_below(root, to) is not None]
-    return any(rest_below(to, path) is not None for to in inside) if inside else None
-
-
-def _uris(lines: Iterable[str]) -> list[str]:
-    found = _URI.findall("\n".join(lines))
-    return [one.rstrip("/.") for one in found if not _HOST_ALONE.fullmatch(one)]
-
-
-def _feeding(commands: Iterable[Run], text: str) -> Iterator[Run]:
+def _feeding(read: Read, text: str, path: str, scripts: Scripts) -> Iterator[Step]:
     """Yield what fetches a file that a text then takes further; where it says none, it may be."""
-    taken = dict.fromkeys(_PATH.findall(text))
-    for one in commands:
-        said = _PATH.findall(one.text)
-        is_unclear = not said or len(taken) > _MAX_TAKEN
-        if _is_writing(one, is_first=False) and (
-            is_unclear or any(rest_below(to, path) is not None for to in said for path in taken)
-        ):
+    taken = [one for one in dict.fromkeys(paths_in(text)) if one != path]
+    fetching = [one for one in read.writing if one.is_active]
+    if not scripts.may_compare(sum(len(one.named) for one in fetching) * len(taken)):
+        return
+    for one in fetching:
+        is_unclear = not one.named or len(taken) > _MAX_TAKEN
+        if is_unclear or any(rest_of(to, it) is not None for to in one.named for it in taken):
             yield one
 
 
@@ -176,7 +163,11 @@ def _place_of(text: str, program: Program) -> Place:
 
 
 def with_brought(
-    models: Iterable[ModelRef], programs: Sequence[Program], folder: str | None = None
+    models: Iterable[ModelRef],
+    programs: Sequence[Program],
+    folder: str | None = None,
+    *,
+    scripts: Scripts,
 ) -> list[ModelRef]:
     """Return the models; what programs of their own container put at the path of one is that.
 
@@ -188,121 +179,45 @@ def with_brought(
     found: list[ModelRef] = []
     for one in models:
         path = None if one.hidden else path_of(one.uri.value, folder)
-        others = [] if path is None else [new for each in programs for new in brought(each, path)]
+        others: list[ModelRef] = []
+        for each in programs if path is not None else ():
+            others += brought(each, path or "", scripts=scripts)
         found += others or [one]
     return found
 
 
-def _runs(program: Program) -> tuple[Run, ...]:
-    words = [one.value for one in program.words]
-    first = words[0].rpartition("/")[2] if words else ""
-    if program.tool is not None and first not in STARTING | FETCHING:
-        words = [program.tool, *(words or [""])]
-    return _runs_of(tuple(words), tuple((program.variables or {}).items()))
-
-
-@lru_cache(maxsize=16)  # each model of a container asks for the same ones
-def _runs_of(words: tuple[str, ...], variables: tuple[tuple[str, str], ...]) -> tuple[Run, ...]:
-    return tuple(runs_of(words, dict(variables), FETCHING))
-
-
-def _is_writing(run: Run, *, is_first: bool) -> bool:
-    """Tell whether a program may write a file that others read."""
-    return bool(run.written) or _is_acting(run, is_first=is_first)
-
-
-def _is_acting(run: Run, *, is_first: bool) -> bool:
-    """Tell whether a program may write files itself, whatever becomes of its output."""
-    if CODE.search(run.code):
-        return not asks_itself(run.code, _URI.findall(run.code))
-    if (condition := WRITES_IF.get(run.program)) is not None:
-        return condition.match(run.text) is not None
-    if run.program in HARMLESS:
-        return False
-    if run.program in CLOUD | TO_THE_LAST and _is_sending(run):
-        return False
-    if run.code and is_harmless_python(run.program, run.words):
-        return False
-    return is_first or run.program in FETCHING or SAYS_SO.fullmatch(run.program) is not None
-
-
-def _is_fetching(run: Run) -> bool:
-    """Tell whether a program gets files from elsewhere than where it runs."""
-    is_tool = run.program in FETCHING - COPYING or SAYS_SO.fullmatch(run.program) is not None
-    return is_tool or CODE.search(run.code) is not None
-
-
-def _is_sending(run: Run) -> bool:
-    """Tell whether a program sends something away: its last word is remote, or follows a path."""
-    before = ["", *run.words]
-    said = [
-        one
-        for at, one in enumerate(run.words)
-        if not one.startswith("-") and not _ELSEWHERE.fullmatch(before[at])
-    ]
-    remote = [bool(_REMOTE.fullmatch(one)) for one in said]
-    if not any(remote):
-        return False
-    last = len(remote) - 1 - remote[::-1].index(True)
-    if last == len(said) - 1:
-        return True
-    is_followed = any(one.startswith(("/", ".")) for one in said[last + 1 :])
-    return last > 0 and said[last - 1].startswith("/") and not is_followed
-
-
-def _reaches(
-    run: Run, path: str, root: str | None, *, is_acting: bool, otherwise: bool | None
-) -> bool:
+def _reaches(step: Step, path: str, root: str | None, otherwise: bool | None) -> bool:
     """Tell whether a program may write to a path: to it, or to a folder above it.
 
     Parameters
     ----------
-    is_acting
-        Whether it writes files itself; else its output alone is sent somewhere.
     otherwise
         Whether one that says no such path may; None: where it names the file or its folder.
     """
+    run = step.run
     if run.program == "ollama" and path in run.words:  # the server finds it by this name
         return False
     is_plain = not run.written and "xargs" not in run.line
     if is_plain and brings_other_names(run.program, run.words, path):
         return False
-    text = " ".join([run.text, *run.written] if is_acting else run.written)
-    outputs = [] if is_acting else [*run.written]
-    if is_acting and run.program in FETCHING - COPYING - CLOUD:
-        outputs = [*OUTPUT.findall(text), *run.written]
-    said = [one for one in _PATH.findall(text) if one != "/"]
-    if run.program == "dvc":  # it is told the file beside what it writes
-        said = [_TRACKED.sub("", one) or "/" for one in said]
-    is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
-    if is_to_last:
-        last = next((one for one in reversed(run.words) if not one.startswith("-")), "")
-        said = _PATH.findall(last)[:1]
+    said = step.said
     inside = [one for one in said if root is None or rest_below(root, one) is not None]
-    is_elsewhere = bool(outputs) and all(one.startswith("/") for one in outputs)
-    if inside or is_elsewhere or (said and is_to_last):
+    if inside or step.is_elsewhere or (said and step.is_to_last):
         return any(_is_at(one, path) for one in inside)
     if otherwise is not None:
         return otherwise
     folder, name = posixpath.split(path)
-    return any(one and one in text for one in ("$", name, folder.strip("/")))
+    return any(one and one in step.text for one in ("$", name, folder.strip("/")))
 
 
-def _tells_both(run: Run, path: str, root: str) -> bool:
+def _tells_both(step: Step, path: str, root: str) -> bool:
     """Tell whether a program that nobody knows is told a bucket, and the path to put it at."""
-    if run.program in HARMLESS or not _STORED.search(run.text) or _is_sending(run):
-        return False
-    said = [one for one in _PATH.findall(run.text) if rest_below(root, one) is not None]
-    return any(_is_at(one, path) for one in said)
-
-
-def _is_link(run: Run, path: str) -> bool:
-    """Tell whether a program makes another way to a path, so that no path says where it leads."""
-    said = _PATH.findall(" ".join(run.words[:-1]))
-    return run.program in ("ln", "mount") and any(_is_at(one, path) for one in said)
+    said = [one for one in step.said if rest_below(root, one) is not None]
+    return step.run.program not in HARMLESS and any(_is_at(one, path) for one in said)
 
 
 def _is_at(said: str, path: str) -> bool:
     """Tell whether a path is that of a model or above it; of a folder of models, also in it."""
-    is_in = not is_model_file(path) and rest_below(path, posixpath.normpath(said)) is not None
-    return is_in or rest_below(said, path) is not None
+    return rest_of(said, path) is not None or (
+        not _is_file(path) and rest_below(path, said) is not None
+    )

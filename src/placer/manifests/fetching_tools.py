@@ -36,14 +36,16 @@ COPYING = frozenset(_COPYING.split())
 CLOUD = frozenset(_CLOUD.split())
 """They take a source and a target, of which one may be a URI."""
 FETCHING = COPYING | CLOUD | frozenset(_OTHER.split())
+TO_OUTPUT = frozenset({"curl", "wget", "wget2", "aria2c", "axel"})
+"""They write to what an option says, else to the folder that they run in."""
 TO_THE_LAST = frozenset({"cp", "mv", "ln", "rsync", "install", "scp"})
 """What they write to is named last."""
 HARMLESS = frozenset(_HARMLESS.split())
 """Programs that leave a model's file as it is, unless their output is sent there."""
 WRITES_IF = {
     "curl": re.compile(
-        r"(?s).*(?<!\S)(?:-[A-Za-z]*[oO](?![A-Za-z])|-[fgijkLnNqRsSv46]*[oO]"
-        r"|--output|--remote-name|--create-dirs)"
+        r"(?s).*(?<!\S)(?:-[#0-9:aBfgGiIjJklLMnNpqRsSvVZ]*[oOK]"
+        r"|--out|--remote-n|--create-dirs|--conf)"
     ),
     "wget": re.compile(
         r"(?s)(?!.*(?:--spider|(?<!\S)-[A-Za-z]*O\s?(?:-|/dev/stdout)(?!\S)"
@@ -58,10 +60,27 @@ WRITES_IF = {
 }
 """Program -> how its command line begins where it writes files; else it writes its output alone."""
 OUTPUT = re.compile(
-    r"(?<!\S)(?:-[A-Za-z]*[oOPd]|--(?:output(?:-document|-dir)?|directory-prefix|dir|out))"
+    r"(?<!\S)(?:-[A-Za-z0-9#:]*[oOPd]|--(?:out(?:p(?:u(?:t(?:-document|-dir)?)?)?)?"
+    r"|directory-prefix|dir))"
     r"(?:[ =]|(?=/))(\S+)"
 )
 """Option of a program that downloads, with the file or folder that it writes to."""
+_TAR = re.compile(r"(?<!\S)(?:-[A-Za-z]*C|--directory)[ =]?(\S+)")
+_SEVEN = re.compile(r"(?<!\S)-o(\S+)")
+UNPACKED_TO = {
+    **dict.fromkeys(("tar", "bsdtar"), _TAR),
+    "unzip": re.compile(r"(?<!\S)-[A-Za-z]*d ?(\S+)"),
+    **dict.fromkeys(("7z", "7za", "7zr", "7zz"), _SEVEN),
+    "unar": re.compile(r"(?<!\S)(?:-o|-output-directory) ?(\S+)"),
+    "unrar": re.compile(r"\s(\S+/)$"),
+    "cpio": re.compile(r"(?<!\S)(?:-D|--directory)[ =]?(\S+)"),
+}
+"""Program that unpacks -> the option of the folder; without it that is the one that it runs in."""
+OPEN = {
+    "curl": re.compile(r"(?<!\S)(?:-[#0-9:aBfgGiIjJklLMnNOpqRsSvVZ]*K|--conf)"),
+    "aria2c": re.compile(r"(?<!\S)(?:-[A-Za-z]*i(?![a-z])|--input-file|--conf-path)"),
+}
+"""Program -> the option of a file that says what it gets, and where it puts that."""
 CODE = re.compile(
     r"snapshot_download|hf_hub_download|huggingface_hub|from_pretrained|urlretrieve|urlopen"
     r"|\b(?:urllib\d?|requests|httpx|aiohttp|boto3|gdown|wget|minio|fsspec|gcsfs|s3fs|ftplib)\b"

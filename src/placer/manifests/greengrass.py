@@ -33,6 +33,7 @@ from placer.manifests.models import (
     hidden_model,
 )
 from placer.manifests.nodes import Field
+from placer.manifests.steps import Scripts
 
 _NUCLEUS = "aws.greengrass.Nucleus"
 _SYSTEM = "aws.greengrass."
@@ -213,6 +214,7 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
         name = _name(anchor)
         place = (anchor.at("ComponentName") or anchor).place()
         id = f"component/{name}"
+    scripts = Scripts()
     for index, manifest in enumerate(manifests):
         one_of = manifest.at("Name").text() or str(index)
         yield Deployed(
@@ -222,7 +224,7 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
             name=name,
             place=place,
             models=everywhere(
-                models_of_component(recipe or nothing, manifest, configurations, recipes),
+                models_of_component(recipe or nothing, manifest, configurations, recipes, scripts),
                 open_parts(recipe or nothing, manifest, opened),
                 [] if use is None or recipe is not None else _of_other_versions(use, recipes),
             ),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.containers import models_of_variables, open_models
-from placer.manifests.fetching import Program, brought
+from placer.manifests.fetching import brought
 from placer.manifests.greengrass_artifacts import (
     Recipes,
     artifacts_of,
@@ -23,6 +24,7 @@ from placer.manifests.models import (
 from placer.manifests.mounts import path_of
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
+from placer.manifests.steps import Program, Scripts
 
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
 _MAX_DEPTH = 6
@@ -30,15 +32,19 @@ _MAX_DEPTH = 6
 
 
 def models_of_component(
-    recipe: Field, manifest: Field, configurations: Sequence[Field], recipes: Recipes
+    recipe: Field,
+    manifest: Field,
+    configurations: Sequence[Field],
+    recipes: Recipes,
+    scripts: Scripts,
 ) -> tuple[ModelRef, ...]:
     """Return the models of scripts and configurations, each as the artefact or URI it is from."""
     configured: dict[str, list[ModelRef]] = {}
     for configuration in configurations:
         for pointer, models in _configured(configuration, "", _MAX_DEPTH):
             configured.setdefault(pointer, models)
-    scripts = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
-    named = [_resolved(one, configurations) for one in scripts]
+    said = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
+    named = [_resolved(one, configurations) for one in said]
     configured_ones = [one for models in configured.values() for one in models]
     own: list[ModelRef] = []
     of_component: list[ModelRef] = []
@@ -56,16 +62,23 @@ def models_of_component(
     of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
     sources = Sources([*of_others, *artifacts_of(manifest)])
     steps = [*_steps(manifest.at("Lifecycle")), *_steps(recipe.at("Lifecycle"))]
+    programs = [
+        Program("script", (stated,), stated.place)
+        for one in steps
+        if (stated := one.stated()) is not None
+    ]
     models = [
         unpacked
         for one in own
-        for new in _fetched(one, steps, sources)
+        for new in _fetched(one, programs, sources, scripts)
         for unpacked in from_archive(new, manifest, is_file=sources.has(new))
     ]
     return everywhere(sources.of(models), of_component, sources.rest())
 
 
-def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[ModelRef]:
+def _fetched(
+    model: ModelRef, programs: Sequence[Program], sources: Sources, scripts: Scripts
+) -> list[ModelRef]:
     """Return what scripts download to the path of a model; none: the model itself.
 
     What they copy there is an artefact of the component, whose name it has.
@@ -75,9 +88,8 @@ def _fetched(model: ModelRef, steps: Sequence[Field], sources: Sources) -> list[
         return [model]
     found = [
         new
-        for step in steps
-        if (stated := step.stated()) is not None
-        for new in brought(Program("script", (stated,), stated.place, model.uri), path)
+        for one in programs
+        for new in brought(replace(one, image=model.uri), path, scripts=scripts)
     ]
     return [one for one in found if one.uri.value != model.uri.value] or [model]
 

@@ -26,7 +26,7 @@ from placer.manifests.containers import (
     words_of,
 )
 from placer.manifests.embedded import case_blind, json_in
-from placer.manifests.fetching import Program, with_brought
+from placer.manifests.fetching import with_brought
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.iotedge_keys import (
     AGENT,
@@ -53,6 +53,7 @@ from placer.manifests.models import (
 from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
+from placer.manifests.steps import Program, Scripts
 
 _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
@@ -305,7 +306,8 @@ def _models(
     folder = options.at("WorkingDir").text()
     image = module.at("settings.image").stated()
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
-    return everywhere(with_mounts(with_brought(found, [own], folder), mounts, folder), unknown)
+    put = with_brought(found, [own], folder, scripts=Scripts())
+    return everywhere(with_mounts(put, mounts, folder), unknown)
 
 
 def _desired(above: str, name: str, value: Field) -> Iterator[ModelRef]:

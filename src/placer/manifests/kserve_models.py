@@ -14,6 +14,7 @@ from placer.manifests.nodes import Field
 from placer.manifests.pod_resources import granted_to
 from placer.manifests.pod_volumes import filled_in, mounted, mounts_in, placed
 from placer.manifests.pods import Worker, models_of_container, worker_alone, workers_of
+from placer.manifests.steps import Scripts
 
 _MOUNT = "/mnt/models"
 """Where KServe puts what ``storageUri`` names: a path in it is that model."""
@@ -65,12 +66,14 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
     others = models_of_container(server)
     inside = [one for one in others if named and _is_inside(one)]
     others = tuple(one for one in others if one not in inside)
-    over = [*_over_storage(server, component, [*named[:1], *inside])] if named else []
+    scripts = Scripts()
+    told = [*named[:1], *inside]
+    over = [*_over_storage(server, component, told, scripts)] if named else []
     sources = Sources(
         one for each in component.at("initContainers").items() for one in models_of_container(each)
     )
-    kept, brought = mounted(server, component, others, sources)
-    others = everywhere(placed(server, component, kept, sources), brought)
+    kept, brought = mounted(server, component, others, sources, scripts)
+    others = everywhere(placed(server, component, kept, sources, scripts), brought)
     holders = (server, component)
     unknown = open_models(
         one
@@ -107,7 +110,7 @@ def _is_inside(model: ModelRef) -> bool:
 
 
 def _over_storage(
-    server: Field, component: Field, models: Sequence[ModelRef]
+    server: Field, component: Field, models: Sequence[ModelRef], scripts: Scripts
 ) -> Iterator[ModelRef]:
     """Yield what mounts and programs put into the folder that KServe fills, or over it.
 
@@ -124,7 +127,7 @@ def _over_storage(
     yield from open_mounts(server.at("volumeMounts"))
     folder = replace(models[0], uri=replace(models[0].uri, value=_MOUNT), hidden="")
     told = [folder, *models[1:]]
-    put = placed(server, component, told, Sources(()))
+    put = placed(server, component, told, Sources(()), scripts)
     yield from (one for one in put if one not in told)
 
 

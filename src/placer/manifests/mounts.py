@@ -113,7 +113,7 @@ def path_of(uri: str, folder: str | None = None) -> str | None:
         uri = uri.removeprefix(_FILE)
     elif is_uri(uri):
         return None
-    return _normal(posixpath.join(folder, uri) if folder else uri)
+    return normal_path(posixpath.join(folder, uri) if folder else uri)
 
 
 def rest_below(target: str, path: str) -> str | None:
@@ -121,7 +121,11 @@ def rest_below(target: str, path: str) -> str | None:
 
     Of a relative path it is only seen whether the target ends with it.
     """
-    target = _normal(target)
+    return rest_of(normal_path(target), path)
+
+
+def rest_of(target: str, path: str) -> str | None:
+    """Return what `rest_below` does, of a target that is a `normal_path` already."""
     if target == path or (not _is_absolute(path) and target.endswith(f"/{path}")):
         return ""
     above = f"{target.rstrip('/')}/"
@@ -202,7 +206,7 @@ def _is_absolute(path: str) -> bool:
     return path.startswith("/") or _DRIVE.match(path) is not None
 
 
-def _normal(path: str) -> str:
+def normal_path(path: str) -> str:
     """Return a path in the form in which it is compared."""
     if _DRIVE.match(path):
         path = path.replace("\\", "/")

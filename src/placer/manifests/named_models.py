@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from placer.core.deployment import ModelRef, Stated
 from placer.core.project import templates_in
 from placer.manifests.models import (
+    hidden_model,
     is_folder_variable,
     is_model_file,
     is_model_variable,
@@ -18,10 +19,17 @@ from placer.manifests.models import (
     option_models,
 )
 from placer.manifests.mounts import path_of
+from placer.manifests.programs import assigned_in
 from placer.manifests.served_models import is_hub_id, served_models
+from placer.manifests.shell import TooDeep
 
 _HUB_NAME = re.compile(r"(?:\w*_)?model_?name", re.IGNORECASE)
 """A variable that says under which name a model is served, or which it is."""
+_OWN_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^${}]*)\}")
+_MAX_SCRIPT = 100_000
+"""Characters of a command line; in a longer one nobody looks for variables."""
+_UNREAD = "$()"
+"""How the reader of scripts writes what a command puts into a word."""
 _MAX_FOLDERS = 100
 """Levels of a path."""
 
@@ -51,7 +59,14 @@ def models_named(
     values = {name: value.value for name, value in variables}
     served = served_models(arguments, values, image, is_named=bool(said))
     said += served
-    for name, value in variables:
+    assigned = [*_assigned(arguments, values)]
+    for name, value in (*variables, *assigned):
+        if _UNREAD in value.value:
+            if is_model_variable(name) or is_folder_variable(name):
+                why = f"{name} gets its value in a script, from what that runs"
+                told = repr([one.value for one in arguments])
+                found.append(hidden_model(f"$({name})", value.place, why, told=told))
+            continue
         if _HUB_NAME.fullmatch(name) and is_hub_id(value.value):
             found.append(model_of(value))
             continue
@@ -64,6 +79,25 @@ def models_named(
     apart = [one for one in folders if path_of(one.uri.value) not in above]
     named = [*models_of_arguments(arguments), *served, *found, *apart]
     return named or opened
+
+
+def _assigned(
+    arguments: Sequence[Stated[str]], variables: Mapping[str, str]
+) -> Iterator[tuple[str, Stated[str]]]:
+    """Yield the variables of which a command line says anew what they are."""
+    words = [one.value for one in arguments]
+    if sum(map(len, words)) > _MAX_SCRIPT or not any("=" in one for one in words):
+        return
+    try:
+        found = assigned_in(words, variables)
+    except TooDeep:
+        return
+    for name, text in dict.fromkeys(found):
+        if not (is_model_variable(name) or is_folder_variable(name)):
+            continue
+        place = next((one.place for one in arguments if name in one.value), arguments[0].place)
+        value = _OWN_DEFAULT.sub(lambda one: variables.get(one["name"]) or one["value"], text)
+        yield name, Stated(value, place)
 
 
 def _folders_of(model: ModelRef) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from placer.core.deployment import ModelRef, Stated
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
-from placer.manifests.fetching import Program, brought
+from placer.manifests.fetching import brought
 from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import (
     Sources,
@@ -20,7 +20,8 @@ from placer.manifests.models import (
 )
 from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
 from placer.manifests.nodes import Field
-from placer.manifests.volume_storage import seen_at, spot_of, spots_of_pod, volumes_in
+from placer.manifests.steps import Program, Scripts
+from placer.manifests.volume_storage import Spot, seen_at, spot_of, spots_of_pod, volumes_in
 
 _OF_FILES = ("configMap", "secret")
 _HOOKS = (("lifecycle", "postStart"), ("startupProbe",), ("livenessProbe",), ("readinessProbe",))
@@ -30,7 +31,11 @@ _NO_SOURCES = ("name", "emptyDir", "ephemeral")
 
 
 def mounted(
-    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources
+    container: Field,
+    pod: Field,
+    named: Sequence[ModelRef],
+    sources: Sources,
+    scripts: Scripts,
 ) -> tuple[list[ModelRef], list[ModelRef]]:
     """Return the models that are what a container calls them, and those that its volumes bring.
 
@@ -47,9 +52,10 @@ def mounted(
     rest = [one for one in rest if not sources.has(one)]
     folder = container.at("workingDir").text()
     kept, brought = parted(rest, mounts_in(container, pod), folder)
-    for one in rest:
-        if one not in kept:  # a file of the host is bound there, and may be written as well
-            brought += _put_at(container, pod, one)
+    ids = set(map(id, kept))
+    others = [one for one in rest if id(one) not in ids]
+    for found in _put_at(container, pod, others, scripts):  # the host's file may be written as well
+        brought += found
     unknown = [*_open_mounts(container, rest, folder)]
     return [*fetched, *kept], [*images, *brought, *unknown]
 
@@ -136,39 +142,59 @@ def _open_mounts(
 
 
 def placed(
-    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources
+    container: Field,
+    pod: Field,
+    named: Sequence[ModelRef],
+    sources: Sources,
+    scripts: Scripts,
 ) -> list[ModelRef]:
     """Return the models that a container names, each as what is put at its path before it runs.
 
     By an init container or another one that shares the volume, a hook or its own command.
     """
     found: list[ModelRef] = []
-    for model in named:
-        others = list(_put_at(container, pod, model))
+    for model, others in zip(named, _put_at(container, pod, named, scripts), strict=True):
         got = sources.of([model])
         found += [one for one in got if not others or one is not model] + others
     return found
 
 
-def _put_at(container: Field, pod: Field, model: ModelRef) -> Iterator[ModelRef]:
-    path = path_of(model.uri.value, container.at("workingDir").text())
-    if path is None or model.hidden:
+def _put_at(
+    container: Field, pod: Field, models: Sequence[ModelRef], scripts: Scripts
+) -> Iterator[list[ModelRef]]:
+    """Yield what is put at the path of each model."""
+    folder = container.at("workingDir").text()
+    paths = [None if one.hidden else path_of(one.uri.value, folder) for one in models]
+    if not any(paths):
+        yield from ([] for _ in paths)
         return
-    spot = spot_of(path, spots_of_pod(container, pod))
-    ways = [] if spot is None else [way for way, _ in seen_at(spot, spots_of_pod(container, pod))]
-    for program in _programs(container, "containers"):
-        program = replace(program, tool=None)  # what it serves is no tool
-        for way in dict.fromkeys([path, *ways]):
-            yield from brought(program, way)
-    if spot is None:
-        return
-    yield from filled_in(pod.at("initContainers"))
+    spots = [*spots_of_pod(container, pod)]
+    own = [replace(one, tool=None) for one in _programs(container, "containers")]  # no tool serves
+    sharing = [*_sharing(container, pod)] if spots else []
+    opened = [*filled_in(pod.at("initContainers"))]
+    for path in paths:
+        found: list[ModelRef] = []
+        spot = None if path is None else spot_of(path, spots)
+        ways = [] if spot is None else [way for way, _ in seen_at(spot, spots)]
+        for program in own if path is not None else ():
+            for way in dict.fromkeys([path or "", *ways]):
+                found += brought(program, way, scripts=scripts)
+        if spot is not None:
+            found += opened
+            for programs, others in sharing:
+                for way, root in seen_at(spot, others):
+                    for program in programs:
+                        found += brought(program, way, root, scripts=scripts)
+        yield found
+
+
+def _sharing(container: Field, pod: Field) -> Iterator[tuple[list[Program], list[Spot]]]:
+    """Yield what each other container runs, and what it mounts."""
     for key in ("initContainers", "containers"):
         for other in written_out(pod.at(key)):
-            if other.pointer != container.pointer:
-                for way, root in seen_at(spot, spots_of_pod(other, pod)):
-                    for program in _programs(other, key):
-                        yield from brought(program, way, root)
+            spots = [*spots_of_pod(other, pod)]
+            if other.pointer != container.pointer and spots:
+                yield [*_programs(other, key)], spots
 
 
 def _programs(container: Field, key: str) -> Iterator[Program]:

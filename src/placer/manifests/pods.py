@@ -22,6 +22,7 @@ from placer.manifests.pod_place import AFFINITY, bad_words
 from placer.manifests.pod_resources import bad_amounts, granted_to, in_pod, together
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
 from placer.manifests.served_models import pulled_models
+from placer.manifests.steps import Scripts
 
 _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 _MAX_EXPANDED = 10_000
@@ -100,11 +101,12 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     sources = Sources(
         model for one in pod.at("initContainers").items() for model in models_of_container(one)
     )
+    scripts = Scripts()
     running = []
     for one in containers:
-        named, brought = mounted(one, pod, models_of_container(one), sources)
+        named, brought = mounted(one, pod, models_of_container(one), sources, scripts)
         if named or brought:
-            models = everywhere(placed(one, pod, named, sources), brought, _filled_in(one))
+            models = everywhere(placed(one, pod, named, sources, scripts), brought, _filled_in(one))
             running.append((one, models))
     first_ones = pod.at("initContainers").items()
     pulled = [new for one in first_ones for new in _pulled(one, is_first=True)]
@@ -137,8 +139,10 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
 
 def worker_alone(container: Field, pod: Field) -> Worker:
     """Return what a container runs that has no others beside it."""
-    named, brought = mounted(container, pod, models_of_container(container), Sources(()))
-    models = everywhere(placed(container, pod, named, Sources(())), brought, _filled_in(container))
+    sources, scripts = Sources(()), Scripts()
+    named, brought = mounted(container, pod, models_of_container(container), sources, scripts)
+    there = placed(container, pod, named, sources, scripts)
+    models = everywhere(there, brought, _filled_in(container))
     return Worker(None, models, tuple(_image(container)), granted_to(container, pod))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from placer.manifests.shell import Command, TooDeep, commands_in, put_in
@@ -103,11 +103,27 @@ def runs_of(
     TooDeep
         Scripts stand within scripts so often that nobody reads them.
     """
-    reader = _Reader(variables, known)
+    yield from _all_of(_Reader(variables, known), words)
+
+
+def assigned_in(words: Sequence[str], variables: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (name, value) of variables that a command line gives to the programs that it runs.
+
+    Raises
+    ------
+    TooDeep
+    """
+    reader = _Reader(variables, frozenset())
+    for _ in _all_of(reader, words):
+        pass
+    return reader.assigned
+
+
+def _all_of(reader: _Reader, words: Sequence[str]) -> Iterator[Run]:
     if len(words) == 1:
         yield from reader.script(words[0], 0)
         return
-    parts = [put_in(one, variables, is_shell=False) for one in words]
+    parts = [put_in(one, reader.variables, is_shell=False) for one in words]
     if parts and _OF_SHELL.fullmatch(parts[0]) and parts[0].endswith("c"):  # of the image's shell
         parts = ["sh", *parts]
     yield from reader.command(Command(parts), 0)
@@ -117,6 +133,8 @@ def runs_of(
 class _Reader:
     variables: Mapping[str, str]
     known: frozenset[str]
+    assigned: list[tuple[str, str]] = field(default_factory=list)
+    """(name, value) of variables that programs are given."""
 
     def script(self, text: str, depth: int) -> Iterator[Run]:
         if depth > _MAX_SCRIPTS:
@@ -129,6 +147,9 @@ class _Reader:
         if depth > _MAX_SCRIPTS:
             raise TooDeep
         words = _started(command.words)
+        before = command.words[: len(command.words) - len(words)] if words else []
+        self.assigned.extend(command.assigned)
+        self.assigned.extend((one, two) for one, _, two in map(_parted, before) if one)
         name = posixpath.basename(words[0]) if words else ""
         script = _script(name, words, command.said)
         if command.said and name not in _SHELLS:
@@ -205,6 +226,11 @@ def _started(words: Sequence[str]) -> list[str]:
             return rest
         rest = _after(rest[1 if name in _STARTERS else 2 :], *starter)
     raise TooDeep
+
+
+def _parted(word: str) -> tuple[str, str, str]:
+    """Return name, sign and value of ``NAME=value``; of another word nothing."""
+    return word.partition("=") if _ASSIGNED.match(word) else ("", "", "")
 
 
 def _parts(word: str) -> list[str]:

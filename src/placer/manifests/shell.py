@@ -54,9 +54,11 @@ _NO_FILE = re.compile(r"\d*-?|/dev/(?:null|stdout|stderr|tty|fd/.*)")
 _KEYWORDS = frozenset(["if", "then", "elif", "else", "while", "until", "do", "!", "{", "coproc"])
 """Words that a command may follow."""
 _MAX_BEFORE = 10
-"""Words such as ``then`` that stand before a ``case``."""
+"""Words such as ``then`` that stand before a ``case``; parts of the name of a variable."""
 _MAX_DEPTH = 50
 """Levels of groups and substitutions."""
+_MAX_PUT_IN = 200_000
+"""Characters of values that are put into the words of a script; then variables stay."""
 _MAX_VALUE = 1000
 """Characters of a variable's value that is put in; a longer one stays a variable."""
 
@@ -75,8 +77,12 @@ class Command:
     """Files that its output is sent to."""
     said: str = ""
     """The here-document or here-string that it reads."""
+    assigned: list[tuple[str, str]] = field(default_factory=list)
+    """(name, value) of variables that programs are given."""
+    given: str = ""
+    """The here-strings that it reads."""
     line: str = ""
-    """The pipeline that it is of, as it is written."""
+    """The words of the pipeline that it is of, and of substitutions in it."""
 
 
 @dataclass(slots=True)
@@ -84,10 +90,10 @@ class _Level:
     """What is open at one level of a script."""
 
     closer: str
-    start: int
-    """Where its pipeline starts."""
     command: Command = field(default_factory=lambda: Command([]))
     pipeline: list[Command] = field(default_factory=list)
+    inner: list[str] = field(default_factory=list)
+    """Lines of groups and substitutions within the pipeline."""
     word: list[str] | None = None
     """Parts of the word at hand; None: between words."""
     redirect: str = ""
@@ -152,8 +158,10 @@ class _Reader:
         self._variables = {
             name: value for name, value in variables.items() if self._changes[name] == 1
         }
+        self._given = frozenset(variables)
         self._assigned = dict(self._variables)
-        self._levels = [_Level("", 0)]
+        self._left = _MAX_PUT_IN
+        self._levels = [_Level("")]
         self._found: list[Command] = []
         self._functions: set[str] = set()
         self._here: list[tuple[str, Command]] = []
@@ -168,7 +176,7 @@ class _Reader:
                 break
             at = self._take(level, token)
         while self._levels:
-            self._end_line(self._levels[-1], len(self._script))
+            self._end_line(self._levels[-1])
             self._levels.pop()
         lines = {line: put_in(line, self._assigned) for line in {one.line for one in self._found}}
         for one in self._found:
@@ -176,7 +184,7 @@ class _Reader:
         return [
             one
             for one in self._found
-            if one.written or one.said or one.words[0] not in self._functions
+            if one.written or one.said or not one.words or one.words[0] not in self._functions
         ]
 
     def _take(self, level: _Level, token: re.Match[str]) -> int:
@@ -207,15 +215,15 @@ class _Reader:
                 self._take_variable(level, token)
             case "filled":
                 if text.startswith("((") and _NOT_ARITHMETIC.search(text) and not level.is_quoted:
-                    return self._operate(level, "(", token.start(), token.start() + 1)
+                    return self._operate(level, "(", token.start() + 1)
                 level.add(text)
             case "opened" if text == "`" and any(one.closer == "`" for one in self._levels):
                 while self._levels[-1].closer != "`":
-                    self._close(token.start())
-                self._close(token.start())
+                    self._close()
+                self._close()
             case "opened" | "process":
                 level.add("$()")
-                self._open(")" if text.endswith("(") else "`", end)
+                self._open(")" if text.endswith("(") else "`")
             case "redirect":
                 if level.word is not None and token["number"]:
                     level.add(token["number"])
@@ -230,53 +238,66 @@ class _Reader:
                 self._functions.update(level.command.words[-1:])
                 level.command = Command([])
             case "operator":
-                return self._operate(level, text, token.start(), end)
+                return self._operate(level, text, end)
         return end
 
     def _take_variable(self, level: _Level, token: re.Match[str]) -> None:
         text, name = token.group(), token["kubernetes"]
-        value = put_in(text, self._variables)
-        level.add(value)
+        value = put_in(text, self._variables if name else self._assigned)
+        if "$()" in value or len(value) > self._left:
+            value = text
+        if value != text:
+            self._left -= len(value)
+        self._add_value(level, value)
         if name and value == text and not name.isupper():  # nobody's variable: ``$(date)``
             self._found.append(Command([name], line=name))
 
-    def _operate(self, level: _Level, text: str, start: int, end: int) -> int:
+    def _add_value(self, level: _Level, value: str) -> None:
+        """Add the value of a variable: several words, unless quotes or an assignment hold them."""
+        is_one = len(value.split(None, 1)) < 2 or "'" in value or '"' in value
+        if is_one or level.is_quoted or level.is_test or level.redirect or _is_assigning(level):
+            level.add(value)
+            return
+        for at, part in enumerate(value.split()):
+            if at:
+                self._end_word(level)
+            level.add(part)
+
+    def _operate(self, level: _Level, text: str, end: int) -> int:
         if text == ")":
             if level.closer == ")" and not _is_pattern_next(level):
-                self._close(start)
+                self._close()
             else:
                 if level.is_pattern:
                     del level.pipeline[level.pattern_from :]
                 level.command, level.word, level.redirect = Command([]), None, ""
                 level.is_pattern, level.pattern_from = False, 0
-                level.start = level.start if level.pipeline else end
             return end
         if text == "(" and level.word is not None and level.word[-1].endswith("="):
-            self._open(")", end).is_array = True
+            self._open(")").is_array = True
             return end
         if text == "(" and level.is_pattern:
             return end
         if text in ("|", "|&"):
             self._end_command(level)
             return end
-        self._end_line(level, start)
-        level.start = end
+        self._end_line(level)
         if text.startswith((";;", ";&")):
             level.is_pattern = True
         elif text == "(":
-            self._open(")", end)
+            self._open(")")
         elif text == "\n":
-            level.start = end = self._after_texts(end)
+            end = self._after_texts(end)
         return end
 
-    def _open(self, closer: str, start: int) -> _Level:
+    def _open(self, closer: str) -> _Level:
         if len(self._levels) > _MAX_DEPTH:
             raise TooDeep
-        self._levels.append(_Level(closer, start))
+        self._levels.append(_Level(closer))
         return self._levels[-1]
 
-    def _close(self, end: int) -> None:
-        self._end_line(self._levels[-1], end)
+    def _close(self) -> None:
+        self._end_line(self._levels[-1])
         self._levels.pop()
 
     def _end_word(self, level: _Level) -> None:
@@ -286,6 +307,7 @@ class _Reader:
         level.word, level.redirect = None, ""
         if redirect == "<<<":
             command.said += f"\n{word}"
+            command.given += f" {word}"
         elif ">" in redirect:
             if not _NO_FILE.fullmatch(word):
                 command.written.append(word)
@@ -302,33 +324,44 @@ class _Reader:
         is_pattern, level.is_pattern = level.is_pattern, _is_pattern_next(level)
         command, level.command = level.command, Command([])
         first = _first(command.words)
-        self._assign(command.words[:first])
+        own = self._assign(command.words[:first])
         words = command.words = command.words[first:]
+        command.assigned = [one for one in own if words or one[0] in self._given]
         if words and words[0] in _DECLARING:
-            self._assign(words[1:])
+            is_exported = words[0] == "export" or "-x" in words
+            own = self._assign(words[1:])
+            own += [(one, self._assigned[one]) for one in words[1:] if one in self._assigned]
+            command.assigned += [one for one in own if is_exported or one[0] in self._given]
         if words[:1] == ["function"]:
             self._functions.update(words[1:2])
             words = command.words = words[2 + _first(words[2:]) :]
         is_none = level.is_array or (words and words[0].startswith("(("))
-        if not is_none and (words or command.written or command.said):
+        if not is_none and (words or command.written or command.said or command.assigned):
             level.pipeline.append(command)
         if level.is_pattern and not is_pattern:
             level.pattern_from = len(level.pipeline)
 
-    def _assign(self, words: Sequence[str]) -> None:
-        """Keep what is assigned, where nothing else of the script changes it."""
+    def _assign(self, words: Sequence[str]) -> list[tuple[str, str]]:
+        """Return what is assigned; keep it, where nothing else of the script changes it."""
+        found = []
         for word in words:
             name, equals, value = word.partition("=")
+            if equals and name not in _KEYWORDS:
+                found.append((name.rstrip("+"), value))
             if equals and self._changes[name] == 1:
                 self._assigned.setdefault(name, value)
+        return found
 
-    def _end_line(self, level: _Level, end: int) -> None:
+    def _end_line(self, level: _Level) -> None:
         self._end_command(level)
-        line = self._script[level.start : end]  # once: many may stand in one pipeline
+        parts = [part for one in level.pipeline for part in (*one.words, one.given, *one.written)]
+        line = " ".join([*parts, *level.inner])  # once: many may stand in one pipeline
         for one in level.pipeline:
             one.line = line
         self._found += level.pipeline
-        level.pipeline, level.pattern_from = [], 0
+        if len(self._levels) > 1 and line:
+            self._levels[-2].inner.append(line)
+        level.pipeline, level.inner, level.pattern_from = [], [], 0
 
     def _after_texts(self, at: int) -> int:
         """Return where the next line of the script starts: behind its here-documents."""
@@ -347,6 +380,11 @@ def _first(words: Sequence[str]) -> int:
     while at < len(words) and (words[at] in _KEYWORDS or _ASSIGNMENT.fullmatch(words[at])):
         at += 1
     return at
+
+
+def _is_assigning(level: _Level) -> bool:
+    """Tell whether the word at hand gives a variable a value."""
+    return _ASSIGNMENT.match("".join((level.word or [])[:_MAX_BEFORE])) is not None
 
 
 def _is_pattern_next(level: _Level) -> bool:

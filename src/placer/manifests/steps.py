@@ -1,0 +1,290 @@
+"""What the programs of containers do with files, each command line read once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from placer.core.deployment import Place, Stated
+from placer.manifests.fetching_tools import (
+    CLOUD,
+    CODE,
+    COPYING,
+    FETCHING,
+    HARMLESS,
+    OPEN,
+    OUTPUT,
+    SAYS_SO,
+    TO_OUTPUT,
+    TO_THE_LAST,
+    UNPACKED_TO,
+    WRITES_IF,
+    asks_itself,
+)
+from placer.manifests.harmless_code import is_harmless_python
+from placer.manifests.mounts import normal_path
+from placer.manifests.programs import STARTING, Run, runs_of
+from placer.manifests.shell import TooDeep
+
+_URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
+_HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
+_REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
+"""What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
+_STORED = re.compile(
+    r"(?<![\w+.-])(?:s3a?|gs|gcs|az|abfss?|wasbs?|hf|oci|hdfs|oss|cos|obs|r2|minio)://\S"
+)
+_PATH = re.compile(r"(?:^|(?<=[\s=\"'(,>])|(?<=\s-[A-Za-z]))/[^\s\"'=;|&<>(),]*")
+_TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
+_IS_SPOT = re.compile(r"[/:.$]")
+_IS_LONG_SPOT = re.compile(r"[/:$]")
+_SOURCE_AND_TARGET = 2
+_ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
+"""An option whose value is no source and no target."""
+_TRACKED = re.compile(r"\.dvc$|/dvc\.(?:yaml|lock)(?::\S*)?$")
+"""End of a file of DVC that tells of other files."""
+_MAX_SCRIPT = 100_000
+"""Characters of a command line; in a longer one nobody looks for what it gets."""
+_MAX_COMPARED = 1_000_000
+"""Pairs of a model's path and a path that a program says, in all of a manifest's object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command line that runs in or beside a container."""
+
+    name: str
+    """What runs it, as messages and entries of a project call it: ``initContainers.fetch``."""
+    words: tuple[Stated[str], ...]
+    place: Place
+    """Where it stands."""
+    image: Stated[str] | None = None
+    """Whose files it may copy; None: it is told as nobody's."""
+    variables: Mapping[str, str] | None = None
+    tool: str | None = None
+    """What the image runs with the words; None: it is not known, or the words say it."""
+    is_first: bool = False
+    """It is there to prepare something: whatever it runs may write, unless it is harmless."""
+
+    @property
+    def told(self) -> str:
+        """All that decides what it does, as one text."""
+        image = None if self.image is None else self.image.value
+        return repr(
+            (image, [one.value for one in self.words], sorted((self.variables or {}).items()))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A program that runs, and which files it may write."""
+
+    run: Run
+    is_acting: bool
+    """It writes files itself; else its output alone is sent somewhere, if at all."""
+    text: str
+    """In which what it writes is named."""
+    said: tuple[str, ...]
+    """Paths in the text, as they are compared."""
+    is_to_last: bool
+    is_elsewhere: bool
+    """What it says of its output are absolute paths, so that it writes to no other one."""
+    is_stored: bool
+    """It is told a bucket."""
+    named: tuple[str, ...] = ()
+    """All paths that it is told."""
+    is_here: bool = False
+    """It writes to the folder that it runs in: it names another one for nothing but a source."""
+    is_open: bool = False
+    """A file says what it gets, and where it puts that."""
+    is_active: bool = False
+    """It writes whether or not it is there to prepare something."""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether it may write a file that others read."""
+        return self.is_acting or bool(self.run.written)
+
+
+@dataclass(slots=True)
+class Read:
+    """What a program runs."""
+
+    steps: tuple[Step, ...] | None
+    """None: nobody reads so much, or so deep."""
+    folders: tuple[str, ...] = ()
+    """That it changes to."""
+    linked: tuple[str, ...] = ()
+    """That it makes another way to."""
+    writing: tuple[Step, ...] = ()
+    stored: tuple[Step, ...] = ()
+    """Those that are told a bucket."""
+    effort: int = 0
+    """Paths that are compared with that of a model."""
+    is_first: bool = False
+    """As `Program.is_first`."""
+    _uris: dict[str, list[str]] = field(default_factory=dict)
+
+    def uris_of(self, line: str) -> list[str]:
+        """Return the URIs that a pipeline of it names."""
+        if line not in self._uris:
+            found = _URI.findall(line)
+            self._uris[line] = [one.rstrip(".") for one in found if not _HOST_ALONE.fullmatch(one)]
+        return self._uris[line]
+
+
+class Scripts:
+    """The command lines around some models, each read once, and followed only so often.
+
+    Where more models and programs meet than anybody writes, they are not compared any more.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[object, ...], Read] = {}
+        self._left = _MAX_COMPARED
+
+    def read(self, program: Program) -> Read:
+        """Return what a program runs."""
+        words = [one.value for one in program.words]
+        first = words[0].rpartition("/")[2] if words else ""
+        if program.tool is not None and first not in STARTING | FETCHING:
+            words = [program.tool, *(words or [""])]
+        variables = tuple((program.variables or {}).items())
+        key = (program.name, program.place, *words, variables, program.is_first)
+        if key not in self._read:
+            self._read[key] = _read(program, words)
+        return self._read[key]
+
+    def may_compare(self, pairs: int) -> bool:
+        """Tell whether so many more pairs of paths are compared; none are after too many."""
+        self._left = max(0, self._left - pairs)
+        return self._left > 0
+
+
+def paths_in(text: str) -> list[str]:
+    """Return the absolute paths that a text names, as they stand there."""
+    return _PATH.findall(text)
+
+
+def _read(program: Program, words: list[str]) -> Read:
+    if sum(len(one) for one in words) > _MAX_SCRIPT:
+        return Read(None)
+    try:
+        runs = [*runs_of(words, program.variables or {}, FETCHING)]
+    except TooDeep:
+        return Read(None)
+    steps = tuple(_step(one, is_first=program.is_first) for one in runs)
+    folders = [to for one in runs if one.program == "cd" for to in paths_in(one.text)]
+    linked = [
+        to
+        for one in runs
+        if one.program in ("ln", "mount")
+        for to in paths_in(" ".join(one.words[:-1]))
+    ]
+    writing = tuple(one for one in steps if one.is_writing)
+    stored = tuple(one for one in steps if one.is_stored)
+    effort = len(linked) + sum(1 + len(one.said) for one in (*writing, *stored))
+    folders = [*dict.fromkeys(map(normal_path, folders))]
+    linked = [*dict.fromkeys(map(normal_path, linked))]
+    effort += len(folders)
+    return Read(steps, tuple(folders), tuple(linked), writing, stored, effort, program.is_first)
+
+
+def _step(run: Run, *, is_first: bool) -> Step:
+    is_acting = _is_acting(run, is_first=is_first)
+    is_stored = (
+        run.program not in HARMLESS
+        and _STORED.search(run.text) is not None
+        and not _is_sending(run)
+    )
+    if not (is_acting or is_stored or run.written):
+        return Step(run, False, "", (), False, False, False)
+    text = " ".join([run.text, *run.written] if is_acting else run.written)
+    outputs = [] if is_acting else [*run.written]
+    if is_acting and run.program in FETCHING - COPYING - CLOUD:
+        outputs = [*OUTPUT.findall(text), *run.written]
+    said = [one for one in paths_in(text) if one != "/"]
+    if run.program == "dvc":  # it is told the file beside what it writes
+        said = [_TRACKED.sub("", one) or "/" for one in said]
+    is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
+    if is_to_last:
+        said = [one for last in _positional(run)[-1:] for one in paths_in(last)[:1]]
+    if is_stored and not is_acting:
+        said = paths_in(run.text)
+    is_elsewhere = bool(outputs) and all(one.startswith("/") for one in outputs)
+    paths = tuple(dict.fromkeys(map(normal_path, said)))
+    return Step(
+        run,
+        is_acting,
+        text,
+        paths,
+        is_to_last,
+        is_elsewhere,
+        is_stored,
+        named=tuple(dict.fromkeys(map(normal_path, paths_in(run.text)))),
+        is_here=is_acting and _is_here(run, outputs),
+        is_open=is_acting and run.program in OPEN and bool(OPEN[run.program].search(run.text)),
+        is_active=bool(run.written) or _is_acting(run, is_first=False),
+    )
+
+
+def _is_acting(run: Run, *, is_first: bool) -> bool:
+    """Tell whether a program may write files itself, whatever becomes of its output."""
+    if CODE.search(run.code):
+        return not asks_itself(run.code, _URI.findall(run.code))
+    if (condition := WRITES_IF.get(run.program)) is not None:
+        return condition.match(run.text) is not None
+    if run.program in HARMLESS:
+        return False
+    if run.program in CLOUD | TO_THE_LAST and _is_sending(run):
+        return False
+    if run.code and is_harmless_python(run.program, run.words):
+        return False
+    return is_first or run.program in FETCHING or SAYS_SO.fullmatch(run.program) is not None
+
+
+def is_fetching(run: Run) -> bool:
+    """Tell whether a program gets files from elsewhere than where it runs."""
+    is_tool = run.program in FETCHING - COPYING or SAYS_SO.fullmatch(run.program) is not None
+    return is_tool or CODE.search(run.code) is not None
+
+
+def _is_here(run: Run, outputs: list[str]) -> bool:
+    """Tell whether a program writes to the folder that it runs in."""
+    if (target := UNPACKED_TO.get(run.program)) is not None:
+        named = target.findall(run.text)
+    elif run.program in CLOUD:
+        named = _positional(run)[-1:]
+    elif run.program in TO_OUTPUT:
+        named = outputs
+    else:
+        return False
+    return not all(one.startswith("/") for one in named) or not named
+
+
+def _is_sending(run: Run) -> bool:
+    """Tell whether a program sends something away: the last word that is no option's is remote."""
+    last = _positional(run)[-1:]
+    return any(_REMOTE.fullmatch(one) for one in last)
+
+
+def _positional(run: Run) -> list[str]:
+    """Return the sources and the target that a program is told, without the values of options.
+
+    Which options take a value is not known: a word behind one counts where source or target are
+    missing otherwise, and it is a path or remote.
+    """
+    words = [*run.words]
+    if run.program in CLOUD:  # ``s3 cp`` first
+        while words and not words[0].startswith("-") and not _IS_SPOT.search(words[0]):
+            del words[0]
+    before = ["", *words]
+    told = [
+        (one, before[at].startswith("-") and "=" not in before[at])
+        for at, one in enumerate(words)
+        if not one.startswith("-") and not _ELSEWHERE.fullmatch(before[at])
+    ]
+    sure = [one for one, is_behind in told if not is_behind]
+    if len(sure) >= _SOURCE_AND_TARGET:
+        return sure
+    return [one for one, is_behind in told if not is_behind or _IS_LONG_SPOT.search(one)]
