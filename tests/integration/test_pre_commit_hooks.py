@@ -101,4 +101,4 @@ def test_lock_check_passes_and_then_fails_other_evidence(project: Path) -> None:
     path.write_text(path.read_text().replace('"drift_ratio":', '"drift_ratio": '))
     done = ran("placer-lock-check", project)
     assert done.returncode == 1
-    assert "run `placer lock`" in done.stdout
+    assert "restore the file, or measure again and lock that" in done.stdout
