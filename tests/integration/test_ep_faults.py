@@ -161,11 +161,11 @@ def test_a_device_that_is_not_there(openvino_site: Path) -> None:
     ("shim", "kind", "words"),
     [
         ({"body": AT_ONCE}, "crashed", "ended by SIGSEGV"),
-        ({"body": LATER, "delay_us": 3_500_000}, "crashed", "ended by SIGSEGV while running"),
+        ({"body": LATER, "delay_us": 1_500_000}, "crashed", "ended by SIGSEGV while running"),
         ({"body": "_exit(0);"}, "crashed", "ended with exit status 0"),
-        ({"body": LATER, "signal": "SIGKILL", "delay_us": 3_500_000}, "killed", "was killed"),
+        ({"body": LATER, "signal": "SIGKILL", "delay_us": 1_500_000}, "killed", "was killed"),
         ({"body": HANG}, "hung", "no answer"),
-        ({"body": LATER, "signal": "SIGSTOP", "delay_us": 3_500_000}, "hung", "no answer"),
+        ({"body": LATER, "signal": "SIGSTOP", "delay_us": 1_500_000}, "hung", "no answer"),
     ],
     ids=["crash at creation", "crash at run", "exit", "killed", "hang at creation", "hang at run"],
 )
