@@ -39,6 +39,8 @@ FAMILIES = ("edge", "cloud", "hybrid")
 BOUNDS_NOTE = "in brackets: bounds that hold with 95 % confidence"
 GLUE = "\N{NO-BREAK SPACE}"
 """Holds a number and its unit together when lines are wrapped."""
+_MOST_BEYOND_RATIO = -1000.0
+"""A bound further beyond its limit is told as being so; its number would say no more."""
 
 
 class Tone(StrEnum):
@@ -244,7 +246,9 @@ def findings_shown(answer: Recommendation) -> tuple[Finding, ...]:
     for finding in _findings_that_matter(answer):
         places.setdefault((finding.rule, finding.message), []).append(finding)
     return tuple(
-        first if not others else replace(first, location=f"{first.location} and {len(others)} more")
+        first
+        if not others or first.location is None
+        else replace(first, location=f"{first.location} and {len(others)} more")
         for first, *others in places.values()
     )
 
@@ -528,8 +532,9 @@ def _margin(target: TargetVerdict | None) -> Cell:
     if target is None or ratio is None:
         return Cell("-")
     holds = {Verdict.MET: True, Verdict.VIOLATED: False, Verdict.UNPROVEN: None}[target.verdict]
-    text = f"{ratio * 100:+,.0f}".replace("-", "−")
-    return Cell(f"{text}{GLUE}%", tone(holds))
+    text = f"{max(ratio, _MOST_BEYOND_RATIO) * 100:+,.0f}".replace("-", "−")
+    less = f"<{GLUE}" if ratio < _MOST_BEYOND_RATIO else ""
+    return Cell(f"{less}{text}{GLUE}%", tone(holds))
 
 
 def _is_known(value: float | None) -> TypeGuard[float]:
