@@ -561,6 +561,52 @@ def test_a_server_that_drips_holds_nobody(kind: type[Dripping]) -> None:
         found.block_on_close = False
 
 
+class Endless(Dripping):
+    """Answers with more than anybody has asked for."""
+
+    length = b""
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n" + self.length + b"\r\n")
+        with contextlib.suppress(OSError):  # the client has gone
+            while True:
+                self.wfile.write(bytes(2**16))
+
+
+class EndlessAsTold(Endless):
+    """Says so before."""
+
+    length = b"Content-Length: 99999999999999999999\r\n"
+
+
+@pytest.mark.parametrize("kind", [Endless, EndlessAsTold])
+def test_an_answer_without_end_is_not_kept(kind: type[Endless]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), kind) as found:
+        found.daemon_threads = True
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 20)
+        with pytest.raises(ClientError, match="more than 1,048,576 bytes does not fit"):
+            server.check([], [])
+        found.shutdown()
+        found.block_on_close = False
+
+
+class CutShort(Dripping):
+    """Ends before its answer does."""
+
+    def do_GET(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}")
+        self.close_connection = True
+
+
+def test_an_answer_that_ends_early_is_told() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), CutShort) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        with pytest.raises(ClientError, match=r"2 bytes read, 7 more expected"):
+            Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 20).check([], [])
+        found.shutdown()
+
+
 class Resetting(Scripted):
     """Resets the connection of its first inference, as servers do that close one after an error."""
 
@@ -584,7 +630,7 @@ def test_a_kept_connection_that_was_reset_is_opened_again() -> None:
         threading.Thread(target=found.serve_forever, daemon=True).start()
         server = Server(f"http://127.0.0.1:{found.server_port}", "m_tail", 5.0)
         server.check([], [])
-        assert server.infer(b"[]", {})[1] == plain()
+        assert server.infer(b"[]", {}, 4)[1] == plain()
         found.shutdown()
 
 

@@ -45,6 +45,10 @@ STEPS = 127
 """Of int8 on either side of zero."""
 SHOWN = 5
 """Numbers of an output that are printed."""
+MAX_SAID_BYTES = 2**20
+"""Of what a server says beside tensors."""
+NUMBER_BYTES = 64
+"""At most, of one number in JSON with what parts it from the next."""
 UNREAD = (400, 415, 422, 500, 501)
 """What servers answer to a request whose form they do not know."""
 
@@ -468,9 +472,12 @@ class Server:
                     1,
                 )
 
-    def infer(self, body: bytes, headers: Mapping[str, str]) -> tuple[Mapping[str, str], bytes]:
+    def infer(
+        self, body: bytes, headers: Mapping[str, str], max_numbers: int
+    ) -> tuple[Mapping[str, str], bytes]:
         """Send an inference and return headers and body of its answer."""
-        status, found, answer = self._ask("POST", f"{self._path}/infer", body, headers)
+        max_bytes = MAX_SAID_BYTES + NUMBER_BYTES * max_numbers
+        status, found, answer = self._ask("POST", f"{self._path}/infer", body, headers, max_bytes)
         if status != 200:
             said = answer.decode("utf-8", "replace")[:300]
             doubt = f" (it does not tell what '{self._model}' takes: is it the tail of this export"
@@ -481,7 +488,12 @@ class Server:
         return found, answer
 
     def _ask(
-        self, method: str, path: str, body: bytes | None = None, headers: Any = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Any = None,
+        max_bytes: int = MAX_SAID_BYTES,
     ) -> tuple[int, Mapping[str, str], bytes]:
         self._until_s = time.monotonic() + self._timeout_s
         for is_last in (False, True):
@@ -492,7 +504,7 @@ class Server:
                 self._connection.request(method, path, body, dict(headers or {}))
                 answer = self._connection.getresponse()
                 found = {name.lower(): value for name, value in answer.getheaders()}
-                return answer.status, found, answer.read()
+                return answer.status, found, self._whole(answer, max_bytes)
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
                 # a kept connection may have been closed meanwhile: once more on a new one
@@ -502,6 +514,18 @@ class Server:
                     said = late if isinstance(error, TimeoutError) else error
                     raise ClientError(f"{self._url} is not reached: {said}", 1) from error
         raise AssertionError("the loop returns or raises")
+
+    def _whole(self, answer: http.client.HTTPResponse, max_bytes: int) -> bytes:
+        """Return the body of an answer, if it is as long as it says, and no longer than it may."""
+        with answer:
+            body = answer.read(max_bytes + 1)
+        if len(body) > max_bytes:
+            self._connection.close()
+            said = f"an answer of more than {max_bytes:,} bytes does not fit the contract"
+            raise ClientError(f"{self._url}: {said}", 1)
+        if answer.length:
+            raise http.client.IncompleteRead(body, answer.length)
+        return body
 
 
 # --- a run ------------------------------------------------------------------------------------
@@ -528,7 +552,8 @@ def run(
     wanted = tail["outputs"]
     body, headers = request_of(inputs, [one["name"] for one in wanted], is_binary=is_binary)
     ticks.append(time.perf_counter())
-    found, answer = server.infer(body, headers)
+    max_numbers = sum(math.prod(one["shape"]) for one in wanted)
+    found, answer = server.infer(body, headers, max_numbers)
     ticks.append(time.perf_counter())
     known.update(answer_of(answer, found, wanted))
     ticks.append(time.perf_counter())
