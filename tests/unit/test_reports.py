@@ -33,6 +33,7 @@ from placer.core.estimate import (
 )
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import TensorSpec
+from placer.core.split import CutFacts
 from placer.core.workload import LatencyTarget
 from placer.reports import FORMATS, layout, render
 from placer.reports.json import from_json, recommendation_schema, to_json
@@ -84,7 +85,7 @@ def of(hint: object, words: st.SearchStrategy[str], largest: float) -> st.Search
         return st.sampled_from(hint)
     fields = {name: of(part, words, largest) for name, part in get_type_hints(hint).items()}
     if "percentile" in fields:
-        fields["percentile"] = st.floats(0, 1, exclude_min=True, exclude_max=True)
+        fields["percentile"] = st.floats(1e-9, 1 - 1e-9)
         fields["limit_s"] = st.floats(1e-9, 1e6)
     if hint is Site:
         counts = st.dictionaries(words, st.integers(0, 99), max_size=2)
@@ -93,6 +94,8 @@ def of(hint: object, words: st.SearchStrategy[str], largest: float) -> st.Search
         fields["placement"] = st.sampled_from([Placement.EDGE, Placement.CLOUD, Placement.SPLIT])
         fields["parameter"] = st.sampled_from(["network.uplink", "network.rtt"])
         fields["unit"] = st.sampled_from(["bytes_per_s", "s"])
+    if hint is CutFacts:
+        fields["tail_ratio"] = st.floats(0, 1)
     if hint is Candidate:
         fields["placement"] = st.sampled_from([p for p in Placement if p is not Placement.NONE])
         fields["rank"] = st.integers(1, 99)
@@ -246,6 +249,26 @@ def test_reading_ignores_keys_that_version_1_gained_later() -> None:
 
 def broken(**changes: object) -> str:
     return json.dumps(json.loads(to_json(SAMPLES["edge_wins"]())) | changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("bytes", -1),
+        ("tail_ratio", 1.5),
+        ("tail_ratio", -1),
+        ("difference_ratio", -1),
+        ("wire_bytes", -1),
+        ("wire_error_ratio", -1),
+        ("wire_samples", -1),
+    ],
+)
+def test_reading_rejects_a_cut_of_nonsense(key: str, value: float) -> None:
+    document = json.loads(to_json(SAMPLES["split_wins"]()))
+    cut = next(one["cut"] for one in document["candidates"] if one["cut"] is not None)
+    cut[key] = value
+    with pytest.raises(InputError, match=rf"cut\.{key}: input should be .*found '?{value}"):
+        from_json(json.dumps(document), where="saved.json")
 
 
 @pytest.mark.parametrize(

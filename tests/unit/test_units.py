@@ -111,7 +111,10 @@ def test_percentiles(text: str, ratio: float) -> None:
     assert units.format_percentile(ratio) == text.lower()
 
 
-@pytest.mark.parametrize("text", ["p0", "p100", "p101", "99", "pnan", "p-5", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["p0", "p100", "p101", "99", "pnan", "p-5", "", "p0.00000000000000001", f"p99.{12 * '9'}"],
+)
 def test_bad_percentiles(text: str) -> None:
     with pytest.raises(UsageError, match="percentile"):
         units.parse_percentile(text)

@@ -106,7 +106,14 @@ def test_int8_of_what_is_not_finite_is_sent_wider(odd: float) -> None:
     assert np.array_equal(decode(message), array, equal_nan=True)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("value", [1e60, 1e-60])
+def test_int8_whose_scale_no_float32_holds_is_sent_wider(value: float) -> None:
+    """The client of an export sends the scale as float32."""
+    message = encode(np.array([value, -value]), INT8)
+    assert read_header(message).wire_dtype == "float64"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_int8_at_the_ends_of_a_type_stays_finite(dtype: str) -> None:
     info = np.finfo(dtype)
     for value in (info.max, info.smallest_subnormal, info.tiny):

@@ -52,6 +52,8 @@ PRICE_PER_SIZE_UNITS_PER_BYTE = {
     "USD/GB": Decimal("1e-9"),
     "USD/MB": Decimal("1e-6"),
 }
+NEAREST_PERCENTILE = 1e-9
+"""To 0, and what is left to 1: nobody measures how often something happens more rarely."""
 POWER_UNITS_W = {"mW": Decimal("1e-3"), "W": Decimal(1)}
 PRICE_UNITS_USD = {"USD": Decimal(1)}
 BYTE_RATE_UNITS_BYTES_PER_S = {
@@ -235,16 +237,17 @@ def parse_ratio(text: str, *, what: str = "ratio") -> float:
 
 
 def parse_percentile(text: str, *, what: str = "percentile") -> float:
-    """Parse ``p99`` or ``p99.9`` into a ratio strictly between 0 and 1.
+    """Parse ``p99`` or ``p99.9`` into a ratio from ``NEAREST_PERCENTILE`` to 1 less that.
 
     Raises
     ------
     UsageError
-        Not ``p`` and a number, or not strictly between 0 and 100.
+        Not ``p`` and a number, or a percentile that no number of runs tells from p0 or p100.
     """
     match = re.fullmatch(r"[pP](\d+(?:\.\d+)?)", text.strip())
     value = Decimal(match.group(1)) / 100 if match else Decimal("NaN")
-    if not value.is_finite() or not 0 < value < 1:
+    least = Decimal(str(NEAREST_PERCENTILE))
+    if not value.is_finite() or not least <= value <= 1 - least:
         raise UsageError(
             f"{what} '{text}' is not a percentile between p0 and p100",
             hint="write it like p99 or p99.9",

@@ -303,9 +303,10 @@ def _quantised(array: Array) -> tuple[Array, float]:
     if largest == 0.0:
         return np.zeros(array.shape, np.int8), 1.0
     scale = largest / _STEPS
-    with np.errstate(over="ignore"):  # judged in the next line
+    with np.errstate(over="ignore", under="ignore"):  # judged in the next lines
         is_held = np.isfinite(np.float64(scale * _STEPS).astype(array.dtype.name))
-    if scale == 0.0 or not is_held:  # a NaN or an infinity, or too near to the ends of the type
+        sent = np.float32(scale)  # as the client of an export sends it
+    if not is_held or not 0 < sent < np.inf:  # NaN, infinity, or too near to the ends of the type
         return array, 1.0
     steps = np.clip(np.rint(values / scale), -_STEPS, _STEPS)
     return steps.astype(np.int8), scale

@@ -239,7 +239,7 @@ def encode(tensors: Sequence[Mapping[str, Any]], known: Mapping[str, Array]) -> 
             if narrow.dtype != array.dtype and bool(np.any(np.isinf(narrow) & np.isfinite(array))):
                 raise ClientError(
                     f"a number in '{tensor['name']}' is too large for {value['dtype']}: export "
-                    "the split with --wire float32",
+                    "the split with a wider --wire",
                     1,
                 )
         inputs[value["name"]] = narrow.reshape(value["shape"])
@@ -250,11 +250,12 @@ def _quantised(array: Array, name: str) -> tuple[Array, float]:
     largest = float(np.max(np.abs(array.astype(np.float64)), initial=0.0))
     if largest == 0.0:
         return np.zeros(array.shape, np.int8), 1.0
-    scale = float(np.float32(largest / STEPS))
+    with np.errstate(over="ignore", under="ignore"):  # judged in the next line
+        scale = float(np.float32(largest / STEPS))
     if not np.isfinite(largest) or scale in (0.0, float("inf")):
         raise ClientError(
             f"'{name}' has numbers that int8 with a scale cannot hold: export the split with "
-            "--wire float32",
+            "a wider --wire",
             1,
         )
     steps = np.clip(np.rint(array.astype(np.float64) / scale), -STEPS, STEPS)

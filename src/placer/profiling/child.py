@@ -150,7 +150,7 @@ class Child:
 
     def _answer(self, operation: str, deadline_s: float) -> dict[str, Any]:
         try:
-            line = self._lines.get(timeout=deadline_s)
+            line = self._lines.get(timeout=min(deadline_s, threading.TIMEOUT_MAX))
         except queue.Empty:
             self._end()
             what = f"no answer to '{operation}' within {deadline_s:.3g} s"

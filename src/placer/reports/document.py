@@ -24,7 +24,7 @@ from placer.core.environment import Basis
 from placer.core.estimate import Placement, StageKind, Verdict
 from placer.core.finding import Effect, Severity
 from placer.core.precision import Precision
-from placer.core.units import finite_or_none
+from placer.core.units import NEAREST_PERCENTILE, finite_or_none
 from placer.core.wire_formats import Precision as WirePrecision
 from placer.core.workload import Leaves
 
@@ -58,13 +58,17 @@ def _pairs(value: object) -> object:
 
 
 OptionalNumber = Annotated[float | None, BeforeValidator(_none_unless_finite)]
+OptionalAmount = Annotated[
+    Annotated[float, Field(ge=0)] | None, BeforeValidator(_none_unless_finite)
+]
+Count = Annotated[int, Field(ge=0)]
 Number = Annotated[
     float,
     BeforeValidator(_nan_if_none),
     PlainSerializer(finite_or_none, return_type=float | None, when_used="json"),
 ]
 """Null stands for not finite: nan when read."""
-Percentile = Annotated[float, Field(gt=0, lt=1)]
+Percentile = Annotated[float, Field(ge=NEAREST_PERCENTILE, le=1 - NEAREST_PERCENTILE)]
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SeverityLabel = Annotated[
     Severity,
@@ -240,24 +244,24 @@ class CutPart(_Part):
 
     tensors: tuple[str, ...]
     """Names of the tensors that cross."""
-    n_bytes: int = Field(alias="bytes")
+    n_bytes: Count = Field(alias="bytes")
     """Of all of them, for one request."""
     raw: tuple[str, ...]
     """Those of them that show raw input, alone or together, by the structure of the graph."""
-    tail_ratio: float
+    tail_ratio: Annotated[float, Field(ge=0, le=1)]
     """Share of the model's time that lies behind the cut, by the times of its groups here."""
-    difference_ratio: OptionalNumber
+    difference_ratio: OptionalAmount
     """Largest difference of the parts' outputs from the whole's, over the largest number; null:
     not compared, or not a number."""
     outputs_here: tuple[str, ...] = ()
     """Outputs of the model that the device makes although the cloud could, with the same cut."""
     wire: WirePrecision | None
     """Format in which they are sent; null: as they are."""
-    wire_bytes: int | None
+    wire_bytes: Count | None
     """Of all of them in that format, for one request; null: as they are."""
-    wire_error_ratio: OptionalNumber
+    wire_error_ratio: OptionalAmount
     """How far an output is off by that format at most, of its largest number; null: as they are."""
-    wire_samples: int
+    wire_samples: Count
     """Samples that this error was measured on."""
 
 
