@@ -219,6 +219,28 @@ def test_a_route_of_another_module_that_is_filled_in_later_is_no_way_of_this_one
     assert found.deployed[0].egress == ()
 
 
+OF_DEVICES = "NOT IS_DEFINED($connectionModuleId)"
+
+
+@pytest.mark.parametrize(
+    ("condition", "ways"),
+    [
+        (OF_DEVICES, 0),
+        (OF_DEVICES.lower(), 0),
+        (f"{OF_DEVICES} AND $body.x > 1", 0),
+        (f"{OF_DEVICES} OR $body.x > 1", 1),
+        (f"{OF_DEVICES} AND $body.x > 1 OR $body.y > 1", 1),
+        ("IS_DEFINED($connectionModuleId)", 1),
+        ("$body.x > 1", 1),
+    ],
+)
+@pytest.mark.parametrize("sink", ["$upstream", "${SINK}"])
+def test_what_devices_send_is_no_way_of_a_module(condition: str, ways: int, sink: str) -> None:
+    found = edge({"up": f"FROM /messages/* WHERE {condition} INTO {sink}"})
+    assert len(found.deployed[0].egress) == ways
+    assert found.defects == ()
+
+
 @pytest.mark.parametrize(
     "source", ["${SOURCE}", "$SOURCE", "${SOURCE}/outputs/*", "/messages/${WHO}/outputs/*"]
 )

@@ -20,10 +20,18 @@ UPSTREAM = "$upstream"
 _MAX_LENGTH = 4000
 """Characters of a route: no device takes longer ones."""
 _ROUTE = re.compile(
-    r"\s*(?:SELECT\s.*?)?FROM\s+(?P<source>\S+)(?:\s+WHERE\s.*)?\s+INTO\s+(?P<sink>\S.*?)\s*",
+    r"\s*(?:SELECT\s.*?)?FROM\s+(?P<source>\S+)(?:\s+WHERE\s(?P<condition>.*))?\s+INTO\s+(?P<sink>\S.*?)\s*",
     re.IGNORECASE | re.DOTALL,
 )
 """Source: learn.microsoft.com/azure/iot-edge/module-composition, "Declare routes"."""
+_OF_DEVICES = re.compile(
+    r"\s*NOT\s+IS_DEFINED\s*\(\s*\$connectionModuleId\s*\)(?:\s+AND\s(?!.*\sOR\s).*)?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A condition that takes what devices behind the hub send, and nothing of a module.
+
+Source: as of ``_ROUTE``.
+"""
 _BROKERED = re.compile(r"BrokeredEndpoint\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 _ENDPOINT = re.compile(r"/modules/(?P<module>[^/\"\s]+)/inputs/", re.IGNORECASE)
 _BARE = re.compile(r"\$\w+")
@@ -145,6 +153,8 @@ def _add(
             found.opened.add(turn, "/*", _open_way(sure[0], stated))
         return bool(sure)
     source, sink = match["source"], match["sink"]
+    if _OF_DEVICES.fullmatch(match["condition"] or ""):  # read, and of no module
+        found, hops = Routes(_Ends({}, []), _Ends({}, []), _Ends({}, [])), []
     variables = [spaced[one] for one in templates_in(sink) if one in spaced]
     if not (source.startswith("/") or templates_in(source)):
         return False
