@@ -14,7 +14,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 _PROCESSOR = re.compile(
     r"(?<![a-z])(?:v?gpus?|npus?|tpus?|vpus?|fpgas?)(?![a-z])|nvidia|cuda|habana|gaudi|neuron|rocm"
-    r"|hexagon|hailo|(?<![a-z])coral(?![a-z])|edgetpu|rknpu|ascend|qaic|tenstorrent|^/dev/(?:nv|dri|kfd|dxg|apex|mali|davinci|accel)",
+    r"|hexagon|hailo|(?<![a-z])coral(?![a-z])|edgetpu|rknpu|ascend|qaic|tenstorrent|^amd$"
+    r"|^/dev/(?:nv(?!me|ram)|dri|kfd|dxg|apex|mali|davinci|accel)",
     re.IGNORECASE,
 )
 """Resources, runtimes and device files of processors that run models."""
