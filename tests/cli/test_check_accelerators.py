@@ -59,8 +59,8 @@ def reserving(**request: object) -> object:
     return {"services": {"counter": {"image": IMAGE, "deploy": {"resources": resources}}}}
 
 
-def module(**config: object) -> object:
-    options = {"HostConfig": {"Memory": 2**30, **config}}
+def module(*, variables: tuple[str, ...] = (), **config: object) -> object:
+    options = {"Env": variables, "HostConfig": {"Memory": 2**30, **config}}
     one = {"settings": {"image": IMAGE, "createOptions": options}}
     return {"modulesContent": {"$edgeAgent": {"properties.desired": {"modules": {"counter": one}}}}}
 
@@ -142,3 +142,71 @@ def test_each_provider_has_the_accelerators_of_its_makers(
 def test_without_an_accelerator_none_ran_the_evidence(told: Told) -> None:
     for ep in ("cuda", "tensorrt_rtx", "vitisai", "openvino:gpu"):
         assert told(pod(), ep) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "outcome"),
+    [
+        (reserving(driver="nvidia", count=0, capabilities=["gpu"]), "fail"),
+        (reserving(driver="nvidia", count=1, capabilities=["gpu"]), "pass"),
+        (reserving(capabilities=["gpu"], device_ids=["0"]), "pass"),
+        (service(gpus=0), "fail"),
+        (service(gpus=[{"count": 0}]), "fail"),
+        (service(gpus=[{"driver": "nvidia"}]), "pass"),
+        (module(DeviceRequests=[{"Count": -1, "Capabilities": [["gpu"]]}]), "pass"),
+        (module(DeviceRequests=[{"DeviceIDs": ["0"], "Capabilities": [["gpu"]]}]), "pass"),
+        (module(DeviceRequests=[{"Count": 0, "Capabilities": [["gpu"]]}]), "fail"),
+        (module(DeviceRequests=[{"Driver": "nvidia", "Capabilities": [["gpu"]]}]), "fail"),
+    ],
+)
+def test_a_request_for_no_gpu_grants_none(told: Told, manifest: object, outcome: str) -> None:
+    assert told(manifest) == outcome
+
+
+def pod_with(name: str, value: object) -> object:
+    return pod("nvidia.com/gpu", env=[{"name": name, "value": value}])
+
+
+def service_with(*variables: str, **keys: object) -> object:
+    return service(environment=[*variables], **keys)
+
+
+CUDA, NVIDIA = "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "outcome"),
+    [
+        (pod_with(CUDA, "0"), "pass"),
+        (pod_with(CUDA, "-1"), "fail"),
+        (pod_with(CUDA, ""), "fail"),
+        (pod("nvidia.com/gpu", env=[{"name": CUDA}]), "fail"),
+        (pod("nvidia.com/gpu", env=[{"name": CUDA, "valueFrom": {"fieldRef": {}}}]), "pass"),
+        (pod_with(CUDA, "$(GPUS)"), "pass"),
+        (pod_with("HIP_VISIBLE_DEVICES", "-1"), "pass"),
+        (pod_with(NVIDIA, "all"), "pass"),
+        (pod_with(NVIDIA, "none"), "inconclusive"),
+        (pod_with(NVIDIA, "void"), "inconclusive"),
+        (service_with(f"{CUDA}=-1", runtime="nvidia"), "fail"),
+        (service_with(f"{CUDA}=", gpus="all"), "fail"),
+        (service_with(CUDA, gpus="all"), "pass"),
+        (service_with(f"{CUDA}=-1", f"{CUDA}=0", gpus="all"), "pass"),
+        (service(environment={CUDA: ""}, gpus="all"), "fail"),
+        (service(environment={CUDA: None}, gpus="all"), "pass"),
+        (service_with(f"{NVIDIA}=void", runtime="nvidia"), "fail"),
+        (service_with(f"{NVIDIA}=none", runtime="nvidia"), "fail"),
+        (service_with(f"{NVIDIA}=${{GPUS:-all}}", runtime="nvidia"), "pass"),
+        (service_with(f"{NVIDIA}=all", runtime="nvidia"), "pass"),
+        (module(Runtime="nvidia", variables=(f"{NVIDIA}=all",)), "pass"),
+        (module(Runtime="nvidia", variables=(f"{NVIDIA}=void",)), "fail"),
+        (module(Runtime="nvidia", variables=(f"{CUDA}=-1",)), "fail"),
+    ],
+)
+def test_a_gpu_that_a_variable_hides_runs_nothing(
+    told: Told, manifest: object, outcome: str
+) -> None:
+    assert told(manifest) == outcome
+
+
+def test_of_a_request_for_devices_docker_sets_what_is_to_be_seen(told: Told) -> None:
+    assert told(service_with(f"{NVIDIA}=none", gpus="all")) == "pass"

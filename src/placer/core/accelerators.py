@@ -36,6 +36,27 @@ _PART = re.compile(r"/mig-|\.shared$|vgpu|vcuda|gpu[-_.]?(?:mem|core|share)", re
 sharing of Alibaba Cloud and Tencent Cloud."""
 
 
+_NVIDIA = frozenset({"cuda", "tensorrt", "tensorrt_rtx"})
+_AMD = frozenset({"migraphx", "rocm"})
+HIDING = {
+    "CUDA_VISIBLE_DEVICES": _NVIDIA,
+    "HIP_VISIBLE_DEVICES": _AMD,
+    "NVIDIA_VISIBLE_DEVICES": _NVIDIA,
+    "ROCR_VISIBLE_DEVICES": _AMD,
+}
+"""Variable that chooses among the GPUs that are granted -> execution providers that obey it."""
+_NONE = ("", "-1", "none", "void", "nodevfiles")
+
+
+def hides_all(name: str, value: str) -> bool:
+    """Tell whether a variable hides every GPU.
+
+    Source: NVIDIA, "CUDA Environment Variables" (devices behind one that is none are hidden), and
+    "Container Toolkit", ``NVIDIA_VISIBLE_DEVICES``.
+    """
+    return name in HIDING and value.partition(",")[0].strip().lower() in _NONE
+
+
 def ep_of(accelerator: str) -> str | None:
     """Return the usual execution provider of an accelerator; None: there are several, or none."""
     return next(iter(_found(accelerator, _MAKERS) or ()), None)

@@ -140,6 +140,8 @@ class Resources:
     """As `memory_limit_unread`."""
     accelerators_unread: Stated[str] | None = None
     """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
+    hiding: Stated[tuple[str, str]] | None = None
+    """(name, value) of a variable that hides what is granted: ``CUDA_VISIBLE_DEVICES=-1``."""
 
     @property
     def grants_accelerator(self) -> bool:

@@ -7,8 +7,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
-from placer.manifests.accelerators import devices_asked, first_open, mounted_devices
-from placer.manifests.containers import bind_of, is_open, placeholder
+from placer.manifests.accelerators import (
+    CHOOSING,
+    devices_asked,
+    first_open,
+    hiding,
+    mounted_devices,
+    runtime_of,
+)
+from placer.manifests.containers import bind_of, is_open, placeholder, variables_of
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
@@ -41,6 +48,7 @@ def resources_of(service: Field) -> Resources:
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or unread(cpus, *holders),
         accelerators_unread=first_open(accelerators, _numbers(service, reserved)),
+        hiding=hiding(variables_of(service.at("environment")), but=CHOOSING),
     )
 
 
@@ -59,11 +67,9 @@ def _cpus(amount: Field) -> Stated[float] | None:
 
 
 def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str, int]]]:
-    runtime = service.at("runtime").stated()
-    if runtime is not None and runtime.value not in ("runc", "crun"):
-        yield Stated((runtime.value, 1), runtime.place)
+    yield from runtime_of(service.at("runtime"), variables_of(service.at("environment")))
     gpus = service.at("gpus")
-    if gpus.text() is not None:
+    if gpus.text() is not None and gpus.integer() != 0:
         yield Stated(("gpu", 1), gpus.pair_place())
     if (opened := placeholder(reserved.at("devices"))) is not None:
         yield Stated((opened.value, 1), opened.place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from placer.core import accelerators
-from placer.core.accelerators import ep_of, is_part
+from placer.core.accelerators import HIDING, ep_of, is_part
 from placer.core.deployment import Place, Resources, Stated, runs_models
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
@@ -24,8 +24,10 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if opened is not None and named is None:
         return _filled_in(case, record, opened.value, opened.place)
     if needs_accelerator(record):
-        return _not_granted(case, record) or (
-            () if named is not None else _another_granted(case, record)
+        return (
+            _not_granted(case, record)
+            or _hidden(case, record)
+            or (() if named is not None else _another_granted(case, record))
         )
     granted = resources.processor
     if granted is None or named is not None:
@@ -91,6 +93,31 @@ def _is_on_gpu(record: Record) -> bool:
 
 def _device_of(record: Record) -> str:
     return "" if record.measurement is None else record.measurement.ep_device
+
+
+def _hidden(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
+    """Return that a variable hides what is granted.
+
+    Of ``NVIDIA_VISIBLE_DEVICES`` the node decides: where devices come by CDI it says nothing.
+    """
+    granted = case.deployed.granted
+    told = [one.hiding for one in granted if one.hiding is not None]
+    hiding = next((one for one in told if split_ep(record.ep)[0] in HIDING[one.value[0]]), None)
+    if hiding is None:
+        return ()
+    name, value = hiding.value
+    is_certain = len(told) == len(granted) and not name.startswith("NVIDIA")
+    return found(
+        "PLC708",
+        case,
+        f"the evidence ran on {record.ep}, and {name}={value} hides the accelerator",
+        f"take the variable out, or measure what runs without {case.measuring(Asked(ep='cpu'))}",
+        outcome=Outcome.FAIL if is_certain else Outcome.INCONCLUSIVE,
+        place=hiding.place,
+        value=f"{name}={value}",
+        limit=record.ep,
+        evidence=record.sha256,
+    )
 
 
 def _another_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
@@ -189,9 +216,9 @@ RULE = GateRule(
     id="PLC708",
     title="accelerators of manifest and evidence differ",
     severity=Severity.ERROR,
-    what="Whether the manifest requests the accelerator that the measurement of the site used; "
-    "and, where it requests one, or chooses an execution provider (Triton), whether that "
-    "was measured.",
+    what="Whether the manifest requests the accelerator that the measurement of the site used, and "
+    "no variable hides it (`CUDA_VISIBLE_DEVICES=-1`); and, where it requests one, or chooses an "
+    "execution provider (Triton), whether that was measured.",
     why="Without the request the container does not see the accelerator, and ONNX Runtime falls "
     "back to the CPU without a word. With one that was not measured, other times hold.",
     example="Evidence on `cuda`, and no `nvidia.com/gpu` in the limits, or `amd.com/gpu` in its "
