@@ -140,6 +140,9 @@ class Resources:
     """As `memory_limit_unread`."""
     accelerators_unread: Stated[str] | None = None
     """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
+    left_to_machine: Stated[str] | None = None
+    """What takes an accelerator where the machine has one, and asks for none: ``privileged: true``,
+    an instance group of Triton without a kind."""
     hiding: Stated[tuple[str, str]] | None = None
     """(name, value) of a variable that hides what is granted: ``CUDA_VISIBLE_DEVICES=-1``."""
 

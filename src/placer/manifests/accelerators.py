@@ -111,6 +111,13 @@ def mounted_devices(
                 yield Stated((opened.value, 1), opened.place)
 
 
+def left_to_machine(privileged: Field) -> Stated[str] | None:
+    """Return that a container is privileged, or may be: it has all devices of its machine."""
+    if not privileged.truth() and placeholder(privileged) is None:
+        return None
+    return Stated(f"{privileged.name}: {privileged.text()}", privileged.place())
+
+
 def is_left_open(name: str) -> bool:
     """Tell whether the name of an accelerator is filled in later.
 

@@ -12,6 +12,7 @@ from placer.manifests.accelerators import (
     devices_asked,
     first_open,
     hiding,
+    left_to_machine,
     mounted_devices,
     runtime_of,
 )
@@ -48,6 +49,7 @@ def resources_of(service: Field) -> Resources:
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or unread(cpus, *holders),
         accelerators_unread=first_open(accelerators, _numbers(service, reserved)),
+        left_to_machine=left_to_machine(service.at("privileged")),
         hiding=hiding(variables_of(service.at("environment")), but=CHOOSING),
     )
 

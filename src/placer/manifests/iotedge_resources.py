@@ -10,6 +10,7 @@ from placer.manifests.accelerators import (
     devices_asked,
     first_open,
     hiding,
+    left_to_machine,
     mounted_devices,
     runtime_of,
 )
@@ -51,6 +52,7 @@ def resources_of(config: Field, opaque: Stated[str] | None, variables: Variables
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or opaque,
         accelerators_unread=first_open(accelerators, counts),
+        left_to_machine=left_to_machine(config.at("Privileged")),
         hiding=hiding(variables, but=CHOOSING),
     )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from placer.core.deployment import Defect, Resources, Stated
 from placer.core.project import templates_in
-from placer.manifests.accelerators import hiding, is_left_open, mounted_devices
+from placer.manifests.accelerators import hiding, is_left_open, left_to_machine, mounted_devices
 from placer.manifests.containers import is_open
 from placer.manifests.nodes import Field
 from placer.manifests.pod_volumes import mounts_in
@@ -57,8 +57,12 @@ def resources_of(holder: Field) -> Resources:
 
 def granted_to(container: Field, pod: Field) -> Resources:
     """Return what a container is granted: its ``resources``, and devices of the host."""
-    resources = replace(resources_of(container), hiding=hiding(_variables(container)))
     privileged = container.at("securityContext", "privileged")
+    resources = replace(
+        resources_of(container),
+        left_to_machine=left_to_machine(privileged),
+        hiding=hiding(_variables(container)),
+    )
     if not privileged:
         return resources
     devices = [*mounted_devices(mounts_in(container, pod), privileged)]

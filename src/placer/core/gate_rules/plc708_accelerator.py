@@ -129,7 +129,8 @@ def _another_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
     other = granted[next(i for i, is_fit in enumerate(known) if not is_fit)]
     asked = other.processor or next(one for one in other.accelerators if one.value[1] > 0)
     name = asked.value[0]
-    if all(one is False for one in known):
+    is_left = any(one.left_to_machine for one in granted)
+    if not is_left and all(one is False for one in known):
         what = f"{name}, which the manifest grants, does not run that: it falls back to the CPU"
         return _doubted(case, record, what, asked, Outcome.FAIL)
     if False in known:
@@ -169,10 +170,16 @@ _WHERE_MEASURED = "; where just that part was measured, ignore PLC708 there and 
 
 
 def _request_it(case: GateCase) -> str:
-    return (
-        "request it (for instance limits: {nvidia.com/gpu: 1}), or measure what runs without "
-        f"{case.measuring(Asked(ep='cpu'))}"
-    )
+    example = _EXAMPLES.get(case.deployed.format, "limits: {nvidia.com/gpu: 1}")
+    measured = case.measuring(Asked(ep="cpu"))
+    return f"request it (for instance {example}), or measure what runs without {measured}"
+
+
+_EXAMPLES = {
+    "compose": "gpus: all",
+    "iotedge": 'DeviceRequests: [{"Count": -1, "Capabilities": [["gpu"]]}]',
+    "triton": "instance_group { kind: KIND_GPU }",
+}
 
 
 def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
@@ -191,6 +198,19 @@ def _not_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
             f"name the image that runs it in {case.project.path} under `models`",
             outcome=Outcome.INCONCLUSIVE,
             place=granting[0].accelerators[0].place,
+            limit=record.ep,
+            evidence=record.sha256,
+        )
+    left = next((one.left_to_machine for one in granted if one.left_to_machine), None)
+    if left is not None:
+        return found(
+            "PLC708",
+            case,
+            f"{ran}, and with {left.value} only a machine that has an accelerator uses one",
+            _request_it(case),
+            outcome=Outcome.INCONCLUSIVE,
+            place=left.place,
+            value=left.value,
             limit=record.ep,
             evidence=record.sha256,
         )
