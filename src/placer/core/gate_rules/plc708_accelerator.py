@@ -110,7 +110,8 @@ def _hidden(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
     return found(
         "PLC708",
         case,
-        f"the evidence ran on {record.ep}, and {name}={value} hides the accelerator",
+        f"the evidence ran on {record.ep}, and {name}={value} "
+        f"{'hides' if is_certain else 'may hide'} the accelerator",
         f"take the variable out, or measure what runs without {case.measuring(Asked(ep='cpu'))}",
         outcome=Outcome.FAIL if is_certain else Outcome.INCONCLUSIVE,
         place=hiding.place,
@@ -131,11 +132,11 @@ def _another_granted(case: GateCase, record: Record) -> tuple[GateFinding, ...]:
     name = asked.value[0]
     is_left = any(one.left_to_machine for one in granted)
     if not is_left and all(one is False for one in known):
-        what = f"{name}, which the manifest grants, does not run that: it falls back to the CPU"
-        return _doubted(case, record, what, asked, Outcome.FAIL)
+        what = f"{record.ep} does not run on {name}, which the manifest grants: it falls back"
+        return _doubted(case, record, f"{what} to the CPU", asked, Outcome.FAIL)
     if False in known:
         return _not_measured(case, record, f"asks for {name}", ep_of(name), asked.place)
-    what = f"of {name}, which the manifest grants, it is not known whether that runs on it"
+    what = f"of {name}, which the manifest grants, it is not known that {record.ep} runs on it"
     return _doubted(case, record, what, asked, Outcome.INCONCLUSIVE)
 
 
@@ -243,8 +244,9 @@ RULE = GateRule(
     "back to the CPU without a word. With one that was not measured, other times hold.",
     example="Evidence on `cuda`, and no `nvidia.com/gpu` in the limits, or `amd.com/gpu` in its "
     "place: violated. The request, and evidence of the CPU alone: inconclusive, as is evidence on "
-    "`cuda`, and an accelerator that is not known, a device that may be a camera, or a part of a "
-    "GPU (`nvidia.com/mig-1g.5gb`).",
+    "`cuda`, and an accelerator that is not known, a device that may be a camera, a part of a GPU "
+    "(`nvidia.com/mig-1g.5gb`), or what takes a GPU where the machine has one (`privileged: true`, "
+    "Triton's `KIND_AUTO`).",
     fix="Request the accelerator, or bring evidence of what runs at that site.",
     check=_check,
 )
