@@ -16,7 +16,7 @@ from placer.manifests.reading import read_manifests
     [
         ({"DeviceRequests": [{"Driver": "nvidia", "Count": -1}]}, None),
         ({"DeviceRequests": [{"Driver": "nvidia", "Count": "${N}"}]}, "Count: ${N}"),
-        ({"DeviceRequests": [{"Driver": "${D}"}]}, "${D}"),
+        ({"DeviceRequests": [{"Driver": "${D}", "Count": -1}]}, "${D}"),
         ({"DeviceRequests": "${D}"}, "${D}"),
         ({"Runtime": "${R}"}, "${R}"),
         ({"Devices": [{"PathOnHost": "/dev/${X}", "PathInContainer": "/dev/x"}]}, "/dev/${X}"),
@@ -46,9 +46,9 @@ ALL, TWO = ["nvidia.com/gpu=all"], ["nvidia.com/gpu=0", "nvidia.com/gpu=1", "ven
         ({"driver": "cdi", "capabilities": ["gpu"], "count": 2}, [("gpu", 2)]),
         ({"device_ids": ALL}, [("nvidia.com/gpu", 1)]),
         ({"driver": "nvidia", "device_ids": ["0", "3"]}, [("nvidia", 2)]),
-        ({"driver": "acme", "capabilities": ["video", "gpu"]}, [("gpu", 1)]),
-        ({"driver": "acme", "capabilities": ["video"]}, [("acme", 1)]),
-        ({"driver": "${D}", "capabilities": ["gpu"]}, [("${D}", 1)]),
+        ({"driver": "acme", "capabilities": ["video", "gpu"], "count": 1}, [("gpu", 1)]),
+        ({"driver": "acme", "capabilities": ["video"], "count": 1}, [("acme", 1)]),
+        ({"driver": "${D}", "capabilities": ["gpu"], "count": 1}, [("${D}", 1)]),
         ({"capabilities": ["gpu"], "count": "all"}, [("gpu", 1)]),
     ],
 )

@@ -29,6 +29,9 @@ def one(service: dict[str, object]) -> Deployed:
         ("64 kb", 2**16),
         (1000, 1000),
         ("1000b", 1000),
+        (".5g", 2**29),
+        ("+5.k", 5 * 2**10),
+        ("1e9", 10**9),
         ("${MEM}", None),
         (0, None),
     ],
@@ -40,7 +43,7 @@ def test_an_amount_of_memory_is_in_units_of_1024(text: object, amount_bytes: int
     assert found.defects == ()
 
 
-@pytest.mark.parametrize("text", ["512 megs", "-1g", "1,5g", "many"])
+@pytest.mark.parametrize("text", ["512 megs", "-1g", "1,5g", "many", "108Mi", "512mi", "."])
 def test_what_is_no_amount_is_a_defect(text: str) -> None:
     (defect,) = read({"mem_limit": text}).defects
     assert defect.kind == "bad_value"
@@ -50,6 +53,32 @@ def test_limits_of_deploy_come_before_those_of_version_2() -> None:
     found = one({"mem_limit": "1g", "deploy": {"resources": {"limits": {"memory": "2g"}}}})
     assert found.resources.memory_limit_bytes is not None
     assert found.resources.memory_limit_bytes.value == 2**31
+
+
+def test_a_suffix_of_kubernetes_is_told_as_docker_writes_it() -> None:
+    assert [one.remedy for one in read({"mem_limit": "512Mi"}).defects] == ["write 512m"]
+
+
+@pytest.mark.parametrize(
+    ("own", "deploy", "key"),
+    [
+        ({"mem_limit": "64m"}, {"limits": {"memory": "512M"}}, "mem_limit"),
+        ({"mem_limit": "64m"}, {"limits": {"memory": "65536k"}}, None),
+        ({"mem_limit": "64m"}, {"limits": {"cpus": "2"}}, "mem_limit"),
+        ({"mem_limit": "64m"}, {"reservations": {"memory": "32m"}}, None),
+        ({"mem_limit": "64m"}, {"limits": {"memory": "${LIMIT}"}}, None),
+        ({"mem_limit": "64m"}, {"limits": "${LIMITS}"}, None),
+        ({"mem_limit": "0"}, {"limits": {"memory": "64m"}}, None),
+        ({"mem_reservation": "1m"}, {"reservations": {"memory": "2m"}}, "mem_reservation"),
+        ({"cpus": 2}, {"limits": {"cpus": "4"}}, "cpus"),
+        ({"cpus": 0.5}, {"limits": {"cpus": "0.50"}}, None),
+    ],
+)
+def test_two_values_of_one_limit_are_a_defect(
+    own: dict[str, object], deploy: dict[str, object], key: str | None
+) -> None:
+    found = read({**own, "deploy": {"resources": deploy}}).defects
+    assert [one.message.split()[0] for one in found] == ([f"'{key}'"] if key else [])
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 _PROCESSOR = re.compile(
     r"(?<![a-z])(?:v?gpus?|npus?|tpus?|vpus?|fpgas?)(?![a-z])|nvidia|cuda|habana|gaudi|neuron|rocm"
-    r"|hexagon|hailo|(?<![a-z])coral(?![a-z])|edgetpu|rknpu|ascend|qaic|tenstorrent|^/dev/(?:nv|dri|kfd|dxg|apex|mali|davinci|accel)",
+    r"|hexagon|hailo|(?<![a-z])coral(?![a-z])|edgetpu|rknpu|ascend|qaic|tenstorrent|^amd$"
+    r"|^/dev/(?:nv(?!me|ram)|dri|kfd|dxg|apex|mali|davinci|accel)",
     re.IGNORECASE,
 )
 """Resources, runtimes and device files of processors that run models."""
@@ -139,6 +140,11 @@ class Resources:
     """As `memory_limit_unread`."""
     accelerators_unread: Stated[str] | None = None
     """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
+    left_to_machine: Stated[str] | None = None
+    """What takes an accelerator where the machine has one, and asks for none: ``privileged: true``,
+    an instance group of Triton without a kind."""
+    hiding: Stated[tuple[str, str]] | None = None
+    """(name, value) of a variable that hides what is granted: ``CUDA_VISIBLE_DEVICES=-1``."""
 
     @property
     def grants_accelerator(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from placer.core.accelerators import hides_all
 from placer.core.deployment import Stated, runs_models
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
@@ -15,6 +16,10 @@ _CDI = "cdi"
 """Driver that takes names of devices, ``nvidia.com/gpu=all``: by itself it says nothing of what
 they are. Source: Docker Engine, "Container Device Interface (CDI)"."""
 
+CHOOSING = "NVIDIA_VISIBLE_DEVICES"
+"""What NVIDIA's runtime gives a container; a request for devices sets it anew. Source: moby,
+daemon/nvidia_linux.go."""
+
 
 def devices_asked(
     request: Field,
@@ -24,13 +29,16 @@ def devices_asked(
     count: Field,
     capabilities: Sequence[str],
     default: str | None = None,
+    uncounted: int = 1,
 ) -> Iterator[Stated[tuple[str, int]]]:
-    """Yield (accelerator, number) of one request for devices, as Docker takes it.
+    """Yield (accelerator, number) of one request for devices, as Docker takes it; none of none.
 
     Parameters
     ----------
     default
         What is asked for where neither driver nor capabilities say it.
+    uncounted
+        How many where neither number nor names say it.
     """
     named = driver.text() or ""
     is_cdi = named.lower() == _CDI
@@ -52,9 +60,38 @@ def devices_asked(
     else:
         name = known or next(iter(capabilities), default)
     number = count.integer()
-    if name:
-        number = number if number and number > 0 else len([*ids.items()])
+    if number is None:
+        number = 1 if count.text() or placeholder(ids) is not None else None
+    number = len([*ids.items()]) or (uncounted if number is None else number)
+    if name and number:  # a negative one is all
         yield Stated((name, max(number, 1)), request.place())
+
+
+def runtime_of(
+    runtime: Field, variables: Iterable[tuple[str, Stated[str]]]
+) -> Iterator[Stated[tuple[str, int]]]:
+    """Yield the runtime of a container that brings an accelerator, unless a variable takes it."""
+    stated = runtime.stated()
+    if stated is None or stated.value in ("runc", "crun"):
+        return
+    chosen = dict(variables).get(CHOOSING)
+    if chosen is None or "nvidia" not in stated.value or not hides_all(CHOOSING, chosen.value):
+        yield Stated((stated.value, 1), stated.place)
+
+
+def hiding(
+    variables: Iterable[tuple[str, Stated[str]]], *, but: str = ""
+) -> Stated[tuple[str, str]] | None:
+    """Return the variable that hides every GPU from what runs; of one given twice, the last.
+
+    Parameters
+    ----------
+    but
+        A variable that hides nothing there.
+    """
+    last = dict(variables).items()
+    found = (Stated((name, one.value), one.place) for name, one in last if name != but)
+    return next((one for one in found if hides_all(*one.value)), None)
 
 
 def mounted_devices(
@@ -72,6 +109,13 @@ def mounted_devices(
             yield Stated((source.value, 1), source.place)
             if opened is not None:
                 yield Stated((opened.value, 1), opened.place)
+
+
+def left_to_machine(privileged: Field) -> Stated[str] | None:
+    """Return that a container is privileged, or may be: it has all devices of its machine."""
+    if not privileged.truth() and placeholder(privileged) is None:
+        return None
+    return Stated(f"{privileged.name}: {privileged.text()}", privileged.place())
 
 
 def is_left_open(name: str) -> bool:

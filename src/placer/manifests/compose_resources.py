@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
-from placer.manifests.accelerators import devices_asked, first_open, mounted_devices
-from placer.manifests.containers import bind_of, is_open, placeholder
+from placer.manifests.accelerators import (
+    CHOOSING,
+    devices_asked,
+    first_open,
+    hiding,
+    left_to_machine,
+    mounted_devices,
+    runtime_of,
+)
+from placer.manifests.containers import bind_of, is_open, placeholder, variables_of
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import unread
 
-_BYTES = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{1,10})?) ?(?P<unit>[kmgtp]?)i?b?", re.I)
-"""Source: docker/go-units, ``RAMInBytes``: all units are powers of 1024."""
+_BYTES = re.compile(
+    r"\+?(?P<number>(?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:e[-+]?[0-9]{1,2})?)"
+    r" ?(?:(?P<unit>[kmgtp])(?:i?b)?|b)?",
+    re.IGNORECASE,
+)
+"""Source: docker/go-units 0.5, ``RAMInBytes``: all units are powers of 1024, and ``Mi`` is none."""
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
@@ -41,6 +53,8 @@ def resources_of(service: Field) -> Resources:
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or unread(cpus, *holders),
         accelerators_unread=first_open(accelerators, _numbers(service, reserved)),
+        left_to_machine=left_to_machine(service.at("privileged")),
+        hiding=hiding(variables_of(service.at("environment")), but=CHOOSING),
     )
 
 
@@ -49,7 +63,7 @@ def _bytes(amount: Field) -> Stated[int] | None:
     match = _BYTES.fullmatch(amount.text() or "")
     if match is None:
         return None
-    value = int(Decimal(match["number"]) * 1024 ** _POWERS[match["unit"].lower()])
+    value = int(Decimal(match["number"]) * 1024 ** _POWERS[(match["unit"] or "").lower()])
     return Stated(value, amount.place()) if value > 0 else None
 
 
@@ -59,11 +73,9 @@ def _cpus(amount: Field) -> Stated[float] | None:
 
 
 def _accelerators(service: Field, reserved: Field) -> Iterator[Stated[tuple[str, int]]]:
-    runtime = service.at("runtime").stated()
-    if runtime is not None and runtime.value not in ("runc", "crun"):
-        yield Stated((runtime.value, 1), runtime.place)
+    yield from runtime_of(service.at("runtime"), variables_of(service.at("environment")))
     gpus = service.at("gpus")
-    if gpus.text() is not None:
+    if gpus.text() is not None and gpus.integer() != 0:
         yield Stated(("gpu", 1), gpus.pair_place())
     if (opened := placeholder(reserved.at("devices"))) is not None:
         yield Stated((opened.value, 1), opened.place)
@@ -116,9 +128,48 @@ def bad_amounts(service: Field) -> Iterator[Defect]:
         text = amount.text()
         if text is not None and not is_open(text) and _BYTES.fullmatch(text) is None:
             message = f"'{amount.name}: {text[:40]}' is no amount"
-            yield Defect("bad_value", message, "write one such as 512m or 2g", amount.place())
+            bare = text.removesuffix("i")[:40]
+            is_of_kubernetes = bare != text and _BYTES.fullmatch(bare) is not None
+            remedy = f"write {bare.lower()}" if is_of_kubernetes else "write one such as 512m or 2g"
+            yield Defect("bad_value", message, remedy, amount.place())
     for amount in (resources.at("limits", "cpus"), service.at("cpus")):
         text = amount.text()
         if text is not None and not is_open(text) and amount.number() is None:
             message = f"'cpus: {text[:40]}' is no number"
             yield Defect("bad_value", message, "write one such as 0.5", amount.place())
+    yield from _set_twice(service)
+
+
+def _set_twice(service: Field) -> Iterator[Defect]:
+    """Yield what is said of a service and of its ``deploy``, and not alike: Compose refuses it.
+
+    Source: compose-go, loader/validate.go; there what is not said of ``deploy`` is 0.
+    """
+    resources = service.at("deploy", "resources")
+    for name, holder, key, read in (
+        ("mem_limit", "limits", "memory", _bytes),
+        ("mem_reservation", "reservations", "memory", _bytes),
+        ("cpus", "limits", "cpus", _cpus),
+    ):
+        own, beside = service.at(name), resources.at(holder, key)
+        set_to, other = _amount(own, read), _amount(beside, read)
+        if not set_to or other in (None, set_to) or not resources.at(holder).is_mapping:
+            continue
+        said = f"is {(beside.text() or '')[:40]}" if other else "is not set"
+        yield Defect(
+            "bad_value",
+            f"'{name}' is {(own.text() or '')[:40]}, and 'deploy.resources.{holder}.{key}' {said}:"
+            " Compose refuses the file",
+            f"keep one, in 'deploy.resources.{holder}'",
+            own.place(),
+        )
+
+
+def _amount(
+    field: Field, read: Callable[[Field], Stated[int] | Stated[float] | None]
+) -> float | None:
+    """Return an amount, 0 where none is set; None: it cannot be read."""
+    stated = read(field)
+    if stated is None:
+        return None if (field.text() or "").strip("0.") else 0
+    return stated.value

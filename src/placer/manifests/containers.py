@@ -33,8 +33,8 @@ def models_of_variables(variables: Field) -> Iterator[ModelRef]:
 def variables_of(variables: Field) -> Iterator[tuple[str, Stated[str]]]:
     """Yield (name, value) of a list of ``NAME=value`` or of a mapping."""
     for entry in variables.entries():
-        if (value := entry.stated()) is not None:
-            yield entry.name, value
+        if (value := entry.text()) is not None:
+            yield entry.name, Stated(value, entry.place())
     for item in variables.items():
         stated = item.stated()
         name, equals, value_text = stated.value.partition("=") if stated else ("", "", "")

@@ -188,7 +188,7 @@ def _deployed(
             group=root.at("targetCondition").stated(),
             tier=Stated(Tier.EDGE, place),
         ),
-        resources=resources_of(options.at("HostConfig"), opaque),
+        resources=resources_of(options.at("HostConfig"), opaque, _variables(module, options)),
         egress=tuple(routes.egress(module.name)),
         labels=tuple(sorted((one.name, one.text() or "") for one in root.at("labels").entries())),
     )
@@ -278,19 +278,12 @@ def _models(
     module: _Module, options: Field, opaque: Stated[str] | None, twin: Field
 ) -> tuple[ModelRef, ...]:
     words = [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))]
-    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
-    for before, part in module.parts:
-        if before.startswith("env."):
-            name = before.split(".")[1]
-            told.append((name, part.at("value") if part.is_mapping else part))
-    variables = [*variables_of(options.at("Env"))]
-    variables += [(name, stated) for name, one in told if (stated := one.stated()) is not None]
     desired = [
         model
         for name, entry in _below(twin, "properties.desired")
         for model in _desired(*name.rpartition(".")[::2], entry)
     ]
-    found = everywhere(models_named(words, variables), desired)
+    found = everywhere(models_named(words, _variables(module, options)), desired)
     holders = [part for before, part in module.parts if not before]
     holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
     environment = options.at("Env")
@@ -308,6 +301,20 @@ def _models(
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
     put = with_brought(found, [own], folder, scripts=Scripts())
     return everywhere(with_mounts(put, mounts, folder), unknown)
+
+
+def _variables(module: _Module, options: Field) -> list[tuple[str, Stated[str]]]:
+    """Return the variables of the options, and those that the agent adds."""
+    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
+    for before, part in module.parts:
+        if before.startswith("env."):
+            name = before.split(".")[1]
+            told.append((name, part.at("value") if part.is_mapping else part))
+    added = ((name, one, one.text()) for name, one in told)
+    return [
+        *variables_of(options.at("Env")),
+        *((name, Stated(text, one.place())) for name, one, text in added if text is not None),
+    ]
 
 
 def _desired(above: str, name: str, value: Field) -> Iterator[ModelRef]:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from placer.core.deployment import Resources, Stated
-from placer.manifests.accelerators import devices_asked, first_open, mounted_devices
+from placer.manifests.accelerators import (
+    CHOOSING,
+    devices_asked,
+    first_open,
+    hiding,
+    left_to_machine,
+    mounted_devices,
+    runtime_of,
+)
 from placer.manifests.containers import placeholder
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
 from placer.manifests.quantities import count_of, unread
 
+Variables = Sequence[tuple[str, Stated[str]]]
 
-def resources_of(config: Field, opaque: Stated[str] | None) -> Resources:
+
+def resources_of(config: Field, opaque: Stated[str] | None, variables: Variables) -> Resources:
     """Return what ``HostConfig`` grants.
 
     Parameters
     ----------
     opaque
         What of the options is filled in later, where it keeps the others from being read.
+    variables
+        Those of the module.
     """
     nano = config.at("NanoCpus").integer()
     amount = Stated(nano / 1e9, config.at("NanoCpus").place()) if nano and nano > 0 else None
@@ -30,7 +42,7 @@ def resources_of(config: Field, opaque: Stated[str] | None) -> Resources:
         cores=config.at("CpusetCpus"),
     )
     limit = _positive(config.at("Memory"))
-    accelerators = [*_accelerators(config)]
+    accelerators = [*_accelerators(config, variables)]
     counts = [request.at("Count") for request in config.at("DeviceRequests").items()]
     return Resources(
         limit,
@@ -40,6 +52,8 @@ def resources_of(config: Field, opaque: Stated[str] | None) -> Resources:
         tuple({one.value[0]: one for one in reversed(accelerators)}.values())[::-1],
         cpus_limit_unread=cpus_unread or opaque,
         accelerators_unread=first_open(accelerators, counts),
+        left_to_machine=left_to_machine(config.at("Privileged")),
+        hiding=hiding(variables, but=CHOOSING),
     )
 
 
@@ -49,10 +63,9 @@ def _positive(amount: Field) -> Stated[int] | None:
     return stated if stated is not None and stated.value > 0 else None
 
 
-def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
-    runtime = config.at("Runtime").stated()
-    if runtime is not None and runtime.value not in ("runc", "crun"):
-        yield Stated((runtime.value, 1), runtime.place)
+def _accelerators(config: Field, variables: Variables) -> Iterator[Stated[tuple[str, int]]]:
+    """Yield what is granted; a request without ``Count`` is for none, as Docker's API has it."""
+    yield from runtime_of(config.at("Runtime"), variables)
     if (opened := placeholder(config.at("DeviceRequests"))) is not None:
         yield Stated((opened.value, 1), opened.place)
     for request in config.at("DeviceRequests").items():
@@ -64,7 +77,12 @@ def _accelerators(config: Field) -> Iterator[Stated[tuple[str, int]]]:
         ]
         driver, ids = request.at("Driver"), request.at("DeviceIDs")
         yield from devices_asked(
-            request, driver, ids, count=request.at("Count"), capabilities=capabilities
+            request,
+            driver,
+            ids,
+            count=request.at("Count"),
+            capabilities=capabilities,
+            uncounted=0,
         )
     binds, others = config.at("Binds"), config.at("Mounts")
     mounts = [*mounts_of(binds), *mounts_of(others, source="Source", target="Target")]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from placer.core.deployment import Defect, Resources, Stated
 from placer.core.project import templates_in
-from placer.manifests.accelerators import is_left_open, mounted_devices
+from placer.manifests.accelerators import hiding, is_left_open, left_to_machine, mounted_devices
 from placer.manifests.containers import is_open
 from placer.manifests.nodes import Field
 from placer.manifests.pod_volumes import mounts_in
@@ -57,8 +57,12 @@ def resources_of(holder: Field) -> Resources:
 
 def granted_to(container: Field, pod: Field) -> Resources:
     """Return what a container is granted: its ``resources``, and devices of the host."""
-    resources = resources_of(container)
     privileged = container.at("securityContext", "privileged")
+    resources = replace(
+        resources_of(container),
+        left_to_machine=left_to_machine(privileged),
+        hiding=hiding(_variables(container)),
+    )
     if not privileged:
         return resources
     devices = [*mounted_devices(mounts_in(container, pod), privileged)]
@@ -67,6 +71,14 @@ def granted_to(container: Field, pod: Field) -> Resources:
         unknown = Stated(f"privileged: {opened.value[0]}", opened.place)
         resources = replace(resources, accelerators_unread=unknown)
     return replace(resources, accelerators=(*resources.accelerators, *devices))
+
+
+def _variables(container: Field) -> Iterator[tuple[str, Stated[str]]]:
+    """Yield the variables that have a value here: without any it is empty."""
+    for one in container.at("env").items():
+        name, value = one.at("name").text(), one.at("value").text()
+        if name is not None and not (value is None and one.at("valueFrom")):
+            yield name, Stated(value or "", one.place())
 
 
 def bad_amounts(holder: Field) -> Iterator[Defect]:

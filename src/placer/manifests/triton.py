@@ -27,6 +27,7 @@ from placer.manifests.triton_models import (
 
 _EPS = {"tensorrt": "tensorrt", "tensorrt_plan": "tensorrt", "openvino": "openvino"}
 """Backend, platform or accelerator -> execution provider that runs the model."""
+_ON_GPU_ALONE = ("tensorrt", "tensorrt_plan")
 _TYPES = {
     **{f"FP{bits}": f"float{bits}" for bits in (16, 32, 64)},
     **{
@@ -139,10 +140,13 @@ def _steps(root: Field) -> Stated[int] | None:
 
 
 def _resources(root: Field, groups: Sequence[Field]) -> Resources:
-    accelerators = [*_accelerators(groups)]
+    accelerators = [*_accelerators(root, groups)]
     opened = first_open(accelerators, ()) or next(_filled_in(root, groups), None)
     return Resources(
-        accelerators=tuple(accelerators), ep=_ep(root, groups), accelerators_unread=opened
+        accelerators=tuple(accelerators),
+        ep=_ep(root, groups),
+        accelerators_unread=opened,
+        left_to_machine=next(_left_to_machine(root, groups), None),
     )
 
 
@@ -236,17 +240,32 @@ def _batching(root: Field) -> Stated[int | None] | None:
 # instances
 
 
-def _accelerators(groups: Sequence[Field]) -> Iterator[Stated[tuple[str, int]]]:
+def _accelerators(root: Field, groups: Sequence[Field]) -> Iterator[Stated[tuple[str, int]]]:
     """Yield the GPUs on which instances run, and other devices beside them."""
     on_gpu = [group for group in groups if kind_of(group) == "KIND_GPU"]
+    backend = backend_of(root)
     if on_gpu:
         named = {one.text() for group in on_gpu for one in repeated(group, "gpus")}
-        yield Stated(("KIND_GPU", max(len(named), 1)), on_gpu[0].at("kind").place())
+        place = on_gpu[0].first_of("kind", "gpus").place()
+        yield Stated(("KIND_GPU", max(len(named), 1)), place)
+    elif backend is not None and backend.value in _ON_GPU_ALONE:
+        yield Stated(("KIND_GPU", 1), backend.place)
     for group in groups:
         for one in repeated(group, "secondary_devices"):
             kind = one.at("kind").stated()
             if kind is not None:
                 yield Stated((kind.value, 1), kind.place)
+
+
+def _left_to_machine(root: Field, groups: Sequence[Field]) -> Iterator[Stated[str]]:
+    """Yield what runs on a GPU where the machine has one, and on the CPU elsewhere."""
+    if not groups:
+        yield Stated("no 'instance_group'", (root.at("name") or root).place())
+    for group in groups:
+        if kind_of(group) is None and group.is_mapping:
+            yield Stated("'instance_group' without a kind", group.place())
+        elif kind_of(group) in ("KIND_AUTO", "KIND_MODEL"):
+            yield Stated(f"kind: {kind_of(group)}", group.at("kind").place())
 
 
 def _scale(groups: Sequence[Field]) -> Scale:

@@ -72,12 +72,13 @@ def repeated(holder: Field, name: str) -> Iterator[Field]:
 
 
 def kind_of(group: Field) -> str | None:
-    """Return what an instance group runs on, whether it is said by name or by number."""
+    """Return what an instance group runs on, said by name, by number or by its GPUs."""
     kind = group.at("kind")
     number = kind.integer() if kind.kind() == "number" else None
+    said = kind.text()
     if number is not None:
-        return KINDS[number] if 0 <= number < len(KINDS) else None
-    return kind.text()
+        said = KINDS[number] if 0 <= number < len(KINDS) else None
+    return "KIND_GPU" if said in (None, "KIND_AUTO") and group.at("gpus") else said
 
 
 def models_of(root: Field, named: Named, version: Field | None = None) -> tuple[ModelRef, ...]:

@@ -24,29 +24,30 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if not low:
         return ()
     limit = max(low, key=lambda one: one.value)
+    given, needed = told_apart(limit.value, peak_bytes)
     if len(low) < len(stated):
         return found(
             "PLC706",
             case,
             f"it is not known which of {len(stated)} containers runs the model, which was measured "
-            f"to need {mebibytes(peak_bytes)}; the limit of one is {mebibytes(limit.value)}",
+            f"to need {needed}; the limit of one is {given}",
             f"name the image that runs it in {case.project.path} under `models`",
             outcome=Outcome.INCONCLUSIVE,
             place=limit.place,
-            value=mebibytes(peak_bytes),
-            limit=mebibytes(limit.value),
+            value=needed,
+            limit=given,
             evidence=record.sha256,
         )
     return found(
         "PLC706",
         case,
-        f"the limit is {mebibytes(limit.value)}, the model was measured to need "
-        f"{mebibytes(peak_bytes)}",
-        f"raise the limit to {suggested_limit(peak_bytes)} or more, or deploy a smaller model",
+        f"the limit is {given}, the model was measured to need {needed}",
+        f"raise the limit to {suggested_limit(peak_bytes, case.deployed.format)} or more, "
+        "or deploy a smaller model",
         outcome=Outcome.FAIL,
         place=limit.place,
-        value=mebibytes(peak_bytes),
-        limit=mebibytes(limit.value),
+        value=needed,
+        limit=given,
         evidence=record.sha256,
         excess_ratio=peak_bytes / max(1, limit.value),
     )
@@ -77,9 +78,28 @@ def mebibytes(n_bytes: int) -> str:
     return f"{n_bytes / 2**20:.3g} MiB"
 
 
-def suggested_limit(peak_bytes: int) -> str:
-    """Return the measured peak with a quarter more, in whole MiB: ``112Mi``."""
-    return f"{math.ceil(1.25 * peak_bytes / 2**20)}Mi"
+def told_apart(limit_bytes: int, peak_bytes: int) -> tuple[str, str]:
+    """Return two sizes as `mebibytes`, or in bytes where those look alike."""
+    if mebibytes(limit_bytes) == mebibytes(peak_bytes):
+        return f"{limit_bytes} bytes", f"{peak_bytes} bytes"
+    return mebibytes(limit_bytes), mebibytes(peak_bytes)
+
+
+def suggested_limit(peak_bytes: int, format: str) -> str:
+    """Return the measured peak with a quarter more, in whole MiB, as the format writes it."""
+    return written(math.ceil(1.25 * peak_bytes / 2**20), format)
+
+
+def written(limit_mebibytes: int, format: str) -> str:
+    """Return a limit as a format of manifests takes it: ``112Mi``, ``112m``, a number."""
+    match format:
+        case "compose":
+            return f"{limit_mebibytes}m"
+        case "iotedge":
+            return f"{limit_mebibytes * 2**20} (bytes)"
+        case "greengrass":
+            return f"{limit_mebibytes * 2**10} (KiB)"
+    return f"{limit_mebibytes}Mi"
 
 
 RULE = GateRule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from placer.core.deployment import Deployed, Place
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit
+from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit, written
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.project import render_of
 
@@ -23,8 +23,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             "PLC707",
             case,
             f"the memory limit '{unread.value}' is no amount that can be read",
-            f"{render_of(case.deployed)}; or correct it: "
-            f"{'512m' if case.deployed.format == 'compose' else '512Mi'}",
+            f"{render_of(case.deployed)}; or correct it: {written(512, case.deployed.format)}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.WARNING,
             place=unread.place,
@@ -41,7 +40,8 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         remedy = f"measure where the system tells the peak, then limit it: {case.measure}"
     else:
         needed = f"the model was measured to need {mebibytes(peak_bytes)}"
-        remedy = f"limit it to {suggested_limit(peak_bytes)}: the measured peak and a quarter more"
+        suggested = suggested_limit(peak_bytes, case.deployed.format)
+        remedy = f"limit it to {suggested}: the measured peak and a quarter more"
     return found(
         "PLC707",
         case,
@@ -75,7 +75,7 @@ RULE = GateRule(
     what="Whether a container has a memory limit at all, and one that can be read: a template that "
     "was not rendered is inconclusive.",
     why="Without one a leak takes the device's memory, and the kernel chooses who dies.",
-    example="An IoT Edge module without `HostConfig: Memory`: a warning that suggests 112Mi.",
+    example="An IoT Edge module without `HostConfig: Memory`: a warning that suggests 117440512.",
     fix="State the limit that the message suggests: the measured peak and a quarter more.",
     check=_check,
 )

@@ -1,0 +1,79 @@
+"""``placer check``: a memory limit is told and suggested as its format takes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests import gate_project
+from tests.cli.conftest import Run
+from tests.gate_project import manifest, project
+
+IMAGE = f"registry.example/counter@sha256:{'0' * 64}"
+HERE = project(
+    sites={"line": {"device": gate_project.EDGE, "match": [{"path": "**"}]}},
+    deployments=[{"path": "**", "workload": "counter"}],
+)
+Told = Callable[[str], dict[str, tuple[str, str]]]
+
+
+@pytest.fixture
+def told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """Check one manifest, whose model needs 90 MB: (message, remedy) of each rule."""
+
+    def check(text: str) -> dict[str, tuple[str, str]]:
+        folder = tmp_path / str(len([*tmp_path.iterdir()]))
+        gate_project.make(folder, {"a.yaml": text}, project_file=HERE)
+        monkeypatch.chdir(folder)
+        result = run("check", "deploy", "--locked", "--as-of", gate_project.TODAY, "--format=json")
+        assert result.out, result.err
+        found = json.loads(result.out)["findings"]
+        return {one["rule"]: (one["message"], one["remedy"]) for one in found}
+
+    return check
+
+
+def service(limit: str | None) -> str:
+    return json.dumps({"services": {"counter": {"image": IMAGE, "mem_limit": limit}}})
+
+
+def module(limit: int | None) -> str:
+    config = {"HostConfig": {"Memory": limit}}
+    one = {"settings": {"image": IMAGE, "createOptions": config}}
+    agent = {"properties.desired": {"modules": {"counter": one}}}
+    return json.dumps({"modulesContent": {"$edgeAgent": agent}})
+
+
+def component(limit: int | None) -> str:
+    limits = {} if limit is None else {"memory": limit}
+    one = {"componentVersion": "1.0.0", "runWith": {"systemResourceLimits": limits}}
+    target = "arn:aws:iot:eu-north-1:1:thinggroup/line"
+    return json.dumps({"targetArn": target, "components": {"com.example.Counter": one}})
+
+
+@pytest.mark.parametrize(
+    ("low", "missing", "suggested"),
+    [
+        (manifest().replace("512Mi", "64Mi"), manifest().replace("memory: 512Mi", ""), "108Mi"),
+        (service("64m"), service(None), "108m"),
+        (module(2**26), module(None), "113246208 (bytes)"),
+        (component(2**16), component(None), "110592 (KiB)"),
+    ],
+)
+def test_a_limit_is_suggested_as_its_format_takes_it(
+    told: Told, low: str, missing: str, suggested: str
+) -> None:
+    assert told(low)["PLC706"][1].startswith(f"raise the limit to {suggested} or more")
+    assert told(missing)["PLC707"][1].startswith(f"limit it to {suggested}: ")
+
+
+def test_two_sizes_that_look_alike_are_told_in_bytes(told: Told) -> None:
+    message = told(manifest().replace("512Mi", "89990000"))["PLC706"][0]
+    assert message == ("the limit is 89990000 bytes, the model was measured to need 90000000 bytes")
+
+
+def test_an_amount_that_compose_refuses_is_one_finding(told: Told) -> None:
+    assert [*told(service("512Mi"))] == ["PLC711"]
