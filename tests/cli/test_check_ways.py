@@ -78,6 +78,17 @@ def test_a_logger_around_the_predictor_is_a_way_of_its_requests(told: Told, name
     assert (code, rules["PLC704"], rules["PLC705"]) == (1, "fail", "inconclusive")
 
 
+@pytest.mark.parametrize(("namespace", "is_way"), [("factory", False), ("shop", True)])
+def test_a_logger_in_the_namespace_of_the_service_is_in_the_cluster(
+    told: Told, namespace: str, is_way: bool
+) -> None:
+    text = service("", in_predictor="logger: {mode: all, url: 'http://message-dumper.factory/'}")
+    text = text.replace("{name: counter}", f"{{name: counter, namespace: {namespace}}}")
+    rules = told(text, {"class": "personal", "regions": ["EU"]})[1]
+    assert ("PLC705" in rules) == is_way
+    assert rules["PLC104"] == ("fail" if is_way else "pass")
+
+
 def test_a_component_without_a_logger_opens_no_way(told: Told) -> None:
     text = f"  transformer:\n    {RESIZE}\n    {BESIDE}\n  explainer: null\n"
     assert told(service(text))[0] == 0

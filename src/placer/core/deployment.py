@@ -194,6 +194,8 @@ class Egress:
     None: it is known, or a matter of `to`."""
     law: str | None = None
     """Jurisdiction of that place."""
+    namespace: str | None = None
+    """Of the object that opens it, as far as the manifest says it."""
 
 
 WHOLE_FILE = "*"

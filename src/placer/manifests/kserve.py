@@ -34,6 +34,7 @@ from placer.manifests.objects import (
     labels_of,
     name_of,
     name_place,
+    namespace_of,
     version_of,
 )
 from placer.manifests.pod_place import where_of
@@ -195,7 +196,7 @@ def _component(
         scale=_scale(component),
         batching=next(filter(None, map(_batching, (component, *beside))), None),
         egress=(
-            *(way for one in (component, *beside) for way in _logger(one)),
+            *(way for one in (component, *beside) for way in _logger(one, root)),
             *_passed(root, first, variant, is_old=is_old),
         ),
         labels=labels_of(root),
@@ -247,7 +248,7 @@ def _batching(component: Field) -> Stated[int | None] | None:
     return None if most == 1 else Stated(most, batcher.key_place())
 
 
-def _logger(component: Field) -> Iterator[Egress]:
+def _logger(component: Field, root: Field) -> Iterator[Egress]:
     """Yield the way of the logger; what is not written out may be any."""
     logger = component.at("logger") if _is_written_out(component) else component
     if not _is_written_out(logger):
@@ -258,7 +259,7 @@ def _logger(component: Field) -> Iterator[Egress]:
     if to is None:
         to = Stated(DEFAULT_LOGGER, logger.key_place())
     carries = _MODES.get(logger.at("mode").text() or "all", "all")
-    yield Egress("logger", to, carries)
+    yield Egress("logger", to, carries, namespace=namespace_of(root))
 
 
 def _passed(root: Field, first: Field | None, variant: str, *, is_old: bool) -> Iterator[Egress]:

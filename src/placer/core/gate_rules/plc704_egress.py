@@ -98,7 +98,7 @@ def _of_persons(
     assert case.served is not None
     workload = case.served.workload
     is_asked = workload.data_class is DataClass.PERSONAL and workload.may_leave is None
-    if not is_asked or carries == "answer" or is_inside(egress.to.value):
+    if not is_asked or carries == "answer" or is_inside(egress):
         return ()
     if egress.where is not None:  # where it runs is asked of PLC705
         return ()

@@ -29,7 +29,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
     is_beside = egress.where is not None and egress.where.is_silent
-    if is_inside(egress.to.value) or (is_beside and entry.jurisdiction is None):
+    if is_inside(egress) or (is_beside and entry.jurisdiction is None):
         return ()
     law = (
         entry.jurisdiction
@@ -120,12 +120,12 @@ def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
     return f"say so in {path}: egress: [{{to: '{quoted}', {stated}}}]"
 
 
-def is_inside(receiver: str) -> bool:
+def is_inside(egress: Egress) -> bool:
     """Tell whether a receiver is in the same cluster: a service name without a public domain."""
-    host = host_of(receiver)
-    if host is None or templates_in(host) or scheme_of(receiver) not in _OF_SERVICES:
+    host = host_of(egress.to.value)
+    if host is None or templates_in(host) or scheme_of(egress.to.value) not in _OF_SERVICES:
         return False
-    return is_in_cluster(host) or is_same_host(host) or host.endswith(".local")
+    return is_in_cluster(host, egress.namespace) or is_same_host(host) or host.endswith(".local")
 
 
 _OF_SERVICES = ("http", "https", "grpc", "grpcs")
