@@ -209,6 +209,55 @@ def test_a_mistyped_receiver_of_a_graph_fails(told: Told) -> None:
     assert (code, rules["PLC710"]) == (1, "fail")
 
 
+OUT = "{serviceUrl: 'https://api.us.example.com/v1'}"
+
+
+def of_steps(*steps: str) -> str:
+    lines = "".join(f"        - {one}\n" for one in steps)
+    return f"{GRAPH}      routerType: Sequence\n      steps:\n{lines}"
+
+
+@pytest.mark.parametrize("steps", [[OUT], ["{serviceUrl: 'http://reader.shop.svc/v1'}", OUT]])
+def test_a_graph_that_sends_data_out_and_names_no_service_is_not_known(
+    told: Told, steps: list[str]
+) -> None:
+    code, rules = told(of_steps(*steps), deployments=[])
+    assert (code, rules) == (5, {"PLC702": "inconclusive"})
+
+
+def test_a_graph_whose_urls_are_all_in_the_cluster_is_left_alone(told: Told) -> None:
+    text = (
+        service("") + "---\n" + of_steps("{serviceUrl: 'http://other.shop.svc.cluster.local/v1'}")
+    )
+    assert told(text, deployments=[])[0] == 0
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{serviceName: counter}",
+        "{serviceUrl: 'http://counter.shop.svc.cluster.local/v1'}",
+        "{serviceUrl: 'http://counter-predictor.shop/v1'}",
+        "{serviceUrl: 'http://counter-predictor-default/v1'}",
+    ],
+)
+def test_the_ways_out_of_a_graph_are_judged_however_its_steps_name_the_service(
+    told: Told, step: str
+) -> None:
+    text = f"{service('')}---\n{of_steps(step, OUT)}"
+    text = text.replace("{name: counter}", "{name: counter, namespace: shop}")
+    rules = told(text, deployments=[])[1]
+    assert (rules["PLC704"], rules["PLC705"]) == ("fail", "inconclusive")
+    assert "PLC702" not in rules
+
+
+def test_a_url_of_another_namespace_names_another_service(told: Told) -> None:
+    step = "{serviceUrl: 'http://counter.lab.svc/v1'}"
+    text = f"{service('')}---\n{of_steps(step, OUT)}"
+    text = text.replace("{name: counter}", "{name: counter, namespace: shop}")
+    assert told(text, deployments=[])[1]["PLC702"] == "inconclusive"
+
+
 IN_THE_US = [{"to": "https://logs.*", "jurisdiction": "US"}]
 IN_THE_EU = [{"to": "https://logs.*", "jurisdiction": "DE"}]
 ANSWERS = "logger: {mode: response, url: 'https://logs.example.com'}"

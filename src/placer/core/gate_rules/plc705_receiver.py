@@ -6,10 +6,8 @@ from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
 from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
-from placer.core.project import templates_in
-from placer.core.receivers import receiver_of
+from placer.core.receivers import is_inside, receiver_of
 from placer.core.workload import DataClass, Leaves
 
 
@@ -118,17 +116,6 @@ def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
         return f"entries of `egress` in {path} differ in its {' and '.join(disputed)}: keep one"
     quoted = to.replace("'", "''")
     return f"say so in {path}: egress: [{{to: '{quoted}', {stated}}}]"
-
-
-def is_inside(egress: Egress) -> bool:
-    """Tell whether a receiver is in the same cluster: a service name without a public domain."""
-    host = host_of(egress.to.value)
-    if host is None or templates_in(host) or scheme_of(egress.to.value) not in _OF_SERVICES:
-        return False
-    return is_in_cluster(host, egress.namespace) or is_same_host(host) or host.endswith(".local")
-
-
-_OF_SERVICES = ("http", "https", "grpc", "grpcs")
 
 
 RULE = GateRule(
