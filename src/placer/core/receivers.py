@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from placer.core.deployment import Egress
+from placer.core.globs import globbed
 from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
-from placer.core.project import Project, globbed, names, templates_in
+from placer.core.project import Project, names, templates_in
 
 _OF_SERVICES = ("http", "https", "grpc", "grpcs")
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import ModelRef, Stated
-from placer.core.project import TEMPLATE, globbed, templates_in
+from placer.core.globs import globbed
+from placer.core.project import TEMPLATE, templates_in
 from placer.manifests.containers import bind_of, open_models
 from placer.manifests.models import everywhere, hidden_model, is_model_file, is_uri, model_of
 from placer.manifests.nodes import Field

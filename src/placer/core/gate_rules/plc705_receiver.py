@@ -6,6 +6,7 @@ from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.globs import glob_of
 from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
 from placer.core.receivers import is_inside, receiver_of
 from placer.core.workload import DataClass, Leaves
@@ -114,8 +115,7 @@ def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
     """Return the remedy where the project does not say something of a receiver, or twice."""
     if disputed:
         return f"entries of `egress` in {path} differ in its {' and '.join(disputed)}: keep one"
-    quoted = to.replace("'", "''")
-    return f"say so in {path}: egress: [{{to: '{quoted}', {stated}}}]"
+    return f"say so in {path}: egress: [{{to: {glob_of(to)}, {stated}}}]"
 
 
 RULE = GateRule(
