@@ -79,6 +79,8 @@ class ModelRef:
     command, where a variable gets its value. Of other words it may be another model."""
     beside: tuple[tuple[str, str], ...] = ()
     """(file name, SHA-256) of what lies beside the model's file, as its external data."""
+    is_mounted: bool = False
+    """It lies on a volume or on the host, and not in the image."""
 
 
 @dataclass(frozen=True, slots=True)
