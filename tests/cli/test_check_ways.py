@@ -400,6 +400,13 @@ def test_a_mistyped_part_of_a_service_fails(told: Told, more: str, inside: str, 
     assert (code, rules[rule]) == (1, "fail")
 
 
+def test_a_canary_of_the_old_api_is_shown_the_way_of_the_new_one(told: Told, run: Run) -> None:
+    told(service("  canary: {predictor: {onnx: {storageUri: s3://o/other}}}\n"))
+    said = " ".join(run("check", "deploy", *OPTIONS[:3]).out.split())
+    assert "predictor.canaryTrafficPercent" in said
+    assert "v1alpha2" not in said
+
+
 @pytest.mark.parametrize("key", ["canry", "Canary"])
 def test_a_mistyped_canary_of_the_old_api_fails(told: Told, key: str) -> None:
     text = f"{OLD}  {key}: {{predictor: {{onnx: {{storageUri: s3://o/other}}}}}}\n"
