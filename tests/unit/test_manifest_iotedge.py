@@ -426,3 +426,14 @@ def test_a_module_that_gets_its_model_itself_serves_that() -> None:
     module = {"settings": {"image": "ocr:1", "createOptions": options}}
     found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
     assert [one.uri.value for one in found.deployed[0].models] == ["https://h/x"]
+
+
+def test_a_variable_that_is_no_object_is_told_and_read_all_the_same() -> None:
+    module = {"settings": {"image": "ocr:1"}, "env": {"MODEL_PATH": "/m/a.onnx", "N": {"value": 1}}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert [one.uri.value for one in found.deployed[0].models] == ["/m/a.onnx"]
+    (defect,) = found.defects
+    assert (defect.kind, defect.subject, defect.remedy) == (
+        *("bad_value", "MODEL_PATH"),
+        'write {"value": ...}',
+    )

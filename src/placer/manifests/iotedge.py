@@ -266,9 +266,12 @@ def _nothing(beside: Field) -> Field:
 def _module_defects(module: _Module, twin: Field) -> Iterator[Defect]:
     """Yield what stands in a module, or in its twin, where an object belongs."""
     parts = [part for before, part in module.parts if not before]
-    for one in (*parts, module.at("settings"), module.at("env")):
+    env = module.at("env")
+    for one in (*parts, module.at("settings"), env, *env.entries()):
         if one and not (one.is_null or is_object(one) or placeholder(one)):
-            yield no_object(one)
+            wrong = no_object(one)
+            is_variable = one.pointer.startswith(f"{env.pointer}/")
+            yield replace(wrong, remedy='write {"value": ...}') if is_variable else wrong
     own = module.parts[0][1].pointer
     for defect in twin_keys(twin):
         yield replace(defect, concerns=own)
@@ -278,7 +281,10 @@ def _models(
     module: _Module, options: Field, opaque: Stated[str] | None, twin: Field
 ) -> tuple[ModelRef, ...]:
     words = [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))]
-    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
+    told = [
+        (entry.name, entry.at("value") if entry.is_mapping else entry)
+        for entry in module.at("env").entries()
+    ]
     for before, part in module.parts:
         if before.startswith("env."):
             name = before.split(".")[1]
