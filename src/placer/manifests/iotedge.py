@@ -296,7 +296,9 @@ def _models(
         for name, entry in _below(twin, "properties.desired")
         for model in _desired(*name.rpartition(".")[::2], entry)
     ]
-    found = everywhere(models_named(words, variables), desired)
+    image = module.at("settings.image").stated()
+    own_program = None if words_of(options.at("Entrypoint")) else image
+    found = everywhere(models_named(words, variables, own_program), desired)
     holders = [part for before, part in module.parts if not before]
     holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
     environment = options.at("Env")
@@ -310,7 +312,6 @@ def _models(
     for holder in (binds, others):
         unknown += open_mounts(holder)
     folder = options.at("WorkingDir").text()
-    image = module.at("settings.image").stated()
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
     put = with_brought(found, [own], folder, scripts=Scripts())
     return everywhere(with_mounts(put, mounts, folder), unknown)
