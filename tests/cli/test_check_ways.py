@@ -78,6 +78,17 @@ def test_a_logger_around_the_predictor_is_a_way_of_its_requests(told: Told, name
     assert (code, rules["PLC704"], rules["PLC705"]) == (1, "fail", "inconclusive")
 
 
+@pytest.mark.parametrize(("namespace", "is_way"), [("factory", False), ("shop", True)])
+def test_a_logger_in_the_namespace_of_the_service_is_in_the_cluster(
+    told: Told, namespace: str, is_way: bool
+) -> None:
+    text = service("", in_predictor="logger: {mode: all, url: 'http://message-dumper.factory/'}")
+    text = text.replace("{name: counter}", f"{{name: counter, namespace: {namespace}}}")
+    rules = told(text, {"class": "personal", "regions": ["EU"]})[1]
+    assert ("PLC705" in rules) == is_way
+    assert rules["PLC104"] == ("fail" if is_way else "pass")
+
+
 def test_a_component_without_a_logger_opens_no_way(told: Told) -> None:
     text = f"  transformer:\n    {RESIZE}\n    {BESIDE}\n  explainer: null\n"
     assert told(service(text))[0] == 0
@@ -196,6 +207,55 @@ def test_a_mistyped_receiver_of_a_graph_fails(told: Told) -> None:
     step = "{serviceURI: 'https://infer.example.com'}"
     code, rules = told(f"{GRAPH.rstrip()} {{routerType: Sequence, steps: [{step}]}}\n")
     assert (code, rules["PLC710"]) == (1, "fail")
+
+
+OUT = "{serviceUrl: 'https://api.us.example.com/v1'}"
+
+
+def of_steps(*steps: str) -> str:
+    lines = "".join(f"        - {one}\n" for one in steps)
+    return f"{GRAPH}      routerType: Sequence\n      steps:\n{lines}"
+
+
+@pytest.mark.parametrize("steps", [[OUT], ["{serviceUrl: 'http://reader.shop.svc/v1'}", OUT]])
+def test_a_graph_that_sends_data_out_and_names_no_service_is_not_known(
+    told: Told, steps: list[str]
+) -> None:
+    code, rules = told(of_steps(*steps), deployments=[])
+    assert (code, rules) == (5, {"PLC702": "inconclusive"})
+
+
+def test_a_graph_whose_urls_are_all_in_the_cluster_is_left_alone(told: Told) -> None:
+    text = (
+        service("") + "---\n" + of_steps("{serviceUrl: 'http://other.shop.svc.cluster.local/v1'}")
+    )
+    assert told(text, deployments=[])[0] == 0
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{serviceName: counter}",
+        "{serviceUrl: 'http://counter.shop.svc.cluster.local/v1'}",
+        "{serviceUrl: 'http://counter-predictor.shop/v1'}",
+        "{serviceUrl: 'http://counter-predictor-default/v1'}",
+    ],
+)
+def test_the_ways_out_of_a_graph_are_judged_however_its_steps_name_the_service(
+    told: Told, step: str
+) -> None:
+    text = f"{service('')}---\n{of_steps(step, OUT)}"
+    text = text.replace("{name: counter}", "{name: counter, namespace: shop}")
+    rules = told(text, deployments=[])[1]
+    assert (rules["PLC704"], rules["PLC705"]) == ("fail", "inconclusive")
+    assert "PLC702" not in rules
+
+
+def test_a_url_of_another_namespace_names_another_service(told: Told) -> None:
+    step = "{serviceUrl: 'http://counter.lab.svc/v1'}"
+    text = f"{service('')}---\n{of_steps(step, OUT)}"
+    text = text.replace("{name: counter}", "{name: counter, namespace: shop}")
+    assert told(text, deployments=[])[1]["PLC702"] == "inconclusive"
 
 
 IN_THE_US = [{"to": "https://logs.*", "jurisdiction": "US"}]
@@ -338,6 +398,13 @@ def test_a_kind_that_is_not_read_may_be_ignored_with_the_reason(run: Run, make: 
 def test_a_mistyped_part_of_a_service_fails(told: Told, more: str, inside: str, rule: str) -> None:
     code, rules = told(service(more, in_predictor=inside))
     assert (code, rules[rule]) == (1, "fail")
+
+
+def test_a_canary_of_the_old_api_is_shown_the_way_of_the_new_one(told: Told, run: Run) -> None:
+    told(service("  canary: {predictor: {onnx: {storageUri: s3://o/other}}}\n"))
+    said = " ".join(run("check", "deploy", *OPTIONS[:3]).out.split())
+    assert "predictor.canaryTrafficPercent" in said
+    assert "v1alpha2" not in said
 
 
 @pytest.mark.parametrize("key", ["canry", "Canary"])

@@ -55,6 +55,14 @@ def test_addresses_and_public_names_are_not(host: str) -> None:
     assert not is_same_host(host)
 
 
+def test_the_namespace_of_who_asks_is_in_the_cluster_unless_it_may_be_a_usual_domain() -> None:
+    assert is_in_cluster("message-dumper.factory", "factory")
+    assert not is_in_cluster("message-dumper.factory", "shop")
+    assert not is_in_cluster("a.message-dumper.factory", "factory")
+    assert not is_in_cluster("logs.dev", "dev")
+    assert not is_in_cluster("logs.io", "io")
+
+
 @pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.1", "::1"])
 def test_the_same_host_is_known(host: str) -> None:
     assert is_same_host(host)

@@ -448,3 +448,33 @@ def test_a_module_that_gets_its_model_itself_serves_that() -> None:
     module = {"settings": {"image": "ocr:1", "createOptions": options}}
     found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
     assert [one.uri.value for one in found.deployed[0].models] == ["https://h/x"]
+
+
+def test_a_variable_that_is_no_object_is_told_and_read_all_the_same() -> None:
+    module = {"settings": {"image": "ocr:1"}, "env": {"MODEL_PATH": "/m/a.onnx", "N": {"value": 1}}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert [one.uri.value for one in found.deployed[0].models] == ["/m/a.onnx"]
+    (defect,) = found.defects
+    assert (defect.kind, defect.subject, defect.remedy) == (
+        *("bad_value", "MODEL_PATH"),
+        'write {"value": ...}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "uris"),
+    [
+        ("vllm/vllm-openai:v0.9", {"Cmd": ["serve", "org/net"]}, ["org/net"]),
+        ("vllm/vllm-openai:v0.9", {"Cmd": ["--model", "org/net"]}, ["org/net"]),
+        ("ollama/ollama:0.9", {"Cmd": ["run", "net"]}, ["net"]),
+        ("vllm/vllm-openai:v0.9", {"Entrypoint": ["sh"], "Cmd": ["serve", "org/net"]}, []),
+        ("vllm/vllm-openai:v0.9", {"Entrypoint": None, "Cmd": ["serve", "org/net"]}, ["org/net"]),
+        ("reg/app:1", {"Cmd": ["serve", "org/net"]}, []),
+    ],
+)
+def test_the_image_of_a_module_says_which_word_is_the_model(
+    image: str, options: object, uris: list[str]
+) -> None:
+    module = {"settings": {"image": image, "createOptions": json.dumps(options)}}
+    found = read({"modulesContent": {"$edgeAgent": {"properties.desired.modules.ocr": module}}})
+    assert [one.uri.value for one in found.deployed[0].models] == uris

@@ -94,6 +94,25 @@ def test_an_object_of_kubernetes_is_held_to_json_where_it_is_meant_as_json() -> 
     )
 
 
+@pytest.mark.parametrize("comment", ["// line 3", "/* line\n 3 */", "\n// line\n//3", "//{ // ["])
+@pytest.mark.parametrize("text", [TEXT, POD, POD.replace(": ", ":"), f"[{json.dumps(EDGE)}]"])
+def test_a_comment_above_the_first_value_is_told_as_one(comment: str, text: str) -> None:
+    line = 1 + comment.startswith("\n")
+    assert told(f"{comment}\n{text}") == (
+        0,
+        [f"deployment.json:{line}:1: not JSON: it has no comments"],
+    )
+    assert told(f"{comment}\n{text}", "deployment.template.json") == (1, [])
+
+
+def test_a_file_that_is_no_manifest_may_begin_with_a_comment() -> None:
+    assert told('// of the editor\n{"compilerOptions":{}}', "tsconfig.json") == (0, [])
+
+
+def test_many_comments_take_linear_time() -> None:
+    assert told("/**/ // a // b\n" * 20_000 + POD[1:])[0] == 0
+
+
 def test_other_files_are_yaml() -> None:
     text = TEXT.replace(IMAGE, f"{IMAGE},")
     assert told(text, "deployment.yaml") == (1, [])

@@ -47,6 +47,7 @@ def test_what_runs_no_model_is_left_out() -> None:
         ("sedna.io/v1alpha1", "FeatureExtractionService", "{model: {name: reid}}"),
         ("sedna.io/v1alpha1", "MultiEdgeInferenceService", "{}"),
         ("serving.kubeflow.org/v1alpha1", "KFService", "{default: {onnx: {modelUri: s3://m/x}}}"),
+        ("serving.kserve.io/v1alpha1", "TrainedModel", "{inferenceService: a}"),
         ("machinelearning.seldon.io/v1", "SeldonDeployment", "{predictors: [{name: default}]}"),
     ],
 )
@@ -56,6 +57,29 @@ def test_kinds_that_serve_are_told_however_they_say_the_model(
     found = read(f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n")
     (problem,) = found.unreadable
     assert problem.message == f"{kind} 'a' deploys a model, and its kind is not read"
+
+
+def test_a_trained_model_of_kserve_is_told_with_its_uri() -> None:
+    found = read(
+        "apiVersion: serving.kserve.io/v1alpha1\nkind: TrainedModel\nmetadata: {name: a}\n"
+        "spec: {inferenceService: b, model: {framework: onnx, storageUri: 's3://m/net'}}\n"
+    )
+    (problem,) = found.unreadable
+    assert problem.message == (
+        "TrainedModel 'a' deploys the model s3://m/net, and its kind is not read"
+    )
+
+
+@pytest.mark.parametrize("kind", ["ServingRuntime", "ClusterServingRuntime"])
+@pytest.mark.parametrize("option", ["--model-store=/mnt/models", "--model_dir=/mnt/models"])
+def test_a_runtime_of_kserve_deploys_no_model(kind: str, option: str) -> None:
+    container = f"{{name: kserve-container, image: triton, args: ['{option}']}}"
+    text = (
+        f"kind: {kind}\nmetadata: {{name: a}}\n"
+        f"spec: {{supportedModelFormats: [{{name: onnx}}], containers: [{container}]}}\n"
+    )
+    assert not read(f"apiVersion: serving.kserve.io/v1alpha1\n{text}").unreadable
+    assert read(f"apiVersion: example.com/v1\n{text}").unreadable
 
 
 def test_other_services_of_knative_and_definitions_of_kinds_are_left_out() -> None:

@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from placer.core.deployment import Deployed, Egress, ModelRef, Place, Stated, Tier, Where
+from placer.core.gate_rules.plc705_receiver import to_say
+from placer.core.globs import glob_of, globbed, literal
 from placer.core.project import (
     DeclaredSite,
     DeclaredWorkload,
@@ -18,7 +22,6 @@ from placer.core.project import (
     SiteEntry,
     SiteMatch,
     Unresolved,
-    globbed,
     templates_in,
     workload_of,
 )
@@ -68,10 +71,25 @@ PROJECT = Project(
         ("a\nb", "a*b", True),
         ("", "*", True),
         ("[x]", "[x]", True),
+        ("*", "[*]", True),
+        ("a", "[*]", False),
+        ("[*]", "[*]", False),
+        ("a?b*", "a[?]b[*]", True),
+        ("axb*", "a[?]b[*]", False),
+        ("x*yz", "*[*]*", True),
+        ("xyz", "*[*]*", False),
     ],
 )
 def test_globs_fit_whole_texts(text: str, pattern: str, fits: bool) -> None:
     assert globbed(text, pattern) is fits
+
+
+@given(st.text("*?[]a'\n\\", max_size=8), st.text("*?[]a'\n\\", max_size=8))
+def test_the_glob_of_a_text_fits_that_alone(text: str, other: str) -> None:
+    glob = glob_of(text)[1:-1].replace("''", "'")
+    assert globbed(text, glob)
+    assert literal(glob) == text
+    assert globbed(other, glob) is (other == text)
 
 
 def test_a_long_glob_takes_linear_time() -> None:
@@ -323,3 +341,28 @@ def test_annotations_that_differ_leave_the_workload_open() -> None:
     assert "annotations placer/workload say 'e' and 'f'" in found.reason
     same = workload_of(deployed("x", annotations=both[::2]), PROJECT, PATH)
     assert not isinstance(same, Unresolved)
+
+
+def remedy_of(found: object) -> str:
+    assert isinstance(found, Unresolved)
+    return found.remedy
+
+
+def test_an_entry_that_a_remedy_prints_means_nothing_else() -> None:
+    everywhere = Where(group=stated("*"), labels=(stated(("site", "line?")),))
+    remedy = remedy_of(site_of(deployed(where=everywhere), PROJECT, PATH))
+    assert remedy.endswith("match: [{labels: {site: 'line[?]'}, group: '[*]'}]")
+    assert "uri: 's3://n/[*]'" in remedy_of(workload_of(deployed("s3://n/*"), PROJECT, PATH))
+    assert "to: '[*]', carries" in to_say("placer.yaml", "*", "carries: answer", ())
+    entry = EgressEntry("[*]", None, "answer")
+    for to, carries in (("*", "answer"), ("factory/raw", None)):
+        way = Egress("mqtt", stated(to), "messages")
+        assert receiver_of(way, Project("placer.yaml", egress=(entry,))).carries == carries
+
+
+def test_an_entry_says_a_template_with_a_star_to_the_letter() -> None:
+    uri = "s3://m/${X:-*}"
+    entry = ModelEntry("s3://m/${X:-[*]}", "a")
+    assert not isinstance(
+        workload_of(deployed(uri), Project("placer.yaml", models=(entry,)), PATH), Unresolved | None
+    )

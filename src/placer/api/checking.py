@@ -19,6 +19,7 @@ from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import CheckResult, Other, counted
 from placer.core.gate_rules.rule import GateCase, owned
+from placer.core.globs import glob_of
 from placer.core.project import DeclaredSite, Project, Unresolved
 from placer.core.since import since
 from placer.core.sites import RegionsOf, contradicted, placed_ways, site_of
@@ -251,5 +252,5 @@ def _nothing(paths: Sequence[str], manifests: Manifests, file: ProjectFile) -> I
         f"nothing to check: none of {len(manifests.deployed)} deployed things in {where} is known "
         f"to run a model",
         hint=f"say so in {file.project.path}: models: [{{uri: 'IMAGE-OR-URI', workload: NAME}}], "
-        f"or deployments: [{{id: '{first}', workload: NAME}}]",
+        f"or deployments: [{{id: {glob_of(first)}, workload: NAME}}]",
     )

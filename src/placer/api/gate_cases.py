@@ -13,8 +13,9 @@ from placer.core.environment import Basis
 from placer.core.errors import near_match
 from placer.core.gate import CheckResult
 from placer.core.gate_rules.rule import GateCase
+from placer.core.globs import glob_of, globbed
 from placer.core.judging import eligible, is_without_basis, judged
-from placer.core.project import DeclaredSite, DeclaredWorkload, Unresolved, globbed, workload_of
+from placer.core.project import DeclaredSite, DeclaredWorkload, Unresolved, workload_of
 
 
 class Lost:
@@ -37,8 +38,8 @@ class Lost:
         return Unresolved(
             f"{self._revision} knows it {known}, and nothing says now that it runs a model",
             f"add what it runs to {project} under models, or deployments: "
-            f"[{{id: '{deployed.id}', workload: NAME}}]; if it runs no model any more, ignore this "
-            "with that reason",
+            f"[{{id: {glob_of(deployed.id)}, workload: NAME}}]; if it runs no model any more, "
+            "ignore this with that reason",
         )
 
 

@@ -14,8 +14,9 @@ from placer.core.estimate import Candidate
 from placer.core.gate import Checked, CheckResult, GateFinding, Other, Outcome
 from placer.core.gate_rules import GATE_RULES
 from placer.core.gate_rules.rule import FilesCase, GateCase
+from placer.core.globs import globbed
 from placer.core.judging import ignored_of, outcomes_of, placement_findings, worst
-from placer.core.project import Unresolved, globbed
+from placer.core.project import Unresolved
 from placer.core.rules import RULES
 from placer.core.suppressing import entries_about, suppress
 

@@ -80,6 +80,8 @@ class ModelRef:
     command, where a variable gets its value. Of other words it may be another model."""
     beside: tuple[tuple[str, str], ...] = ()
     """(file name, SHA-256) of what lies beside the model's file, as its external data."""
+    is_mounted: bool = False
+    """It lies on a volume or on the host, and not in the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,8 @@ class Egress:
     None: it is known, or a matter of `to`."""
     law: str | None = None
     """Jurisdiction of that place."""
+    namespace: str | None = None
+    """Of the object that opens it, as far as the manifest says it."""
 
 
 WHOLE_FILE = "*"

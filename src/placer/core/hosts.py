@@ -30,6 +30,8 @@ _NO_DOMAIN = re.compile(r"(?!xn--)[a-z](?=[a-z]*[0-9-])[a-z0-9-]*")
 
 Source: RFC 1123 section 2.1 (alphabetic); RFC 5890 section 2.3.2.1 (``xn--``).
 """
+_MAX_USUAL_DOMAIN = 3
+"""Letters of the domains that are used most: ``com``, ``dev``, ``app``, those of countries."""
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 """Other characters that clients take for dots (UTS #46)."""
 _CUT_OFF = "".join(map(chr, range(0x21)))
@@ -69,15 +71,22 @@ def is_same_host(host: str) -> bool:
     )
 
 
-def is_in_cluster(host: str) -> bool:
+def is_in_cluster(host: str, namespace: str | None = None) -> bool:
     """Tell whether a host is a service of the same cluster: ``NAME.NAMESPACE.svc`` or a bare name.
 
-    ``NAME.NAMESPACE`` is one where the namespace is a usual one or can be no public domain. A bare
-    number is an address, and names of services are of letters, digits and hyphens.
+    ``NAME.NAMESPACE`` is one where the namespace is that of who asks, a usual one, or can be no
+    public domain. A bare number is an address, and names of services are of letters, digits and
+    hyphens.
+
+    Parameters
+    ----------
+    namespace
+        Of who asks; one as short as ``dev``, ``app`` or ``io`` is taken for the domain it may be.
     """
     if _CLUSTER_NAME.fullmatch(host) is None:
         return False
     name, _, space = host.partition(".")
-    if name and (space in _NAMESPACES or _NO_DOMAIN.fullmatch(space)):
+    is_own = space == namespace and len(space) > _MAX_USUAL_DOMAIN
+    if name and (is_own or space in _NAMESPACES or _NO_DOMAIN.fullmatch(space)):
         return True
     return host.endswith(_CLUSTER) or not ("." in host or host[:1].isdigit())

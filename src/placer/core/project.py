@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from placer.core.climbing import climbs, without_climbing
 from placer.core.deployment import Deployed, Place, Stated, Suppression, Tier
 from placer.core.environment import NETWORK_MAX_AGE_DAYS, CloudOffer, Device
+from placer.core.globs import glob_of, globbed, literal
 
 MAX_TEXT = 4096
 """Characters of a name that is looked up; a longer one is none (paths end here as well)."""
@@ -206,27 +207,6 @@ class PlaceWords:
     path: str
 
 
-def globbed(text: str, pattern: str) -> bool:
-    """Tell whether a glob fits a whole text: ``*`` any characters, ``?`` one; case counts.
-
-    Of several stars only the last is tried again, so that no pattern takes exponential time.
-    """
-    at = to = 0
-    star, mark = -1, 0
-    while at < len(text):
-        if to < len(pattern) and pattern[to] == "*":
-            star, mark = to, at
-            to += 1
-        elif to < len(pattern) and pattern[to] in ("?", text[at]):
-            at, to = at + 1, to + 1
-        elif star >= 0:
-            mark += 1
-            at, to = mark, star + 1
-        else:
-            return False
-    return all(character == "*" for character in pattern[to:])
-
-
 def names(pattern: str, text: str) -> bool:
     """Tell whether a glob of the project means a text of a manifest.
 
@@ -235,11 +215,12 @@ def names(pattern: str, text: str) -> bool:
     """
     if len(text) > MAX_TEXT or not globbed(text, pattern):
         return False
-    if text != pattern and climbs(text):
+    letters = literal(pattern)
+    if text != letters and climbs(text):
         climbed = without_climbing(text)
         if climbed is None or not globbed(climbed, pattern):
             return False
-    return all(one in pattern for one in templates_in(text))
+    return all(one in letters for one in templates_in(text))
 
 
 def templates_in(text: str) -> list[str]:
@@ -318,7 +299,7 @@ def workload_of(
         return Unresolved(
             f"{hidden}: which model that is, is not known",
             f"name it in the manifest, or say in {project.path} which it is: "
-            f"deployments: [{{id: '{deployed.id}', workload: NAME}}]",
+            f"deployments: [{{id: {glob_of(deployed.id)}, workload: NAME}}]",
         )
     template = next(iter(templates_in(unknown[0])), None)
     if template is not None:
@@ -330,11 +311,11 @@ def workload_of(
             f"the model {uri} climbs by '..', and no entry of `models` in {project.path} fits what "
             "it may lead to",
             f"name it without '..', or add to {project.path} under models: "
-            f"{{uri: '{uri}', workload: NAME}}",
+            f"{{uri: {glob_of(uri)}, workload: NAME}}",
         )
     return Unresolved(
         f"no entry of `models` in {project.path} fits {uri}",
-        f"add to {project.path} under models: {{uri: '{uri}', workload: NAME}}",
+        f"add to {project.path} under models: {{uri: {glob_of(uri)}, workload: NAME}}",
     )
 
 
@@ -356,7 +337,7 @@ def unclear_image(deployed: Deployed, project: Project, known: set[str]) -> Unre
             continue
         begin = image.value.partition(template)[0]
         for entry in project.models:
-            wanted = re.split(r"[*?]", entry.uri, maxsplit=1)[0]
+            wanted = re.split(r"\[?[*?]", entry.uri, maxsplit=1)[0]
             if begin.startswith(wanted) or wanted.startswith(begin):
                 told = f"the image {short(image.value)} holds {short(template)}, not rendered"
                 return Unresolved(told, render_of(deployed))

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from placer.core.deployment import Egress
-from placer.core.project import Project, globbed, names
+from placer.core.globs import globbed
+from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
+from placer.core.project import Project, names, templates_in
+
+_OF_SERVICES = ("http", "https", "grpc", "grpcs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,11 @@ def receiver_of(egress: Egress, project: Project) -> Receiver:
             if len(stated) > 1
         ),
     )
+
+
+def is_inside(egress: Egress) -> bool:
+    """Tell whether a receiver is in the same cluster: a service name without a public domain."""
+    host = host_of(egress.to.value)
+    if host is None or templates_in(host) or scheme_of(egress.to.value) not in _OF_SERVICES:
+        return False
+    return is_in_cluster(host, egress.namespace) or is_same_host(host) or host.endswith(".local")

@@ -14,6 +14,7 @@ from itertools import islice, product
 
 from placer.core.deployment import Deployed, Egress, Place, Stated, Where, words_of_label
 from placer.core.environment import Region
+from placer.core.globs import glob_of, literal
 from placer.core.privacy import allowed_in
 from placer.core.project import (
     DeclaredSite,
@@ -35,6 +36,7 @@ MAX_LABEL_SETS = 64
 MAX_TOLD_MATCHES = 4
 RegionsOf = Callable[[str], Sequence[Region]]
 """Word of a manifest -> regions of the catalogue that it may name; none: it names none."""
+_ANY = "'*'"
 _YAML_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 
 
@@ -86,7 +88,9 @@ def contradicted(
     labels += [((one.value[0], each), one.place) for one in where.any_of for each in one.value[1]]
     for label, place in labels:
         regions = regions_of(label[1])
-        if not regions or any(label in one.labels for one in matches):
+        if not regions or any(
+            label == (key, literal(value)) for one in matches for key, value in one.labels
+        ):
             continue
         named = [(one.name, one.jurisdiction, (law,), one.country) for one in regions]
         if all(allowed_in(*one) is False for one in named):
@@ -134,7 +138,7 @@ def _left_open(words: PlaceWords, where: Where, fitting: Sequence[SiteMatch]) ->
     said += [words.node, words.group, words.instance_type, words.platform]
     said += [one.value for one in where.unread]
     templates = [one for text in said if text is not None for one in templates_in(text)]
-    named = [text for one in fitting for text in one.texts] if templates else []
+    named = [literal(text) for one in fitting for text in one.texts] if templates else []
     return next((one for one in templates if all(one not in text for text in named)), None)
 
 
@@ -251,8 +255,11 @@ def _match_of(where: Where, path: str) -> str:
     platform = None if where.labels or where.any_of else where.platform
     matches = []
     for words in islice(_all_words(where, path), MAX_TOLD_MATCHES):
-        labels = [(key, value or "*") for key, value in words.labels if key != NODE_NAME]
-        told = [f"{_quoted(key)}: {_quoted(value)}" for key, value in labels]
+        told = [
+            f"{_quoted(key)}: {_quoted(value) if value else _ANY}"
+            for key, value in words.labels
+            if key != NODE_NAME
+        ]
         parts = [f"labels: {{{', '.join(told)}}}"] if told else []
         parts += [
             f"{name}: {_quoted(value)}"
@@ -269,7 +276,7 @@ def _match_of(where: Where, path: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return text as a flow mapping of YAML takes it, in quotes where it needs them."""
+    """Return the glob of a text as a flow mapping of YAML takes it, in quotes where needed."""
     if re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in _YAML_WORDS:
         return text
-    return "'" + text.replace("'", "''") + "'"
+    return glob_of(text)

@@ -9,7 +9,8 @@ from datetime import date
 
 from placer.core.deployment import Suppression
 from placer.core.gate import GateFinding
-from placer.core.project import Project, SuppressionEntry, globbed
+from placer.core.globs import globbed
+from placer.core.project import Project, SuppressionEntry
 
 NEVER_SUPPRESSED = frozenset({"PLC618", "PLC711", "PLC721", "PLC722"})
 """What somebody edited by hand, and what is wrong with suppressions."""

@@ -266,9 +266,12 @@ def _nothing(beside: Field) -> Field:
 def _module_defects(module: _Module, twin: Field) -> Iterator[Defect]:
     """Yield what stands in a module, or in its twin, where an object belongs."""
     parts = [part for before, part in module.parts if not before]
-    for one in (*parts, module.at("settings"), module.at("env")):
+    env = module.at("env")
+    for one in (*parts, module.at("settings"), env, *env.entries()):
         if one and not (one.is_null or is_object(one) or placeholder(one)):
-            yield no_object(one)
+            wrong = no_object(one)
+            is_variable = one.pointer.startswith(f"{env.pointer}/")
+            yield replace(wrong, remedy='write {"value": ...}') if is_variable else wrong
     own = module.parts[0][1].pointer
     for defect in twin_keys(twin):
         yield replace(defect, concerns=own)
@@ -283,7 +286,9 @@ def _models(
         for name, entry in _below(twin, "properties.desired")
         for model in _desired(*name.rpartition(".")[::2], entry)
     ]
-    found = everywhere(models_named(words, _variables(module, options)), desired)
+    image = module.at("settings.image").stated()
+    own_program = None if words_of(options.at("Entrypoint")) else image
+    found = everywhere(models_named(words, _variables(module, options), own_program), desired)
     holders = [part for before, part in module.parts if not before]
     holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
     environment = options.at("Env")
@@ -297,7 +302,6 @@ def _models(
     for holder in (binds, others):
         unknown += open_mounts(holder)
     folder = options.at("WorkingDir").text()
-    image = module.at("settings.image").stated()
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
     put = with_brought(found, [own], folder, scripts=Scripts())
     return everywhere(with_mounts(put, mounts, folder), unknown)
@@ -305,7 +309,10 @@ def _models(
 
 def _variables(module: _Module, options: Field) -> list[tuple[str, Stated[str]]]:
     """Return the variables of the options, and those that the agent adds."""
-    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
+    told = [
+        (entry.name, entry.at("value") if entry.is_mapping else entry)
+        for entry in module.at("env").entries()
+    ]
     for before, part in module.parts:
         if before.startswith("env."):
             name = before.split(".")[1]

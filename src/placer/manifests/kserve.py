@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import (
-    DEFAULT_LOGGER,
     Defect,
     Deployed,
     Egress,
@@ -22,6 +21,14 @@ from placer.manifests.containers import placeholder
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
 from placer.manifests.kserve_models import worker_of
+from placer.manifests.kserve_ways import (
+    is_written_out,
+    logged,
+    of_nobody,
+    passed,
+    service_at,
+    unknown_way,
+)
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, hidden_model
 from placer.manifests.nodes import Field
@@ -34,6 +41,7 @@ from placer.manifests.objects import (
     labels_of,
     name_of,
     name_place,
+    namespace_of,
     version_of,
 )
 from placer.manifests.pod_place import where_of
@@ -54,7 +62,6 @@ GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
 UNREAD = "LLMInferenceService"
 """It deploys a model as well, and is told."""
 KINDS = ("InferenceService", "InferenceGraph", UNREAD)
-_MODES = {"request": "request", "response": "answer", "all": "all"}
 _BATCH = 32
 """Source: KServe, pkg/batcher/handler.go, ``MaxBatchSize``."""
 _ACCELERATOR = re.compile(r"serving\.(?:kserve\.io|kubeflow\.org)/gke-accelerator")
@@ -79,9 +86,11 @@ def read(roots: Sequence[Field]) -> Found:
     }
     named = Objects((kind_of(root), name_of(root), root) for root in services)
 
-    def served(name: str, graph: Field) -> tuple[ModelRef, ...]:
+    def served(name: str, graph: Field, space: str | None = None) -> tuple[ModelRef, ...]:
         service = named.nearest("InferenceService", name, beside=graph)
-        return () if service is None else models[id(service)]
+        spaces = [space] if service is None else [space, namespace_of(service), namespace_of(graph)]
+        is_it = len({one for one in spaces if one is not None}) <= 1
+        return models[id(service)] if service is not None and is_it else ()
 
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
     unread = [Found(unreadable=(_unread_kind(root),)) for root in roots if kind_of(root) == UNREAD]
@@ -195,8 +204,8 @@ def _component(
         scale=_scale(component),
         batching=next(filter(None, map(_batching, (component, *beside))), None),
         egress=(
-            *(way for one in (component, *beside) for way in _logger(one)),
-            *_passed(root, first, variant, is_old=is_old),
+            *(way for one in (component, *beside) for way in logged(one, root)),
+            *passed(root, first, variant, is_old=is_old),
         ),
         labels=labels_of(root),
         annotations=annotations_of(root, component),
@@ -247,39 +256,6 @@ def _batching(component: Field) -> Stated[int | None] | None:
     return None if most == 1 else Stated(most, batcher.key_place())
 
 
-def _logger(component: Field) -> Iterator[Egress]:
-    """Yield the way of the logger; what is not written out may be any."""
-    logger = component.at("logger") if _is_written_out(component) else component
-    if not _is_written_out(logger):
-        if logger and not logger.is_null:
-            yield _unknown_way("logger", logger)
-        return
-    to = logger.at("url").stated() or logger.at("storage", "path").stated()
-    if to is None:
-        to = Stated(DEFAULT_LOGGER, logger.key_place())
-    carries = _MODES.get(logger.at("mode").text() or "all", "all")
-    yield Egress("logger", to, carries)
-
-
-def _passed(root: Field, first: Field | None, variant: str, *, is_old: bool) -> Iterator[Egress]:
-    """Yield the way to the component that requests pass first: it may run somewhere else."""
-    if first is not None and _is_written_out(first):
-        to = "/".join(part for part in (id_of(root), variant, first.name) if part)
-        where = Where() if is_old else where_of(first)
-        yield Egress(first.name, Stated(to, first.key_place()), "request", where=where)
-
-
-def _is_written_out(field: Field) -> bool:
-    """Tell whether a mapping is one, and no ``{{ .Values.x }}``, which YAML takes for one."""
-    return field.is_mapping and field.kind() != "template"
-
-
-def _unknown_way(kind: str, field: Field) -> Egress:
-    """Return the way that stands where nobody can read it, as ``{{ toYaml .Values.logger }}``."""
-    stated = field.stated() or Stated(f"<{field.name}>", field.key_place())
-    return Egress(kind, stated, "messages", is_open=True)
-
-
 def _with_accelerator(where: Where, root: Field) -> Where:
     """Add the node label that KServe makes of an annotation."""
     labels = tuple(
@@ -302,7 +278,7 @@ def _without_place(component: Field) -> Iterator[Defect]:
             )
 
 
-def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) -> Found:
+def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...]]) -> Found:
     spec = root.at("spec")
     models: list[Sequence[ModelRef]] = []
     egress: list[Egress] = []
@@ -310,19 +286,22 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
     for node in spec.at("nodes").entries():
         is_sequence = node.at("routerType").text() == "Sequence"
         unknown += unknown_keys(node, NODE, reader="KServe")
-        steps = node.at("steps") if _is_written_out(node) else node
+        steps = node.at("steps") if is_written_out(node) else node
         if steps and not steps.is_list and not steps.is_null:
-            egress.append(_unknown_way("service", steps))
+            egress.append(unknown_way("service", steps))
         for index, step in enumerate(steps.items()):
-            if not _is_written_out(step):
-                egress.append(_unknown_way("service", step))
+            if not is_written_out(step):
+                egress.append(unknown_way("service", step))
             name = step.at("serviceName").stated()
             url = step.at("serviceUrl").stated()
             if name is not None:
                 models.append(served(name.value, root) or (ModelRef(name),))
             elif url is not None:
                 is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
-                egress.append(Egress("service", url, "answer" if is_answer else "request"))
+                carries = "answer" if is_answer else "request"
+                egress.append(Egress("service", url, carries, namespace=namespace_of(root)))
+                named = service_at(egress[-1])
+                models.append(() if named is None else served(named[0], root, named[1]))
     defects = (*repeated_keys(root), *unknown_keys(root, GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
         mistyped = next((one for one in defects if one.kind == "unknown_way_key"), None)
@@ -340,7 +319,7 @@ def _graph(root: Field, served: Callable[[str, Field], tuple[ModelRef, ...]]) ->
         kind=kind_of(root),
         name=name_of(root),
         place=name_place(root),
-        models=everywhere(*models),
+        models=everywhere(*models) or (*of_nobody(egress),),
         where=where_of(spec),
         resources=resources_of(spec) if spec.at("resources") else Resources(),
         scale=_scale(spec),

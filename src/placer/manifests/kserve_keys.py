@@ -67,7 +67,8 @@ V1BETA1 = level(
             {
                 **dict.fromkeys(_MISPLACED, "'spec.predictor'"),
                 **dict.fromkeys(("model", "storageUri", "storageUris"), "'spec.predictor'"),
-                **dict.fromkeys(("default", "canary"), "the API v1alpha2"),
+                "default": "'spec.predictor'",
+                "canary": "'spec.predictor', its share in 'predictor.canaryTrafficPercent'",
             },
         )
     },

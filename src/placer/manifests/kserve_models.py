@@ -9,7 +9,7 @@ from placer.core.deployment import Container, ModelRef, Resources, Stated
 from placer.manifests.containers import open_models, placeholder
 from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS
 from placer.manifests.models import Sources, everywhere, model_of
-from placer.manifests.mounts import open_mounts, path_of, rest_below
+from placer.manifests.mounts import mounted_from, open_mounts, path_of, rest_below
 from placer.manifests.nodes import Field
 from placer.manifests.pod_resources import granted_to
 from placer.manifests.pod_volumes import filled_in, mounted, mounts_in, placed
@@ -123,7 +123,7 @@ def _over_storage(
     """
     for one in mounts_in(server, component):
         if rest_below(_MOUNT, path_of(one.target) or "") is not None:
-            yield model_of(one.source)
+            yield mounted_from(one.source)
     yield from open_mounts(server.at("volumeMounts"))
     folder = replace(models[0], uri=replace(models[0].uri, value=_MOUNT), hidden="")
     told = [folder, *models[1:]]

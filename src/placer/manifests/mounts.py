@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import ModelRef, Stated
-from placer.core.project import TEMPLATE, globbed, templates_in
+from placer.core.globs import globbed
+from placer.core.project import TEMPLATE, templates_in
 from placer.manifests.containers import bind_of, open_models
 from placer.manifests.models import everywhere, hidden_model, is_model_file, is_uri, model_of
 from placer.manifests.nodes import Field
@@ -81,7 +82,19 @@ def with_mounts(
     folder
         The working directory of the container; None: it is not known.
     """
-    return everywhere(*parted(models, mounts, folder))
+    kept, brought = parted(models, mounts, folder)
+    return everywhere(on_mounts(kept, mounts, folder), brought)
+
+
+def on_mounts(
+    models: Iterable[ModelRef], mounts: Sequence[Mount], folder: str | None = None
+) -> list[ModelRef]:
+    """Return the models, those in whose path something is mounted with the word that it is."""
+    paths = ((one, None if one.hidden else path_of(one.uri.value, folder)) for one in models)
+    return [
+        one if path is None or nearest(mounts, path) is None else replace(one, is_mounted=True)
+        for one, path in paths
+    ]
 
 
 def parted(
@@ -100,8 +113,13 @@ def parted(
         else:
             brought += over
         brought += _perhaps_over(model, mounts, folder)
-    files = [model_of(one.source) for one in mounts if is_model_file(one.source.value)]
+    files = [mounted_from(one.source) for one in mounts if is_model_file(one.source.value)]
     return kept, [*brought, *files]
+
+
+def mounted_from(source: Stated[str], *, format: Stated[str] | None = None) -> ModelRef:
+    """Return the reference to what a mount brings."""
+    return replace(model_of(source, format=format), is_mounted=True)
 
 
 def path_of(uri: str, folder: str | None = None) -> str | None:
@@ -152,13 +170,13 @@ def _over(model: ModelRef, mounts: Sequence[Mount], folder: str | None) -> list[
     source = mount.source
     if mount.is_whole:
         format = model.format if rest else None
-        return [model_of(source, format=format)]
+        return [mounted_from(source, format=format)]
     if not rest and is_model_file(source.value):
         return []  # it counts wherever it is bound
     if is_left_open(source.value):
-        return [model_of(replace(source, value=f"{source.value.rstrip('/')}{rest}"))]
+        return [mounted_from(replace(source, value=f"{source.value.rstrip('/')}{rest}"))]
     is_file = not rest and is_model_file(path) and is_path(source.value)
-    return [model_of(source)] if is_file else None
+    return [mounted_from(source)] if is_file else None
 
 
 def _perhaps_over(

@@ -16,9 +16,16 @@ from placer.manifests.models import (
     format_of,
     hidden_model,
     is_model_file,
-    model_of,
 )
-from placer.manifests.mounts import Mount, open_part, parted, path_of, rest_below
+from placer.manifests.mounts import (
+    Mount,
+    mounted_from,
+    on_mounts,
+    open_part,
+    parted,
+    path_of,
+    rest_below,
+)
 from placer.manifests.nodes import Field
 from placer.manifests.steps import Program, Scripts
 from placer.manifests.volume_storage import Spot, seen_at, spot_of, spots_of_pod, volumes_in
@@ -51,13 +58,14 @@ def mounted(
     fetched = [one for one in rest if sources.has(one)]
     rest = [one for one in rest if not sources.has(one)]
     folder = container.at("workingDir").text()
-    kept, brought = parted(rest, mounts_in(container, pod), folder)
+    mounts = mounts_in(container, pod)
+    kept, brought = parted(rest, mounts, folder)
     ids = set(map(id, kept))
     others = [one for one in rest if id(one) not in ids]
     for found in _put_at(container, pod, others, scripts):  # the host's file may be written as well
         brought += found
     unknown = [*_open_mounts(container, rest, folder)]
-    return [*fetched, *kept], [*images, *brought, *unknown]
+    return [*fetched, *on_mounts(kept, mounts, folder)], [*images, *brought, *unknown]
 
 
 def _of_images(
@@ -77,7 +85,7 @@ def _of_images(
         taken |= {one.uri.value for one in inside}
         if inside or "model" in image.value.lower():
             format = inside[0].format if inside else format_of(image)
-            found.append(replace(model_of(image), format=format))
+            found.append(mounted_from(image, format=format))
     return found, taken
 
 

@@ -16,6 +16,8 @@ _LENIENT = frozenset({"compose"})
 _STRICT = frozenset({"iotedge", "greengrass"})
 """Formats whose tools read JSON alone there; of others a file may be YAML under that name."""
 _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|(?P<comment>//[^\r\n]*|/\*.*?\*/)', re.DOTALL)
+_BEGIN = re.compile(r"(?:\s|(?P<comment>//[^\r\n]*|/\*.*?\*/))*+", re.DOTALL)
+"""What stands before the first value; possessive, so that no comment is tried twice."""
 _GAP = re.compile(r"(?:\s|^---(?=\s|$))*", re.MULTILINE)
 """Between documents."""
 _BREAK = re.compile(r"\r\n|\r|\n")
@@ -45,10 +47,15 @@ def told_as_json(
     unreadable
         What YAML says of it.
     """
-    is_yaml = unreadable is None or not unreadable.message.startswith(_NO_YAML)
-    if not path.lower().endswith(SUFFIX) or (is_yaml and (unreadable or formats <= _LENIENT)):
+    begin = _BEGIN.match(text)
+    if begin is None or not path.lower().endswith(SUFFIX):
         return unreadable
-    if not formats & _STRICT and text.lstrip()[:1] not in ("{", "["):
+    is_meant = text[begin.end() : begin.end() + 1] in ("{", "[")
+    is_commented = is_meant and begin["comment"] is not None  # no YAML, and perhaps one long word
+    is_yaml = unreadable is None or not unreadable.message.startswith(_NO_YAML)
+    if is_yaml and (unreadable or (formats <= _LENIENT and not is_commented)):
+        return unreadable
+    if not formats & _STRICT and not is_meant:
         return unreadable
     return _problem(text, path) or unreadable
 

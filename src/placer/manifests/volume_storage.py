@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from placer.core.project import TEMPLATE, globbed, templates_in
+from placer.core.globs import globbed
+from placer.core.project import TEMPLATE, templates_in
 from placer.manifests.models import is_model_file
 from placer.manifests.mounts import Mount, is_path, rest_below
 from placer.manifests.nodes import Field

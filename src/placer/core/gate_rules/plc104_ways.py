@@ -55,7 +55,7 @@ def _judged(case: GateCase, egress: Egress, what: str, is_asked: bool) -> tuple[
             f"{what} travels by {said}, which does not say whether it is TLS: {way_of(egress)}"
         )
     remedy = f"send it by {_WITH_TLS.get(scheme or '', 'https')}://"
-    if host is not None and not templates_in(host) and is_in_cluster(host):
+    if host is not None and not templates_in(host) and is_in_cluster(host, egress.namespace):
         severity = Severity.WARNING if is_asked else Severity.NOTE
         message += ", within the cluster"
         remedy += ", or silence this with the reason, for instance a mesh that encrypts"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from placer.core.deployment import Egress, Tier
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc705_receiver import is_inside, to_say
+from placer.core.gate_rules.plc705_receiver import to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.privacy import LEAVES_WORDS, most_that_may_leave
 from placer.core.project import Unresolved, templates_in
-from placer.core.receivers import Receiver, receiver_of
+from placer.core.receivers import Receiver, is_inside, receiver_of
 from placer.core.workload import DataClass, Leaves
 
 
@@ -98,7 +98,7 @@ def _of_persons(
     assert case.served is not None
     workload = case.served.workload
     is_asked = workload.data_class is DataClass.PERSONAL and workload.may_leave is None
-    if not is_asked or carries == "answer" or is_inside(egress.to.value):
+    if not is_asked or carries == "answer" or is_inside(egress):
         return ()
     if egress.where is not None:  # where it runs is asked of PLC705
         return ()

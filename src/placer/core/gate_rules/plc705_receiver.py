@@ -6,10 +6,9 @@ from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.hosts import host_of, is_in_cluster, is_same_host, scheme_of
+from placer.core.globs import glob_of
 from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
-from placer.core.project import templates_in
-from placer.core.receivers import receiver_of
+from placer.core.receivers import is_inside, receiver_of
 from placer.core.workload import DataClass, Leaves
 
 
@@ -29,7 +28,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     entry = receiver_of(egress, case.project)
     carries = entry.carries or egress.carries
     is_beside = egress.where is not None and egress.where.is_silent
-    if is_inside(egress.to.value) or (is_beside and entry.jurisdiction is None):
+    if is_inside(egress) or (is_beside and entry.jurisdiction is None):
         return ()
     law = (
         entry.jurisdiction
@@ -116,19 +115,7 @@ def to_say(path: str, to: str, stated: str, disputed: tuple[str, ...]) -> str:
     """Return the remedy where the project does not say something of a receiver, or twice."""
     if disputed:
         return f"entries of `egress` in {path} differ in its {' and '.join(disputed)}: keep one"
-    quoted = to.replace("'", "''")
-    return f"say so in {path}: egress: [{{to: '{quoted}', {stated}}}]"
-
-
-def is_inside(receiver: str) -> bool:
-    """Tell whether a receiver is in the same cluster: a service name without a public domain."""
-    host = host_of(receiver)
-    if host is None or templates_in(host) or scheme_of(receiver) not in _OF_SERVICES:
-        return False
-    return is_in_cluster(host) or is_same_host(host) or host.endswith(".local")
-
-
-_OF_SERVICES = ("http", "https", "grpc", "grpcs")
+    return f"say so in {path}: egress: [{{to: {glob_of(to)}, {stated}}}]"
 
 
 RULE = GateRule(

@@ -17,9 +17,10 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         for image in deployed.images
         if "@sha256:" not in image.value and image.value not in deployed.pinned
     ]
-    names = [model.uri for model in deployed.models if model.sha256 is None]
+    loose = [model for model in deployed.models if model.sha256 is None]
     if deployed.images and not loose_images:  # a path in an image lies in it
-        names = [name for name in names if "://" in name.value]
+        loose = [one for one in loose if one.is_mounted or "://" in one.uri.value]
+    names = [model.uri for model in loose]
     if not deployed.models:
         names = [one for one in loose_images if case.workload.uri in (None, one)]
     stated = case.workload.sha256 is not None
