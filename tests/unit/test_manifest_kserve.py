@@ -167,3 +167,46 @@ def test_routes_of_a_graph_are_its_steps() -> None:
     }
     found = read_manifests(["-"], stdin=io.BytesIO(json.dumps(graph).encode()))
     assert [(one.kind, one.subject) for one in found.defects] == [("ignored_level", "routes")]
+
+
+RUNTIME = """\
+apiVersion: serving.kserve.io/v1alpha1
+kind: {kind}
+metadata: {{name: {name}}}
+spec:
+  nodeSelector: {{zone: factory, disk: ssd}}
+  supportedModelFormats: [{{name: onnx}}]
+  containers:
+    - {{name: sidecar, image: log}}
+    - name: kserve-container
+      image: server:1
+      args: [--model=/mnt/models]
+      resources: {{limits: {{nvidia.com/gpu: 1, memory: 32Mi}}}}
+"""
+BY_RUNTIME = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: i, namespace: n}
+spec:
+  predictor:
+    nodeSelector: {disk: hdd}
+    model: {modelFormat: {name: onnx}, storageUri: s3://m/net, runtime: fast}
+"""
+
+
+@pytest.mark.parametrize("kind", ["ServingRuntime", "ClusterServingRuntime"])
+def test_a_service_runs_where_its_runtime_does_and_with_its_accelerators(kind: str) -> None:
+    text = "---\n".join([RUNTIME.format(kind=kind, name="fast"), BY_RUNTIME])
+    found = read_manifests(["-"], stdin=io.BytesIO(text.encode()))
+    (service,) = found.deployed
+    assert [one.value for one in service.where.labels] == [("disk", "hdd"), ("zone", "factory")]
+    assert granted(service) == (None, ["nvidia.com/gpu"])
+    assert not found.defects
+    assert not found.unreadable
+
+
+def test_a_runtime_that_a_service_does_not_name_is_none_of_its() -> None:
+    text = "---\n".join([RUNTIME.format(kind="ServingRuntime", name="other"), BY_RUNTIME])
+    (service,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed
+    assert [one.value for one in service.where.labels] == [("disk", "hdd")]
+    assert granted(service) == (None, [])

@@ -46,7 +46,7 @@ def test_what_runs_no_model_is_left_out() -> None:
     [
         ("sedna.io/v1alpha1", "FeatureExtractionService", "{model: {name: reid}}"),
         ("sedna.io/v1alpha1", "MultiEdgeInferenceService", "{}"),
-        ("serving.kubeflow.org/v1alpha1", "KFService", "{default: {onnx: {modelUri: s3://m/x}}}"),
+        ("serving.kubeflow.org/v1alpha1", "KFService", "{default: {onnx: {}}}"),
         ("serving.kserve.io/v1alpha1", "TrainedModel", "{inferenceService: a}"),
         ("machinelearning.seldon.io/v1", "SeldonDeployment", "{predictors: [{name: default}]}"),
     ],
@@ -68,6 +68,40 @@ def test_a_trained_model_of_kserve_is_told_with_its_uri() -> None:
     assert problem.message == (
         "TrainedModel 'a' deploys the model s3://m/net, and its kind is not read"
     )
+
+
+CONTAINER = "{name: a, image: i, args: [--model=s3://m/net]}"
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "content"),
+    [
+        ("serving.kubeflow.org/v1alpha1", "KFService", "{default: {onnx: {modelUri: s3://m/net}}}"),
+        ("machinelearning.seldon.io/v1", "SeldonDeployment", "{graph: {modelUri: s3://m/net}}"),
+        ("mlops.seldon.io/v1alpha1", "Model", "{storageUri: s3://m/net}"),
+        ("kubeai.org/v1", "Model", "{url: s3://m/net}"),
+        ("argoproj.io/v1alpha1", "Workflow", f"{{templates: [{{container: {CONTAINER}}}]}}"),
+        ("tekton.dev/v1", "Task", f"{{steps: [{CONTAINER}]}}"),
+    ],
+)
+def test_a_kind_that_is_not_read_is_told_with_its_model(
+    version: str, kind: str, content: str
+) -> None:
+    text = f"apiVersion: {version}\nkind: {kind}\nmetadata: {{name: a}}\n"
+    for found in (
+        read(f"{text}spec: {content}\n"),
+        read(f"{text}template: {{spec: {content}}}\n"),  # as v1 PodTemplate has it
+    ):
+        (problem,) = found.unreadable
+        assert problem.message.startswith(f"{kind} 'a' deploys the model s3://m/net")
+
+
+def test_a_url_or_steps_without_an_image_name_no_model() -> None:
+    for spec in ("{url: s3://m/net}", "{steps: [{name: a, args: [--model=s3://m/net]}]}"):
+        found = read(
+            f"apiVersion: example.com/v1\nkind: Page\nmetadata: {{name: a}}\nspec: {spec}\n"
+        )
+        assert not found.unreadable
 
 
 @pytest.mark.parametrize("kind", ["ServingRuntime", "ClusterServingRuntime"])

@@ -21,6 +21,8 @@ from placer.manifests.containers import placeholder
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.kserve_keys import EXPLAINERS, FRAMEWORKS, GRAPH, NODE, V1ALPHA2, V1BETA1
 from placer.manifests.kserve_models import worker_of
+from placer.manifests.kserve_runtimes import KINDS as RUNTIMES
+from placer.manifests.kserve_runtimes import Runtimes
 from placer.manifests.kserve_ways import (
     is_written_out,
     logged,
@@ -61,7 +63,7 @@ from placer.manifests.quantities import count_of
 GROUPS = ("serving.kserve.io", "serving.kubeflow.org")
 UNREAD = "LLMInferenceService"
 """It deploys a model as well, and is told."""
-KINDS = ("InferenceService", "InferenceGraph", UNREAD)
+KINDS = ("InferenceService", "InferenceGraph", UNREAD, *RUNTIMES)
 _BATCH = 32
 """Source: KServe, pkg/batcher/handler.go, ``MaxBatchSize``."""
 _ACCELERATOR = re.compile(r"serving\.(?:kserve\.io|kubeflow\.org)/gke-accelerator")
@@ -72,14 +74,15 @@ _OTHERS = ("transformer", "explainer")
 
 
 def claims(root: Field) -> bool:
-    """Tell whether a document is an inference service or a graph of them."""
+    """Tell whether a document is an inference service, a graph of them or a runtime."""
     return kind_of(root) in KINDS and group_of(root) in GROUPS
 
 
 def read(roots: Sequence[Field]) -> Found:
     """Read services, and graphs with the models of the services that they call."""
     services = [root for root in roots if kind_of(root) == "InferenceService"]
-    found = [_service(root) for root in services]
+    runtimes = Runtimes(root for root in roots if kind_of(root) in RUNTIMES)
+    found = [_service(root, runtimes) for root in services]
     models = {
         id(root): everywhere(*(one.models for one in part.deployed))
         for root, part in zip(services, found, strict=True)
@@ -105,7 +108,7 @@ def _unread_kind(root: Field) -> Unreadable:
     )
 
 
-def _service(root: Field) -> Found:
+def _service(root: Field, runtimes: Runtimes) -> Found:
     if version_of(root) == "v1alpha2":
         variants = [
             (name, root.at("spec", name)) for name in ("default", "canary") if root.at("spec", name)
@@ -126,13 +129,14 @@ def _service(root: Field) -> Found:
             parts.append(
                 _component(
                     *(root, predictor, "predictor", suffix),
+                    runtimes,
                     is_old=is_old,
                     beside=beside,
                     first=others.get("transformer"),
                 )
             )
         for name, one in apart.items():
-            parts.append(_component(root, one, name, suffix, is_old=is_old))
+            parts.append(_component(root, one, name, suffix, runtimes, is_old=is_old))
     known = V1ALPHA2 if is_old else V1BETA1
     defects = (*repeated_keys(root), *unknown_keys(root, known, reader="KServe"))
     unreadable = [*_filled_in([root.at("spec"), *(spec for _, spec in variants)])]
@@ -162,6 +166,7 @@ def _component(
     component: Field,
     name: str,
     variant: str,
+    runtimes: Runtimes,
     *,
     is_old: bool,
     beside: Sequence[Field] = (),
@@ -187,7 +192,9 @@ def _component(
     else:
         where = where_of(component)
         if server.is_mapping:
-            worker = replace(worker, resources=in_pod(component, worker.resources))
+            granted = in_pod(component, worker.resources)
+            where, granted = runtimes.merged(component, root, where, granted)
+            worker = replace(worker, resources=granted)
     suffix = "".join(f"/{part}" for part in (variant, "" if name == "predictor" else name) if part)
     deployed = Deployed(
         id=f"{id_of(root)}{suffix}",
@@ -345,9 +352,10 @@ FORMAT = Format(
     id="kserve",
     name="KServe",
     mark=re.compile(
-        rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?(?:LLM)?Inference(?:Service|Graph)\b"""
+        rb"""kind["']?\s*:\s*(?:[&!]\S{1,80}\s+)?["']?"""
+        rb"""(?:(?:LLM)?Inference(?:Service|Graph)|(?:Cluster)?ServingRuntime)\b"""
     ),
-    words=(b"inference",),
+    words=(b"inference", b"servingruntime"),
     claims=claims,
     read=read,
     page="kserve",

@@ -8,7 +8,7 @@ from placer.core.deployment import ModelRef, Unreadable
 from placer.manifests.lookalikes import all_keys
 from placer.manifests.models import model_of
 from placer.manifests.nodes import Field
-from placer.manifests.objects import group_of, name_of, name_place
+from placer.manifests.objects import group_of, kind_of, name_of, name_place
 from placer.manifests.pods import models_of_container
 
 _SERVING = frozenset(
@@ -19,21 +19,26 @@ _SERVING = frozenset(
 )
 """Kinds of Sedna, of KServe, its predecessor and of Seldon that deploy a model however they say it.
 """
-_RUNTIMES = ("ServingRuntime", "ClusterServingRuntime", "LLMInferenceServiceConfig")
-"""Kinds of KServe that say how a server is started: which model it runs, a service says."""
-_CONTAINERS = ("containers", "initContainers")
+_CONFIG = "LLMInferenceServiceConfig"
+"""Of KServe: it says how a server is started; which model it runs, a service says."""
+_CONTAINERS = ("containers", "initContainers", "container", "steps")
+"""Of pods, of templates of Argo, of tasks of Tekton."""
+_STORED = ("storageuri", "modeluri")
+"""Keys, in lower case, that name a model: of TrainedModel, of Seldon."""
+_BY_URL = ("kubeai.org", "Model")
+"""Group and kind of KubeAI, whose ``url`` names a model."""
 _MAX_NAME = 60
 """Characters of a model's name that are told."""
 
 
 def unread_kind(root: Field) -> Iterator[Unreadable]:
     """Yield that an object deploys a model, of those that no format claims."""
-    kind = root.at("kind").text() or ""
-    if not kind or not root.at("spec") or not root.at("apiVersion"):
+    kind = kind_of(root)
+    if not kind or not (root.at("spec") or root.at("template")) or not root.at("apiVersion"):
         return
-    if kind in _RUNTIMES and group_of(root) == "serving.kserve.io":
+    if kind == _CONFIG and group_of(root) == "serving.kserve.io":
         return
-    model = next(_models(root.at("spec")), None)
+    model = next(_models(root), None)
     if model is None and kind not in _SERVING:
         return
     what = "a model" if model is None else f"the model {model.uri.value[:_MAX_NAME]}"
@@ -44,13 +49,16 @@ def unread_kind(root: Field) -> Iterator[Unreadable]:
     )
 
 
-def _models(spec: Field) -> Iterator[ModelRef]:
-    """Yield the model that is named, and those of all containers, wherever a kind puts its pods."""
-    uri = spec.at("model", "storageUri").stated()
-    if uri is not None:
-        yield model_of(uri)
+def _models(root: Field) -> Iterator[ModelRef]:
+    """Yield the models that are named, and those of all containers, wherever a kind puts these."""
+    spec = root.at("spec") or root.at("template", "spec")
+    url = spec.at("url").stated()
+    if url is not None and (group_of(root), kind_of(root)) == _BY_URL:
+        yield model_of(url)
     for entry in all_keys(spec):
-        if entry.name in _CONTAINERS and entry.is_list:
-            for container in entry.items():
+        if entry.name.lower() in _STORED and (uri := entry.stated()) is not None:
+            yield model_of(uri)
+        elif entry.name in _CONTAINERS:
+            for container in entry.items() if entry.is_list else (entry,):
                 if container.at("image"):
                     yield from models_of_container(container)
