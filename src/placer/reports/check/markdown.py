@@ -20,6 +20,7 @@ from placer.core.gate import (
     counted,
     excused,
     reason_of,
+    unchanged,
     verdict_of,
 )
 from placer.core.units import format_duration
@@ -71,15 +72,17 @@ def render(result: CheckResult, context: Context) -> str:
 
 
 def _table(result: CheckResult) -> str:
-    if not result.checked:
-        return ""
+    listed = [one for one in result.checked if not one.is_unchanged]
+    same = f"{escaped(told)}." if (told := unchanged(result)) else ""
+    if not listed:
+        return same
     before_s = {(path, name): was_s for path, name, was_s, _ in result.worse}
-    column = _column(result.checked)
+    column = _column(listed)
     head = (
         f"| | Deployment | Declared | {column} | Limit | Recommended |\n|---|---|---|---|---|---|"
     )
     ordered = sorted(
-        result.checked,
+        listed,
         key=lambda one: (_WORST_FIRST.index(one.outcome), (one.path, one.id) not in before_s),
     )
     rows = _fitting(
@@ -88,7 +91,7 @@ def _table(result: CheckResult) -> str:
     )
     left = len(ordered) - len(rows)
     more = f"\n\nDeployments left out here, the worst are shown: {left}." if left else ""
-    return "\n".join([head, *rows]) + more
+    return "\n".join([head, *rows]) + more + (f"\n\n{same}" if same else "")
 
 
 def _column(checked: Sequence[Checked]) -> str:

@@ -17,6 +17,7 @@ from placer.core.gate import (
     counted,
     excused,
     reason_of,
+    unchanged,
 )
 from placer.core.units import format_duration
 from placer.reports.check.context import Context, basis_of, latency_of, marked, told_latency
@@ -165,6 +166,8 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
     lines: list[Line] = []
     passes = 0
     for one in result.checked:
+        if one.is_unchanged:
+            continue
         if one.outcome is Outcome.PASS:
             passes += 1
             if passes > MAX_PASSES:
@@ -172,10 +175,13 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
         sign, word, tone = _SIGNS[one.outcome]
         name = f"{clean(one.path)}: {clean(one.id)}"
         lines.append([Cell(f"{sign} {word:13}", tone), Cell(name, Tone.STRONG)])
-        told = _told(one) + ("; as before" if one.is_as_before else "")
-        lines += paragraph(told, width, indent=15)
+        said = _told(one) + ("; as before" if one.is_as_before else "")
+        lines += paragraph(said, width, indent=15)
     if passes > MAX_PASSES:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
+        lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
+    if told := unchanged(result):
+        text = f"{clean(told)} (all of them: --output json)"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     if result.others:
         named = [f"{clean(one.path)}: {clean(one.id)}" for one in result.others[:MAX_OTHERS]]
