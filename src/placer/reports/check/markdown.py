@@ -24,7 +24,7 @@ from placer.core.gate import (
     verdict_of,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, latency_of, marked
+from placer.reports.check.context import Context, basis_of, help_of, latency_of, marked
 from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
@@ -149,9 +149,10 @@ def _files(findings: Sequence[GateFinding], context: Context, room: int) -> tupl
     """Return a block for each file, of the most severe findings, and how many are left out."""
     severe_first = sorted(enumerate(findings), key=lambda one: -one[1].severity)
     shown: dict[str, dict[int, str]] = {}
+    helped: dict[str, str] = {}
     for number, one in severe_first:
         path = one.place.path
-        line = _finding(one, context)
+        line = _finding(one, context, help_of(one, helped))
         needed = len(line) + 1
         if path not in shown:
             needed += len(_block(path, "999999 of 999999", ())) + 2
@@ -172,13 +173,13 @@ def _block(path: str, count: str, lines: Sequence[str]) -> str:
     return "\n".join([summary, "", *lines, "", "</details>"])
 
 
-def _finding(one: GateFinding, context: Context) -> str:
+def _finding(one: GateFinding, context: Context, help: str) -> str:
     rule = context.rules.get(one.rule)
     title = "" if rule is None else f" {escaped(rule.title)}"
     where = f" ({escaped(one.deployed)})" if one.deployed else ""
     return (
         f"- **{one.severity.label} {one.rule}**{title}, line {one.place.line}{where}: "
-        f"{escaped(marked(one))}<br>{escaped(one.remedy)}"
+        f"{escaped(marked(one))}<br>{escaped(help)}"
     )
 
 

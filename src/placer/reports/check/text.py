@@ -20,7 +20,14 @@ from placer.core.gate import (
     unchanged,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, latency_of, marked, told_latency
+from placer.reports.check.context import (
+    Context,
+    basis_of,
+    help_of,
+    latency_of,
+    marked,
+    told_latency,
+)
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
 from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
@@ -53,10 +60,14 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
     seen: set[tuple[str, str, str | None]] = set()
+    helped: dict[str, str] = {}
     for one in told:
         same = one.rule, one.message, one.evidence
         is_again = one.evidence is not None and one.suppressed is None and same in seen
-        lines += [*(_again(one, width) if is_again else _finding(one, sources, width)), []]
+        if is_again:
+            lines += [*_again(one, width), []]
+        else:
+            lines += [*_finding(one, sources, width, help_of(one, helped)), []]
         if one.suppressed is None:
             seen.add(same)
     lines += _verdicts(result, width)
@@ -81,7 +92,7 @@ def _obeyed_by_none(line: Line) -> Line:
     return cells
 
 
-def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
+def _finding(one: GateFinding, sources: Sources, width: int, help: str) -> list[Line]:
     word = "ignored" if one.suppressed is not None else one.severity.label
     head = f"{word}[{one.rule}]"
     tone = Tone.FAINT if one.suppressed is not None else _TONES[one.severity]
@@ -104,7 +115,7 @@ def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
     ]
     if facts:
         lines += paragraph(", ".join(facts), width, indent=5, first="   =", tone=Tone.FAINT)
-    lines += paragraph(f"help: {clean(one.remedy)}", width, indent=5, first="   =")
+    lines += paragraph(f"help: {clean(help)}", width, indent=5, first="   =")
     if one.suppressed is not None:
         until = f", until {one.suppressed.until}" if one.suppressed.until else ""
         text = f"ignored at {one.suppressed.place}: {one.suppressed.reason}{until}"
