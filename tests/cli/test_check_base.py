@@ -288,6 +288,26 @@ def test_a_target_that_is_missed_by_more_is_told_with_both(run: Run, make: Make)
     assert missed["before"] != missed["value"]
 
 
+def test_what_passes_as_before_is_counted_and_not_listed(run: Run, make: Make) -> None:
+    same = manifest().replace("name: counter", "name: same", 1)
+    folder = make(manifest(), same, manifest().replace("name: counter", "name: other", 1))
+    committed(folder)
+    for form in ("text", "markdown"):
+        out = run("check", "deploy", *OPTIONS, "--format", form).out
+        assert "3 pass, unchanged since HEAD" in out
+        assert "deployment/" not in out
+    (folder / "deploy" / "0.yaml").write_text(SMALL)
+    (folder / "deploy" / "2.yaml").write_text(f"# moved\n{manifest()}")
+    for form in ("text", "markdown"):
+        out = run("check", "deploy", *OPTIONS, "--format", form).out
+        assert "1 passes, unchanged since HEAD" in out
+        assert "deploy/0.yaml" in out
+        assert "deploy/2.yaml" in out
+        assert "deploy/1.yaml" not in out
+    report = json.loads(run("check", "deploy", *OPTIONS, "--format", "json").out)
+    assert len(report["checked"]) == 3
+
+
 def test_what_fails_as_before_does_not_stand_under_a_passing_head(run: Run, make: Make) -> None:
     folder = make(SMALL, manifest("disk: ssd"))
     committed(folder)

@@ -14,7 +14,10 @@ from tests.gate_project import committed, manifest
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--base", "HEAD", "--format", "json")
 ARGS = 'args: ["--model", "/models/model.onnx"]'
 SHARED = "volumeMounts: [{name: m, mountPath: /models}]"
-EVERY = [{"uri": "*model.onnx", "workload": "counter"}]
+EVERY = [
+    {"uri": "*model.onnx", "workload": "counter"},
+    {"uri": "registry/*", "workload": "counter"},
+]
 Told = Callable[[str, str], tuple[int, list[str]]]
 
 

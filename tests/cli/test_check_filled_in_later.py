@@ -277,3 +277,23 @@ def test_an_attribute_of_a_platform_that_is_filled_in_later_leaves_the_site_open
     make(recipe, component(), project_file=SITES)
     report = checked(run, code)
     assert ("PLC701" in {one["rule"] for one in report["findings"]}) == (code == 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("compose.yaml", 'services: {db: {image: "postgres:${PG_VERSION:-16}"}}'),
+        ("compose.yaml", 'services: {web: {image: "${REGISTRY}/web:1"}}'),
+        (
+            "deployment.template.json",
+            edge().replace("counter@sha256:" + "0" * 64, "${MODULES.camera}").replace("env", "x"),
+        ),
+        ("pod.yaml", gate_project.manifest().replace("registry", "${REG}").replace("args", "x")),
+    ],
+)
+def test_an_image_alone_is_no_file_of_a_model_whatever_is_filled_in(
+    run: Run, make: Make, name: str, text: str
+) -> None:
+    folder = make(gate_project.manifest())
+    (folder / "deploy" / name).write_text(text)
+    assert len(checked(run, 0)["not_models"]) == 1

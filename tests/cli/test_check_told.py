@@ -106,6 +106,51 @@ def test_a_batch_is_measured_only_of_a_model_that_takes_one(
     assert ("where the batch dimension of model.onnx is free" in remedy) == is_locked
 
 
+@pytest.mark.parametrize("batch", [1, "batch"])
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_a_shape_is_measured_only_of_a_model_that_takes_it(
+    run: Run, make: Make, batch: int | str, is_locked: bool
+) -> None:
+    folder = make(
+        evidence=(),
+        project_file=gate_project.project(
+            sites={"line": {"device": gate_project.EDGE, "match": [{"path": "deploy/*"}]}},
+            models=[{"uri": "counter*", "workload": "counter"}],
+        ),
+        workload_file=workload(model={"path": "../model.onnx", "shapes": {"x": [1, 8]}}),
+    )
+    config = 'name: "counter" platform: "onnxruntime_onnx" input { name: "x" dims: [ 4, 8 ] }'
+    (folder / "deploy" / "config.pbtxt").write_text(config)
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    inputs, outputs = models.tensor("x", [batch, 8]), models.tensor("y", [batch, 8])
+    onnx.save(models.build([relu], [inputs], [outputs], []), str(folder / "model.onnx"))
+    assert run("lock").code == 0
+    remedy = findings(run, *(OPTIONS if is_locked else OPTIONS[1:]))["PLC612"]["remedy"]
+    is_fixed = "state [1, 8] in the manifest: model.onnx is fixed at that" in remedy
+    assert is_fixed == (not is_locked and batch == 1)
+    assert ("--shape x=4,8" in remedy) != is_fixed
+    assert ("where the input of model.onnx is fixed at [1, 8]" in remedy) == is_locked
+
+
+@pytest.mark.parametrize(
+    ("image", "is_other"),
+    [
+        ("mcr.microsoft.com/onnxruntime/server:v1.4.0", True),
+        ("mcr.microsoft.com/onnxruntime:v1.4.0", True),
+        ("ghcr.io/a/onnxruntime-server:1.20", True),
+        ("mcr.microsoft.com/onnxruntime/server:v1.32.0", False),
+        ("onnxruntime.example/counter:1.4", False),
+    ],
+)
+def test_the_tag_of_an_image_of_onnx_runtime_is_its_version(
+    run: Run, make: Make, image: str, is_other: bool
+) -> None:
+    make(manifest().replace("registry.example/counter", image))
+    found = findings(run).get("PLC613")
+    assert (found is not None) == is_other
+    assert found is None or found["outcome"] == "inconclusive"
+
+
 @pytest.mark.parametrize(
     ("amount", "told"),
     [

@@ -250,3 +250,49 @@ def test_a_shape_that_was_not_measured_is_asked_for_as_it_is_stated(told: Told, 
     (found,) = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
     assert "`model: {shapes: {x: [1, 3, 32, 32]}}` in workloads/counter.yaml" in found["remedy"]
     assert " --shape x=1,3,32,32 " in found["remedy"]
+
+
+EVERY_FIELD = """
+    runtime: "libtriton.so" max_batch_size: 0 metric_tags { key: "a" value: "b" }
+    input { name: "x" data_type: TYPE_FP32 dims: [ 1, 3, 64, 64 ] format: FORMAT_NCHW
+      is_shape_tensor: false allow_ragged_batch: false optional: false
+      is_non_linear_format_io: false }
+    output [ { name: "y" dims: [ 1 ] label_filename: "l.txt" is_shape_tensor: false
+      is_non_linear_format_io: false reshape { shape: [ ] } } ]
+    batch_input { kind: BATCH_ELEMENT_COUNT } batch_output { target_name: "y" }
+    version_policy { latest { num_versions: 1 } } cc_model_filenames { key: "8.0" value: "m" }
+    optimization { graph { level: 1 } priority: PRIORITY_MAX cuda { graphs: true }
+      input_pinned_memory { enable: true } output_pinned_memory { enable: true }
+      gather_kernel_buffer_threshold: 1 eager_batching: true execution_accelerators { } }
+    instance_group [ { name: "a" kind: KIND_CPU count: 1 passive: false host_policy: "cpu"
+      profile: [ "0" ] rate_limiter { priority: 1 } } ]
+    parameters { key: "a" value { string_value: "b" } } model_warmup { name: "w" batch_size: 1 }
+    model_operations { op_library_filename: "a.so" } model_transaction_policy { decoupled: false }
+    model_repository_agents { agents { name: "a" } } response_cache { enable: false }
+    model_metrics { metric_control { metric_identifier { family: "f" } } }
+"""
+
+
+def test_every_field_of_a_configuration_is_known(told: Told) -> None:
+    assert told(WHOLE, CONFIG + EVERY_FIELD) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("field", "remedy"),
+    [
+        ("max_batchsize: 0", "write 'max_batch_size'"),
+        ("instance_groups [ { kind: KIND_CPU } ]", "write 'instance_group'"),
+        ("instance_group { kid: KIND_CPU }", "write 'kind'"),
+        ('inputs { name: "x" }', "write 'input'"),
+        ('input { nam: "x" }', "write 'name'"),
+        ("count: 1", "move it to 'instance_group'"),
+        ("ensemble: 1", "take it out"),
+    ],
+)
+def test_a_field_that_triton_does_not_know_is_an_error_as_it_refuses_the_file(
+    told: Told, run: Run, field: str, remedy: str
+) -> None:
+    assert told(WHOLE, CONFIG + field)[0] == 1
+    (found,) = json.loads(run("check", "deploy", *OPTIONS).out)["findings"]
+    assert (found["rule"], found["outcome"], found["remedy"]) == ("PLC710", "fail", remedy)
+    assert "Triton" in found["message"]

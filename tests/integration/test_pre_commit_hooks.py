@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from placer.manifests.models import FORMAT_OF_SUFFIX
+from placer.core.rendering import FORMAT_OF_SUFFIX
 
 ROOT = Path(__file__).parents[2]
 HOOKS: dict[str, dict[str, Any]] = {

@@ -203,6 +203,26 @@ def test_text_counts_what_passes_beyond_a_few() -> None:
     assert "✖ fail" in report
 
 
+@pytest.mark.parametrize("name", ["text", "markdown"])
+def test_a_long_help_that_is_the_same_is_told_once(name: str) -> None:
+    remedy = (
+        "on rpi5: placer profile model.onnx --site rpi5 --ep cpu --sla p99=30ms --fresh --save a"
+    )
+    first = replace(OPEN, rule="PLC611", evidence=None, remedy=remedy)
+    others = [
+        replace(
+            first, place=replace(LIMIT, path=f"deploy/{one}.yaml"), deployed=f"deployment/{one}"
+        )
+        for one in "bc"
+    ]
+    short = replace(first, remedy="write 512Mi")
+    found = (first, *others, short, replace(short, place=NAME))
+    told = render(replace(RESULT, findings=found), name, CONTEXT, width=200)
+    assert told.count("placer profile") == 1
+    assert told.count(f"as at {first.place}") == 2
+    assert told.count("write 512Mi") == 2
+
+
 def test_text_tells_what_is_ignored_where_asked_for() -> None:
     at = replace(NAME, path="\x1b[31mplacer.yaml")
     suppressed = Suppression("PLC707", at, "file", "the operator limits it", "2026-12-31")

@@ -212,6 +212,61 @@ def test_an_image_that_is_filled_in_later_is_not_passed_over(template: str) -> N
     assert workload_of(other, project, PATH) is None
 
 
+@pytest.mark.parametrize(
+    ("image", "uri", "may_be"),
+    [
+        ("postgres:${PG_VERSION:-16}", "*/digits*", False),  # a tag holds no slash
+        ("registry.example.com/web:${TAG}", "*/digits:*", False),
+        ("registry.example.com/digits:${TAG}", "*/digits:*", True),
+        ("registry.example.com/digits:${TAG}", "*/digits:1.?", True),
+        ("registry.example.com/digits@${DIGEST}", "*/digits@sha256:*", True),
+        ("registry:${PORT}/digits:1", "registry:*/digits:*", True),  # no tag: a port
+        ("${REGISTRY}/web:1", "*/digits:*", False),
+        ("${REGISTRY}/web:1", "*/web:*", True),
+        ("${WEB_IMAGE}", "registry.example.com/digits:*", True),
+        ("${A}-${B}:${C}", "x/*-digits:1", True),
+        ("${WEB_IMAGE}", "*/digits.onnx", False),  # an image is no file of a model
+        ("${REGISTRY}/web:1", "*/digits.ONNX", False),
+        ("${WEB_IMAGE}", "s3://models/*", False),
+        ("${WEB_IMAGE}", "*", True),
+    ],
+)
+def test_an_image_is_open_only_where_it_may_become_one_of_the_project(
+    image: str, uri: str, may_be: bool
+) -> None:
+    project = Project("placer.yaml", models=(ModelEntry(uri, "a"),))
+    found = workload_of(deployed(images=(stated(image),)), project, PATH)
+    assert isinstance(found, Unresolved) is may_be
+
+
+def test_an_archive_of_a_component_may_be_any_uri_of_the_project() -> None:
+    project = Project("placer.yaml", models=(ModelEntry("s3://models/*", "a"),))
+    for uri, may_be in (
+        ("s3://models/{COMPONENT_NAME}/x.zip", True),
+        ("{BUCKET_NAME}", True),
+        ("s3://other/{COMPONENT_NAME}/x.zip", False),
+    ):
+        one = replace(deployed(images=(stated(uri),)), format="greengrass")
+        assert isinstance(workload_of(one, project, PATH), Unresolved) is may_be
+
+
+@pytest.mark.parametrize(
+    ("format", "tool"),
+    [
+        ("compose", "docker compose config"),
+        ("iotedge", "iotedgedev genconfig"),
+        ("greengrass", "gdk component build"),
+        ("triton", "fill_template.py"),
+        ("kubernetes", "helm template"),
+        ("kserve", "helm template"),
+    ],
+)
+def test_what_is_not_rendered_is_rendered_by_the_tool_of_its_format(format: str, tool: str) -> None:
+    found = workload_of(replace(deployed("${MODEL}"), format=format), ANYTHING, PATH)
+    assert isinstance(found, Unresolved)
+    assert tool in found.remedy
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_place_that_is_filled_in_later_is_not_resolved_by_a_glob(template: str) -> None:
     for where in (

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from placer.api.gate_inputs import GateInputs, served_by, takes_batch, unlocked_evidence
+from placer.api.gate_inputs import (
+    GateInputs,
+    served_by,
+    takes_batch,
+    takes_shapes,
+    unlocked_evidence,
+)
 from placer.api.gate_sites import environment_of, names_of
 from placer.api.locking import digest_of, is_there
 from placer.core.deployment import Deployed, Place
@@ -86,6 +92,8 @@ def case_of(
     )
     if served is not None and deployed.batching is not None:
         case = replace(case, takes_batch=takes_batch(checking, served, deployed.batching.value))
+    if served is not None:
+        case = replace(case, takes_shapes=takes_shapes(checking, served, deployed))
     if served is None or isinstance(site, Unresolved):
         return case
     names = names_of(site.entry)

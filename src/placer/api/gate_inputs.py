@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -19,11 +19,11 @@ from placer.api.locking import (
     locked_workload,
 )
 from placer.api.sites import load_path
-from placer.core.deployment import Place
+from placer.core.deployment import Deployed, Place
 from placer.core.errors import PlacerError, UsageError
 from placer.core.estimate import Candidate
 from placer.core.gate import Excerpt
-from placer.core.gate_rules.plc612_model_changed import batch_shapes
+from placer.core.gate_rules.plc612_model_changed import batch_shapes, other_shapes
 from placer.core.gate_rules.rule import NetworkRecord, Record, Served
 from placer.core.graph import ModelSummary
 from placer.core.placement import Environment
@@ -246,23 +246,36 @@ def unlocked_evidence(
 
 
 def takes_batch(checking: GateInputs, served: Served, most: int | None) -> bool | None:
-    """Tell whether the file of a model takes a batch; None: it is not to be read here.
+    """Tell whether the file of a model takes a batch; None: it is not to be read here."""
+    if most is None or not 0 < most < _MOST_BATCH or served.model is None:
+        return None
+    return _takes(checking, served, batch_shapes(served.model, most))
+
+
+def takes_shapes(checking: GateInputs, served: Served, deployed: Deployed) -> dict[str, bool]:
+    """Tell of the inputs in other shapes than were measured whether the model's file takes them."""
+    if served.model is None:
+        return {}
+    measured = {spec.name: spec.shape for spec in served.model.inputs}
+    asked = [(one.value[0], meant) for one, meant in other_shapes(deployed, served.model)]
+    taken = {name: _takes(checking, served, {**measured, name: meant}) for name, meant in asked}
+    return {name: one for name, one in taken.items() if one is not None}
+
+
+def _takes(
+    checking: GateInputs, served: Served, shapes: Mapping[str, tuple[int, ...]]
+) -> bool | None:
+    """Tell whether the file of a model takes shapes; None: it is not to be read here.
 
     Of TensorFlow Lite only a runtime could tell, and a check starts none.
     """
     path, model = checking.workloads[served.name].model, served.model
-    if (
-        most is None
-        or not 0 < most < _MOST_BATCH
-        or path is None
-        or model is None
-        or served.model_now_sha256 != model.sha256
-    ):
+    if path is None or model is None or served.model_now_sha256 != model.sha256:
         return None
     if formats.format_of(path) != formats.ONNX:
         return None
     try:
-        formats.read_model(path, shapes=batch_shapes(model, most))
+        formats.read_model(path, shapes=shapes)
     except UsageError:
         return False
     except PlacerError:

@@ -99,6 +99,8 @@ class Checked:
     """That of ``recommended_p99_s``."""
     is_as_before: bool = False
     """Nothing that is new since the base decides its verdict."""
+    is_unchanged: bool = False
+    """It passes with the same figures as at the base, and nothing new or worse is told of it."""
     ignored: tuple[str, ...] = ()
     """Rules that would have decided otherwise, and are silenced."""
     percentile: float | None = None
@@ -191,6 +193,14 @@ def as_before(result: CheckResult) -> str:
                 f"{counted(number, 'deployment')} {singular if number == 1 else plural}{what}"
             )
     return f"{' and '.join(told)} as before" if told else ""
+
+
+def unchanged(result: CheckResult) -> str:
+    """Say how many deployments reports do not list, as nothing of them changed; empty: none."""
+    number = sum(one.is_unchanged for one in result.checked)
+    if not number:
+        return ""
+    return f"{number} {'passes' if number == 1 else 'pass'}, unchanged since {result.base}"
 
 
 def excused(result: CheckResult) -> str:

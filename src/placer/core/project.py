@@ -13,6 +13,7 @@ from placer.core.climbing import climbs, without_climbing
 from placer.core.deployment import Deployed, Place, Stated, Suppression, Tier
 from placer.core.environment import NETWORK_MAX_AGE_DAYS, CloudOffer, Device
 from placer.core.globs import glob_of, globbed, literal
+from placer.core.rendering import image_may_be, render_of
 
 MAX_TEXT = 4096
 """Characters of a name that is looked up; a longer one is none (paths end here as well)."""
@@ -34,7 +35,6 @@ recipes what another component brings, ``{NAME:artifacts:path}``.
 
 ``$upstream`` is what IoT Edge calls the cloud."""
 _MARK = re.compile(r"[{$<%@]|__|\[\[|\(\(|/(?:BUCKET|COMPONENT)_")
-_RENDER = "check it as it is rendered:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,13 +228,6 @@ def templates_in(text: str) -> list[str]:
     return TEMPLATE.findall(text) if _MARK.search(text) else []
 
 
-def render_of(deployed: Deployed) -> str:
-    """Return how what something is deployed by is checked with all that is filled in later."""
-    if deployed.format == "compose":
-        return f"{_RENDER} `docker compose config | placer check -`"
-    return f"{_RENDER} `helm template CHART | placer check -`, `oc process`"
-
-
 def _names_label(pattern: str, value: str | None) -> bool:
     if value is None:  # nobody knows: only what means any value does
         return pattern.strip("*") == "" != pattern
@@ -335,12 +328,10 @@ def unclear_image(deployed: Deployed, project: Project, known: set[str]) -> Unre
         template = next(iter(templates_in(image.value)), None)
         if template is None or image.value in known:
             continue
-        begin = image.value.partition(template)[0]
-        for entry in project.models:
-            wanted = re.split(r"\[?[*?]", entry.uri, maxsplit=1)[0]
-            if begin.startswith(wanted) or wanted.startswith(begin):
-                told = f"the image {short(image.value)} holds {short(template)}, not rendered"
-                return Unresolved(told, render_of(deployed))
+        parts = TEMPLATE.split(image.value[:MAX_TEXT])
+        if any(image_may_be(parts, entry.uri, deployed.format) for entry in project.models):
+            told = f"the image {short(image.value)} holds {short(template)}, not rendered"
+            return Unresolved(told, render_of(deployed))
     return None
 
 

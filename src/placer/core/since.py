@@ -68,6 +68,7 @@ def since(
     )
     ignored = _ignored_anew(now.suppressed, (*before.findings, *before.suppressed), changed_in)
     checked = _as_before(now.checked, findings, ignored)
+    checked = _unchanged(checked, before.checked, findings)
     silenced, _, gone = _paired(now.suppressed, gone)
     open_ = _unjudged(now, gone, is_there)
     return replace(
@@ -218,6 +219,24 @@ def _as_before(
             ),
         )
         for one in checked
+    )
+
+
+def _unchanged(
+    now: Iterable[Checked], before: Iterable[Checked], findings: Iterable[GateFinding]
+) -> tuple[Checked, ...]:
+    """Mark the deployments that pass as they did, and of which nothing is told."""
+    was = {(one.path, one.id): one for one in before}
+    told = {key for one in findings for key in concerned(one)}
+    return tuple(
+        replace(
+            one,
+            is_unchanged=one.outcome is Outcome.PASS
+            and (key := (one.path, one.id)) in was
+            and key not in told
+            and replace(one, place=was[key].place) == was[key],
+        )
+        for one in now
     )
 
 

@@ -24,10 +24,10 @@ from placer.core.project import (
     SiteMatch,
     Unresolved,
     names,
-    render_of,
     short,
     templates_in,
 )
+from placer.core.rendering import render_of
 
 NODE_NAME = "metadata.name"
 """What a term of node affinity calls the node's name."""

@@ -9,16 +9,19 @@ _DEPLOY = level(
     "mode endpoint_mode labels update_config rollback_config restart_policy",
     "replicas",
     {
-        "placement": level("preferences max_replicas_per_node", "constraints"),
+        "placement": level("preferences max_replicas_per_node", "constraints", lists="constraints"),
         "resources": level(
             "",
             "",
             {
                 "limits": level("pids", "cpus memory"),
-                "reservations": level("generic_resources", "cpus memory", {"devices": _DEVICES}),
+                "reservations": level(
+                    "generic_resources", "cpus memory", {"devices": _DEVICES}, lists="devices"
+                ),
             },
             dict.fromkeys(("cpus", "memory"), "'limits' or 'reservations'")
             | {"devices": "'reservations'"},
+            objects="limits reservations",
         ),
     },
     {
@@ -26,6 +29,7 @@ _DEPLOY = level(
         **dict.fromkeys(("limits", "reservations"), "'resources'"),
         **dict.fromkeys(("mem_limit", "platform", "runtime", "devices", "gpus"), "the service"),
     },
+    objects="placement resources",
 )
 SERVICE = level(
     "annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent configs"
@@ -48,6 +52,8 @@ SERVICE = level(
         "reservations": "'deploy.resources'",
         "memory": "'deploy.resources.limits'",
     },
+    objects="deploy",
+    lists="devices volumes",
 )
 FILE = level(
     "configs include name networks secrets version volumes",

@@ -16,6 +16,7 @@ from placer.core.deployment import (
     Unreadable,
 )
 from placer.core.project import templates_in
+from placer.core.rendering import rendered_by
 from placer.manifests.containers import (
     placeholder,
 )
@@ -119,7 +120,7 @@ def _deployment(root: Field, recipes: Recipes) -> tuple[Found, list[Field]]:
     components = _components_of(root)
     if (stated := placeholder(components)) is not None:
         message = f"'components' is filled in later ({stated.value[:40]}): nobody knows which are"
-        problem = Unreadable(stated.place, f"{message} deployed", "check it as it is rendered")
+        problem = Unreadable(stated.place, f"{message} deployed", rendered_by("greengrass"))
         return Found(defects=tuple(defects), unreadable=(problem,)), []
     updates: dict[str, Field] = {}
     opened: dict[str, tuple[Stated[str], ...]] = {}

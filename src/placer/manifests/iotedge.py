@@ -16,6 +16,7 @@ from placer.core.deployment import (
     Where,
 )
 from placer.core.project import templates_in
+from placer.core.rendering import rendered_by
 from placer.manifests.containers import (
     is_object,
     is_open,
@@ -141,7 +142,7 @@ def _unknown(cut_off: Sequence[Field], root: Field, *, what: str) -> Found:
         Unreadable(
             one.place(),
             f"'{one.name}' is filled in later ({stated.value[:40]}): nobody knows {what}",
-            "check it as it is rendered",
+            rendered_by("iotedge"),
         )
         for one in cut_off
         if (stated := placeholder(one)) is not None

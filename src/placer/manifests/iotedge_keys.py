@@ -30,6 +30,7 @@ _HOST_CONFIG = level(
         "Mounts": _MOUNT,
     },
     dict.fromkeys(("Cmd", "Entrypoint", "Env", "WorkingDir"), "createOptions, beside 'HostConfig'"),
+    lists="Binds Devices DeviceRequests Mounts",
 )
 _IN_HOST_CONFIG = "Binds Memory MemoryReservation NanoCpus Runtime Devices DeviceRequests Mounts"
 CREATE_OPTIONS = level(
@@ -39,6 +40,8 @@ CREATE_OPTIONS = level(
     "Cmd Entrypoint Env",
     {"HostConfig": _HOST_CONFIG},
     dict.fromkeys(_IN_HOST_CONFIG.split(), "'HostConfig' of createOptions"),
+    objects="HostConfig",
+    lists="Env",
 )
 """Source: Docker Engine API 1.43, ContainerCreate."""
 MODULE = level(

@@ -112,6 +112,7 @@ GRAPH = level(
             " serviceAccountName",
             f"nodes {_SCALE} nodeSelector nodeName affinity resources",
             elsewhere=_OF_SERVICES,
+            objects="affinity nodeSelector resources",
         )
     },
     _NOT_HERE,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from placer.core.deployment import Defect
+from placer.manifests.containers import is_object, placeholder
 from placer.manifests.nodes import Field, Node, escaped, is_merge
 
 _CUTOFF = 0.8
@@ -60,6 +61,10 @@ class Level:
     """Key -> level of its value, or of each item of its list."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Key that has no effect here -> where it has."""
+    objects: frozenset[str] = frozenset()
+    """Keys whose value is an object."""
+    lists: frozenset[str] = frozenset()
+    """Keys whose value is a list."""
 
 
 def level(
@@ -67,8 +72,11 @@ def level(
     watched: str = "",
     below: Mapping[str, Level] | None = None,
     elsewhere: Mapping[str, str] | None = None,
+    *,
+    objects: str = "",
+    lists: str = "",
 ) -> Level:
-    """Return a level; `known` and `watched` are words, and `watched` and `below` are known."""
+    """Return a level; all but `elsewhere` says known keys, those of `known` in words."""
     below = below or {}
     words = frozenset(watched.split())
     return Level(
@@ -76,6 +84,8 @@ def level(
         words | frozenset(below),
         below,
         elsewhere or {},
+        frozenset(objects.split()),
+        frozenset(lists.split()),
     )
 
 
@@ -93,17 +103,24 @@ def extended(
         base.watched | more.watched,
         {**base.below, **more.below},
         {**base.elsewhere, **more.elsewhere},
+        base.objects,
+        base.lists,
     )
 
 
 def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
-    """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant."""
+    """Yield the keys that `reader` (``Kubernetes``) passes over, and that somebody meant.
+
+    So does it with a value that is of another kind than its key takes.
+    """
     if root.node is None or len(root.node.pairs or ()) > _MAX_KEYS:
         return
     is_blind = root.document.is_case_blind
     by_lower = {word.lower(): word for word in known.keys} if is_blind else {}
     names = {key.text for key, _ in root.node.pairs or ()}
     if not (is_blind or root.node.merges or root.document.repeats_keys) and names <= known.keys:
+        for name in sorted((known.objects | known.lists) & names):
+            yield from _other_kind(root.at(name), name, known)
         for name in [one for one in known.below if one in names]:
             entry = root.at(name)
             for one in entry.items() if entry.is_list else [entry]:
@@ -113,10 +130,21 @@ def unknown_keys(root: Field, known: Level, *, reader: str) -> Iterator[Defect]:
         name = by_lower.get(entry.name.lower(), entry.name)
         if name not in known.keys:
             yield from judged_key(entry, known, reader)
+        yield from _other_kind(entry, name, known)
         below = known.below.get(name)
         if below is not None:
             for one in entry.items() if entry.is_list else [entry]:
                 yield from unknown_keys(one, below, reader=reader)
+
+
+def _other_kind(entry: Field, name: str, known: Level) -> Iterator[Defect]:
+    """Yield that something else stands where the value of a key is an object or a list."""
+    if entry.is_null or any(map(placeholder, (entry, *entry.items()))):
+        return
+    if name in known.objects and not is_object(entry):
+        yield no_object(entry)
+    elif name in known.lists and not entry.is_list:
+        yield no_list(entry)
 
 
 def repeated_keys(root: Field) -> Iterator[Defect]:

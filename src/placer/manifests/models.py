@@ -7,30 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Place, Stated
+from placer.core.rendering import FORMAT_OF_SUFFIX
 from placer.manifests.model_words import says_no_model
-
-FORMAT_OF_SUFFIX = {
-    "onnx": "onnx",
-    "ort": "onnx",
-    "tflite": "tflite",
-    "pt": "pytorch",
-    "pth": "pytorch",
-    "torchscript": "pytorch",
-    "mar": "pytorch",
-    "safetensors": "safetensors",
-    "gguf": "gguf",
-    "engine": "tensorrt",
-    "plan": "tensorrt",
-    "trt": "tensorrt",
-    "h5": "keras",
-    "keras": "keras",
-    "pb": "tensorflow",
-    "mlmodel": "coreml",
-    "rknn": "rknn",
-    "hef": "hef",
-    "blob": "openvino",
-}
-"""File name suffix -> format."""
 
 _SUFFIX = re.compile(rf"\.(?:{'|'.join(FORMAT_OF_SUFFIX)})(?![\w.])", re.IGNORECASE)
 _NO_NAME = r"\s\"'=,;|&<>()"

@@ -20,22 +20,22 @@ _TERMS_WAY = (
     "requiredDuringSchedulingIgnoredDuringExecution",
     "nodeSelectorTerms",
 )
-_MATCH = level("", "key operator values")
-_TERMS = level("matchExpressions matchFields", "", {"matchExpressions": _MATCH})
+_MATCH = level("", "key operator values", lists="values")
+_TERM = level("", "", dict.fromkeys(_LISTS, _MATCH), lists=" ".join(_LISTS))
+_REQUIRED = level("", "", {"nodeSelectorTerms": _TERM}, lists="nodeSelectorTerms")
+_NODE_AFFINITY = level(
+    "preferredDuringSchedulingIgnoredDuringExecution",
+    "",
+    {"requiredDuringSchedulingIgnoredDuringExecution": _REQUIRED},
+    {"nodeSelectorTerms": "'requiredDuringSchedulingIgnoredDuringExecution'"},
+    objects="requiredDuringSchedulingIgnoredDuringExecution",
+)
 AFFINITY = level(
     "podAffinity podAntiAffinity",
     "",
-    {
-        "nodeAffinity": level(
-            "preferredDuringSchedulingIgnoredDuringExecution",
-            "",
-            {
-                "requiredDuringSchedulingIgnoredDuringExecution": level(
-                    "", "", {"nodeSelectorTerms": _TERMS}
-                )
-            },
-        )
-    },
+    {"nodeAffinity": _NODE_AFFINITY},
+    dict.fromkeys(_TERMS_WAY[2:], "'nodeAffinity'"),
+    objects="nodeAffinity",
 )
 _ARCH = ("kubernetes.io/arch", "beta.kubernetes.io/arch")
 _OS = ("kubernetes.io/os", "beta.kubernetes.io/os")

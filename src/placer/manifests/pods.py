@@ -40,6 +40,7 @@ RESOURCES = level(
     "claims",
     "",
     {name: level("ephemeral-storage storage", "cpu memory") for name in ("limits", "requests")},
+    objects="limits requests",
 )
 _MOUNT = level("name readOnly recursiveReadOnly mountPropagation", "mountPath subPath subPathExpr")
 CONTAINER = level(
@@ -52,6 +53,8 @@ CONTAINER = level(
         **dict.fromkeys(PLACEMENT_KEYS.split(), "the pod's spec"),
         **dict.fromkeys(("limits", "requests"), "'resources' of the container"),
     },
+    objects="resources",
+    lists="env volumeMounts",
 )
 POD = level(
     "activeDeadlineSeconds automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks"
@@ -73,6 +76,8 @@ POD = level(
         "limits": "'resources' of a container",
         "image": "a container",
     },
+    objects="affinity nodeSelector resources",
+    lists="volumes",
 )
 """Keys of Kubernetes 1.34's PodSpec and Container (core/v1)."""
 

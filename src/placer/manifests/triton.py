@@ -12,8 +12,8 @@ from placer.core.project import templates_in
 from placer.manifests.accelerators import first_open
 from placer.manifests.containers import is_open
 from placer.manifests.format import Format, Found, merged
-from placer.manifests.levels import level, unknown_keys
 from placer.manifests.nodes import Field
+from placer.manifests.triton_keys import refused_fields
 from placer.manifests.triton_models import (
     KINDS,
     Named,
@@ -48,43 +48,6 @@ _CLAIMED = (
 _ONCE = ("name", "platform", "backend", "max_batch_size", "default_model_filename",
          "version_policy", "dynamic_batching", "ensemble_scheduling")  # fmt: skip
 _ONCE_IN_A_GROUP = ("kind", "count")
-
-_GROUP = level(
-    "name rate_limiter profile passive host_policy",
-    "kind count gpus",
-    {"secondary_devices": level("", "kind device_id")},
-)
-_CONFIG = level(
-    "batch_input batch_output cc_model_filenames input metric_tags model_metrics model_operations"
-    " model_repository_agents model_transaction_policy model_warmup output parameters"
-    " response_cache runtime sequence_batching",
-    "name platform backend max_batch_size default_model_filename",
-    {
-        "instance_group": _GROUP,
-        "version_policy": level("", "latest all specific"),
-        "dynamic_batching": level(
-            "preserve_ordering priority_levels default_priority_level default_queue_policy"
-            " priority_queue_policy",
-            "preferred_batch_size max_queue_delay_microseconds",
-        ),
-        "ensemble_scheduling": level(
-            "",
-            "",
-            {"step": level("input_map output_map model_namespace", "model_name model_version")},
-        ),
-        "optimization": level(
-            "graph priority cuda input_pinned_memory output_pinned_memory"
-            " gather_kernel_buffer_threshold eager_batching",
-            "execution_accelerators",
-        ),
-    },
-    {
-        **dict.fromkeys(("kind", "count", "gpus"), "'instance_group'"),
-        "max_queue_delay_microseconds": "'dynamic_batching'",
-        "preferred_batch_size": "'dynamic_batching'",
-        "step": "'ensemble_scheduling'",
-    },
-)
 
 
 def claims(root: Field) -> bool:
@@ -124,7 +87,7 @@ def _model(root: Field, named: Named) -> Found:
         steps=_steps(root),
     )
     defects = [
-        *unknown_keys(root, _CONFIG, reader="Triton"),
+        *refused_fields(root),
         *_given_twice(root, _ONCE),
         *(defect for group in groups for defect in _given_twice(group, _ONCE_IN_A_GROUP)),
         *(defect for group in groups for defect in _bad_values(group)),

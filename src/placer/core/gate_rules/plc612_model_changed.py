@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from placer.core.deployment import Deployed, Stated
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.measuring import Asked
@@ -120,22 +121,15 @@ def _other_shapes(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...
     """Return the inputs that the manifest states in a shape that was not measured."""
     measured = {spec.name: spec.shape for spec in model.inputs}
     findings: tuple[GateFinding, ...] = ()
-    for stated in case.deployed.inputs:
+    for stated, meant in other_shapes(case.deployed, model):
         name, shape = stated.value
-        known = measured.get(name)
-        if known is None or _fits(known, shape):
-            continue
         told = ", ".join("any" if size is None else str(size) for size in shape)
-        usual = (*known, *(1 for _ in shape))
-        meant = tuple(size or usual[index] for index, size in enumerate(shape))
-        was = ", ".join(map(str, known))
+        was = ", ".join(map(str, measured[name]))
         findings += found(
             "PLC612",
             case,
             f"the manifest states the input '{name}' as [{told}], what was measured is [{was}]",
-            f"correct the shape, or state `model: {{shapes: {{{name}: {[*meant]}}}}}` in "
-            f"{case.served.path if case.served else ''} and measure that: "
-            f"{case.measuring(Asked(shapes={name: meant}))}",
+            _to_take_shape(case, name, was, meant),
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.ERROR,
             place=stated.place,
@@ -144,6 +138,38 @@ def _other_shapes(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...
             subject=name,
         )
     return findings
+
+
+def other_shapes(
+    deployed: Deployed, model: ModelSummary
+) -> Iterator[tuple[Stated[tuple[str, tuple[int | None, ...]]], tuple[int, ...]]]:
+    """Yield each input that is stated in a shape that was not measured, and the shape it means."""
+    measured = {spec.name: spec.shape for spec in model.inputs}
+    for stated in deployed.inputs:
+        name, shape = stated.value
+        known = measured.get(name)
+        if known is None or _fits(known, shape):
+            continue
+        usual = (*known, *(1 for _ in shape))
+        yield stated, tuple(size or usual[index] for index, size in enumerate(shape))
+
+
+def _to_take_shape(case: GateCase, name: str, was: str, meant: tuple[int, ...]) -> str:
+    """Return what settles a shape: a model of a fixed one cannot be measured with another."""
+    assert case.served is not None
+    assert case.served.model is not None
+    path = case.served.model.path
+    taken = case.takes_shapes.get(name)
+    if taken is False:
+        return (
+            f"state [{was}] in the manifest: {path} is fixed at that; or export it with the other "
+            "shape and measure that"
+        )
+    free = "" if taken else f" (where the input of {path} is fixed at [{was}], export it anew)"
+    return (
+        f"correct the shape, or state `model: {{shapes: {{{name}: {[*meant]}}}}}` in "
+        f"{case.served.path} and measure that{free}: {case.measuring(Asked(shapes={name: meant}))}"
+    )
 
 
 def _other_batch(case: GateCase, model: ModelSummary) -> tuple[GateFinding, ...]:

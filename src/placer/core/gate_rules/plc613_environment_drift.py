@@ -18,7 +18,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     place, source, stated = case.where, case.project.path, case.site.entry.runtime
     if stated is None:
         for image in case.deployed.images:
-            version = re.search(r"onnxruntime[^:@/]*:v?(\d+\.\d+)", image.value)
+            version = re.search(r"onnxruntime(?:/server|[^:@/]*):v?(\d+\.\d+)", image.value)
             if version is not None:
                 stated, place, source = f"onnxruntime {version.group(1)}", image.place, image.value
                 break

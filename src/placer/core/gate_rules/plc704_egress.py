@@ -10,6 +10,7 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.privacy import LEAVES_WORDS, most_that_may_leave
 from placer.core.project import Unresolved, templates_in
 from placer.core.receivers import Receiver, is_inside, receiver_of
+from placer.core.rendering import render_of
 from placer.core.workload import DataClass, Leaves
 
 
@@ -34,7 +35,7 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
             case,
             f"{_OPEN.get(egress.kind, 'where data goes')} is filled in later "
             f"({egress.to.value[:80]}): nobody knows whether data leaves",
-            "check it as it is rendered; or "
+            f"{render_of(case.deployed)}; or "
             + to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed),
             outcome=Outcome.INCONCLUSIVE,
             place=egress.to.place,

@@ -7,7 +7,7 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit, written
 from placer.core.gate_rules.rule import GateCase, GateRule, found
-from placer.core.project import render_of
+from placer.core.rendering import render_of
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:

@@ -9,6 +9,7 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.measuring import Asked
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
+from placer.core.rendering import render_of
 from placer.core.runtime import EXECUTION_PROVIDERS, processor_kind, split_ep
 
 
@@ -43,7 +44,7 @@ def _filled_in(case: GateCase, record: Record, what: str, place: Place) -> tuple
         case,
         f"{what} is filled in later: whether that grants or chooses an accelerator is not known, "
         f"and the evidence ran on {record.ep}",
-        "check what is rendered (helm template, docker compose config), or write the value",
+        f"{render_of(case.deployed)}; or write the value",
         outcome=Outcome.INCONCLUSIVE,
         place=place,
         value=record.ep,

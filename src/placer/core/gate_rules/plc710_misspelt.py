@@ -22,7 +22,8 @@ RULE = GateRule(
     severity=Severity.ERROR,
     what="Keys and kinds that nobody knows, one or two letters from one that would place the model "
     "or give it resources, and annotations `placer/...` that are none. One that would decide the "
-    "place, the model, the workload or a way of its data is a violation, another a warning.",
+    "place, the model, the workload or a way of its data is a violation, another a warning. In "
+    "`config.pbtxt` any unknown field is one: Triton refuses the file.",
     why="Consumers drop unknown keys without a word: the model runs elsewhere, a device is not "
     "mapped, a limit not set.",
     example="`nodeSelecter` in a pod: violated, any node may take it; `imge` in a "

@@ -7,6 +7,7 @@ from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.measuring import Asked
 from placer.core.gate_rules.plc708_accelerator import needs_accelerator
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
+from placer.core.rendering import render_of
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -23,7 +24,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             "PLC714",
             case,
             f"the CPU limit {unread.value[:40]} cannot be read, the evidence used {_cores(used)}",
-            "check the manifest as it is rendered, or write an amount such as 2 or 500m",
+            f"{render_of(case.deployed)}; or write an amount such as 2 or 500m",
             outcome=Outcome.INCONCLUSIVE,
             place=unread.place,
             value=_cores(used),

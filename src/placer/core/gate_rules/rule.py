@@ -113,6 +113,8 @@ class GateCase:
     """Those of the manifest that lie in it."""
     takes_batch: bool | None = None
     """Whether the model's file takes the batch of the server; None: it was not read for that."""
+    takes_shapes: Mapping[str, bool] = field(default_factory=dict)
+    """Input -> whether the model's file takes the other shape of it that the manifest states."""
     unlocked: tuple[str, ...] = ()
     """Evidence of the model on the site that lies in its folder, where the lock binds none."""
 

@@ -12,6 +12,8 @@ from placer.core.gate import Checked, GateFinding, Outcome
 from placer.core.units import format_duration, format_percentile
 
 _P99 = 0.99
+_LONG_HELP = 80
+"""Characters from which the same help is told once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,21 @@ def texts_of(rules: Iterable[Explained]) -> dict[str, RuleText]:
         one.id: RuleText(one.id, one.title, one.severity, one.what, one.why, one.example, one.fix)
         for one in rules
     }
+
+
+def help_of(one: GateFinding, told: dict[str, str]) -> str:
+    """Return what to do, in full the first time; then where a long one stands that is the same.
+
+    Parameters
+    ----------
+    told
+        Help -> place of the finding that has it in full; it is added to.
+    """
+    place = told.get(one.remedy)
+    if place is None or len(one.remedy) < _LONG_HELP:
+        told.setdefault(one.remedy, str(one.place))
+        return one.remedy
+    return f"as at {place}"
 
 
 def basis_of(basis: Basis | None) -> str:

@@ -20,10 +20,11 @@ from placer.core.gate import (
     counted,
     excused,
     reason_of,
+    unchanged,
     verdict_of,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, latency_of, marked
+from placer.reports.check.context import Context, basis_of, help_of, latency_of, marked
 from placer.reports.check.shortened import shortened
 
 TAG = "<!-- placer-check -->"
@@ -71,15 +72,17 @@ def render(result: CheckResult, context: Context) -> str:
 
 
 def _table(result: CheckResult) -> str:
-    if not result.checked:
-        return ""
+    listed = [one for one in result.checked if not one.is_unchanged]
+    same = f"{escaped(told)}." if (told := unchanged(result)) else ""
+    if not listed:
+        return same
     before_s = {(path, name): was_s for path, name, was_s, _ in result.worse}
-    column = _column(result.checked)
+    column = _column(listed)
     head = (
         f"| | Deployment | Declared | {column} | Limit | Recommended |\n|---|---|---|---|---|---|"
     )
     ordered = sorted(
-        result.checked,
+        listed,
         key=lambda one: (_WORST_FIRST.index(one.outcome), (one.path, one.id) not in before_s),
     )
     rows = _fitting(
@@ -88,7 +91,7 @@ def _table(result: CheckResult) -> str:
     )
     left = len(ordered) - len(rows)
     more = f"\n\nDeployments left out here, the worst are shown: {left}." if left else ""
-    return "\n".join([head, *rows]) + more
+    return "\n".join([head, *rows]) + more + (f"\n\n{same}" if same else "")
 
 
 def _column(checked: Sequence[Checked]) -> str:
@@ -146,9 +149,10 @@ def _files(findings: Sequence[GateFinding], context: Context, room: int) -> tupl
     """Return a block for each file, of the most severe findings, and how many are left out."""
     severe_first = sorted(enumerate(findings), key=lambda one: -one[1].severity)
     shown: dict[str, dict[int, str]] = {}
+    helped: dict[str, str] = {}
     for number, one in severe_first:
         path = one.place.path
-        line = _finding(one, context)
+        line = _finding(one, context, help_of(one, helped))
         needed = len(line) + 1
         if path not in shown:
             needed += len(_block(path, "999999 of 999999", ())) + 2
@@ -169,13 +173,13 @@ def _block(path: str, count: str, lines: Sequence[str]) -> str:
     return "\n".join([summary, "", *lines, "", "</details>"])
 
 
-def _finding(one: GateFinding, context: Context) -> str:
+def _finding(one: GateFinding, context: Context, help: str) -> str:
     rule = context.rules.get(one.rule)
     title = "" if rule is None else f" {escaped(rule.title)}"
     where = f" ({escaped(one.deployed)})" if one.deployed else ""
     return (
         f"- **{one.severity.label} {one.rule}**{title}, line {one.place.line}{where}: "
-        f"{escaped(marked(one))}<br>{escaped(one.remedy)}"
+        f"{escaped(marked(one))}<br>{escaped(help)}"
     )
 
 

@@ -17,9 +17,17 @@ from placer.core.gate import (
     counted,
     excused,
     reason_of,
+    unchanged,
 )
 from placer.core.units import format_duration
-from placer.reports.check.context import Context, basis_of, latency_of, marked, told_latency
+from placer.reports.check.context import (
+    Context,
+    basis_of,
+    help_of,
+    latency_of,
+    marked,
+    told_latency,
+)
 from placer.reports.facts import Cell, Tone, clean
 from placer.reports.layout import Line, display_width, paragraph, wrap
 from placer.reports.text import MAX_WIDTH, MIN_WIDTH, to_text
@@ -52,10 +60,14 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
     seen: set[tuple[str, str, str | None]] = set()
+    helped: dict[str, str] = {}
     for one in told:
         same = one.rule, one.message, one.evidence
         is_again = one.evidence is not None and one.suppressed is None and same in seen
-        lines += [*(_again(one, width) if is_again else _finding(one, sources, width)), []]
+        if is_again:
+            lines += [*_again(one, width), []]
+        else:
+            lines += [*_finding(one, sources, width, help_of(one, helped)), []]
         if one.suppressed is None:
             seen.add(same)
     lines += _verdicts(result, width)
@@ -80,7 +92,7 @@ def _obeyed_by_none(line: Line) -> Line:
     return cells
 
 
-def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
+def _finding(one: GateFinding, sources: Sources, width: int, help: str) -> list[Line]:
     word = "ignored" if one.suppressed is not None else one.severity.label
     head = f"{word}[{one.rule}]"
     tone = Tone.FAINT if one.suppressed is not None else _TONES[one.severity]
@@ -103,7 +115,7 @@ def _finding(one: GateFinding, sources: Sources, width: int) -> list[Line]:
     ]
     if facts:
         lines += paragraph(", ".join(facts), width, indent=5, first="   =", tone=Tone.FAINT)
-    lines += paragraph(f"help: {clean(one.remedy)}", width, indent=5, first="   =")
+    lines += paragraph(f"help: {clean(help)}", width, indent=5, first="   =")
     if one.suppressed is not None:
         until = f", until {one.suppressed.until}" if one.suppressed.until else ""
         text = f"ignored at {one.suppressed.place}: {one.suppressed.reason}{until}"
@@ -165,6 +177,8 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
     lines: list[Line] = []
     passes = 0
     for one in result.checked:
+        if one.is_unchanged:
+            continue
         if one.outcome is Outcome.PASS:
             passes += 1
             if passes > MAX_PASSES:
@@ -172,10 +186,13 @@ def _verdicts(result: CheckResult, width: int) -> list[Line]:
         sign, word, tone = _SIGNS[one.outcome]
         name = f"{clean(one.path)}: {clean(one.id)}"
         lines.append([Cell(f"{sign} {word:13}", tone), Cell(name, Tone.STRONG)])
-        told = _told(one) + ("; as before" if one.is_as_before else "")
-        lines += paragraph(told, width, indent=15)
+        said = _told(one) + ("; as before" if one.is_as_before else "")
+        lines += paragraph(said, width, indent=15)
     if passes > MAX_PASSES:
         text = f"+ {passes - MAX_PASSES} more that pass (all of them: --output json)"
+        lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
+    if told := unchanged(result):
+        text = f"{clean(told)} (all of them: --output json)"
         lines += paragraph(text, width, indent=15, tone=Tone.FAINT)
     if result.others:
         named = [f"{clean(one.path)}: {clean(one.id)}" for one in result.others[:MAX_OTHERS]]
