@@ -417,6 +417,15 @@ def test_figures_of_very_different_size_stay_exact() -> None:
     assert placed(plan) == {"input": 0, "big": 0, "small": 1}
 
 
+def test_a_time_that_stands_for_never_hides_no_stage() -> None:
+    """The load of a tier is the difference of two sums, of which 1e18 takes all digits."""
+    nodes = [INPUT, Node("a", (0.1, 1e18)), Node("b", (0.3, 0.9))]
+    tensors = [Tensor("x", "input", ("a",), 0), Tensor("y", "a", ("b",), 0)]
+    plan = solved(problem(nodes, tensors), Objective.THROUGHPUT)
+    assert placed(plan) == {"input": 0, "a": 0, "b": 0}
+    assert plan.value == pytest.approx(0.4)
+
+
 def network(rng: np.random.Generator, n: int) -> Network:
     tail, head = rng.integers(0, n, (2, 4 * n))
     kept = (tail != head) & (tail != 1) & (head != 0)
