@@ -187,6 +187,38 @@ def random_costs(
     return costs
 
 
+def widen(rng: random.Random, costs: Costs, *, is_spread: bool, has_stand_ins: bool) -> None:
+    """Spread all figures over twelve decades, or put a large one where something "cannot be"."""
+
+    def spread(low: float, high: float) -> float:
+        return float(f"{10 ** rng.uniform(low, high):.3g}")
+
+    def stand_in() -> float:
+        return rng.choice([9999.0, 1e6, 1e9, 1e12, 1e15, 1e18, spread(3, 18)])
+
+    low = rng.choice([-12, -9, -7, -6])
+    for node in costs["nodes"]:
+        times = node["time_s"]
+        if is_spread:
+            times = [one if not one else spread(low, low + 12) for one in times]
+        if has_stand_ins:
+            times = [stand_in() if one is None or rng.random() < 0.15 else one for one in times]
+        node["time_s"] = times
+    for tensor in costs["tensors"] if is_spread else []:
+        tensor["bytes"] = int(spread(0, 8))
+    for link in [*costs["links"], *costs.get("direct", [])]:
+        for key in link.keys() & {"rtt_s", "uplink_bytes_per_s", "downlink_bytes_per_s"}:
+            if is_spread:
+                link[key] = spread(-5, 1) if key == "rtt_s" else spread(3, 10)
+            elif has_stand_ins and key == "rtt_s" and rng.random() < 0.15:
+                link[key] = stand_in()
+        for key in link.keys() & {"pieces", "down_pieces"}:
+            if is_spread:
+                link[key] = [[spread(-5, 1), spread(-10, -3)] for _ in link[key]]
+            elif has_stand_ins and rng.random() < 0.15:
+                link[key] = [[rng.choice([one, stand_in()]) for one in row] for row in link[key]]
+
+
 def random_link(rng: random.Random, *, is_concave: bool) -> Costs:
     """Return a link; a concave one in pieces upwards, and downwards in half of the cases."""
     scale = rng.choice([1.0, 0.01, 0.001])

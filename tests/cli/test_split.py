@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from placer.core.partition.optimal import optimal_plan, unsplit_plans
+from placer.core.partition.problem import Objective
 from placer.files.costs import costs_schema
+from placer.reports.split import to_text
 from tests.cli.conftest import Run
+from tests.splits import from_file_form
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "golden" / "splits"
@@ -229,6 +234,22 @@ def test_what_is_wrong_in_a_file_is_named_with_its_key(
     assert done.out == ""
     assert done.err.startswith(f"error: costs.json: {words}")
     assert "\nhint: " in done.err
+
+
+@pytest.mark.usefixtures("here")
+def test_no_tiers_are_told_as_such(run: Run) -> None:
+    write({**sample(), "tiers": [], "links": []})
+    done = run("split", "--costs", "costs.json")
+    assert done.code == 2
+    assert done.err == "error: costs.json: tiers: 0 tiers\nhint: name 1 to 8\n"
+
+
+def test_a_gap_of_nearly_all_is_a_hundred_percent() -> None:
+    problem = from_file_form(sample()).problem
+    plan = optimal_plan(problem, objective=Objective.LATENCY)
+    unproven = replace(plan, bound=plan.value * 1e-6, is_optimal=False)
+    told = to_text(problem, unproven, unsplit_plans(problem, Objective.LATENCY))
+    assert "the best may be up to 100 % better" in told
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
+from itertools import combinations_with_replacement, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,10 @@ from tests.splits import from_file_form
 seeds = st.integers(0, 2**32 - 1)
 tiers = st.integers(2, 4)
 MOST_NODES = {2: 8, 3: 6, 4: 5}
+WIDE = json.loads(
+    (Path(__file__).parents[1] / "data" / "split_wide_figures.json").read_text(encoding="utf-8")
+)
+"""Of a report: each was answered wrongly, or not at all, by an earlier solver."""
 
 
 def random_costs(
@@ -70,6 +77,67 @@ def test_no_assignment_is_quicker_and_names_decide_between_equal_ones(
     assert plan.is_optimal
     equal = [assignment for value, assignment in plans if value - best <= 1e-12 * best]
     assert tiers_of(plan) == min(equal)
+
+
+@pytest.mark.parametrize("case", WIDE, ids=[case["case"] for case in WIDE])
+def test_figures_of_very_different_size_are_answered_exactly(case: dict[str, Any]) -> None:
+    costs = {key: value for key, value in case.items() if key != "case"}
+    best, assignment = oracle.all_plans(costs)[0]
+    plan = solved(costs)
+    assert tiers_of(plan) == assignment
+    assert plan.value == pytest.approx(best, rel=1e-12)
+    assert plan.is_optimal
+
+
+@given(seeds, tiers, st.booleans(), st.booleans(), st.sampled_from(["latency", "throughput"]))
+@settings(max_examples=200, deadline=None)
+def test_no_figure_is_too_large_beside_the_others(
+    seed: int, n_tiers: int, is_concave: bool, is_spread: bool, objective: str
+) -> None:
+    rng = random.Random(seed)
+    costs = random_costs(seed, n_tiers, is_concave=is_concave, has_direct=seed % 4 == 0)
+    oracle.widen(rng, costs, is_spread=is_spread, has_stand_ins=rng.random() < 0.7)
+    plans = oracle.all_plans(costs, objective)
+    if plans:
+        plan = solved(costs, objective)
+        assert plan.value == pytest.approx(plans[0][0], rel=1e-9, abs=1e-300)
+        assert plan.is_optimal
+
+
+@given(seeds)
+@settings(max_examples=25, deadline=None)
+def test_chains_where_some_tiers_are_as_good_as_closed_are_answered_exactly(seed: int) -> None:
+    rng = random.Random(seed)
+    names = [f"n{place:02}" for place in range(rng.choice([10, 20, 40]))]
+    nodes = []
+    for name in names:
+        device_s = 10 ** rng.uniform(-6, -1)
+        times_s = [device_s / 10 ** rng.uniform(0, tier) for tier in range(3)]
+        if rng.random() < 0.15:
+            times_s[rng.randrange(3)] = rng.choice([1e3, 9999.0, 1e6, 1e9, 1e18])
+        nodes.append({"name": name, "time_s": times_s})
+    costs: dict[str, Any] = {
+        "tiers": ["device", "site", "cloud"],
+        "nodes": nodes,
+        "tensors": [
+            {"name": f"of {a}", "producer": a, "consumers": [b], "bytes": 10 ** rng.uniform(2, 6)}
+            for a, b in pairwise(names)
+        ],
+        "links": [oracle.random_link(rng, is_concave=False) for _ in range(2)],
+    }
+    way = next(way for way in oracle.hops(costs) if len(way) == 2)
+    values = [
+        oracle.value(
+            costs,
+            {name: (place >= first) + (place >= last) for place, name in enumerate(names)},
+            way,
+            "latency",
+        )
+        for first, last in combinations_with_replacement(range(len(names) + 1), 2)
+    ]
+    plan = solved(costs)
+    assert plan.value == pytest.approx(min(values), rel=1e-9)
+    assert plan.is_optimal
 
 
 @given(seeds, tiers, st.booleans(), st.sampled_from(["money", "energy", "throughput"]))

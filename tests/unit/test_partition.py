@@ -417,6 +417,27 @@ def test_figures_of_very_different_size_stay_exact() -> None:
     assert placed(plan) == {"input": 0, "big": 0, "small": 1}
 
 
+def test_a_time_that_stands_for_never_hides_no_stage() -> None:
+    """The load of a tier is the difference of two sums, of which 1e18 takes all digits."""
+    nodes = [INPUT, Node("a", (0.1, 1e18)), Node("b", (0.3, 0.9))]
+    tensors = [Tensor("x", "input", ("a",), 0), Tensor("y", "a", ("b",), 0)]
+    plan = solved(problem(nodes, tensors), Objective.THROUGHPUT)
+    assert placed(plan) == {"input": 0, "a": 0, "b": 0}
+    assert plan.value == pytest.approx(0.4)
+
+
+def test_a_plan_that_is_not_proven_is_no_worse_than_all_on_one_tier() -> None:
+    """No price on time leads to the middle tier, and the gap of so many nodes is left."""
+    free = [Node(f"n{place}", (0.0, 0.0, 0.0)) for place in range(401)]
+    graph = CostGraph((Node("heavy", (11.0, 10.0, 1.0)), *free), ())
+    sites = (Site("device", 0.1), Site("site", 0.5), Site("cloud", 10.0))
+    link = replace(rated_link(0.0, 1.0, 1.0), usd_per_byte_up=0.0, usd_per_byte_down=0.0)
+    question = Problem(graph, sites, (link, link))
+    plan = solved(question, Objective.MONEY, latency_limit_s=10.0)
+    assert (plan.usd, plan.latency_s, plan.is_optimal) == (5.0, 10.0, False)
+    assert plan.bound <= 5.0
+
+
 def network(rng: np.random.Generator, n: int) -> Network:
     tail, head = rng.integers(0, n, (2, 4 * n))
     kept = (tail != head) & (tail != 1) & (head != 0)

@@ -189,17 +189,18 @@ def _to_core(spec: _CostsSpec) -> CostsFile:
         outputs=spec.outputs,
     )
     n_tiers = len(spec.tiers)
+    n_links = max(n_tiers - 1, 0)  # that there is no tier is core's to say
     for_sites: tuple[float | None, ...] = (None,) * n_tiers
-    up: tuple[float | None, ...] = (None,) * max(n_tiers - 1, 0)
+    up: tuple[float | None, ...] = (None,) * n_links
     down = up
     if spec.prices is not None:
         for_sites = _counted("usd_per_s", spec.prices.usd_per_s, n_tiers)
-        up = _counted("usd_per_byte_up", spec.prices.usd_per_byte_up, n_tiers - 1)
-        down = _counted("usd_per_byte_down", spec.prices.usd_per_byte_down, n_tiers - 1)
-    if len(spec.links) != n_tiers - 1:
+        up = _counted("usd_per_byte_up", spec.prices.usd_per_byte_up, n_links)
+        down = _counted("usd_per_byte_down", spec.prices.usd_per_byte_down, n_links)
+    if len(spec.links) != n_links:
         raise UsageError(
             f"links: {len(spec.links)} links between {n_tiers} tiers",
-            hint=f"list {n_tiers - 1}: link k joins the tiers k and k + 1",
+            hint=f"list {n_links}: link k joins the tiers k and k + 1",
         )
     links = tuple(
         link.to_core(f"links[{place}]", up=up[place], down=down[place])

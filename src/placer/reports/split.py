@@ -149,8 +149,8 @@ def _proof(plan: Plan, latency_limit_s: float | None) -> str:
     within = "" if latency_limit_s is None else f" within {format_duration(latency_limit_s)}"
     if plan.is_optimal:
         return f"proven: nothing{within} {better}"
-    gap = f"{100 * plan.gap_ratio:.2g} %"
-    return f"not proven: the best{within} may be up to {gap} better"
+    gap = f"{100 * plan.gap_ratio:.2g}" if plan.gap_ratio < 0.995 else "100"
+    return f"not proven: the best{within} may be up to {gap} % better"
 
 
 def _listed(names: list[str] | tuple[str, ...]) -> str:

@@ -99,10 +99,14 @@ def _refined(arcs: _Arcs, found: float, depth: int) -> Cut:
     def is_open() -> bool:
         return depth < MAX_DEPTH and high - low > CLOSE_ENOUGH * (found + high)
 
+    def missing() -> float:
+        # the gap is the difference of sums: it may be less than the truth by their last digits
+        return high - low + CLOSE_ENOUGH * (found + high)
+
     if is_open():
         low, width = _push_along_trees(arcs, rest, high)
         offer(arcs.largest_source_side(rest > width))
-    group = _same_side(arcs, rest, high - low) if is_open() else None
+    group = _same_side(arcs, rest, missing()) if is_open() else None
     if group is not None and int(group.max()) + 1 > SHRINKS * arcs.n_vertices:
         # nothing of what is missing needs more than the gap; twice that is never cut
         most = 2 * (high - low)
@@ -112,11 +116,10 @@ def _refined(arcs: _Arcs, found: float, depth: int) -> Cut:
         rest = np.maximum(rest - flow / scale, 0.0)
         low += int(flow[arcs.from_source].sum()) / scale
         offer(arcs.largest_source_side(integers > flow))
-        group = _same_side(arcs, rest, high - low) if is_open() else None
+        group = _same_side(arcs, rest, missing()) if is_open() else None
     if group is None:
         # no open path is wider than what is missing, so the source stays on its side
-        slack = CLOSE_ENOUGH * (found + high)
-        offer(arcs.largest_source_side(rest > max(slack, high - low)), slack=slack)
+        offer(arcs.largest_source_side(rest > missing()), slack=CLOSE_ENOUGH * (found + high))
         return Cut(side, min(low, high), high)
     tail, head = group[arcs.tail], group[arcs.head]
     kept = (tail != head) & (rest > 0)
@@ -126,19 +129,23 @@ def _refined(arcs: _Arcs, found: float, depth: int) -> Cut:
     return Cut(side, min(low + inner.low, high), high)
 
 
-def _same_side(arcs: _Arcs, rest: Floats, gap: float) -> Ints:
+def _same_side(arcs: _Arcs, rest: Floats, missing: float) -> Ints | None:
     """Return a group for each vertex: no least cut divides a group.
 
-    What is missing of the flow is at most the gap, so no least cut goes through an arc that has
-    more left. What such arcs join to the source or the sink, or in circles, is on one side.
+    No least cut goes through an arc that has more left than what is missing of the flow. What such
+    arcs join to the source or the sink, or in circles, is on one side. None: by rounding they lead
+    from the source to the sink, so that nothing more can be learned from what is left.
     """
     from scipy.sparse.csgraph import connected_components
 
-    is_wide = rest > gap * (1 + 1e-9)
+    is_wide = rest > missing
+    on_source_side = arcs.largest_source_side(is_wide)
+    if not on_source_side[SOURCE]:
+        return None
     wide = arcs.subgraph(is_wide)
     _, component = connected_components(wide, directed=True, connection="strong")
     fixed = np.full(arcs.n_vertices, -1)
-    fixed[~arcs.largest_source_side(is_wide)] = SINK
+    fixed[~on_source_side] = SINK
     fixed[arcs.reached(is_wide)] = SOURCE
     is_free = fixed < 0
     _, number = np.unique(component[is_free], return_inverse=True)

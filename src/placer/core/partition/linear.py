@@ -1,9 +1,11 @@
 """The best assignment where every link has one line: a single least cut.
 
 A vertex (v, k) stands on the source side where node v runs on tier k or before. The tiers that
-v may not use make some of its vertices one, or fix them to a side. Costs are taken apart by
-tiers: going on from one allowed tier to the next adds their difference, which is the capacity of
-one arc to the source or the sink; so the network is small and no flow passes straight through.
+v may not use make some of its vertices one, or fix them to a side. Of the costs of a node the
+least is sure. The rest is taken apart into a valley, whose steps are arcs to the sink before its
+lowest tier and from the source behind it, and what stands above it, one arc between two vertices.
+So the network is small, no flow passes straight through, and no large cost is added here to be
+taken off there: a tier of 1e18 seconds costs the others no digit.
 
 Source: Kolmogorov and Zabih, "What energy functions can be minimized via graph cuts?", 2004, for
 what such cuts can express; the arcs against the order of producers are what keeps work from
@@ -55,18 +57,15 @@ def solve_linear(
     nodes
         (nodes, tiers): cost of each node.
     """
-    n_nodes = len(allowed)
     down_per_byte = np.cumsum([0.0, *(link.down[1] for link in links)])
     costs = np.where(allowed, nodes + indexed.output_bytes[:, None] * down_per_byte, 0.0)
     n_allowed = allowed.sum(axis=1)
-    first = np.argmax(allowed, axis=1)
-    base = math.fsum(costs[np.arange(n_nodes), first])
     n_free = n_allowed - 1
     offset = 2 + np.concatenate([[0], np.cumsum(n_free)])
     arcs = _Builder(int(offset[-1]))
     passed: Ints = np.cumsum(allowed, axis=1, dtype=np.int64)
     """(nodes, tiers): allowed tiers up to this one; 0: the node is beyond, all: before."""
-    base += _add_nodes(arcs, allowed, costs, passed, offset[:-1])
+    base = _add_nodes(arcs, allowed, costs, passed, offset[:-1])
     vertex = np.where(
         passed == 0,
         SINK,
@@ -114,18 +113,23 @@ class _Builder:
 
 
 def _add_nodes(arcs: _Builder, allowed: Flags, costs: Floats, passed: Ints, offset: Ints) -> float:
-    """Each step from an allowed tier to the next one costs the difference; return what is saved."""
+    """Pay for each node what its tier costs beyond its least; return what is sure to be paid."""
+    finite = np.where(allowed, costs, math.inf)
+    before = np.minimum.accumulate(finite, axis=1)
+    behind = np.minimum.accumulate(finite[:, ::-1], axis=1)[:, ::-1]
     node, tier = np.nonzero(allowed)
+    valley = np.maximum(before, behind)[node, tier]
     is_step = node[1:] == node[:-1]
-    node, before, after = node[1:][is_step], tier[:-1][is_step], tier[1:][is_step]
-    step = passed[node, before] - 1
-    at = offset[node] + step
-    difference = costs[node, after] - costs[node, before]
-    arcs.add(np.full_like(at, SOURCE), at, np.maximum(difference, 0.0))
-    # not to take a step that saves costs what it saves
-    arcs.add(at, np.full_like(at, SINK), np.maximum(-difference, 0.0))
-    arcs.add(at[step > 0] - 1, at[step > 0], math.inf)
-    return math.fsum(difference[difference < 0])
+    step = passed[node, tier][:-1][is_step] - 1
+    at = offset[node[:-1][is_step]] + step
+    rise = (valley[1:] - valley[:-1])[is_step]
+    arcs.add(np.full_like(at, SOURCE), at, np.maximum(rise, 0.0))
+    arcs.add(at, np.full_like(at, SINK), np.maximum(-rise, 0.0))
+    above = (costs[node, tier] - valley)[:-1][is_step]
+    inner = step > 0
+    arcs.add(at[inner] - 1, at[inner], math.inf)
+    arcs.add(at[inner], at[inner] - 1, above[inner])
+    return math.fsum(before[:, -1])
 
 
 def _add_tensors(arcs: _Builder, indexed: Indexed, at: Ints, per_byte: float) -> None:

@@ -81,7 +81,10 @@ def optimal_cut(
 def optimal_plan(
     problem: Problem, *, objective: Objective, latency_limit_s: float | None = None
 ) -> Plan:
-    """Return the best plan of a problem; see `optimal_cut`."""
+    """Return the best plan of a problem; see `optimal_cut`.
+
+    One that is not proven is at least no worse than all on one tier.
+    """
     if latency_limit_s is not None:
         _check_limit(objective, latency_limit_s)
     indexed = index(problem)
@@ -96,7 +99,15 @@ def optimal_plan(
         )
     else:
         found = solve(indexed, indexed.allowed, costs, ways)
-    return plan_of(problem, indexed, objective, found.tiers, found.route, bound=found.low)
+    plan = plan_of(problem, indexed, objective, found.tiers, found.route, bound=found.low)
+    if plan.is_optimal:
+        return plan
+    unsplit = unsplit_plans(problem, objective, latency_limit_s=latency_limit_s)
+    most_s = math.inf if latency_limit_s is None else latency_limit_s * (1 + SAME)
+    whole = [one for one in unsplit if one is not None and one.latency_s <= most_s]
+    best = min([plan, *whole], key=lambda one: one.value)
+    tiers = np.array([tier for _, tier in best.tiers])
+    return plan_of(problem, indexed, objective, tiers, best.route, bound=found.low)
 
 
 def unsplit_plans(
