@@ -467,10 +467,17 @@ def test_the_agreement_of_both_together_is_judged() -> None:
 
 def test_energy_traffic_and_money_follow_the_share_that_is_passed_on() -> None:
     demand = replace(ASKED, rate_hz=10.0, fleet=5)
-    prices: dict[str, Any] = {"path": builders.path(data_usd_per_byte=1e-9)}
+    prices: dict[str, Any] = {
+        "path": builders.path(data_usd_per_byte=1e-9),
+        "device": builders.device(send_w=2.0, receive_w=1.0, idle_w=0.5),
+    }
     all_up = judged(builders.cascade_facts(1000), demand, **prices)
     found = judged(builders.cascade_facts(200), demand, **prices)
-    assert found.joules == all_up.joules == pytest.approx(10.0 * (EDGE.time.mean_s or 0))
+    computing = 10.0 * (EDGE.time.mean_s or 0)
+    assert found.joules is not None
+    assert all_up.joules is not None
+    assert found.joules - computing == pytest.approx(0.2 * (all_up.joules - computing), rel=0.05)
+    assert judged(builders.cascade_facts(200), demand).joules is None
     assert all_up.uplink_bytes_per_month is not None
     assert found.uplink_bytes_per_month == pytest.approx(0.2 * all_up.uplink_bytes_per_month)
     costs = [{item.name: item.usd_per_month for item in one.costs} for one in (all_up, found)]

@@ -39,3 +39,20 @@ def test_a_cut_is_called_the_cheapest_only_where_the_cheapest_was_found(
     assert found is is_cheapest
     cheapest, quickest = ({"a1": 0, "a2": 0, "b": tier, "c": 1} for tier in (0, 1))
     assert [tiers for _, tiers in cuts] == [*([cheapest] if is_cheapest else []), quickest]
+
+
+@pytest.mark.parametrize("idle_w", [1.0, None])
+def test_with_energy_the_cut_of_least_energy_is_judged_where_all_power_is_stated(
+    idle_w: float | None,
+) -> None:
+    device = builders.device(power_w=0.01, send_w=2.0, receive_w=1.0, idle_w=idle_w)
+    fast = builders.path(uplink_bytes_per_s=1e8, rtt_quantiles_s=((0.5, 0.001),))
+    site = builders.cloud()
+    environment = builders.environment(path=fast, clouds=(site,), device=device)
+    workload = Workload(objective=Objective.ENERGY)
+    question = CutQuestion(("auto",), builders.model(), workload, MeasuringOptions(), environment)
+    measured, unused = cast("MeasuredGraph", _Measured()), cast("Any", None)
+    cuts, _, found = _toward(question, site, 0.005, unused, measured, frozenset(), None, (None,))
+    least, quickest = ({"a1": 0, "a2": 0, "b": tier, "c": 1} for tier in (0, 1))
+    assert found is (idle_w is not None)
+    assert [tiers for _, tiers in cuts] == [*([least] if found else []), quickest]

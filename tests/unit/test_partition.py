@@ -269,6 +269,14 @@ def test_energy_counts_work_sending_and_waiting() -> None:
     assert plan.joules == 2.0 * 1 + 0.5 * (1 + 1)
 
 
+def test_a_device_waits_while_it_does_not_send() -> None:
+    power = Power(active_w=4.0, idle_w=0.5, send_w=2.0, receive_w=1.0)
+    question = replace(priced(), power=power)
+    link = replace(question.links[0], sending_s_per_byte=0.25)  # of the second that a byte takes
+    plan = solved(replace(question, links=(link,)), Objective.ENERGY)
+    assert plan.joules == 2.0 * 0.25 + 0.5 * (0.75 + 1 + 1)
+
+
 def test_throughput_balances_the_stages() -> None:
     nodes = (INPUT, *(Node(f"n{place}", (1.0, 1.0)) for place in range(6)))
     names = [node.name for node in nodes]

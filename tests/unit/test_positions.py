@@ -263,6 +263,10 @@ def test_a_device_file_of_this_machine_has_its_price_and_no_compute() -> None:
     device = validate(DeviceSpec, parse_yaml(text, path="x")).to_core()
     assert (device.is_this_machine, device.memory_bytes) == (True, 8 * 2**30)
     assert (device.price_usd, device.power_w, device.peak_fp32_flops_per_s) == (249, 15, 1e12)
+    assert device.send_w is None
+    text += "send_power: 4 W\nreceive_power: 3.5 W\nidle_power: 900 mW\n"
+    device = validate(DeviceSpec, parse_yaml(text, path="x")).to_core()
+    assert (device.send_w, device.receive_w, device.idle_w) == (4, 3.5, 0.9)
     assert device.roofline is None
 
 

@@ -8,7 +8,7 @@ from placer.api.assumptions import assumptions_of
 from placer.api.measuring import MeasuringOptions
 from placer.api.sites import load_offers
 from placer.core.environment import ChipClass
-from placer.core.workload import Workload
+from placer.core.workload import Objective, Workload
 from tests import builders
 
 
@@ -50,3 +50,35 @@ def test_capacity_of_a_cpu_offer_is_told_as_one_inference_at_a_time(
     told = [one for one in found if one.name == "capacity"]
     assert len(told) == is_told
     assert all("aws-c7i.xlarge" in one.source for one in told)
+
+
+@pytest.mark.parametrize(
+    ("objective", "changes", "name", "keys"),
+    [
+        (
+            Objective.ENERGY,
+            {},
+            "energy of a cloud, split, cascade or fallback",
+            "`send_power:`, `receive_power:` and `idle_power:`",
+        ),
+        (
+            Objective.ENERGY,
+            {"power_w": None, "send_w": 2.0, "receive_w": 1.0},
+            "energy of the device",
+            "`power:` and `idle_power:`",
+        ),
+        (Objective.ENERGY, {"send_w": 2.0, "receive_w": 1.0, "idle_w": 0.5}, "", ""),
+        (Objective.LATENCY, {}, "", ""),
+    ],
+)
+def test_energy_that_is_not_known_is_told_with_the_figures_that_are_missing(
+    objective: Objective, changes: dict[str, float | None], name: str, keys: str
+) -> None:
+    found = assumptions_of(
+        builders.model(), Workload(objective=objective), builders.device(**changes),
+        builders.path(), [builders.offer()], [None], [builders.edge()], MeasuringOptions(),
+        False, None,
+    )  # fmt: skip
+    told = [(one.name, one.value, one.source) for one in found if one.name.startswith("energy")]
+    why = f"the file of device this-machine does not state {keys} (docs/catalogue.md)"
+    assert told == ([(name, "unknown", why)] if name else [])

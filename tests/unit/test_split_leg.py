@@ -13,6 +13,7 @@ import pytest
 from placer.api.cut_wire import is_as_sought
 from placer.core import advise
 from placer.core.compute import ComputeEstimate, Level
+from placer.core.energy import power_of
 from placer.core.environment import Basis, ChipClass
 from placer.core.errors import InputError
 from placer.core.estimate import Candidate, Crossover, Placement, Verdict
@@ -22,15 +23,16 @@ from placer.core.groups import Group, GroupGraph, GroupTensor
 from placer.core.latency import is_disturbed
 from placer.core.measurement import Parity
 from placer.core.partition.optimal import best_plans
-from placer.core.partition.problem import rated_link
+from placer.core.partition.problem import Objective as Solved
+from placer.core.partition.problem import Power, rated_link
 from placer.core.placement import CloudSite, Edge, EdgeSite, SiteTime, Split
 from placer.core.predicted import predicted
 from placer.core.ranking import rank
 from placer.core.split import CutFacts
 from placer.core.split_choice import (
     PARTS,
-    cheapest_split,
     crossover_table,
+    least_split,
     parts_problem,
     problem_toward,
     quickest_split,
@@ -249,6 +251,20 @@ def test_the_plan_of_the_solver_takes_as_long_as_the_candidate() -> None:
     assert found.latency.p50_s == pytest.approx(plans[(0, 1, 1)].latency_s, rel=0.01)
 
 
+def test_the_plan_of_the_solver_takes_as_much_energy_as_the_candidate() -> None:
+    path = builders.path(rtt_quantiles_s=((0.5, 0.02),))
+    device = builders.device(send_w=3.0, receive_w=2.0, idle_w=0.5)
+    asked: dict[str, Any] = {"max_bytes": 700_000, "down_bytes": 40, "input_bytes": {}, "kept": ()}
+    problem = problem_toward(GRAPH, builders.offer(), path, 0.005, power=power_of(device), **asked)
+    plans = best_plans(problem, 9, objective=Solved.ENERGY)
+    joules = {tuple(without_input(dict(one.tiers)).values()): one.joules for one in plans}
+    option = replace(split(tail=known(0.004)), edge=EdgeSite("cpu", known(0.010)), down_bytes=40)
+    found = judged(option, path=path, device=device)
+    assert found.joules is not None
+    assert found.joules == pytest.approx(joules[(0, 1, 1)], rel=0.01)
+    assert found.joules > 10.0 * 0.010 + 3.0 * 20_000 / 12.5e6 + 0.5 * (0.02 + 0.004)
+
+
 def test_a_tail_takes_its_share_with_no_narrower_interval() -> None:
     whole = known(0.010, low_s=0.006, high_s=0.015)
     part = tail_time(whole, 0.2, is_same_class=True).estimate
@@ -378,10 +394,23 @@ def test_money_chooses_the_cheapest_split_within_the_limit() -> None:
     fast = builders.path(uplink_bytes_per_s=1e8, rtt_quantiles_s=((0.5, 0.001),))
     problem = problem_toward(GRAPH, builders.offer(), fast, 0.005, kept=(), **asked)
     assert quickest_split(problem) == {"a": 0, "b": 1, "c": 1}
-    assert cheapest_split(problem, 0.047) == {"a": 0, "b": 0, "c": 1}
+    assert least_split(problem, Solved.MONEY, 0.047) == {"a": 0, "b": 0, "c": 1}
     # the device alone keeps this limit, and is no split
-    assert cheapest_split(problem, 1.0) == {"a": 0, "b": 0, "c": 1}
-    assert cheapest_split(problem, 0.001) is None
+    assert least_split(problem, Solved.MONEY, 1.0) == {"a": 0, "b": 0, "c": 1}
+    assert least_split(problem, Solved.MONEY, 0.001) is None
+
+
+def test_energy_chooses_the_split_that_takes_least_within_the_limit() -> None:
+    """The device computes for less than it waits for."""
+    asked: dict[str, Any] = {"max_bytes": 700_000, "down_bytes": 40, "input_bytes": {}, "kept": ()}
+    fast = builders.path(uplink_bytes_per_s=1e8, rtt_quantiles_s=((0.5, 0.001),))
+    power = Power(active_w=0.01, idle_w=1.0, send_w=2.0, receive_w=1.0)
+    problem = problem_toward(GRAPH, builders.offer(), fast, 0.005, power=power, **asked)
+    assert quickest_split(problem) == {"a": 0, "b": 1, "c": 1}
+    for limit_s in (None, 0.047):
+        assert least_split(problem, Solved.ENERGY, limit_s) == {"a": 0, "b": 0, "c": 1}
+    assert least_split(problem, Solved.ENERGY, 0.02) == {"a": 0, "b": 1, "c": 1}
+    assert least_split(replace(problem, power=None), Solved.ENERGY, None) is None
 
 
 @pytest.mark.parametrize(
@@ -397,7 +426,7 @@ def test_a_price_that_nobody_knows_is_not_taken_for_nothing(
     )
     assert problem.links[0].usd_per_byte_up == data_usd_per_byte
     assert problem.links[0].usd_per_byte_down is None
-    assert cheapest_split(problem, 1.0) is None
+    assert least_split(problem, Solved.MONEY, 1.0) is None
 
 
 @pytest.mark.parametrize("is_whole_graph", [True, False])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from placer.api.measuring import MeasuringOptions
+from placer.core.energy import missing_power
 from placer.core.environment import (
     ACCESS,
     ENDPOINT,
@@ -21,7 +22,7 @@ from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
 from placer.core.network.wire import PACKET_OVERHEAD_BYTES
 from placer.core.placement import EdgeSite
 from placer.core.units import format_bytes, format_duration
-from placer.core.workload import Workload
+from placer.core.workload import Objective, Workload
 
 ELECTRICITY_USD_PER_KWH = 0.1648
 ELECTRICITY_SOURCE = "US residential mean 2024, 16.48 US cents per kWh (Statista)"
@@ -153,7 +154,21 @@ def assumptions_of(
                 "straight line, the usual life of computers in accounting",
             )
         )
+    if workload.objective is Objective.ENERGY:
+        found += _unknown_energy(device, uses_network=bool(offers))
     return tuple(found)
+
+
+def _unknown_energy(device: Device, *, uses_network: bool) -> list[Assumption]:
+    """Return which figures the energy of the device needs and nobody stated."""
+    missing = [key for key in missing_power(device) if uses_network or key == "power"]
+    if not missing:
+        return []
+    *others, last = (f"`{key}:`" for key in missing)
+    listed = f"{', '.join(others)} and {last}" if others else last
+    whose = "the device" if "power" in missing else "a cloud, split, cascade or fallback"
+    why = f"the file of device {device.name} does not state {listed} (docs/catalogue.md)"
+    return [Assumption(f"energy of {whose}", "unknown", "", Basis.ASSUMED, why)]
 
 
 def ways_on(

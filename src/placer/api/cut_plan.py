@@ -53,7 +53,7 @@ class Cutting:
     """Time of the model while its groups were timed."""
     findings: tuple[Finding, ...] = ()
     is_quickest_sought: bool = False
-    """The cuts are the quickest by the times of the groups: neither named nor the cheapest."""
+    """The cuts are the quickest by the times of the groups; not named, not the thriftiest."""
 
     def crossovers(
         self, edges: Sequence[EdgeSite], heads: Sequence[tuple[EdgeSite, ...]]

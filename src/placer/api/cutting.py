@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from placer.api.splitting import MeasuredGraph
     from placer.core.environment import NetworkPath
     from placer.core.groups import GroupGraph
+    from placer.core.partition.problem import Objective as Solved
     from placer.core.partition.problem import Problem
     from placer.core.placement import CloudSite, Environment
     from placer.core.wire_formats import Precision
@@ -64,8 +65,8 @@ class _Found:
     findings: list[Finding] = field(default_factory=list)
     tables: list[tuple[float, str, Problem]] = field(default_factory=list)
     """Time of the whole model in a cloud, its candidate, the question of its crossovers."""
-    cheapest: set[str] = field(default_factory=set)
-    """Cloud candidates toward which a cut is the cheapest, not the quickest."""
+    least: set[str] = field(default_factory=set)
+    """Cloud candidates toward which a cut takes least money or energy, not time."""
 
 
 def plan_cuts(question: CutQuestion, *, measure: bool, folder: str, progress: Say) -> Cutting:
@@ -134,7 +135,7 @@ def _planned(question: CutQuestion, folder: str, progress: Say) -> Cutting:
         tuple(found.findings),
         is_quickest_sought=named is None
         and quickest is not None
-        and quickest[1] not in found.cheapest,
+        and quickest[1] not in found.least,
     )
 
 
@@ -185,7 +186,7 @@ def _worth_judging(
         is_barred = rules_against_raw(site, summary, workload, environment)
         kept = unsendable | raw if is_barred else unsendable
         try:
-            cuts, table, is_cheapest = _toward(
+            cuts, table, is_least = _toward(
                 question, site, whole_s, source, measured, kept, named, precisions
             )
         except UsageError as error:  # of the path
@@ -193,8 +194,8 @@ def _worth_judging(
                 raise
             found.findings.append(_told(error.message, error.hint or ""))
             continue
-        if is_cheapest:
-            found.cheapest.add(offer_id)
+        if is_least:
+            found.least.add(offer_id)
         if table is not None and whole_s is not None:
             found.tables.append((whole_s, offer_id, table))
         if not cuts:
@@ -282,12 +283,13 @@ def _toward(
     """Return node -> tier of the cuts that are worth judging, and the question of crossovers.
 
     For each precision in which tensors might be sent (None: as they are) the quickest, and before
-    it the cheapest where money decides. The last is whether there is such a one.
+    it what takes least where money or energy decides. The last is whether there is such a one.
     """
     from placer.api.split_candidates import narrowed
     from placer.api.splitting import node_tiers
+    from placer.core.energy import power_of
     from placer.core.split_choice import (
-        cheapest_split,
+        least_split,
         parts_problem,
         problem_toward,
         quickest_split,
@@ -318,9 +320,9 @@ def _toward(
         return [(None, named)], table, False
     assert whole_s is not None
     limit_s = min((target.limit_s for target in workload.targets), default=None)
-    is_for_money = workload.objective is Objective.COST
+    least_in = _least_in(workload, limit_s)
     found: list[tuple[Precision | None, dict[str, int]]] = []
-    is_cheapest = False
+    is_least = False
     for precision in precisions:
         problem = problem_toward(
             narrowed(measured.graph, precision),
@@ -331,14 +333,28 @@ def _toward(
             down_bytes=summary.output_bytes or 0,
             input_bytes=input_bytes,
             kept=kept,
+            power=power_of(question.environment.device),
         )
         if precision is None and rated is not None:
             table = replace(problem, links=(rated,))
-        cheapest = cheapest_split(problem, limit_s) if is_for_money and limit_s else None
-        is_cheapest = is_cheapest or cheapest is not None
+        least = None if least_in is None else least_split(problem, least_in, limit_s)
+        is_least = is_least or least is not None
         # of both the costs are judged, as far as they are known
-        for tiers in (cheapest, quickest_split(problem)):
+        for tiers in (least, quickest_split(problem)):
             if tiers is not None:
                 cut = (precision, node_tiers(measured.graph, tiers))
                 found += [] if cut in found else [cut]
-    return found, table, is_cheapest
+    return found, table, is_least
+
+
+def _least_in(workload: Workload, limit_s: float | None) -> Solved | None:
+    """Return what else than time decides between cuts; None: nothing."""
+    from placer.core.partition.problem import Objective as Solved
+
+    match workload.objective:
+        case Objective.COST if limit_s is not None:
+            return Solved.MONEY
+        case Objective.ENERGY:
+            return Solved.ENERGY
+        case _:
+            return None

@@ -80,6 +80,7 @@ def cascade_leg(
         capacity_hz=_capacity_hz(on_device, in_cloud, share),
         doubts=(*on_device.doubts, *in_cloud.doubts),
         instances=in_cloud.instances,
+        wait_s=in_cloud.wait_s,
     )
     if _is_over_capacity(edge, workload):
         return replace(joined, latency=None, way=in_cloud.way)

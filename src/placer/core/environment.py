@@ -64,6 +64,12 @@ class Device:
     memory_bytes_per_s: float | None = None
     power_w: float | None = None
     """Power under load; of a range, the upper end."""
+    send_w: float | None = None
+    """Of the whole device while it sends a request."""
+    receive_w: float | None = None
+    """While it receives an answer."""
+    idle_w: float | None = None
+    """While it waits for one."""
     price_usd: float | None = None
     execution_providers: tuple[str, ...] = ()
     soc: str | None = None

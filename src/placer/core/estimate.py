@@ -188,7 +188,7 @@ class Candidate:
     costs: tuple[Cost, ...]
     """What the monthly cost is made of."""
     joules: float | None
-    """Energy of the device per request."""
+    """Energy of the device per request, its radio included; None: not known."""
     peak_memory_bytes: int | None
     agreement_ratio: float | None
     leaves_device: Leaves

@@ -14,7 +14,8 @@ from placer.core.cascade import CascadeFacts, NoCascade, Rate, Wanted, choose
 from placer.core.cascade_leg import ALWAYS, cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
-from placer.core.environment import Basis, CloudOffer, Device
+from placer.core.energy import joules_per_request
+from placer.core.environment import Basis, CloudOffer
 from placer.core.estimate import (
     Candidate,
     Placement,
@@ -352,8 +353,15 @@ def _candidate(
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
         costs=money.items,
-        joules=_joules(
-            edge, device, 1.0 if cloud is None or passed_on is not None else 1.0 - share
+        joules=joules_per_request(
+            device,
+            environment.path,
+            compute_s=_compute_s(
+                edge, 1.0 if cloud is None or passed_on is not None else 1.0 - share
+            ),
+            cloud_share=share if uses_cloud else 0.0,
+            sizes=(up_bytes, down_bytes),
+            wait_s=leg.wait_s,
         ),
         peak_memory_bytes=edge_memory,
         agreement_ratio=min(agreements) if len(agreements) == len(variants) > 0 else None,
@@ -565,12 +573,11 @@ def _sites(
     return sites
 
 
-def _joules(edge: EdgeSite | None, device: Device, device_share: float) -> float | None:
-    """Return the device's energy for computing per request; None: unknown, the radio's is."""
-    if edge is None or device.power_w is None or device_share == 0:
-        return None
-    mean_s = edge.time.mean_s
-    return None if mean_s is None else device.power_w * mean_s * device_share
+def _compute_s(edge: EdgeSite | None, device_share: float) -> float | None:
+    """Return how long the device computes for a request in the mean; None: unknown."""
+    if edge is None or device_share == 0:
+        return 0.0
+    return None if edge.time.mean_s is None else edge.time.mean_s * device_share
 
 
 def _money(

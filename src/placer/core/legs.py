@@ -87,6 +87,8 @@ class Leg:
     deciding_assumption: str | None = None
     instances: int | None = None
     spread: Spread | None = None
+    wait_s: float | None = None
+    """Mean time that a request which goes to the cloud takes from the device on; None: unknown."""
 
 
 def edge_leg(site: EdgeSite, workload: Workload, workings: Workings) -> Leg:
@@ -320,7 +322,16 @@ def _cloud_leg(
         spread=None
         if workings.is_brief
         else at_least(spread_over([(way, 1.0)]), is_so=composed.is_lower_bound),
+        wait_s=_wait_s(composed, before),
     )
+
+
+def _wait_s(composed: Composed, before: SiteTime | None) -> float | None:
+    """Return the mean of a latency without the time on the device; None for a lower bound."""
+    if composed.is_lower_bound:
+        return None
+    before_s = 0.0 if before is None else before.mean_s or 0.0
+    return max(0.0, float(np.median(composed.means_s)) - before_s)
 
 
 def at_least(spread: Spread | None, *, is_so: bool) -> Spread | None:
@@ -427,6 +438,7 @@ def fallback_leg(
             spread=None
             if workings.is_brief
             else at_least(spread_over(ways), is_so=mixed.is_lower_bound),
+            wait_s=in_cloud.wait_s,
         )
     targets_now = _offline_as_well(first.targets, on_device.targets, workload)
     if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from placer.core.partition.problem import (
     Link,
     Node,
     Objective,
+    Power,
     Problem,
     Site,
     Tensor,
@@ -41,6 +43,7 @@ def problem_toward(
     down_bytes: int,
     input_bytes: Mapping[str, int],
     kept: Collection[str],
+    power: Power | None = None,
 ) -> Problem:
     """Return the question where to cut between the device and one offer.
 
@@ -52,6 +55,8 @@ def problem_toward(
         Time of the whole model on the offer.
     input_bytes, kept
         As `placer.core.split_problem.problem_of` takes them.
+    power
+        Of the device; None: not known.
 
     Raises
     ------
@@ -63,10 +68,12 @@ def problem_toward(
         link_over(path, max_bytes=max_bytes, down_bytes=down_bytes),
         usd_per_byte_up=data_usd,
         usd_per_byte_down=None if data_usd is None or egress_usd is None else data_usd + egress_usd,
+        sending_s_per_byte=_inverse(path.uplink_bytes_per_s),
+        receiving_s_per_byte=_inverse(path.downlink_bytes_per_s),
     )
     usd_per_s = None if offer.usd_per_hour is None else offer.usd_per_hour / 3600
     device_s = {group.name: group.time_s for group in graph.groups}
-    return problem_of(
+    problem = problem_of(
         graph,
         NAMES,
         (device_s, shared_out_s(graph, whole_s)),
@@ -75,25 +82,40 @@ def problem_toward(
         kept=kept,
         usd_per_s=(0.0, usd_per_s),
     )
+    return replace(problem, power=power)
 
 
-def cheapest_split(problem: Problem, latency_limit_s: float) -> dict[str, int] | None:
-    """Return group -> tier of the cheapest plan within the limit that runs on both tiers.
+def _inverse(rate: float | None) -> float | None:
+    return None if rate is None else 1 / rate
 
-    None: there is none, or a price is not known.
+
+def least_split(
+    problem: Problem, objective: Objective, latency_limit_s: float | None
+) -> dict[str, int] | None:
+    """Return group -> tier of the plan within the limit that runs on both tiers and takes least.
+
+    None: there is none, or a price or the power of the device is not known.
+
+    Parameters
+    ----------
+    objective
+        Money or energy.
     """
     site, link = problem.sites[1], problem.links[0]
-    if None in (site.usd_per_s, link.usd_per_byte_up, link.usd_per_byte_down):
+    needed = {
+        Objective.MONEY: (site.usd_per_s, link.usd_per_byte_up, link.usd_per_byte_down),
+        Objective.ENERGY: (problem.power,),
+    }
+    if None in needed[objective]:
         return None
-    money = Objective.MONEY
+    limit_s = math.inf if latency_limit_s is None else latency_limit_s
     try:
-        best = optimal_plan(problem, objective=money, latency_limit_s=latency_limit_s)
+        best = optimal_plan(problem, objective=objective, latency_limit_s=latency_limit_s)
         if _is_split(best):
             return without_input(dict(best.tiers))
-        # the device costs nothing: where it keeps the limit, the splits come behind it
-        plans = plans_in_order(problem, objective=money, max_solves=MAX_SOLVES)
-        held = (one for one in plans if _is_split(one) and one.latency_s <= latency_limit_s)
-        found = next(held, None)
+        # where the device keeps the limit and takes less, the splits come behind it
+        plans = plans_in_order(problem, objective=objective, max_solves=MAX_SOLVES)
+        found = next((one for one in plans if _is_split(one) and one.latency_s <= limit_s), None)
     except InfeasibleError:
         return None
     return None if found is None else without_input(dict(found.tiers))

@@ -246,6 +246,12 @@ class DeviceSpec(ProfileSpec):
     memory_bandwidth: _MemoryRate | None = None
     power: Power | None = None
     """Under load."""
+    send_power: Power | None = None
+    """Of the whole device while it sends a request."""
+    receive_power: Power | None = None
+    """Of the whole device while it receives an answer."""
+    idle_power: Power | None = None
+    """Of the whole device while it waits for an answer."""
     price: _Price | None = None
     execution_providers: tuple[Ep, ...] = ()
     soc: Soc | None = None
@@ -278,6 +284,9 @@ class DeviceSpec(ProfileSpec):
             peak_int8_ops_per_s=self.peak_int8,
             memory_bytes_per_s=self.memory_bandwidth,
             power_w=self.power,
+            send_w=self.send_power,
+            receive_w=self.receive_power,
+            idle_w=self.idle_power,
             price_usd=self.price,
             execution_providers=self.execution_providers,
             soc=self.soc,

@@ -419,7 +419,7 @@ class CandidatePart(_Part):
     costs: tuple[CostPart, ...] = ()
     """What the monthly cost is made of."""
     joules: OptionalNumber
-    """Energy of the device per request."""
+    """Energy of the device per request, its radio included; null: a figure for it is not known."""
     peak_memory_bytes: int | None
     """Of the process on the device, as measured; null: not measured."""
     agreement_ratio: OptionalNumber

@@ -160,13 +160,28 @@ def _energy(problem: Problem, indexed: Indexed, route: Route, power: Power) -> C
     links = [FREE] * len(problem.links)
     for hop in route:
         link = link_of(problem, hop)
-        send_w, receive_w = (
-            (power.send_w, power.receive_w) if hop[0] == 0 else (power.idle_w, power.idle_w)
-        )
+        idle_w = power.idle_w
+        send_w, receive_w = (power.send_w, power.receive_w) if hop[0] == 0 else (idle_w, idle_w)
         links[hop[0]] = LinkCost(
-            power.idle_w * link.rtt_s, _lines(link.up, send_w), _lines(link.down, receive_w)
+            idle_w * link.rtt_s,
+            _drawn(link.up, send_w, idle_w, link.sending_s_per_byte),
+            _drawn(link.down, receive_w, idle_w, link.receiving_s_per_byte),
         )
     return Costs(indexed.times_s * watts, tuple(links))
+
+
+def _drawn(
+    pieces: Sequence[Piece], radio_w: float, idle_w: float, radio_s_per_byte: float | None
+) -> tuple[Line, ...]:
+    """Return the joules of a direction, in which the radio works for so long for each byte."""
+    if radio_s_per_byte is None:
+        return _lines(pieces, radio_w)
+    lines = []
+    for piece in pieces:
+        busy_s = min(radio_s_per_byte, piece.s_per_byte)
+        per_byte = radio_w * busy_s + idle_w * (piece.s_per_byte - busy_s)
+        lines.append((idle_w * piece.fixed_s, per_byte))
+    return envelope(lines) or FREE.up
 
 
 def _lines(pieces: Sequence[Piece], factor: float = 1.0) -> tuple[Line, ...]:

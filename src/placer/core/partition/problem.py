@@ -75,6 +75,9 @@ class Link:
     usd_per_byte_up: float | None = None
     """None: not known."""
     usd_per_byte_down: float | None = None
+    sending_s_per_byte: float | None = None
+    """Of the time up, what the device sends for; the rest it waits. None: all of it."""
+    receiving_s_per_byte: float | None = None
 
 
 def rated_link(rtt_s: float, uplink_bytes_per_s: float, downlink_bytes_per_s: float) -> Link:
