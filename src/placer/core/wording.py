@@ -15,7 +15,14 @@ from placer.core.estimate import (
     StageKind,
 )
 from placer.core.finding import Effect
-from placer.core.ranking import headline_percentile, headline_s, is_held_back, margin_ratio
+from placer.core.ranking import (
+    headline_percentile,
+    headline_s,
+    is_held_back,
+    least_usd_per_month,
+    margin_ratio,
+    unpriced,
+)
 from placer.core.units import (
     format_bytes,
     format_duration,
@@ -46,7 +53,7 @@ def why_not(candidate: Candidate, chosen: Candidate | None, objective: Objective
         shared = {found.message for found in chosen.findings}
         if own := [message for message in doubts if message not in shared]:
             return "; ".join(own)
-    return _by_objective(candidate, chosen, objective) or _by_latency(candidate, chosen)
+    return _by_objective(candidate, chosen, objective) or _as_good(candidate, chosen)
 
 
 def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective) -> str | None:
@@ -54,7 +61,7 @@ def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective)
         case Objective.COST:
             mine, other = candidate.usd_per_month, chosen.usd_per_month
             if mine is None:
-                return "its cost is unknown"
+                return _dearer(candidate, chosen) or "its cost is unknown"
             if other is not None and format_usd(mine) != format_usd(other):
                 return f"costs {format_usd(mine)} per month, the choice {format_usd(other)}"
         case Objective.ENERGY:
@@ -92,19 +99,37 @@ def _kept(margin_ratio: float) -> str:
     return f"keeps {margin_ratio:.0%} of the limit free"
 
 
-def _by_latency(candidate: Candidate, chosen: Candidate) -> str:
+def _dearer(candidate: Candidate, chosen: Candidate) -> str:
+    """Say how much more a candidate costs than the choice; empty: it does not, as far as known."""
+    mine, other = candidate.usd_per_month, chosen.usd_per_month
+    if other is None and (mine is not None or unpriced(candidate) != unpriced(chosen)):
+        return ""
+    mine_usd = least_usd_per_month(candidate) if mine is None else mine
+    other_usd = least_usd_per_month(chosen) if other is None else other
+    shown = (format_usd(mine_usd), format_usd(other_usd))
+    if mine_usd <= other_usd or shown[0] == shown[1]:
+        return ""
+    if other is None:
+        return f"its known costs are {shown[0]} per month, those of the choice {shown[1]}"
+    return f"costs {'at least ' if mine is None else ''}{shown[0]} per month, the choice {shown[1]}"
+
+
+def _as_good(candidate: Candidate, chosen: Candidate) -> str:
+    """Say what is against a candidate whose figure of the objective is that of the choice."""
     mine_s, other_s = headline_s(candidate), headline_s(chosen)
     if mine_s == math.inf:
         return "its latency is unknown"
     mine, other = format_duration(mine_s), format_duration(other_s)
     if other_s < mine_s and mine != other:
         return f"slower: {mine} against {other}"
+    if dearer := _dearer(candidate, chosen):
+        return dearer
     is_hybrid = candidate.placement.family == "hybrid"
     if is_hybrid and chosen.placement is Placement.CLOUD:
         return "no better, and it needs the device as well"
-    if candidate.placement is Placement.EDGE:
-        return "no better by the objective"
-    return "no better, and it needs the network as well"
+    if candidate.placement is not Placement.EDGE and chosen.placement is Placement.EDGE:
+        return "no better, and it needs the network as well"
+    return "no better by the objective"
 
 
 def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
