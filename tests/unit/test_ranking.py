@@ -253,3 +253,23 @@ def test_that_it_needs_the_network_is_said_only_against_a_choice_that_does_not()
     assert why_not(alike, chosen, Objective.ENERGY) == "no better by the objective"
     edge = replace(chosen, placement=Placement.EDGE)
     assert why_not(alike, edge, Objective.ENERGY) == "no better, and it needs the network as well"
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_why_it_is_not_split_names_the_quicker_split_else_the_figure_of_the_objective(
+    objective: Objective,
+) -> None:
+    slow, quick = (replace(one, why_not=f"costs {one.usd_per_month}") for one in _splits())
+    edge = replace(slow, id=EDGE, placement=Placement.EDGE, why_not=None)
+    edge = replace(edge, targets=(replace(edge.targets[0], value_s=0.03, high_s=0.035),))
+
+    def told(*splits: Candidate) -> str:
+        reason = decide([edge, *splits], is_chosen=True, objective=objective).reason
+        return reason.partition("; do not split: ")[2]
+
+    is_quicker = "split:b is quicker, p99 20.0 ms against 30.0 ms, but not better: costs 3.0."
+    assert told(slow, quick) == told(quick, slow) == is_quicker
+    by_figure = "the best split judged, split:a, is no better: costs 9.0."
+    by_time = "the best split judged, split:a, takes p99 40.0 ms against 30.0 ms."
+    is_figure = objective in (Objective.COST, Objective.ENERGY)
+    assert told(slow) == (by_figure if is_figure else by_time)

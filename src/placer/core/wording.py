@@ -132,7 +132,9 @@ def _as_good(candidate: Candidate, chosen: Candidate) -> str:
     return "no better by the objective"
 
 
-def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
+def decide(
+    candidates: Sequence[Candidate], is_chosen: bool, objective: Objective = Objective.MARGIN
+) -> Decision:
     """Say where the model should run, how sure that is and why, in one sentence."""
     if not candidates or not is_chosen:
         reason = "No placement is feasible"
@@ -154,7 +156,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
             best.id,
             None,
             f"Nothing is proven; {where} is the best guess: {why}{again}"
-            f"{_device_is_quicker(best, candidates)}{_unsplit(best, candidates)}.",
+            f"{_device_is_quicker(best, candidates)}{_unsplit(best, candidates, objective)}.",
         )
     if best.targets:
         tightest = min(best.targets, key=lambda one: 1 - (one.high_s or one.limit_s) / one.limit_s)
@@ -195,7 +197,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
     tail += _much_quicker(best, candidates) or _device_is_quicker(best, candidates)
-    tail += _unsplit(best, candidates)
+    tail += _unsplit(best, candidates, objective)
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
 
 
@@ -255,24 +257,30 @@ def _quickest(best: Candidate, candidates: Sequence[Candidate]) -> tuple[Candida
     return quick, f"p50 {format_duration(quick_s)} against {format_duration(p50_s)}"
 
 
-def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
-    """Say why the model is not split; empty: no split was judged, or it is chosen."""
+def _unsplit(best: Candidate, candidates: Sequence[Candidate], objective: Objective) -> str:
+    """Say why the model is not split; empty: no split was judged, or it is chosen.
+
+    Of the splits that are quicker than the choice the best is named, else the best of all.
+    """
     splits = [one for one in candidates if one.placement is Placement.SPLIT]
     if best.placement is Placement.SPLIT or not splits:
         return ""
-    split = splits[0]
-    mine_s, other_s = headline_s(split), headline_s(best)
+    other_s = headline_s(best)
+    split = next((one for one in splits if headline_s(one) < other_s), splits[0])
+    mine_s = headline_s(split)
     if mine_s == math.inf or other_s == math.inf:
         return f"; do not split: {split.why_not}" if split.why_not else ""
     mine, other = (format_percentile(headline_percentile(one)) for one in (split, best))
     shown = format_durations_apart(mine_s, other_s)
     against = f"{mine} {shown[0]} against {'' if other == mine else f'{other} '}{shown[1]}"
-    if mine == other and shown[0] == shown[1]:
-        return f"; do not split: the best split judged, {split.id}, takes as long, {against}"
-    if mine_s >= other_s:
-        return f"; do not split: the best split judged, {split.id}, takes {against}"
+    is_alike = mine == other and shown[0] == shown[1]
     why = f": {split.why_not}" if split.why_not else ""
-    return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
+    if mine_s < other_s and not is_alike:
+        return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
+    if objective in (Objective.COST, Objective.ENERGY) and why:
+        return f"; do not split: the best split judged, {split.id}, is no better{why}"
+    takes = "takes as long," if is_alike else "takes"
+    return f"; do not split: the best split judged, {split.id}, {takes} {against}"
 
 
 def told_cut(candidate: Candidate) -> str:
