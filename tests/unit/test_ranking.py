@@ -273,3 +273,14 @@ def test_why_it_is_not_split_names_the_quicker_split_else_the_figure_of_the_obje
     by_time = "the best split judged, split:a, takes p99 40.0 ms against 30.0 ms."
     is_figure = objective in (Objective.COST, Objective.ENERGY)
     assert told(slow) == (by_figure if is_figure else by_time)
+
+
+@pytest.mark.parametrize("data_class", [DataClass.PUBLIC, DataClass.SPECIAL])
+def test_a_table_of_crossovers_says_what_a_rule_of_privacy_left_out(data_class: DataClass) -> None:
+    whole = recommend(builders.model(), ASK, builders.environment()).candidates
+    offer = next(one.id for one in whole if one.placement is Placement.CLOUD)
+    row = Crossover("network.rtt", "s", 0.0, 1.0, Placement.EDGE, (), offer)
+    site = builders.environment(crossovers=(row,))
+    note = crossover_note(recommend(builders.model(), replace(ASK, data_class=data_class), site))
+    told = "without the cloud and splits that send raw input, which a rule of privacy forbids"
+    assert (told in note) is (data_class is DataClass.SPECIAL)
