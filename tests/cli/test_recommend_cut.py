@@ -346,6 +346,7 @@ def test_a_device_elsewhere_is_a_note(run_again: Run, folder: Path) -> None:
     document = answer(run_again, folder, "residuals", "--cut", "auto", "--device", "rpi5")
     (told,) = (one for one in document["findings"] if one["rule"] == "PLC409")
     assert "rpi5" in told["message"]
+    assert "`here: true`: only its `price:` and `power:`" in told["remedy"]
 
 
 @pytest.mark.parametrize(

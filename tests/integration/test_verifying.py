@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import helper
 
-from tests import inference_server
+from tests import inference_server, models
 from tests.inference_server import MODEL, InferenceServer
 
 ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "examples" / "01_digits" / "digits.onnx"
+HALF = "half"
 SITE = "aws-c7i.xlarge@us-east-1"
 
 pytestmark = pytest.mark.slow
@@ -25,8 +28,18 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def inference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InferenceServer]:
     inference_server.need()
-    with inference_server.serving(DIGITS, tmp_path_factory.mktemp("kserve") / "log") as server:
+    folder = tmp_path_factory.mktemp("kserve")
+    served = {MODEL: DIGITS, HALF: half(folder)}
+    with inference_server.serving_all(served, folder / "log") as server:
         yield server
+
+
+def half(folder: Path) -> Path:
+    """Write a model whose tensors are float16."""
+    x, y = (models.tensor(name, (1, 64), "float16") for name in "xy")
+    path = folder / f"{HALF}.onnx"
+    onnx.save(models.build([helper.make_node("Relu", ["x"], ["y"])], [x], [y]), path)
+    return path
 
 
 def placer(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -83,6 +96,23 @@ def test_a_real_server_is_asked(answer: Path, inference: InferenceServer, scheme
     assert found["where"] == f"{url}, {MODEL}"
     assert found["runs"] >= 30
     assert 0 < found["quantiles"][0]["measured"]["value_s"] < 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_real_server_of_float16_answers_in_bytes(
+    tmp_path: Path, inference: InferenceServer, scheme: str
+) -> None:
+    """JSON has no float16."""
+    words = ("--cloud", SITE, "--ep", "cpu", "--sla", "1s", "--time-limit", "2s")
+    half(tmp_path)
+    done = placer(tmp_path, "recommend", f"{HALF}.onnx", *words, "--save", "answer.json")
+    assert done.returncode in (0, 5), done.stderr
+    port = inference.http_port if scheme == "http" else inference.grpc_port
+    url = f"{scheme}://127.0.0.1:{port}"
+    asked = ("--endpoint", url, "--endpoint-model", HALF, "--time-limit", "2s")
+    done = placer(tmp_path, "verify", "answer.json", *asked, "--format", "json")
+    assert done.returncode in (0, 1, 5), done.stderr  # no time of float16 there is predicted
+    assert cloud(json.loads(done.stdout))["runs"] >= 30
 
 
 def test_a_real_server_that_does_not_know_the_model_is_3(

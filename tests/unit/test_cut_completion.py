@@ -89,6 +89,31 @@ def test_a_tensor_that_others_of_the_cut_are_made_of_alone_is_refused() -> None:
         tiers_of_cuts(graph_of("x -> a", "a -> b", "b x -> y"), [["a", "b"]])
 
 
+def test_a_tensor_that_cannot_cross_beside_others_is_left_out_in_the_same_step() -> None:
+    """As a mask that goes into all layers by way of one tensor that is made of it."""
+    graph = graph_of("x -> mask", "mask -> mb", "x mb -> a", "a mb -> b", "b -> y")
+    with pytest.raises(UsageError) as caught:
+        tiers_of_cuts(graph, [["a", "mask"]])
+    assert caught.value.message == (
+        "'a', 'mask' alone do not separate the model: 'mb' would cross too"
+    )
+    assert caught.value.hint == (
+        "leave 'mask' out and name all that cross, here the fewest: --cut a --cut mb"
+    )
+    tiers_of_cuts(graph, [["a", "mb"]])
+
+
+@pytest.mark.parametrize(("cut", "what"), [("y", "it is an output"), ("y z", "they are outputs")])
+def test_outputs_alone_are_no_cut(cut: str, what: str) -> None:
+    graph = graph_of("x -> a", "a -> y", "a -> z", outputs=("y", "z"))
+    with pytest.raises(UsageError, match=f"nothing would run behind the cut at .*: {what}") as told:
+        tiers_of_cuts(graph, [cut.split()])
+    assert (told.value.hint or "").startswith("cut at a tensor before ")
+    with pytest.raises(UsageError, match="nothing behind 'a', 'y' needs 'y'") as told:
+        tiers_of_cuts(graph, [["a", "y"]])
+    assert told.value.hint == "leave 'y' out"
+
+
 @st.composite
 def graphs(draw: st.DrawFn) -> GroupGraph:
     count = draw(st.integers(2, 7))
@@ -130,11 +155,12 @@ def test_no_smaller_set_makes_a_cut(graph: GroupGraph, data: st.DataObject) -> N
             assert fewest is None or len(cut) > 1
             return
         words = shlex.split((error.hint or "").partition(": ")[2])[1::2]
+        if words:
+            tiers_of_cuts(graph, [words])
         if fewest is None:
-            assert not words
+            assert not cut <= set(words)
         else:
             assert len(set(words) - cut) == fewest
-            tiers_of_cuts(graph, [words])
 
 
 @pytest.mark.parametrize(

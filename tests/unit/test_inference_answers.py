@@ -12,9 +12,10 @@ import pytest
 
 from placer.api.probing import inputs_of
 from placer.core.errors import InputError
+from placer.core.graph import TensorSpec
 from placer.probing.answers import Output, grpc_outputs, held_to, http_outputs
 from placer.probing.http import Answer
-from placer.probing.inference import model_inputs
+from placer.probing.inference import infer, make_request, model_inputs
 from placer.probing.targets import parse_target
 
 SERVER = parse_target("http://models.example.org", what="--endpoint")
@@ -220,3 +221,21 @@ def test_a_server_of_no_inference_is_told_without_an_option_of_another_command()
 def test_a_probe_needs_the_inputs_that_a_server_does_not_tell() -> None:
     with pytest.raises(InputError, match="does not tell the inputs of its model"):
         inputs_of(None, {})(())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said", "hint"),
+    [
+        ("float32", "no", "it may not know the binary extension: --encoding json"),
+        ("float16", "no", "float16 has no form in JSON"),
+        ("float32", "Sending FP16 data via JSON is not supported", "float16 has no form in JSON"),
+    ],
+)
+def test_no_json_is_advised_where_float16_has_none(dtype: str, said: str, hint: str) -> None:
+    spec = TensorSpec("x", dtype, (1, 10), None)
+    body, headers = make_request([spec], {"x": GOOD.astype(dtype)}, "binary")
+    refused = json.dumps({"error": said}).encode()
+    answer = Answer(400, {}, refused, len(refused), 0.0, 0.0, is_whole=True, is_last=False)
+    with pytest.raises(InputError) as caught:
+        infer(SERVER, lambda *_: answer, "", "m", body, headers)
+    assert (caught.value.hint or "").startswith(hint)

@@ -11,11 +11,11 @@ import pytest
 from placer.core.advise import recommend
 from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Basis
-from placer.core.estimate import Crossover, Placement, Recommendation
+from placer.core.estimate import Candidate, Cost, Crossover, Placement, Recommendation
 from placer.core.finding import Effect
 from placer.core.placement import CloudSite, EdgeSite, SiteTime
-from placer.core.ranking import margin_ratio, objective_of
-from placer.core.wording import decide
+from placer.core.ranking import margin_ratio, objective_of, rank
+from placer.core.wording import decide, why_not
 from placer.core.workload import DataClass, LatencyTarget, Objective, Workload
 from placer.reports import facts
 from placer.reports.crossovers import crossover_note
@@ -201,3 +201,86 @@ def test_a_table_of_crossovers_says_that_its_times_were_disturbed() -> None:
         site = builders.environment(edges=(edge,), crossovers=(row,))
         note = crossover_note(recommend(builders.model(), ASK, site))
         assert ("other programs lengthened times that it rests on" in note) is is_told
+
+
+def _splits() -> list[Candidate]:
+    """Return two splits that take the same energy: the first by its id is slower and dearer."""
+    answer = recommend(builders.model(), ASK, builders.environment())
+    one = next(one for one in answer.candidates if one.placement is Placement.CLOUD)
+    one = replace(one, placement=Placement.SPLIT, feasible=True, findings=(), joules=0.001)
+    assert one.latency is not None
+    target = replace(one.targets[0], value_s=0.04, high_s=0.045)
+    slow = replace(one, id="split:a", targets=(target,), usd_per_month=9.0)
+    quick = replace(target, value_s=0.02, high_s=0.025)
+    return [slow, replace(slow, id="split:b", targets=(quick,), usd_per_month=3.0)]
+
+
+def _part(name: str, usd_per_month: float | None) -> Cost:
+    return Cost(name, usd_per_month, None, "USD", None, None, "")
+
+
+def test_equal_figures_of_the_objective_are_ranked_by_the_other_objectives() -> None:
+    slow, quick = _splits()
+    assert rank([slow, quick], Objective.ENERGY) == [quick, slow]
+    dear = replace(quick, usd_per_month=10.0)
+    assert rank([slow, dear], Objective.ENERGY) == [slow, dear]
+    assert why_not(dear, slow, Objective.ENERGY) == "costs $10.00 per month, the choice $9.00"
+    unknown = [replace(one, usd_per_month=None) for one in (slow, quick)]
+    assert rank(unknown, Objective.ENERGY) == unknown[::-1]
+    alike = replace(slow, id="split:c")
+    assert rank([alike, slow], Objective.ENERGY) == [slow, alike]
+
+
+def test_of_unknown_costs_the_known_items_rank_where_the_same_ones_are_unknown() -> None:
+    device = _part("device", None)
+    slow, quick = (replace(one, usd_per_month=None) for one in _splits())
+    cheap = replace(slow, costs=(device, _part("instances", 100.0)))
+    dear = replace(quick, costs=(device, _part("instances", 200.0)))
+    assert rank([dear, cheap], Objective.COST) == [cheap, dear]
+    known = "its known costs are $200.00 per month, those of the choice $100.00"
+    assert why_not(dear, cheap, Objective.COST) == known
+    assert why_not(dear, replace(cheap, usd_per_month=150.0), Objective.COST) == (
+        "costs at least $200.00 per month, the choice $150.00"
+    )
+    more_open = replace(cheap, costs=(device, _part("egress", None)))
+    assert rank([more_open, dear], Objective.COST) == [dear, more_open]
+    assert why_not(more_open, dear, Objective.COST) == "its cost is unknown"
+
+
+def test_that_it_needs_the_network_is_said_only_against_a_choice_that_does_not() -> None:
+    chosen, _ = _splits()
+    alike = replace(chosen, id="split:c")
+    assert why_not(alike, chosen, Objective.ENERGY) == "no better by the objective"
+    edge = replace(chosen, placement=Placement.EDGE)
+    assert why_not(alike, edge, Objective.ENERGY) == "no better, and it needs the network as well"
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_why_it_is_not_split_names_the_quicker_split_else_the_figure_of_the_objective(
+    objective: Objective,
+) -> None:
+    slow, quick = (replace(one, why_not=f"costs {one.usd_per_month}") for one in _splits())
+    edge = replace(slow, id=EDGE, placement=Placement.EDGE, why_not=None)
+    edge = replace(edge, targets=(replace(edge.targets[0], value_s=0.03, high_s=0.035),))
+
+    def told(*splits: Candidate) -> str:
+        reason = decide([edge, *splits], is_chosen=True, objective=objective).reason
+        return reason.partition("; do not split: ")[2]
+
+    is_quicker = "split:b is quicker, p99 20.0 ms against 30.0 ms, but not better: costs 3.0."
+    assert told(slow, quick) == told(quick, slow) == is_quicker
+    by_figure = "the best split judged, split:a, is no better: costs 9.0."
+    by_time = "the best split judged, split:a, takes p99 40.0 ms against 30.0 ms."
+    is_figure = objective in (Objective.COST, Objective.ENERGY)
+    assert told(slow) == (by_figure if is_figure else by_time)
+
+
+@pytest.mark.parametrize("data_class", [DataClass.PUBLIC, DataClass.SPECIAL])
+def test_a_table_of_crossovers_says_what_a_rule_of_privacy_left_out(data_class: DataClass) -> None:
+    whole = recommend(builders.model(), ASK, builders.environment()).candidates
+    offer = next(one.id for one in whole if one.placement is Placement.CLOUD)
+    row = Crossover("network.rtt", "s", 0.0, 1.0, Placement.EDGE, (), offer)
+    site = builders.environment(crossovers=(row,))
+    note = crossover_note(recommend(builders.model(), replace(ASK, data_class=data_class), site))
+    told = "without the cloud and splits that send raw input, which a rule of privacy forbids"
+    assert (told in note) is (data_class is DataClass.SPECIAL)

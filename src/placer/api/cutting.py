@@ -227,8 +227,9 @@ def _check_measurable(
         raise UsageError(
             f"--cut needs the device here, to time the groups of the model and the head of the "
             f"split, and the device is {device.name}",
-            hint="run placer on that device, and name no other: neither --device nor `device:` in "
-            "the workload",
+            hint="run placer on that device, without --device and `device:` in the workload, or "
+            "with a device file that says `here: true`: only its `price:` and `power:` give splits "
+            "a cost and an energy",
         )
     if not measure:
         raise UsageError(

@@ -68,7 +68,7 @@ def recommend(
     return Recommendation(
         model=_facts(model),
         targets=workload.targets,
-        decision=decide(candidates, chosen is not None),
+        decision=decide(candidates, chosen is not None, objective),
         candidates=candidates,
         flips=flips,
         next_measurement=following,

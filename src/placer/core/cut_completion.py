@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from placer.core.groups import GroupGraph
 from placer.core.partition.optimal import optimal_plan
@@ -23,6 +23,38 @@ from placer.core.split_export import can_be_sent
 MAX_SOLVES = 32
 """Ways to choose which consumer of each tensor lies behind the cut that are tried."""
 _INPUT = "(input)"
+
+
+def nearest_cut(
+    graph: GroupGraph,
+    cut: Sequence[str],
+    before_of: Callable[[Sequence[str]], Collection[str]],
+    kept: Collection[str] = (),
+) -> tuple[str, ...] | None:
+    """Return a cut of the most of these tensors, and of those the one with the fewest more.
+
+    Tensors of which others are made may not cross beside them: then some are left out, so that the
+    most of the model runs before the cut. None: there is no cut with any of them.
+
+    Parameters
+    ----------
+    before_of
+        Returns the groups that tensors depend on.
+    kept
+        Tensors that are added only where nothing else helps.
+    """
+    for count in range(len(cut), 0, -1):
+        found: list[tuple[int, int, tuple[str, ...]]] = []
+        for names in itertools.islice(itertools.combinations(cut, count), MAX_SOLVES):
+            before = before_of(names)
+            more = fewest_more(graph, names, before, kept)
+            if more is None and kept:
+                more = fewest_more(graph, names, before)
+            if more is not None and (before or count == len(cut)):
+                found.append((len(more), -len(before), (*names, *more)))
+        if found:
+            return min(found)[2]
+    return None
 
 
 def fewest_more(

@@ -261,6 +261,13 @@ def _behind_cut(
     idle = [name for name in cut if not tail.intersection(edges.tensors[name].consumers)]
     if not idle:
         return tail
+    if not any(edges.tensors[name].consumers for name in cut):
+        what, it = ("it is an output", "it") if len(cut) == 1 else ("they are outputs", "them")
+        raise UsageError(
+            f"nothing would run behind the cut at {_named(cut)}: {what} of the model, and no node "
+            f"takes {it}",
+            hint=f"cut at a tensor before {it}, or run the whole model on the device",
+        )
     missing = sorted(
         tensor.name
         for tensor in graph.tensors
@@ -273,30 +280,30 @@ def _behind_cut(
             f"nothing behind {_named(cut)} needs '{idle[0]}'",
             hint=f"leave '{idle[0]}' out",
         )
-    raise _incomplete(graph, cut, before, missing, kept)
+    raise _incomplete(edges, graph, cut, missing, kept)
 
 
 def _incomplete(
+    edges: _Edges,
     graph: GroupGraph,
     cut: Sequence[str],
-    before: set[str],
     missing: Sequence[str],
     kept: Collection[str],
 ) -> UsageError:
     """Return the error of tensors that leave a way around, with the fewest that close it."""
-    from placer.core.cut_completion import fewest_more
+    from placer.core.cut_completion import nearest_cut
 
-    fewest = fewest_more(graph, cut, before, kept)
-    if fewest is None and kept:
-        fewest = fewest_more(graph, cut, before)
-    needed = missing if fewest is None else fewest
+    whole = nearest_cut(graph, cut, edges.before, kept)
+    idle = [name for name in cut if whole is not None and name not in whole]
+    needed = missing if whole is None or idle else [name for name in whole if name not in cut]
     more = f" and {len(needed) - 5} more" if len(needed) > 5 else ""
+    leave = f"leave {_named(idle)} out and " if idle else ""
     return UsageError(
         f"{_named(cut)} alone {'does' if len(cut) == 1 else 'do'} not separate the model: "
         f"{_named(needed[:5])}{more} would cross too",
         hint="name all tensors that cross"
-        if fewest is None
-        else f"name all that cross, here the fewest: {cut_options([*cut, *fewest])}",
+        if whole is None
+        else f"{leave}name all that cross, here the fewest: {cut_options(whole)}",
     )
 
 

@@ -15,6 +15,7 @@ from placer.core.estimate import (
 from placer.core.finding import Effect
 from placer.core.workload import Objective, Workload
 
+_Rest = tuple[float, int, tuple[str, ...], float, float, float, float]
 _FEASIBLE_ORDER = (True, None, False)
 _PLACEMENT_ORDER = (
     Placement.EDGE,
@@ -40,17 +41,26 @@ def objective_of(workload: Workload, candidates: Sequence[Candidate]) -> Objecti
     rivals = proven or [one for one in candidates if one.feasible is None]
     cheapest_usd = min((_known(one.usd_per_month) for one in rivals), default=0.0)
     is_open = any(
-        one.usd_per_month is None and _least_usd_per_month(one) < cheapest_usd for one in rivals
+        one.usd_per_month is None and least_usd_per_month(one) < cheapest_usd for one in rivals
     )
     return Objective.MARGIN if is_open else Objective.COST
 
 
-def _least_usd_per_month(candidate: Candidate) -> float:
+def least_usd_per_month(candidate: Candidate) -> float:
+    """Return what the known items of a candidate cost."""
     return sum(item.usd_per_month or 0.0 for item in candidate.costs)
+
+
+def unpriced(candidate: Candidate) -> tuple[str, ...]:
+    """Return the names of the items of a candidate whose cost is not known, in order."""
+    return tuple(sorted(item.name for item in candidate.costs if item.usd_per_month is None))
 
 
 def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidate]:
     """Return the candidates, best first; equal ones in the order of `_PLACEMENT_ORDER`.
+
+    Of the same placement cost, margin, latency and energy, in this order, decide between equal
+    ones: of what is not priced in all, its known items where the same ones are unknown.
 
     What the objective needs and is unknown ranks last, never as zero. Of what is not proven, what
     misses a limit by its figures stands behind what may keep them, whatever it costs. A figure that
@@ -73,7 +83,7 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
             case _:
                 return -_margin_ratio(candidate, targets)
 
-    def place(one: Candidate) -> tuple[int, bool, float, int, float, str]:
+    def place(one: Candidate) -> tuple[int, bool, float, int, float, _Rest, str]:
         claimed = [_claimed(target, one) for target in one.targets]
         return (
             _FEASIBLE_ORDER.index(one.feasible),
@@ -81,6 +91,7 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
             value(one, claimed),
             _PLACEMENT_ORDER.index(one.placement),
             value(one, one.targets),
+            _by_all_objectives(one),
             one.id,
         )
 
@@ -88,6 +99,14 @@ def rank(candidates: Sequence[Candidate], objective: Objective) -> list[Candidat
     if objective not in (Objective.LATENCY, Objective.MARGIN):
         return ordered
     return _with_splits_behind(ordered)
+
+
+def _by_all_objectives(candidate: Candidate) -> _Rest:
+    return (
+        *(_known(candidate.usd_per_month), len(unpriced(candidate)), unpriced(candidate)),
+        *(least_usd_per_month(candidate), -margin_ratio(candidate)),
+        *(headline_s(candidate), _known(candidate.joules)),
+    )
 
 
 def _with_splits_behind(ordered: Sequence[Candidate]) -> list[Candidate]:

@@ -15,7 +15,14 @@ from placer.core.estimate import (
     StageKind,
 )
 from placer.core.finding import Effect
-from placer.core.ranking import headline_percentile, headline_s, is_held_back, margin_ratio
+from placer.core.ranking import (
+    headline_percentile,
+    headline_s,
+    is_held_back,
+    least_usd_per_month,
+    margin_ratio,
+    unpriced,
+)
 from placer.core.units import (
     format_bytes,
     format_duration,
@@ -46,7 +53,7 @@ def why_not(candidate: Candidate, chosen: Candidate | None, objective: Objective
         shared = {found.message for found in chosen.findings}
         if own := [message for message in doubts if message not in shared]:
             return "; ".join(own)
-    return _by_objective(candidate, chosen, objective) or _by_latency(candidate, chosen)
+    return _by_objective(candidate, chosen, objective) or _as_good(candidate, chosen)
 
 
 def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective) -> str | None:
@@ -54,7 +61,7 @@ def _by_objective(candidate: Candidate, chosen: Candidate, objective: Objective)
         case Objective.COST:
             mine, other = candidate.usd_per_month, chosen.usd_per_month
             if mine is None:
-                return "its cost is unknown"
+                return _dearer(candidate, chosen) or "its cost is unknown"
             if other is not None and format_usd(mine) != format_usd(other):
                 return f"costs {format_usd(mine)} per month, the choice {format_usd(other)}"
         case Objective.ENERGY:
@@ -92,22 +99,42 @@ def _kept(margin_ratio: float) -> str:
     return f"keeps {margin_ratio:.0%} of the limit free"
 
 
-def _by_latency(candidate: Candidate, chosen: Candidate) -> str:
+def _dearer(candidate: Candidate, chosen: Candidate) -> str:
+    """Say how much more a candidate costs than the choice; empty: it does not, as far as known."""
+    mine, other = candidate.usd_per_month, chosen.usd_per_month
+    if other is None and (mine is not None or unpriced(candidate) != unpriced(chosen)):
+        return ""
+    mine_usd = least_usd_per_month(candidate) if mine is None else mine
+    other_usd = least_usd_per_month(chosen) if other is None else other
+    shown = (format_usd(mine_usd), format_usd(other_usd))
+    if mine_usd <= other_usd or shown[0] == shown[1]:
+        return ""
+    if other is None:
+        return f"its known costs are {shown[0]} per month, those of the choice {shown[1]}"
+    return f"costs {'at least ' if mine is None else ''}{shown[0]} per month, the choice {shown[1]}"
+
+
+def _as_good(candidate: Candidate, chosen: Candidate) -> str:
+    """Say what is against a candidate whose figure of the objective is that of the choice."""
     mine_s, other_s = headline_s(candidate), headline_s(chosen)
     if mine_s == math.inf:
         return "its latency is unknown"
     mine, other = format_duration(mine_s), format_duration(other_s)
     if other_s < mine_s and mine != other:
         return f"slower: {mine} against {other}"
+    if dearer := _dearer(candidate, chosen):
+        return dearer
     is_hybrid = candidate.placement.family == "hybrid"
     if is_hybrid and chosen.placement is Placement.CLOUD:
         return "no better, and it needs the device as well"
-    if candidate.placement is Placement.EDGE:
-        return "no better by the objective"
-    return "no better, and it needs the network as well"
+    if candidate.placement is not Placement.EDGE and chosen.placement is Placement.EDGE:
+        return "no better, and it needs the network as well"
+    return "no better by the objective"
 
 
-def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
+def decide(
+    candidates: Sequence[Candidate], is_chosen: bool, objective: Objective = Objective.MARGIN
+) -> Decision:
     """Say where the model should run, how sure that is and why, in one sentence."""
     if not candidates or not is_chosen:
         reason = "No placement is feasible"
@@ -129,7 +156,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
             best.id,
             None,
             f"Nothing is proven; {where} is the best guess: {why}{again}"
-            f"{_device_is_quicker(best, candidates)}{_unsplit(best, candidates)}.",
+            f"{_device_is_quicker(best, candidates)}{_unsplit(best, candidates, objective)}.",
         )
     if best.targets:
         tightest = min(best.targets, key=lambda one: 1 - (one.high_s or one.limit_s) / one.limit_s)
@@ -170,7 +197,7 @@ def decide(candidates: Sequence[Candidate], is_chosen: bool) -> Decision:
     proof += f"; {told_cascade(best.cascade)}" if best.cascade is not None else ""
     tail = f"; {rival.id} would be cheaper but is unproven" if rival is not None else ""
     tail += _much_quicker(best, candidates) or _device_is_quicker(best, candidates)
-    tail += _unsplit(best, candidates)
+    tail += _unsplit(best, candidates, objective)
     return Decision(best.placement, best.id, True, f"Run it {where}: {proof}{tail}.")
 
 
@@ -230,24 +257,30 @@ def _quickest(best: Candidate, candidates: Sequence[Candidate]) -> tuple[Candida
     return quick, f"p50 {format_duration(quick_s)} against {format_duration(p50_s)}"
 
 
-def _unsplit(best: Candidate, candidates: Sequence[Candidate]) -> str:
-    """Say why the model is not split; empty: no split was judged, or it is chosen."""
+def _unsplit(best: Candidate, candidates: Sequence[Candidate], objective: Objective) -> str:
+    """Say why the model is not split; empty: no split was judged, or it is chosen.
+
+    Of the splits that are quicker than the choice the best is named, else the best of all.
+    """
     splits = [one for one in candidates if one.placement is Placement.SPLIT]
     if best.placement is Placement.SPLIT or not splits:
         return ""
-    split = splits[0]
-    mine_s, other_s = headline_s(split), headline_s(best)
+    other_s = headline_s(best)
+    split = next((one for one in splits if headline_s(one) < other_s), splits[0])
+    mine_s = headline_s(split)
     if mine_s == math.inf or other_s == math.inf:
         return f"; do not split: {split.why_not}" if split.why_not else ""
     mine, other = (format_percentile(headline_percentile(one)) for one in (split, best))
     shown = format_durations_apart(mine_s, other_s)
     against = f"{mine} {shown[0]} against {'' if other == mine else f'{other} '}{shown[1]}"
-    if mine == other and shown[0] == shown[1]:
-        return f"; do not split: the best split judged, {split.id}, takes as long, {against}"
-    if mine_s >= other_s:
-        return f"; do not split: the best split judged, {split.id}, takes {against}"
+    is_alike = mine == other and shown[0] == shown[1]
     why = f": {split.why_not}" if split.why_not else ""
-    return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
+    if mine_s < other_s and not is_alike:
+        return f"; do not split: {split.id} is quicker, {against}, but not better{why}"
+    if objective in (Objective.COST, Objective.ENERGY) and why:
+        return f"; do not split: the best split judged, {split.id}, is no better{why}"
+    takes = "takes as long," if is_alike else "takes"
+    return f"; do not split: the best split judged, {split.id}, {takes} {against}"
 
 
 def told_cut(candidate: Candidate) -> str:

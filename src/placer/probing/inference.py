@@ -184,11 +184,23 @@ def infer(
     error: type[PlacerError] = MeasuringError if answer.status >= 500 else InputError
     is_binary = "octet-stream" in headers.get("Content-Type", "")
     hint = "look into the server's log"
-    if is_binary:
+    if is_binary and _has_halves(headers, body, said):
+        hint = (
+            "float16 has no form in JSON: the server must know the binary extension, and answer so"
+        )
+    elif is_binary:
         hint = "it may not know the binary extension: --encoding json"
     elif answer.status in (401, 403, 407):
         check_status(target, answer, what=f"POST {path}")
     raise error(f"{what}{f': {said}' if said else ''}", hint=hint)
+
+
+def _has_halves(headers: Mapping[str, str], body: bytes, said: str) -> bool:
+    """Tell whether a refused request has float16 in its inputs or, by the server, its outputs."""
+    told = document_of({name.lower(): value for name, value in headers.items()}, body)
+    inputs = told.get("inputs", ()) if isinstance(told, dict) else ()
+    types = {one["datatype"] for one in inputs}
+    return not types.isdisjoint(("FP16", "BF16")) or "FP16" in said or "BF16" in said
 
 
 def _is_inference(answer: Answer) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from placer.core.estimate import Crossover, Placement, Recommendation
+from placer.core.estimate import Candidate, Crossover, Placement, Recommendation
+from placer.core.finding import Effect
 from placer.core.units import format_duration, format_rate
 from placer.reports import facts
 
@@ -28,9 +29,12 @@ def crossover_rows(answer: Recommendation) -> tuple[tuple[str, str, str], ...]:
 
 def crossover_note(answer: Recommendation) -> str:
     """Say against which offer the device is held, and what the table leaves out."""
-    offer = answer.crossovers[0].offer.removeprefix("cloud:")
+    offer = answer.crossovers[0].offer
+    more = ""
+    if any(one.id == offer and _is_forbidden(one) for one in answer.candidates):
+        more = "; without the cloud and splits that send raw input, which a rule of privacy forbids"
     is_narrowed = any(one.cut is not None and one.cut.wire for one in answer.candidates)
-    more = "; what crosses is taken as it is, not in a smaller format" if is_narrowed else ""
+    more += "; what crosses is taken as it is, not in a smaller format" if is_narrowed else ""
     is_disturbed = any(
         one.quality is not None and one.quality.is_disturbed
         for one in answer.candidates
@@ -38,7 +42,14 @@ def crossover_note(answer: Recommendation) -> str:
     )
     if is_disturbed:
         more += "; other programs lengthened times that it rests on, so the ranges will move"
-    return f"{facts.clean(offer)}; {NOTE}{more}"
+    return f"{facts.clean(offer.removeprefix('cloud:'))}; {NOTE}{more}"
+
+
+def _is_forbidden(candidate: Candidate) -> bool:
+    """Tell whether a rule of privacy forbids it."""
+    return any(
+        one.rule.startswith("PLC1") and one.effect is Effect.VIOLATED for one in candidate.findings
+    )
 
 
 def _range(one: Crossover, *, is_first: bool, is_last: bool) -> str:

@@ -577,7 +577,8 @@ class RecommendationDocument(_Part):
     flips: tuple[FlipPart, ...]
     """The nearest values at which the decision changes; empty: none was found."""
     crossovers: tuple[CrossoverPart, ...] = ()
-    """Where the quickest of device, cloud and split changes, with ``--cut``; empty: not asked."""
+    """Where the quickest of device, cloud and split changes, with ``--cut``; empty: not asked.
+    Without the cloud and splits that send raw input where a rule of privacy forbids the cloud."""
     next_measurement: NextMeasurementPart | None
     """What would most often change the decision; null: nothing that is not measured."""
     findings: tuple[FindingPart, ...]
