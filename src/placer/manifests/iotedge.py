@@ -290,7 +290,7 @@ def _models(
         for name, entry in _below(twin, "properties.desired")
         for model in _desired(*name.rpartition(".")[::2], entry)
     ]
-    found = everywhere(models_named(words, variables), desired)
+    found = everywhere(models_named(words, variables, has_defaults=True), desired)
     holders = [part for before, part in module.parts if not before]
     holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
     environment = options.at("Env")

@@ -112,12 +112,26 @@ def words_in(text: str) -> list[str]:
     return [one.strip("\"'") for one in _WORD.findall(text)]
 
 
-def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
-    """Return the models of a command line, whether words stand alone or in a shell's line.
+def models_of_arguments(
+    arguments: Sequence[Stated[str]], lines: Sequence[Sequence[Stated[str]]] | None = None
+) -> list[ModelRef]:
+    """Return the models of what a command line runs, and the files that it merely mentions.
 
     Where it names none, an option that lacks its value names one that nobody can read.
+
+    Parameters
+    ----------
+    lines
+        The words of each program that it runs; None: it is plain words.
     """
-    found, _, bare = _of_arguments(arguments)
+    lines = [arguments] if lines is None else lines
+    found, bare = [], []
+    for line in lines:
+        models, _, lacking = _of_arguments(line)
+        found += models
+        bare += lacking
+    mentioned = _mentioned(arguments)
+    found += [one for one in mentioned if not (found and "$" in one.uri.value)]
     if not found:
         found = [
             hidden_model(f"{one.value}=<value>", one.place, f"'{one.value}' has no value")
@@ -130,6 +144,13 @@ def option_models(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
     """Return the models of a command line that are values of options such as ``--model``."""
     _, of_options, _ = _of_arguments(arguments)
     return of_options
+
+
+def _mentioned(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
+    """Return the models that are no values of options."""
+    found, of_options, _ = _of_arguments(arguments)
+    apart = set(map(id, of_options))
+    return [one for one in found if id(one) not in apart]
 
 
 def _of_arguments(

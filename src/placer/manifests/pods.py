@@ -216,7 +216,15 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
         if (stated := one.stated()) is not None
     ]
     image = None if container.at("command") else container.at("image").stated()
-    return everywhere(hidden, models_named(arguments, variables, image), _pulled(container))
+    named = models_named(arguments, variables, image, has_defaults=_tells_all(container))
+    return everywhere(hidden, named, _pulled(container))
+
+
+def _tells_all(container: Field) -> bool:
+    """Tell whether a container says what each variable is that it sets."""
+    return not container.at("envFrom") and not any(
+        one.at("valueFrom") for one in container.at("env").items()
+    )
 
 
 def _pulled(container: Field, *, is_first: bool = False) -> Iterator[ModelRef]:
