@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from placer.core.deployment import ModelRef, Place, Stated
 from placer.manifests.fetching_tools import HARMLESS, brings_other_names
+from placer.manifests.model_words import says_where_stored
 from placer.manifests.models import (
     hidden_model,
     is_model_file,
@@ -136,7 +137,10 @@ def _uris(
         uris = [
             value
             for name, value in (program.variables or {}).items()
-            if is_uri(value) and (is_model_variable(name) or value.endswith(ending))
+            if is_uri(value)
+            and (
+                is_model_variable(name) or says_where_stored(name, value) or value.endswith(ending)
+            )
         ]
     if root is None and not uris:  # a file of the image that it runs in
         named = paths_in("\n".join(lines))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Place, Stated
-from placer.manifests.model_words import says_no_model
+from placer.manifests.model_words import says_no_model, says_where_stored
 
 FORMAT_OF_SUFFIX = {
     "onnx": "onnx",
@@ -216,6 +216,8 @@ def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
     A doubtful name, such as ``ENGINE``, is held to its value.
     """
     files = _files_in(value)
+    if says_where_stored(name, value.value):
+        return [model_of(value)]
     if _VARIABLE.fullmatch(name) is None or not value.value.strip():
         return files
     return files if says_no_model(name, value.value) else [model_of(value)]
