@@ -54,6 +54,7 @@ from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.steps import Program, Scripts
+from placer.manifests.told_uris import uris_told
 
 _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
@@ -183,6 +184,7 @@ def _deployed(
         name=module.name,
         place=place,
         models=_models(module, options, opaque, content.at(module.name)),
+        uris=uris_told(map(options.at, ("Entrypoint", "Cmd")), _variables(module, options)),
         images=() if image is None else (image,),
         where=Where(
             group=root.at("targetCondition").stated(),
@@ -278,13 +280,7 @@ def _models(
     module: _Module, options: Field, opaque: Stated[str] | None, twin: Field
 ) -> tuple[ModelRef, ...]:
     words = [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))]
-    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
-    for before, part in module.parts:
-        if before.startswith("env."):
-            name = before.split(".")[1]
-            told.append((name, part.at("value") if part.is_mapping else part))
-    variables = [*variables_of(options.at("Env"))]
-    variables += [(name, stated) for name, one in told if (stated := one.stated()) is not None]
+    variables = _variables(module, options)
     desired = [
         model
         for name, entry in _below(twin, "properties.desired")
@@ -308,6 +304,17 @@ def _models(
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
     put = with_brought(found, [own], folder, scripts=Scripts())
     return everywhere(with_mounts(put, mounts, folder), unknown)
+
+
+def _variables(module: _Module, options: Field) -> list[tuple[str, Stated[str]]]:
+    """Return (name, value) of the variables of a module."""
+    told = [(entry.name, entry.at("value")) for entry in module.at("env").entries()]
+    for before, part in module.parts:
+        if before.startswith("env."):
+            name = before.split(".")[1]
+            told.append((name, part.at("value") if part.is_mapping else part))
+    own = [(name, stated) for name, one in told if (stated := one.stated()) is not None]
+    return [*variables_of(options.at("Env")), *own]
 
 
 def _desired(above: str, name: str, value: Field) -> Iterator[ModelRef]:
