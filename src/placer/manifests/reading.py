@@ -22,6 +22,7 @@ from placer.core.deployment import (
 )
 from placer.core.errors import InputError
 from placer.manifests import kustomize
+from placer.manifests.config_maps import is_config_map, put_variables_in
 from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
 from placer.manifests.lookalikes import is_near, keys_for_placer, mistyped
@@ -209,6 +210,8 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     parsed = PARSERS.get(suffix, parse_yaml)(text, path)
     is_manifest = False
     claimed: set[str] = set()
+    of_file: list[Field] = []
+    maps: list[Field] = []
     speaks = "placer" in text.lower()
     kinds = [kind for one in formats for kind in one.kinds]
     for document in parsed.documents:
@@ -219,9 +222,11 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 is_manifest = True
                 claimed.add(claiming.id)
                 run.roots.setdefault(claiming.id, []).append(root)
+                of_file.append(root)
                 if speaks:
                     run.meant += keys_for_placer(root)
             elif own is None:
+                maps += [root] if is_config_map(root) else []
                 if root.is_mapping and not kustomize.is_harmless(root.at("kind").text() or ""):
                     run.others.add(path)
                 wrong = mistyped(root, kinds)
@@ -229,6 +234,8 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 unread = wrong.unreadable or (() if wrong.defects else tuple(unread_kind(root)))
                 run.unreadable += unread
                 is_manifest = is_manifest or bool(wrong.defects or unread)
+    if maps:
+        put_variables_in(of_file, maps)
     unreadable = told_as_json(text, path, frozenset(claimed), parsed.unreadable)
     if unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
