@@ -1,8 +1,9 @@
-"""Variables of containers that ConfigMaps of the same file hold."""
+"""Variables of containers that ConfigMaps hold."""
 
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,7 @@ spec:
       %s
 """
 FROM = "envFrom: [{configMapRef: {name: m}}]"
+FROM_KEY = "env: [{name: MODEL, valueFrom: {configMapKeyRef: {name: m, key: MODEL_URI}}}]"
 OTHER = "s3://other/big.onnx"
 
 
@@ -46,7 +48,7 @@ def models(line: str, *, map: str = MAP % ("m", ""), space: str = "") -> list[st
     [
         (FROM, [OTHER]),
         ("envFrom: [{prefix: SOME_, configMapRef: {name: m}}]", [OTHER]),
-        ("env: [{name: MODEL, valueFrom: {configMapKeyRef: {name: m, key: MODEL_URI}}}]", [OTHER]),
+        (FROM_KEY, [OTHER]),
         (f"args: [--model, $(MODEL_URI)]\n      {FROM}", [OTHER]),
         (f"command: [sh, -c, 'serve --model $MODEL_URI']\n      {FROM}", [OTHER]),
         (f"env: [{{name: MODEL_PATH, value: $(MODEL_URI)}}]\n      {FROM}", [OTHER]),
@@ -110,3 +112,18 @@ spec:
 """
     (one,) = read(MAP % ("m", "") + service).deployed
     assert [model.uri.value for model in one.models] == [OTHER]
+
+
+@pytest.mark.parametrize("line", [FROM, FROM_KEY])
+@pytest.mark.parametrize(("folder", "expected"), [("a", [OTHER]), ("b", None)])
+def test_a_config_map_counts_that_lies_beside_the_file(
+    tmp_path: Path, line: str, folder: str, expected: list[str] | None
+) -> None:
+    for name, text in (("a/pod.yaml", POD % ("", line)), (f"{folder}/map.yaml", MAP % ("m", ""))):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (one,) = read_manifests([str(tmp_path)]).deployed
+    found = [model.uri for model in one.models]
+    assert [uri.value for uri in found] == (expected or ([] if line == FROM else ["$(MODEL)"]))
+    assert {uri.place.path for uri in found} <= {str(tmp_path / "a" / "pod.yaml")}

@@ -1,4 +1,4 @@
-"""Variables of containers from ConfigMaps of the same file, as if they were written in ``env``."""
+"""Variables of containers from ConfigMaps beside them, as if they were written in ``env``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def is_config_map(root: Field) -> bool:
 def put_variables_in(roots: Sequence[Field], maps: Sequence[Field]) -> None:
     """Write what ``envFrom`` and ``configMapKeyRef`` name into ``env``, where it is in `maps`.
 
-    A value keeps its place. What is read of no map stays as it is: nobody knows it.
+    A value of the same file keeps its place, one of another file stands where it is referred to.
+    What is in no map of the directory stays as it is: nobody knows it.
     """
     known = Objects(("ConfigMap", name_of(one), one) for one in maps)
     for root in roots:
@@ -59,7 +60,8 @@ def _fill(container: Field, node: Node, maps: Objects, root: Field) -> None:
         for entry in data.entries():
             if entry.key is not None and entry.node is not None and _is_value(entry):
                 name = replace(entry.key, text=f"{prefix}{entry.name}")
-                found[name.text or ""] = _variable(name, entry.node)
+                value = _placed(entry, source, root)
+                found[name.text or ""] = _variable(name, value)
         if not data and source.node is not None:
             rest.append(source.node)
     own = [one for item in env.items() if (one := _filled(item, maps, root)) is not None]
@@ -81,7 +83,24 @@ def _data(reference: Field, maps: Objects, root: Field) -> Field:
     """Return what the map holds that is referred to; nothing: it is not known."""
     name = reference.at("name").text()
     known = maps.nearest("ConfigMap", name, beside=root) if name else None
-    return Field(root.document, None) if known is None else known.at("data")
+    nothing = Field(root.document, None)
+    if known is None or _folder(known) != _folder(root):
+        return nothing
+    return known.at("data")
+
+
+def _folder(root: Field) -> str:
+    return root.document.path.rpartition("/")[0]
+
+
+def _placed(value: Field, reference: Field, root: Field) -> Node:
+    """Return a value where it can be told in the file of the container."""
+    node, here = value.node, reference.node
+    if node is None or here is None:
+        return Node(root.document.root.start, root.document.root.end)
+    if value.document.path == root.document.path:
+        return node
+    return replace(node, start=here.start, end=here.end, is_block=here.is_block)
 
 
 def _is_value(entry: Field) -> bool:
@@ -92,9 +111,9 @@ def _filled(item: Field, maps: Objects, root: Field) -> Node | None:
     """Return a variable with the value of the key that it names, else as it is."""
     reference, name = item.at("valueFrom", "configMapKeyRef"), item.at("name")
     value = _data(reference, maps, root).at(reference.at("key").text() or "")
-    if name.node is None or value.node is None or value.text() is None:
+    if name.node is None or value.text() is None:
         return item.node
-    return _variable(name.node, value.node)
+    return _variable(name.node, _placed(value, item, root))
 
 
 def _variable(name: Node, value: Node) -> Node:

@@ -79,6 +79,8 @@ class _Run:
     suppressions: list[Suppression] = field(default_factory=list)
     patches: list[kustomize.Patch] = field(default_factory=list)
     """Files that kustomizations name."""
+    maps: list[Field] = field(default_factory=list)
+    """ConfigMaps."""
     others: set[str] = field(default_factory=set)
     """Files with an object that no format claims, and that a patch could be."""
     meant: list[tuple[Field, Field]] = field(default_factory=list)
@@ -115,6 +117,8 @@ def read_manifests(
             run.order[path] = len(run.order)
             _read_file(path, content, formats, run)
         _take_patches(run)
+        if run.maps:
+            put_variables_in([one for roots in run.roots.values() for one in roots], run.maps)
         found = [one.read(run.roots[one.id]) for one in formats if run.roots.get(one.id)]
         run.roots.clear()  # before the collector looks through all nodes
 
@@ -210,8 +214,6 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
     parsed = PARSERS.get(suffix, parse_yaml)(text, path)
     is_manifest = False
     claimed: set[str] = set()
-    of_file: list[Field] = []
-    maps: list[Field] = []
     speaks = "placer" in text.lower()
     kinds = [kind for one in formats for kind in one.kinds]
     for document in parsed.documents:
@@ -222,11 +224,10 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 is_manifest = True
                 claimed.add(claiming.id)
                 run.roots.setdefault(claiming.id, []).append(root)
-                of_file.append(root)
                 if speaks:
                     run.meant += keys_for_placer(root)
             elif own is None:
-                maps += [root] if is_config_map(root) else []
+                run.maps += [root] if is_config_map(root) else []
                 if root.is_mapping and not kustomize.is_harmless(root.at("kind").text() or ""):
                     run.others.add(path)
                 wrong = mistyped(root, kinds)
@@ -234,8 +235,6 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 unread = wrong.unreadable or (() if wrong.defects else tuple(unread_kind(root)))
                 run.unreadable += unread
                 is_manifest = is_manifest or bool(wrong.defects or unread)
-    if maps:
-        put_variables_in(of_file, maps)
     unreadable = told_as_json(text, path, frozenset(claimed), parsed.unreadable)
     if unreadable is not None and (has_mark or is_manifest):
         is_manifest = True
