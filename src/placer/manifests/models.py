@@ -181,6 +181,7 @@ def _of_arguments(
             expecting, is_apart = "", False
             continue
         is_apart = False
+        whole = one.value.strip()
         for quoted in _WORD.findall(one.value):
             word = quoted.strip("\"'")
             is_option = word.startswith("-")
@@ -188,7 +189,7 @@ def _of_arguments(
             if option is not None:
                 name = word.partition("=")[0]
                 expecting = name if option["value"] is None else ""
-                is_apart = bool(expecting) and word == one.value.strip()
+                is_apart = bool(expecting) and word == whole
                 value = (option["value"] or "").strip("\"'")
                 if value:
                     take(name, replace(one, value=value))

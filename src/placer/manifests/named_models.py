@@ -90,7 +90,8 @@ def models_named(
         models = models_of_variable(name, value)
         (folders if is_folder_variable(name) else found).extend(models)
         said += models if is_model_variable(name) else []
-    above = {folder for one in said for folder in _folders_of(one)}
+    files = {one.uri.value: one for one in said}.values()
+    above = {folder for one in files for folder in _folders_of(one)} if folders else set()
     apart = [one for one in folders if path_of(one.uri.value) not in above]
     named = [*models_of_arguments(arguments, lines), *served, *found, *apart]
     return named or opened
