@@ -392,3 +392,18 @@ def test_a_service_has_the_volumes_that_it_takes_from_another(name: str) -> None
     text = json.dumps({"services": {"a": service, "other": other}})
     found = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed[0]
     assert any("${OTHER}" in model.uri.value for model in found.models)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("$$MODEL_PATH", ["/models/m.onnx"]),
+        ("$${MODEL_PATH}", ["/models/m.onnx"]),
+        ("$MODEL_PATH", ["$MODEL_PATH", "/models/m.onnx"]),
+        ("${MODEL_PATH:-/m/a.onnx}", ["${MODEL_PATH:-/m/a.onnx}", "/models/m.onnx"]),
+    ],
+)
+def test_two_dollars_are_a_variable_of_the_container(word: str, expected: list[str]) -> None:
+    for line in (f"sh -c 'serve --model {word}'", f"serve --model {word}"):
+        (one,) = read({"environment": {"MODEL_PATH": "/models/m.onnx"}, "command": line}).deployed
+        assert [model.uri.value for model in one.models] == expected

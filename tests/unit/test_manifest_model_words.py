@@ -105,3 +105,39 @@ def test_a_value_from_elsewhere_may_be_a_model_where_the_name_may_speak_of_one()
     assert is_model_variable("MODEL_PATH")
     assert is_model_variable("CAMERA_MODEL")
     assert not is_model_variable("DB_ENGINE")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (f"MODEL_{one}_{end}", "s3://o/m/v9/")
+            for one in ("S3", "GCS")
+            for end in ("URI", "PATH")
+        ),
+        ("MODEL_BLOB_URL", "https://a.blob.core.windows.net/models/v3"),
+        ("MODEL_DOWNLOAD_URL", "https://host/m/v3"),
+        ("MODEL_ARTIFACT_URI", "gs://b/m"),
+        ("MODEL_REGISTRY_URI", "oci://r/m:1"),
+        ("COUNTER_MODEL_WEB_URL", "https://host/m.tar.gz"),
+    ],
+)
+def test_a_name_that_says_where_a_model_is_stored_names_one(name: str, value: str) -> None:
+    assert by_variable(name, value) == [value]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MODEL_SERVER_URL", "http://triton:8000/v2/models/m/infer"),
+        ("MODEL_SERVER_URL", "grpc://triton:8001"),
+        ("MODEL_REGISTRY_URI", "http://mlflow:5000"),
+        ("MODEL_REGISTRY_URI", "postgresql://u@db/mlflow"),
+        ("MODEL_OUTPUT_PATH", "s3://o/results"),
+        ("MODEL_METRICS_S3_URI", "s3://o/metrics"),
+        ("MODEL_S3_PATH", "models/v3"),
+        ("MODEL_S3_URI", ""),
+    ],
+)
+def test_services_and_what_else_is_stored_name_no_model(name: str, value: str) -> None:
+    assert by_variable(name, value) == []

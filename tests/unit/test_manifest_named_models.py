@@ -47,3 +47,57 @@ def test_a_folder_in_which_no_option_names_the_model_is_one(
 
 def test_a_repository_is_served_with_all_that_is_in_it() -> None:
     assert named(BY_OPTION, MODEL_REPOSITORY="/models") == [FILE, "/models"]
+
+
+@pytest.mark.parametrize(
+    "written", ["--model s3://o/m", "--weights=s3://o/m", "--model-id 's3://o/m'"]
+)
+@pytest.mark.parametrize(
+    "line",
+    [
+        'sh -c "serve %s"',
+        'bash -c "cd /app && serve %s"',
+        'sudo -u x sh -c "serve %s --port 80"',
+        "exec bash -c \"bash -c 'cd /; exec serve %s'\"",
+        'ARGS="%s"; [ -n "$X" ] && ARGS="$ARGS --port 80"; serve $ARGS',
+    ],
+)
+def test_options_count_in_scripts_within_scripts(line: str, written: str) -> None:
+    written = written.replace("'", "") if "'cd" in line else written
+    assert named([line % written]) == ["s3://o/m"]
+    assert named(["sh", "-c", line % written]) == ["s3://o/m"]
+    assert set(named([line % written], MODEL_PATH=FILE)) == {"s3://o/m", FILE}
+
+
+def test_what_is_printed_or_told_behind_a_script() -> None:
+    assert named(["sh", "-c", 'echo "serve --model s3://o/m"; serve --model /m/a']) == ["/m/a"]
+    assert named(["sh", "-c", 'serve "$@"', "--", "--model", "/m/a"]) == ["/m/a"]
+
+
+@pytest.mark.parametrize("word", ["$M", "${M}", "$(M)", "${M:-/m/other.onnx}", '"$M"', "${M-/m/o}"])
+def test_a_script_is_told_the_variables_of_its_container(word: str) -> None:
+    words = [Stated(one, HERE) for one in ["sh", "-c", f"serve --model {word}"]]
+    values = [("M", Stated(FILE, HERE))]
+    found = models_named(words, values, has_defaults=True)
+    assert {one.uri.value for one in found} == {FILE}
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("serve --model ${M:-/m/a}", "/m/a"),
+        ("M=/m/b; serve --model ${M:-/m/a}", "/m/b"),
+        ("[ $X ] && M=/m/b; [ $Y ] && M=/m/c; serve --model ${M:-/m/a}", "${M:-/m/a}"),
+    ],
+)
+def test_a_default_counts_where_nothing_sets_its_variable(script: str, expected: str) -> None:
+    words = [Stated(script, HERE)]
+    found = models_named(words, [], has_defaults=True)
+    assert [one.uri.value for one in found] == [expected]
+    without = next(iter(models_named(words, []))).uri.value
+    assert without in ("${M:-/m/a}", expected)
+
+
+def test_thousands_of_models_in_one_script_take_no_minutes() -> None:
+    lines = "; ".join(f"serve --model /m/{number}.onnx" for number in range(2500))
+    assert len(named(["sh", "-c", lines])) == 2500

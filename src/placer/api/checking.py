@@ -14,7 +14,7 @@ from placer.api.gate_cases import Lost, case_of
 from placer.api.gate_inputs import GateInputs
 from placer.api.gate_result import result_of
 from placer.api.locking import is_there, load_workload_of, open_project
-from placer.core.containers import that_run
+from placer.core.containers import that_run, with_named
 from placer.core.deployment import Defect, Deployed, Manifests
 from placer.core.errors import InputError, UsageError
 from placer.core.gate import CheckResult, Other, counted
@@ -96,7 +96,7 @@ def check(
     running = [
         part
         for one in manifests.deployed
-        for part in that_run(one, file.project, within[one.place.path])
+        for part in that_run(with_named(one, file.project), file.project, within[one.place.path])
     ]
     manifests = replace(manifests, deployed=tuple(running))
     sites = [

@@ -4,8 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from placer.core.deployment import Container, Deployed
+from placer.core.deployment import Container, Deployed, ModelRef, Stated
 from placer.core.project import DeclaredWorkload, Project, names, unclear_image, workload_of
+
+
+def with_named(deployed: Deployed, project: Project) -> Deployed:
+    """Return something deployed with the models that it is told anywhere, by URIs of the project.
+
+    A glob counts that says a scheme itself (``s3://models/*``): ``*`` would take each address.
+    """
+    globs = [one.uri for one in project.models if "://" in one.uri]
+    known = {one.uri.value for one in deployed.models}
+
+    def named(uris: tuple[Stated[str], ...]) -> list[ModelRef]:
+        return [
+            ModelRef(uri, uri.value.partition("@sha256:")[2] or None)
+            for uri in uris
+            if uri.value not in known and any(names(glob, uri.value) for glob in globs)
+        ]
+
+    found = named(deployed.uris) if globs else []
+    if not found:
+        return deployed
+    told = [one for one in deployed.containers if named(one.uris)]
+    if len(told) == 1:
+        deployed = _with(deployed, told[0])
+    return replace(deployed, models=(*deployed.models, *found))
 
 
 def that_run(deployed: Deployed, project: Project, path: str) -> tuple[Deployed, ...]:

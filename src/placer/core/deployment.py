@@ -167,6 +167,8 @@ class Container:
     name: str | None
     images: tuple[Stated[str], ...]
     resources: Resources
+    uris: tuple[Stated[str], ...] = ()
+    """As `Deployed.uris`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,8 @@ class Deployed:
     """Its name in the manifest."""
     models: tuple[ModelRef, ...]
     """Empty: the manifest names no model (its image may hold one)."""
+    uris: tuple[Stated[str], ...] = ()
+    """That it is told anywhere: a model where `models` of the project name one."""
     images: tuple[Stated[str], ...] = ()
     """What else it brings along and may hold a model: images of containers, archives."""
     is_server: bool = False

@@ -20,7 +20,7 @@ from placer.manifests.compose_keys import BALENA, FILE, SERVICE
 from placer.manifests.compose_models import models_of_service
 from placer.manifests.compose_overrides import base_of, is_override, merged_with, shared_with
 from placer.manifests.compose_resources import bad_amounts, resources_of
-from placer.manifests.containers import is_open, placeholder
+from placer.manifests.containers import is_open, placeholder, variables_of
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.levels import repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
@@ -28,6 +28,7 @@ from placer.manifests.nodes import Field
 from placer.manifests.pods import bad_counts
 from placer.manifests.quantities import count_of
 from placer.manifests.steps import Scripts
+from placer.manifests.told_uris import uris_told
 
 _CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>[^=\s].*?)\s*")
 """Source: moby/swarmkit, manager/constraint."""
@@ -164,6 +165,9 @@ def _service(root: Field, service: Field, fleet: Field | None, scripts: Scripts)
         name=service.name,
         place=service.key_place(),
         models=models_of_service(root, service, scripts),
+        uris=uris_told(
+            map(service.at, ("entrypoint", "command")), variables_of(service.at("environment"))
+        ),
         images=() if image is None else (image,),
         where=_where(service, fleet),
         resources=resources_of(service),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -35,6 +36,7 @@ from placer.manifests.served_models import pulled_models
 from placer.manifests.steps import Program, Scripts
 from placer.manifests.volume_storage import Spot, seen_at, spot_of, spots_of_service
 
+_OF_OTHERS = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _FILES = {"configs": "/", "secrets": "/run/secrets/"}
 """Key of a service whose files are mounted -> where, unless it is said."""
 
@@ -57,7 +59,7 @@ def models_of_service(root: Field, service: Field, scripts: Scripts) -> tuple[Mo
     for command in (service.at("entrypoint"), service.at("command")):
         unknown += open_words(command)
     image = None if service.at("entrypoint") else service.at("image").stated()
-    named = models_named(words, variables_of(environment), image)
+    named = _named(words, [*variables_of(environment)], image)
     for one in service.at("post_start").items():
         named += pulled_models(words_of(one.at("command")))
     mounts = [*_volumes(root, service), *_files(root, service)]
@@ -67,6 +69,21 @@ def models_of_service(root: Field, service: Field, scripts: Scripts) -> tuple[Mo
         with_mounts(_placed(named, root, service, scripts), mounts, folder),
         unknown,
     )
+
+
+def _named(
+    words: Sequence[Stated[str]],
+    variables: Sequence[tuple[str, Stated[str]]],
+    image: Stated[str] | None,
+) -> list[ModelRef]:
+    """Return the models of a command line and of variables.
+
+    ``$$NAME`` is a variable of the container, ``$NAME`` one of whoever starts the services.
+    """
+    others = {name for one in words for name in _OF_OTHERS.findall(one.value.replace("$$", ""))}
+    own = [replace(one, value=one.value.replace("$$", "$")) for one in words]
+    seen = {name: value.value for name, value in variables if name not in others}
+    return models_named(own, variables, image, seen=seen)
 
 
 def _from_the_shell(environment: Field) -> Iterator[ModelRef]:

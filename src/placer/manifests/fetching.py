@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from placer.core.deployment import ModelRef, Place, Stated
 from placer.manifests.fetching_tools import HARMLESS, brings_other_names
+from placer.manifests.model_words import says_where_stored
 from placer.manifests.models import (
     hidden_model,
     is_model_file,
@@ -43,45 +44,45 @@ def brought(
     """
     read = scripts.read(program)
     if read.steps is None:
-        return [_unknown(program, path)]
+        return [_unknown(program, read, path)]
     is_all_told = bool(program.words) or not program.is_first
     if is_all_told and not (read.writing or read.stored):
         return []
     if not scripts.may_compare(read.effort):
         why = f"{program.name} may change {path[:60]}, and more is told here than is followed"
-        return [_unknown(program, path, why)]
+        return [_unknown(program, read, path, why)]
     writing = [*_writing(read, path, root)]
     if root is not None and not writing:
         writing = [one for one in read.stored if _tells_both(one, path, root)]
     if not writing and is_all_told:
         return []
-    found = [_unknown(program, path)] if any(one.is_open for one in writing) else []
+    found = [_unknown(program, read, path)] if any(one.is_open for one in writing) else []
     lines: dict[str, list[Step]] = {}
     for one in writing:
         lines.setdefault(one.run.line, []).append(one)
     own = dict.fromkeys(one.run.line for one in writing if _is_of_it(one, path))
     for line in own:  # whichever writes last: each counts
         uris = _uris(program, read, lines[line], path, root, scripts)
-        found += _models(program, lines[line], path, uris)
+        found += _models(program, read, lines[line], path, uris)
     rest = [one for one in writing if one.run.line not in own]
     if found:
         ending = f"/{posixpath.basename(path)}"
         uris = [uri for one in rest for uri in read.uris_of(one.run.line) if uri.endswith(ending)]
-        return [*found, *(_models(program, rest, path, uris) if uris else [])]
-    return _models(program, rest, path, _uris(program, read, rest, path, root, scripts))
+        return [*found, *(_models(program, read, rest, path, uris) if uris else [])]
+    return _models(program, read, rest, path, _uris(program, read, rest, path, root, scripts))
 
 
 def _models(
-    program: Program, writing: Sequence[Step], path: str, uris: Iterable[str]
+    program: Program, read: Read, writing: Sequence[Step], path: str, uris: Iterable[str]
 ) -> list[ModelRef]:
     """Return the models that are written: the URIs, else the image's, else nobody knows."""
     found = [model_of(Stated(one, _place_of(one, program))) for one in dict.fromkeys(uris)]
     if found:
         return found
     if program.image is None or any(is_fetching(one.run) for one in writing):
-        return [_unknown(program, path)]
+        return [_unknown(program, read, path)]
     why = f"{program.name} puts what lies at {path[:60]} there from its image"
-    return [replace(model_of(program.image), hidden=why, told=program.told)]
+    return [replace(model_of(program.image), hidden=why, told=read.told)]
 
 
 def _is_of_it(step: Step, path: str) -> bool:
@@ -91,10 +92,10 @@ def _is_of_it(step: Step, path: str) -> bool:
     return step.is_active and (path in step.said or is_in)
 
 
-def _unknown(program: Program, path: str, why: str = "") -> ModelRef:
+def _unknown(program: Program, read: Read, path: str, why: str = "") -> ModelRef:
     name = re.sub("[^A-Za-z0-9_.-]", "-", program.name)
     why = why or f"{program.name} puts what lies at {path[:60]} there"
-    return hidden_model(f"<{name}>", program.place, why, told=program.told)
+    return hidden_model(f"<{name}>", program.place, why, told=read.told)
 
 
 def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
@@ -136,7 +137,10 @@ def _uris(
         uris = [
             value
             for name, value in (program.variables or {}).items()
-            if is_uri(value) and (is_model_variable(name) or value.endswith(ending))
+            if is_uri(value)
+            and (
+                is_model_variable(name) or says_where_stored(name, value) or value.endswith(ending)
+            )
         ]
     if root is None and not uris:  # a file of the image that it runs in
         named = paths_in("\n".join(lines))

@@ -35,6 +35,7 @@ from placer.manifests.models import (
 )
 from placer.manifests.nodes import Field
 from placer.manifests.steps import Scripts
+from placer.manifests.told_uris import uris_told
 
 _NUCLEUS = "aws.greengrass.Nucleus"
 _SYSTEM = "aws.greengrass."
@@ -228,6 +229,9 @@ def _components(use: _Use | None, recipe: Field | None, recipes: Recipes) -> Ite
                 models_of_component(recipe or nothing, manifest, configurations, recipes, scripts),
                 open_parts(recipe or nothing, manifest, opened),
                 [] if use is None or recipe is not None else _of_other_versions(use, recipes),
+            ),
+            uris=uris_told(
+                (manifest.at("Lifecycle"), (recipe or nothing).at("Lifecycle"), *configurations)
             ),
             images=tuple(image for image, _ in images_of(manifest)),
             pinned=frozenset(image.value for image, is_pinned in images_of(manifest) if is_pinned),

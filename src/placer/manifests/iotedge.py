@@ -55,6 +55,7 @@ from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.steps import Program, Scripts
+from placer.manifests.told_uris import uris_told
 
 _CONTENT = ("modulesContent", "moduleContent")
 _MODULES = "properties.desired.modules"
@@ -184,6 +185,7 @@ def _deployed(
         name=module.name,
         place=place,
         models=_models(module, options, opaque, content.at(module.name)),
+        uris=uris_told(map(options.at, ("Entrypoint", "Cmd")), _variables(module, options)),
         images=() if image is None else (image,),
         where=Where(
             group=root.at("targetCondition").stated(),
@@ -282,6 +284,7 @@ def _models(
     module: _Module, options: Field, opaque: Stated[str] | None, twin: Field
 ) -> tuple[ModelRef, ...]:
     words = [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))]
+    variables = _variables(module, options)
     desired = [
         model
         for name, entry in _below(twin, "properties.desired")
@@ -289,7 +292,7 @@ def _models(
     ]
     image = module.at("settings.image").stated()
     own_program = None if words_of(options.at("Entrypoint")) else image
-    found = everywhere(models_named(words, _variables(module, options), own_program), desired)
+    found = everywhere(models_named(words, variables, own_program, has_defaults=True), desired)
     holders = [part for before, part in module.parts if not before]
     holders += [module.at("settings"), module.at("env"), *_cut_off(twin, "properties.desired")]
     environment = options.at("Env")
@@ -309,7 +312,7 @@ def _models(
 
 
 def _variables(module: _Module, options: Field) -> list[tuple[str, Stated[str]]]:
-    """Return the variables of the options, and those that the agent adds."""
+    """Return (name, value) of the variables of a module, those of its options first."""
     told = [
         (entry.name, entry.at("value") if entry.is_mapping else entry)
         for entry in module.at("env").entries()

@@ -13,8 +13,15 @@ from placer.manifests.mounts import mounted_from, open_mounts, path_of, rest_bel
 from placer.manifests.nodes import Field
 from placer.manifests.pod_resources import granted_to
 from placer.manifests.pod_volumes import filled_in, mounted, mounts_in, placed
-from placer.manifests.pods import Worker, models_of_container, worker_alone, workers_of
+from placer.manifests.pods import (
+    Worker,
+    models_of_container,
+    uris_of_container,
+    worker_alone,
+    workers_of,
+)
 from placer.manifests.steps import Scripts
+from placer.manifests.told_uris import each_once
 
 _MOUNT = "/mnt/models"
 """Where KServe puts what ``storageUri`` names: a path in it is that model."""
@@ -87,6 +94,7 @@ def _served(component: Field, server: Field, format: Stated[str] | None) -> Work
         everywhere(named, over, others, unknown),
         () if image is None else (image,),
         granted_to(server, component),
+        uris=uris_of_container(server),
     )
 
 
@@ -140,5 +148,6 @@ def _together(workers: Sequence[Worker]) -> Worker:
         everywhere(*(one.models for one in workers)),
         tuple(image for one in workers for image in one.images),
         workers[0].resources,
-        tuple(Container(one.container, one.images, one.resources) for one in workers),
+        tuple(Container(one.container, one.images, one.resources, one.uris) for one in workers),
+        each_once(uri for one in workers for uri in one.uris),
     )

@@ -137,6 +137,7 @@ def _workload(root: Field, scalers: Objects) -> Found:
             name=name_of(root),
             place=name_place(root),
             models=worker.models,
+            uris=worker.uris,
             images=worker.images,
             where=where,
             resources=worker.resources,

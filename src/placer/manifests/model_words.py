@@ -28,6 +28,23 @@ _SERVICE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Where something answers, and no file lies."""
+_STORED_NAME = re.compile(
+    r"(?:\w*_)?models?_(?P<what>[a-z0-9_]+)_(?:uri|url|path|location|source)", re.IGNORECASE
+)
+_IN_A_STORE = re.compile(
+    r"(?:s3|gcs|gs|blob|azure|minio|download|artifacts?|archive|storage|bucket)(?:_[a-z]+)?",
+    re.IGNORECASE,
+)
+_BESIDE_MODELS = re.compile(
+    r"(?:.*_)?(?:out|output|upload|export|save|logs?|metrics?|results?|reports?|data|dataset|cache"
+    r"|backup|input|train|training|labels?|config|vocab|tokenizer|monitor|monitoring)(?:_.*)?",
+    re.IGNORECASE,
+)
+"""What else lies in stores."""
+_STORE = re.compile(
+    r"(?!https?://)[a-z][a-z0-9+.-]*://.+|https?://[^/]+/.+\.(?:zip|tar|tgz|tar\.\w+)",
+    re.IGNORECASE,
+)
 _FLAG = re.compile(r"true|false|yes|no|on|off|enabled?|disabled?|none|null|auto", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?%?", re.IGNORECASE)
 _LISTED = re.compile(r"[,;:|\[({]")
@@ -64,6 +81,20 @@ def says_no_model(name: str, value: str) -> bool:
     if doubtful["what"].lower() == "engine" and not (is_file or _BY_ITSELF.fullmatch(name)):
         return not may_be_model(value)
     return not may_be_model(value) and _is_setting(value)
+
+
+def says_where_stored(name: str, value: str) -> bool:
+    """Tell whether a variable such as ``MODEL_S3_URI`` says with this value where a model lies.
+
+    A service that is asked for answers of a model (``MODEL_SERVER_URL``) is none, and neither is
+    where something is written.
+    """
+    value = value.strip()
+    match = _STORED_NAME.fullmatch(name)
+    if match is None or _BESIDE_MODELS.fullmatch(match["what"]) or _SERVICE.fullmatch(value):
+        return False
+    is_named = _IN_A_STORE.fullmatch(match["what"]) is not None and "://" in value
+    return is_named or _STORE.fullmatch(value) is not None
 
 
 def may_be_model(value: str) -> bool:

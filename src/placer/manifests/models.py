@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Place, Stated
 from placer.core.rendering import FORMAT_OF_SUFFIX
-from placer.manifests.model_words import says_no_model
+from placer.manifests.model_words import says_no_model, says_where_stored
 
 _SUFFIX = re.compile(rf"\.(?:{'|'.join(FORMAT_OF_SUFFIX)})(?![\w.])", re.IGNORECASE)
 _NO_NAME = r"\s\"'=,;|&<>()"
@@ -90,12 +90,26 @@ def words_in(text: str) -> list[str]:
     return [one.strip("\"'") for one in _WORD.findall(text)]
 
 
-def models_of_arguments(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
-    """Return the models of a command line, whether words stand alone or in a shell's line.
+def models_of_arguments(
+    arguments: Sequence[Stated[str]], lines: Sequence[Sequence[Stated[str]]] | None = None
+) -> list[ModelRef]:
+    """Return the models of what a command line runs, and the files that it merely mentions.
 
     Where it names none, an option that lacks its value names one that nobody can read.
+
+    Parameters
+    ----------
+    lines
+        The words of each program that it runs; None: it is plain words.
     """
-    found, _, bare = _of_arguments(arguments)
+    lines = [arguments] if lines is None else lines
+    found, bare = [], []
+    for line in lines:
+        models, _, lacking = _of_arguments(line)
+        found += models
+        bare += lacking
+    mentioned = _mentioned(arguments)
+    found += [one for one in mentioned if not (found and "$" in one.uri.value)]
     if not found:
         found = [
             hidden_model(f"{one.value}=<value>", one.place, f"'{one.value}' has no value")
@@ -108,6 +122,13 @@ def option_models(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
     """Return the models of a command line that are values of options such as ``--model``."""
     _, of_options, _ = _of_arguments(arguments)
     return of_options
+
+
+def _mentioned(arguments: Sequence[Stated[str]]) -> list[ModelRef]:
+    """Return the models that are no values of options."""
+    found, of_options, _ = _of_arguments(arguments)
+    apart = set(map(id, of_options))
+    return [one for one in found if id(one) not in apart]
 
 
 def _of_arguments(
@@ -138,6 +159,7 @@ def _of_arguments(
             expecting, is_apart = "", False
             continue
         is_apart = False
+        whole = one.value.strip()
         for quoted in _WORD.findall(one.value):
             word = quoted.strip("\"'")
             is_option = word.startswith("-")
@@ -145,7 +167,7 @@ def _of_arguments(
             if option is not None:
                 name = word.partition("=")[0]
                 expecting = name if option["value"] is None else ""
-                is_apart = bool(expecting) and word == one.value.strip()
+                is_apart = bool(expecting) and word == whole
                 value = (option["value"] or "").strip("\"'")
                 if value:
                     take(name, replace(one, value=value))
@@ -173,6 +195,8 @@ def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
     A doubtful name, such as ``ENGINE``, is held to its value.
     """
     files = _files_in(value)
+    if says_where_stored(name, value.value):
+        return [model_of(value)]
     if _VARIABLE.fullmatch(name) is None or not value.value.strip():
         return files
     return files if says_no_model(name, value.value) else [model_of(value)]

@@ -19,17 +19,24 @@ from placer.manifests.models import (
     option_models,
 )
 from placer.manifests.mounts import path_of
-from placer.manifests.programs import assigned_in
+from placer.manifests.programs import assigned_in, runs_of
 from placer.manifests.served_models import is_hub_id, served_models
 from placer.manifests.shell import TooDeep
+from placer.manifests.shell_variables import put_in
 
 _HUB_NAME = re.compile(r"(?:\w*_)?model_?name", re.IGNORECASE)
 """A variable that says under which name a model is served, or which it is."""
 _OWN_DEFAULT = re.compile(r"\$\{(?P<name>\w+):?-(?P<value>[^${}]*)\}")
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for variables."""
+_NAMES = re.compile(r"\$\{?([A-Za-z_]\w*)")
+_TEXTS = re.compile(
+    r"(?<![\w$-])(?P<name>[A-Za-z_]\w*)\+?=(?:\"(?P<two>[^\"]*)\"|'(?P<one>[^']*)')"
+)
+"""What a script puts into a variable: words for a program, where it is put together in parts."""
 _UNREAD = "$()"
 """How the reader of scripts writes what a command puts into a word."""
+_PRINTING = frozenset(["echo", "printf", "logger"])
 _MAX_FOLDERS = 100
 """Levels of a path."""
 
@@ -38,6 +45,9 @@ def models_named(
     arguments: Sequence[Stated[str]],
     variables: Iterable[tuple[str, Stated[str]]],
     image: Stated[str] | None = None,
+    *,
+    seen: Mapping[str, str] | None = None,
+    has_defaults: bool = False,
 ) -> list[ModelRef]:
     """Return the models of a command line and of variables.
 
@@ -50,13 +60,18 @@ def models_named(
     ----------
     image
         What runs the words, where its own program does; None: the words say it.
+    seen
+        Name -> value of the variables that a script of the command line sees; None: all.
+    has_defaults
+        It sees no others: ``${NAME:-x}`` is ``x`` where nothing says more.
     """
     found: list[ModelRef] = []
     folders: list[ModelRef] = []
     opened: list[ModelRef] = []
     variables = [*variables]
-    said = option_models(arguments)
-    values = {name: value.value for name, value in variables}
+    values = {name: value.value for name, value in variables} if seen is None else seen
+    lines = _lines(arguments, values, has_defaults=has_defaults)
+    said = [model for line in lines for model in option_models(line)]
     served = served_models(arguments, values, image, is_named=bool(said))
     said += served
     assigned = [*_assigned(arguments, values)]
@@ -75,10 +90,44 @@ def models_named(
         models = models_of_variable(name, value)
         (folders if is_folder_variable(name) else found).extend(models)
         said += models if is_model_variable(name) else []
-    above = {folder for one in said for folder in _folders_of(one)}
+    files = {one.uri.value: one for one in said}.values()
+    above = {folder for one in files for folder in _folders_of(one)} if folders else set()
     apart = [one for one in folders if path_of(one.uri.value) not in above]
-    named = [*models_of_arguments(arguments), *served, *found, *apart]
+    named = [*models_of_arguments(arguments, lines), *served, *found, *apart]
     return named or opened
+
+
+def _lines(
+    arguments: Sequence[Stated[str]], variables: Mapping[str, str], *, has_defaults: bool
+) -> list[Sequence[Stated[str]]]:
+    """Return the words of each program that a command line runs; itself, where it is plain words.
+
+    What is merely printed is not told to any program; words behind a script may be (``"$@"``).
+    """
+    words = [one.value for one in arguments]
+    scripts = [at for at, one in enumerate(words) if len(one.split(None, 1)) > 1]
+    if not scripts or words[0].startswith("--") or sum(map(len, words)) > _MAX_SCRIPT:
+        return [arguments]
+    try:
+        runs = [*runs_of(words, variables, frozenset(), has_defaults=has_defaults)]
+    except TooDeep:
+        return [arguments]
+    exact = {one.value: one.place for one in reversed(arguments)}
+    last = scripts[-1]
+
+    def stated(word: str) -> Stated[str]:
+        holding = (at for at in scripts if at == last or word in words[at])
+        return Stated(word, exact.get(word) or arguments[next(holding)].place)
+
+    told = [run.told for run in runs if run.program not in _PRINTING or run.written]
+    opened = {name for line in told for word in line for name in _NAMES.findall(word)}
+    told += [
+        (put_in(one["two"] or one["one"] or "", variables),)
+        for at in scripts
+        for one in (_TEXTS.finditer(words[at]) if opened else ())
+        if one["name"] in opened
+    ]
+    return [*([stated(word) for word in line] for line in told), arguments[last + 1 :]]
 
 
 def _assigned(

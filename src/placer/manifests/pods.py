@@ -23,6 +23,7 @@ from placer.manifests.pod_resources import bad_amounts, granted_to, in_pod, toge
 from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
 from placer.manifests.served_models import pulled_models
 from placer.manifests.steps import Scripts
+from placer.manifests.told_uris import each_once, uris_told
 
 _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 _MAX_EXPANDED = 10_000
@@ -97,6 +98,8 @@ class Worker:
     resources: Resources
     containers: tuple[Container, ...] = ()
     """Those that may run the model, where the pod does not say which."""
+    uris: tuple[Stated[str], ...] = ()
+    """As `Deployed.uris`."""
 
 
 def workers_of(pod: Field) -> tuple[Worker, ...]:
@@ -113,7 +116,9 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         if named or brought:
             models = everywhere(placed(one, pod, named, sources, scripts), brought, _filled_in(one))
             running.append((one, models))
-    first_ones = pod.at("initContainers").items()
+    first_ones = [*pod.at("initContainers").items()]
+    all_ones = (*containers, *(one for one in first_ones if not _is_sidecar(one)))
+    uris = {id(one): uris_of_container(one) for one in all_ones}
     pulled = [new for one in first_ones for new in _pulled(one, is_first=True)]
     rest = [
         *sources.rest(),
@@ -130,15 +135,19 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
         ] or [model for one in (*containers, *starting) for model in _filled_in(one)]
         rest += filled_in(pod.at("initContainers"))
         able = (_sharing(pod) or [*written_out(pod.at("containers"))] if rest else []) or containers
-        return (_any_of(pod, able, tuple(rest)),)
+        all_of = each_once(uri for ones in uris.values() for uri in ones)
+        return (replace(_any_of(pod, able, tuple(rest)), uris=all_of),)
+    running_ones = {id(one) for one, _ in running}
+    others = [uri for of, ones in uris.items() if of not in running_ones for uri in ones]
     return tuple(
         Worker(
             one.at("name").text() if len(running) > 1 else None,
             models,
             tuple(_image(one)),
             in_pod(pod, granted_to(one, pod)),
+            uris=each_once([*uris[id(one)], *([] if number else others)]),
         )
-        for one, models in running
+        for number, (one, models) in enumerate(running)
     )
 
 
@@ -148,7 +157,18 @@ def worker_alone(container: Field, pod: Field) -> Worker:
     named, brought = mounted(container, pod, models_of_container(container), sources, scripts)
     there = placed(container, pod, named, sources, scripts)
     models = everywhere(there, brought, _filled_in(container))
-    return Worker(None, models, tuple(_image(container)), granted_to(container, pod))
+    images, uris = tuple(_image(container)), uris_of_container(container)
+    return Worker(None, models, images, granted_to(container, pod), uris=uris)
+
+
+def uris_of_container(container: Field) -> tuple[Stated[str], ...]:
+    """Return the URIs that a container is told."""
+    variables = [
+        (one.at("name").text() or "", value)
+        for one in container.at("env").items()
+        if (value := one.at("value").stated()) is not None
+    ]
+    return uris_told(map(container.at, ("command", "args")), variables)
 
 
 def lasting_of(pod: Field) -> list[Field]:
@@ -187,7 +207,12 @@ def _any_of(pod: Field, able: Sequence[Field], models: tuple[ModelRef, ...]) -> 
         tuple(image for one in able for image in _image(one)),
         together(pod, [resources for _, resources in parts]),
         tuple(
-            Container(one.at("name").text(), tuple(_image(one)), in_pod(pod, resources))
+            Container(
+                one.at("name").text(),
+                tuple(_image(one)),
+                in_pod(pod, resources),
+                uris_of_container(one),
+            )
             for one, resources in parts
         )
         if len(parts) > 1
@@ -221,7 +246,15 @@ def models_of_container(container: Field) -> tuple[ModelRef, ...]:
         if (stated := one.stated()) is not None
     ]
     image = None if container.at("command") else container.at("image").stated()
-    return everywhere(hidden, models_named(arguments, variables, image), _pulled(container))
+    named = models_named(arguments, variables, image, has_defaults=_tells_all(container))
+    return everywhere(hidden, named, _pulled(container))
+
+
+def _tells_all(container: Field) -> bool:
+    """Tell whether a container says what each variable is that it sets."""
+    return not container.at("envFrom") and not any(
+        one.at("valueFrom") for one in container.at("env").items()
+    )
 
 
 def _pulled(container: Field, *, is_first: bool = False) -> Iterator[ModelRef]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from placer.manifests.shell import Command, TooDeep, commands_in, put_in
+from placer.manifests.shell import Command, TooDeep, commands_in
+from placer.manifests.shell_variables import put_in
 
 _SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh"])
 _INTERPRETERS = re.compile(r"(?:python|pypy)[\d.]*|perl|ruby|node|php|pwsh|powershell(?:\.exe)?")
@@ -84,10 +85,16 @@ class Run:
     """With all that is piped into it."""
     code: str = ""
     """What an interpreter is given to run: a text, or the name of a file."""
+    told: tuple[str, ...] = ()
+    """It as it is written, its words, and what it is given to read."""
 
 
 def runs_of(
-    words: Sequence[str], variables: Mapping[str, str], known: frozenset[str]
+    words: Sequence[str],
+    variables: Mapping[str, str],
+    known: frozenset[str],
+    *,
+    has_defaults: bool = False,
 ) -> Iterator[Run]:
     """Yield the programs that a command line runs: one text is a script, several are words.
 
@@ -97,13 +104,15 @@ def runs_of(
         Name -> value, as the container says them.
     known
         Programs that are looked for also where another one, which nobody knows, is told a script.
+    has_defaults
+        As for `commands_in`.
 
     Raises
     ------
     TooDeep
         Scripts stand within scripts so often that nobody reads them.
     """
-    yield from _all_of(_Reader(variables, known), words)
+    yield from _all_of(_Reader(variables, known, has_defaults=has_defaults), words)
 
 
 def assigned_in(words: Sequence[str], variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -135,11 +144,12 @@ class _Reader:
     known: frozenset[str]
     assigned: list[tuple[str, str]] = field(default_factory=list)
     """(name, value) of variables that programs are given."""
+    has_defaults: bool = False
 
     def script(self, text: str, depth: int) -> Iterator[Run]:
         if depth > _MAX_SCRIPTS:
             raise TooDeep
-        for one in commands_in(text, self.variables):
+        for one in commands_in(text, self.variables, has_defaults=self.has_defaults):
             yield from self.command(one, depth)
 
     def command(self, command: Command, depth: int) -> Iterator[Run]:
@@ -195,7 +205,9 @@ def _run(words: Sequence[str], command: Command) -> Run:
         given = next((two for one, two in pairwise(words) if one in _CODE_OPTIONS), "")
         code = f"{posixpath.basename(file)}\n{given}\n{command.said}"
     text = " ".join([*words, command.said])
-    return Run(name, tuple(words[1:]), text, tuple(command.written), command.line or text, code)
+    told = (*words, command.said) if command.said else tuple(words)
+    written, line = tuple(command.written), command.line or text
+    return Run(name, tuple(words[1:]), text, written, line, code, told)
 
 
 def _script(name: str, words: Sequence[str], said: str) -> str | None:

@@ -22,6 +22,7 @@ from placer.core.deployment import (
 )
 from placer.core.errors import InputError
 from placer.manifests import kustomize
+from placer.manifests.config_maps import is_config_map, put_variables_in
 from placer.manifests.format import Format, is_marked
 from placer.manifests.formats import FORMATS
 from placer.manifests.lookalikes import is_near, keys_for_placer, mistyped
@@ -78,6 +79,8 @@ class _Run:
     suppressions: list[Suppression] = field(default_factory=list)
     patches: list[kustomize.Patch] = field(default_factory=list)
     """Files that kustomizations name."""
+    maps: list[Field] = field(default_factory=list)
+    """ConfigMaps."""
     others: set[str] = field(default_factory=set)
     """Files with an object that no format claims, and that a patch could be."""
     meant: list[tuple[Field, Field]] = field(default_factory=list)
@@ -114,6 +117,8 @@ def read_manifests(
             run.order[path] = len(run.order)
             _read_file(path, content, formats, run)
         _take_patches(run)
+        if run.maps:
+            put_variables_in([one for roots in run.roots.values() for one in roots], run.maps)
         found = [one.read(run.roots[one.id]) for one in formats if run.roots.get(one.id)]
         run.roots.clear()  # before the collector looks through all nodes
 
@@ -222,6 +227,7 @@ def _read_file(path: str, content: bytes, formats: Sequence[Format], run: _Run) 
                 if speaks:
                     run.meant += keys_for_placer(root)
             elif own is None:
+                run.maps += [root] if is_config_map(root) else []
                 if root.is_mapping and not kustomize.is_harmless(root.at("kind").text() or ""):
                     run.others.add(path)
                 wrong = mistyped(root, kinds)

@@ -40,6 +40,7 @@ from placer.manifests.pods import (
     workers_of,
 )
 from placer.manifests.quantities import count_of
+from placer.manifests.told_uris import each_once
 
 GROUP = "sedna.io"
 KINDS = ("JointInferenceService", "Model")
@@ -105,6 +106,7 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         place=name_place(root),
         models=everywhere(_models(root, worker, models), *(part.models for part in parts))
         or _unread(worker),
+        uris=each_once(uri for part in parts for uri in part.uris),
         images=tuple(image for part in parts for image in part.images),
         where=replace(where, tier=Stated(tier, worker.key_place())),
         resources=parts[0].resources,
@@ -122,7 +124,7 @@ def _able(parts: Sequence[Worker]) -> tuple[Container, ...]:
     """Return the containers that may run the model which the worker names."""
     if len(parts) == 1:
         return parts[0].containers
-    return tuple(Container(one.container, one.images, one.resources) for one in parts)
+    return tuple(Container(one.container, one.images, one.resources, one.uris) for one in parts)
 
 
 def _models(root: Field, worker: Field, models: Objects) -> list[ModelRef]:

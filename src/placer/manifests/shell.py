@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|\((?P<kubernetes>\w+)\)|(?P<bare>[A-Za-z_]\w*))")
+from placer.manifests.shell_variables import VARIABLE, or_default, put_in
+
 _FILLED_IN = r"\$\{[^{}$`]*\}|\{\{[^{}]*\}\}|\$?\(\((?:[^()]|\([^()]*\))*\)\)"
 """``${NAME:-x}``, ``{{ .Values.x }}``, ``$(( x + 1 ))``: part of a word, whatever it holds."""
 _TOKEN = re.compile(
@@ -20,7 +21,7 @@ _TOKEN = re.compile(
     |(?P<here><<(?!<)(?P<tabs>-?)[ \t]*(?P<last>'[^'\n]*'|"[^"\n]*"|[^\s;&|<>()]+))
     |(?P<process>[<>]\()
     |(?P<redirect>(?P<number>\d*)(?:&>>|&>|>>|>\||[<>]&|<<<|<>|[<>]))
-    |(?P<variable>{_VARIABLE.pattern})
+    |(?P<variable>{VARIABLE.pattern})
     |(?P<filled>{_FILLED_IN})
     |(?P<opened>\$\(|`)
     |(?P<function>\([ \t]*\))
@@ -34,7 +35,7 @@ _TOKEN = re.compile(
 _QUOTED = re.compile(
     rf"""(?P<joined>\\\r?\n)
     |(?P<double>")
-    |(?P<variable>{_VARIABLE.pattern})
+    |(?P<variable>{VARIABLE.pattern})
     |(?P<filled>{_FILLED_IN})
     |(?P<opened>\$\(|`)
     |(?P<escaped>\\["\\$`])
@@ -59,8 +60,6 @@ _MAX_DEPTH = 50
 """Levels of groups and substitutions."""
 _MAX_PUT_IN = 200_000
 """Characters of values that are put into the words of a script; then variables stay."""
-_MAX_VALUE = 1000
-"""Characters of a variable's value that is put in; a longer one stays a variable."""
 
 
 class TooDeep(Exception):
@@ -113,42 +112,32 @@ class _Level:
         self.word.append(text)
 
 
-def put_in(text: str, variables: Mapping[str, str], *, is_shell: bool = True) -> str:
-    """Return a text in which variables that are known have their values.
-
-    Parameters
-    ----------
-    is_shell
-        A shell does that; else Kubernetes, which knows ``$(NAME)`` alone.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        name = next(filter(None, match.groups())) if is_shell else match["kubernetes"]
-        known = variables.get(name or "", "")
-        return known if 0 < len(known) <= _MAX_VALUE else match.group()
-
-    return _VARIABLE.sub(value, text)
-
-
-def commands_in(script: str, variables: Mapping[str, str]) -> list[Command]:
+def commands_in(
+    script: str, variables: Mapping[str, str], *, has_defaults: bool = False
+) -> list[Command]:
     """Return the commands of a script, those of a substitution before what they are put into.
 
     Parameters
     ----------
     variables
         Name -> value of those that are set before it runs.
+    has_defaults
+        No others are: ``${NAME:-x}`` is ``x`` where nothing says more.
 
     Raises
     ------
     TooDeep
     """
-    reader = _Reader(script, variables)
+    reader = _Reader(script, variables, has_defaults=has_defaults)
     return reader.read()
 
 
 class _Reader:
-    def __init__(self, script: str, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, script: str, variables: Mapping[str, str], *, has_defaults: bool = False
+    ) -> None:
         self._script = script
+        self._has_defaults = has_defaults
         self._changes = Counter(
             name
             for one in _CHANGED.finditer(script)
@@ -216,7 +205,9 @@ class _Reader:
             case "filled":
                 if text.startswith("((") and _NOT_ARITHMETIC.search(text) and not level.is_quoted:
                     return self._operate(level, "(", token.start() + 1)
-                level.add(text)
+                level.add(
+                    or_default(text, self._assigned, self._changes) if self._has_defaults else text
+                )
             case "opened" if text == "`" and any(one.closer == "`" for one in self._levels):
                 while self._levels[-1].closer != "`":
                     self._close()

@@ -123,6 +123,8 @@ class Read:
     """Paths that are compared with that of a model."""
     is_first: bool = False
     """As `Program.is_first`."""
+    told: str = ""
+    """As `Program.told`, made once: many models may lie where one program writes."""
     _uris: dict[str, list[str]] = field(default_factory=dict)
 
     def uris_of(self, line: str) -> list[str]:
@@ -153,6 +155,7 @@ class Scripts:
         key = (program.name, program.place, *words, variables, program.is_first)
         if key not in self._read:
             self._read[key] = _read(program, words)
+            self._read[key].told = program.told
         return self._read[key]
 
     def may_compare(self, pairs: int) -> bool:

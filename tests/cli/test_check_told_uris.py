@@ -1,0 +1,85 @@
+"""``placer check``: a URI that `models` name counts wherever a program is told it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests import gate_project
+from tests.cli.conftest import Make, Run
+from tests.gate_project import manifest, project
+
+OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
+ARGS = 'args: ["--model", "/models/model.onnx"]'
+URI = "s3://models/counter/v3"
+STORED = {"uri": "s3://models/counter/*", "workload": "counter"}
+MODELS = [*project()["models"], STORED, {"uri": "registry.example/whole*", "workload": "counter"}]  # type: ignore[misc]  # a list
+
+
+def judged(run: Run, make: Make, *texts: str) -> dict[str, str]:
+    """Id -> workload of all that runs a model; ``unknown`` where it is not known which."""
+    make(*texts, project_file=project(models=MODELS))
+    result = run("check", "deploy", *OPTIONS)
+    assert result.out, result.err
+    report = json.loads(result.out)
+    is_unknown = any(one["rule"] == "PLC702" for one in report["findings"])
+    return {one["id"]: "unknown" if is_unknown else one["workload"] for one in report["checked"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"env: [{{name: MODEL_SOURCE, value: '{URI}'}}]",
+        f"env: [{{name: ARTIFACT_URI, value: '{URI}'}}]",
+        f"env: [{{name: S3_PATH, value: '{URI}'}}]",
+        f"args: [serve, '{URI}']",
+        f"args: [serve, --from, '{URI}']",
+        f"args: ['--checkpoint={URI}']",
+        f"command: [sh, -c, 'fetch {URI} | serve']",
+    ],
+)
+def test_a_uri_of_the_project_is_a_model_wherever_it_stands(
+    run: Run, make: Make, line: str
+) -> None:
+    assert judged(run, make, manifest().replace(ARGS, line)) == {"deployment/counter": "counter"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "env: [{name: MODEL_SOURCE, value: 's3://other/v3'}]",
+        "args: [serve, 'https://counter/s3']",
+        f"env: [{{name: OUTPUT_URI, value: '{URI}'}}]",
+    ],
+)
+def test_other_uris_are_none(run: Run, make: Make, line: str) -> None:
+    both = (manifest().replace(ARGS, line), manifest().replace("name: counter", "name: b"))
+    assert judged(run, make, *both) == {"deployment/b": "counter"}
+
+
+def test_what_an_init_container_is_told_counts(run: Run, make: Make) -> None:
+    inits = f"initContainers: [{{name: i, image: c, args: [get, '{URI}']}}]\n      containers:"
+    text = manifest().replace(ARGS, "args: [serve]").replace("containers:", inits)
+    assert judged(run, make, text) == {"deployment/counter": "counter"}
+
+
+def test_a_second_model_that_is_not_known_is_told(run: Run, make: Make) -> None:
+    env = "env: [{name: MODEL_S3_URI, value: 's3://other/model-v9/'}]"
+    text = manifest().replace(ARGS, f"{ARGS}\n          {env}")
+    assert judged(run, make, text) == {"deployment/counter": "unknown"}
+
+
+def test_of_several_containers_the_one_that_is_told_the_uri_runs_it(run: Run, make: Make) -> None:
+    side = f"- {{name: side, image: s}}\n        - name: infer\n          args: ['{URI}']"
+    text = manifest().replace(ARGS, "").replace("- name: infer", side)
+    assert judged(run, make, text) == {"deployment/counter": "counter"}
+
+
+def test_a_uri_counts_in_compose_and_on_iot_edge_alike(run: Run, make: Make) -> None:
+    compose = f"services: {{s: {{image: a, environment: ['STORAGE_PATH={URI}']}}}}"
+    module = {"settings": {"image": "a", "createOptions": json.dumps({"Cmd": ["serve", URI]})}}
+    agent = {"properties.desired": {"modules": {"m": module}}}
+    edge = json.dumps({"modulesContent": {"$edgeAgent": agent}})
+    found = judged(run, make, compose, edge)
+    assert found == {"service/s": "counter", "module/m": "counter"}
