@@ -15,6 +15,7 @@ import numpy as np
 
 from placer.onnx_files import taint_rules
 from placer.onnx_files.taint_bent import bent
+from placer.onnx_files.taint_curves import is_above_zero
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
 from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
@@ -38,6 +39,8 @@ class Steps:
         self._halves: dict[str, dict[str, list[str]]] = {}
         """Tensor -> positive and negative part, size and sign -> tensors that are that."""
         self._half_of: dict[str, tuple[str, str]] = {}
+        self._sized: dict[tuple[str, int, int], dict[bool, list[str]]] = {}
+        """Tensor, power, axis -> what is scaled to one size by them (True), and the sizes."""
         self.lost: dict[str, str] = {}
         """Tensor -> why nothing of its inputs is left in it."""
 
@@ -66,8 +69,11 @@ class Steps:
                 index = node.names.index(name)
                 yield Step((out,), name, word, holds=partial(_keeps, node, index))
         yield from self._of_sums(node, inputs)
-        if word == "Div" and len(inputs) == 2 and node.names[0] != node.names[1]:
-            yield Step((out, node.names[1]), node.names[0], word)
+        if word in ("Div", "Mul") and len(inputs) == 2:
+            yield from _of_product(node)
+        if word == "Unique" and len(node.outputs) > 2 and node.outputs[2]:
+            yield Step((out, node.outputs[2]), node.names[0], word)
+        yield from self._of_sizes(node)
         if (word == "Split" or _is_sorted(node)) and all(node.outputs):
             yield Step(node.outputs, node.names[0], word)
         yield from self._of_halves(node)
@@ -86,6 +92,16 @@ class Steps:
                 if node.names.count(name) == 1 or node.op_type != "Sub":
                     others = tuple(one for one in inputs if one != name)
                     yield Step((out, *others), name, node.op_type, is_same=True)
+
+    def _of_sizes(self, node: Node) -> Iterator[Step]:
+        """Yield what numbers scaled to one size and that size tell."""
+        sized = _sized(node)
+        if sized is None:
+            return
+        others = self._sized.setdefault((node.names[0], *sized[1:]), {})
+        for name in others.get(not sized[0], ()):
+            yield Step((node.outputs[0], name), node.names[0], "LpNormalization")
+        others.setdefault(sized[0], []).append(node.outputs[0])
 
     def _of_halves(self, node: Node) -> Iterator[Step]:
         """Yield what the positive part, the negative one, size and sign of numbers tell."""
@@ -195,6 +211,35 @@ def _half(node: Node) -> str | None:
     if bound is None or bound.any() or node.taint(0).origin in _HARMLESS:
         return None
     return "+" if node.op_type == "Max" else "-"
+
+
+def _of_product(node: Node) -> Iterator[Step]:
+    """Yield the way back from a quotient, or from a product with what is nowhere zero."""
+    out, (first, second) = node.outputs[0], node.names
+    if node.op_type == "Div":
+        yield Step((out, second), first, node.op_type)
+        return
+    for name, other in ((first, second), (second, first)):
+        if is_above_zero(node, other):
+            yield Step((out, other), name, node.op_type)
+
+
+def _sized(node: Node) -> tuple[bool, int, int] | None:
+    """Return whether a node scales to one size or tells the size, its power and its axis."""
+    power = {"ReduceL1": 1, "ReduceL2": 2, "LpNormalization": node.integer("p", 2)}
+    shape = node.shape(node.names[0])
+    if node.op_type not in power or not shape:
+        return None
+    given: np.ndarray | None = np.array([node.integer("axis", -1)])
+    if node.op_type != "LpNormalization":
+        given = node.constant(1) if node.has(1) else np.array(node.integers("axes"))
+    if given is None or (not given.size and node.integer("noop_with_empty_axes", 0)):
+        return None
+    every = {int(axis) % len(shape) for axis in given.flat} or {*range(len(shape))}
+    axes = [axis for axis in every if shape[axis] != 1]
+    if len(axes) != 1:
+        return None
+    return node.op_type == "LpNormalization", power[node.op_type], axes[0]
 
 
 def _is_sorted(node: Node) -> bool:
