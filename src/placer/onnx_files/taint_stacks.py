@@ -56,7 +56,7 @@ class Stacks:
         if node.op_type in ("Conv", "FusedConv"):
             self._add_kernel(node)
             return
-        own = _own_product(node, source)
+        own = own_product(node, source)
         if own is None:
             return
         longer = tuple(
@@ -157,7 +157,7 @@ def _is_fused(node: Node) -> bool:
     return node.op_type == "FusedConv" and (node.has(3) or bool(node.string("activation")))
 
 
-def _own_product(node: Node, source: str) -> _Product | None:
+def own_product(node: Node, source: str) -> _Product | None:
     """Return the matrix that a node applies; None: it applies none, or not one alone."""
     if node.op_type not in _PRODUCTS or node.string("activation") or not node.has(1):
         return None
@@ -177,7 +177,7 @@ def _own_product(node: Node, source: str) -> _Product | None:
         columns, rows = shape
     if not isinstance(rows, int) or not isinstance(columns, int):
         return None
-    return _Product(source, is_left, columns, rows, 1, partial(_operator, node, is_left=is_left))
+    return _Product(source, is_left, columns, rows, 1, partial(operator, node, is_left=is_left))
 
 
 _PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
@@ -187,7 +187,7 @@ def _is_batch_turned(node: Node) -> bool:
     return bool(node.integer("transBatchA", 0) or node.integer("transBatchB", 0))
 
 
-def _operator(node: Node, *, is_left: bool) -> np.ndarray | None:
+def operator(node: Node, *, is_left: bool) -> np.ndarray | None:
     """Return the matrix of a node as (outputs, inputs)."""
     matrix = node.constant(1 if is_left else 0)
     if matrix is None or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":

@@ -16,7 +16,9 @@ import numpy as np
 from placer.onnx_files import taint_rules
 from placer.onnx_files.taint_bent import bent
 from placer.onnx_files.taint_curves import is_above_zero
+from placer.onnx_files.taint_kernels import reads_all
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
+from placer.onnx_files.taint_norms import Norms
 from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
 from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
@@ -34,6 +36,7 @@ class Steps:
         self.known = known
         self._stacks = Stacks(known)
         self._parts = Parts(known.wholes)
+        self._norms = Norms()
         self._scaled: dict[str, tuple[str, int]] = {}
         """Tensor -> another of which it is a multiple, and the sign of the factor."""
         self._halves: dict[str, dict[str, list[str]]] = {}
@@ -51,6 +54,7 @@ class Steps:
             return
         self._follow(node, inputs)
         self.known.add(self._of(node, inputs))
+        self.known.add(self._norms.add(node))
         if len(inputs) == 1:
             self._stacks.add(node, inputs[0])
             if node.names[0] == inputs[0] and node.names.count(inputs[0]) == 1:
@@ -322,7 +326,7 @@ _JOINING = (
 
 def _keeps(node: Node, index: int) -> bool:
     """Tell whether the first output has all of an input, were it a mixture, by constants alone."""
-    if node.op_type in _CONVOLUTIONS and not _reads_all(node):
+    if node.op_type in _CONVOLUTIONS and not reads_all(node):
         return False
     taints = [
         _MIXTURE
@@ -336,15 +340,3 @@ def _keeps(node: Node, index: int) -> bool:
 
 
 _CONVOLUTIONS = ("Conv", "ConvInteger", "FusedConv", "QLinearConv")
-
-
-def _reads_all(node: Node) -> bool:
-    """Tell whether the windows of a convolution leave no numbers out between them."""
-    weights = node.shape(node.names[3 if node.op_type == "QLinearConv" else 1])
-    kernel = weights[2:] if weights is not None else ()
-    strides = node.integers("strides") or [1] * len(kernel)
-    dilations = node.integers("dilations") or [1] * len(kernel)
-    return all(
-        isinstance(size, int) and stride <= size and (dilation == 1 or stride == 1)
-        for size, stride, dilation in zip(kernel, strides, dilations, strict=True)
-    )
