@@ -29,7 +29,16 @@ def run(nodes: list[Any], given: list[Any], inputs: list[Any], feeds: dict[str, 
 
 # --- words ----------------------------------------------------------------------------------
 
-TABLES = [const("words", WORD), const("segments", SEGMENT), const("places", PLACE[None])]
+ROWS_TAKEN = [
+    *(const("table", PLACE), integers("every", *range(PLACES)), integers("nil", 0)),
+    integers("one", 1),
+]
+TABLES = [
+    *ROWS_TAKEN,
+    const("words", WORD),
+    const("segments", SEGMENT),
+    const("places", PLACE[None]),
+]
 NUMBERS = [
     *(const("g", SCALE), const("h", SHIFT), const("two", 2.0), const("eps", 1e-5)),
     *(const("none", np.zeros(SIZE)), const("few", [1.0, *[0.0] * 15]), const("k", 4.0)),
@@ -64,6 +73,11 @@ SENTENCES: dict[str, list[Any]] = {
         *(node("Mul", "n g", "m"), node("Add", "m h", "y")),
     ],
     "by the reciprocal": [*ADDED, *BY_HAND, node("Reciprocal", "sd", "r"), node("Mul", "d r", "y")],
+    "as long as the sentence": [
+        *(ADDED[0], node("Shape", "x", "shape"), node("Gather", "shape one", "long")),
+        *(node("Slice", "every nil long nil", "at"), node("Gather", "table at", "p")),
+        *(node("Add", "w p", "b"), node("LayerNormalization", "b g h", "y")),
+    ],
     "as GPT": [ADDED[0], node("Add", "w places", "b"), node("LayerNormalization", "b g h", "y")],
 }
 IDS = [tensor("x", SAID, "int64"), tensor("t", SAID, "int64")]
@@ -122,14 +136,14 @@ def test_sums_of_several_words_are_not_shown(case: str) -> None:
 
 
 def test_two_of_a_direction_are_told_before_they_are_normalised() -> None:
-    given = [const("words", TWICE), *TABLES[1:], *NUMBERS]
+    given = [const("words", TWICE), *TABLES[-2:], *NUMBERS]
     found = traced(ADDED, given, shape=SAID, dtype="int64", more_inputs=IDS[1:])
     assert found.taint("b").is_raw
 
 
 def test_more_sums_than_are_compared_are_drawn() -> None:
     long, many = RNG.standard_normal((2000, SIZE)), RNG.standard_normal((900, SIZE))
-    given = [const("words", long), const("segments", many), *TABLES[2:], *NUMBERS]
+    given = [const("words", long), const("segments", many), TABLES[-1], *NUMBERS]
     nodes = SENTENCES["normalised"]
     found = traced(nodes, given, shape=SAID, dtype="int64", more_inputs=IDS[1:])
     assert found.taint("y").chain[0] == "x"

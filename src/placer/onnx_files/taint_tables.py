@@ -101,10 +101,10 @@ def lookups(name: str, nodes: Mapping[str, Node]) -> Lookups | None:
             if node.taint(place).origin is not Origin.CONSTANT:
                 todo.append((term, factor * k))
                 continue
-            value = node.value(term)
-            if value is None:
-                return None
             if node.op_type in _SUMS:
+                value = _places(node, term)
+                if value is None:
+                    return None
                 shifts.append(np.asarray(factor * k * value.astype(np.float64)))
     return summed(tables, shifts)
 
@@ -125,6 +125,17 @@ def summed(tables: Mapping[str, tuple[Table, ...]], shifts: Sequence[np.ndarray]
 
 
 _SUMS = ("Add", "Sub", "Sum")
+_TAKING = ("Expand", "Gather", "Identity", "Slice", "Squeeze", "Unsqueeze")
+
+
+def _places(node: Node, name: str) -> np.ndarray | None:
+    """Return a constant, or that of which as many rows are taken as the sentence is long."""
+    while (value := node.value(name)) is None:
+        maker = node.maker(name)
+        if maker is None or maker.op_type not in _TAKING:
+            return None
+        name = maker.input[0]
+    return value
 
 
 def _factor(node: Node, place: int) -> float | None:
