@@ -78,6 +78,11 @@ SENTENCES: dict[str, list[Any]] = {
         *(node("Slice", "every nil long nil", "at"), node("Gather", "table at", "p")),
         *(node("Add", "w p", "b"), node("LayerNormalization", "b g h", "y")),
     ],
+    "as Llama": [
+        *(ADDED[0], node("Cast", "w", "b", to=1), node("Pow", "b two", "p")),
+        *(node("ReduceMean", "p", "v", axes=[-1]), node("Sqrt", "v", "sd")),
+        *(node("Div", "k sd", "r"), node("Mul", "r b", "n"), node("Mul", "g n", "y")),
+    ],
     "as GPT": [ADDED[0], node("Add", "w places", "b"), node("LayerNormalization", "b g h", "y")],
 }
 IDS = [tensor("x", SAID, "int64"), tensor("t", SAID, "int64")]
@@ -168,6 +173,8 @@ FACTORS = [
     *(const("w", KERNEL), const("v", MATRIX), const("b", BIAS), const("o", np.ones(OUT))),
     *(const("along", PATCHES @ np.arange(12)), const("two", 2.0), const("eps", 1e-9)),
     *(const("half", [1.0] * 13 + [0.0] * 27), const("at", RNG.standard_normal((1, 16, OUT)))),
+    *(const("class", BIAS[None, None]), const("at17", RNG.standard_normal((1, 17, OUT)))),
+    *(const("wide", np.ones((1, 16, 1))), const("o41", np.ones(OUT + 1))),
     *(integers("flat", 1, OUT, 16), integers("back", 1, 12, 16)),
 ]
 PATCH = {"kernel_shape": [2, 2], "strides": [2, 2]}
@@ -187,6 +194,16 @@ NORMALISED: dict[str, tuple[list[Any], bool]] = {
     "tokens and their places": (
         [UNBIASED, *TOKENS, node("Add", "t at", "p"), node("LayerNormalization", "p o", "y")],
         True,
+    ),
+    "tokens after one of the model, and their places": (
+        [CONV, *TOKENS, node("Concat", "class t", "l", axis=1), node("Add", "l at17", "p"),
+         node("LayerNormalization", "p o", "y")],
+        True,
+    ),
+    "tokens wider by constants": (
+        [CONV, *TOKENS, node("Concat", "wide t", "l", axis=2),
+         node("LayerNormalization", "l o41", "y")],
+        False,
     ),
     "less the mean": (
         [UNBIASED, LAST, node("ReduceMean", "t", "m", axes=[-1]), node("Sub", "t m", "y")],

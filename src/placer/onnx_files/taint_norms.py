@@ -20,7 +20,7 @@ from placer.onnx_files.taint_kernels import reads_all
 from placer.onnx_files.taint_known import Step
 from placer.onnx_files.taint_stacks import operator, own_product
 from placer.onnx_files.taint_tables import Lookups, Table, lookups, summed, tells
-from placer.onnx_files.taint_values import Node, Origin
+from placer.onnx_files.taint_values import FLOATS, Node, Origin
 
 _CENTRED = ("LayerNormalization",)
 _SCALED = ("LpNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
@@ -90,20 +90,22 @@ class Norms:
             is_centred = node.op_type in _CENTRED
             return _Rows(node.names[0], axis, is_centred, True, scale.ravel() != 0)
         if node.op_type in ("Div", "Mul"):
-            return self._scaled(node, shape)
+            return self._scaled(node)
         return self._less_mean(node, _Rows(node.outputs[0], -1))
 
-    def _scaled(self, node: Node, shape: tuple[int | str, ...]) -> _Rows | None:
+    def _scaled(self, node: Node) -> _Rows | None:
         """Return the rows that are divided by a number of each."""
-        size = self._nodes.get(node.names[1])
-        if size is None or (node.op_type == "Mul" and size.op_type != "Reciprocal"):
-            return None
-        sizes = node.shape(node.names[1]) or ()
-        sizes = (1,) * (len(shape) - len(sizes)) + sizes
-        for axis in reversed(range(len(shape))):
-            long = shape[axis]
-            if isinstance(long, int) and long > 1 and sizes[axis] == 1:
-                return _Rows(node.names[0], axis, is_scaled=True)
+        for place in (1, 0) if node.op_type == "Mul" else (1,):
+            size = self._nodes.get(node.names[place])
+            if size is None or (node.op_type == "Mul" and not _is_reciprocal(size)):
+                continue
+            shape = node.shape(node.names[1 - place]) or ()
+            sizes = node.shape(node.names[place]) or ()
+            sizes = (1,) * (len(shape) - len(sizes)) + sizes
+            for axis in reversed(range(len(shape))):
+                long = shape[axis]
+                if isinstance(long, int) and long > 1 and sizes[axis] == 1:
+                    return _Rows(node.names[1 - place], axis, is_scaled=True)
         return None
 
     def _less_mean(self, node: Node, rows: _Rows) -> _Rows | None:
@@ -133,6 +135,10 @@ class Norms:
         if node.op_type in _MOVES:
             axis = _axis_before(node, rows.axis)
             return None if axis is None else replace(rows, name=node.names[0], axis=axis)
+        if node.op_type == "Concat":  # beside constants, as of a ViT's class token
+            (name, *more), shape = _changing(node), node.shape(node.outputs[0])
+            is_beside = shape is not None and node.integer("axis", 0) % len(shape) != rows.axis
+            return replace(rows, name=name) if is_beside and not more else None
         if node.op_type in ("Add", "Sub") and len(node.names) == 2:
             place = next((i for i in (0, 1) if node.taint(i).origin is Origin.CONSTANT), None)
             shift = None if place is None else _along(node, node.constant(place), rows.axis)
@@ -143,13 +149,24 @@ class Norms:
         return self._less_mean(node, rows)
 
 
-_MOVES = ("Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+def _changing(node: Node) -> list[str]:
+    return [n for i, n in enumerate(node.names) if node.taint(i).origin is not Origin.CONSTANT]
+
+
+def _is_reciprocal(node: Node) -> bool:
+    """Tell whether a node makes numbers that are nowhere zero, as one by each."""
+    is_quotient = node.op_type == "Div" and node.taint(0).origin is Origin.CONSTANT
+    return node.op_type == "Reciprocal" or is_quotient
+
+
+_MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def _axis_before(node: Node, axis: int) -> int | None:
     """Return the axis of the input that an axis of the output is; None: it is none."""
     before, after = node.shape(node.names[0]), node.shape(node.outputs[0])
-    if not before or not after or axis >= len(after):
+    is_rounded = node.op_type == "Cast" and node.integer("to", 0) not in FLOATS
+    if not before or not after or axis >= len(after) or is_rounded:
         return None
     if node.op_type == "Transpose":
         order = node.integers("perm") or [*reversed(range(len(before)))]

@@ -21,7 +21,7 @@ from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
 from placer.onnx_files.taint_norms import Norms
 from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
-from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
+from placer.onnx_files.taint_values import CONSTANT, FLOATS, Node, Origin, Taint
 
 _SUMS = ("Add", "Sub", "Sum")
 _HARMLESS = (Origin.CONSTANT, Origin.PUBLIC)
@@ -186,7 +186,7 @@ def _changing(node: Node) -> tuple[str, ...]:
 
 def _factor(node: Node) -> np.ndarray | None:
     """Return what a node multiplies its one changing input by, of one sign; None: it does not."""
-    if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in _FLOATS):
+    if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in FLOATS):
         return np.ones(1)
     if node.op_type == "Neg":
         return -np.ones(1)
@@ -202,7 +202,6 @@ def _factor(node: Node) -> np.ndarray | None:
     return 1 / wide if node.op_type == "Div" else wide
 
 
-_FLOATS = (1, 10, 11, 16)  # of TensorProto
 _OVER = ("Div", 0)
 
 

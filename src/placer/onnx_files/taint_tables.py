@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from placer.onnx_files.taint_known import MAX_TERMS
-from placer.onnx_files.taint_values import Node, Origin
+from placer.onnx_files.taint_values import FLOATS, Node, Origin
 
 _MAX_SUMS = 2**18
 """Sums that are compared; of more as many are drawn."""
@@ -125,7 +125,7 @@ def summed(tables: Mapping[str, tuple[Table, ...]], shifts: Sequence[np.ndarray]
 
 
 _SUMS = ("Add", "Sub", "Sum")
-_TAKING = ("Expand", "Gather", "Identity", "Slice", "Squeeze", "Unsqueeze")
+_TAKING = ("Cast", "Expand", "Gather", "Identity", "Slice", "Squeeze", "Unsqueeze")
 
 
 def _places(node: Node, name: str) -> np.ndarray | None:
@@ -142,7 +142,7 @@ def _factor(node: Node, place: int) -> float | None:
     """Return what an input is multiplied by before all are added; None: that is not what it is."""
     if node.op_type in _SUMS:
         return -1.0 if node.op_type == "Sub" and place else 1.0
-    if node.op_type == "Identity":
+    if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in FLOATS):
         return 1.0
     if node.op_type not in ("Mul", "Div") or len(set(node.names)) != 2:
         return None
