@@ -11,6 +11,7 @@ from onnx import helper
 
 from tests.models import build, integers, tensor
 from tests.tainted import const, node, traced
+from tests.unit.test_taint_curves import W
 
 SCALES = [const("s", 0.02), const("z", 128, "uint8"), const("sw", 0.05), const("zw", 2, "int8")]
 QUANTISED = node("QuantizeLinear", "x s z", "q")
@@ -117,3 +118,68 @@ def test_a_picture_is_rebuilt_from_a_product_of_integers() -> None:
     made = np.asarray(session.run(["y"], {"x": x})[0], dtype=np.float64)
     rebuilt = made @ np.linalg.inv((SQUARE - 2) * 0.05)
     assert np.abs(rebuilt - x).max() < 0.011  # half a step of 0.02
+
+
+MIXED = [*SCALES, const("w", SQUARE, "int8"), const("v", W), const("s4", [1, -1, 4, 2], "int64")]
+ENDS = [("uint8", 0), ("uint8", 255), ("int8", -128), ("int8", 127), ("uint16", 0)]
+INSIDE = [("uint8", 1), ("uint8", 128), ("int8", 0), ("int8", -127)]
+
+
+@pytest.mark.parametrize(("dtype", "zero"), [*ENDS, *INSIDE])
+def test_a_zero_point_at_an_end_is_a_relu_over_a_mixture(dtype: str, zero: int) -> None:
+    is_raw = (dtype, zero) in INSIDE
+    given = [*MIXED, const("o", zero, dtype)]
+    nodes = [node("MatMul", "x v", "m"), node("QuantizeLinear", "m s o", "y")]
+    found = traced(nodes, given, shape=(4, 8))
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+    assert traced([node("QuantizeLinear", "x s o", "y")], given).taint("y").is_raw
+    for nodes in (
+        [node("QLinearMatMul", "q s z w sw zw s o", "y")],
+        [ours("QGemm", "q s z w sw zw _ s o")],
+        [node("QLinearMatMul", "q s z w sw zw s z", "m"), ours("QLinearConcat", "s o m s z")],
+    ):
+        if dtype != "uint16":
+            found = traced([QUANTISED, *nodes], given, shape=(4, 8))
+            assert found.taint("y").is_raw == is_raw, found.taint("y").text
+
+
+def test_one_channel_cut_off_is_a_part_of_a_mixture() -> None:
+    given = [*MIXED, const("t", [0.1] * 8), const("o", [9] * 7 + [0], "uint8")]
+    nodes = [node("MatMul", "x v", "m"), node("QuantizeLinear", "m t o", "y", axis=1)]
+    assert not traced(nodes, given, shape=(4, 8)).taint("y").is_raw
+
+
+def test_without_a_zero_point_the_type_tells_where_it_is() -> None:
+    for words, is_raw in (({}, False), ({"output_dtype": 2}, False), ({"output_dtype": 3}, True)):
+        nodes = [node("MatMul", "x v", "m"), node("QuantizeLinear", "m s", "y", **words)]
+        assert traced(nodes, MIXED, shape=(4, 8), opset=21).taint("y").is_raw == is_raw
+
+
+def test_a_quantised_convolution_with_its_relu_is_not_shown() -> None:
+    kernel = const("k", RNG.integers(-128, 128, (12, 3, 1, 2)), "int8")
+    for zero, is_raw in ((0, False), (100, True)):
+        given = [*SCALES, kernel, const("o", zero, "uint8")]
+        nodes = [QUANTISED, node("QLinearConv", "q s z k sw zw s o", "y")]
+        assert traced(nodes, given).taint("y").is_raw == is_raw
+
+
+@pytest.mark.parametrize("op_type", ["Sigmoid", "Exp", "Softplus", "Tanh"])
+def test_what_is_above_zero_has_nothing_to_cut_off(op_type: str) -> None:
+    nodes = [node("MatMul", "x v", "m"), node(op_type, "m", "c"), node("Reshape", "c s4", "r")]
+    for last in (node("QuantizeLinear", "r s o", "y"), node("Cast", "r", "y", to=2)):
+        found = traced([*nodes, last], [*MIXED, const("o", 0, "uint8")], shape=(1, 8))
+        assert found.taint("y").is_raw == (op_type != "Tanh")
+
+
+def test_a_picture_is_rebuilt_from_rounded_mixtures_and_not_from_cut_off_ones() -> None:
+    x = RNG.uniform(-1, 1, (4, 8)).astype("float32")
+    for zero, is_raw in ((128, True), (0, False)):
+        given = [*MIXED, const("o", zero, "uint8")]
+        nodes = [node("MatMul", "x v", "m"), node("QuantizeLinear", "m s o", "y")]
+        outputs = [helper.make_empty_tensor_value_info("y")]
+        model = build(nodes, [tensor("x", (4, 8))], outputs, given).SerializeToString()
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        made = (np.asarray(session.run(["y"], {"x": x})[0], dtype=np.float64) - zero) * 0.02
+        missed = np.abs(made @ np.linalg.inv(W.astype(np.float64)) - x).max()
+        assert (missed < 0.03) == is_raw
+        assert traced(nodes, given, shape=(4, 8)).taint("y").is_raw == is_raw

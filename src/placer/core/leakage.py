@@ -70,7 +70,7 @@ class Leak(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """How well the better linear attack rebuilds inputs that it has not seen."""
+    """How well the best linear attack rebuilds inputs that it has not seen."""
 
     attack: Attack
     samples: int
@@ -80,8 +80,8 @@ class Reconstruction:
     mean_psnr_db: float
     """Of guessing the mean of the training inputs."""
     gain_low_db: float
-    """Lower 95 % bound of the difference, by a bootstrap over the inputs; wider where the better of
-    two attacks was taken (Bonferroni)."""
+    """Lower 95 % bound of the difference, by a bootstrap over the inputs; wider where the best of
+    several attacks was taken (Bonferroni)."""
 
     @property
     def gain_db(self) -> float:
@@ -153,8 +153,8 @@ def reconstruct_linearly(
     The regression is solved in its dual form, as samples are fewer than values; its penalty is
     chosen on the training folds by generalised cross-validation. Each tensor is scaled to the same
     variance, so that none drowns another. An input that stands twice counts once: the attack would
-    have seen it. Inputs of four dimensions (samples, channels, height, width) are attacked by
-    windows too, if a tensor is a map of their places, and the better attack is told.
+    have seen it. Pictures (samples, channels, height, width), or with channels last, are attacked
+    by windows too, if a tensor can be read as a map of their places; the best attack is told.
 
     Parameters
     ----------
@@ -331,11 +331,10 @@ def _attack(
             difference[:, seen] -= rebuilt
             out[held] = np.sum((difference @ gram) * difference, axis=1)
     by_windows = window_errors(inputs, tensors, fold_of, rng)
-    attack, bound = Attack.WHOLE, 1 - CONFIDENCE
-    if by_windows is not None:
-        bound /= 2
-        if by_windows.sum() < errors.sum():
-            attack, errors = Attack.WINDOWS, by_windows
+    attack, bound = Attack.WHOLE, (1 - CONFIDENCE) / (1 + len(by_windows))
+    for one in by_windows:
+        if one.sum() < errors.sum():
+            attack, errors = Attack.WINDOWS, one
     values = inputs[0].size
     floor = values * spread**2 * 10 ** (-MAX_PSNR_DB / 10)
     errors, guesses = np.maximum(errors, floor), np.maximum(guesses, floor)

@@ -25,6 +25,11 @@ MAX_ROWS = 12_000
 MIN_CELLS = 4
 """Places of a tensor that make it a map."""
 
+_MAP_AXES = 4
+_COLOURS = 4
+"""A last axis of no more is that of the colours, if the second is longer."""
+_ALIKE = 1.25
+
 _ROUNDING = 1e-13
 _PENALTIES = np.logspace(-9, 3, 49)
 """Over the mean eigenvalue of the training data."""
@@ -61,29 +66,39 @@ class _Grid:
 
 def window_errors(
     pictures: Array, tensors: Sequence[Array], fold_of: Places, rng: np.random.Generator
-) -> Floats | None:
+) -> tuple[Floats, ...]:
     """Return the squared error of each picture, rebuilt by the folds that it is not in.
+
+    Once for each way in which the tensors can be read as maps; of none: the input or every tensor
+    is no map.
 
     Parameters
     ----------
     pictures
-        Shape (samples, channels, height, width), or (samples, 1, channels, ...) as stacked runs.
+        Shape (samples, channels, height, width), or (samples, 1, channels, ...) as stacked runs;
+        the channels may be last.
     tensors
-        What crosses the cut; those of four dimensions with fewer or as many places are used.
+        What crosses the cut; maps with as many or fewer places are used: channels first, channels
+        last, or places in a row (of tokens).
     fold_of
         The fold of each sample.
     rng
         Draws the blocks to train on, and a projection where there are too many channels.
-
-    Returns
-    -------
-    None
-        The input or every tensor is no map.
     """
-    pictures = _without_batch(pictures)
-    maps = [tensor for tensor in map(_without_batch, tensors) if _is_map(tensor, pictures)]
-    if not maps:
-        return None
+    pictures = _channels_first(_without_batch(pictures))
+    if pictures.ndim != _MAP_AXES:
+        return ()
+    found = [forms for tensor in tensors if (forms := _as_maps(_without_batch(tensor), pictures))]
+    ways = max(map(len, found), default=0)
+    return tuple(
+        _errors(pictures, [forms[min(way, len(forms) - 1)] for forms in found], fold_of, rng)
+        for way in range(ways)
+    )
+
+
+def _errors(
+    pictures: Array, maps: Sequence[Array], fold_of: Places, rng: np.random.Generator
+) -> Floats:
     finest = max(maps, key=lambda tensor: tensor.shape[2] * tensor.shape[3])
     cells = (finest.shape[2], finest.shape[3])
     sizes = (pictures.shape[2], pictures.shape[3])
@@ -121,13 +136,49 @@ def _without_batch(samples: Array) -> Array:
     return samples[:, 0] if samples.ndim == 5 and samples.shape[1] == 1 else samples
 
 
+def _channels_first(pictures: Array) -> Array:
+    is_last = pictures.ndim == _MAP_AXES and pictures.shape[-1] <= _COLOURS < pictures.shape[1]
+    return np.moveaxis(pictures, -1, 1) if is_last else pictures
+
+
+def _as_maps(tensor: Array, pictures: Array) -> list[Array]:
+    """Return a tensor in the ways in which it may be (samples, channels, rows, columns)."""
+    if tensor.ndim == _MAP_AXES - 1:
+        forms = [_of_places(tensor, pictures), _of_places(np.moveaxis(tensor, 1, -1), pictures)]
+        return [form for form in forms if form is not None]
+    if tensor.ndim != _MAP_AXES:
+        return []
+    maps = [one for one in (tensor, np.moveaxis(tensor, -1, 1)) if _is_map(one, pictures)]
+    alike = [one for one in maps if _is_alike(one.shape[2:], pictures.shape[2:])]
+    return alike or [one for one in maps if one is tensor]
+
+
+def _of_places(tensor: Array, pictures: Array) -> Array | None:
+    """Return (samples, places, channels) as a map, without a token before the places."""
+    for ahead in (0, 1):
+        count = tensor.shape[1] - ahead
+        rows = round(math.sqrt(max(count, 0) * pictures.shape[2] / pictures.shape[3])) or 1
+        if count % rows:
+            continue
+        cut = tensor[:, ahead:].reshape(len(tensor), rows, count // rows, tensor.shape[2])
+        found = np.moveaxis(cut, -1, 1)
+        if _is_map(found, pictures) and _is_alike(found.shape[2:], pictures.shape[2:]):
+            return found
+    return None
+
+
 def _is_map(tensor: Array, pictures: Array) -> bool:
     return (
-        pictures.ndim == tensor.ndim == 4
-        and tensor.shape[1] > 0
+        tensor.shape[1] > 0
         and tensor.shape[2] * tensor.shape[3] >= MIN_CELLS
         and all(few <= many for few, many in zip(tensor.shape[2:], pictures.shape[2:], strict=True))
     )
+
+
+def _is_alike(cells: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Tell whether places stand as pixels do: about as many rows for each column."""
+    ratio = cells[0] * sizes[1] / (cells[1] * sizes[0])
+    return 1 / _ALIKE < ratio < _ALIKE
 
 
 def _overlap(size: int, full: int, offset: int) -> tuple[slice, slice]:

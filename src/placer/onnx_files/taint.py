@@ -25,6 +25,7 @@ from placer.onnx_files import taint_rules
 from placer.onnx_files.injective import Proofs
 from placer.onnx_files.reader import load_model
 from placer.onnx_files.taint_known import Known, raw_together
+from placer.onnx_files.taint_norms import NORMALISING
 from placer.onnx_files.taint_plain import not_shown
 from placer.onnx_files.taint_shapes import bodies_of, captured, in_order, inferred_types
 from placer.onnx_files.taint_steps import Steps
@@ -254,7 +255,7 @@ class _Scope:
     def _put_together(self, node: Node) -> None:
         """Call raw what by itself gives a raw tensor back, as Concat of all of its parts does."""
         changing = [name for name in node.names if name and self.taint(name) != CONSTANT]
-        if len(changing) < 2 and node.op_type != "Relu":
+        if len(changing) < 2 and node.op_type not in ("Relu", *NORMALISING):
             return  # it tells no more than its input
         for name in node.outputs:
             if not name or self.taints[name].is_raw:

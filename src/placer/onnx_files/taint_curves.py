@@ -28,12 +28,23 @@ def prelu(node: Node) -> Taint:
 
 
 def power(node: Node) -> Taint:
-    """Draw the curve of a power that is nowhere zero; odd powers rise everywhere."""
+    """Draw the curve of a power that is nowhere zero; of odd ones each number comes back."""
     exponent = node.constant(1)
     if not node.taint(0).is_raw or exponent is None or not exponent.all():
         return not_shown(node)
-    is_odd = bool(((exponent > 0) & (exponent % 2 == 1)).all())
+    is_odd = bool((exponent % 2 == 1).all())
     return moved(node) if is_odd else curve(node)
+
+
+def is_above_zero(node: Node, name: str) -> bool:
+    """Tell whether all numbers of a tensor are above zero, by the curve that makes them."""
+    while (maker := node.maker(name)) is not None and maker.op_type in _MOVES:
+        name = maker.input[0]
+    return maker is not None and maker.op_type in _ABOVE_ZERO
+
+
+_ABOVE_ZERO = ("Exp", "Sigmoid", "Softplus")
+_MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def is_rising_activation(node: Node) -> bool:

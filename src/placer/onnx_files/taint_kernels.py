@@ -133,3 +133,15 @@ def kernel_proof(node: Node, weights: np.ndarray, *, strides: list[int] | None =
         groups=1,
         output_sizes=sizes or [None] * axes,
     )
+
+
+def reads_all(node: Node) -> bool:
+    """Tell whether the windows of a convolution leave no numbers out between them."""
+    weights = node.shape(node.names[3 if node.op_type == "QLinearConv" else 1])
+    kernel = weights[2:] if weights is not None else ()
+    strides = node.integers("strides") or [1] * len(kernel)
+    dilations = node.integers("dilations") or [1] * len(kernel)
+    return all(
+        isinstance(size, int) and stride <= size and (dilation == 1 or stride == 1)
+        for size, stride, dilation in zip(kernel, strides, dilations, strict=True)
+    )

@@ -1,12 +1,64 @@
-"""Rules of products of quantised numbers, as int8 models of ONNX Runtime have them."""
+"""Rules of quantised numbers and products of them, as int8 models of ONNX Runtime have them.
+
+A zero point at the end of its range cuts off what is below zero, or above: it is a Relu, and
+quantisers fold one into it. A picture has nothing there; of a mixture that hides half.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from placer.onnx_files import taint_linear
+from placer.onnx_files.taint_curves import is_above_zero
 from placer.onnx_files.taint_linear import affine, product, shifted
-from placer.onnx_files.taint_plain import not_shown
+from placer.onnx_files.taint_plain import joined_inputs, moved, not_shown
 from placer.onnx_files.taint_values import Node, Origin, Taint
+
+_SMALL = {"uint2": (0, 3), "int2": (-2, 1), "uint4": (0, 15), "int4": (-8, 7)}
+"""Ranges of the types that numpy has not by itself."""
+_SIGNED = (3, 5, 6, 7, 17, 18, 19, 20, 22, 23, 24, 26)  # of TensorProto: integers, float8, float4
+
+
+def quantised(node: Node) -> Taint:
+    """Round to integers: of a mixture all comes back, but for what the zero point cuts off."""
+    return _unless_cut(node, moved(node), 2)
+
+
+def joined(node: Node) -> Taint:
+    """Keep quantised numbers side by side."""
+    return _unless_cut(node, joined_inputs()(node), 1)
+
+
+def conv(node: Node) -> Taint:
+    """Return that of QLinearConv."""
+    return _unless_cut(node, taint_linear.quantised_conv(node), 7)
+
+
+def _unless_cut(node: Node, made: Taint, zero_point: int) -> Taint:
+    """Return the taint, unless quantising cuts off half of a mixture."""
+    if not made.is_raw or not made.is_mixed or not _is_at_an_end(node, zero_point):
+        return made
+    if node.op_type == "QuantizeLinear" and is_above_zero(node, node.names[0]):
+        return made
+    return not_shown(node, "a mixture of which its zero point cuts off half")
+
+
+def _is_at_an_end(node: Node, index: int) -> bool:
+    """Tell whether a zero point may stand at the first or last number of its type."""
+    if not node.has(index):  # uint8 and 0, if no other type is named
+        return node.integer("output_dtype", 0) not in _SIGNED
+    value = node.constant(index)
+    if value is None:
+        return True
+    if value.dtype.kind not in "iu" and value.dtype.name not in _SMALL:
+        return False  # float8
+    if value.dtype.kind in "iu":
+        limits = np.iinfo(value.dtype)
+        low, high = limits.min, limits.max
+    else:
+        low, high = _SMALL[value.dtype.name]
+    numbers = value.astype(np.int64)
+    return bool(((numbers == low) | (numbers == high)).any())
 
 
 def integer_matmul(node: Node) -> Taint:
@@ -16,7 +68,7 @@ def integer_matmul(node: Node) -> Taint:
 
 def matmul(node: Node) -> Taint:
     """Return that of QLinearMatMul."""
-    return _product(node, (0, 3), (2, 5))
+    return _unless_cut(node, _product(node, (0, 3), (2, 5)), 7)
 
 
 def gemm(node: Node) -> Taint:
@@ -27,7 +79,8 @@ def gemm(node: Node) -> Taint:
         matrix = shifted(node.constant(3), node.constant(5), axis=axis)
     else:
         matrix = shifted(node.constant(0), node.constant(2), axis=-2)
-    return affine(node, 0, 3, 6, matrix)
+    made = affine(node, 0, 3, 6, matrix)
+    return _unless_cut(node, made, 8) if node.has(7) else made
 
 
 def matmul_to_float(node: Node) -> Taint:

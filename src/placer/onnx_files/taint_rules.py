@@ -56,7 +56,7 @@ RANDOM = frozenset(
 
 _MOVES = (
     "CastLike DepthToSpace DequantizeLinear Expand Flatten Identity ImageDecoder OneHot "
-    "Optional OptionalGetElement QuantizeLinear Reshape ReverseSequence SpaceToDepth Squeeze Tile "
+    "Optional OptionalGetElement Reciprocal Reshape ReverseSequence SpaceToDepth Squeeze Tile "
     "Transpose Unsqueeze"
 )
 _CUTS = (
@@ -65,7 +65,7 @@ _CUTS = (
 )
 _CURVES = (
     "Abs Acos Acosh Asin Atanh Ceil Clip Cos Cosh Floor Gelu "
-    "HardSigmoid HardSwish Log Mish Reciprocal Relu Round Shrink Sin Sqrt Swish Tan ThresholdedRelu"
+    "HardSigmoid HardSwish Log Mish Relu Round Shrink Sin Sqrt Swish Tan ThresholdedRelu"
 )
 _SLOPED = ("Celu", "Elu", "LeakyRelu")
 _NORMALISATIONS = (
@@ -91,7 +91,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), taint_plain.pool),
     **dict.fromkeys(
-        ("Concat", "ConcatFromSequence", "QLinearConcat", "SequenceConstruct"),
+        ("Concat", "ConcatFromSequence", "SequenceConstruct"),
         taint_plain.joined_inputs(),
     ),
     **dict.fromkeys(("Scatter", "ScatterElements", "ScatterND"), taint_plain.joined_inputs(0, 2)),
@@ -115,7 +115,9 @@ RULES: Mapping[str, Rule] = {
     "PRelu": taint_curves.prelu,
     "Pad": taint_plain.pad,
     "Pow": taint_curves.power,
-    "QLinearConv": taint_linear.quantised_conv,
+    "QLinearConcat": taint_quantised.joined,
+    "QLinearConv": taint_quantised.conv,
+    "QuantizeLinear": taint_quantised.quantised,
     "FusedConv": taint_fused.conv,
     "FusedGemm": taint_fused.gemm,
     "FusedMatMul": taint_fused.matmul,

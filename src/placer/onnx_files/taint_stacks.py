@@ -6,7 +6,7 @@ of the matrices on top of each other shows. A product of matrices is one matrix.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -56,7 +56,7 @@ class Stacks:
         if node.op_type in ("Conv", "FusedConv"):
             self._add_kernel(node)
             return
-        own = _own_product(node, source)
+        own = own_product(node, source)
         if own is None:
             return
         longer = tuple(
@@ -85,6 +85,28 @@ class Stacks:
             for one in found.values()
         )
         self._known.add(self._kernels.summed(node, terms))
+        self._known.add(self._of_several(node, terms))
+
+    def _of_several(self, node: Node, terms: Mapping[str, float]) -> Iterator[Step]:
+        """Yield the steps from a sum to tensors of which each term is a matrix: x @ V + z @ W."""
+        firsts = [(one[0], k) for name, k in terms.items() if (one := self._products.get(name))]
+        sources = dict.fromkeys(one.source for one, _ in firsts)
+        if len(firsts) < len(terms) or len(sources) < 2 or len({o.is_left for o, _ in firsts}) > 1:
+            return
+        sides = {}
+        for source in sources:
+            same = [(one, k) for one, k in firsts if one.source == source]
+            like, parts = same[0][0], tuple((k, one.matrix) for one, k in same)
+            if any(one.key != like.key or one.rows != firsts[0][0].rows for one, _ in same):
+                return
+            sides[source] = (like, partial(_added, parts, like.rows, like.columns))
+        whole = replace(
+            firsts[0][0],
+            columns=sum(like.columns for like, _ in sides.values()),
+            matrix=partial(_beside, tuple(matrix for _, matrix in sides.values())),
+        )
+        holds = partial(_is_whole, node, whole)
+        yield from (Step((node.outputs[0],), one, node.op_type, holds=holds) for one in sources)
 
     def _put(self, node: Node, products: tuple[_Product, ...]) -> None:
         out = node.outputs[0]
@@ -135,7 +157,7 @@ def _is_fused(node: Node) -> bool:
     return node.op_type == "FusedConv" and (node.has(3) or bool(node.string("activation")))
 
 
-def _own_product(node: Node, source: str) -> _Product | None:
+def own_product(node: Node, source: str) -> _Product | None:
     """Return the matrix that a node applies; None: it applies none, or not one alone."""
     if node.op_type not in _PRODUCTS or node.string("activation") or not node.has(1):
         return None
@@ -155,7 +177,7 @@ def _own_product(node: Node, source: str) -> _Product | None:
         columns, rows = shape
     if not isinstance(rows, int) or not isinstance(columns, int):
         return None
-    return _Product(source, is_left, columns, rows, 1, partial(_operator, node, is_left=is_left))
+    return _Product(source, is_left, columns, rows, 1, partial(operator, node, is_left=is_left))
 
 
 _PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
@@ -165,7 +187,7 @@ def _is_batch_turned(node: Node) -> bool:
     return bool(node.integer("transBatchA", 0) or node.integer("transBatchB", 0))
 
 
-def _operator(node: Node, *, is_left: bool) -> np.ndarray | None:
+def operator(node: Node, *, is_left: bool) -> np.ndarray | None:
     """Return the matrix of a node as (outputs, inputs)."""
     matrix = node.constant(1 if is_left else 0)
     if matrix is None or matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
@@ -210,6 +232,13 @@ def _added(parts: tuple[tuple[float, _Matrix], ...], rows: int, columns: int) ->
         total += factor * part
         largest = max(largest, float(np.abs(factor * part).max(initial=0.0)))
     return total if np.abs(total).max(initial=0.0) > _CANCELLED * largest else None
+
+
+def _beside(parts: tuple[_Matrix, ...]) -> np.ndarray | None:
+    """Return matrices beside each other; None: one is not known."""
+    found = [matrix() for matrix in parts]
+    known = [matrix for matrix in found if matrix is not None]
+    return np.concatenate(known, axis=1) if len(known) == len(found) else None
 
 
 def _is_whole(node: Node, product: _Product) -> bool:

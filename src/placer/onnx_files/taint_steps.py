@@ -15,10 +15,13 @@ import numpy as np
 
 from placer.onnx_files import taint_rules
 from placer.onnx_files.taint_bent import bent
+from placer.onnx_files.taint_curves import is_above_zero
+from placer.onnx_files.taint_kernels import reads_all
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
+from placer.onnx_files.taint_norms import Norms
 from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
-from placer.onnx_files.taint_values import CONSTANT, Node, Origin, Taint
+from placer.onnx_files.taint_values import CONSTANT, FLOATS, Node, Origin, Taint
 
 _SUMS = ("Add", "Sub", "Sum")
 _HARMLESS = (Origin.CONSTANT, Origin.PUBLIC)
@@ -33,11 +36,14 @@ class Steps:
         self.known = known
         self._stacks = Stacks(known)
         self._parts = Parts(known.wholes)
+        self._norms = Norms()
         self._scaled: dict[str, tuple[str, int]] = {}
         """Tensor -> another of which it is a multiple, and the sign of the factor."""
         self._halves: dict[str, dict[str, list[str]]] = {}
         """Tensor -> positive and negative part, size and sign -> tensors that are that."""
         self._half_of: dict[str, tuple[str, str]] = {}
+        self._sized: dict[tuple[str, int, int], dict[bool, list[str]]] = {}
+        """Tensor, power, axis -> what is scaled to one size by them (True), and the sizes."""
         self.lost: dict[str, str] = {}
         """Tensor -> why nothing of its inputs is left in it."""
 
@@ -48,6 +54,7 @@ class Steps:
             return
         self._follow(node, inputs)
         self.known.add(self._of(node, inputs))
+        self.known.add(self._norms.add(node))
         if len(inputs) == 1:
             self._stacks.add(node, inputs[0])
             if node.names[0] == inputs[0] and node.names.count(inputs[0]) == 1:
@@ -66,8 +73,11 @@ class Steps:
                 index = node.names.index(name)
                 yield Step((out,), name, word, holds=partial(_keeps, node, index))
         yield from self._of_sums(node, inputs)
-        if word == "Div" and len(inputs) == 2 and node.names[0] != node.names[1]:
-            yield Step((out, node.names[1]), node.names[0], word)
+        if word in ("Div", "Mul") and len(inputs) == 2:
+            yield from _of_product(node)
+        if word == "Unique" and len(node.outputs) > 2 and node.outputs[2]:
+            yield Step((out, node.outputs[2]), node.names[0], word)
+        yield from self._of_sizes(node)
         if (word == "Split" or _is_sorted(node)) and all(node.outputs):
             yield Step(node.outputs, node.names[0], word)
         yield from self._of_halves(node)
@@ -86,6 +96,16 @@ class Steps:
                 if node.names.count(name) == 1 or node.op_type != "Sub":
                     others = tuple(one for one in inputs if one != name)
                     yield Step((out, *others), name, node.op_type, is_same=True)
+
+    def _of_sizes(self, node: Node) -> Iterator[Step]:
+        """Yield what numbers scaled to one size and that size tell."""
+        sized = _sized(node)
+        if sized is None:
+            return
+        others = self._sized.setdefault((node.names[0], *sized[1:]), {})
+        for name in others.get(not sized[0], ()):
+            yield Step((node.outputs[0], name), node.names[0], "LpNormalization")
+        others.setdefault(sized[0], []).append(node.outputs[0])
 
     def _of_halves(self, node: Node) -> Iterator[Step]:
         """Yield what the positive part, the negative one, size and sign of numbers tell."""
@@ -166,7 +186,7 @@ def _changing(node: Node) -> tuple[str, ...]:
 
 def _factor(node: Node) -> np.ndarray | None:
     """Return what a node multiplies its one changing input by, of one sign; None: it does not."""
-    if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in _FLOATS):
+    if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in FLOATS):
         return np.ones(1)
     if node.op_type == "Neg":
         return -np.ones(1)
@@ -182,7 +202,6 @@ def _factor(node: Node) -> np.ndarray | None:
     return 1 / wide if node.op_type == "Div" else wide
 
 
-_FLOATS = (1, 10, 11, 16)  # of TensorProto
 _OVER = ("Div", 0)
 
 
@@ -195,6 +214,35 @@ def _half(node: Node) -> str | None:
     if bound is None or bound.any() or node.taint(0).origin in _HARMLESS:
         return None
     return "+" if node.op_type == "Max" else "-"
+
+
+def _of_product(node: Node) -> Iterator[Step]:
+    """Yield the way back from a quotient, or from a product with what is nowhere zero."""
+    out, (first, second) = node.outputs[0], node.names
+    if node.op_type == "Div":
+        yield Step((out, second), first, node.op_type)
+        return
+    for name, other in ((first, second), (second, first)):
+        if is_above_zero(node, other):
+            yield Step((out, other), name, node.op_type)
+
+
+def _sized(node: Node) -> tuple[bool, int, int] | None:
+    """Return whether a node scales to one size or tells the size, its power and its axis."""
+    power = {"ReduceL1": 1, "ReduceL2": 2, "LpNormalization": node.integer("p", 2)}
+    shape = node.shape(node.names[0])
+    if node.op_type not in power or not shape:
+        return None
+    given: np.ndarray | None = np.array([node.integer("axis", -1)])
+    if node.op_type != "LpNormalization":
+        given = node.constant(1) if node.has(1) else np.array(node.integers("axes"))
+    if given is None or (not given.size and node.integer("noop_with_empty_axes", 0)):
+        return None
+    every = {int(axis) % len(shape) for axis in given.flat} or {*range(len(shape))}
+    axes = [axis for axis in every if shape[axis] != 1]
+    if len(axes) != 1:
+        return None
+    return node.op_type == "LpNormalization", power[node.op_type], axes[0]
 
 
 def _is_sorted(node: Node) -> bool:
@@ -277,7 +325,7 @@ _JOINING = (
 
 def _keeps(node: Node, index: int) -> bool:
     """Tell whether the first output has all of an input, were it a mixture, by constants alone."""
-    if node.op_type in _CONVOLUTIONS and not _reads_all(node):
+    if node.op_type in _CONVOLUTIONS and not reads_all(node):
         return False
     taints = [
         _MIXTURE
@@ -291,15 +339,3 @@ def _keeps(node: Node, index: int) -> bool:
 
 
 _CONVOLUTIONS = ("Conv", "ConvInteger", "FusedConv", "QLinearConv")
-
-
-def _reads_all(node: Node) -> bool:
-    """Tell whether the windows of a convolution leave no numbers out between them."""
-    weights = node.shape(node.names[3 if node.op_type == "QLinearConv" else 1])
-    kernel = weights[2:] if weights is not None else ()
-    strides = node.integers("strides") or [1] * len(kernel)
-    dilations = node.integers("dilations") or [1] * len(kernel)
-    return all(
-        isinstance(size, int) and stride <= size and (dilation == 1 or stride == 1)
-        for size, stride, dilation in zip(kernel, strides, dilations, strict=True)
-    )

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from placer.onnx_files.taint_plain import joined_inputs, moved, not_shown, scaled
+from placer.onnx_files.taint_curves import is_above_zero
+from placer.onnx_files.taint_plain import curve, joined_inputs, moved, not_shown, scaled
 from placer.onnx_files.taint_values import Node, Origin, Taint
 
 _BOOL = 9  # of TensorProto
+_UNSIGNED = (2, 4, 12, 13, 21, 25)
 
 
 def cast(node: Node) -> Taint:
-    """Keep numbers in another type; truth values of numbers are not shown to keep any."""
-    if node.integer("to", 0) != _BOOL:
-        return moved(node)
+    """Keep numbers in another type; truth values of numbers are not shown to keep any.
+
+    A mixture has numbers below zero, for which unsigned types have no place.
+    """
     name = node.names[0]
+    if node.integer("to", 0) != _BOOL:
+        is_kept = node.integer("to", 0) not in _UNSIGNED or node.is_bool(name)
+        return moved(node) if is_kept or is_above_zero(node, name) else curve(node)
     while not node.is_bool(name):
         maker = node.maker(name)
         if maker is None or maker.op_type not in ("Cast", "Identity"):

@@ -69,6 +69,8 @@ class Taint:
 
 
 CONSTANT = Taint(Origin.CONSTANT)
+FLOATS = (1, 10, 11, 16)
+"""Types of TensorProto."""
 
 
 def joined(taints: Iterable[Taint]) -> Taint:
