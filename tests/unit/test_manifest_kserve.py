@@ -205,6 +205,38 @@ def test_a_service_runs_where_its_runtime_does_and_with_its_accelerators(kind: s
     assert not found.unreadable
 
 
+HIDING = "[{name: CUDA_VISIBLE_DEVICES, value: '-1'}]"
+
+
+@pytest.mark.parametrize(
+    ("of_runtime", "of_service", "asked", "is_hidden"),
+    [
+        ("", "", ["nvidia.com/gpu"], False),
+        ("", ", resources: {limits: {nvidia.com/gpu: 0}}", [], False),
+        (f", env: {HIDING}", "", ["nvidia.com/gpu"], True),
+        (
+            f", env: {HIDING}",
+            ", env: [{name: CUDA_VISIBLE_DEVICES, value: '0'}]",
+            ["nvidia.com/gpu"],
+            False,
+        ),
+    ],
+)
+def test_what_withdraws_the_accelerators_of_a_runtime(
+    of_runtime: str, of_service: str, asked: list[str], is_hidden: bool
+) -> None:
+    runtime = (
+        "apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: fast}\n"
+        f"spec: {{containers: [{{name: kserve-container, image: i{of_runtime}, "
+        "resources: {limits: {nvidia.com/gpu: 1}}}]}\n"
+    )
+    served = BY_RUNTIME.replace("runtime: fast}", f"runtime: fast{of_service}}}")
+    found = read_manifests(["-"], stdin=io.BytesIO(f"{runtime}---\n{served}".encode()))
+    (service,) = found.deployed
+    assert granted(service)[1] == asked
+    assert (service.resources.hiding is not None) == is_hidden
+
+
 def test_a_runtime_that_a_service_does_not_name_is_none_of_its() -> None:
     text = "---\n".join([RUNTIME.format(kind="ServingRuntime", name="other"), BY_RUNTIME])
     (service,) = read_manifests(["-"], stdin=io.BytesIO(text.encode())).deployed

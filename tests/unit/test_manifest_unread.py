@@ -70,6 +70,7 @@ def test_a_trained_model_of_kserve_is_told_with_its_uri() -> None:
     )
 
 
+SCRIPT = "exec serve --model s3://m/net"
 CONTAINER = "{name: a, image: i, args: [--model=s3://m/net]}"
 
 
@@ -82,6 +83,12 @@ CONTAINER = "{name: a, image: i, args: [--model=s3://m/net]}"
         ("kubeai.org/v1", "Model", "{url: s3://m/net}"),
         ("argoproj.io/v1alpha1", "Workflow", f"{{templates: [{{container: {CONTAINER}}}]}}"),
         ("tekton.dev/v1", "Task", f"{{steps: [{CONTAINER}]}}"),
+        ("tekton.dev/v1", "Task", f"{{steps: [{{image: i, script: '{SCRIPT}'}}]}}"),
+        (
+            "argoproj.io/v1alpha1",
+            "Workflow",
+            f"{{templates: [{{script: {{image: i, command: [sh], source: '{SCRIPT}'}}}}]}}",
+        ),
     ],
 )
 def test_a_kind_that_is_not_read_is_told_with_its_model(
@@ -94,6 +101,21 @@ def test_a_kind_that_is_not_read_is_told_with_its_model(
     ):
         (problem,) = found.unreadable
         assert problem.message.startswith(f"{kind} 'a' deploys the model s3://m/net")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{image: i, args: [--epochs, '3', --export, /out/model.onnx]}",
+        "{image: i, command: [python, export.py], args: [--out=/out/model.onnx]}",
+        "{image: i, script: 'python export.py --output-path \"/out/model.onnx\"'}",
+    ],
+)
+def test_a_step_that_writes_a_model_deploys_none(step: str) -> None:
+    text = "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: a}\nspec: {steps: [STEP]}\n"
+    assert not read(text.replace("STEP", step)).unreadable
+    ran = step.replace("--export", "--model").replace("--out=", "--model=")
+    assert read(text.replace("STEP", ran.replace("--output-path", "--model"))).unreadable
 
 
 def test_a_url_or_steps_without_an_image_name_no_model() -> None:

@@ -9,7 +9,7 @@ from placer.core.deployment import Resources, Where
 from placer.manifests.nodes import Field
 from placer.manifests.objects import Objects, kind_of, name_of
 from placer.manifests.pod_place import where_of
-from placer.manifests.pod_resources import resources_of
+from placer.manifests.pod_resources import granted_to
 
 KINDS = ("ServingRuntime", "ClusterServingRuntime")
 """One of the service's namespace stands before one of the cluster."""
@@ -42,7 +42,8 @@ class Runtimes:
         if runtime is None:
             return where, resources
         pod = runtime.at("spec")
-        return _placed(where, where_of(pod)), _granted(resources, resources_of(_server(pod)))
+        other = granted_to(_server(pod), pod)
+        return _placed(where, where_of(pod)), _granted(component.at("model"), resources, other)
 
 
 def _placed(own: Where, other: Where) -> Where:
@@ -60,13 +61,20 @@ def _placed(own: Where, other: Where) -> Where:
     )
 
 
-def _granted(own: Resources, other: Resources) -> Resources:
-    said = {one.value[0] for one in own.accelerators}
+def _granted(server: Field, own: Resources, other: Resources) -> Resources:
+    amounts = [server.at("resources", key) for key in ("limits", "requests")]
+    said = {one.name for each in amounts for one in each.entries()}  # also of no GPU
     others = (one for one in other.accelerators if one.value[0] not in said)
+    hiding = other.hiding
+    set_anew = {one.at("name").text() for one in server.at("env").items()}
+    if hiding is not None and hiding.value[0] in set_anew:
+        hiding = None
     return replace(
         own,
         accelerators=(*own.accelerators, *others),
         accelerators_unread=own.accelerators_unread or other.accelerators_unread,
+        left_to_machine=own.left_to_machine or other.left_to_machine,
+        hiding=own.hiding or hiding,
     )
 
 

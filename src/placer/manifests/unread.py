@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from placer.core.deployment import ModelRef, Unreadable
 from placer.manifests.lookalikes import all_keys
 from placer.manifests.models import model_of
+from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.objects import group_of, kind_of, name_of, name_place
 from placer.manifests.pods import models_of_container
@@ -21,8 +23,14 @@ _SERVING = frozenset(
 """
 _CONFIG = "LLMInferenceServiceConfig"
 """Of KServe: it says how a server is started; which model it runs, a service says."""
-_CONTAINERS = ("containers", "initContainers", "container", "steps")
+_CONTAINERS = ("containers", "initContainers", "container", "script", "steps")
 """Of pods, of templates of Argo, of tasks of Tekton."""
+_SCRIPTS = ("script", "source")
+"""Of a step of Tekton, of a script of Argo."""
+_WRITING = re.compile(
+    r"(?:^|\s)--?(?:out|output|export|save|dest|target|upload)[\w-]*(?:=|\s+|$)", re.IGNORECASE
+)
+"""An option that says where something is written."""
 _STORED = ("storageuri", "modeluri")
 """Keys, in lower case, that name a model: of TrainedModel, of Seldon."""
 _BY_URL = ("kubeai.org", "Model")
@@ -61,4 +69,14 @@ def _models(root: Field) -> Iterator[ModelRef]:
         elif entry.name in _CONTAINERS:
             for container in entry.items() if entry.is_list else (entry,):
                 if container.at("image"):
-                    yield from models_of_container(container)
+                    yield from _run_by(container)
+
+
+def _run_by(container: Field) -> Iterator[ModelRef]:
+    """Yield the models of a container that it is not told to write."""
+    scripts = [one for key in _SCRIPTS if (one := container.at(key).stated()) is not None]
+    models = [*models_of_container(container), *models_named(scripts, ())]
+    words = [one.text() or "" for key in ("command", "args") for one in container.at(key).items()]
+    line = " ".join([*words, *(one.value for one in scripts)])
+    written = [line[match.end() :].lstrip("\"'") for match in _WRITING.finditer(line)]
+    yield from (one for one in models if not any(it.startswith(one.uri.value) for it in written))
