@@ -42,8 +42,11 @@ def told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
     return check
 
 
+LIMITS = {"memory": "1Gi"}
+
+
 def pod(*names: str, **container: object) -> object:
-    limits = {"memory": "1Gi", **dict.fromkeys(names, 1)}
+    limits = {**LIMITS, **dict.fromkeys(names, 1)}
     one = {"name": "a", "image": IMAGE, "resources": {"limits": limits}, **container}
     head = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "counter"}}
     return {**head, "spec": {"containers": [one]}}
@@ -249,6 +252,9 @@ def test_a_backend_that_runs_on_gpus_alone_asks_for_one(told: Told) -> None:
     [
         (pod(securityContext={"privileged": True}), "cuda", "inconclusive"),
         (pod(securityContext={"privileged": False}), "cuda", "fail"),
+        (pod(resources={"limits": LIMITS, "claims": [{"name": "gpu"}]}), "cuda", "inconclusive"),
+        (pod(resources={"limits": LIMITS, "claims": [{"name": "gpu"}]}), "cpu", "pass"),
+        (pod(resources={"limits": LIMITS, "claims": []}), "cuda", "fail"),
         (pod(securityContext={"privileged": True}), "cpu", "pass"),
         (pod("nvidia.com/gpu", securityContext={"privileged": True}), "cuda", "pass"),
         (pod("amd.com/gpu", securityContext={"privileged": True}), "cuda", "inconclusive"),
@@ -257,7 +263,7 @@ def test_a_backend_that_runs_on_gpus_alone_asks_for_one(told: Told) -> None:
         (module(Privileged=True), "cuda", "inconclusive"),
     ],
 )
-def test_a_privileged_container_has_what_its_machine_has(
+def test_what_may_bring_an_accelerator_is_not_known_to(
     told: Told, manifest: object, ep: str, outcome: str
 ) -> None:
     assert told(manifest, ep) == outcome

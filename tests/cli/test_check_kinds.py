@@ -103,6 +103,28 @@ def test_a_value_of_another_kind_is_an_error_at_its_key(
     assert ("PLC711", key) in found(run, make, changed)
 
 
+OLD = (
+    "apiVersion: serving.kubeflow.org/v1alpha2\nkind: InferenceService\n"
+    "metadata: {name: counter}\nspec:\n  default:\n    predictor:\n"
+    "      custom: {container: {image: 'counter:1', resources: {limits: {memory: 512Mi}}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        (POD, "resources:\n", "env: {A: b}\n          resources:\n"),
+        (PREDICTOR, "      modelFormat", "      env: {A: b}\n      modelFormat"),
+        (OLD, "resources: {", "env: {A: b}, resources: {"),
+    ],
+)
+def test_variables_that_are_no_list_are_one_error(
+    run: Run, make: Make, text: str, old: str, new: str
+) -> None:
+    assert text.count(old) == 1
+    assert found(run, make, text.replace(old, new)) == [("PLC711", "env: {A: b}")]
+
+
 def test_a_level_of_an_affinity_that_is_left_out_has_no_effect(run: Run, make: Make) -> None:
     text = AFFINITY.replace("nodeAffinity: {", "").replace("}]}}}", "}]}}")
     assert ("PLC709", REQUIRED) in found(run, make, text)

@@ -287,6 +287,12 @@ def test_every_field_of_a_configuration_is_known(told: Told) -> None:
         ('input { nam: "x" }', "write 'name'"),
         ("count: 1", "move it to 'instance_group'"),
         ("ensemble: 1", "take it out"),
+        ("model_transaction_policy { decouple: true }", "write 'decoupled'"),
+        ("dynamic_batching { default_queue_policy { max_queue: 8 } }", "take it out"),
+        ("optimization { cuda { graph: true } }", "write 'graphs'"),
+        ("version_policy { latest { num_version: 2 } }", "write 'num_versions'"),
+        ("instance_group { rate_limiter { resource { name: 'a' } } }", "write 'resources'"),
+        ("parameters { key: 'a' value { str_value: 'b' } }", "write 'string_value'"),
     ],
 )
 def test_a_field_that_triton_does_not_know_is_an_error_as_it_refuses_the_file(

@@ -251,6 +251,23 @@ def test_the_ways_out_of_a_graph_are_judged_however_its_steps_name_the_service(
     assert "PLC702" not in rules
 
 
+@pytest.mark.parametrize(
+    ("step", "ways"),
+    [
+        ("{serviceName: counter}", set()),
+        ("{serviceUrl: 'http://counter.shop.svc.cluster.local/v1/models/x:predict'}", set()),
+        ("{serviceUrl: 'http://counter.lab.svc/v1'}", {"PLC104", "PLC704"}),
+    ],
+)
+def test_a_step_that_calls_a_service_among_what_is_read_is_no_way_out(
+    told: Told, step: str, ways: set[str]
+) -> None:
+    text = f"{service('')}---\n{of_steps('{serviceName: counter}', step)}"
+    text = text.replace("{name: counter}", "{name: counter, namespace: shop}")
+    rules = told(text, deployments=[])[1]
+    assert {"PLC104", "PLC704", "PLC705"} & set(rules) == ways
+
+
 def test_a_url_of_another_namespace_names_another_service(told: Told) -> None:
     step = "{serviceUrl: 'http://counter.lab.svc/v1'}"
     text = f"{service('')}---\n{of_steps(step, OUT)}"

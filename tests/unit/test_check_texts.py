@@ -67,10 +67,13 @@ def test_what_the_same_evidence_says_again_is_short() -> None:
     weak = replace(FINDING, rule="PLC601", message="disturbed", evidence="ab" * 32)
     others = [replace(weak, deployed=f"pod/{number}") for number in range(3)]
     of_another = replace(weak, evidence="cd" * 32)
-    text = render(replace(RESULT, findings=(weak, *others, of_another)), "text", CONTEXT)
-    assert text.count("disturbed") == 2
+    elsewhere = replace(weak, remedy="write 110592 (KiB)")
+    findings = (weak, *others, of_another, elsewhere)
+    text = render(replace(RESULT, findings=findings), "text", CONTEXT)
+    assert text.count("disturbed") == 3
     assert text.count("as above") == 3
     assert "in pod/2" in text
+    assert "write 110592 (KiB)" in text
 
 
 def test_sarif_has_no_link_that_a_manifest_wrote() -> None:

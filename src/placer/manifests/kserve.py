@@ -89,11 +89,12 @@ def read(roots: Sequence[Field]) -> Found:
     }
     named = Objects((kind_of(root), name_of(root), root) for root in services)
 
-    def served(name: str, graph: Field, space: str | None = None) -> tuple[ModelRef, ...]:
+    def served(name: str, graph: Field, space: str | None = None) -> tuple[ModelRef, ...] | None:
+        """Return the models of a service; None: it is not among what is read."""
         service = named.nearest("InferenceService", name, beside=graph)
         spaces = [space] if service is None else [space, namespace_of(service), namespace_of(graph)]
         is_it = len({one for one in spaces if one is not None}) <= 1
-        return models[id(service)] if service is not None and is_it else ()
+        return models[id(service)] if service is not None and is_it else None
 
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
     unread = [Found(unreadable=(_unread_kind(root),)) for root in roots if kind_of(root) == UNREAD]
@@ -287,7 +288,7 @@ def _without_place(component: Field) -> Iterator[Defect]:
             )
 
 
-def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...]]) -> Found:
+def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...] | None]) -> Found:
     spec = root.at("spec")
     models: list[Sequence[ModelRef]] = []
     egress: list[Egress] = []
@@ -308,9 +309,13 @@ def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...]]) -> Found:
             elif url is not None:
                 is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
                 carries = "answer" if is_answer else "request"
-                egress.append(Egress("service", url, carries, namespace=namespace_of(root)))
-                named = service_at(egress[-1])
-                models.append(() if named is None else served(named[0], root, named[1]))
+                way = Egress("service", url, carries, namespace=namespace_of(root))
+                named = service_at(way)
+                found = None if named is None else served(named[0], root, named[1])
+                if found is None:
+                    egress.append(way)
+                else:  # no way out, as by its name: the service is judged where it runs
+                    models.append(found)
     defects = (*repeated_keys(root), *unknown_keys(root, GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
         mistyped = next((one for one in defects if one.kind == "unknown_way_key"), None)

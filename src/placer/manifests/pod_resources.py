@@ -23,6 +23,8 @@ from placer.manifests.quantities import (
 )
 
 _PLAIN_RESOURCES = ("cpu", "memory", "ephemeral-storage", "storage")
+_CLAIM = "a resource claim"
+"""What dynamic allocation grants: a device, whose class alone tells whether it runs models."""
 _ACCELERATED_RUNTIME = re.compile(r".*(?:nvidia|habana|rocm).*")
 
 
@@ -42,6 +44,7 @@ def resources_of(holder: Field) -> Resources:
             elif name in _PLAIN_RESOURCES or "/" not in name or not count or count < 0:
                 continue
             accelerators.setdefault(name, Stated((name, count or 1), one.pair_place()))
+    claims = [Stated((_CLAIM, 1), one.place()) for one in resources.at("claims").items()]
     limit, cpus = bytes_of(limits.at("memory")), cpus_of(limits.at("cpu"))
     holders = (limits, resources)  # a whole one may be a template
     return Resources(
@@ -49,7 +52,7 @@ def resources_of(holder: Field) -> Resources:
         unread(limit, limits.at("memory"), *holders),
         bytes_of(requests.at("memory")),
         cpus,
-        tuple(accelerators.values()),
+        (*accelerators.values(), *claims),
         cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
         accelerators_unread=next(iter(opened), None),
     )

@@ -55,7 +55,7 @@ CONTAINER = level(
         **dict.fromkeys(("limits", "requests"), "'resources' of the container"),
     },
     objects="resources",
-    lists="env volumeMounts",
+    lists="volumeMounts",
 )
 POD = level(
     "activeDeadlineSeconds automountServiceAccountToken dnsConfig dnsPolicy enableServiceLinks"

@@ -59,10 +59,10 @@ def render(result: CheckResult, context: Context, *, width: int, color: bool) ->
     told = result.findings + (result.suppressed if context.with_suppressed else ())
     sources = {path: _BREAK.split(text) for path, text in context.sources.items()}
     lines: list[Line] = []
-    seen: set[tuple[str, str, str | None]] = set()
+    seen: set[tuple[str, str, str, str | None]] = set()
     helped: dict[str, str] = {}
     for one in told:
-        same = one.rule, one.message, one.evidence
+        same = one.rule, one.message, one.remedy, one.evidence
         is_again = one.evidence is not None and one.suppressed is None and same in seen
         if is_again:
             lines += [*_again(one, width), []]
