@@ -98,6 +98,39 @@ def test_a_default_counts_where_nothing_sets_its_variable(script: str, expected:
     assert without in ("${M:-/m/a}", expected)
 
 
+@pytest.mark.parametrize(
+    ("before", "is_sure"),
+    [
+        ("unset M", False),
+        ("(unset -v 'M')", False),
+        ("printf -v M %s /m/a", False),
+        ("getopts m: M", False),
+        ("readarray -t M </etc/m", False),
+        ("mapfile -t M </etc/m", False),
+        (". /etc/env.sh", False),
+        ("if [ -f /e ]; then source /e; fi", False),
+        ("set -a && . /e && set +a", False),
+        ('eval "$(cat /e)"', False),
+        ('eval "$SETTINGS"', False),
+        ("export $(cat /e | xargs)", False),
+        (". /opt/venv/bin/activate", True),
+        ("source /opt/ros/humble/setup.bash", True),
+        ('eval "$(conda shell.bash hook)"', True),
+        ("export PATH=/a:$PATH; unset OTHER; read -r OTHER", True),
+        ("eval exec true", True),
+    ],
+)
+def test_what_a_script_may_change_is_not_sure(before: str, is_sure: bool) -> None:
+    words = [Stated(one, HERE) for one in ["sh", "-c", f"{before}\nserve --model ${{M:-/m/a}}"]]
+    found = models_named(words, [("M", Stated(FILE, HERE))], has_defaults=True)
+    assert ("${M:-/m/a}" not in {one.uri.value for one in found}) == is_sure
+
+
+def test_what_a_script_sets_itself_is_sure_behind_what_it_reads() -> None:
+    assert named(["sh", "-c", ". /etc/env.sh; X=/m/a; serve --model $X"]) == ["/m/a"]
+    assert named(["sh", "-c", "X=/m/a; . /etc/env.sh; serve --model $X"]) == ["$X"]
+
+
 def test_thousands_of_models_in_one_script_take_no_minutes() -> None:
     lines = "; ".join(f"serve --model /m/{number}.onnx" for number in range(2500))
     assert len(named(["sh", "-c", lines])) == 2500
