@@ -191,7 +191,12 @@ def _deployed(
             group=root.at("targetCondition").stated(),
             tier=Stated(Tier.EDGE, place),
         ),
-        resources=resources_of(options.at("HostConfig"), opaque, _variables(module, options)),
+        resources=resources_of(
+            options.at("HostConfig"),
+            opaque,
+            _variables(module, options),
+            [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))],
+        ),
         egress=tuple(routes.egress(module.name)),
         labels=tuple(sorted((one.name, one.text() or "") for one in root.at("labels").entries())),
     )

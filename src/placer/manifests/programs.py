@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from placer.manifests.fetching_tools import COPYING, HARMLESS
 from placer.manifests.shell import Command, TooDeep, commands_in
 from placer.manifests.shell_variables import put_in
 
@@ -17,6 +18,8 @@ _MODULE = re.compile(r"(?:python|pypy)[\d.]*")
 _SHELL_OPTIONS = "-o +o -O +O --rcfile --init-file"
 _OF_SHELL = re.compile(r"[-+][A-Za-z]+")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
+_ASKING = re.compile(r"(?<![\w./-])(?:if|case|while|until|test|!|\[{1,2})\s|\|\|")
+"""Words of a script of which some is run only sometimes."""
 _MAX_OPTIONS = 10
 """Words between a shell and its script."""
 _MAX_SCRIPTS = 20
@@ -126,6 +129,30 @@ def assigned_in(words: Sequence[str], variables: Mapping[str, str]) -> list[tupl
     for _ in _all_of(reader, words):
         pass
     return reader.assigned
+
+
+def given_to_last(words: Sequence[str], variables: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (name, value) of variables that a command line surely gives to its last program.
+
+    Where it asks for anything first, nothing is sure.
+
+    Raises
+    ------
+    TooDeep
+    """
+    if any(map(_ASKING.search, words)):
+        return []
+    reader = _Reader(variables, frozenset())
+    exported: list[tuple[str, str]] = []
+    last: list[tuple[str, str]] = []
+    for run in _all_of(reader, words):
+        given = [*reader.assigned]
+        reader.assigned.clear()
+        if run.program in ("export", "declare", "typeset"):
+            exported += given
+        elif run.program not in HARMLESS | COPYING:
+            last = [*exported, *given]
+    return last
 
 
 def _all_of(reader: _Reader, words: Sequence[str]) -> Iterator[Run]:
