@@ -185,7 +185,11 @@ def _deployed(
         name=module.name,
         place=place,
         models=_models(module, options, opaque, content.at(module.name)),
-        uris=uris_told(map(options.at, ("Entrypoint", "Cmd")), _variables(module, options)),
+        uris=uris_told(
+            map(options.at, ("Entrypoint", "Cmd")),
+            _variables(module, options),
+            None if words_of(options.at("Entrypoint")) else image,
+        ),
         images=() if image is None else (image,),
         where=Where(
             group=root.at("targetCondition").stated(),
