@@ -74,6 +74,29 @@ def test_what_is_printed_or_told_behind_a_script() -> None:
     assert named(["sh", "-c", 'serve "$@"', "--", "--model", "/m/a"]) == ["/m/a"]
 
 
+@pytest.mark.parametrize(
+    ("script", "behind", "expected"),
+    [
+        ('serve --model "$1"', ["--", FILE], [FILE]),
+        ("serve --model $1 --port $2", ["--", "/m/a", "80"], ["/m/a"]),
+        ("serve --model /m/${2}", ["x", "a", "b"], ["/m/b"]),
+        ("serve --model $0", ["/m/a"], ["/m/a"]),
+        ('exec serve "$@" --port 80', ["x", "--model", "/m/a"], ["/m/a"]),
+        ("sh -c 'serve --model \"$1\"' x /m/a", [], ["/m/a"]),
+        ("serve --model $1", [], ["$1"]),
+        ("serve --model $2", ["x", "/m/a"], ["$2"]),
+        ("shift; serve --model $1", ["x", "y", "/m/a"], ["$1"]),
+        ("set -- /m/b; serve --model $1", ["x", "/m/a"], ["$1"]),
+        ("f() { serve --model $1; }; f /m/b", ["x", "/m/a"], ["$1"]),
+        ("awk '{print $1}' a; serve --model /m/b", ["x", "/m/a"], ["/m/b"]),
+    ],
+)
+def test_a_script_is_told_the_words_behind_it(
+    script: str, behind: list[str], expected: list[str]
+) -> None:
+    assert named(["sh", "-c", script, *behind]) == expected
+
+
 @pytest.mark.parametrize("word", ["$M", "${M}", "$(M)", "${M:-/m/other.onnx}", '"$M"', "${M-/m/o}"])
 def test_a_script_is_told_the_variables_of_its_container(word: str) -> None:
     words = [Stated(one, HERE) for one in ["sh", "-c", f"serve --model {word}"]]
