@@ -85,6 +85,14 @@ OUT = "/out/x.bin"
         (f"command: [sh, -c, 'aws s3 cp {OUT} {URI}; serve --from {URI}']", True),
         (f"command: [train, --output, '{URI}', --base, '{URI}']", True),
         (f"command: [serve, --target-model, '{URI}']", True),
+        (f"command: [serve, --disable-log-requests, '{URI}']", True),
+        (f"command: [serve, --save-txt, '{URI}']", True),
+        (f"command: [serve, --no-export, '{URI}']", True),
+        (f"command: [train, --log-dir, '{URI}']", False),
+        (f"command: [train, --output-uri, '{URI}?v=1']", False),
+        (f"command: [train, --upload-to=s3, --push, '{URI}']", False),
+        (f"command: [rclone, copy, '{URI}', 'local:/models']", True),
+        (f"command: [hdfs, dfs, -get, '{URI}', 'file:///models']", True),
     ],
 )
 def test_a_uri_that_is_written_to_is_no_model_that_runs(

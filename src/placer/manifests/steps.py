@@ -29,7 +29,9 @@ from placer.manifests.shell import TooDeep
 
 _URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
 _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
-_REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
+_REMOTE = re.compile(
+    r"[\"']?(?!local:|file:)(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE
+)
 """What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
 _STORED = re.compile(
     r"(?<![\w+.-])(?:s3a?|gs|gcs|az|abfss?|wasbs?|hf|oci|hdfs|oss|cos|obs|r2|minio)://\S"

@@ -21,8 +21,16 @@ _WRITTEN = re.compile(
     re.IGNORECASE,
 )
 """A variable or an option that says where something is written."""
+_WITH_VALUE = re.compile(
+    r"(?!(?:no|disable|enable|skip)_).*(?:^|_)(?:out|output|upload|export|save|push|dest"
+    r"|destination|target|ur[il]|path|dir|file|folder|bucket|prefix|location|model)",
+    re.IGNORECASE,
+)
+"""Such an option that takes the next word; ``--disable-log-requests`` and ``--save-txt`` do not."""
 _MAX_SCRIPT = 100_000
 """Characters of a command line; in a longer one nobody looks for what is written."""
+_MAX_OPTION = 200
+"""Characters."""
 _MAX_DEPTH = 6
 
 
@@ -74,15 +82,23 @@ def _away(lines: Sequence[list[str]], variables: Mapping[str, str]) -> set[str]:
     for run in runs:
         before = ["", *run.told]
         for option, word in zip(before, run.told, strict=False):
-            name, _, value = word.partition("=")
-            is_written = _is_written(option) or (bool(value) and _is_written(name))
+            name, equals, _ = word.partition("=")
+            is_written = (
+                _is_written(name)
+                if equals and name.startswith("-")
+                else _is_written(option, is_apart=True)
+            )
             (away if is_written or is_passed_on(run) else read).update(_URI.findall(word))
     return away - read
 
 
-def _is_written(option: str) -> bool:
+def _is_written(option: str, *, is_apart: bool = False) -> bool:
+    """Tell whether an option says where something is written, perhaps by the next word."""
+    if not option.startswith("-") or len(option) > _MAX_OPTION:
+        return False
     name = option.lstrip("-").replace("-", "_")
-    return option.startswith("-") and _WRITTEN.fullmatch(name) is not None
+    is_valued = not is_apart or _WITH_VALUE.fullmatch(name) is not None
+    return is_valued and _WRITTEN.fullmatch(name) is not None
 
 
 def each_once(uris: Iterable[Stated[str]]) -> tuple[Stated[str], ...]:
