@@ -211,6 +211,42 @@ def test_a_gpu_that_a_variable_hides_runs_nothing(
     assert told(manifest) == outcome
 
 
+SERVING = "exec serve --port 80"
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (["sh", "-c", f"{CUDA}= {SERVING}"], "fail"),
+        (["sh", "-c", f"export {CUDA}=-1; python warm.py; {SERVING} | tee /log"], "fail"),
+        (["sh", "-c", f"cd /app && {CUDA}='' {SERVING}"], "fail"),
+        (["env", f"{CUDA}=-1", "serve"], "fail"),
+        (["sh", "-c", f"{CUDA}=0 {SERVING}"], "pass"),
+        (["sh", "-c", f"{CUDA}=-1 python warm.py; {SERVING}"], "pass"),
+        (["sh", "-c", f"[ -e /dev/nvidia0 ] || export {CUDA}=-1; {SERVING}"], "pass"),
+        (["sh", "-c", f"if lspci | grep VGA; then export {CUDA}=-1; fi; {SERVING}"], "pass"),
+        (["sh", "-c", f"export {CUDA}=$(gpus); {SERVING}"], "pass"),
+        (["sh", "-c", f"export {NVIDIA}=none; {SERVING}"], "pass"),
+        (["sh", "-c", f"export HIP_VISIBLE_DEVICES=-1; {SERVING}"], "pass"),
+    ],
+)
+def test_a_gpu_that_a_command_line_hides_runs_nothing(
+    told: Told, words: list[str], outcome: str
+) -> None:
+    options = {"Cmd": words, "HostConfig": {"Memory": 2**30, "Runtime": "nvidia"}}
+    one = {"settings": {"image": IMAGE, "createOptions": options}}
+    modules = {"$edgeAgent": {"properties.desired": {"modules": {"counter": one}}}}
+    assert told(pod("nvidia.com/gpu", command=words)) == outcome
+    assert told(service(gpus="all", command=words)) == outcome
+    assert told({"modulesContent": modules}) == outcome
+
+
+def test_a_command_line_gives_the_gpu_back(told: Told) -> None:
+    command = ["sh", "-c", f"export {CUDA}=0; {SERVING}"]
+    hidden = [{"name": CUDA, "value": "-1"}]
+    assert told(pod("nvidia.com/gpu", env=hidden, command=command)) == "pass"
+
+
 def test_of_a_request_for_devices_docker_sets_what_is_to_be_seen(told: Told) -> None:
     assert told(service_with(f"{NVIDIA}=none", gpus="all")) == "pass"
 

@@ -58,6 +58,68 @@ def test_other_uris_are_none(run: Run, make: Make, line: str) -> None:
     assert judged(run, make, *both) == {"deployment/b": "counter"}
 
 
+AWAY = "s3://other/copy"
+OUT = "/out/x.bin"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_run"),
+    [
+        (f"command: [aws, s3, cp, {OUT}, '{URI}']", False),
+        (f"command: [sh, -c, 'train --epochs 3 && aws s3 cp {OUT} {URI}']", False),
+        (f"command: [train, --output-uri, '{URI}']", False),
+        (f"command: [train, '--dest={URI}']", False),
+        (f"command: [sh, -c, 'train --export_path {URI}']", False),
+        (f"command: [aws, s3, sync, '{URI}', '{AWAY}']", False),
+        (
+            f"command: [sh, -c, 'gsutil -m cp -r {OUT} $T'], env: [{{name: T, value: '{URI}'}}]",
+            False,
+        ),
+        (f"env: [{{name: TARGET_URI, value: '{URI}'}}]", False),
+        (f"command: [aws, s3, cp, '{URI}', /models/x]", True),
+        (f"command: [aws, s3, cp, '{URI}', models]", True),
+        (f"command: [aws, s3, cp, --quiet, '{URI}', --recursive, models]", True),
+        (f"command: [sh, -c, 'aws s3 cp {URI} - | serve']", True),
+        (f"command: [sh, -c, 'aws s3 cp {URI} $TO']", True),
+        (f"command: [az, storage, copy, -d, /models, --source, '{URI}']", True),
+        (f"command: [sh, -c, 'aws s3 cp {OUT} {URI}; serve --from {URI}']", True),
+        (f"command: [train, --output, '{URI}', --base, '{URI}']", True),
+        (f"command: [serve, --target-model, '{URI}']", True),
+        (f"command: [serve, --disable-log-requests, '{URI}']", True),
+        (f"command: [serve, --save-txt, '{URI}']", True),
+        (f"command: [serve, --no-export, '{URI}']", True),
+        (f"command: [train, --log-dir, '{URI}']", False),
+        (f"command: [train, --output-uri, '{URI}?v=1']", False),
+        (f"command: [train, --upload-to=s3, --push, '{URI}']", False),
+        (f"command: [rclone, copy, '{URI}', 'local:/models']", True),
+        (f"command: [hdfs, dfs, -get, '{URI}', 'file:///models']", True),
+    ],
+)
+def test_a_uri_that_is_written_to_is_no_model_that_runs(
+    run: Run, make: Make, line: str, *, is_run: bool
+) -> None:
+    text = manifest().replace(ARGS, line.replace("], env:", "]\n          env:"))
+    found = judged(run, make, text, manifest().replace("name: counter", "name: b"))
+    assert ("deployment/counter" in found) == is_run
+
+
+@pytest.mark.parametrize(("to", "is_run"), [(AWAY, False), ("/models", True)])
+def test_what_the_image_of_a_tool_copies_elsewhere_is_no_model(
+    run: Run, make: Make, to: str, *, is_run: bool
+) -> None:
+    image, words = "rclone/rclone:1", ["sync", f"{URI}/", f"{to}/"]
+    other = manifest().replace("name: counter", "name: b")
+    text = manifest().replace(ARGS, f"args: {json.dumps(words)}")
+    text = text.replace("registry.example/counter@sha256:" + "0" * 64, image)
+    compose = json.dumps({"services": {"s": {"image": image, "command": words}}})
+    module = {"settings": {"image": image, "createOptions": json.dumps({"Cmd": words})}}
+    agent = {"properties.desired": {"modules": {"m": module}}}
+    edge = json.dumps({"modulesContent": {"$edgeAgent": agent}})
+    found = {*judged(run, make, text, compose, edge, other)}
+    running = {"deployment/counter", "service/s", "module/m"} if is_run else set()
+    assert found == {"deployment/b", *running}
+
+
 def test_what_an_init_container_is_told_counts(run: Run, make: Make) -> None:
     inits = f"initContainers: [{{name: i, image: c, args: [get, '{URI}']}}]\n      containers:"
     text = manifest().replace(ARGS, "args: [serve]").replace("containers:", inits)

@@ -81,7 +81,14 @@ def test_a_config_map_of_another_namespace_is_another(
 
 
 def test_two_config_maps_of_one_name_are_not_told_apart() -> None:
-    assert models(FROM, map=MAP % ("m", "") + MAP % ("m", "")) == []
+    twice = MAP % ("m", "") + (MAP % ("m", "")).replace(OTHER, "s3://own/m")
+    assert models(FROM, map=twice) == ["$(MODEL_URI)"]
+    assert models(FROM_KEY, map=twice) == ["$(MODEL)"]
+    prefixed = "envFrom: [{prefix: A_, configMapRef: {name: m}}]"
+    assert models(prefixed, map=twice) == ["$(A_MODEL_URI)"]
+    none = twice.replace("MODEL_URI", "LOG_URI").replace("model.onnx", "notes")
+    assert models(FROM, map=none) == []
+    assert models("envFrom: [{configMapRef: {name: b}}, {secretRef: {name: m}}]", map=twice) == []
 
 
 def test_a_default_counts_where_the_config_map_tells_all_variables() -> None:

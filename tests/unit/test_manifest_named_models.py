@@ -74,6 +74,29 @@ def test_what_is_printed_or_told_behind_a_script() -> None:
     assert named(["sh", "-c", 'serve "$@"', "--", "--model", "/m/a"]) == ["/m/a"]
 
 
+@pytest.mark.parametrize(
+    ("script", "behind", "expected"),
+    [
+        ('serve --model "$1"', ["--", FILE], [FILE]),
+        ("serve --model $1 --port $2", ["--", "/m/a", "80"], ["/m/a"]),
+        ("serve --model /m/${2}", ["x", "a", "b"], ["/m/b"]),
+        ("serve --model $0", ["/m/a"], ["/m/a"]),
+        ('exec serve "$@" --port 80', ["x", "--model", "/m/a"], ["/m/a"]),
+        ("sh -c 'serve --model \"$1\"' x /m/a", [], ["/m/a"]),
+        ("serve --model $1", [], ["$1"]),
+        ("serve --model $2", ["x", "/m/a"], ["$2"]),
+        ("shift; serve --model $1", ["x", "y", "/m/a"], ["$1"]),
+        ("set -- /m/b; serve --model $1", ["x", "/m/a"], ["$1"]),
+        ("f() { serve --model $1; }; f /m/b", ["x", "/m/a"], ["$1"]),
+        ("awk '{print $1}' a; serve --model /m/b", ["x", "/m/a"], ["/m/b"]),
+    ],
+)
+def test_a_script_is_told_the_words_behind_it(
+    script: str, behind: list[str], expected: list[str]
+) -> None:
+    assert named(["sh", "-c", script, *behind]) == expected
+
+
 @pytest.mark.parametrize("word", ["$M", "${M}", "$(M)", "${M:-/m/other.onnx}", '"$M"', "${M-/m/o}"])
 def test_a_script_is_told_the_variables_of_its_container(word: str) -> None:
     words = [Stated(one, HERE) for one in ["sh", "-c", f"serve --model {word}"]]
@@ -96,6 +119,39 @@ def test_a_default_counts_where_nothing_sets_its_variable(script: str, expected:
     assert [one.uri.value for one in found] == [expected]
     without = next(iter(models_named(words, []))).uri.value
     assert without in ("${M:-/m/a}", expected)
+
+
+@pytest.mark.parametrize(
+    ("before", "is_sure"),
+    [
+        ("unset M", False),
+        ("(unset -v 'M')", False),
+        ("printf -v M %s /m/a", False),
+        ("getopts m: M", False),
+        ("readarray -t M </etc/m", False),
+        ("mapfile -t M </etc/m", False),
+        (". /etc/env.sh", False),
+        ("if [ -f /e ]; then source /e; fi", False),
+        ("set -a && . /e && set +a", False),
+        ('eval "$(cat /e)"', False),
+        ('eval "$SETTINGS"', False),
+        ("export $(cat /e | xargs)", False),
+        (". /opt/venv/bin/activate", True),
+        ("source /opt/ros/humble/setup.bash", True),
+        ('eval "$(conda shell.bash hook)"', True),
+        ("export PATH=/a:$PATH; unset OTHER; read -r OTHER", True),
+        ("eval exec true", True),
+    ],
+)
+def test_what_a_script_may_change_is_not_sure(before: str, is_sure: bool) -> None:
+    words = [Stated(one, HERE) for one in ["sh", "-c", f"{before}\nserve --model ${{M:-/m/a}}"]]
+    found = models_named(words, [("M", Stated(FILE, HERE))], has_defaults=True)
+    assert ("${M:-/m/a}" not in {one.uri.value for one in found}) == is_sure
+
+
+def test_what_a_script_sets_itself_is_sure_behind_what_it_reads() -> None:
+    assert named(["sh", "-c", ". /etc/env.sh; X=/m/a; serve --model $X"]) == ["/m/a"]
+    assert named(["sh", "-c", "X=/m/a; . /etc/env.sh; serve --model $X"]) == ["$X"]
 
 
 def test_thousands_of_models_in_one_script_take_no_minutes() -> None:

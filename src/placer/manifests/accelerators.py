@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from placer.core.accelerators import hides_all
+from placer.core.accelerators import HIDING, hides_all
 from placer.core.deployment import Stated, runs_models
 from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
 from placer.manifests.mounts import Mount
 from placer.manifests.nodes import Field
+from placer.manifests.programs import given_to_last
+from placer.manifests.shell import TooDeep
 
 _CDI = "cdi"
 """Driver that takes names of devices, ``nvidia.com/gpu=all``: by itself it says nothing of what
 they are. Source: Docker Engine, "Container Device Interface (CDI)"."""
+
+_MAX_SCRIPT = 100_000
+"""Characters of a command line; in a longer one nobody looks for variables."""
 
 CHOOSING = "NVIDIA_VISIBLE_DEVICES"
 """What NVIDIA's runtime gives a container; a request for devices sets it anew. Source: moby,
@@ -80,18 +85,44 @@ def runtime_of(
 
 
 def hiding(
-    variables: Iterable[tuple[str, Stated[str]]], *, but: str = ""
+    variables: Iterable[tuple[str, Stated[str]]],
+    words: Sequence[Stated[str]] = (),
+    *,
+    but: str = "",
 ) -> Stated[tuple[str, str]] | None:
     """Return the variable that hides every GPU from what runs; of one given twice, the last.
 
     Parameters
     ----------
+    words
+        Of the command line, which may set it anew.
     but
         A variable that hides nothing there.
     """
-    last = dict(variables).items()
-    found = (Stated((name, one.value), one.place) for name, one in last if name != but)
+    given = dict(variables)
+    last = {name: one for name, one in given.items() if name != but}
+    last |= _given_anew(given, words)
+    found = (Stated((name, one.value), one.place) for name, one in last.items())
     return next((one for one in found if hides_all(*one.value)), None)
+
+
+def _given_anew(
+    variables: Mapping[str, Stated[str]], words: Sequence[Stated[str]]
+) -> dict[str, Stated[str]]:
+    """Return the variables that hide GPUs which a command line gives to what runs.
+
+    Of `CHOOSING` the runtime reads what the container has, before any command.
+    """
+    names = HIDING.keys() - {CHOOSING}
+    places = {name: one.place for one in words for name in names if f"{name}=" in one.value}
+    texts = [one.value for one in words]
+    if not places or sum(map(len, texts)) > _MAX_SCRIPT:
+        return {}
+    try:
+        given = given_to_last(texts, {name: one.value for name, one in variables.items()})
+    except TooDeep:
+        return {}
+    return {name: Stated(value, places[name]) for name, value in given if name in places}
 
 
 def mounted_devices(

@@ -166,7 +166,9 @@ def _service(root: Field, service: Field, fleet: Field | None, scripts: Scripts)
         place=service.key_place(),
         models=models_of_service(root, service, scripts),
         uris=uris_told(
-            map(service.at, ("entrypoint", "command")), variables_of(service.at("environment"))
+            map(service.at, ("entrypoint", "command")),
+            [*variables_of(service.at("environment"))],
+            None if service.at("entrypoint") else image,
         ),
         images=() if image is None else (image,),
         where=_where(service, fleet),

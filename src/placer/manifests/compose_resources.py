@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from placer.core.deployment import Defect, Resources, Stated
@@ -16,7 +17,7 @@ from placer.manifests.accelerators import (
     mounted_devices,
     runtime_of,
 )
-from placer.manifests.containers import bind_of, is_open, placeholder, variables_of
+from placer.manifests.containers import bind_of, is_open, placeholder, variables_of, words_of
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
@@ -54,7 +55,15 @@ def resources_of(service: Field) -> Resources:
         cpus_limit_unread=cpus_unread or unread(cpus, *holders),
         accelerators_unread=first_open(accelerators, _numbers(service, reserved)),
         left_to_machine=left_to_machine(service.at("privileged")),
-        hiding=hiding(variables_of(service.at("environment")), but=CHOOSING),
+        hiding=hiding(
+            variables_of(service.at("environment")),
+            [
+                replace(one, value=one.value.replace("$$", "$"))
+                for key in ("entrypoint", "command")
+                for one in words_of(service.at(key))
+            ],
+            but=CHOOSING,
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from placer.manifests.models import is_model_variable
 from placer.manifests.nodes import Field, Node
 from placer.manifests.objects import Objects, name_of
 
@@ -64,6 +65,7 @@ def _fill(container: Field, node: Node, maps: Objects, root: Field) -> None:
                 found[name.text or ""] = _variable(name, value)
         if not data and source.node is not None:
             rest.append(source.node)
+            found |= _doubtful(source, maps, root)
     own = [one for item in env.items() if (one := _filled(item, maps, root)) is not None]
     names = {item.at("name").text() for item in env.items()}
     above = [one for name, one in found.items() if name not in names]
@@ -77,6 +79,21 @@ def _fill(container: Field, node: Node, maps: Objects, root: Field) -> None:
     if rest and sources.key is not None and sources.node is not None:
         pairs.append((sources.key, replace(sources.node, items=rest)))
     node.pairs, node.by_key = pairs, None
+
+
+def _doubtful(source: Field, maps: Objects, root: Field) -> dict[str, Node]:
+    """Return the models among the variables of several maps of one name: nobody knows which."""
+    reference, prefix = source.at("configMapRef"), source.at("prefix").text() or ""
+    name = reference.at("name").text()
+    near = maps.near("ConfigMap", name, beside=root) if name else []
+    known = [one for one in near if _folder(one) == _folder(root)]
+    found: dict[str, Node] = {}
+    for entry in (entry for one in known for entry in one.at("data").entries()):
+        variable = f"{prefix}{entry.name}"
+        if entry.key is not None and _is_value(entry) and is_model_variable(variable):
+            key = replace(entry.key, text=variable)
+            found[variable] = _variable(key, _placed(source, source, root), "valueFrom")
+    return found
 
 
 def _data(reference: Field, maps: Objects, root: Field) -> Field:
@@ -116,8 +133,8 @@ def _filled(item: Field, maps: Objects, root: Field) -> Node | None:
     return _variable(name.node, _placed(value, item, root))
 
 
-def _variable(name: Node, value: Node) -> Node:
+def _variable(name: Node, value: Node, kind: str = "value") -> Node:
     def key(text: str) -> Node:
         return Node(value.start, value.end, text, is_plain=True)
 
-    return Node(value.start, value.end, pairs=[(key("name"), name), (key("value"), value)])
+    return Node(value.start, value.end, pairs=[(key("name"), name), (key(kind), value)])

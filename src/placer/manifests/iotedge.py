@@ -185,13 +185,22 @@ def _deployed(
         name=module.name,
         place=place,
         models=_models(module, options, opaque, content.at(module.name)),
-        uris=uris_told(map(options.at, ("Entrypoint", "Cmd")), _variables(module, options)),
+        uris=uris_told(
+            map(options.at, ("Entrypoint", "Cmd")),
+            _variables(module, options),
+            None if words_of(options.at("Entrypoint")) else image,
+        ),
         images=() if image is None else (image,),
         where=Where(
             group=root.at("targetCondition").stated(),
             tier=Stated(Tier.EDGE, place),
         ),
-        resources=resources_of(options.at("HostConfig"), opaque, _variables(module, options)),
+        resources=resources_of(
+            options.at("HostConfig"),
+            opaque,
+            _variables(module, options),
+            [*words_of(options.at("Entrypoint")), *words_of(options.at("Cmd"))],
+        ),
         egress=tuple(routes.egress(module.name)),
         labels=tuple(sorted((one.name, one.text() or "") for one in root.at("labels").entries())),
     )

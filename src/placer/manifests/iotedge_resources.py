@@ -23,7 +23,12 @@ from placer.manifests.quantities import count_of, unread
 Variables = Sequence[tuple[str, Stated[str]]]
 
 
-def resources_of(config: Field, opaque: Stated[str] | None, variables: Variables) -> Resources:
+def resources_of(
+    config: Field,
+    opaque: Stated[str] | None,
+    variables: Variables,
+    words: Sequence[Stated[str]] = (),
+) -> Resources:
     """Return what ``HostConfig`` grants.
 
     Parameters
@@ -32,6 +37,8 @@ def resources_of(config: Field, opaque: Stated[str] | None, variables: Variables
         What of the options is filled in later, where it keeps the others from being read.
     variables
         Those of the module.
+    words
+        Of its command line.
     """
     nano = config.at("NanoCpus").integer()
     amount = Stated(nano / 1e9, config.at("NanoCpus").place()) if nano and nano > 0 else None
@@ -53,7 +60,7 @@ def resources_of(config: Field, opaque: Stated[str] | None, variables: Variables
         cpus_limit_unread=cpus_unread or opaque,
         accelerators_unread=first_open(accelerators, counts),
         left_to_machine=left_to_machine(config.at("Privileged")),
-        hiding=hiding(variables, but=CHOOSING),
+        hiding=hiding(variables, words, but=CHOOSING),
     )
 
 

@@ -34,6 +34,7 @@ _TEXTS = re.compile(
     r"(?<![\w$-])(?P<name>[A-Za-z_]\w*)\+?=(?:\"(?P<two>[^\"]*)\"|'(?P<one>[^']*)')"
 )
 """What a script puts into a variable: words for a program, where it is put together in parts."""
+_TOLD = re.compile(r"\$(?:[0-9@*]|\{[0-9]+\})")
 _UNREAD = "$()"
 """How the reader of scripts writes what a command puts into a word."""
 _PRINTING = frozenset(["echo", "printf", "logger"])
@@ -94,7 +95,17 @@ def models_named(
     above = {folder for one in files for folder in _folders_of(one)} if folders else set()
     apart = [one for one in folders if path_of(one.uri.value) not in above]
     named = [*models_of_arguments(arguments, lines), *served, *found, *apart]
-    return named or opened
+    return [_as_told(one, arguments) for one in named or opened]
+
+
+def _as_told(model: ModelRef, arguments: Sequence[Stated[str]]) -> ModelRef:
+    """Return a model that a script names by what it is told (``$1``) as one that nobody knows."""
+    name = model.uri.value
+    if model.hidden or not _TOLD.search(name):
+        return model
+    told = repr([one.value for one in arguments])
+    why = f"a script is told what {name[:60]} is"
+    return hidden_model(name, model.uri.place, why, told=told)
 
 
 def _lines(

@@ -72,6 +72,11 @@ class Objects:
         have equal names, and between two that are equally near nothing is guessed. A namespace
         that only one of both states may be the other's default: it does not part them.
         """
+        near = self.near(kind, name, beside=beside)
+        return near[0] if len(near) == 1 else None
+
+    def near(self, kind: str, name: str, *, beside: Field) -> list[Field]:
+        """Return the objects that are equally near, four at most: of several none is meant."""
         space = namespace_of(beside)
         for key in _nearness(beside.document.path):
             spaces = self._found.get((kind, name, *key), {})
@@ -80,8 +85,8 @@ class Objects:
             else:
                 near = [*spaces.get(space, ())[:2], *spaces.get(None, ())[:2]]
             if near:
-                return near[0] if len(near) == 1 else None
-        return None
+                return near
+        return []
 
 
 def _nearness(path: str) -> tuple[tuple[str, ...], ...]:

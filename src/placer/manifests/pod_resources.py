@@ -9,7 +9,7 @@ from dataclasses import replace
 from placer.core.deployment import Defect, Resources, Stated
 from placer.core.project import templates_in
 from placer.manifests.accelerators import hiding, is_left_open, left_to_machine, mounted_devices
-from placer.manifests.containers import is_open
+from placer.manifests.containers import is_open, words_of
 from placer.manifests.nodes import Field
 from placer.manifests.pod_volumes import mounts_in
 from placer.manifests.quantities import (
@@ -64,7 +64,10 @@ def granted_to(container: Field, pod: Field) -> Resources:
     resources = replace(
         resources_of(container),
         left_to_machine=left_to_machine(privileged),
-        hiding=hiding(_variables(container)),
+        hiding=hiding(
+            _variables(container),
+            [*words_of(container.at("command")), *words_of(container.at("args"))],
+        ),
     )
     if not privileged:
         return resources

@@ -168,7 +168,8 @@ def uris_of_container(container: Field) -> tuple[Stated[str], ...]:
         for one in container.at("env").items()
         if (value := one.at("value").stated()) is not None
     ]
-    return uris_told(map(container.at, ("command", "args")), variables)
+    image = None if container.at("command") else container.at("image").stated()
+    return uris_told(map(container.at, ("command", "args")), variables, image)
 
 
 def lasting_of(pod: Field) -> list[Field]:

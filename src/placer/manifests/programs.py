@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from placer.manifests.fetching_tools import COPYING, HARMLESS
 from placer.manifests.shell import Command, TooDeep, commands_in
 from placer.manifests.shell_variables import put_in
 
@@ -17,6 +18,16 @@ _MODULE = re.compile(r"(?:python|pypy)[\d.]*")
 _SHELL_OPTIONS = "-o +o -O +O --rcfile --init-file"
 _OF_SHELL = re.compile(r"[-+][A-Za-z]+")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*=")
+_ASKING = re.compile(r"(?<![\w./-])(?:if|case|while|until|test|!|\[{1,2})\s|\|\|")
+"""Words of a script of which some is run only sometimes."""
+_ARGUMENT = re.compile(
+    r"(?<!\\)(?:(?P<all>\"\$[@*]\"|\$[@*])|\$(?P<bare>[0-9])|\$\{(?P<braced>[0-9]{1,3})\})"
+)
+_OWN_ARGUMENTS = re.compile(r"'|\(\)|\b(?:function|shift)\b|\bset\s+--")
+"""Where the arguments of a script may be others in a part of it."""
+_PLAIN = re.compile(r"[\w./:@%+,=-]+")
+_MAX_PUT_IN = 200_000
+"""Characters of arguments that are put into a script."""
 _MAX_OPTIONS = 10
 """Words between a shell and its script."""
 _MAX_SCRIPTS = 20
@@ -126,6 +137,30 @@ def assigned_in(words: Sequence[str], variables: Mapping[str, str]) -> list[tupl
     for _ in _all_of(reader, words):
         pass
     return reader.assigned
+
+
+def given_to_last(words: Sequence[str], variables: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return (name, value) of variables that a command line surely gives to its last program.
+
+    Where it asks for anything first, nothing is sure.
+
+    Raises
+    ------
+    TooDeep
+    """
+    if any(map(_ASKING.search, words)):
+        return []
+    reader = _Reader(variables, frozenset())
+    exported: list[tuple[str, str]] = []
+    last: list[tuple[str, str]] = []
+    for run in _all_of(reader, words):
+        given = [*reader.assigned]
+        reader.assigned.clear()
+        if run.program in ("export", "declare", "typeset"):
+            exported += given
+        elif run.program not in HARMLESS | COPYING:
+            last = [*exported, *given]
+    return last
 
 
 def _all_of(reader: _Reader, words: Sequence[str]) -> Iterator[Run]:
@@ -286,7 +321,29 @@ def _given(words: Sequence[str]) -> str | None:
         elif not one.startswith("--"):
             break
         at += 1
-    return words[at] if is_given and at < len(words) else None
+    return _with_arguments(words[at], words[at + 1 :]) if is_given and at < len(words) else None
+
+
+def _with_arguments(script: str, arguments: Sequence[str]) -> str:
+    """Return a script with the words behind it put in, the name first: ``$0``, ``$1``, ``"$@"``.
+
+    Where quotes or the script itself may change them, they stay.
+    """
+    said = " ".join(arguments[1:])
+    if (
+        _OWN_ARGUMENTS.search(script)
+        or not all(map(_PLAIN.fullmatch, arguments))
+        or len(said) * script.count("$") > _MAX_PUT_IN
+    ):
+        return script
+
+    def argument(match: re.Match[str]) -> str:
+        if match["all"]:
+            return said or match.group()
+        at = int(match["bare"] or match["braced"])
+        return arguments[at] if at < len(arguments) else match.group()
+
+    return _ARGUMENT.sub(argument, script)
 
 
 def _executed(words: Sequence[str]) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from placer.manifests.shell_variables import VARIABLE, or_default, put_in
+from placer.manifests.shell_variables import VARIABLE, changes_any, or_default, put_in
 
 _FILLED_IN = r"\$\{[^{}$`]*\}|\{\{[^{}]*\}\}|\$?\(\((?:[^()]|\([^()]*\))*\)\)"
 """``${NAME:-x}``, ``{{ .Values.x }}``, ``$(( x + 1 ))``: part of a word, whatever it holds."""
@@ -45,9 +45,10 @@ _QUOTED = re.compile(
 _COMMENT = re.compile(r"[^\n]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=.*", re.DOTALL)
 _CHANGED = re.compile(
-    r"(?<![\w$-])(?:(?P<assigned>[A-Za-z_]\w*)\+?=|(?:for|select|read|mapfile)\s+(?P<read>[^;\n]*))"
+    r"(?<![\w$-])(?:(?P<assigned>[A-Za-z_]\w*)\+?="
+    r"|(?:for|select|read|mapfile|readarray|getopts|unset|printf\s+-v)\s+(?P<read>[^;\n]*))"
 )
-"""Where a script may give a variable a value."""
+"""Where a script may give a variable a value, or take it."""
 _DECLARING = frozenset(["export", "local", "declare", "typeset", "readonly"])
 _NOT_ARITHMETIC = re.compile(r"[A-Za-z]\s+(?:-?[A-Za-z]|[/.\"'$])")
 _NO_FILE = re.compile(r"\d*-?|/dev/(?:null|stdout|stderr|tty|fd/.*)")
@@ -141,7 +142,7 @@ class _Reader:
         self._changes = Counter(
             name
             for one in _CHANGED.finditer(script)
-            for name in (one["assigned"] or one["read"] or "").split()
+            for name in map(_bare, (one["assigned"] or one["read"] or "").split())
         )
         self._changes.update([*variables])
         self._variables = {
@@ -326,6 +327,8 @@ class _Reader:
         if words[:1] == ["function"]:
             self._functions.update(words[1:2])
             words = command.words = words[2 + _first(words[2:]) :]
+        if changes_any(words, level.inner):
+            self._variables, self._assigned, self._has_defaults = {}, {}, False
         is_none = level.is_array or (words and words[0].startswith("(("))
         if not is_none and (words or command.written or command.said or command.assigned):
             level.pipeline.append(command)
@@ -363,6 +366,10 @@ class _Reader:
             at = len(self._script) if found is None else min(found.end() + 1, len(self._script))
         self._here = []
         return at
+
+
+def _bare(word: str) -> str:
+    return word.strip("\"')|&")
 
 
 def _first(words: Sequence[str]) -> int:

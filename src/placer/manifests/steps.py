@@ -29,7 +29,9 @@ from placer.manifests.shell import TooDeep
 
 _URI = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,30}://[^\s\"'<>|;&(),]+", re.IGNORECASE)
 _HOST_ALONE = re.compile(r"https?://[^/]*/?", re.IGNORECASE)
-_REMOTE = re.compile(r"[\"']?(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE)
+_REMOTE = re.compile(
+    r"[\"']?(?!local:|file:)(?:[a-z][a-z0-9+.-]*://|[\w.-]+(?:@[\w.-]+)?:)\S*", re.IGNORECASE
+)
 """What a program sends something to: a URI, ``remote:folder``, ``user@host:file``."""
 _STORED = re.compile(
     r"(?<![\w+.-])(?:s3a?|gs|gcs|az|abfss?|wasbs?|hf|oci|hdfs|oss|cos|obs|r2|minio)://\S"
@@ -39,6 +41,8 @@ _TARGET_FIRST = re.compile(r"\s(?:-t|--target)")
 _IS_SPOT = re.compile(r"[/:.$]")
 _IS_LONG_SPOT = re.compile(r"[/:$]")
 _SOURCE_AND_TARGET = 2
+_NOT_IN_ORDER = re.compile(r"-|-t|-s|--(?:source|src|target)[\w=-]*")
+"""A word for the output, or an option by which the target need not be the last word."""
 _ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
 """An option whose value is no source and no target."""
 _TRACKED = re.compile(r"\.dvc$|/dvc\.(?:yaml|lock)(?::\S*)?$")
@@ -147,10 +151,7 @@ class Scripts:
 
     def read(self, program: Program) -> Read:
         """Return what a program runs."""
-        words = [one.value for one in program.words]
-        first = words[0].rpartition("/")[2] if words else ""
-        if program.tool is not None and first not in STARTING | FETCHING:
-            words = [program.tool, *(words or [""])]
+        words = with_tool([one.value for one in program.words], program.tool)
         variables = tuple((program.variables or {}).items())
         key = (program.name, program.place, *words, variables, program.is_first)
         if key not in self._read:
@@ -162,6 +163,22 @@ class Scripts:
         """Tell whether so many more pairs of paths are compared; none are after too many."""
         self._left = max(0, self._left - pairs)
         return self._left > 0
+
+
+def with_tool(words: list[str], tool: str | None) -> list[str]:
+    """Return the words of a command line behind the program of the image that is told them."""
+    first = words[0].rpartition("/")[2] if words else ""
+    if tool is None or first in STARTING | FETCHING:
+        return words
+    return [tool, *(words or [""])]
+
+
+def is_passed_on(run: Run) -> bool:
+    """Tell whether a program copies something to a place elsewhere: nothing of it comes here."""
+    if run.program not in CLOUD | TO_THE_LAST or any(map(_NOT_IN_ORDER.fullmatch, run.words)):
+        return False
+    spots = [one for one in _positional(run) if _IS_SPOT.search(one)]
+    return len(spots) >= _SOURCE_AND_TARGET and _is_sending(run)
 
 
 def paths_in(text: str) -> list[str]:
