@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import re
 import shlex
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from placer.core.cut_completion import nearest_cut
 from placer.core.cut_names import cut_name, cut_options
 from placer.core.cuts import crossing, tiers_of_cuts
 from placer.core.errors import UsageError
@@ -80,8 +82,28 @@ def test_one_tensor_stands_for_many_that_are_made_of_it() -> None:
 def test_what_may_not_leave_is_named_only_where_nothing_else_helps() -> None:
     _, cut = remedy(graph_of(*AROUND), "a", kept=("x", "b"))
     assert cut == ["a", "d"]
-    _, cut = remedy(graph_of("x -> a", "a x -> y"), "a", kept=("x",))
+    residual = graph_of("x -> a", "a x -> y")
+    _, cut = remedy(residual, "a", kept=("x",))
     assert cut == ["a", "x"]
+    with pytest.raises(UsageError) as caught:
+        tiers_of_cuts(residual, [["a"]], kept=("x",))
+    assert (caught.value.hint or "").startswith(
+        "name all that cross, here the fewest, though raw input would leave with it: "
+    )
+
+
+def test_of_a_cut_what_may_not_leave_is_left_out_first() -> None:
+    """As the first convolution, which is a cut alone, and raw."""
+    graph = graph_of("x -> raw", "raw -> s", "s -> a", "s -> b", "a -> c", "b c -> y")
+    before = {"c": ("raw", "s", "a", "c"), "raw": ("raw",)}
+
+    def before_of(names: Sequence[str]) -> set[str]:
+        return {group for name in names for group in before[name]}
+
+    assert nearest_cut(graph, ["c", "raw"], before_of) == ("raw",)
+    assert nearest_cut(graph, ["c", "raw"], before_of, ("x", "raw", "s")) == ("c", "b")
+    _, cut = remedy(graph, "c", "raw", kept=("x", "raw", "s"))
+    assert cut == ["b", "c"]
 
 
 def test_a_tensor_that_others_of_the_cut_are_made_of_alone_is_refused() -> None:
@@ -103,6 +125,30 @@ def test_a_tensor_that_cannot_cross_beside_others_is_left_out_in_the_same_step()
     tiers_of_cuts(graph, [["a", "mb"]])
 
 
+@pytest.mark.parametrize(
+    ("cut", "hint"),
+    [
+        ("s c1", r"leave 's' out and name all that cross, here the fewest: --cut c1 --cut (c2|t)"),
+        ("s d y", "leave 's', 'y' out: --cut d"),
+        ("x y", "cut at other tensors, between the inputs and the outputs"),
+    ],
+)
+def test_what_is_left_after_one_is_left_out_is_a_cut(cut: str, hint: str) -> None:
+    graph = graph_of("x -> s", "s -> t", "t -> c1", "t -> c2", "c1 c2 -> d", "d -> y")
+    with pytest.raises(UsageError, match=r"nothing behind .* needs ") as told:
+        tiers_of_cuts(graph, [cut.split()])
+    assert re.fullmatch(hint, told.value.hint or "")
+
+
+def test_beside_an_input_something_runs_before_the_cut() -> None:
+    graph = graph_of("x -> a", "a x -> b", "b -> y")
+    with pytest.raises(UsageError) as told:
+        tiers_of_cuts(graph, [["x", "y"]])
+    assert told.value.hint == (
+        "leave 'y' out and name all that cross, here the fewest: --cut a --cut x"
+    )
+
+
 @pytest.mark.parametrize(("cut", "what"), [("y", "it is an output"), ("y z", "they are outputs")])
 def test_outputs_alone_are_no_cut(cut: str, what: str) -> None:
     graph = graph_of("x -> a", "a -> y", "a -> z", outputs=("y", "z"))
@@ -111,7 +157,7 @@ def test_outputs_alone_are_no_cut(cut: str, what: str) -> None:
     assert (told.value.hint or "").startswith("cut at a tensor before ")
     with pytest.raises(UsageError, match="nothing behind 'a', 'y' needs 'y'") as told:
         tiers_of_cuts(graph, [["a", "y"]])
-    assert told.value.hint == "leave 'y' out"
+    assert told.value.hint == "leave 'y' out: --cut a"
 
 
 @st.composite
@@ -151,12 +197,12 @@ def test_no_smaller_set_makes_a_cut(graph: GroupGraph, data: st.DataObject) -> N
         tiers_of_cuts(graph, [sorted(cut)])
     except UsageError as error:
         fewest = fewest_by_all_ways(graph, cut)
+        words = shlex.split((error.hint or "").partition(": ")[2])[1::2]
+        if words:
+            assert 0 in tiers_of_cuts(graph, [words]).values()
         if "separate" not in error.message:
             assert fewest is None or len(cut) > 1
             return
-        words = shlex.split((error.hint or "").partition(": ")[2])[1::2]
-        if words:
-            tiers_of_cuts(graph, [words])
         if fewest is None:
             assert not cut <= set(words)
         else:

@@ -60,8 +60,9 @@ class Cutting:
     ) -> tuple[Crossover, ...]:
         """Return where the quickest changes, with the times on the device as measured since.
 
-        The whole model and the first head toward the offer take what they were measured at, so
-        that the table does not contradict the candidates; other cuts share the rest out.
+        The whole model, with the quickest provider, and the first head toward the offer take what
+        they were measured at, so that the table does not contradict the candidates; other cuts
+        share out the rest of the time of the provider that runs heads.
 
         Parameters
         ----------
@@ -73,9 +74,11 @@ class Cutting:
         from placer.core.split_choice import crossover_table
 
         problem = self._as_measured(edges, heads)
-        return (
-            () if self.rated is None or problem is None else crossover_table(problem, self.rated[0])
-        )
+        if self.rated is None or problem is None:
+            return ()
+        times_s = [typical_s(one) for one in edges if one.variant is None and one.failure is None]
+        device_s = min((one for one in times_s if one is not None), default=None)
+        return crossover_table(problem, self.rated[0], device_s)
 
     def unjudged(
         self, edges: Sequence[EdgeSite], heads: Sequence[tuple[EdgeSite, ...]]

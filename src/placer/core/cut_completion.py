@@ -34,23 +34,33 @@ def nearest_cut(
     """Return a cut of the most of these tensors, and of those the one with the fewest more.
 
     Tensors of which others are made may not cross beside them: then some are left out, so that the
-    most of the model runs before the cut. None: there is no cut with any of them.
+    most of the model runs before the cut. None: there is no cut with any of them that leaves both
+    sides something to run.
 
     Parameters
     ----------
     before_of
         Returns the groups that tensors depend on.
     kept
-        Tensors that are added only where nothing else helps.
+        Tensors that it has only where there is none without them.
     """
+    others = [name for name in cut if name not in kept]
+    found = _nearest(graph, others, before_of, kept)
+    return _nearest(graph, cut, before_of, ()) if found is None and kept else found
+
+
+def _nearest(
+    graph: GroupGraph,
+    cut: Sequence[str],
+    before_of: Callable[[Sequence[str]], Collection[str]],
+    kept: Collection[str],
+) -> tuple[str, ...] | None:
     for count in range(len(cut), 0, -1):
         found: list[tuple[int, int, tuple[str, ...]]] = []
         for names in itertools.islice(itertools.combinations(cut, count), MAX_SOLVES):
             before = before_of(names)
             more = fewest_more(graph, names, before, kept)
-            if more is None and kept:
-                more = fewest_more(graph, names, before)
-            if more is not None and (before or count == len(cut)):
+            if more is not None:
                 found.append((len(more), -len(before), (*names, *more)))
         if found:
             return min(found)[2]
@@ -64,12 +74,13 @@ def fewest_more(
 
     Each of the tensors crosses: its producer runs before the cut, and a consumer behind it. Which
     one is tried in turn, and for each choice the least cut is the answer, found as the one of a
-    model whose work takes no time and whose tensors all take the same to send. None: there is none.
+    model whose work takes no time and whose tensors all take the same to send. Something runs
+    before the cut. None: there is none.
 
     Parameters
     ----------
     before
-        Groups that the tensors of the cut depend on.
+        Groups that the tensors of the cut depend on; empty: they are inputs.
     kept
         Tensors that may not cross, as those do not that no server takes.
     """
@@ -85,10 +96,12 @@ def fewest_more(
         for one in graph.tensors
     )
     found: list[tuple[float, tuple[str, ...]]] = []
-    for behind in itertools.islice(_choices(graph, cut, before), MAX_SOLVES):
+    heads = [before] if before else _first_groups(graph)
+    choices = ((head, behind) for head in heads for behind in _choices(graph, cut, head))
+    for head, behind in itertools.islice(choices, MAX_SOLVES):
         nodes = [Node(_INPUT, (0.0, None), tier=0)]
         for group in graph.groups:
-            tier = 0 if group.name in before else 1 if group.name in behind else None
+            tier = 0 if group.name in head else 1 if group.name in behind else None
             nodes.append(Node(group.name, (0.0, 0.0), tier=tier))
         problem = Problem(
             CostGraph(tuple(nodes), tensors, ()),
@@ -105,6 +118,12 @@ def fewest_more(
 
 def _more(plan: Plan, cut: Collection[str]) -> tuple[str, ...]:
     return tuple(sorted(set(plan.cut[0]) - set(cut)))
+
+
+def _first_groups(graph: GroupGraph) -> list[Collection[str]]:
+    """Return each group that needs no other, alone."""
+    later = {user for one in graph.tensors if one.producer is not None for user in one.consumers}
+    return [(group.name,) for group in graph.groups if group.name not in later]
 
 
 def _choices(

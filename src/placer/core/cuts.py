@@ -255,6 +255,8 @@ def tiers_of_cuts(
 def _behind_cut(
     edges: _Edges, graph: GroupGraph, cut: Sequence[str], kept: Collection[str]
 ) -> set[str]:
+    from placer.core.cut_completion import nearest_cut
+
     before = edges.before(cut)
     rest = {group.name for group in graph.groups} - before
     tail = edges.behind(cut, rest)
@@ -275,36 +277,39 @@ def _behind_cut(
         and (tensor.producer is None or tensor.producer in before)
         and rest.intersection(tensor.consumers)
     )
-    if not missing or before.issuperset(edges.tensors[idle[0]].consumers):
-        raise UsageError(
-            f"nothing behind {_named(cut)} needs '{idle[0]}'",
-            hint=f"leave '{idle[0]}' out",
-        )
-    raise _incomplete(edges, graph, cut, missing, kept)
+    # what the others are made of alone goes first
+    able = [name for name in cut if not before.issuperset(edges.tensors[name].consumers)]
+    whole = nearest_cut(graph, able, edges.before, kept)
+    whole = whole or nearest_cut(graph, cut, edges.before, kept)
+    if not missing or idle[0] not in able:
+        what = f"nothing behind {_named(cut)} needs '{idle[0]}'"
+    else:
+        what = _way_around(cut, missing, whole)
+    raise UsageError(what, hint=_remedy(cut, whole, kept))
 
 
-def _incomplete(
-    edges: _Edges,
-    graph: GroupGraph,
-    cut: Sequence[str],
-    missing: Sequence[str],
-    kept: Collection[str],
-) -> UsageError:
-    """Return the error of tensors that leave a way around, with the fewest that close it."""
-    from placer.core.cut_completion import nearest_cut
-
-    whole = nearest_cut(graph, cut, edges.before, kept)
-    idle = [name for name in cut if whole is not None and name not in whole]
-    needed = missing if whole is None or idle else [name for name in whole if name not in cut]
+def _way_around(cut: Sequence[str], missing: Sequence[str], whole: Sequence[str] | None) -> str:
+    """Say that tensors leave a way around, and which."""
+    needed = missing
+    if whole is not None and set(whole).issuperset(cut):
+        needed = [name for name in whole if name not in cut]
     more = f" and {len(needed) - 5} more" if len(needed) > 5 else ""
-    leave = f"leave {_named(idle)} out and " if idle else ""
-    return UsageError(
+    return (
         f"{_named(cut)} alone {'does' if len(cut) == 1 else 'do'} not separate the model: "
-        f"{_named(needed[:5])}{more} would cross too",
-        hint="name all tensors that cross"
-        if whole is None
-        else f"{leave}name all that cross, here the fewest: {cut_options(whole)}",
+        f"{_named(needed[:5])}{more} would cross too"
     )
+
+
+def _remedy(cut: Sequence[str], whole: Sequence[str] | None, kept: Collection[str]) -> str:
+    """Return the help for tensors that are no cut: what to name instead, all of it."""
+    if whole is None:
+        return "cut at other tensors, between the inputs and the outputs"
+    idle = [name for name in cut if name not in whole]
+    steps = [f"leave {_named(idle)} out"] if idle else []
+    if not set(whole).issubset(cut):
+        steps.append("name all that cross, here the fewest")
+    raw = ", though raw input would leave with it" if any(name in kept for name in whole) else ""
+    return f"{' and '.join(steps)}{raw}: {cut_options(whole)}"
 
 
 def _taken(graph: GroupGraph) -> list[str]:

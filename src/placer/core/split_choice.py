@@ -240,7 +240,9 @@ def clearly_quicker_cut(problem: Problem, tiers: Mapping[str, int]) -> tuple[str
     return _placed(best)[1] if best.latency_s < CLEARLY_QUICKER * own.latency_s else ()
 
 
-def crossover_table(problem: Problem, offer: str) -> tuple[Crossover, ...]:
+def crossover_table(
+    problem: Problem, offer: str, device_s: float | None = None
+) -> tuple[Crossover, ...]:
     """Return the ranges of uplink and round trip in which device, cloud or a split is quickest.
 
     Exact corners of the least latency over all plans; empty where no plan is possible.
@@ -251,21 +253,33 @@ def crossover_table(problem: Problem, offer: str) -> tuple[Crossover, ...]:
         Between two tiers, over a link of a round trip and bytes by rate.
     offer
         Id of the cloud candidate.
+    device_s
+        Of the whole model with the quickest provider of the device, which need not be the one that
+        runs the nodes before a cut; None: as long as they take.
     """
+    # whatever uses the link falls as far behind as that provider is ahead
+    lead_s = 0.0 if device_s is None else max(0.0, _device_s(problem) - device_s)
+    problem = replace(
+        problem, links=(replace(problem.links[0], rtt_s=problem.links[0].rtt_s + lead_s),)
+    )
     found: list[Crossover] = []
-    for figure, unit, (low, high) in (
-        (LinkFigure.UPLINK, "bytes_per_s", UPLINKS_BYTES_PER_S),
-        (LinkFigure.RTT, "s", RTTS_S),
+    for figure, unit, (low, high), added in (
+        (LinkFigure.UPLINK, "bytes_per_s", UPLINKS_BYTES_PER_S, 0.0),
+        (LinkFigure.RTT, "s", RTTS_S, lead_s),
     ):
         try:
-            segments = crossovers(problem, link=0, figure=figure, low=low, high=high)
+            segments = crossovers(
+                problem, link=0, figure=figure, low=low + added, high=high + added
+            )
         except InfeasibleError:
             return ()
         rows: list[Crossover] = []
         for one in segments:
             placement, tensors = _placed(one.plan)
             name = f"network.{figure.value}"
-            row = Crossover(name, unit, one.low, one.high, placement, tensors, offer)
+            row = Crossover(
+                name, unit, one.low - added, one.high - added, placement, tensors, offer
+            )
             same = rows and (rows[-1].placement, rows[-1].tensors) == (placement, tensors)
             if same:  # they differ in what crosses no link
                 row = replace(row, low=rows.pop().low)
@@ -274,6 +288,10 @@ def crossover_table(problem: Problem, offer: str) -> tuple[Crossover, ...]:
         rows[-1] = replace(rows[-1], high=high)
         found += rows
     return tuple(found)
+
+
+def _device_s(problem: Problem) -> float:
+    return sum(one.time_s[0] or 0.0 for one in problem.graph.nodes)
 
 
 def _placed(plan: Plan) -> tuple[Placement, tuple[str, ...]]:
