@@ -60,7 +60,7 @@ class Norms:
             yield from _of_embedding(node)
         elif rows is not None:
             yield from self._of(node, self._made_of(rows))
-        elif node.op_type in ("Add", "Sub", "Sum"):
+        elif node.op_type in ("Add", "QLinearAdd", "Sub", "Sum"):
             sums = lookups(out, self._nodes)
             if sums is not None and len(sums.tables) > 1:
                 yield from _of_words(node, sums, _Rows(out, -1))
@@ -220,9 +220,9 @@ def _of_words(node: Node, sums: Lookups, rows: _Rows) -> Iterator[Step]:
 
 def _of_embedding(node: Node) -> Iterator[Step]:
     """Yield the steps from fused embeddings to the words and segments."""
-    tables = {node.names[0]: (Table(1.0, node, 2),)}
+    tables = {node.names[0]: (Table(np.ones(1), node, 2),)}
     if node.has(1):
-        tables[node.names[1]] = (Table(1.0, node, 4),)
+        tables[node.names[1]] = (Table(np.ones(1), node, 4),)
     places, scale = node.constant(3), node.constant(5)
     if places is None or scale is None or node.has(8):
         return
