@@ -9,7 +9,7 @@ import pytest
 
 from tests.models import tensor
 from tests.tainted import const, node, traced
-from tests.unit.test_taint_norms import SAID, SHIFT, WORD, WORDS, run
+from tests.unit.test_taint_norms import LAST, PATCH, SAID, SHIFT, WORD, WORDS, run
 from tests.unit.test_taint_quantised import ours
 
 RNG = np.random.default_rng(11)
@@ -110,3 +110,93 @@ def test_words_that_are_rounded_alike_are_not_shown(case: str) -> None:
     found = traced(nodes, given, shape=SAID, dtype="int64", more_inputs=IDS[1:])
     last = found.taint(nodes[-1].output[0])
     assert not last.is_raw, last.text
+
+
+# --- patches --------------------------------------------------------------------------------
+
+OUT = 40
+KERNEL, BIAS = RNG.integers(-127, 128, (OUT, 3, 2, 2)), RNG.integers(-9000, 9000, OUT)
+X_STEP, W_STEP = 1 / 255, 0.01
+FACTORS = [
+    *(const("sx", X_STEP), const("zx", 0, "uint8"), const("w", KERNEL, "int8")),
+    *(const("sw", W_STEP), const("zw", 0, "int8"), const("b", BIAS, "int32")),
+    *(const("sb", X_STEP * W_STEP), const("zb", 0, "int32"), const("sc", 0.04)),
+    *(const("zc", 120, "uint8"), const("cut", 0, "uint8"), const("o", np.ones(OUT))),
+    *(const("sn", 0.02), const("zn", 125, "uint8")),
+]
+READ = node("QuantizeLinear", "x sx zx", "q")
+
+
+def patches(zero: str, bias: str = "db") -> list[Any]:
+    """The stem of a ConvNeXt with QuantizeLinear and DequantizeLinear around each operator."""
+    return [
+        READ,
+        node("DequantizeLinear", "q sx zx", "dx"),
+        node("DequantizeLinear", "w sw zw", "dw"),
+        node("DequantizeLinear", "b sb zb", "db"),
+        node("Conv", f"dx dw {bias}", "m", **PATCH),
+        node("QuantizeLinear", f"m sc {zero}", "qm"),
+        node("DequantizeLinear", f"qm sc {zero}", "c"),
+        LAST,
+        node("QuantizeLinear", f"t sc {zero}", "qt"),
+        node("DequantizeLinear", f"qt sc {zero}", "dt"),
+        node("LayerNormalization", "dt o", "n"),
+        node("QuantizeLinear", "n sn zn", "qn"),
+        node("DequantizeLinear", "qn sn zn", "y"),
+    ]
+
+
+def operators(zero: str, bias: str = "b") -> list[Any]:
+    """The same of operators on integers."""
+    return [
+        READ,
+        node("QLinearConv", f"q sx zx w sw zw sc {zero} {bias}", "c", **PATCH),
+        LAST,
+        node("DequantizeLinear", f"t sc {zero}", "dt"),
+        node("LayerNormalization", "dt o", "y"),
+    ]
+
+
+@pytest.mark.parametrize("made", [patches, operators])
+def test_a_picture_comes_back_from_quantised_normalised_patches(made: Any) -> None:
+    nodes = made("zc")
+    found = traced(nodes, FACTORS, shape=(1, 3, 8, 8)).taint("y")
+    assert found.is_raw, found.text
+    x = RNG.random((1, 3, 8, 8)).astype("float32")
+    y = run(nodes, FACTORS, [tensor("x", (1, 3, 8, 8))], {"x": x})[0]
+    equations = np.column_stack([W_STEP * KERNEL.reshape(OUT, -1), X_STEP * W_STEP * BIAS])
+    equations = equations - equations.mean(axis=0)
+    solved = np.linalg.lstsq(equations, y.reshape(16, OUT).T)[0]
+    rebuilt = (solved[:12] / solved[12]).reshape(3, 2, 2, 4, 4)
+    error = rebuilt.transpose(0, 3, 1, 4, 2).reshape(3, 8, 8) - x[0]
+    assert 10 * np.log10(1 / np.square(error).mean()) > 25
+
+
+@pytest.mark.parametrize("made", [patches, operators])
+@pytest.mark.parametrize("words", [("cut",), ("zc", "_")])
+def test_without_a_bias_or_cut_off_at_zero_normalised_patches_are_not_shown(
+    made: Any, words: tuple[str, ...]
+) -> None:
+    found = traced(made(*words), FACTORS, shape=(1, 3, 8, 8)).taint("y")
+    assert not found.is_raw, found.text
+
+
+# --- multiples ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "is_raw"), [(9, True), (3, False)])
+def test_a_mixture_by_a_factor_less_its_zero_point_is_raw_unless_that_is_zero(
+    number: int, is_raw: bool
+) -> None:
+    given = [
+        *FACTORS,
+        const("v", KERNEL[:12].reshape(12, 12).T, "int8"),
+        const("f", number, "int8"),
+    ]
+    nodes = [
+        node("QuantizeLinear", "x sc zc", "q"),
+        node("QLinearMatMul", "q sc zc v sw zw sc zc", "m"),
+        ours("QLinearMul", "f sn three m sc zc sc zc"),
+    ]
+    given.append(const("three", 3, "int8"))
+    assert traced(nodes, given, shape=(4, 12)).taint("y").is_raw == is_raw

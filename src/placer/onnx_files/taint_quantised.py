@@ -58,6 +58,22 @@ def _blended(node: Node) -> Taint:
     return blend(plain) if is_raw else not_shown(node)
 
 
+def kernel(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the matrix of QLinearConv for one place, and what it adds; None: not known, or cut."""
+    weights = shifted(node.constant(3), node.constant(5), axis=0)
+    scales, made, bias = node.constant(4), _scale(node, 6), node.constant(8)
+    read = node.constant(1)
+    is_known = bias is not None or not node.has(8)
+    if weights is None or scales is None or read is None or made is None or not is_known:
+        return None
+    if _is_at_an_end(node, 7):
+        return None
+    by = scales.astype(np.float64).reshape(-1, 1) * read.astype(np.float64).ravel() / made[0]
+    shift = made[1] if bias is None else by.ravel() * bias + made[1]
+    rows = by * weights.reshape(len(weights), -1)
+    return rows, np.broadcast_to(shift, (1, len(weights)))
+
+
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """What an operator is, but for rounding: some inputs by factors, and a constant."""
