@@ -112,6 +112,14 @@ def test_words_that_are_rounded_alike_are_not_shown(case: str) -> None:
     assert not last.is_raw, last.text
 
 
+def test_many_words_are_told_although_hundreds_of_them_are_close_in_one_direction() -> None:
+    many = const("words", RNG.integers(-100, 101, (60_000, SIZE)), "int8")
+    given = [many, *(one for one in TABLES if one.name != "words")]
+    nodes = rounded("sa", "za")
+    found = traced(nodes, given, shape=SAID, dtype="int64", more_inputs=IDS[1:]).taint("y")
+    assert found.is_raw, found.text
+
+
 # --- patches --------------------------------------------------------------------------------
 
 OUT = 40

@@ -23,7 +23,7 @@ _VIEWS = 16
 """Directions in which rows are compared: what differs in one of them differs."""
 _ROUNDING = 1e-5
 """Of the largest: float32 tells apart what is farther apart."""
-_MAX_ALIKE = 256
+_MAX_ALIKE = 512
 """Sums that agree in the first direction; of more nothing is shown."""
 _PLACES = 4
 """Of a sentence that are looked at, where the place matters."""
@@ -222,7 +222,7 @@ def _chosen(
 def _alike(
     rows: np.ndarray, words: np.ndarray, step: float, *, is_scaled: bool
 ) -> np.ndarray | None:
-    """Return the words whose rows stand for another one too; None: too many are close."""
+    """Return the words whose rows stand for another one too; None: most, or too many are close."""
     if is_scaled:
         size = np.sqrt((rows**2).sum(axis=1, keepdims=True))
         rows = rows / np.where(size > 0, size, 1.0)
@@ -230,12 +230,15 @@ def _alike(
     near = max(step, _ROUNDING * float(np.abs(rows).max(initial=0.0)))
     order = np.argsort(rows[:, 0], kind="stable")
     rows, words = rows[order], words[order]
-    found = [np.zeros(0, dtype=words.dtype)]
+    is_alike = np.zeros(words.max(initial=0) + 1, dtype=bool)
     for by in range(1, _MAX_ALIKE + 1):
         first = np.flatnonzero(rows[by:, 0] - rows[:-by, 0] <= near)
         if not len(first):
-            return np.unique(np.concatenate(found))
-        is_same = (np.abs(rows[first + by] - rows[first]) <= near).all(axis=1)
-        both = words[first[is_same]], words[first[is_same] + by]
-        found += [word[both[0] != both[1]] for word in both]
+            return np.flatnonzero(is_alike)
+        for view in rows.T[1:]:
+            first = first[np.abs(view[first + by] - view[first]) <= near]
+        other = first[words[first] != words[first + by]]
+        is_alike[words[other]] = is_alike[words[other + by]] = True
+        if 2 * is_alike.sum() > len(is_alike):
+            return None
     return None
