@@ -1080,6 +1080,8 @@ def test_every_rule_is_for_an_operator_that_exists() -> None:
         "QGemm",
         "QLinearConcat",
         "QLinearLeakyRelu",
+        "QLinearAdd",
+        "QLinearMul",
         "QLinearSigmoid",
         "ai.onnx.ml::Scaler",
         "RMSNormalization",  # opset 23

@@ -18,6 +18,7 @@ import numpy as np
 from placer.onnx_files.injective import OutOfWorkError
 from placer.onnx_files.taint_kernels import reads_all
 from placer.onnx_files.taint_known import Step
+from placer.onnx_files.taint_quantised import Scaling, kernel, scaling
 from placer.onnx_files.taint_stacks import operator, own_product
 from placer.onnx_files.taint_tables import Lookups, Table, lookups, summed, tells
 from placer.onnx_files.taint_values import FLOATS, Node, Origin
@@ -44,6 +45,8 @@ class _Rows:
     """Numbers of a row that are left; None: all."""
     shifts: tuple[np.ndarray, ...] = ()
     """Constants that were added, each (places, numbers)."""
+    step: float = 0.0
+    """To which they were rounded."""
 
 
 class Norms:
@@ -60,7 +63,7 @@ class Norms:
             yield from _of_embedding(node)
         elif rows is not None:
             yield from self._of(node, self._made_of(rows))
-        elif node.op_type in ("Add", "Sub", "Sum"):
+        elif node.op_type in ("Add", "QLinearAdd", "Sub", "Sum"):
             sums = lookups(out, self._nodes)
             if sums is not None and len(sums.tables) > 1:
                 yield from _of_words(node, sums, _Rows(out, -1))
@@ -69,7 +72,8 @@ class Norms:
         made = self._nodes.get(rows.name)
         sums = lookups(rows.name, self._nodes) if _is_last(node, rows) else None
         if sums is not None:
-            sums = replace(sums, shifts=(*sums.shifts, *rows.shifts))
+            step = max(sums.step, rows.step)
+            sums = replace(sums, shifts=(*sums.shifts, *rows.shifts), step=step)
             yield from _of_words(node, sums, rows)
         elif made is not None and _is_linear(made, rows.axis):
             holds = partial(_is_solved, made, rows)
@@ -135,6 +139,8 @@ class Norms:
         if node.op_type in _MOVES:
             axis = _axis_before(node, rows.axis)
             return None if axis is None else replace(rows, name=node.names[0], axis=axis)
+        if (scaled := scaling(node)) is not None and len(scaled.factors) == 1:
+            return _before_scaling(node, rows, scaled)
         if node.op_type == "Concat":  # beside constants, as of a ViT's class token
             (name, *more), shape = _changing(node), node.shape(node.outputs[0])
             is_beside = shape is not None and node.integer("axis", 0) % len(shape) != rows.axis
@@ -147,6 +153,19 @@ class Norms:
                 name = node.names[0 if place else 1]
                 return replace(rows, name=name, shifts=(*rows.shifts, sign * shift))
         return self._less_mean(node, rows)
+
+
+def _before_scaling(node: Node, rows: _Rows, scaled: Scaling) -> _Rows | None:
+    """Return the rows before they were quantised, or the opposite: the size may be another."""
+    axis, factor = _axis_before(node, rows.axis), scaled.factors[0]
+    if axis is None or factor.size > 1 or not factor.all():
+        return None
+    long = _along(node, scaled.shift, rows.axis)
+    if long is None:
+        return None
+    shifts = tuple(one / factor for one in (*rows.shifts, long))
+    step = max(rows.step, scaled.step) / abs(float(factor.item()))
+    return replace(rows, name=node.names[0], axis=axis, shifts=shifts, step=step)
 
 
 def _changing(node: Node) -> list[str]:
@@ -220,9 +239,9 @@ def _of_words(node: Node, sums: Lookups, rows: _Rows) -> Iterator[Step]:
 
 def _of_embedding(node: Node) -> Iterator[Step]:
     """Yield the steps from fused embeddings to the words and segments."""
-    tables = {node.names[0]: (Table(1.0, node, 2),)}
+    tables = {node.names[0]: (Table(np.ones(1), node, 2),)}
     if node.has(1):
-        tables[node.names[1]] = (Table(1.0, node, 4),)
+        tables[node.names[1]] = (Table(np.ones(1), node, 4),)
     places, scale = node.constant(3), node.constant(5)
     if places is None or scale is None or node.has(8):
         return
@@ -237,7 +256,7 @@ def _of_embedding(node: Node) -> Iterator[Step]:
 
 def _is_linear(node: Node, axis: int) -> bool:
     """Tell whether rows along an axis are a constant matrix times numbers of the first input."""
-    if node.op_type == "Conv":
+    if node.op_type in ("Conv", "QLinearConv"):
         return axis == 1 and node.integer("group", 1) == 1 and reads_all(node)
     shape, own = node.shape(node.outputs[0]), own_product(node, node.names[0])
     return own is not None and own.is_left and shape is not None and axis == len(shape) - 1
@@ -245,18 +264,10 @@ def _is_linear(node: Node, axis: int) -> bool:
 
 def _is_solved(made: Node, rows: _Rows) -> bool:
     """Tell whether the inputs of a matrix can be solved for, from its normalised outputs."""
-    if made.op_type == "Conv":
-        weights = made.constant(1)
-        matrix = None if weights is None else weights.reshape(len(weights), -1)
-    else:
-        matrix = operator(made, is_left=True)
-    if matrix is None:
+    found = _matrix(made)
+    if found is None:
         return False
-    shifts, bias = list(rows.shifts), made.constant(2)
-    if made.has(2):
-        if bias is None or bias.size not in (1, len(matrix)):
-            return False
-        shifts.append(np.broadcast_to(made.number("beta", 1.0) * bias.ravel(), (1, len(matrix))))
+    matrix, shifts = found[0], [*rows.shifts, *found[1]]
     left = np.asarray(_left(matrix, rows), dtype=np.float64)
     if not rows.is_scaled:
         return made.proofs.matrix(left).is_shown
@@ -266,6 +277,23 @@ def _is_solved(made: Node, rows: _Rows) -> bool:
     if left.shape[0] <= left.shape[1] or not made.proofs.matrix(left).is_shown:
         return False
     return _is_beside(made, left, _left(together.T, rows))
+
+
+def _matrix(made: Node) -> tuple[np.ndarray, list[np.ndarray]] | None:
+    """Return a matrix and what is added behind it; None: not known."""
+    if made.op_type == "QLinearConv":
+        quantised = kernel(made)
+        return None if quantised is None else (quantised[0], [quantised[1]])
+    weights, bias = made.constant(1), made.constant(2)
+    if made.op_type != "Conv":
+        matrix = operator(made, is_left=True)
+    else:
+        matrix = None if weights is None else weights.reshape(len(weights), -1)
+    if matrix is None or not made.has(2):
+        return None if matrix is None else (matrix, [])
+    if bias is None or bias.size not in (1, len(matrix)):
+        return None
+    return matrix, [np.broadcast_to(made.number("beta", 1.0) * bias.ravel(), (1, len(matrix)))]
 
 
 def _left(columns: np.ndarray, rows: _Rows) -> np.ndarray:

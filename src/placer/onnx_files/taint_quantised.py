@@ -6,12 +6,15 @@ quantisers fold one into it. A picture has nothing there; of a mixture that hide
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
 import numpy as np
 
 from placer.onnx_files import taint_linear
 from placer.onnx_files.taint_curves import is_above_zero
 from placer.onnx_files.taint_linear import affine, product, shifted
-from placer.onnx_files.taint_plain import joined_inputs, moved, not_shown
+from placer.onnx_files.taint_plain import blend, joined_inputs, moved, not_shown, scaled
 from placer.onnx_files.taint_values import Node, Origin, Taint
 
 _SMALL = {"uint2": (0, 3), "int2": (-2, 1), "uint4": (0, 15), "int4": (-8, 7)}
@@ -32,6 +35,92 @@ def joined(node: Node) -> Taint:
 def conv(node: Node) -> Taint:
     """Return that of QLinearConv."""
     return _unless_cut(node, taint_linear.quantised_conv(node), 7)
+
+
+def added(node: Node) -> Taint:
+    """Return that of QLinearAdd."""
+    return _unless_cut(node, _blended(node), 7)
+
+
+def multiplied(node: Node) -> Taint:
+    """Return that of QLinearMul."""
+    raw, other = (0, 3) if node.taint(0).is_raw else (3, 0)
+    if not node.taint(raw).is_raw or node.taint(other).origin in (Origin.DERIVED, Origin.RAW):
+        return _unless_cut(node, _blended(node), 7)
+    factor = shifted(node.constant(other), node.constant(other + 2), axis=-1)
+    return _unless_cut(node, scaled(node, node.taint(raw), [factor]), 7)
+
+
+def _blended(node: Node) -> Taint:
+    """Return that of two operands without their scales and zero points."""
+    plain = replace(node, names=node.names[::3][:2], taints=node.taints[::3][:2])
+    is_raw = any(taint is not None and taint.is_raw for taint in plain.taints)
+    return blend(plain) if is_raw else not_shown(node)
+
+
+def kernel(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the matrix of QLinearConv for one place, and what it adds; None: not known, or cut."""
+    weights = shifted(node.constant(3), node.constant(5), axis=0)
+    scales, made, bias = node.constant(4), _scale(node, 6), node.constant(8)
+    read = node.constant(1)
+    is_known = bias is not None or not node.has(8)
+    if weights is None or scales is None or read is None or made is None or not is_known:
+        return None
+    if _is_at_an_end(node, 7):
+        return None
+    by = scales.astype(np.float64).reshape(-1, 1) * read.astype(np.float64).ravel() / made[0]
+    shift = made[1] if bias is None else by.ravel() * bias + made[1]
+    rows = by * weights.reshape(len(weights), -1)
+    return rows, np.broadcast_to(shift, (1, len(weights)))
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What an operator is, but for rounding: some inputs by factors, and a constant."""
+
+    factors: Mapping[int, np.ndarray]
+    """Place of an input -> one number, or one for each along the last axis."""
+    shift: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    step: float = 0.0
+    """To which the sum is rounded; 0: it is not."""
+
+
+_OPERANDS = {"DequantizeLinear": (0,), "QuantizeLinear": (0,), "QLinearAdd": (0, 3)}
+_RESULT = {"QuantizeLinear": 1, "QLinearAdd": 6}
+"""Where the scale of the output stands."""
+
+
+def scaling(node: Node) -> Scaling | None:
+    """Return what quantising, its opposite or QLinearAdd is; None: another, or it cuts off."""
+    if node.op_type not in _OPERANDS:
+        return None
+    factors, shift = dict.fromkeys(_OPERANDS[node.op_type], np.ones(1)), np.zeros(1)
+    for place in factors if node.op_type != "QuantizeLinear" else ():
+        given = _scale(node, place + 1)
+        if given is None:
+            return None
+        factors[place], shift = given[0], shift - given[0] * given[1]
+    at = _RESULT.get(node.op_type)
+    if at is None:
+        return Scaling(factors, shift)
+    made = _scale(node, at)
+    if made is None or not made[0].all() or _is_at_an_end(node, at + 1):
+        return None
+    factors = {place: factor / made[0] for place, factor in factors.items()}
+    return Scaling(factors, shift / made[0] + made[1], step=1.0)
+
+
+def _scale(node: Node, at: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return scale and zero point, of all or along the last axis; None: neither, or not known."""
+    scale, zero = node.constant(at), node.constant(at + 1)
+    if scale is None or (zero is None and node.has(at + 1)):
+        return None
+    rank = len(node.shape(node.names[0]) or ())
+    is_last = rank and scale.ndim == 1 and node.integer("axis", 1) % rank == rank - 1
+    if scale.size != 1 and not is_last:
+        return None
+    zero = np.zeros(1) if zero is None else zero
+    return scale.astype(np.float64).ravel(), zero.astype(np.float64).ravel()
 
 
 def _unless_cut(node: Node, made: Taint, zero_point: int) -> Taint:

@@ -1,18 +1,20 @@
 """Tables of words that are looked up and added, as the embeddings of BERT: word, segment, place.
 
 A sum of rows still tells the word if it differs from all sums with other words, and so does a sum
-that is normalised. Whether they differ is looked up in the tables.
+that is normalised. Whether they differ is looked up in the tables. An int8 model looks up integers
+and adds them as multiples of its scales; what it rounds off counts as alike.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from placer.onnx_files.taint_known import MAX_TERMS
+from placer.onnx_files.taint_quantised import Scaling, scaling
 from placer.onnx_files.taint_values import FLOATS, Node, Origin
 
 _MAX_SUMS = 2**18
@@ -21,7 +23,7 @@ _VIEWS = 16
 """Directions in which rows are compared: what differs in one of them differs."""
 _ROUNDING = 1e-5
 """Of the largest: float32 tells apart what is farther apart."""
-_MAX_ALIKE = 256
+_MAX_ALIKE = 512
 """Sums that agree in the first direction; of more nothing is shown."""
 _PLACES = 4
 """Of a sentence that are looked at, where the place matters."""
@@ -31,7 +33,8 @@ _PLACES = 4
 class Table:
     """Constants of which a row is looked up, and added times a factor."""
 
-    factor: float
+    factor: np.ndarray
+    """One number, or one for each of a row."""
     node: Node
     place: int
     """Of the constants among the inputs of the node."""
@@ -45,9 +48,10 @@ class Table:
     def seen(self, views: np.ndarray) -> np.ndarray | None:
         """Return its rows in some directions; None: they are not known."""
         rows = self.node.constant(self.place)
-        if rows is None or rows.dtype.kind != "f":
+        if rows is None or rows.dtype.kind not in "fiu":
             return None
-        return np.asarray(self.factor * (rows.astype(np.float32, copy=False) @ views))
+        scaled = self.factor.reshape(-1, 1).astype(np.float32) * views
+        return np.asarray(rows.astype(np.float32, copy=False) @ scaled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class Lookups:
     """Indices -> what they are looked up in, of one shape."""
     shifts: tuple[np.ndarray, ...]
     """Constants, each (places, numbers)."""
+    step: float = 0.0
+    """To which sums are rounded."""
 
     @property
     def words(self) -> dict[str, int]:
@@ -82,7 +88,7 @@ def lookups(name: str, nodes: Mapping[str, Node]) -> Lookups | None:
     """
     tables: dict[str, tuple[Table, ...]] = {}
     shifts: list[np.ndarray] = []
-    todo, left = [(name, 1.0)], 2 * MAX_TERMS
+    todo, left, step = [(name, np.ones(1))], 4 * MAX_TERMS, 0.0
     while todo:
         (one, factor), left = todo.pop(), left - 1
         node = nodes.get(one)
@@ -94,19 +100,23 @@ def lookups(name: str, nodes: Mapping[str, Node]) -> Lookups | None:
             index = node.names[1]
             tables[index] = (*tables.get(index, ()), Table(factor, node, 0))
             continue
-        for place, term in enumerate(node.names):
-            k = _factor(node, place)
-            if k is None:
-                return None
+        scaled = _scaling(node)
+        if scaled is None:
+            return None
+        if scaled.shift.any():
+            shifts.append(np.asarray(factor * scaled.shift))
+        step = max(step, scaled.step * float(np.abs(factor).max()))
+        for place, k in scaled.factors.items():
+            term = node.names[place]
             if node.taint(place).origin is not Origin.CONSTANT:
                 todo.append((term, factor * k))
                 continue
-            if node.op_type in _SUMS:
-                value = _places(node, term)
-                if value is None:
-                    return None
-                shifts.append(np.asarray(factor * k * value.astype(np.float64)))
-    return summed(tables, shifts)
+            value = _places(node, term)
+            if value is None:
+                return None
+            shifts.append(np.asarray(factor * k * value.astype(np.float64)))
+    sums = summed(tables, shifts)
+    return None if sums is None else replace(sums, step=step)
 
 
 def summed(tables: Mapping[str, tuple[Table, ...]], shifts: Sequence[np.ndarray]) -> Lookups | None:
@@ -138,21 +148,23 @@ def _places(node: Node, name: str) -> np.ndarray | None:
     return value
 
 
-def _factor(node: Node, place: int) -> float | None:
-    """Return what an input is multiplied by before all are added; None: that is not what it is."""
+def _scaling(node: Node) -> Scaling | None:
+    """Return what inputs are multiplied by before all are added; None: that is not what it is."""
     if node.op_type in _SUMS:
-        return -1.0 if node.op_type == "Sub" and place else 1.0
+        signs = (
+            -1.0 if node.op_type == "Sub" and place else 1.0 for place in range(len(node.names))
+        )
+        return Scaling({place: np.array([sign]) for place, sign in enumerate(signs)})
     if node.op_type == "Identity" or (node.op_type == "Cast" and node.integer("to", 0) in FLOATS):
-        return 1.0
+        return Scaling({0: np.ones(1)})
     if node.op_type not in ("Mul", "Div") or len(set(node.names)) != 2:
-        return None
+        return scaling(node)
+    place = 1 if node.constant(0) is not None else 0
     other = node.constant(1 - place)
-    if other is None:  # the constant itself is none of the terms
-        return 1.0 if node.constant(place) is not None else None
-    if other.size != 1 or not other.all() or (node.op_type == "Div" and place):
+    if other is None or other.size != 1 or not other.all() or (node.op_type == "Div" and place):
         return None
-    k = float(other.item())
-    return 1 / k if node.op_type == "Div" else k
+    k = other.astype(np.float64).reshape(1)
+    return Scaling({place: 1 / k if node.op_type == "Div" else k})
 
 
 def tells(
@@ -190,7 +202,7 @@ def tells(
     longest = max((len(shift) for shift in shifts), default=1)
     for place in np.unique(np.linspace(0, longest - 1, _PLACES).astype(int)):
         shift = sum((one[place % len(one)] for one in shifts), start=np.zeros(size))
-        alike = _alike(rows + shift @ views, chosen[index], is_scaled=is_scaled)
+        alike = _alike(rows + shift @ views, chosen[index], sums.step, is_scaled=is_scaled)
         if alike is None or 2 * len(alike) > words[index]:
             return False
     return True
@@ -207,20 +219,26 @@ def _chosen(
     return {**drawn, first: np.arange(max(_MAX_SUMS, sizes[first]))[:_MAX_SUMS] % sizes[first]}
 
 
-def _alike(rows: np.ndarray, words: np.ndarray, *, is_scaled: bool) -> np.ndarray | None:
-    """Return the words whose rows stand for another one too; None: too many are close."""
+def _alike(
+    rows: np.ndarray, words: np.ndarray, step: float, *, is_scaled: bool
+) -> np.ndarray | None:
+    """Return the words whose rows stand for another one too; None: most, or too many are close."""
     if is_scaled:
         size = np.sqrt((rows**2).sum(axis=1, keepdims=True))
         rows = rows / np.where(size > 0, size, 1.0)
-    near = _ROUNDING * float(np.abs(rows).max(initial=0.0))
+        step /= float(np.median(size)) or 1.0
+    near = max(step, _ROUNDING * float(np.abs(rows).max(initial=0.0)))
     order = np.argsort(rows[:, 0], kind="stable")
     rows, words = rows[order], words[order]
-    found = [np.zeros(0, dtype=words.dtype)]
-    for step in range(1, _MAX_ALIKE + 1):
-        first = np.flatnonzero(rows[step:, 0] - rows[:-step, 0] <= near)
+    is_alike = np.zeros(words.max(initial=0) + 1, dtype=bool)
+    for by in range(1, _MAX_ALIKE + 1):
+        first = np.flatnonzero(rows[by:, 0] - rows[:-by, 0] <= near)
         if not len(first):
-            return np.unique(np.concatenate(found))
-        is_same = (np.abs(rows[first + step] - rows[first]) <= near).all(axis=1)
-        both = words[first[is_same]], words[first[is_same] + step]
-        found += [word[both[0] != both[1]] for word in both]
+            return np.flatnonzero(is_alike)
+        for view in rows.T[1:]:
+            first = first[np.abs(view[first + by] - view[first]) <= near]
+        other = first[words[first] != words[first + by]]
+        is_alike[words[other]] = is_alike[words[other + by]] = True
+        if 2 * is_alike.sum() > len(is_alike):
+            return None
     return None
