@@ -16,11 +16,13 @@ from placer.core.cascade import (
     Wanted,
     judge,
 )
-from placer.core.cascade_leg import cascade_leg
 from placer.core.cascade_mixture import escalation_draws, mixture_s
 from placer.core.held_out import halves
 from placer.core.latency import Way, compose
-from placer.core.legs import Leg, cloud_leg, edge_leg
+from placer.core.legs.cascade import cascade_leg
+from placer.core.legs.cloud import cloud_leg
+from placer.core.legs.edge import edge_leg
+from placer.core.legs.leg import Leg
 from placer.core.variant import binomial_bounds
 from placer.core.workings import Workings
 from placer.core.workload import LatencyTarget, Workload

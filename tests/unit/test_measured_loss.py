@@ -7,7 +7,7 @@ import pytest
 from placer.core.environment import NetworkPath
 from placer.core.errors import UsageError
 from placer.core.estimate import Verdict
-from placer.core.legs import cloud_leg
+from placer.core.legs.cloud import cloud_leg
 from placer.core.workings import Workings
 from placer.core.workload import LatencyTarget, Workload
 from placer.files.positions import parse_yaml

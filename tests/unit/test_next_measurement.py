@@ -8,10 +8,10 @@ import pytest
 from placer.core.advise import recommend
 from placer.core.compute import ComputeEstimate, Level
 from placer.core.environment import Backbone, Basis, ChipClass
+from placer.core.legs.split import tail_time
 from placer.core.next_measurement import with_option
 from placer.core.placement import CloudSite, EdgeSite, SiteTime, Split
 from placer.core.split import CutFacts
-from placer.core.split_leg import tail_time
 from placer.core.variant import Accuracy, Agreement, Variant
 from placer.core.workload import DataClass, LatencyTarget, Workload
 from tests import builders

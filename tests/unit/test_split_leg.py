@@ -21,6 +21,7 @@ from placer.core.evaluate import evaluate
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.groups import Group, GroupGraph, GroupTensor
 from placer.core.latency import is_disturbed
+from placer.core.legs.split import SHARE_FACTOR_90, is_like_here, tail_time
 from placer.core.measurement import Parity
 from placer.core.partition.optimal import best_plans
 from placer.core.partition.problem import Objective as Solved
@@ -40,7 +41,6 @@ from placer.core.split_choice import (
     time_on,
     with_head,
 )
-from placer.core.split_leg import SHARE_FACTOR_90, is_like_here, tail_time
 from placer.core.split_problem import without_input
 from placer.core.transfer_draws import DRAWS, transfer_draws_s
 from placer.core.variant import Accuracy

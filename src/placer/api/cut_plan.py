@@ -138,8 +138,8 @@ class Cutting:
         clouds
             With the time of the whole model.
         """
+        from placer.core.legs.split import is_like_here, tail_time
         from placer.core.placement import Cloud, Split
-        from placer.core.split_leg import is_like_here, tail_time
 
         return tuple(
             Split(

@@ -152,8 +152,8 @@ def _name(one: Placed) -> str:
 
 def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:
     """Return the range of what runs on the cloud, as ``recommend`` takes it."""
+    from placer.core.legs.split import is_like_here, tail_time
     from placer.core.placement import CloudSite, SiteTime
-    from placer.core.split_leg import is_like_here, tail_time
 
     whole = where.estimate
     if whole is None or not where.whole_s:

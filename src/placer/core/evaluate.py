@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 
 from placer.core.cascade import CascadeFacts, NoCascade, Rate, Wanted, choose
-from placer.core.cascade_leg import ALWAYS, cascade_leg
 from placer.core.cost import Money, cloud_money, combined, edge_money, requests_per_month
 from placer.core.doubts import link_load
 from placer.core.energy import joules_per_request
@@ -29,14 +28,12 @@ from placer.core.latency import (
     basis_of_time,
     uncertainty_factor,
 )
-from placer.core.legs import (
-    VERDICT_ORDER,
-    Leg,
-    cloud_leg,
-    cloud_share,
-    edge_leg,
-    fallback_leg,
-)
+from placer.core.legs.cascade import ALWAYS, cascade_leg
+from placer.core.legs.cloud import cloud_leg
+from placer.core.legs.edge import edge_leg
+from placer.core.legs.fallback import cloud_share, fallback_leg
+from placer.core.legs.leg import VERDICT_ORDER, Leg
+from placer.core.legs.split import split_leg
 from placer.core.placement import (
     Cascade,
     Cloud,
@@ -53,7 +50,6 @@ from placer.core.ranking import objective_of, rank
 from placer.core.rules import RULES
 from placer.core.rules.rule import Availability, Case
 from placer.core.split import CutFacts
-from placer.core.split_leg import split_leg
 from placer.core.variant import Accuracy, Variant
 from placer.core.workings import Workings
 from placer.core.workload import Leaves, Objective, Workload

@@ -20,9 +20,9 @@ from placer.core.evaluate import rank_all
 from placer.core.finding import Effect
 from placer.core.flips import Question, becomes, scale_rate, scale_rtt
 from placer.core.graph import ModelSummary
+from placer.core.legs.split import is_like_here, tail_time
 from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime, Split
 from placer.core.ranking import is_held_back
-from placer.core.split_leg import is_like_here, tail_time
 from placer.core.transfer import draw_rtt_s
 from placer.core.units import format_percentile
 from placer.core.workings import Workings

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from placer.core.cascade_leg import ALWAYS, cascade_leg
 from placer.core.compute import ComputeEstimate, Level, basis_of
 from placer.core.environment import ChipClass
 from placer.core.graph import ModelSummary, TensorSpec
-from placer.core.legs import Leg
+from placer.core.legs.cascade import ALWAYS, cascade_leg
+from placer.core.legs.leg import Leg
 from placer.core.placement import CloudSite, Environment, SiteTime, Split
 from placer.core.sequential import quantile
 from placer.core.workings import Workings

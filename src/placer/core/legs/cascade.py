@@ -29,15 +29,10 @@ from placer.core.latency import (
     percentiles_read,
     spread_of,
 )
-from placer.core.legs import (
-    Leg,
-    cloud_leg,
-    edge_leg,
-    mixture_doubts,
-    toward,
-    unpriced,
-    without_backbone,
-)
+from placer.core.legs.cloud import cloud_leg
+from placer.core.legs.edge import edge_leg
+from placer.core.legs.fallback import mixture_doubts
+from placer.core.legs.leg import Leg, toward, unpriced, without_backbone
 from placer.core.placement import CloudSite, EdgeSite, Environment
 from placer.core.queueing import FloatArray
 from placer.core.transfer_draws import DRAWS, REPLICATES, SEED

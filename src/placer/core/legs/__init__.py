@@ -1,0 +1,1 @@
+"""Placements as ways of answering a request, each judged by its latency."""
