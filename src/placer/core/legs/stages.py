@@ -15,7 +15,7 @@ from placer.core.transfer import lower_bound_known
 
 
 def measured_latency(time: SiteTime) -> Latency | None:
-    """Return the latency of the samples alone, of an estimate its median; None: there is neither."""
+    """Return the latency of the samples, else the median of an estimate; None: nothing is known."""
     segments = time.segments_s
     if not segments:
         estimate = time.estimate
