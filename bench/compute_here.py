@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from placer.api import calibrating
+from placer.api import calibrating, predicting
 from placer.core.measurement import Measurement
 from placer.onnx_files.calibration_models import CALIBRATION_MODELS
 from placer.onnx_files.reader import read_model
@@ -57,7 +57,7 @@ def main() -> int:
             path = str(Path(folder) / f"{name}.onnx")
             onnx.save(ARCHITECTURES[name](), path)
             models[name] = read_model(path)
-        works = {n: replace(calibrating.work_of(m, child), model=n) for n, m in models.items()}
+        works = {n: replace(predicting.work_of(m, child), model=n) for n, m in models.items()}
         results, paces = {}, {}
         known = {one.work.model: one.latency_s for one in found.calibration.timings}
         path = str(Path(folder) / "pace.onnx")

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from placer.api.sites import DEFAULT_NETWORK, FASTEST_NETWORK, POSSIBLE_NETWORKS
+from placer.api.paths import DEFAULT_NETWORK, FASTEST_NETWORK, POSSIBLE_NETWORKS
 from placer.core.doubts import MAX_LINK_LOAD, MAX_REGULAR_LINK_LOAD
 from placer.core.environment import NetworkPath
 from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES

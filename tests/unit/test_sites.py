@@ -6,7 +6,7 @@ import pytest
 
 from placer.api.assumptions import assumptions_of
 from placer.api.measuring import MeasuringOptions
-from placer.api.sites import load_offers
+from placer.api.offers import load_offers
 from placer.core.environment import ChipClass
 from placer.core.workload import Objective, Workload
 from tests import builders

@@ -185,17 +185,10 @@ def recommend(
         from placer.api.cut_plan import parse_cut
         from placer.api.cutting import CutQuestion, plan_cuts
         from placer.api.evidence import check_all_used, matching_evidence, measured_here
+        from placer.api.offers import load_offers
+        from placer.api.paths import aged, load_location, load_path
         from placer.api.published import architecture_assumptions, choices_of
-        from placer.api.sites import (
-            aged,
-            check_named_eps,
-            cloud_site,
-            device_here,
-            edge_sites,
-            load_location,
-            load_offers,
-            load_path,
-        )
+        from placer.api.sites import check_named_eps, cloud_site, device_here, edge_sites
         from placer.api.variants import gather_variants
         from placer.core import advise
         from placer.core.placement import Environment

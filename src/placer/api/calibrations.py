@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from placer.api.calibrating import Calibrated, calibrate_from, work_of
+from placer.api.calibrating import Calibrated, calibrate_from
+from placer.api.predicting import work_of
 from placer.core.calibration import Prediction, Work
 from placer.core.compute import (
     HALF_PRECISION_EPS,

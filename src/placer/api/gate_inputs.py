@@ -11,14 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from placer.api import formats
-from placer.api.locking import (
-    digest_of,
-    evidence_of,
-    is_there,
-    load_workload_of,
-    locked_workload,
-)
-from placer.api.sites import load_path
+from placer.api.locking import digest_of, evidence_of, is_there, load_workload_of, locked_workload
+from placer.api.paths import load_path
 from placer.core.deployment import Deployed, Place
 from placer.core.errors import PlacerError, UsageError
 from placer.core.estimate import Candidate

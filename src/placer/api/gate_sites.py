@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 from placer.api.assumptions import ELECTRICITY_SOURCE, ELECTRICITY_USD_PER_KWH
 from placer.api.gate_inputs import GateInputs
 from placer.api.measuring import MeasuringOptions, say_nothing
-from placer.api.sites import (
-    load_location,
-    load_offers,
-    load_path,
-    modelled_site,
-    modelled_time,
-)
+from placer.api.offers import load_offers
+from placer.api.paths import load_location, load_path
+from placer.api.sites import modelled_site, modelled_time
 from placer.core.compute import level_of_evidence
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device
 from placer.core.gate_rules.rule import Record, Served

@@ -1,4 +1,4 @@
-"""Where the model could run: the device, the paths to the cloud and the offers there."""
+"""Where the model could run, on the device and in the cloud, and how long it takes there."""
 
 from __future__ import annotations
 
@@ -16,19 +16,9 @@ from placer.api.measuring import (
     measure_here,
     time_of,
 )
-from placer.core import environment
 from placer.core.coverage import Coverage
-from placer.core.environment import (
-    ACCESS,
-    Backbone,
-    Basis,
-    ChipClass,
-    CloudOffer,
-    Device,
-    NetworkPath,
-    Place,
-)
-from placer.core.errors import MeasuringError, UsageError
+from placer.core.environment import Backbone, Basis, ChipClass, CloudOffer, Device
+from placer.core.errors import MeasuringError
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
 from placer.core.precision import is_quantised
@@ -43,20 +33,6 @@ if TYPE_CHECKING:
     from placer.core.measured_rows import Published
     from placer.core.placement import CloudSite, EdgeSite, SiteTime
     from placer.files.evidence import Evidence
-
-DEFAULT_NETWORK = "fiber_100"
-FASTEST_NETWORK = "dc_same_zone"
-"""The catalogue's fastest path: a verdict of the assumed network must hold on it as well."""
-POSSIBLE_NETWORKS = (
-    "dc_same_zone",
-    "wifi_home_1client",
-    "fiber_100",
-    "cable_100",
-    "5g_sa_lowband",
-    "lte_us",
-    "starlink_us",
-)
-"""What an assumed network could turn out to be: the kinds of access that the catalogue has."""
 
 
 def device_here() -> Device:
@@ -74,133 +50,6 @@ def device_here() -> Device:
         source="read from this machine",
         basis=Basis.MEASURED,
     )
-
-
-def load_path(
-    network: str | None,
-) -> tuple[NetworkPath, NetworkPath | None, tuple[NetworkPath, ...]]:
-    """Return the path; where nobody stated one, also the fastest one and what it could be."""
-    from placer.files import catalogue
-
-    if network is not None:
-        return catalogue.load_network(network), None, ()
-    assumed = replace(catalogue.load_network(DEFAULT_NETWORK), basis=Basis.ASSUMED)
-    possible = tuple(map(catalogue.load_network, POSSIBLE_NETWORKS))
-    return assumed, catalogue.load_network(FASTEST_NETWORK), possible
-
-
-def aged(path: NetworkPath, today: datetime.date) -> NetworkPath:
-    """Return a path with its age on a day.
-
-    Raises
-    ------
-    UsageError
-        It was measured after that day.
-    """
-    if path.measured_at is None:
-        return path
-    age_days = (today - datetime.date.fromisoformat(path.measured_at)).days
-    if age_days < -1:  # the day begins elsewhere before it does in UTC
-        raise UsageError(
-            f"network '{path.name}': measured_at: {path.measured_at} is no day up to {today}",
-            hint="correct the date, or say for which day is asked: --as-of DATE",
-        )
-    return replace(path, age_days=max(0, age_days))
-
-
-def load_location(stated: str | None, in_file: str | None, path: NetworkPath) -> Place | None:
-    """Return where the device is; None: nobody stated it.
-
-    Parameters
-    ----------
-    stated, in_file
-        A country or a region, as an option and as the workload file says it.
-
-    Raises
-    ------
-    UsageError
-        An unknown place, or one that was asked for and changes nothing.
-    """
-    from placer.files import catalogue
-
-    text = stated or in_file
-    if text is None:
-        return None
-    place = catalogue.load_place(text, what="place")
-    if stated is not None and path.measured_to != ACCESS:
-        raise UsageError(
-            f"--from has no effect: network '{path.name}' {measured_where(path)}",
-            hint="leave it out, or name a network that was measured to a server near the device"
-            " (`measured_to: access`)",
-        )
-    return place
-
-
-def measured_where(path: NetworkPath) -> str:
-    """Say what the round trip of a path was measured to, as the end of a sentence."""
-    match path.measured_to:
-        case None:
-            return "does not say what its round trip was measured to (`measured_to:`)"
-        case environment.ACCESS:
-            return "was measured to a server near the device"
-        case environment.ENDPOINT:
-            return "was measured to where the requests go"
-        case region:
-            return f"was measured to the region {region}"
-
-
-def load_offers(
-    clouds: Sequence[str], workload: Workload, sites: Sequence[str | None]
-) -> tuple[tuple[CloudOffer, ...], str | None]:
-    """Return the offers asked about; by default those with evidence, else the cheapest allowed.
-
-    Returns
-    -------
-    The offers, and by what they were chosen; None: they were named.
-    """
-    from placer.files import catalogue
-
-    texts, why = list(clouds), None
-    if not texts:
-        known = catalogue.list_names(catalogue.Kind.CLOUDS)
-        texts = [site for site in sites if site is not None and site.partition("@")[0] in known]
-        why = "those with evidence"
-    if not texts:
-        return _default_offers(workload.regions)
-    offers = [offer for text in texts for offer in catalogue.load_cloud(text)]
-    return tuple({(offer.name, offer.region): offer for offer in offers}.values()), why
-
-
-def _default_offers(regions: tuple[str, ...]) -> tuple[tuple[CloudOffer, ...], str]:
-    """Return the cheapest CPU and GPU offer, within the allowed regions if any are stated."""
-    from placer.core.privacy import allowed_in
-    from placer.files import catalogue
-
-    if not regions:
-        offers = catalogue.default_offers()
-        return offers, f"the cheapest {_kinds(offers)} offer"
-    usable = sorted(
-        (
-            offer
-            for offer in catalogue.all_offers()
-            if offer.usd_per_hour is not None
-            and offer.roofline is not None
-            and allowed_in(offer.region, offer.jurisdiction, regions, offer.country)
-        ),
-        key=lambda offer: (offer.usd_per_hour or 0.0, offer.name),
-    )
-    cheapest: dict[ChipClass, CloudOffer] = {}
-    for offer in usable:
-        cheapest.setdefault(offer.chip_class, offer)
-    offers = tuple(cheapest.values())
-    if offers:
-        return offers, f"the cheapest {_kinds(offers)} offer in the regions stated"
-    offers = catalogue.default_offers()
-    return offers, f"the cheapest {_kinds(offers)} offer, none is known in the regions stated"
-
-
-def _kinds(offers: Sequence[CloudOffer]) -> str:
-    return " and ".join(offer.chip_class.value.upper() for offer in offers)
 
 
 def edge_sites(

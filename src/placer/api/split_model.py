@@ -44,12 +44,7 @@ from placer.core.cut_names import cut_name
 from placer.core.finding import Effect
 from placer.core.network_estimate import check_figures
 from placer.core.partition.problem import InfeasibleError
-from placer.core.split_ranking import (
-    Kind,
-    Placed,
-    SplitAnswer,
-    ranked,
-)
+from placer.core.split_ranking import Kind, Placed, SplitAnswer, ranked
 from placer.core.transfer import burst_unknown
 from placer.core.units import format_bytes, format_duration
 from placer.core.wire_formats import Precision

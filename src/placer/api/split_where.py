@@ -69,13 +69,9 @@ def find_where(
         The data policy forbids every offer.
     """
     from placer.api.assumptions import ways_on
-    from placer.api.sites import (
-        DEFAULT_NETWORK,
-        load_location,
-        load_offers,
-        load_path,
-        modelled_time,
-    )
+    from placer.api.offers import load_offers
+    from placer.api.paths import DEFAULT_NETWORK, load_location, load_path
+    from placer.api.sites import modelled_time
     from placer.core.units import format_duration
     from placer.files import catalogue
 

@@ -11,13 +11,7 @@ from placer.api.measuring import MeasuringOptions
 from placer.core.errors import UsageError
 from placer.core.finding import Effect, Finding, Severity
 from placer.core.graph import ModelSummary
-from placer.core.precision import (
-    Method,
-    Precision,
-    method_of,
-    parse_precisions,
-    why_not_made,
-)
+from placer.core.precision import Method, Precision, method_of, parse_precisions, why_not_made
 
 if TYPE_CHECKING:
     from placer.files.workload import WorkloadFile

@@ -91,7 +91,7 @@ def command(
     written = [path for _, path in outputs if path is not None]
     options.check_places([*written, *([to] if to is not None else [])], reads)
 
-    from placer.api import calibrating
+    from placer.api import calibrating, predicting
     from placer.onnx_files.reader import parse_shape_option
     from placer.reports import calibration as report
 
@@ -105,7 +105,7 @@ def command(
         found = calibrating.calibrate_from(from_, device=device)
     for warning in found.warnings:
         screen.warn(warning)
-    predictions = () if predict is None else calibrating.predict(found, predict, shapes=shapes)
+    predictions = () if predict is None else predicting.predict(found, predict, shapes=shapes)
     if to is not None:
         calibrating.save(found, to)
     screen.emit(

@@ -11,12 +11,7 @@ import typer
 
 from placer.cli import declared, network_path, network_probe, options, screen
 from placer.core.errors import UsageError
-from placer.core.units import (
-    format_bytes,
-    format_duration,
-    format_rate,
-    parse_bytes,
-)
+from placer.core.units import format_bytes, format_duration, format_rate, parse_bytes
 
 if TYPE_CHECKING:
     from placer.core.environment import NetworkPath

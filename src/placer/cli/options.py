@@ -12,12 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from placer.core.errors import UsageError, near_match
-from placer.core.units import (
-    format_percentile,
-    parse_bytes,
-    parse_percentile,
-    parse_ratio,
-)
+from placer.core.units import format_percentile, parse_bytes, parse_percentile, parse_ratio
 from placer.core.workload import (
     MAX_FLEET,
     MAX_THREADS,

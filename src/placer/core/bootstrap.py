@@ -19,13 +19,7 @@ from statistics import NormalDist
 import numpy as np
 
 from placer.core.beta import student_quantile
-from placer.core.sequential import (
-    Floats,
-    block_length,
-    correlation_runs,
-    quantile,
-    quantile_bounds,
-)
+from placer.core.sequential import Floats, block_length, correlation_runs, quantile, quantile_bounds
 
 MIN_PROCESSES = 2
 """Fewer do not show how far fresh processes differ."""

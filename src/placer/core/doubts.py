@@ -5,26 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from placer.core.environment import NetworkPath
-from placer.core.estimate import (
-    TargetVerdict,
-    Verdict,
-)
-from placer.core.latency import (
-    Composed,
-    ServiceDraws,
-)
+from placer.core.estimate import TargetVerdict, Verdict
+from placer.core.latency import Composed, ServiceDraws
 from placer.core.network.framing import REQUEST_HEAD_BYTES, RESPONSE_HEAD_BYTES
 from placer.core.network.wire import wire_bytes
-from placer.core.placement import (
-    Environment,
-    SiteTime,
-)
+from placer.core.placement import Environment, SiteTime
 from placer.core.transfer import weaknesses
-from placer.core.units import (
-    format_duration,
-    format_factor,
-    format_percentile,
-)
+from placer.core.units import format_duration, format_factor, format_percentile
 from placer.core.workload import Arrival, LatencyTarget, Workload
 
 MAX_LINK_LOAD = 0.1

@@ -11,10 +11,7 @@ from functools import partial
 from placer.core.candidates.candidate import candidate_of
 from placer.core.candidates.placed import Placed, what_runs
 from placer.core.cascade import CascadeFacts, NoCascade, Wanted, choose
-from placer.core.estimate import (
-    Candidate,
-    Placement,
-)
+from placer.core.estimate import Candidate, Placement
 from placer.core.graph import ModelSummary
 from placer.core.legs.cascade import cascade_leg
 from placer.core.legs.cloud import cloud_leg

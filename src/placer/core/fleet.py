@@ -8,15 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from placer.core.latency import (
-    CONFIDENCE,
-    Way,
-    queue_waits_s,
-    uncertainty_factor,
-)
-from placer.core.placement import (
-    SiteTime,
-)
+from placer.core.latency import CONFIDENCE, Way, queue_waits_s, uncertainty_factor
+from placer.core.placement import SiteTime
 from placer.core.queueing import FloatArray
 from placer.core.sequential import quantile
 from placer.core.workings import Workings, composed_way, demand_key

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from placer.core.estimate import (
-    Candidate,
-    Placement,
-    StageKind,
-    TargetVerdict,
-    Verdict,
-)
+from placer.core.estimate import Candidate, Placement, StageKind, TargetVerdict, Verdict
 from placer.core.finding import Effect
 from placer.core.workload import Objective, Workload
 

@@ -8,12 +8,7 @@ from collections.abc import Sequence
 from placer.core.cascade import CascadeFacts, Measure
 from placer.core.cut_names import cut_name
 from placer.core.environment import Basis
-from placer.core.estimate import (
-    Candidate,
-    Decision,
-    Placement,
-    StageKind,
-)
+from placer.core.estimate import Candidate, Decision, Placement, StageKind
 from placer.core.finding import Effect
 from placer.core.ranking import (
     headline_percentile,

@@ -5,15 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from placer.core.latency import (
-    Composed,
-    ServiceDraws,
-    Way,
-    compose,
-)
-from placer.core.placement import (
-    SiteTime,
-)
+from placer.core.latency import Composed, ServiceDraws, Way, compose
+from placer.core.placement import SiteTime
 from placer.core.workload import LatencyTarget, Workload
 
 T = TypeVar("T")

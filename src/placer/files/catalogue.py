@@ -29,13 +29,7 @@ from placer.core.environment import (
 )
 from placer.core.errors import PlacerError, UsageError, near_match
 from placer.files.positions import Document, parse_yaml, read_yaml
-from placer.files.specs import (
-    CloudSpec,
-    DeviceSpec,
-    NetworkSpec,
-    ProfileSpec,
-    RegionSpec,
-)
+from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, ProfileSpec, RegionSpec
 from placer.files.validating import validate
 
 if TYPE_CHECKING:

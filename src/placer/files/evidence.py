@@ -23,11 +23,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from placer.core.errors import InputError, MeasuringError, UsageError
-from placer.core.measurement import (
-    METHOD_VERSION,
-    Measurement,
-    slow_trial,
-)
+from placer.core.measurement import METHOD_VERSION, Measurement, slow_trial
 from placer.core.units import format_duration
 from placer.files.evidence_spec import PREDICATE_TYPE, STATEMENT_TYPE, StatementSpec
 from placer.files.keys import environment_key

@@ -15,12 +15,7 @@ from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator
 
 from placer.core.errors import UsageError
 from placer.core.precision import parse_precisions
-from placer.core.units import (
-    format_duration,
-    format_frequency,
-    format_percentile,
-    parse_percentile,
-)
+from placer.core.units import format_duration, format_frequency, format_percentile, parse_percentile
 from placer.core.workload import (
     MAX_FLEET,
     MAX_THREADS,

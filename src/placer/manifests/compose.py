@@ -6,15 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from placer.core.deployment import (
-    Defect,
-    Deployed,
-    Scale,
-    Stated,
-    Tier,
-    Unreadable,
-    Where,
-)
+from placer.core.deployment import Defect, Deployed, Scale, Stated, Tier, Unreadable, Where
 from placer.core.project import templates_in
 from placer.manifests.compose_keys import BALENA, FILE, SERVICE
 from placer.manifests.compose_models import models_of_service

@@ -8,28 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
-from placer.manifests.containers import (
-    open_models,
-    open_words,
-    placeholder,
-    variables_of,
-    words_of,
-)
+from placer.manifests.containers import open_models, open_words, placeholder, variables_of, words_of
 from placer.manifests.fetching import brought, with_brought
 from placer.manifests.fetching_tools import tool_of
-from placer.manifests.models import (
-    everywhere,
-    model_of,
-    models_of_variable,
-)
-from placer.manifests.mounts import (
-    Mount,
-    mounts_of,
-    open_mounts,
-    open_part,
-    path_of,
-    with_mounts,
-)
+from placer.manifests.models import everywhere, model_of, models_of_variable
+from placer.manifests.mounts import Mount, mounts_of, open_mounts, open_part, path_of, with_mounts
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.served_models import pulled_models

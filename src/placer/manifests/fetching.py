@@ -11,13 +11,7 @@ from functools import lru_cache
 from placer.core.deployment import ModelRef, Place, Stated
 from placer.manifests.fetching_tools import HARMLESS, brings_other_names
 from placer.manifests.model_words import says_where_stored
-from placer.manifests.models import (
-    hidden_model,
-    is_model_file,
-    is_model_variable,
-    is_uri,
-    model_of,
-)
+from placer.manifests.models import hidden_model, is_model_file, is_model_variable, is_uri, model_of
 from placer.manifests.mounts import path_of, rest_below, rest_of
 from placer.manifests.steps import Program, Read, Scripts, Step, is_fetching, paths_in
 

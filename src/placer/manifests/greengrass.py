@@ -6,20 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from placer.core.deployment import (
-    Defect,
-    Deployed,
-    ModelRef,
-    Resources,
-    Stated,
-    Tier,
-    Unreadable,
-)
+from placer.core.deployment import Defect, Deployed, ModelRef, Resources, Stated, Tier, Unreadable
 from placer.core.project import templates_in
 from placer.core.rendering import rendered_by
-from placer.manifests.containers import (
-    placeholder,
-)
+from placer.manifests.containers import placeholder
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.format import Format, Found, merged, nearest
 from placer.manifests.greengrass_access import egress_of, mistyped_rights
@@ -29,10 +19,7 @@ from placer.manifests.greengrass_models import models_of_component, open_parts
 from placer.manifests.greengrass_place import bad_limits, resources_of, where_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.lookalikes import is_near
-from placer.manifests.models import (
-    everywhere,
-    hidden_model,
-)
+from placer.manifests.models import everywhere, hidden_model
 from placer.manifests.nodes import Field
 from placer.manifests.steps import Scripts
 from placer.manifests.told_uris import uris_told

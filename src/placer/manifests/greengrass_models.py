@@ -15,12 +15,7 @@ from placer.manifests.greengrass_artifacts import (
     from_archive,
     from_component,
 )
-from placer.manifests.models import (
-    Sources,
-    everywhere,
-    model_of,
-    models_of_variable,
-)
+from placer.manifests.models import Sources, everywhere, model_of, models_of_variable
 from placer.manifests.mounts import path_of
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field

@@ -6,15 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from placer.core.deployment import (
-    Defect,
-    Deployed,
-    ModelRef,
-    Stated,
-    Tier,
-    Unreadable,
-    Where,
-)
+from placer.core.deployment import Defect, Deployed, ModelRef, Stated, Tier, Unreadable, Where
 from placer.core.project import templates_in
 from placer.core.rendering import rendered_by
 from placer.manifests.containers import (
@@ -45,12 +37,7 @@ from placer.manifests.iotedge_keys import (
 from placer.manifests.iotedge_resources import resources_of
 from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
-from placer.manifests.models import (
-    everywhere,
-    is_model_variable,
-    model_of,
-    models_of_variable,
-)
+from placer.manifests.models import everywhere, is_model_variable, model_of, models_of_variable
 from placer.manifests.mounts import mounts_of, open_mounts, with_mounts
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field

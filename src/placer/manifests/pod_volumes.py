@@ -11,12 +11,7 @@ from placer.core.project import templates_in
 from placer.manifests.containers import placeholder
 from placer.manifests.fetching import brought
 from placer.manifests.fetching_tools import tool_of
-from placer.manifests.models import (
-    Sources,
-    format_of,
-    hidden_model,
-    is_model_file,
-)
+from placer.manifests.models import Sources, format_of, hidden_model, is_model_file
 from placer.manifests.mounts import (
     Mount,
     mounted_from,

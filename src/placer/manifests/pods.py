@@ -10,12 +10,7 @@ from placer.core.deployment import Container, Defect, ModelRef, Resources, State
 from placer.core.project import templates_in
 from placer.manifests.containers import is_open, placeholder
 from placer.manifests.levels import Level, level
-from placer.manifests.models import (
-    Sources,
-    everywhere,
-    hidden_model,
-    is_model_variable,
-)
+from placer.manifests.models import Sources, everywhere, hidden_model, is_model_variable
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words

@@ -12,14 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from placer.core.deployment import (
-    Defect,
-    Deployed,
-    Manifests,
-    Place,
-    Suppression,
-    Unreadable,
-)
+from placer.core.deployment import Defect, Deployed, Manifests, Place, Suppression, Unreadable
 from placer.core.errors import InputError
 from placer.manifests import kustomize
 from placer.manifests.config_maps import is_config_map, put_variables_in
@@ -30,12 +23,7 @@ from placer.manifests.nodes import Field, Node
 from placer.manifests.parsing import Parsed, decoded, parse_yaml
 from placer.manifests.paths import cannot_read, files_of
 from placer.manifests.strict_json import told_as_json, without_comments
-from placer.manifests.suppressions import (
-    elsewhere,
-    from_annotations,
-    from_comments,
-    from_labels,
-)
+from placer.manifests.suppressions import elsewhere, from_annotations, from_comments, from_labels
 from placer.manifests.text_proto import parse_text_proto
 from placer.manifests.unread import unread_kind
 

@@ -32,13 +32,7 @@ from placer.manifests.objects import (
     name_place,
 )
 from placer.manifests.pod_place import where_of
-from placer.manifests.pods import (
-    MISPLACED_POD_KEYS,
-    POD,
-    Worker,
-    bad_values,
-    workers_of,
-)
+from placer.manifests.pods import MISPLACED_POD_KEYS, POD, Worker, bad_values, workers_of
 from placer.manifests.quantities import count_of
 from placer.manifests.told_uris import each_once
 

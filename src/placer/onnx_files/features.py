@@ -12,13 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from placer.core.graph import OperatorWork, by_operator, known_sum
-from placer.onnx_files.shapes import (
-    EQUATION,
-    MICROSOFT,
-    Step,
-    Trace,
-    UnknownShapeError,
-)
+from placer.onnx_files.shapes import EQUATION, MICROSOFT, Step, Trace, UnknownShapeError
 
 _VIEWS = frozenset(
     (

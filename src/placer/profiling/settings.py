@@ -11,12 +11,7 @@ from statistics import median
 from typing import Any
 
 from placer.core.measurement import ScreenedSetting, SessionSettings
-from placer.core.settings import (
-    best_setting,
-    ratio_bounds,
-    usual_settings,
-    with_hints,
-)
+from placer.core.settings import best_setting, ratio_bounds, usual_settings, with_hints
 from placer.profiling.child import GRACE_S, Child, ChildError, Spares
 from placer.profiling.counters import Counters
 from placer.profiling.instrument import FREE_CORE_LIMIT_RATIO

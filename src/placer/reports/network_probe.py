@@ -16,12 +16,7 @@ from placer.core.probe import (
     server_estimate_s,
     supported_percentile,
 )
-from placer.core.units import (
-    format_bytes,
-    format_duration,
-    format_percentile,
-    format_rate,
-)
+from placer.core.units import format_bytes, format_duration, format_percentile, format_rate
 
 WANTED_PERCENTILE = 0.99
 _COLUMN = 14

@@ -12,13 +12,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from placer.core.probe import (
-    Probe,
-    Rate,
-    round_trips_s,
-    server_estimate_s,
-    supported_percentile,
-)
+from placer.core.probe import Probe, Rate, round_trips_s, server_estimate_s, supported_percentile
 
 SCHEMA_ID: Final = "placer/network-probe/v1"
 

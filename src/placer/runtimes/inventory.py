@@ -5,11 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from dataclasses import dataclass
 
-from placer.core.runtime import (
-    EXECUTION_PROVIDERS,
-    REMOTE_EXECUTION_PROVIDERS,
-    split_ep,
-)
+from placer.core.runtime import EXECUTION_PROVIDERS, REMOTE_EXECUTION_PROVIDERS, split_ep
 from placer.runtimes.onnxruntime import available_eps
 from placer.runtimes.plugins import (
     EpDevice,

@@ -11,12 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from placer.core.graph import UNKNOWN_DIMENSION
-from placer.core.runtime import (
-    SessionRequest,
-    UnavailableError,
-    UnsupportedModelError,
-    stacked,
-)
+from placer.core.runtime import SessionRequest, UnavailableError, UnsupportedModelError, stacked
 
 MODULE = __name__
 """The name under which a measuring process loads this runtime."""

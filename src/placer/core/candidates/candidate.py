@@ -12,24 +12,12 @@ from placer.core.cost import Money, requests_per_month
 from placer.core.doubts import link_load
 from placer.core.energy import joules_per_request
 from placer.core.environment import Basis
-from placer.core.estimate import (
-    Candidate,
-    Quality,
-    Site,
-    Verdict,
-)
+from placer.core.estimate import Candidate, Quality, Site, Verdict
 from placer.core.finding import Effect, Finding
 from placer.core.graph import ModelSummary
-from placer.core.latency import (
-    basis_of_time,
-    uncertainty_factor,
-)
+from placer.core.latency import basis_of_time, uncertainty_factor
 from placer.core.legs.leg import VERDICT_ORDER
-from placer.core.placement import (
-    CloudSite,
-    EdgeSite,
-    Environment,
-)
+from placer.core.placement import CloudSite, EdgeSite, Environment
 from placer.core.privacy import leaves
 from placer.core.rules import RULES
 from placer.core.rules.rule import Case

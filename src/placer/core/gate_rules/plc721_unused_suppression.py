@@ -6,12 +6,7 @@ from placer.core.errors import near_match
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import FilesCase, GateRule
-from placer.core.suppressing import (
-    NEVER_SUPPRESSED,
-    is_expired,
-    may_be_needed,
-    unjudged_paths,
-)
+from placer.core.suppressing import NEVER_SUPPRESSED, is_expired, may_be_needed, unjudged_paths
 
 
 def _check(case: FilesCase) -> tuple[GateFinding, ...]:

@@ -20,14 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from placer.core.partition.costs import Costs, Line, LinkCost, Route
-from placer.core.partition.indexed import (
-    Flags,
-    Floats,
-    Indexed,
-    Ints,
-    crossing_bytes,
-    tightened,
-)
+from placer.core.partition.indexed import Flags, Floats, Indexed, Ints, crossing_bytes, tightened
 from placer.core.partition.plan import busiest_s, stage_s
 from placer.core.partition.problem import InfeasibleError
 from placer.core.partition.solving import Solution, is_before, on_route, solve_concave
