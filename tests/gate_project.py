@@ -26,7 +26,8 @@ from placer.files.lock import (
     locked_model,
     to_text,
 )
-from tests import builders
+from placer.onnx_files.reader import read_model
+from tests import builders, models
 
 EDGE = "rpi5"
 CLOUD = "aws-g6.xlarge@eu-north-1"
@@ -169,6 +170,18 @@ def make(
         lock = Lock(tool="placer test", models={}, workloads={"counter": locked})
         (folder / "placer.lock").write_text(to_text(lock), encoding="utf-8")
     return folder
+
+
+def measured(folder: Path, site: str = EDGE) -> None:
+    """Write a small model, and what was measured of it on a site."""
+    models.mlp(str(folder / "model.onnx"), 8, 1)
+    summary = read_model(str(folder / "model.onnx"), shapes={})
+    found = builders.measurement(
+        subjects=summary.subjects,
+        input_shapes=tuple((spec.name, spec.shape) for spec in summary.inputs),
+    )
+    data = to_statement(found, tool="placer test", site=site)
+    (folder / "evidence" / "edge.json").write_bytes(data)
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:

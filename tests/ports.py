@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 
@@ -16,6 +17,19 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def unanswering() -> Iterator[int]:
+    """Give a port to which no more connects are answered: the queue of those before is full."""
+    with socket.socket() as full, contextlib.ExitStack() as open_:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for sock in [open_.enter_context(socket.socket()) for _ in range(4)]:
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        time.sleep(0.1)
+        yield int(full.getsockname()[1])
 
 
 @contextlib.contextmanager

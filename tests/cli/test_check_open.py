@@ -6,10 +6,8 @@ import json
 
 import pytest
 
-from placer.api.formats import read_model
-from placer.files.evidence import to_statement
 from placer.reports.check import FORMATS
-from tests import builders, gate_project, models
+from tests import builders, gate_project
 from tests.cli.conftest import Make, Run
 from tests.gate_project import Evidence, manifest
 
@@ -308,14 +306,7 @@ def test_a_laptop_is_no_small_board(run: Run, make: Make, architecture: str, cod
 
 def test_locking_tells_that_a_machine_is_not_the_device(run: Run, make: Make) -> None:
     folder = make(manifest())
-    models.mlp(str(folder / "model.onnx"), 8, 1)
-    summary = read_model(str(folder / "model.onnx"), shapes={})
-    measured = builders.measurement(
-        subjects=summary.subjects,
-        input_shapes=tuple((spec.name, spec.shape) for spec in summary.inputs),
-    )
-    data = to_statement(measured, tool="placer test", site=gate_project.EDGE)
-    (folder / "evidence" / "edge.json").write_bytes(data)
+    gate_project.measured(folder)
     result = run("lock")
     assert result.code == 0, result.err
     assert "was measured on Test CPU: x86_64 instead of aarch64 (PLC621)" in result.err

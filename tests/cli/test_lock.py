@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from placer.api.formats import read_model
-from placer.files.evidence import to_statement
-from tests import builders, gate_project, models
+from tests import gate_project, models
 from tests.cli.conftest import Make, Run
 from tests.cli.test_check_causes import NETWORK
 from tests.gate_project import manifest
@@ -32,14 +30,7 @@ def test_evidence_of_a_site_that_the_project_does_not_have_is_told(
     run: Run, make: Make, site: str, told: str
 ) -> None:
     folder = make(manifest())
-    models.mlp(str(folder / "model.onnx"), 8, 1)
-    summary = read_model(str(folder / "model.onnx"), shapes={})
-    measured = builders.measurement(
-        subjects=summary.subjects,
-        input_shapes=tuple((spec.name, spec.shape) for spec in summary.inputs),
-    )
-    data = to_statement(measured, tool="placer test", site=site)
-    (folder / "evidence" / "edge.json").write_bytes(data)
+    gate_project.measured(folder, site)
     result = run("lock")
     assert result.code == 0, result.err
     said = " ".join(result.err.split())
@@ -48,14 +39,7 @@ def test_evidence_of_a_site_that_the_project_does_not_have_is_told(
 
 
 def locked(run: Run, folder: Path) -> None:
-    models.mlp(str(folder / "model.onnx"), 8, 1)
-    summary = read_model(str(folder / "model.onnx"), shapes={})
-    measured = builders.measurement(
-        subjects=summary.subjects,
-        input_shapes=tuple((spec.name, spec.shape) for spec in summary.inputs),
-    )
-    data = to_statement(measured, tool="placer test", site=gate_project.EDGE)
-    (folder / "evidence" / "edge.json").write_bytes(data)
+    gate_project.measured(folder)
     assert run("lock").code == 0
     assert run("lock", "--check").code == 0
 

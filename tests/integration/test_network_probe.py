@@ -23,7 +23,7 @@ import trustme
 from tests import emulation, inference_server
 from tests.emulation import EmulatedLink
 from tests.inference_server import InferenceServer
-from tests.ports import answering, free_port, listening, relaying
+from tests.ports import answering, free_port, listening, relaying, unanswering
 from tests.web_server import Handler, Server
 
 ROOT = Path(__file__).parent.parent.parent
@@ -247,20 +247,8 @@ def test_unreachable_hosts_say_why() -> None:
 
 
 def test_a_host_that_drops_everything_times_out() -> None:
-    with socket.socket() as full:  # a queue of connections that nobody accepts
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        address = full.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
-        try:
-            for sock in waiting:
-                sock.setblocking(False)
-                sock.connect_ex(address)
-            time.sleep(0.1)
-            done = probe(f"http://127.0.0.1:{address[1]}/")
-        finally:
-            for sock in waiting:
-                sock.close()
+    with unanswering() as port:
+        done = probe(f"http://127.0.0.1:{port}/")
     assert done.returncode == 4
     assert "no connection within 1 s" in done.stderr
 

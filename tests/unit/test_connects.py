@@ -7,6 +7,7 @@ import time
 
 from placer.probing.connects import AWAKE_S, Connects, connect_often
 from placer.probing.dialing import Address
+from tests.ports import unanswering
 
 
 def _connects(place: tuple[str, int], *, seconds: float, timeout_s: float) -> Connects:
@@ -29,21 +30,9 @@ def test_each_connect_is_a_round_trip() -> None:
 
 
 def test_a_processor_is_not_kept_awake_for_a_host_that_does_not_answer() -> None:
-    with socket.socket() as full:  # a queue of connections that nobody accepts
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        place = full.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
-        try:
-            for sock in waiting:
-                sock.setblocking(False)
-                sock.connect_ex(place)
-            time.sleep(0.1)
-            began_s, used_s = time.monotonic(), time.process_time()
-            found = _connects(place, seconds=10 * AWAKE_S, timeout_s=10 * AWAKE_S)
-            took_s, used_s = time.monotonic() - began_s, time.process_time() - used_s
-        finally:
-            for sock in waiting:
-                sock.close()
+    with unanswering() as port:
+        began_s, used_s = time.monotonic(), time.process_time()
+        found = _connects(("127.0.0.1", port), seconds=10 * AWAKE_S, timeout_s=10 * AWAKE_S)
+        took_s, used_s = time.monotonic() - began_s, time.process_time() - used_s
     assert found.failed == found.started
     assert used_s < took_s / 2
