@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from placer.core.candidates.candidate import candidate_of
-from placer.core.candidates.placed import Placed, what_runs
+from placer.core.candidates.timed import TimedPlacement, what_runs
 from placer.core.cascade import CascadeFacts, NoCascade, Wanted, choose
 from placer.core.estimate import Candidate, Placement
 from placer.core.graph import ModelSummary
@@ -48,14 +48,16 @@ def evaluate(
         What was worked out before for the same model and sites; new parts are added.
     """
     workings = workings or Workings()
-    placed = partial(Placed, id=option.id, model=model, workload=workload, environment=environment)
+    timed = partial(
+        TimedPlacement, id=option.id, model=model, workload=workload, environment=environment
+    )
     match option:
         case Edge(site):
             leg = edge_leg(site, workload, workings)
-            return candidate_of(placed(placement=Placement.EDGE, leg=leg, edge=site))
+            return candidate_of(timed(placement=Placement.EDGE, leg=leg, edge=site))
         case Cloud(cloud):
             leg = cloud_leg(cloud, what_runs(cloud, model), workload, environment, workings)
-            return candidate_of(placed(placement=Placement.CLOUD, leg=leg, cloud=cloud))
+            return candidate_of(timed(placement=Placement.CLOUD, leg=leg, cloud=cloud))
         case Fallback(edge, cloud, prefers_device):
             in_cloud = what_runs(cloud, model)
             leg = fallback_leg(
@@ -66,7 +68,7 @@ def evaluate(
                 share = cloud_share(edge, workload, workings)
                 slow_share = cloud_share(edge, workload, workings, at_slow_end=True)
             return candidate_of(
-                placed(
+                timed(
                     placement=Placement.FALLBACK,
                     leg=leg,
                     edge=edge,
@@ -79,7 +81,7 @@ def evaluate(
             in_cloud, rate = what_runs(cloud, model), facts.escalation
             leg = cascade_leg(edge, cloud, rate, in_cloud, workload, environment, workings)
             return candidate_of(
-                placed(
+                timed(
                     placement=Placement.CASCADE,
                     leg=leg,
                     edge=edge,
@@ -92,7 +94,7 @@ def evaluate(
         case Split(head, tail):
             leg = split_leg(option, model, workload, environment, workings)
             return candidate_of(
-                placed(placement=Placement.SPLIT, leg=leg, edge=head, cloud=tail, split=option)
+                timed(placement=Placement.SPLIT, leg=leg, edge=head, cloud=tail, split=option)
             )
 
 

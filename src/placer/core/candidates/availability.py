@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 
-from placer.core.candidates.placed import Placed
+from placer.core.candidates.timed import TimedPlacement
 from placer.core.cascade import Rate
 from placer.core.environment import CloudOffer
 from placer.core.placement import EdgeSite, Environment
 from placer.core.rules.rule import Availability
 
 
-def answers_offline(placed: Placed) -> bool:
+def answers_offline(timed: TimedPlacement) -> bool:
     """Tell whether the device alone answers at the stated rate."""
-    edge, rate_hz = placed.edge, placed.workload.rate_hz
-    if edge is None or placed.passed_on is not None:
+    edge, rate_hz = timed.edge, timed.workload.rate_hz
+    if edge is None or timed.passed_on is not None:
         return False
     mean_s = edge.time.mean_s
     if rate_hz is None or mean_s is None:
@@ -22,17 +22,17 @@ def answers_offline(placed: Placed) -> bool:
     return rate_hz * mean_s < 1
 
 
-def availability_of(placed: Placed) -> Availability:
+def availability_of(timed: TimedPlacement) -> Availability:
     """Return the share of requests that are answered: by the device, or over link and cloud.
 
     A device that cannot serve the whole rate alone does not count as a way of its own beside the
     cloud. Device, link and cloud are taken to fail independently of each other.
     """
-    environment, edge = placed.environment, placed.edge
-    offer = None if placed.cloud is None else placed.cloud.offer
-    passed_on = placed.passed_on
+    environment, edge = timed.environment, timed.edge
+    offer = None if timed.cloud is None else timed.cloud.offer
+    passed_on = timed.passed_on
     if passed_on is None:
-        return _either(environment, edge, offer, answers_offline(placed))
+        return _either(environment, edge, offer, answers_offline(timed))
     return _both(
         _either(environment, edge, None, True), _either(environment, None, offer, False), passed_on
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from placer.core.candidates.availability import answers_offline, availability_of
 from placer.core.candidates.money import least_usd_per_month, money_of, most_usd_per_month
-from placer.core.candidates.placed import Placed, what_runs
+from placer.core.candidates.timed import TimedPlacement, what_runs
 from placer.core.cost import Money, requests_per_month
 from placer.core.doubts import link_load
 from placer.core.energy import joules_per_request
@@ -27,107 +27,107 @@ from placer.core.workload import Leaves
 _BASIS_ORDER = (Basis.MEASURED, Basis.TRANSFERRED, Basis.CATALOGUE, Basis.ASSUMED)
 
 
-def candidate_of(placed: Placed) -> Candidate:
+def candidate_of(timed: TimedPlacement) -> Candidate:
     """Judge a placement whose latency is known. Its rank is 0 until it is ranked."""
-    edge, cloud, leg, cut = placed.edge, placed.cloud, placed.leg, placed.cut
-    money = money_of(placed)
-    case = _case(placed, money)
+    edge, cloud, leg, cut = timed.edge, timed.cloud, timed.leg, timed.cut
+    money = money_of(timed)
+    case = _case(timed, money)
     findings = tuple(found for rule in RULES for found in rule.check(case))
     verdicts = [target.verdict for target in leg.targets]
-    up_bytes, down_bytes = placed.sizes
+    up_bytes, down_bytes = timed.sizes
     return Candidate(
-        id=placed.id,
-        placement=placed.placement,
+        id=timed.id,
+        placement=timed.placement,
         feasible=_feasible(findings),
         verdict=max(verdicts, key=VERDICT_ORDER.index, default=Verdict.MET),
-        basis=_worst_basis(placed),
+        basis=_worst_basis(timed),
         rank=0,
         why_not=None,
-        sites=_sites(edge, cloud, placed.environment),
+        sites=_sites(edge, cloud, timed.environment),
         latency=leg.latency,
         targets=leg.targets,
         stages=leg.stages,
         bytes_up=up_bytes,
         bytes_down=down_bytes,
-        uplink_bytes_per_month=_uplink_bytes_per_month(placed),
+        uplink_bytes_per_month=_uplink_bytes_per_month(timed),
         capacity_hz=leg.capacity_hz,
         instances=None if cloud is None else leg.instances,
         usd_per_month=money.usd_per_month,
         usd_per_million=money.usd_per_million,
         costs=money.items,
-        joules=_joules(placed),
+        joules=_joules(timed),
         peak_memory_bytes=_peak_bytes(edge),
-        agreement_ratio=_agreement_ratio(placed),
+        agreement_ratio=_agreement_ratio(timed),
         accuracy_ratio=_accuracy_ratio(case.accuracies),
         leaves_device=case.leaves_device,
         quality=case.quality,
         findings=findings,
-        variant=" + ".join(one.path for one in placed.variants) or None,
-        variant_label=" + ".join(one.label for one in placed.variants) or None,
+        variant=" + ".join(one.path for one in timed.variants) or None,
+        variant_label=" + ".join(one.label for one in timed.variants) or None,
         spread=leg.spread,
-        cascade=placed.cascade,
+        cascade=timed.cascade,
         cut=cut,
     )
 
 
-def _case(placed: Placed, money: Money) -> Case:
+def _case(timed: TimedPlacement, money: Money) -> Case:
     """Return the placement as the rules see it."""
-    edge, cloud, leg, cut = placed.edge, placed.cloud, placed.leg, placed.cut
-    workload, environment = placed.workload, placed.environment
-    head, tail = _models(placed)
-    estimated = placed.sites if cut is None else placed.sites[:1]
-    behind = (site.time.behind for site in placed.sites)
+    edge, cloud, leg, cut = timed.edge, timed.cloud, timed.leg, timed.cut
+    workload, environment = timed.workload, timed.environment
+    head, tail = _models(timed)
+    estimated = timed.sites if cut is None else timed.sites[:1]
+    behind = (site.time.behind for site in timed.sites)
     raw = cut is not None and bool(cut.raw)
     return Case(
-        id=placed.id,
-        placement=placed.placement,
+        id=timed.id,
+        placement=timed.placement,
         workload=workload,
         device=environment.device,
         edge_ep=None if edge is None else edge.ep,
-        eps=tuple(site.ep for site in placed.sites),
+        eps=tuple(site.ep for site in timed.sites),
         offer=None if cloud is None else cloud.offer,
         path=environment.path,
         targets=leg.targets,
-        leaves_device=Leaves.RAW_INPUT if raw else leaves(placed.placement),
-        answers_offline=answers_offline(placed),
-        availability=availability_of(placed),
+        leaves_device=Leaves.RAW_INPUT if raw else leaves(timed.placement),
+        answers_offline=answers_offline(timed),
+        availability=availability_of(timed),
         nodes_by_ep=() if edge is None else edge.nodes_by_ep,
         measurements=tuple(one for one in behind if one is not None),
         edge_memory_bytes=_needed_bytes(edge, head),
         cloud_memory_bytes=_needed_bytes(cloud, tail),
-        variants=placed.variants,
+        variants=timed.variants,
         capacity_hz=leg.capacity_hz,
-        link_load_ratios=_link_loads(placed),
+        link_load_ratios=_link_loads(timed),
         is_path_assumed=environment.fastest_path is not None,
         capacity_factor_90=max(uncertainty_factor(site.time) for site in estimated),
         demand_hz=leg.demand_hz,
         usd_per_month=money.usd_per_month,
-        most_usd_per_month=most_usd_per_month(placed, money),
-        least_usd_per_month=least_usd_per_month(placed, money),
+        most_usd_per_month=most_usd_per_month(timed, money),
+        least_usd_per_month=least_usd_per_month(timed, money),
         missing_prices=money.missing,
-        quality=_quality(placed),
+        quality=_quality(timed),
         doubts=leg.doubts,
         is_settled_by_quiet=leg.held_back,
         deciding_assumption=leg.deciding_assumption,
-        failures=tuple(site.failure for site in placed.sites if site.failure is not None),
-        cascade=placed.cascade,
+        failures=tuple(site.failure for site in timed.sites if site.failure is not None),
+        cascade=timed.cascade,
         cut=cut,
-        accuracies=_accuracies(placed),
+        accuracies=_accuracies(timed),
     )
 
 
-def _accuracies(placed: Placed) -> tuple[tuple[str, Accuracy | None], ...]:
+def _accuracies(timed: TimedPlacement) -> tuple[tuple[str, Accuracy | None], ...]:
     """Return what answers, and how often it is right; None: not known."""
-    cut, cascade, edge = placed.cut, placed.cascade, placed.edge
+    cut, cascade, edge = timed.cut, timed.cascade, timed.edge
     if cut is not None and cut.wire is not None and not cut.is_sent_as_is:
         return ((f"the split that sends {cut.wire.value}", None),)
     if cascade is not None and edge is not None and edge.variant is not None:
         return ((f"the cascade of {edge.variant.name} and the model", cascade.accuracy),)
     return tuple(
-        ("the model", placed.environment.accuracy)
+        ("the model", timed.environment.accuracy)
         if site.variant is None
         else (site.variant.name, site.variant.accuracy)
-        for site in placed.sites
+        for site in timed.sites
     )
 
 
@@ -137,35 +137,35 @@ def _accuracy_ratio(accuracies: Sequence[tuple[str, Accuracy | None]]) -> float 
     return min(known) if len(known) == len(accuracies) else None
 
 
-def _agreement_ratio(placed: Placed) -> float | None:
+def _agreement_ratio(timed: TimedPlacement) -> float | None:
     """Return how often it answers as the model does; None: it is the model, or nobody knows."""
-    if placed.cascade is not None:
-        agreements = [placed.cascade.agreement.ratio]
+    if timed.cascade is not None:
+        agreements = [timed.cascade.agreement.ratio]
     else:
-        agreements = [one.agreement.ratio for one in placed.variants if one.agreement is not None]
-    return min(agreements) if len(agreements) == len(placed.variants) > 0 else None
+        agreements = [one.agreement.ratio for one in timed.variants if one.agreement is not None]
+    return min(agreements) if len(agreements) == len(timed.variants) > 0 else None
 
 
-def _uplink_bytes_per_month(placed: Placed) -> float | None:
-    requests, (up_bytes, _) = requests_per_month(placed.workload), placed.sizes
-    if placed.cloud is None:
+def _uplink_bytes_per_month(timed: TimedPlacement) -> float | None:
+    requests, (up_bytes, _) = requests_per_month(timed.workload), timed.sizes
+    if timed.cloud is None:
         return 0.0
-    return None if requests is None or up_bytes is None else requests * up_bytes * placed.share
+    return None if requests is None or up_bytes is None else requests * up_bytes * timed.share
 
 
-def _joules(placed: Placed) -> float | None:
-    edge, is_needed = placed.edge, placed.cloud is None or placed.passed_on is not None
-    share = 1.0 if is_needed else 1.0 - placed.share
+def _joules(timed: TimedPlacement) -> float | None:
+    edge, is_needed = timed.edge, timed.cloud is None or timed.passed_on is not None
+    share = 1.0 if is_needed else 1.0 - timed.share
     compute_s: float | None = 0.0
     if edge is not None and share != 0:
         compute_s = None if edge.time.mean_s is None else edge.time.mean_s * share
     return joules_per_request(
-        placed.environment.device,
-        placed.environment.path,
+        timed.environment.device,
+        timed.environment.path,
         compute_s=compute_s,
-        cloud_share=placed.cloud_share,
-        sizes=placed.sizes,
-        wait_s=placed.leg.wait_s,
+        cloud_share=timed.cloud_share,
+        sizes=timed.sizes,
+        wait_s=timed.leg.wait_s,
     )
 
 
@@ -174,9 +174,9 @@ def _peak_bytes(site: EdgeSite | CloudSite | None) -> int | None:
     return None if measured is None else measured.peak_memory_bytes
 
 
-def _models(placed: Placed) -> tuple[ModelSummary, ModelSummary]:
+def _models(timed: TimedPlacement) -> tuple[ModelSummary, ModelSummary]:
     """Return the model, or its parts: on the device and in the cloud."""
-    model, split = placed.model, placed.split
+    model, split = timed.model, timed.split
     if split is None:
         return model, model
     return replace(model, n_bytes=split.head_bytes), replace(model, n_bytes=split.tail_bytes)
@@ -196,18 +196,18 @@ def _feasible(findings: Sequence[Finding]) -> bool | None:
     return None if Effect.UNPROVEN in effects else True
 
 
-def _link_loads(placed: Placed) -> tuple[float, float]:
-    rate_hz = placed.workload.rate_hz
-    if placed.cloud is None or rate_hz is None:
+def _link_loads(timed: TimedPlacement) -> tuple[float, float]:
+    rate_hz = timed.workload.rate_hz
+    if timed.cloud is None or rate_hz is None:
         return 0.0, 0.0
-    path = placed.environment.path
-    usual, _ = link_load(path, rate_hz * placed.share, *placed.sizes)
-    _, slow = link_load(path, rate_hz * placed.slow_share, *placed.sizes)
+    path = timed.environment.path
+    usual, _ = link_load(path, rate_hz * timed.share, *timed.sizes)
+    _, slow = link_load(path, rate_hz * timed.slow_share, *timed.sizes)
     return usual, slow
 
 
-def _quality(placed: Placed) -> Quality | None:
-    behind = (site.time.behind for site in placed.sites)
+def _quality(timed: TimedPlacement) -> Quality | None:
+    behind = (site.time.behind for site in timed.sites)
     instruments = [one.instrument for one in behind if one is not None]
     if not instruments:
         return None
@@ -215,9 +215,9 @@ def _quality(placed: Placed) -> Quality | None:
     return Quality(is_disturbed=bool(reasons), reasons=reasons)
 
 
-def _worst_basis(placed: Placed) -> Basis:
-    cloud, environment = placed.cloud, placed.environment
-    found = [basis_of_time(site.time) for site in placed.sites]
+def _worst_basis(timed: TimedPlacement) -> Basis:
+    cloud, environment = timed.cloud, timed.environment
+    found = [basis_of_time(site.time) for site in timed.sites]
     if cloud is not None:
         found.append(
             Basis.ASSUMED if environment.fastest_path is not None else environment.path.basis

@@ -16,7 +16,7 @@ from placer.core.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class TimedPlacement:
     """A placement whose latency is known: the rest is judged of this."""
 
     id: str
