@@ -138,6 +138,17 @@ def made_int8(
     given = [one for one in FLOATS if one.name in used]
     model = build(nodes, [tensor("x", shape)], [tensor("y", None)], given)
     model = shape_inference.infer_shapes(model)
+    int8 = quantised(model, folder, **words)
+    if not fused:
+        return model, int8
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(folder / "fused.onnx")
+    onnxruntime.InferenceSession(folder / "int8.onnx", options, providers=["CPUExecutionProvider"])
+    return model, onnx.load(folder / "fused.onnx")
+
+
+def quantised(model: Any, folder: Path, **words: Any) -> Any:
     onnx.save(model, folder / "float.onnx")
     quantization.quantize_dynamic(
         folder / "float.onnx",
@@ -145,13 +156,7 @@ def made_int8(
         extra_options={"MatMulConstBOnly": False},  # so that they may stand on the left
         **words,
     )
-    if not fused:
-        return model, onnx.load(folder / "int8.onnx")
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    options.optimized_model_filepath = str(folder / "fused.onnx")
-    onnxruntime.InferenceSession(folder / "int8.onnx", options, providers=["CPUExecutionProvider"])
-    return model, onnx.load(folder / "fused.onnx")
+    return onnx.load(folder / "int8.onnx")
 
 
 @pytest.mark.parametrize("words", [{}, {"per_channel": True}, {"fused": True}], ids=str)
@@ -170,6 +175,32 @@ def test_a_model_is_as_raw_in_int8_as_in_float(
     for pair in combinations(names, 2):
         found, wanted = (one.raw_among(pair) for one in (after, before))
         assert [which for which, _ in found] == [which for which, _ in wanted], pair
+
+
+WORD = RNG.standard_normal((40, 16))
+ALIKE = np.repeat(WORD[::2], 2, axis=0)
+
+
+@pytest.mark.parametrize("inputs", ["x t words places segments g h", "x _ words places _ g h"])
+@pytest.mark.parametrize(("words", "is_raw"), [(WORD, True), (ALIKE, False)])
+def test_fused_int8_embeddings_tell_the_words(
+    tmp_path: Path, inputs: str, words: Any, is_raw: bool
+) -> None:
+    given = [
+        *(const("words", words), const("places", RNG.standard_normal((6, 16)))),
+        *(const("segments", RNG.standard_normal((2, 16))), const("g", RNG.uniform(0.5, 2, 16))),
+        const("h", RNG.standard_normal(16)),
+    ]
+    ids = [tensor("x", (1, 6), "int32"), tensor("t", (1, 6), "int32")]
+    made = ours("EmbedLayerNormalization", inputs)
+    made.output.append("")
+    used = ids if "t" in inputs.split() else ids[:1]
+    model = build([made], used, [tensor("y", (1, 6, 16))], given, domains=["com.microsoft"])
+    int8 = quantised(model, tmp_path)
+    assert [one.op_type for one in int8.graph.node] == ["QEmbedLayerNormalization"]
+    for one in (model, int8):
+        found = trace_taint(one, public_inputs=["t"][: len(used) - 1])
+        assert found.taint("y").is_raw == is_raw
 
 
 # --- by hand --------------------------------------------------------------------------------

@@ -59,6 +59,8 @@ def as_float(node: Node) -> Node | None:
 
     Its weights are no tensor of the graph, but have a name, a shape and a value.
     """
+    if node.op_type == "QEmbedLayerNormalization":
+        return _embedding(node)
     found = _READ[node.op_type](node) if node.op_type in _READ else None
     if found is None or not found.data:
         return None
@@ -92,6 +94,23 @@ def _weights(node: Node, found: _Product) -> np.ndarray | None:
     shape[found.axis] = along
     around = shifted(weights, zero, axis=found.axis)
     return None if around is None else np.asarray(around * factor.reshape(shape))
+
+
+def _embedding(node: Node) -> Node:
+    """Return fused embeddings with their tables as floats; scales and zero points stand last."""
+    scales = {node.names[place]: place + 6 for place in range(2, 7) if node.has(place)}
+
+    def value(name: str) -> np.ndarray | None:
+        at = scales.get(name)
+        if at is None:
+            return node.value(name)
+        rows, scale, zero = node.value(name), node.constant(at), node.constant(at + 5)
+        around = None if zero is None else shifted(rows, zero, axis=0)
+        is_one = scale is not None and scale.size == 1 and zero is not None and zero.size == 1
+        return np.asarray(around * scale) if is_one and around is not None else None
+
+    word = "EmbedLayerNormalization"
+    return replace(node, op_type=word, names=node.names[:8], taints=node.taints[:8], value=value)
 
 
 # --- how graphs have them -------------------------------------------------------------------
