@@ -255,7 +255,7 @@ class _Scope:
     def _put_together(self, node: Node) -> None:
         """Call raw what by itself gives a raw tensor back, as Concat of all of its parts does."""
         changing = [name for name in node.names if name and self.taint(name) != CONSTANT]
-        if len(changing) < 2 and node.op_type not in ("Relu", *NORMALISING):
+        if len(changing) < 2 and node.op_type not in _ALONE:
             return  # it tells no more than its input
         for name in node.outputs:
             if not name or self.taints[name].is_raw:
@@ -275,6 +275,8 @@ class _Scope:
         return taint if taint is not None and taint.is_raw else None
 
 
+_ALONE = ("QEmbedLayerNormalization", "Relu", *NORMALISING)
+"""Operators of one input of which their own rule does not tell all."""
 ONNX = ("", "ai.onnx")
 _KNOWN_DOMAINS = (*ONNX, "com.microsoft")
 """ONNX Runtime's operators of the same name (QuantizeLinear, Gelu, ...) do the same."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from placer.onnx_files import (
     taint_curves,
+    taint_dynamic,
     taint_fused,
     taint_linear,
     taint_nothing,
@@ -88,7 +89,7 @@ RULES: Mapping[str, Rule] = {
         ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"), taint_nothing.bits
     ),
     **dict.fromkeys(("DFT", "STFT"), taint_linear.transformed),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
+    **dict.fromkeys(("Add", "Sub", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), taint_plain.pool),
     **dict.fromkeys(
         ("Concat", "ConcatFromSequence", "SequenceConstruct"),
@@ -111,6 +112,7 @@ RULES: Mapping[str, Rule] = {
     "Gemm": taint_linear.gemm,
     "MatMul": taint_linear.matmul,
     "MatMulInteger": taint_quantised.integer_matmul,
+    "Mul": taint_dynamic.multiplied,
     "Neg": taint_plain.moved,
     "PRelu": taint_curves.prelu,
     "Pad": taint_plain.pad,

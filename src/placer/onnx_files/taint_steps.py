@@ -16,6 +16,7 @@ import numpy as np
 from placer.onnx_files import taint_rules
 from placer.onnx_files.taint_bent import bent
 from placer.onnx_files.taint_curves import is_above_zero
+from placer.onnx_files.taint_dynamic import as_float
 from placer.onnx_files.taint_kernels import reads_all
 from placer.onnx_files.taint_known import MAX_TERMS, Known, Step
 from placer.onnx_files.taint_norms import Norms
@@ -63,6 +64,8 @@ class Steps:
             terms, flat = _terms(node, {}), self.known.sums.get(node.outputs[0], {})
             for one in (terms, flat) if flat != terms else (terms,):
                 self._stacks.add_sum(node, one)
+        if (seen := as_float(node)) is not None:
+            self.add(seen)
 
     def _of(self, node: Node, inputs: tuple[str, ...]) -> Iterator[Step]:
         out, word = node.outputs[0], node.op_type
@@ -78,7 +81,8 @@ class Steps:
         if word == "Unique" and len(node.outputs) > 2 and node.outputs[2]:
             yield Step((out, node.outputs[2]), node.names[0], word)
         yield from self._of_sizes(node)
-        if (word == "Split" or _is_sorted(node)) and all(node.outputs):
+        is_all = word in ("DynamicQuantizeLinear", "Split") or _is_sorted(node)
+        if is_all and all(node.outputs):
             yield Step(node.outputs, node.names[0], word)
         yield from self._of_halves(node)
         yield from bent(node, self.known.sums, self._scaled, self._half_of)
