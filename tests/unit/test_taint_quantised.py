@@ -77,6 +77,16 @@ def test_zero_points_count() -> None:
             assert found.taint("y").is_raw == is_raw, found.taint("y").text
 
 
+@pytest.mark.parametrize(("shape", "is_raw"), [((2, 1, 8), True), ((2, 1, 5), False)])
+def test_each_matrix_of_a_stack_has_zero_points_of_its_own(
+    shape: tuple[int, ...], is_raw: bool
+) -> None:
+    weights, zeros = np.stack([SQUARE, SQUARE.T]), RNG.integers(-3, 3, shape)
+    given = [*SCALES, const("w", weights, "int8"), const("zeros", zeros, "int8")]
+    found = traced([QUANTISED, node("MatMulInteger", "q w z zeros", "y")], given, shape=(2, 4, 8))
+    assert found.taint("y").is_raw == is_raw, found.taint("y").text
+
+
 @pytest.mark.parametrize("op_type", ["MatMulIntegerToFloat", "DynamicQuantizeMatMul"])
 def test_a_scale_of_zero_drops_a_column(op_type: str) -> None:
     inputs = {"MatMulIntegerToFloat": "q w s t z", "DynamicQuantizeMatMul": "x w t"}[op_type]

@@ -160,13 +160,21 @@ def quantised_conv(node: Node) -> Taint:
 
 
 def shifted(weights: np.ndarray | None, zero: np.ndarray | None, *, axis: int) -> np.ndarray | None:
-    """Return quantised numbers around their zero point, which may differ along an axis."""
+    """Return quantised numbers around their zero point, which may differ along an axis.
+
+    None: one of both is not known, or they do not fit.
+    """
     if weights is None or zero is None:
         return weights
-    shape = [1] * weights.ndim
-    if zero.size > 1:
-        shape[axis] = zero.size
-    return np.asarray(weights.astype(np.float64) - zero.astype(np.float64).reshape(shape))
+    if zero.size == 1 or zero.ndim < 2:  # else one for each matrix of a stack
+        shape = [1] * weights.ndim
+        if zero.size > 1:
+            shape[axis] = -1
+        zero = zero.reshape(shape)
+    try:
+        return np.asarray(weights.astype(np.float64) - zero.astype(np.float64))
+    except ValueError:
+        return None
 
 
 def gemm(node: Node) -> Taint:
