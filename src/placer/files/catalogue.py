@@ -83,6 +83,7 @@ class Entry:
     """The values as they are written, with their units."""
 
 
+@cache
 def list_names(kind: Kind) -> tuple[str, ...]:
     """Return the keys of one kind, sorted."""
     names = (item.name for item in profiles_folder().joinpath(kind.value).iterdir())
@@ -199,16 +200,16 @@ def load_workload(name_or_file: str, *, may_lack_network: bool = False) -> Workl
 
 def check_regions(regions: tuple[str, ...]) -> None:
     """Raise UsageError for a region that the catalogue does not know."""
-    if not regions:
-        return
     known = {"EEA"}
-    for name in list_names(Kind.REGIONS):
-        provider, _, region = name.partition("-")
-        spec = load_region(provider, region)
-        if spec is not None:
-            known |= {spec.name, spec.jurisdiction, spec.country}
+    missing = {region.lower() for region in regions} - {"eea"}
+    names = iter(list_names(Kind.REGIONS))
+    while missing and (key := next(names, None)) is not None:  # the first ones are mostly enough
+        found = _region(key)
+        named = {found.name, found.jurisdiction, found.country}
+        known |= named
+        missing -= {name.lower() for name in named}
     for region in regions:
-        if region.lower() not in {name.lower() for name in known}:
+        if region.lower() in missing:
             raise UsageError(
                 f"unknown region '{region}'{near_match(region, known)}",
                 hint="a jurisdiction (EU, US, UK, ...), a country code or a provider's region; "
@@ -248,17 +249,18 @@ def load_cloud(text: str) -> tuple[CloudOffer, ...]:
 def load_region(provider: str, region: str) -> Region | None:
     """Return a region of the catalogue; None: it does not have it."""
     key = f"{provider}-{region}".lower()
-    if key not in list_names(Kind.REGIONS):
-        return None
-    spec, _ = _load(Kind.REGIONS, RegionSpec, key)
-    return spec.to_core()
+    return _region(key) if key in list_names(Kind.REGIONS) else None
+
+
+@cache
+def _region(key: str) -> Region:
+    return _load(Kind.REGIONS, RegionSpec, key)[0].to_core()
 
 
 @cache
 def all_regions() -> Mapping[str, Region]:
     """Return every region of the catalogue by its key."""
-    specs = (_load(Kind.REGIONS, RegionSpec, name)[0] for name in list_names(Kind.REGIONS))
-    return {region.key: region for region in (spec.to_core() for spec in specs)}
+    return {region.key: region for region in map(_region, list_names(Kind.REGIONS))}
 
 
 def round_trips_to(provider: str, region: str) -> tuple[float, ...]:
