@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -531,6 +532,20 @@ def test_another_model_with_other_inputs_is_told_as_another_model(
     found = verify(run, "--model", "other.onnx")
     assert found.code == 3
     assert "other.onnx is not the model of answer.json" in found.err
+
+
+def test_a_machine_that_cannot_be_the_device_is_told(run: Run, saved: Saved) -> None:
+    other = "rpi5" if platform.machine() == "x86_64" else "x86-n200"
+
+    def on_another(document: dict[str, Any]) -> None:
+        for one in document["candidates"]:
+            for site in one["sites"][:1]:
+                site["name"] = other if site["tier"] == 0 else site["name"]
+
+    saved(edit=on_another)
+    found = verify(run, "--here")
+    assert f"is no {other}: " in " ".join(found.err.split())
+    assert "PLC621" in found.err
 
 
 def test_what_was_edited_to_nonsense_is_3(run: Run, saved: Saved) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,14 @@ def test_file_that_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> N
     with pytest.raises(InputError, match=r"not a readable \.npz") as caught:
         load_inputs(str(path), [X])
     assert "pickle" not in caught.value.message
+
+
+@pytest.mark.parametrize("content", [b"", b"hello"])
+def test_what_is_no_array_in_an_archive_is_named(tmp_path: Path, content: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "s.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    with pytest.raises(InputError, match="'x' in it is no array"):
+        load_inputs(str(tmp_path / "s.npz"), [X])
 
 
 def test_single_array_and_missing_file_are_refused(tmp_path: Path) -> None:

@@ -271,6 +271,14 @@ def test_reading_rejects_a_cut_of_nonsense(key: str, value: float) -> None:
         from_json(json.dumps(document), where="saved.json")
 
 
+def test_a_word_that_is_none_of_those_known_is_told_in_the_words_of_the_file() -> None:
+    named = next(name for name, make in SAMPLES.items() if make().crossovers)
+    document = json.loads(to_json(SAMPLES[named]()))
+    document["crossovers"][0]["placement"] = "edgy"
+    with pytest.raises(InputError, match=r"should be 'edge', 'cloud' or 'split', found 'edgy'"):
+        from_json(json.dumps(document), where="saved.json")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,6 +99,28 @@ def test_what_a_killed_program_left_is_removed_an_hour_later(tmp_path: Path) -> 
         os.utime(path, (0, path.stat().st_mtime - 3700))
     write_atomically(str(tmp_path / "a.json"), "whole")
     assert len(left & set(tmp_path.iterdir())) == 1  # of the other file
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot wait here")
+@pytest.mark.parametrize("write", [check_writable, lambda path: write_atomically(path, "new")])
+def test_an_interrupt_in_the_middle_leaves_nothing_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[str], None]
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("old")
+    opened = Path.open
+
+    def interrupted(self: Path, *arguments: Any, **options: Any) -> Any:
+        stream = opened(self, *arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+        return stream
+
+    monkeypatch.setattr(Path, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(str(path))
+    monkeypatch.undo()
+    assert [one.name for one in tmp_path.iterdir()] == ["report.json"]
+    assert path.read_text() == ("old" if write is check_writable else "new")
 
 
 def test_writes_into_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,8 +154,8 @@ def assumptions_of(
                 "straight line, the usual life of computers in accounting",
             )
         )
-    if workload.objective is Objective.ENERGY:
-        found += _unknown_energy(device, uses_network=bool(offers))
+    if workload.objective is Objective.ENERGY:  # first: it decides what is best
+        found = [*_unknown_energy(device, uses_network=bool(offers)), *found]
     return tuple(found)
 
 

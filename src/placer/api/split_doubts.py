@@ -163,4 +163,6 @@ def tail_range_s(where: Where, tail_s: float) -> tuple[float, float]:
         return whole.low_s, whole.high_s
     site = CloudSite(where.offer, SiteTime(estimate=whole))
     part = tail_time(site.time, ratio, is_same_class=is_like_here(site)).estimate
-    return (tail_s, tail_s) if part is None else (part.low_s, part.high_s)
+    if part is None:
+        return tail_s, tail_s
+    return min(part.low_s, tail_s), max(part.high_s, tail_s)  # there a tail takes a thousandth

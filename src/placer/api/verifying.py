@@ -83,6 +83,8 @@ def verify(
     options = options or VerifyingOptions()
     answer = read_saved(recommendation)
     summary = read_model(answer, options.model, recommendation)
+    if options.is_here and (wrong := _misfit(answer)):
+        warn(wrong)
     servers = _servers(answer, options)
     question = Question(
         answer,
@@ -129,6 +131,15 @@ def verify(
             )
         )
     return Verified(verification, next(iter(failures), None))
+
+
+def _misfit(answer: Recommendation) -> str:
+    """Say why this machine cannot be the device of a recommendation; empty: it may be."""
+    from placer.api.evidence import misfit_here
+
+    sites = (site for one in answer.candidates for site in one.sites if site.tier == 0)
+    device = next(sites, None)
+    return "" if device is None else misfit_here(device.name)
 
 
 def _tried(

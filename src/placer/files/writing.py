@@ -9,7 +9,9 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from placer.core.errors import MeasuringError, PlacerError, UsageError
@@ -70,8 +72,11 @@ def check_writable(path: str) -> None:
                 raise _os_error(errno.EACCES)
         else:
             temporary = temporary_beside(target)
-            temporary.open("xb").close()
-            temporary.unlink()
+            with _uninterrupted():
+                try:
+                    temporary.open("xb").close()
+                finally:
+                    temporary.unlink(missing_ok=True)
     except OSError as error:
         raise _explained(path, error) from error
 
@@ -102,18 +107,33 @@ def _os_error(number: int) -> OSError:
 
 def _replace(target: Path, data: bytes) -> None:
     temporary = temporary_beside(target)
+    with _uninterrupted():
+        try:
+            with temporary.open("xb") as stream:
+                remove_left_behind(target, temporary)
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            with contextlib.suppress(OSError):  # a new file, or a file system without modes
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals that end a program wait, where it can be told to: no temporary file stays."""
+    mask = getattr(signal, "pthread_sigmask", None)
+    if mask is None:
+        yield
+        return
+    before = mask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
-        with temporary.open("xb") as stream:
-            remove_left_behind(target, temporary)
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        with contextlib.suppress(OSError):  # a new file, or a file system without modes
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    finally:
+        mask(signal.SIG_SETMASK, before)
 
 
 LEFT_BEHIND_AFTER_S = 3600.0

@@ -210,8 +210,13 @@ def _read_archive(path: str) -> dict[str, np.ndarray]:
             if zipfile.is_zipfile(file):
                 file.seek(0)
                 loaded = np.load(file, allow_pickle=False)
-                return {name: _native(loaded[name]) for name in loaded.files}
-        reason = f"it {'holds a single array' if is_single else 'is another kind of file'}"
+                arrays = {name: loaded[name] for name in loaded.files}
+                others = [name for name, one in arrays.items() if not isinstance(one, np.ndarray)]
+                if not others:
+                    return {name: _native(array) for name, array in arrays.items()}
+                reason = f"'{others[0]}' in it is no array"
+            else:
+                reason = f"it {'holds a single array' if is_single else 'is another kind of file'}"
     except Exception as error:  # numpy, zipfile and zlib each raise their own kinds
         reason = str(error)
     raise InputError(

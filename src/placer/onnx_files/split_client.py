@@ -213,7 +213,8 @@ def read_samples(path: Path, contract: Mapping[str, Any]) -> list[dict[str, Arra
             array = array[:, None]
         array = array.astype(array.dtype.newbyteorder("="), copy=False)  # bytes go out as they lie
         if array.shape[1:] != shape:
-            raise ClientError(f"{path}: '{name}' has shape {array.shape}, not (samples, *{shape})")
+            taken = f"{shape}, or (samples, {', '.join(map(str, shape))})"
+            raise ClientError(f"{path}: '{name}' has shape {arrays[name].shape}, not {taken}")
         stacks[name], counts[name] = array, len(array)
     if len(set(counts.values())) > 1 or 0 in counts.values():
         raise ClientError(f"{path}: the inputs have different numbers of samples, or none")

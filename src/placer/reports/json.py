@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -81,7 +82,8 @@ def _wrong_schema(found: object, *, where: str) -> InputError:
 def _wrong_value(error: ValidationError, *, where: str) -> InputError:
     first = error.errors(include_url=False)[0]
     place = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in first["loc"])
-    message = first["msg"][:1].lower() + first["msg"][1:]
+    message = re.sub(r"<\w+\.\w+: ('[^']*')>", r"\1", first["msg"])  # members of an enumeration
+    message = message[:1].lower() + message[1:]
     found = "" if first["type"] == "missing" else f", found {str(first['input'])[:60]!r}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     return InputError(

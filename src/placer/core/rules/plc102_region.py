@@ -34,7 +34,7 @@ def _check(case: Case) -> tuple[Finding, ...]:
                 "PLC102",
                 case,
                 f"{where} ({law_of(offer)}) is outside the allowed regions ({listed})",
-                f"choose an offer inside: --cloud {offer.name}@REGION, see `placer catalog list`",
+                "choose an offer inside: `placer catalog list clouds`, or --cloud FILE for another",
                 effect=Effect.VIOLATED,
             )
         case _:
