@@ -21,7 +21,13 @@ from placer.core.gate import CheckResult
 from placer.core.gate_rules.rule import GateCase
 from placer.core.globs import glob_of, globbed
 from placer.core.judging import eligible, is_without_basis, judged
-from placer.core.project import DeclaredSite, DeclaredWorkload, Unresolved, workload_of
+from placer.core.project import (
+    DeclaredSite,
+    DeclaredWorkload,
+    SiteEntry,
+    Unresolved,
+    workload_of,
+)
 
 
 class Lost:
@@ -54,7 +60,7 @@ def case_of(
     deployed: Deployed,
     path: str,
     site: DeclaredSite | Unresolved,
-    laws: Mapping[tuple[str, str], str],
+    sites: Mapping[tuple[str, str], SiteEntry],
     lost: Lost,
 ) -> GateCase | None:
     """Return what is known of something deployed; None: nothing says that it runs a model."""
@@ -88,7 +94,7 @@ def case_of(
         candidate=None,
         recommended=None,
         today=checking.today,
-        laws=laws,
+        sites=sites,
     )
     if served is not None and deployed.batching is not None:
         case = replace(case, takes_batch=takes_batch(checking, served, deployed.batching.value))

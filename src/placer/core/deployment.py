@@ -202,8 +202,8 @@ class Egress:
     where: Where | None = None
     """Of a part of the same deployment, what the manifest says of its place, until that is known;
     None: it is known, or a matter of `to`."""
-    law: str | None = None
-    """Jurisdiction of that place."""
+    site: str | None = None
+    """Name in ``placer.yaml`` of the other site where that is."""
     namespace: str | None = None
     """Of the object that opens it, as far as the manifest says it."""
 

@@ -22,7 +22,7 @@ from placer.core.gate_rules.measuring import (
 )
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
-from placer.core.project import DeclaredSite, DeclaredWorkload, Project, Unresolved
+from placer.core.project import DeclaredSite, DeclaredWorkload, Project, SiteEntry, Unresolved
 from placer.core.workload import Workload
 
 
@@ -107,8 +107,8 @@ class GateCase:
     recommended: Candidate | None
     """The best placement on the same evidence; None: not asked."""
     today: date
-    laws: Mapping[tuple[str, str], str]
-    """(path, id) of another thing that is deployed -> jurisdiction of its site, where known."""
+    sites: Mapping[tuple[str, str], SiteEntry]
+    """(path, id) of another thing that is deployed -> its site, where known."""
     defects: tuple[Defect, ...] = ()
     """Those of the manifest that lie in it."""
     takes_batch: bool | None = None
