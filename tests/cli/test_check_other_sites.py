@@ -47,7 +47,19 @@ spec:
         nodeSelector: {LABEL}
         containers: [{name: c, image: 'registry.example/c:1', resources: {limits: {memory: 2Gi}}}]
 """
+OLD = """\
+apiVersion: serving.kubeflow.org/v1alpha2
+kind: InferenceService
+metadata: {name: counter}
+spec:
+  default:
+    predictor:
+      onnx: {storageUri: s3://m/model.onnx, resources: {limits: {memory: 512Mi}}}
+    transformer:
+      custom: {container: {name: kserve-container, image: 'registry.example/resize:2'}}
+"""
 FAR = "site: far"
+SLOW = {"latency": {"p99": "5 s"}}
 FORMATS = pytest.mark.parametrize(
     ("text", "id_"),
     [(TRANSFORMER, "inferenceservice/counter"), (SEDNA, "jointinferenceservice/joint/edge")],
@@ -152,3 +164,75 @@ def test_what_the_project_says_of_the_site_of_a_part_counts_beside_its_region(fo
     assert found(text, id_, FAR, sites=sites(**cloud))["PLC705"]["value"] == (
         "eu-north-1 (SE, EU, US)"
     )
+
+
+SERVICE = "inferenceservice/counter"
+
+
+def test_the_way_to_a_transformer_in_the_cloud_violates_a_target_by_itself(found: Found) -> None:
+    told = found(TRANSFORMER, SERVICE)
+    assert told["PLC201"]["outcome"] == "fail"
+    assert "the way to the transformer on north and back" in told["PLC201"]["message"]
+    assert (told["checked"]["outcome"], told["checked"]["p99_s"]) == ("fail", None)
+    assert "PLC611" not in told
+
+
+def test_a_transformer_beside_the_predictor_changes_no_verdict(found: Found) -> None:
+    beside = found(TRANSFORMER, SERVICE, EDGE_LABEL)
+    assert beside["checked"]["outcome"] == "pass"
+    assert beside["checked"]["p99_s"] is not None
+
+
+@pytest.mark.parametrize(
+    ("label", "asked"), [(CLOUD_LABEL, SLOW), (FAR, {}), (CLOUD_LABEL, {"network": "gone.yaml"})]
+)
+def test_a_transformer_whose_way_violates_nothing_by_itself_was_not_measured(
+    found: Found, label: str, asked: dict[str, object]
+) -> None:
+    far = sites(device=gate_project.EDGE, jurisdiction="DE")
+    told = found(TRANSFORMER, SERVICE, label, sites=far, asked=asked)
+    assert told["PLC611"]["outcome"] == told["checked"]["outcome"] == "inconclusive"
+    assert "each request passes the transformer on " in told["PLC611"]["message"]
+    assert told["checked"]["p99_s"] is None
+    assert "PLC201" not in told
+
+
+@pytest.mark.parametrize(("size", "is_over"), [({}, False), ({"request_size": "20 MB"}, True)])
+def test_what_is_sent_to_a_transformer_has_the_size_that_is_stated(
+    found: Found, size: dict[str, object], is_over: bool
+) -> None:
+    told = found(TRANSFORMER, SERVICE, asked={"latency": {"p99": "300 ms"}, **size})
+    assert ("PLC201" in told) == is_over
+
+
+@pytest.mark.parametrize(("label", "outcome"), [(CLOUD_LABEL, "fail"), (EDGE_LABEL, None)])
+def test_a_transformer_in_the_cloud_answers_nothing_while_the_link_is_down(
+    found: Found, label: str, outcome: str | None
+) -> None:
+    told = found(TRANSFORMER, SERVICE, label, asked={**SLOW, "must_work_offline": True})
+    assert told.get("PLC301", {}).get("outcome") == outcome
+
+
+def test_without_a_target_no_time_is_asked_of_a_transformer(found: Found) -> None:
+    told = found(TRANSFORMER, SERVICE, asked={"latency": {}})
+    assert told["checked"]["outcome"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "of_model"),
+    [
+        (TRANSFORMER, "pool: big", EDGE_LABEL),  # nobody knows where
+        (TRANSFORMER, EDGE_LABEL, CLOUD_LABEL),  # the way from a device to the cloud is judged
+        (TRANSFORMER, CLOUD_LABEL, CLOUD_LABEL),
+        (OLD, "", ""),
+    ],
+)
+def test_no_way_is_judged_that_is_no_other_than_that_of_the_model(
+    found: Found, text: str, label: str, of_model: str
+) -> None:
+    everywhere = {} if label else {"line": {"device": gate_project.EDGE, "match": [{"path": "*"}]}}
+    told = found(text, SERVICE, label, of_model, **({"sites": everywhere} if everywhere else {}))
+    assert "each request passes" not in told.get("PLC611", {}).get("message", "")
+    assert "(the way to" not in told.get("PLC201", {}).get("message", "")
+    if of_model != CLOUD_LABEL:
+        assert told["checked"]["p99_s"] is not None

@@ -12,9 +12,10 @@ from placer.api.gate_inputs import (
     takes_shapes,
     unlocked_evidence,
 )
-from placer.api.gate_sites import environment_of, names_of
+from placer.api.gate_sites import environment_of, names_of, with_way
 from placer.api.locking import digest_of, is_there
 from placer.core.deployment import Deployed, Place
+from placer.core.detours import detour_of
 from placer.core.environment import Basis
 from placer.core.errors import near_match
 from placer.core.gate import CheckResult
@@ -105,7 +106,10 @@ def case_of(
     names = names_of(site.entry)
     is_here = not deployed.is_router  # which runs no model: that is measured where it does
     records = tuple(one for one in served.records if is_here and one.site in names)
-    case = replace(case, records=records)
+    detour = detour_of(deployed, site, project)
+    if detour is not None:
+        detour = with_way(checking, served, detour)
+    case = replace(case, records=records, detour=detour)
     if is_here and not records and served.model is not None:
         case = replace(case, unlocked=unlocked_evidence(checking, served.model, names))
     if served.model is None or is_without_basis(case):

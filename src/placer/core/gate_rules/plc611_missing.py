@@ -12,7 +12,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     served = case.served
     if served is None or served.model is None or isinstance(case.site, Unresolved):
         return ()
-    several = _several_steps(case, served.model.path)
+    several = _several_steps(case, served.model.path) + _passed_first(case, served)
     return several + (_elsewhere(case) if case.deployed.is_router else _none_here(case, served))
 
 
@@ -33,6 +33,24 @@ def _several_steps(case: GateCase, model: str) -> tuple[GateFinding, ...]:
         value=str(steps.value),
         limit="1",
         subject="steps",
+    )
+
+
+def _passed_first(case: GateCase, served: Served) -> tuple[GateFinding, ...]:
+    """Return that a request passes something on another site, where its way alone decides not."""
+    detour = case.detour
+    if detour is None or detour.is_violated or not served.workload.targets:
+        return ()
+    return found(
+        "PLC611",
+        case,
+        f"each request passes the {detour.what} on {detour.site.name} first, which is not where "
+        f"{detour.before}: how long the way and what is done there take was not measured",
+        f"place the {detour.what} where {detour.before}",
+        outcome=Outcome.INCONCLUSIVE,
+        place=detour.place,
+        value=detour.site.name,
+        subject=detour.what,
     )
 
 
@@ -101,7 +119,8 @@ RULE = GateRule(
     what="Whether `placer.lock` binds a measurement of the workload's model on the declared site, "
     "and whether its file is there. Evidence that lies in its folder and was not locked is told: "
     "it needs no measuring. Several steps (of a Triton ensemble, of a sequence of KServe's "
-    "InferenceGraph) are not measured by one model's evidence. The router of a graph runs no "
+    "InferenceGraph) are not measured by one model's evidence, nor is a transformer of KServe on "
+    "another site, which each request passes first. The router of a graph runs no "
     "model: its services are judged, where they run.",
     why="Without a measurement the verdict rests on an estimate, which proves little.",
     example="A deployment moved to another kind of device: inconclusive, with the command that "

@@ -94,7 +94,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
 def _site_of(case: GateCase, egress: Egress) -> SiteEntry | None:
     """Return the site of a receiver that is part of what is deployed; None: not known, or none."""
     if egress.site is not None:
-        return next(one for one in case.project.sites if one.name == egress.site)
+        return case.project.site_named(egress.site)
     return case.sites.get((case.deployed.place.path, egress.to.value))
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from shlex import quote
 
 from placer.core.deployment import WHOLE_FILE, Defect, Deployed, Manifests, Place, Suppression, Tier
+from placer.core.detours import Detour
 from placer.core.environment import NetworkPath
 from placer.core.estimate import Candidate
 from placer.core.finding import Severity
@@ -117,6 +118,8 @@ class GateCase:
     """Input -> whether the model's file takes the other shape of it that the manifest states."""
     unlocked: tuple[str, ...] = ()
     """Evidence of the model on the site that lies in its folder, where the lock binds none."""
+    detour: Detour | None = None
+    """None: requests come to the model first, as far as that is known."""
 
     @property
     def site_name(self) -> str:
@@ -139,7 +142,8 @@ class GateCase:
     @property
     def is_timed(self) -> bool:
         """Whether what was measured of the model is what a request takes here."""
-        return not self.deployed.is_router and self.deployed.steps is None
+        is_alone = self.detour is None and self.deployed.steps is None
+        return is_alone and not self.deployed.is_router
 
     @property
     def measure(self) -> str:
