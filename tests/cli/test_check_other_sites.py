@@ -58,6 +58,28 @@ spec:
     transformer:
       custom: {container: {name: kserve-container, image: 'registry.example/resize:2'}}
 """
+GRAPH = """\
+apiVersion: serving.kserve.io/v1beta1
+kind: InferenceService
+metadata: {name: counter}
+spec:
+  predictor:
+    nodeSelector: {LABEL_OF_MODEL}
+    model:
+      modelFormat: {name: onnx}
+      storageUri: s3://m/model.onnx
+      resources: {limits: {memory: 512Mi}}
+---
+apiVersion: serving.kserve.io/v1alpha1
+kind: InferenceGraph
+metadata: {name: chain}
+spec:
+  nodeSelector: {LABEL}
+  nodes:
+    root:
+      routerType: Switch
+      steps: [STEPS]
+"""
 FAR = "site: far"
 SLOW = {"latency": {"p99": "5 s"}}
 FORMATS = pytest.mark.parametrize(
@@ -236,3 +258,59 @@ def test_no_way_is_judged_that_is_no_other_than_that_of_the_model(
     assert "(the way to" not in told.get("PLC201", {}).get("message", "")
     if of_model != CLOUD_LABEL:
         assert told["checked"]["p99_s"] is not None
+
+
+ROUTER = "inferencegraph/chain"
+STEPS = pytest.mark.parametrize("step", ["serviceName: counter", "serviceUrl: 'http://counter/v1'"])
+
+
+@STEPS
+@pytest.mark.parametrize(
+    ("label", "asked", "rule", "outcome"),
+    [
+        (CLOUD_LABEL, {}, "PLC201", "fail"),
+        (CLOUD_LABEL, SLOW, "PLC611", "inconclusive"),
+        (CLOUD_LABEL, {**SLOW, "must_work_offline": True}, "PLC301", "fail"),
+        (FAR, {}, "PLC611", "inconclusive"),
+        (EDGE_LABEL, {}, None, "pass"),
+        (EDGE_LABEL, {"must_work_offline": True}, None, "pass"),
+        (CLOUD_LABEL, {"latency": {}}, None, "pass"),
+    ],
+)
+def test_a_router_is_on_the_way_where_its_services_run_elsewhere(
+    found: Found,
+    step: str,
+    label: str,
+    asked: dict[str, object],
+    rule: str | None,
+    outcome: str,
+) -> None:
+    text = GRAPH.replace("STEPS", f"{{{step}}}")
+    far = sites(device=gate_project.EDGE, jurisdiction="DE")
+    told = found(text, ROUTER, label, sites=far, asked=asked)
+    assert told["checked"]["outcome"] == outcome
+    assert rule in told if rule else not {"PLC201", "PLC301", "PLC611"} & told.keys()
+    if rule in ("PLC201", "PLC301"):
+        assert "(the way to the router on north and back)" in told[rule]["message"]
+
+
+@pytest.mark.parametrize("of_model", [EDGE_LABEL, CLOUD_LABEL])
+def test_a_router_at_the_edge_is_on_the_way_to_the_cloud(found: Found, of_model: str) -> None:
+    text = GRAPH.replace("STEPS", "{serviceName: counter}")
+    assert found(text, ROUTER, EDGE_LABEL, of_model)["checked"]["outcome"] == "pass"
+
+
+def test_one_service_elsewhere_is_enough(found: Found) -> None:
+    second = GRAPH.partition("---")[0].replace("counter", "second")
+    second = second.replace("LABEL_OF_MODEL", EDGE_LABEL)
+    text = f"{second}---\n{GRAPH.replace('STEPS', '{serviceName: counter}, {serviceName: second}')}"
+    told = found(text, ROUTER, CLOUD_LABEL, CLOUD_LABEL, asked=SLOW)
+    assert told["PLC611"]["value"] == "north"
+
+
+@pytest.mark.parametrize(("region", "outcome"), [("DE", "fail"), ("SE", None)])
+def test_a_router_lies_where_its_site_does(found: Found, region: str, outcome: str | None) -> None:
+    text = GRAPH.replace("STEPS", "{serviceName: counter}")
+    asked = {**SLOW, **in_regions(region)}
+    told = found(text, ROUTER, asked=asked)
+    assert told.get("PLC102", {}).get("outcome") == outcome

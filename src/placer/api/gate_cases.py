@@ -106,7 +106,7 @@ def case_of(
     names = names_of(site.entry)
     is_here = not deployed.is_router  # which runs no model: that is measured where it does
     records = tuple(one for one in served.records if is_here and one.site in names)
-    detour = detour_of(deployed, site, project)
+    detour = detour_of(deployed, site, project, sites)
     if detour is not None:
         detour = with_way(checking, served, detour)
     case = replace(case, records=records, detour=detour)

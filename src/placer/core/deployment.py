@@ -270,6 +270,8 @@ class Deployed:
     filled in later. None: it runs each as it comes."""
     steps: Stated[int] | None = None
     """Models, or other services, that one request runs through; None: no more than one."""
+    calls: tuple[tuple[str, str], ...] = ()
+    """(path, id) of other things that are deployed and that a router passes requests on to."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

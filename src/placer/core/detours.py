@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from placer.core.deployment import Deployed, Place, Tier
@@ -14,7 +15,7 @@ class Detour:
     """What each request passes before the model, on another site than that."""
 
     what: str
-    """``transformer``."""
+    """``transformer`` or ``router``."""
     before: str
     """What it passes them on to: ``the predictor runs``."""
     place: Place
@@ -31,15 +32,35 @@ class Detour:
         return any(one.verdict is Verdict.VIOLATED for one in targets)
 
 
-def detour_of(deployed: Deployed, site: DeclaredSite, project: Project) -> Detour | None:
+def detour_of(
+    deployed: Deployed,
+    site: DeclaredSite,
+    project: Project,
+    sites: Mapping[tuple[str, str], SiteEntry],
+) -> Detour | None:
     """Return what each request passes on another site; None: nothing, as far as that is known.
 
-    The way from a device to the cloud is that of the placement in the cloud itself.
+    Parameters
+    ----------
+    sites
+        (path, id) of what is deployed -> its site, where known.
     """
-    stops = [
-        Detour(way.kind, "the predictor runs", way.to.place, project.site_named(way.site))
-        for way in deployed.egress
-        if way.kind == "transformer" and way.site is not None
-    ]
-    is_cloud = site.entry.tier is Tier.CLOUD
-    return next((one for one in stops if one.site.tier is Tier.CLOUD or not is_cloud), None)
+    if deployed.is_router:
+        called = [sites[one] for one in deployed.calls if one in sites]
+        router = Detour("router", "its services run", site.place, site.entry)
+        return router if any(_is_detour(site.entry, one) for one in called) else None
+    for way in deployed.egress:
+        if way.kind == "transformer" and way.site is not None:
+            there = project.site_named(way.site)
+            if _is_detour(there, site.entry):
+                return Detour(way.kind, "the predictor runs", way.to.place, there)
+    return None
+
+
+def _is_detour(first: SiteEntry, then: SiteEntry) -> bool:
+    """Tell whether a request that passes one site goes another way than to the other one alone.
+
+    The way from a device to the cloud is that of a placement in the cloud.
+    """
+    is_on_the_way = first.tier is Tier.EDGE and then.tier is Tier.CLOUD
+    return first.name != then.name and not is_on_the_way

@@ -119,9 +119,9 @@ RULE = GateRule(
     what="Whether `placer.lock` binds a measurement of the workload's model on the declared site, "
     "and whether its file is there. Evidence that lies in its folder and was not locked is told: "
     "it needs no measuring. Several steps (of a Triton ensemble, of a sequence of KServe's "
-    "InferenceGraph) are not measured by one model's evidence, nor is a transformer of KServe on "
-    "another site, which each request passes first. The router of a graph runs no "
-    "model: its services are judged, where they run.",
+    "InferenceGraph) are not measured by one model's evidence, nor is a transformer of KServe, or "
+    "the router of a graph, on another site, which each request passes first. The router of a "
+    "graph runs no model: its services are judged, where they run.",
     why="Without a measurement the verdict rests on an estimate, which proves little.",
     example="A deployment moved to another kind of device: inconclusive, with the command that "
     "measures there.",
