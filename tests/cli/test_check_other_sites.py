@@ -314,3 +314,29 @@ def test_a_router_lies_where_its_site_does(found: Found, region: str, outcome: s
     asked = {**SLOW, **in_regions(region)}
     told = found(text, ROUTER, asked=asked)
     assert told.get("PLC102", {}).get("outcome") == outcome
+
+
+@pytest.mark.parametrize(
+    ("steps", "carries", "outcome"),
+    [
+        ("{serviceName: counter}", None, "pass"),
+        ("{serviceName: counter}, {serviceUrl: 'https://far.example/v1'}", None, "inconclusive"),
+        ("{serviceUrl: 'https://far.example/v1'}", None, "inconclusive"),
+        ("{serviceName: counter}, {serviceUrl: 'http://far.lab.svc/v1'}", None, "inconclusive"),
+        ("{serviceName: counter}, {serviceUrl: 'https://far.example/v1'}", "answer", "pass"),
+    ],
+)
+def test_a_step_that_anything_may_answer_leaves_a_graph_open(
+    found: Found, steps: str, carries: str | None, outcome: str
+) -> None:
+    stated = {"jurisdiction": "DE", **({"carries": carries} if carries else {})}
+    text = GRAPH.replace("STEPS", steps)
+    told = found(
+        *(text, ROUTER, EDGE_LABEL),
+        asked={"data": {"class": "public"}},
+        egress=[{"to": "https://far.example/*", **stated}],
+        deployments=[{"id": "inferencegraph/*", "workload": "counter"}],
+    )
+    assert told["checked"]["outcome"] == outcome
+    if outcome == "inconclusive":
+        assert "is not among what is checked" in told["PLC611"]["message"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Served, found
 from placer.core.project import Unresolved
+from placer.core.receivers import receiver_of
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -56,11 +58,13 @@ def _passed_first(case: GateCase, served: Served) -> tuple[GateFinding, ...]:
 
 def _elsewhere(case: GateCase) -> tuple[GateFinding, ...]:
     """Return that nobody knows where the model behind a router runs: the router runs none."""
-    models = case.deployed.models
-    unknown = [one for one in models if one.uri.place.pointer.endswith("/serviceName")]
+    models, steps = case.deployed.models, case.deployed.steps
+    unknown = [one.uri for one in models if one.uri.place.pointer.endswith("/serviceName")]
+    if steps is None:  # else no time is claimed for what is behind a URL
+        unknown += [one.to for one in case.deployed.egress if _is_asked(case, one)]
     if models and not unknown:
         return ()  # each service is judged where it runs
-    services = ", ".join(one.uri.value for one in unknown) or "behind it"
+    services = ", ".join(one.value for one in unknown) or "behind it"
     return found(
         "PLC611",
         case,
@@ -68,9 +72,15 @@ def _elsewhere(case: GateCase) -> tuple[GateFinding, ...]:
         "it runs is not known",
         "check its manifest together with this one",
         outcome=Outcome.INCONCLUSIVE,
-        place=unknown[0].uri.place if unknown else case.deployed.place,
+        place=unknown[0].place if unknown else case.deployed.place,
         subject="services",
     )
+
+
+def _is_asked(case: GateCase, way: Egress) -> bool:
+    """Tell whether the service of a step answers requests and is not among what is read."""
+    carries = receiver_of(way, case.project).carries or way.carries
+    return way.kind == "service" and carries == "request" and not way.is_open
 
 
 def _none_here(case: GateCase, served: Served) -> tuple[GateFinding, ...]:
