@@ -112,10 +112,10 @@ def check(
             for one, site in zip(manifests.deployed, sites, strict=True)
         ),
     )
-    laws = {
-        (one.place.path, one.id): site.entry.law
+    entries = {
+        (one.place.path, one.id): site.entry
         for one, site in zip(manifests.deployed, sites, strict=True)
-        if not isinstance(site, Unresolved) and site.entry.law is not None
+        if not isinstance(site, Unresolved)
     }
     defects = owned(manifests)
     own: dict[tuple[str, str], list[Defect]] = {}
@@ -134,7 +134,7 @@ def check(
     cases: list[GateCase] = []
     others: list[Other] = []
     for deployed, site in zip(manifests.deployed, sites, strict=True):
-        case = case_of(checking, deployed, within[deployed.place.path], site, laws, lost)
+        case = case_of(checking, deployed, within[deployed.place.path], site, entries, lost)
         if case is None:
             others.append(Other(deployed.id, deployed.place.path, deployed.place))
         else:

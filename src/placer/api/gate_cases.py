@@ -12,16 +12,23 @@ from placer.api.gate_inputs import (
     takes_shapes,
     unlocked_evidence,
 )
-from placer.api.gate_sites import environment_of, names_of
+from placer.api.gate_sites import environment_of, names_of, with_way
 from placer.api.locking import digest_of, is_there
 from placer.core.deployment import Deployed, Place
+from placer.core.detours import detour_of
 from placer.core.environment import Basis
 from placer.core.errors import near_match
 from placer.core.gate import CheckResult
 from placer.core.gate_rules.rule import GateCase
 from placer.core.globs import glob_of, globbed
 from placer.core.judging import eligible, is_without_basis, judged
-from placer.core.project import DeclaredSite, DeclaredWorkload, Unresolved, workload_of
+from placer.core.project import (
+    DeclaredSite,
+    DeclaredWorkload,
+    SiteEntry,
+    Unresolved,
+    workload_of,
+)
 
 
 class Lost:
@@ -54,7 +61,7 @@ def case_of(
     deployed: Deployed,
     path: str,
     site: DeclaredSite | Unresolved,
-    laws: Mapping[tuple[str, str], str],
+    sites: Mapping[tuple[str, str], SiteEntry],
     lost: Lost,
 ) -> GateCase | None:
     """Return what is known of something deployed; None: nothing says that it runs a model."""
@@ -88,7 +95,7 @@ def case_of(
         candidate=None,
         recommended=None,
         today=checking.today,
-        laws=laws,
+        sites=sites,
     )
     if served is not None and deployed.batching is not None:
         case = replace(case, takes_batch=takes_batch(checking, served, deployed.batching.value))
@@ -99,7 +106,10 @@ def case_of(
     names = names_of(site.entry)
     is_here = not deployed.is_router  # which runs no model: that is measured where it does
     records = tuple(one for one in served.records if is_here and one.site in names)
-    case = replace(case, records=records)
+    detour = detour_of(deployed, site, project, sites)
+    if detour is not None:
+        detour = with_way(checking, served, detour)
+    case = replace(case, records=records, detour=detour)
     if is_here and not records and served.model is not None:
         case = replace(case, unlocked=unlocked_evidence(checking, served.model, names))
     if served.model is None or is_without_basis(case):

@@ -49,6 +49,8 @@ class GateInputs:
     workloads: dict[str, WorkloadFile] = field(default_factory=dict)
     environments: dict[Running, tuple[Environment, Workings]] = field(default_factory=dict)
     judgements: dict[Running, Judgement] = field(default_factory=dict)
+    ways: dict[tuple[str, str], Candidate] = field(default_factory=dict)
+    """(workload, site in the cloud) -> the way there alone."""
     lying: list[Evidence] | None = None
     """All evidence in the project's folder; None: it was not looked at yet."""
 

@@ -12,9 +12,13 @@ from placer.api.offers import load_offers
 from placer.api.paths import load_location, load_path
 from placer.api.sites import modelled_site, modelled_time
 from placer.core.compute import level_of_evidence
+from placer.core.detours import Detour
 from placer.core.environment import Basis, ChipClass, CloudOffer, Device
+from placer.core.estimate import Candidate
+from placer.core.evaluate import evaluate
 from placer.core.gate_rules.rule import Record, Served
-from placer.core.placement import CloudSite, EdgeSite, Environment, SiteTime
+from placer.core.graph import ModelSummary
+from placer.core.placement import Cloud, CloudSite, EdgeSite, Environment, SiteTime
 from placer.core.project import SiteEntry
 from placer.core.workings import Workings
 
@@ -70,6 +74,32 @@ def environment_of(
         )
         inputs.environments[key] = (environment, Workings())
     return inputs.environments[key]
+
+
+def with_way(inputs: GateInputs, served: Served, detour: Detour) -> Detour:
+    """Return a detour with the way there alone, where what that is judged by can be used."""
+    network = served.network_record
+    if served.model is None or served.lock_defect or detour.site.offer is None:
+        return detour
+    if network is not None and network.defect:
+        return detour
+    key = (served.name, detour.site.name)
+    if key not in inputs.ways:
+        inputs.ways[key] = _way_to(inputs, served, served.model, detour.site)
+    return replace(detour, way=inputs.ways[key])
+
+
+def _way_to(inputs: GateInputs, served: Served, model: ModelSummary, entry: SiteEntry) -> Candidate:
+    """Return the way to a site of the cloud and back, as a placement of unknown time there.
+
+    Before a transformer a request need not be the model's input: only what the workload says of
+    its size counts.
+    """
+    environment, _ = environment_of(inputs, served, entry, frozenset())
+    site = next(one for one in environment.clouds if one.offer == entry.offer)
+    option = Cloud(replace(site, time=SiteTime(source="what is done there was not measured")))
+    without_sizes = replace(model, inputs=(), outputs=())
+    return evaluate(option, without_sizes, served.workload, environment)
 
 
 def _device(file: ProjectFile, entry: SiteEntry, workload: WorkloadFile) -> Device | None:

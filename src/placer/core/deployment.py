@@ -202,8 +202,8 @@ class Egress:
     where: Where | None = None
     """Of a part of the same deployment, what the manifest says of its place, until that is known;
     None: it is known, or a matter of `to`."""
-    law: str | None = None
-    """Jurisdiction of that place."""
+    site: str | None = None
+    """Name in ``placer.yaml`` of the other site where that is."""
     namespace: str | None = None
     """Of the object that opens it, as far as the manifest says it."""
 
@@ -270,6 +270,8 @@ class Deployed:
     filled in later. None: it runs each as it comes."""
     steps: Stated[int] | None = None
     """Models, or other services, that one request runs through; None: no more than one."""
+    calls: tuple[tuple[str, str], ...] = ()
+    """(path, id) of other things that are deployed and that a router passes requests on to."""
     egress: tuple[Egress, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     """Labels of the object itself, for selecting it in ``placer.yaml``."""

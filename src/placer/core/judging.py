@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from placer.core.deployment import Place, Resources, Tier
 from placer.core.estimate import Candidate, TargetVerdict, Verdict
@@ -163,7 +164,7 @@ def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
     tells, it is not told again that an estimate proves no target.
     """
     candidate = case.candidate
-    apart = (*plain_text_findings(case), *region_findings(case))
+    apart = (*plain_text_findings(case), *region_findings(case), *_of_the_way(case))
     if candidate is None:
         return apart
     targets = {  # each has a finding of its own, in their order
@@ -178,6 +179,34 @@ def placement_findings(case: GateCase) -> tuple[GateFinding, ...]:
         and (case.records or one.rule not in ("PLC202", "PLC601"))
         and (not case.deployed.is_router or one.rule.startswith("PLC1"))  # it runs no model
     )
+
+
+_OF_THE_WAY = ("PLC201", "PLC301", "PLC302")
+"""What the way to a site violates, whatever is done there: time, a link that is down."""
+
+
+def _of_the_way(case: GateCase) -> Iterator[GateFinding]:
+    """Yield what the way to that violates by itself which each request passes on another site."""
+    detour = case.detour
+    if detour is None or detour.way is None:
+        return
+    targets = iter([one for one in detour.way.targets if one.verdict is Verdict.VIOLATED])
+    for finding in detour.way.findings:
+        if finding.rule not in _OF_THE_WAY or finding.effect is not Effect.VIOLATED:
+            continue
+        target = next(targets) if finding.rule == "PLC201" else None
+        subject = f"{detour.what} {detour.site.name}"
+        if target is not None:
+            subject += f" {format_percentile(target.percentile)}"
+        yield replace(
+            _at_the_manifest(case, detour.way, finding, target),
+            message=f"{finding.message} (the way to the {detour.what} on {detour.site.name} and "
+            "back)",
+            remedy=f"place the {detour.what} where {detour.before}",
+            place=detour.place,
+            evidence=None,
+            subject=subject,
+        )
 
 
 def _at_the_manifest(

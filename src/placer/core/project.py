@@ -161,6 +161,10 @@ class Project:
     """Of measurements of models."""
     network_max_age_days: float = NETWORK_MAX_AGE_DAYS
 
+    def site_named(self, name: str) -> SiteEntry:
+        """Return one of its sites."""
+        return next(one for one in self.sites if one.name == name)
+
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:

@@ -164,7 +164,7 @@ def placed_ways(
             elif there.entry.name != site.entry.name:
                 at = way.to.place if way.where.is_silent else there.place
                 to = replace(way.to, place=at)
-                ways.append(replace(way, to=to, where=None, law=there.entry.law))
+                ways.append(replace(way, to=to, where=None, site=there.entry.name))
     return tuple(ways)
 
 

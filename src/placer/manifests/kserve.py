@@ -83,18 +83,15 @@ def read(roots: Sequence[Field]) -> Found:
     services = [root for root in roots if kind_of(root) == "InferenceService"]
     runtimes = Runtimes(root for root in roots if kind_of(root) in RUNTIMES)
     found = [_service(root, runtimes) for root in services]
-    models = {
-        id(root): everywhere(*(one.models for one in part.deployed))
-        for root, part in zip(services, found, strict=True)
-    }
+    parts = {id(root): part for root, part in zip(services, found, strict=True)}
     named = Objects((kind_of(root), name_of(root), root) for root in services)
 
-    def served(name: str, graph: Field, space: str | None = None) -> tuple[ModelRef, ...] | None:
-        """Return the models of a service; None: it is not among what is read."""
+    def served(name: str, graph: Field, space: str | None = None) -> tuple[Deployed, ...]:
+        """Return the parts of a service; none: it is not among what is read."""
         service = named.nearest("InferenceService", name, beside=graph)
         spaces = [space] if service is None else [space, namespace_of(service), namespace_of(graph)]
         is_it = len({one for one in spaces if one is not None}) <= 1
-        return models[id(service)] if service is not None and is_it else None
+        return parts[id(service)].deployed if service is not None and is_it else ()
 
     graphs = [_graph(root, served) for root in roots if kind_of(root) == "InferenceGraph"]
     unread = [Found(unreadable=(_unread_kind(root),)) for root in roots if kind_of(root) == UNREAD]
@@ -288,9 +285,10 @@ def _without_place(component: Field) -> Iterator[Defect]:
             )
 
 
-def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...] | None]) -> Found:
+def _graph(root: Field, served: Callable[..., tuple[Deployed, ...]]) -> Found:
     spec = root.at("spec")
     models: list[Sequence[ModelRef]] = []
+    called: list[Deployed] = []
     egress: list[Egress] = []
     unknown: list[Defect] = []
     for node in spec.at("nodes").entries():
@@ -305,17 +303,19 @@ def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...] | None]) -> F
             name = step.at("serviceName").stated()
             url = step.at("serviceUrl").stated()
             if name is not None:
-                models.append(served(name.value, root) or (ModelRef(name),))
+                found = served(name.value, root)
+                called += found
+                models.append(everywhere(*(one.models for one in found)) or (ModelRef(name),))
             elif url is not None:
                 is_answer = is_sequence and index > 0 and step.at("data").text() == "$response"
                 carries = "answer" if is_answer else "request"
                 way = Egress("service", url, carries, namespace=namespace_of(root))
                 named = service_at(way)
-                found = None if named is None else served(named[0], root, named[1])
-                if found is None:
+                found = () if named is None else served(named[0], root, named[1])
+                called += found
+                models.append(everywhere(*(one.models for one in found)))
+                if not found:  # else no way out, as by its name: it is judged where it runs
                     egress.append(way)
-                else:  # no way out, as by its name: the service is judged where it runs
-                    models.append(found)
     defects = (*repeated_keys(root), *unknown_keys(root, GRAPH, reader="KServe"), *unknown)
     if not spec.at("nodes").is_mapping:
         mistyped = next((one for one in defects if one.kind == "unknown_way_key"), None)
@@ -338,6 +338,7 @@ def _graph(root: Field, served: Callable[..., tuple[ModelRef, ...] | None]) -> F
         resources=resources_of(spec) if spec.at("resources") else Resources(),
         scale=_scale(spec),
         steps=_steps(spec),
+        calls=tuple(dict.fromkeys((one.place.path, one.id) for one in called if one.is_server)),
         egress=tuple(egress),
         labels=labels_of(root),
         annotations=annotations_of(root),

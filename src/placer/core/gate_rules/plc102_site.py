@@ -8,8 +8,8 @@ from __future__ import annotations
 from placer.core.deployment import Tier
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, found
-from placer.core.privacy import allowed_in
-from placer.core.project import DeclaredSite
+from placer.core.privacy import allowed_in, law_of
+from placer.core.project import DeclaredSite, SiteEntry
 
 
 def region_findings(case: GateCase) -> tuple[GateFinding, ...]:
@@ -49,3 +49,24 @@ def region_findings(case: GateCase) -> tuple[GateFinding, ...]:
         value=entry.jurisdiction,
         limit=listed,
     )
+
+
+def stands_in(entry: SiteEntry, allowed: tuple[str, ...]) -> bool | None:
+    """Tell whether a site stands in one of the allowed regions; None: not known.
+
+    What the project states of it is judged beside the region of its offer, as PLC102 has it.
+    """
+    stated, offer = allowed_in(None, entry.jurisdiction, allowed), entry.offer
+    if offer is None or stated is False:
+        return stated
+    return allowed_in(offer.region, offer.jurisdiction, allowed, offer.country)
+
+
+def place_of(entry: SiteEntry) -> str | None:
+    """Return where a site stands, for people: ``eu-north-1 (SE, EU)``; None: not known."""
+    offer = entry.offer
+    if offer is None or offer.jurisdiction is None:
+        return entry.jurisdiction
+    laws = [law_of(offer), *([entry.jurisdiction] if entry.jurisdiction else ())]
+    law = ", ".join(dict.fromkeys(", ".join(laws).split(", ")))
+    return f"{offer.region} ({law})" if offer.region else law

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Served, found
 from placer.core.project import Unresolved
+from placer.core.receivers import receiver_of
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
     served = case.served
     if served is None or served.model is None or isinstance(case.site, Unresolved):
         return ()
-    several = _several_steps(case, served.model.path)
+    several = _several_steps(case, served.model.path) + _passed_first(case, served)
     return several + (_elsewhere(case) if case.deployed.is_router else _none_here(case, served))
 
 
@@ -36,13 +38,33 @@ def _several_steps(case: GateCase, model: str) -> tuple[GateFinding, ...]:
     )
 
 
+def _passed_first(case: GateCase, served: Served) -> tuple[GateFinding, ...]:
+    """Return that a request passes something on another site, where its way alone decides not."""
+    detour = case.detour
+    if detour is None or detour.is_violated or not served.workload.targets:
+        return ()
+    return found(
+        "PLC611",
+        case,
+        f"each request passes the {detour.what} on {detour.site.name} first, which is not where "
+        f"{detour.before}: how long the way and what is done there take was not measured",
+        f"place the {detour.what} where {detour.before}",
+        outcome=Outcome.INCONCLUSIVE,
+        place=detour.place,
+        value=detour.site.name,
+        subject=detour.what,
+    )
+
+
 def _elsewhere(case: GateCase) -> tuple[GateFinding, ...]:
     """Return that nobody knows where the model behind a router runs: the router runs none."""
-    models = case.deployed.models
-    unknown = [one for one in models if one.uri.place.pointer.endswith("/serviceName")]
+    models, steps = case.deployed.models, case.deployed.steps
+    unknown = [one.uri for one in models if one.uri.place.pointer.endswith("/serviceName")]
+    if steps is None:  # else no time is claimed for what is behind a URL
+        unknown += [one.to for one in case.deployed.egress if _is_asked(case, one)]
     if models and not unknown:
         return ()  # each service is judged where it runs
-    services = ", ".join(one.uri.value for one in unknown) or "behind it"
+    services = ", ".join(one.value for one in unknown) or "behind it"
     return found(
         "PLC611",
         case,
@@ -50,9 +72,15 @@ def _elsewhere(case: GateCase) -> tuple[GateFinding, ...]:
         "it runs is not known",
         "check its manifest together with this one",
         outcome=Outcome.INCONCLUSIVE,
-        place=unknown[0].uri.place if unknown else case.deployed.place,
+        place=unknown[0].place if unknown else case.deployed.place,
         subject="services",
     )
+
+
+def _is_asked(case: GateCase, way: Egress) -> bool:
+    """Tell whether the service of a step answers requests and is not among what is read."""
+    carries = receiver_of(way, case.project).carries or way.carries
+    return way.kind == "service" and carries == "request" and not way.is_open
 
 
 def _none_here(case: GateCase, served: Served) -> tuple[GateFinding, ...]:
@@ -101,8 +129,9 @@ RULE = GateRule(
     what="Whether `placer.lock` binds a measurement of the workload's model on the declared site, "
     "and whether its file is there. Evidence that lies in its folder and was not locked is told: "
     "it needs no measuring. Several steps (of a Triton ensemble, of a sequence of KServe's "
-    "InferenceGraph) are not measured by one model's evidence. The router of a graph runs no "
-    "model: its services are judged, where they run.",
+    "InferenceGraph) are not measured by one model's evidence, nor is a transformer of KServe, or "
+    "the router of a graph, on another site, which each request passes first. The router of a "
+    "graph runs no model: its services are judged, where they run.",
     why="Without a measurement the verdict rests on an estimate, which proves little.",
     example="A deployment moved to another kind of device: inconclusive, with the command that "
     "measures there.",

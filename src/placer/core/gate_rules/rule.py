@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from shlex import quote
 
 from placer.core.deployment import WHOLE_FILE, Defect, Deployed, Manifests, Place, Suppression, Tier
+from placer.core.detours import Detour
 from placer.core.environment import NetworkPath
 from placer.core.estimate import Candidate
 from placer.core.finding import Severity
@@ -22,7 +23,7 @@ from placer.core.gate_rules.measuring import (
 )
 from placer.core.graph import ModelSummary
 from placer.core.measurement import Measurement
-from placer.core.project import DeclaredSite, DeclaredWorkload, Project, Unresolved
+from placer.core.project import DeclaredSite, DeclaredWorkload, Project, SiteEntry, Unresolved
 from placer.core.workload import Workload
 
 
@@ -107,8 +108,8 @@ class GateCase:
     recommended: Candidate | None
     """The best placement on the same evidence; None: not asked."""
     today: date
-    laws: Mapping[tuple[str, str], str]
-    """(path, id) of another thing that is deployed -> jurisdiction of its site, where known."""
+    sites: Mapping[tuple[str, str], SiteEntry]
+    """(path, id) of another thing that is deployed -> its site, where known."""
     defects: tuple[Defect, ...] = ()
     """Those of the manifest that lie in it."""
     takes_batch: bool | None = None
@@ -117,6 +118,8 @@ class GateCase:
     """Input -> whether the model's file takes the other shape of it that the manifest states."""
     unlocked: tuple[str, ...] = ()
     """Evidence of the model on the site that lies in its folder, where the lock binds none."""
+    detour: Detour | None = None
+    """None: requests come to the model first, as far as that is known."""
 
     @property
     def site_name(self) -> str:
@@ -139,7 +142,8 @@ class GateCase:
     @property
     def is_timed(self) -> bool:
         """Whether what was measured of the model is what a request takes here."""
-        return not self.deployed.is_router and self.deployed.steps is None
+        is_alone = self.detour is None and self.deployed.steps is None
+        return is_alone and not self.deployed.is_router
 
     @property
     def measure(self) -> str:
