@@ -67,6 +67,7 @@ SENTENCES: dict[str, list[Any]] = {
         *(ADDED[0], node("Mul", "k w", "w4"), ADDED[1], node("Sub", "w4 s", "y")),
     ],
     "normalised": [*ADDED, node("LayerNormalization", "b g h", "y")],
+    "normalised, one number is left": [*ADDED, node("LayerNormalization", "b few h", "y")],
     "less its mean": [*ADDED, *BY_HAND[:2], node("Identity", "d", "y")],
     "normalised by hand": [
         *(*ADDED, *BY_HAND, node("Div", "d sd", "n")),
@@ -118,7 +119,6 @@ NOT_TOLD: dict[str, tuple[list[Any], list[Any]]] = {
         [*ADDED[:1], *(node("Add", "w none", "b"), *BY_HAND, node("Div", "d sd", "n"))],
         [const("words", TWICE)],
     ),
-    "one number is left": ([*ADDED, node("LayerNormalization", "b few h", "n")], []),
     "nothing is left": ([*ADDED, node("LayerNormalization", "b none h", "n")], []),
     "an attention is added": (
         [*ADDED, node("LayerNormalization", "b g h", "l"), node("Transpose", "l", "t1",
