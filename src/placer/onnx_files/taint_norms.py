@@ -2,7 +2,8 @@
 
 ``(W x + b - mean) / size`` is ``P (W x + b) k`` with an unknown number k, and P takes the mean off:
 linear equations for ``k x`` and k. More outputs than inputs, as of the patches of a ConvNeXt, solve
-them, if P W loses nothing and P b is none of its outputs.
+them, if P W loses nothing and P b is none of its outputs. A Softmax takes a number off each row
+too, before its Exp, and a LogSoftmax no more than that.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from placer.onnx_files.taint_values import FLOATS, Node, Origin
 
 _CENTRED = ("LayerNormalization",)
 _SCALED = ("LpNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
-NORMALISING = (*_CENTRED, *_SCALED)
+_LESS_ONE = ("LogSoftmax", "Softmax")
+"""A number off each row is as good as its mean: it is gone where the mean of what is left is."""
+NORMALISING = (*_CENTRED, *_SCALED, *_LESS_ONE)
 """Operators that normalise rows of one input."""
 _EPS = float(np.finfo(np.float32).eps)
 _MAX_MOVES = 16
@@ -69,6 +72,8 @@ class Norms:
         axis = node.integer("axis", -1) % len(shape)
         if node.op_type == "LpNormalization":
             return _Rows(node.names[0], axis, is_scaled=True)
+        if node.op_type in _LESS_ONE:
+            return _less_one(node, shape)
         if node.op_type in NORMALISING:
             scale = node.constant(1)
             if axis != len(shape) - 1 or scale is None:
@@ -147,6 +152,14 @@ def _before_scaling(node: Node, rows: _Rows, scaled: Scaling) -> _Rows | None:
         return None
     shifts = tuple(one / factor for one in (*rows.shifts, long))
     return replace(rows, name=node.names[0], axis=axis, shifts=shifts)
+
+
+def _less_one(node: Node, shape: tuple[int | str, ...]) -> _Rows | None:
+    """Return the rows of a Softmax; up to opset 12 all axes from its own on are one row."""
+    is_old = node.opset < 13
+    axis = node.integer("axis", 1 if is_old else -1) % len(shape)
+    is_row = not is_old or axis == len(shape) - 1
+    return _Rows(node.names[0], axis, is_centred=True) if is_row else None
 
 
 def _changing(node: Node) -> list[str]:
