@@ -207,7 +207,10 @@ PLAIN_AND_MIXED: dict[str, tuple[Any, list[Any], bool, bool]] = {
     "Softmax": (one("Softmax"), [], True, False),
     "ReduceMean": (one("ReduceMean"), [], False, False),
     "ArgMax": (one("ArgMax"), [], False, False),
-    "Greater": (one("Greater", "x k"), [const("k", 0.0)], False, False),
+    "Greater": (one("Greater", "x k"), [const("k", 0.0)], True, False),
+    "LessOrEqual": (one("LessOrEqual", "k x"), [const("k", 0.0)], True, False),
+    "Sign": (one("Sign"), [], True, False),
+    "Greater than itself": (one("Greater", "x x"), [], False, False),
     "Where": (
         one("Where", "c x k"),
         [const("c", [True, False] * 4, "bool"), const("k", 0.0)],

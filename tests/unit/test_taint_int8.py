@@ -67,7 +67,9 @@ SENTENCES: dict[str, list[Any]] = {
         *NORMALISED,
     ],
     "quantised in between": rounded("sa", "za"),
+    "quantised in between, cut off at zero": rounded("sa", "zc"),
     "QLinearAdd": summed("sa", "za8"),
+    "QLinearAdd, cut off at zero": summed("sa", "zc8"),
     "QLinearAdd of places": [*TAKEN[:1], ours("QLinearAdd", "w sw zw k ss zs sa za8")],
 }
 
@@ -97,8 +99,6 @@ NOT_TOLD: dict[str, tuple[list[Any], list[Any]]] = {
     "the second half is the first and a segment": ([*DEQUANTISED, *NORMALISED[:1]], ALIKE),
     "rounded to few steps": (rounded("coarse", "za"), []),
     "rounded to few steps by QLinearAdd": (summed("coarse", "za8"), []),
-    "cut off at zero": (rounded("sa", "zc"), []),
-    "cut off at zero by QLinearAdd": (summed("sa", "zc8"), []),
 }
 
 

@@ -67,6 +67,7 @@ SENTENCES: dict[str, list[Any]] = {
         *(ADDED[0], node("Mul", "k w", "w4"), ADDED[1], node("Sub", "w4 s", "y")),
     ],
     "normalised": [*ADDED, node("LayerNormalization", "b g h", "y")],
+    "normalised, one number is left": [*ADDED, node("LayerNormalization", "b few h", "y")],
     "less its mean": [*ADDED, *BY_HAND[:2], node("Identity", "d", "y")],
     "normalised by hand": [
         *(*ADDED, *BY_HAND, node("Div", "d sd", "n")),
@@ -118,7 +119,6 @@ NOT_TOLD: dict[str, tuple[list[Any], list[Any]]] = {
         [*ADDED[:1], *(node("Add", "w none", "b"), *BY_HAND, node("Div", "d sd", "n"))],
         [const("words", TWICE)],
     ),
-    "one number is left": ([*ADDED, node("LayerNormalization", "b few h", "n")], []),
     "nothing is left": ([*ADDED, node("LayerNormalization", "b none h", "n")], []),
     "an attention is added": (
         [*ADDED, node("LayerNormalization", "b g h", "l"), node("Transpose", "l", "t1",
@@ -218,6 +218,13 @@ NORMALISED: dict[str, tuple[list[Any], bool]] = {
         True,
     ),
     "LpNormalization": ([CONV, node("LpNormalization", "c", "y", axis=1)], True),
+    "LogSoftmax": ([UNBIASED, LAST, node("LogSoftmax", "t", "y", axis=-1)], True),
+    "Softmax of the channels": ([CONV, node("Softmax", "c", "y", axis=1)], True),
+    "LogSoftmax along the places": ([CONV, node("LogSoftmax", "c", "y", axis=3)], False),
+    "LogSoftmax after a Relu": (
+        [CONV, LAST, node("Relu", "t", "r"), node("LogSoftmax", "r", "y", axis=-1)],
+        False,
+    ),
     "rows": (
         [*ROWS, node("MatMul", "u v", "m"), node("Add", "b m", "a"),
          node("LayerNormalization", "a o", "y")],
@@ -273,6 +280,8 @@ def test_a_size_more_takes_an_output_more_and_the_mean_another(outputs: int) -> 
     for last, needed in (
         (node("LpNormalization", "m", "y", axis=1), 13),
         (node("LayerNormalization", "m o", "y"), 14),
+        (node("LogSoftmax", "m", "y"), 13),
+        (node("Softmax", "m", "y"), 13),
     ):
         found = traced([*first, last], given, shape=(4, 12))
         assert found.taint("y").is_raw == (outputs >= needed)
@@ -293,8 +302,17 @@ def test_a_picture_comes_back_from_normalised_patches() -> None:
     assert np.abs(rebuilt - x[0]).max() < 1e-3
 
 
-def test_a_picture_comes_back_from_patches_less_their_mean() -> None:
-    nodes, _ = NORMALISED["less the mean"]
+@pytest.mark.parametrize(("axis", "is_raw"), [({}, False), ({"axis": 3}, True)])
+def test_up_to_opset_12_all_axes_from_that_of_a_softmax_on_are_one_row(
+    axis: dict[str, int], is_raw: bool
+) -> None:
+    nodes = [CONV, LAST, node("LogSoftmax", "t", "y", **axis)]
+    assert traced(nodes, FACTORS, shape=(1, 3, 8, 8), opset=12).taint("y").is_raw == is_raw
+
+
+@pytest.mark.parametrize("case", ["less the mean", "LogSoftmax"])
+def test_a_picture_comes_back_from_patches_less_a_number_each(case: str) -> None:
+    nodes, _ = NORMALISED[case]
     x = RNG.random((1, 3, 8, 8)).astype("float32")
     y = run(nodes, FACTORS, [tensor("x", (1, 3, 8, 8))], {"x": x})[0]
     equations = PATCHES - PATCHES.mean(axis=0)

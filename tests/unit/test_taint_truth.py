@@ -22,7 +22,7 @@ CASES: dict[str, tuple[list[Any], list[Any], bool]] = {
     "Or with all": ([node("Or", "k x", "y")], [ALL], False),
     "Cast to bool": ([node("Cast", "x", "y", to=TensorProto.BOOL)], [], True),
     "Cast there and back": (
-        [node("Cast", "x", "f", to=1), node("Cast", "f", "y", to=TensorProto.BOOL)],
+        [node("Cast", "x", "h", to=1), node("Cast", "h", "y", to=TensorProto.BOOL)],
         [],
         True,
     ),
@@ -57,7 +57,7 @@ def test_truth_values(case: str) -> None:
     assert found.taint("y").is_raw == is_raw, found.taint("y").text
 
 
-def test_numbers_cast_to_truth_values_or_compared_are_not_shown() -> None:
+def test_numbers_cast_to_truth_values_or_held_to_one_number_are_not_shown() -> None:
     nodes = [
         node("Cast", "x", "b", to=TensorProto.BOOL),
         node("Not", "b", "n"),
@@ -65,3 +65,20 @@ def test_numbers_cast_to_truth_values_or_compared_are_not_shown() -> None:
     ]
     found = traced(nodes, [const("k", 0.5)])
     assert not any(found.taint(name).is_raw for name in ("b", "n", "e"))
+
+
+def test_a_picture_in_black_and_white_is_raw_however_it_is_made() -> None:
+    nodes = [
+        *(node("Greater", "x k", "g"), node("Cast", "g", "n", to=1), node("Not", "g", "o")),
+        *(node("Where", "g k l", "w"), node("Sub", "x k", "d"), node("Sign", "d", "s")),
+        *(node("Div", "x k", "t"), node("Floor", "t", "f")),
+    ]
+    found = traced(nodes, [const("k", 0.5), const("l", 0.1)])
+    assert all(found.taint(name).is_raw for name in ("g", "n", "o", "w", "s", "f"))
+
+
+@pytest.mark.parametrize("shape", [(1, 6), ("batch", "length"), (4, 1, 1, 6)])
+def test_a_mask_of_words_is_not_shown(shape: tuple[int | str, ...]) -> None:
+    nodes = [node("Greater", "x k", "m"), node("Cast", "m", "f", to=1)]
+    found = traced(nodes, [const("k", 0, "int64")], shape=shape, dtype="int64")
+    assert not found.taint("f").is_raw

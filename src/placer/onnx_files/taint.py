@@ -24,6 +24,7 @@ from placer.core.errors import InputError, UsageError, near_match
 from placer.onnx_files import taint_rules
 from placer.onnx_files.injective import Proofs
 from placer.onnx_files.reader import load_model
+from placer.onnx_files.taint_computed import opened
 from placer.onnx_files.taint_known import Known, raw_together
 from placer.onnx_files.taint_norms import NORMALISING
 from placer.onnx_files.taint_plain import not_shown
@@ -255,7 +256,8 @@ class _Scope:
     def _put_together(self, node: Node) -> None:
         """Call raw what by itself gives a raw tensor back, as Concat of all of its parts does."""
         changing = [name for name in node.names if name and self.taint(name) != CONSTANT]
-        if len(changing) < 2 and node.op_type not in _ALONE:
+        is_of_words = node.outputs[0] in self._steps.words and self._raw(changing[0]) is not None
+        if len(changing) < 2 and node.op_type not in _ALONE and not is_of_words:
             return  # it tells no more than its input
         for name in node.outputs:
             if not name or self.taints[name].is_raw:
@@ -275,7 +277,7 @@ class _Scope:
         return taint if taint is not None and taint.is_raw else None
 
 
-_ALONE = ("QEmbedLayerNormalization", "Relu", *NORMALISING)
+_ALONE = ("Relu", *NORMALISING)
 """Operators of one input of which their own rule does not tell all."""
 ONNX = ("", "ai.onnx")
 _KNOWN_DOMAINS = (*ONNX, "com.microsoft")
@@ -342,8 +344,7 @@ def _looped(
 
 
 def _computed(scope: _Scope, name: str) -> np.ndarray | None:
-    """Compute a constant that a node makes of others, by a runtime: onnx's own lacks versions."""
-    import onnxruntime
+    """Compute a constant that a node makes of others."""
     from onnx import helper
 
     node = scope.producers[name]
@@ -366,15 +367,8 @@ def _computed(scope: _Scope, name: str) -> np.ndarray | None:
         ],
         [helper.make_empty_tensor_value_info(one) for one in node.output if one],
     )
-    small = helper.make_model(
-        graph, opset_imports=scope.model.opsets, ir_version=scope.model.ir_version
-    )
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(
-            small.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = opened(graph, scope.model.opsets, scope.model.ir_version)
         results = session.run([name], feeds)
     except Exception:  # whatever the runtime does not know: then nothing is shown
         return None

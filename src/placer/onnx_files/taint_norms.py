@@ -2,8 +2,8 @@
 
 ``(W x + b - mean) / size`` is ``P (W x + b) k`` with an unknown number k, and P takes the mean off:
 linear equations for ``k x`` and k. More outputs than inputs, as of the patches of a ConvNeXt, solve
-them, if P W loses nothing and P b is none of its outputs. Of rows of a table (``taint_tables``) the
-word is told if the directions of all differ.
+them, if P W loses nothing and P b is none of its outputs. A Softmax takes a number off each row
+too, before its Exp, and a LogSoftmax no more than that.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ from placer.onnx_files.taint_kernels import reads_all
 from placer.onnx_files.taint_known import Step
 from placer.onnx_files.taint_quantised import Scaling, kernel, scaling
 from placer.onnx_files.taint_stacks import operator, own_product
-from placer.onnx_files.taint_tables import Lookups, Table, lookups, summed, tells
 from placer.onnx_files.taint_values import FLOATS, Node, Origin
 
 _CENTRED = ("LayerNormalization",)
 _SCALED = ("LpNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
-_EMBEDDING = "EmbedLayerNormalization"
-"""ONNX Runtime's: words, segments and places are looked up, added and normalised."""
-NORMALISING = (*_CENTRED, *_SCALED, _EMBEDDING)
-"""Operators that normalise rows of one input, or of what is looked up by it."""
+_LESS_ONE = ("LogSoftmax", "Softmax")
+"""A number off each row is as good as its mean: it is gone where the mean of what is left is."""
+NORMALISING = (*_CENTRED, *_SCALED, *_LESS_ONE)
+"""Operators that normalise rows of one input."""
 _EPS = float(np.finfo(np.float32).eps)
 _MAX_MOVES = 16
 
@@ -45,12 +44,10 @@ class _Rows:
     """Numbers of a row that are left; None: all."""
     shifts: tuple[np.ndarray, ...] = ()
     """Constants that were added, each (places, numbers)."""
-    step: float = 0.0
-    """To which they were rounded."""
 
 
 class Norms:
-    """The normalised rows and the sums of words of a graph, in the order of its nodes."""
+    """The normalised rows of a graph, in the order of its nodes."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
@@ -59,25 +56,13 @@ class Norms:
         """Yield the steps from what a node makes to what its rows were made of."""
         out, rows = node.outputs[0], self._normalised(node)
         self._nodes[out] = node
-        if node.op_type == _EMBEDDING:
-            yield from _of_embedding(node)
-        elif rows is not None:
-            yield from self._of(node, self._made_of(rows))
-        elif node.op_type in ("Add", "QLinearAdd", "Sub", "Sum"):
-            sums = lookups(out, self._nodes)
-            if sums is not None and len(sums.tables) > 1:
-                yield from _of_words(node, sums, _Rows(out, -1))
-
-    def _of(self, node: Node, rows: _Rows) -> Iterator[Step]:
+        if rows is None:
+            return
+        rows = self._made_of(rows)
         made = self._nodes.get(rows.name)
-        sums = lookups(rows.name, self._nodes) if _is_last(node, rows) else None
-        if sums is not None:
-            step = max(sums.step, rows.step)
-            sums = replace(sums, shifts=(*sums.shifts, *rows.shifts), step=step)
-            yield from _of_words(node, sums, rows)
-        elif made is not None and _is_linear(made, rows.axis):
+        if made is not None and _is_linear(made, rows.axis):
             holds = partial(_is_solved, made, rows)
-            yield Step((node.outputs[0],), made.names[0], node.op_type, holds=holds)
+            yield Step((out,), made.names[0], node.op_type, holds=holds)
 
     def _normalised(self, node: Node) -> _Rows | None:
         """Return the rows that a node normalises; None: it does not."""
@@ -87,6 +72,8 @@ class Norms:
         axis = node.integer("axis", -1) % len(shape)
         if node.op_type == "LpNormalization":
             return _Rows(node.names[0], axis, is_scaled=True)
+        if node.op_type in _LESS_ONE:
+            return _less_one(node, shape)
         if node.op_type in NORMALISING:
             scale = node.constant(1)
             if axis != len(shape) - 1 or scale is None:
@@ -139,7 +126,7 @@ class Norms:
         if node.op_type in _MOVES:
             axis = _axis_before(node, rows.axis)
             return None if axis is None else replace(rows, name=node.names[0], axis=axis)
-        if (scaled := scaling(node)) is not None and len(scaled.factors) == 1:
+        if (scaled := scaling(node)) is not None:
             return _before_scaling(node, rows, scaled)
         if node.op_type == "Concat":  # beside constants, as of a ViT's class token
             (name, *more), shape = _changing(node), node.shape(node.outputs[0])
@@ -157,15 +144,22 @@ class Norms:
 
 def _before_scaling(node: Node, rows: _Rows, scaled: Scaling) -> _Rows | None:
     """Return the rows before they were quantised, or the opposite: the size may be another."""
-    axis, factor = _axis_before(node, rows.axis), scaled.factors[0]
+    axis, factor = _axis_before(node, rows.axis), scaled.factor
     if axis is None or factor.size > 1 or not factor.all():
         return None
     long = _along(node, scaled.shift, rows.axis)
     if long is None:
         return None
     shifts = tuple(one / factor for one in (*rows.shifts, long))
-    step = max(rows.step, scaled.step) / abs(float(factor.item()))
-    return replace(rows, name=node.names[0], axis=axis, shifts=shifts, step=step)
+    return replace(rows, name=node.names[0], axis=axis, shifts=shifts)
+
+
+def _less_one(node: Node, shape: tuple[int | str, ...]) -> _Rows | None:
+    """Return the rows of a Softmax; up to opset 12 all axes from its own on are one row."""
+    is_old = node.opset < 13
+    axis = node.integer("axis", 1 if is_old else -1) % len(shape)
+    is_row = not is_old or axis == len(shape) - 1
+    return _Rows(node.names[0], axis, is_centred=True) if is_row else None
 
 
 def _changing(node: Node) -> list[str]:
@@ -214,41 +208,6 @@ def _along(node: Node, value: np.ndarray | None, axis: int) -> np.ndarray | None
         return None
     size = int(shape[axis])
     return np.broadcast_to(rows, (*rows.shape[:-1], size)).reshape(-1, size)
-
-
-# --- words ----------------------------------------------------------------------------------
-
-
-def _is_last(node: Node, rows: _Rows) -> bool:
-    shape = node.shape(rows.name)
-    return shape is not None and rows.axis == len(shape) - 1
-
-
-def _of_words(node: Node, sums: Lookups, rows: _Rows) -> Iterator[Step]:
-    for index in sums.words:
-        holds = partial(
-            tells,
-            sums,
-            index,
-            is_centred=rows.is_centred,
-            is_scaled=rows.is_scaled,
-            kept=rows.kept,
-        )
-        yield Step((node.outputs[0],), index, node.op_type, holds=holds)
-
-
-def _of_embedding(node: Node) -> Iterator[Step]:
-    """Yield the steps from fused embeddings to the words and segments."""
-    tables = {node.names[0]: (Table(np.ones(1), node, 2),)}
-    if node.has(1):
-        tables[node.names[1]] = (Table(np.ones(1), node, 4),)
-    places, scale = node.constant(3), node.constant(5)
-    if places is None or scale is None or node.has(8):
-        return
-    sums = summed(tables, [places.astype(np.float64)])
-    if sums is None:
-        return
-    yield from _of_words(node, sums, _Rows(node.outputs[0], -1, True, True, scale != 0))
 
 
 # --- matrices -------------------------------------------------------------------------------

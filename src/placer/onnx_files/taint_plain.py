@@ -113,12 +113,17 @@ def leaves_picture(shape: Shape, summed: Collection[int]) -> bool:
 
     A first axis of no stated size is the batch, and one picture is looked at.
     """
-    sizes_of_one = [1 if isinstance(size, str) and not i else size for i, size in enumerate(shape)]
-    kept = [i for i, size in enumerate(sizes_of_one) if i not in summed and size != 1]
+    kept = _long_axes(shape, summed)
     across = [i for i in kept if i]  # the first axis is the batch
     sizes = [shape[i] for i in summed]
     window = math.prod(size if isinstance(size, int) else MAX_REDUCED + 1 for size in sizes)
     return len(across) > 1 or (bool(kept) and window <= MAX_REDUCED)
+
+
+def _long_axes(shape: Shape, summed: Collection[int]) -> list[int]:
+    """Return the axes that are kept, but those of one number and a batch of no stated size."""
+    sizes = [1 if isinstance(size, str) and not i else size for i, size in enumerate(shape)]
+    return [i for i, size in enumerate(sizes) if i not in summed and size != 1]
 
 
 def reduce(node: Node) -> Taint:
@@ -164,6 +169,20 @@ def tones(node: Node) -> Taint:
     return curve(node)
 
 
+def stepped(node: Node) -> Taint:
+    """Take the sign, or compare with constants: of a picture that is one in black and white.
+
+    One of two values for each number of a row is less, as the mask of a sentence.
+    """
+    raws = [place for place, taint in enumerate(node.taints) if taint and taint.is_raw]
+    if len(raws) > 1 or any(taint and taint.origin is Origin.DERIVED for taint in node.taints):
+        return not_shown(node)
+    data, shape = node.taint(raws[0]), node.shape(node.names[raws[0]])
+    if shape is not None and len([axis for axis in _long_axes(shape, ()) if axis]) < 2:
+        return not_shown(node, "one of two values for each number of a row")
+    return _curve_of(node, data)
+
+
 MANY_VALUES = 4
 """An operand that is the same for so many raw values leaves their differences."""
 
@@ -201,7 +220,7 @@ def blend(node: Node) -> Taint:
     return raw.then(node.op_type)
 
 
-_STEPS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")
+STEPS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Sign")
 """One of few values for each number, by that number."""
 
 
@@ -216,14 +235,14 @@ def _is_step(node: Node, raw: int, other: int) -> bool:
     if maker is None:
         return False
     source = node.names[raw]
-    is_of_it = source in maker.input and maker.op_type in (*_STEPS, "Hardmax")
+    is_of_it = source in maker.input and maker.op_type in (*STEPS, "Hardmax")
     if node.taint(raw).is_mixed:
         is_rising = maker.op_type in ("Hardmax", "Sign")
         return is_of_it and is_rising and node.op_type in ("Add", "Sum")
     if node.op_type in ("Add", "Sub", "Sum"):
-        return maker.op_type in (*_STEPS, "Hardmax")
+        return maker.op_type in (*STEPS, "Hardmax")
     constants = [node.value(one) is not None for one in maker.input if one != source]
-    return is_of_it and node.op_type == "Mul" and maker.op_type in _STEPS and all(constants)
+    return is_of_it and node.op_type == "Mul" and maker.op_type in STEPS and all(constants)
 
 
 def _curve_of(node: Node, raw: Taint) -> Taint:

@@ -6,8 +6,7 @@ quantisers fold one into it. A picture has nothing there; of a mixture that hide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,38 +75,24 @@ def kernel(node: Node) -> tuple[np.ndarray, np.ndarray] | None:
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What an operator is, but for rounding: some inputs by factors, and a constant."""
+    """What quantising is, but for rounding: its input by a factor, and a constant."""
 
-    factors: Mapping[int, np.ndarray]
-    """Place of an input -> one number, or one for each along the last axis."""
-    shift: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    step: float = 0.0
-    """To which the sum is rounded; 0: it is not."""
-
-
-_OPERANDS = {"DequantizeLinear": (0,), "QuantizeLinear": (0,), "QLinearAdd": (0, 3)}
-_RESULT = {"QuantizeLinear": 1, "QLinearAdd": 6}
-"""Where the scale of the output stands."""
+    factor: np.ndarray
+    """One number, or one for each along the last axis."""
+    shift: np.ndarray
 
 
 def scaling(node: Node) -> Scaling | None:
-    """Return what quantising, its opposite or QLinearAdd is; None: another, or it cuts off."""
-    if node.op_type not in _OPERANDS:
+    """Return what quantising or its opposite is; None: it is another operator, or cuts off."""
+    is_known = node.op_type in ("DequantizeLinear", "QuantizeLinear")
+    given = _scale(node, 1) if is_known else None
+    if given is None:
         return None
-    factors, shift = dict.fromkeys(_OPERANDS[node.op_type], np.ones(1)), np.zeros(1)
-    for place in factors if node.op_type != "QuantizeLinear" else ():
-        given = _scale(node, place + 1)
-        if given is None:
-            return None
-        factors[place], shift = given[0], shift - given[0] * given[1]
-    at = _RESULT.get(node.op_type)
-    if at is None:
-        return Scaling(factors, shift)
-    made = _scale(node, at)
-    if made is None or not made[0].all() or _is_at_an_end(node, at + 1):
-        return None
-    factors = {place: factor / made[0] for place, factor in factors.items()}
-    return Scaling(factors, shift / made[0] + made[1], step=1.0)
+    scale, zero = given
+    if node.op_type == "DequantizeLinear":
+        return Scaling(scale, -scale * zero)
+    is_cut = not scale.all() or _is_at_an_end(node, 2)
+    return None if is_cut else Scaling(1 / scale, zero)
 
 
 def _scale(node: Node, at: int) -> tuple[np.ndarray, np.ndarray] | None:

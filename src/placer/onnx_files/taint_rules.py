@@ -88,6 +88,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(
         ("BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Mod"), taint_nothing.bits
     ),
+    **dict.fromkeys(taint_plain.STEPS, taint_plain.stepped),
     **dict.fromkeys(("DFT", "STFT"), taint_linear.transformed),
     **dict.fromkeys(("Add", "Sub", "Div", "Sum", "Mean", "Max", "Min"), taint_plain.blend),
     **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), taint_plain.pool),
@@ -144,6 +145,6 @@ RULES: Mapping[str, Rule] = {
 MAY_KEEP_MIXTURES = frozenset(
     set(RULES)
     - {*_CURVES.split(), *_NORMALISATIONS.split(), *_REDUCTIONS.split(), "Max", "Min"}
-    - {"LpPool", "DynamicQuantizeLinear", "ai.onnx.ml::Normalizer"}
+    - {*taint_plain.STEPS, "LpPool", "DynamicQuantizeLinear", "ai.onnx.ml::Normalizer"}
 ) | set(KEEPING_BY_SHAPE)
 """Operators that keep all of a mixture, or may with some constants and shapes."""

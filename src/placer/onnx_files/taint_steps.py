@@ -23,6 +23,7 @@ from placer.onnx_files.taint_norms import Norms
 from placer.onnx_files.taint_parts import Parts
 from placer.onnx_files.taint_stacks import Stacks
 from placer.onnx_files.taint_values import CONSTANT, FLOATS, Node, Origin, Taint
+from placer.onnx_files.taint_words import Words
 
 _SUMS = ("Add", "Sub", "Sum")
 _HARMLESS = (Origin.CONSTANT, Origin.PUBLIC)
@@ -38,6 +39,8 @@ class Steps:
         self._stacks = Stacks(known)
         self._parts = Parts(known.wholes)
         self._norms = Norms()
+        self.words = Words()
+        """The tensors whose rows are functions of words."""
         self._scaled: dict[str, tuple[str, int]] = {}
         """Tensor -> another of which it is a multiple, and the sign of the factor."""
         self._halves: dict[str, dict[str, list[str]]] = {}
@@ -56,6 +59,7 @@ class Steps:
         self._follow(node, inputs)
         self.known.add(self._of(node, inputs))
         self.known.add(self._norms.add(node))
+        self.known.add(self.words.add(node))
         if len(inputs) == 1:
             self._stacks.add(node, inputs[0])
             if node.names[0] == inputs[0] and node.names.count(inputs[0]) == 1:
