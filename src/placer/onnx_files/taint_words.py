@@ -140,7 +140,7 @@ class Words:
         parts, words = self._parts(name), self._rows[name].words
         if len(parts) > _MAX_NODES:
             return False
-        each = sum(one.cost for one in parts)
+        each = max(1, sum(one.cost for one in parts))
         count = min(MAX_SUMS, _MAX_WORK // each)
         if count < min(_MIN_DRAWN, words[index]):
             return False
