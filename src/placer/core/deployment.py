@@ -206,6 +206,8 @@ class Egress:
     """Jurisdiction of that place."""
     namespace: str | None = None
     """Of the object that opens it, as far as the manifest says it."""
+    said: str = ""
+    """Words of the manifest that say what it carries: ``mode: request``; empty: its format does."""
 
 
 WHOLE_FILE = "*"
