@@ -32,7 +32,8 @@ _HARMLESS = (
     " useradd adduser groupadd addgroup usermod apt apt-get apk yum dnf microdnf"
     " for select case fi done esac } rm touch"
 )
-COPYING = frozenset(_COPYING.split())
+_REPLACING = "patch bspatch xdelta3 hpatchz truncate"
+COPYING = frozenset(f"{_COPYING} {_REPLACING}".split())
 CLOUD = frozenset(_CLOUD.split())
 """They take a source and a target, of which one may be a URI."""
 FETCHING = COPYING | CLOUD | frozenset(_OTHER.split())
@@ -75,6 +76,11 @@ _TAKING = {
     "sort": "kStTo",
 }
 """Program -> its short options that take a value, which may stand right behind the letter."""
+_PUT = re.compile(
+    r"(?:-[A-Za-z]?[oO]|--?(?:out|output|dest)(?:[-_]?(?:file|path|name|dir))?)(?:=(?P<value>.+))?"
+)
+"""Option with which most programs say where they write."""
+_STUCK = re.compile(r"-[A-Za-z]?[oO](?=/)")
 _CLUSTERS = {
     program: re.compile(rf"-(?:n[a-zA-Z]|[a-zA-Z0-9#:](?<![{taking}]))*[{taking}](?=.)", re.DOTALL)
     for program, taking in _TAKING.items()
@@ -138,6 +144,18 @@ def apart(program: str, words: Sequence[str]) -> list[str]:
     for word in words:
         match = options.match(word)
         found += [word] if match is None else [match.group(), word[match.end() :]]
+    return found
+
+
+def outputs_of(words: Sequence[str]) -> list[str]:
+    """Return the values of options with which a program that nobody knows may say its output."""
+    found: list[str] = []
+    for at, word in enumerate(words):
+        option, stuck = _PUT.fullmatch(word), _STUCK.match(word)
+        if option is not None:
+            found += [option["value"]] if option["value"] else words[at + 1 : at + 2]
+        elif stuck is not None:
+            found.append(word[stuck.end() :])
     return found
 
 
