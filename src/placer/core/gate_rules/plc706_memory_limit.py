@@ -138,8 +138,9 @@ RULE = GateRule(
     "measured on the site. Of several containers it is the one that runs the model, by what it "
     "names or by its image in `placer.yaml`; where neither tells, and only some limits are too "
     "low, that is inconclusive, and so is a limit where the evidence has no peak (Windows). "
-    "A model's file in an `emptyDir` with `medium: Memory` counts to the limit of the pod as well: "
-    "where that is too low for both, it is inconclusive.",
+    "A model's file in an `emptyDir` with `medium: Memory` counts to the limit of the pod as well "
+    "(it has one where each of its containers has): where that is too low for both, it is "
+    "inconclusive.",
     why="The kernel kills a container at its limit, in the field, with the first large request.",
     example="`limits: {memory: 64Mi}` and a measured peak of 90 MB: violated.",
     fix="Raise the limit; the message suggests the peak and a quarter more.",
