@@ -149,6 +149,31 @@ def test_nothing_that_is_no_file_is_waited_for(
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pipe", "a pipe, not a file"),
+        ("folder", "is a directory"),
+        ("link", "a link to nothing"),
+        ("loop", "too many levels of symbolic links"),
+    ],
+)
+def test_a_project_that_is_no_file_is_not_called_missing(
+    run: Run, make: Make, kind: str, said: str
+) -> None:
+    path = make(SMALL) / "placer.yaml"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("placer.yaml" if kind == "loop" else "nowhere.yaml")
+    result = run("check", "deploy", *OPTIONS)
+    assert result.code == 3
+    assert said in result.err.lower()
+
+
 def test_a_manifest_from_a_pipe_is_read_once(make: Make) -> None:
     make(SMALL)
     os.mkfifo("rendered.yaml")

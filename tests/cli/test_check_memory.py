@@ -77,3 +77,44 @@ def test_two_sizes_that_look_alike_are_told_in_bytes(told: Told) -> None:
 
 def test_an_amount_that_compose_refuses_is_one_finding(told: Told) -> None:
     assert [*told(service("512Mi"))] == ["PLC711"]
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {{name: counter}}
+spec:
+  nodeSelector: {{node-role.kubernetes.io/edge: ''}}
+  initContainers:
+    - name: fetch
+      image: registry.example/fetch:1
+      command: [wget, -O, /models/model.onnx, 's3://m/model.onnx']
+      resources: {first}
+      volumeMounts: [{{name: v, mountPath: /models}}]
+  containers:
+    - name: infer
+      image: {image}
+      args: [--model, /models/model.onnx]
+      resources: {{limits: {{memory: "90000100"}}}}
+      volumeMounts: [{{name: v, mountPath: /models}}]
+  volumes: [{{name: v, emptyDir: {volume}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("volume", "first", "is_told"),
+    [
+        ("{medium: Memory}", "{limits: {memory: 16Mi}}", True),
+        ("{medium: Memory, sizeLimit: 1Mi}", "{limits: {memory: 16Mi}}", True),
+        ("{medium: Memory}", "{limits: {memory: 512Mi}}", False),
+        ("{medium: Memory}", "{}", False),
+        ("{}", "{limits: {memory: 16Mi}}", False),
+    ],
+)
+def test_a_model_in_a_volume_of_memory_counts_to_the_limit_of_the_pod(
+    told: Told, volume: str, first: str, *, is_told: bool
+) -> None:
+    rules = told(POD.format(image=IMAGE, volume=volume, first=first))
+    assert ("PLC706" in rules) == is_told, rules
+    if is_told:
+        assert "in a volume of memory" in rules["PLC706"][0]

@@ -142,9 +142,63 @@ def test_a_transformer_goes_where_the_predictor_in_the_cloud_is(told: Told) -> N
     assert not {"PLC704", "PLC705"} & told(text)[1].keys()
 
 
-def test_the_project_may_say_where_a_transformer_lies(told: Told) -> None:
+SENT = [{"to": "*", "carries": "answer", "jurisdiction": "EU"}]
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome"),
+    [
+        ("mode: response", None),
+        ("mode: request", "fail"),
+        ("mode: all", "fail"),
+        ("mode: Response", "fail"),
+        ("", "fail"),
+        ('mode: "{{ .Values.mode }}"', None),
+    ],
+)
+def test_an_entry_takes_nothing_off_what_a_logger_sends(
+    run: Run, make: Make, mode: str, outcome: str | None
+) -> None:
+    logger = f"logger:\n      url: https://logs.example.com\n      {mode}"
+    make(
+        service("", in_predictor=logger),
+        workload_file=workload(data=SPECIAL),
+        project_file=project(egress=SENT),
+    )
+    result = run("check", "deploy", *OPTIONS)
+    found = [one for one in json.loads(result.out)["findings"] if one["rule"] == "PLC704"]
+    assert [one["outcome"] for one in found] == ([outcome] if outcome else [])
+    said = mode or "mode: all (the default)"
+    for one in found:
+        assert f"`carries: answer` of placer.yaml is contradicted by `{said}`" in one["message"]
+
+
+def test_a_mode_that_an_entry_contradicts_is_new_since_a_base(run: Run, make: Make) -> None:
+    logger = "logger: {mode: response, url: 'https://logs.example.com'}"
+    folder = make(
+        service("", in_predictor=logger),
+        workload_file=workload(data=SPECIAL),
+        project_file=project(egress=SENT),
+    )
+    gate_project.committed(folder)
+    (file,) = (folder / "deploy").iterdir()
+    file.write_text(file.read_text().replace("mode: response", "mode: request"))
+    result = run("check", "deploy", *OPTIONS, "--base", "HEAD")
+    assert result.code == 1
+    assert "PLC704" in {one["rule"] for one in json.loads(result.out)["findings"]}
+
+
+def test_an_entry_may_say_that_more_goes_there_than_the_manifest_does(told: Told) -> None:
+    logger = "logger: {mode: response, url: 'https://logs.example.com'}"
+    more = [{**SENT[0], "carries": "request"}]
+    code, rules = told(service("", in_predictor=logger), egress=more)
+    assert (code, rules["PLC704"]) == (1, "fail")
+
+
+def test_a_transformer_gets_requests_whatever_the_project_says(told: Told) -> None:
     egress = [{"to": "inferenceservice/counter/transformer", "carries": "answer"}]
-    assert told(transformer("minReplicas: 1"), egress=egress)[0] == 0
+    code, rules = told(transformer("minReplicas: 1"), egress=egress)
+    assert (code, rules["PLC704"]) == (5, "inconclusive")
 
 
 def test_a_logger_of_the_old_api_stands_around_its_predictor_as_well(told: Told) -> None:

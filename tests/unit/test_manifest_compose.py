@@ -271,6 +271,11 @@ def test_a_config_at_the_path_of_the_model_is_the_model(
     assert [model.uri.value for model in found.models] == uris
 
 
+def health(test: object, **more: object) -> dict[str, object]:
+    """A service with a health check."""
+    return {"command": f"serve --model {MODEL}", "healthcheck": {"test": test, **more}}
+
+
 @pytest.mark.parametrize(
     ("service", "uris"),
     [
@@ -288,6 +293,13 @@ def test_a_config_at_the_path_of_the_model_is_the_model(
             {"command": f"serve --model {MODEL}", "post_start": [{"command": f"cp /x {MODEL}"}]},
             ["a:1"],
         ),
+        (health(f"wget -qO {MODEL} https://h/x"), ["https://h/x"]),
+        (health(["CMD-SHELL", f"wget -qO {MODEL} https://h/x"]), ["https://h/x"]),
+        (health(["CMD", "cp", "/x", MODEL]), ["a:1"]),
+        (health(["NONE", "cp", "/x", MODEL]), [MODEL]),
+        (health(["CMD", "cp", "/x", MODEL], disable=True), [MODEL]),
+        (health(["CMD", "curl", "-f", "http://localhost:8000/ready"]), [MODEL]),
+        (health(f"test -f {MODEL}"), [MODEL]),
         ({"command": f"sh -c 'curl -s http://up/ok && serve --model {MODEL}'"}, [MODEL]),
         ({"command": f"sh -c 'cp /etc/a /tmp/b && serve --model {MODEL}'"}, [MODEL]),
     ],
@@ -308,6 +320,14 @@ def test_a_service_that_gets_its_model_itself_serves_that(
             ["<service.get>"],
         ),
         ({"volumes": ["vol:/out"]}, "service_completed_successfully", ["get:1"]),
+        (
+            {
+                "volumes": ["vol:/out"],
+                "healthcheck": {"test": "curl -o /out/model.onnx https://h/x"},
+            },
+            "",
+            ["https://h/x"],
+        ),
         ({"volumes": ["vol:/out"]}, "service_started", [MODEL]),
         ({"volumes": ["vol:/out:ro"]}, "service_completed_successfully", [MODEL]),
         ({"volumes": ["w:/out"]}, "service_completed_successfully", [MODEL]),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.unit.test_manifest_fetching import OWN, by_script, prepared
+from tests.unit.test_manifest_fetching import OWN, by_itself, by_script, prepared
 
 READY = "http://localhost:8001/v1/models/digits"
 
@@ -77,3 +77,37 @@ def test_files_of_other_names_do_not_replace_a_model(script: str) -> None:
 )
 def test_files_whose_names_may_be_the_models_do(script: str) -> None:
     assert by_script(script) != [OWN]
+
+
+STUCK = [
+    "wget -qO{} https://h/x",
+    "wget -nvO{} https://h/x",
+    "wget -cqO{} https://h/x",
+    "curl -sSLo{} https://h/x",
+    "curl https://h/x -fsSLo{}",
+    "curl -no{} https://h/x",
+    "aria2c -qo{} https://h/x",
+    "curl -s https://h/x | sort -uo{}",
+]
+
+
+@pytest.mark.parametrize("line", STUCK)
+def test_a_value_behind_short_options_is_read_as_one_apart(line: str) -> None:
+    download = line.format(OWN)
+    assert by_script(download) == ["https://h/x"]
+    assert by_itself("sh", "-c", f"{download}; exec serve --model {OWN}") == ["https://h/x"]
+    hook = f"{{postStart: {{exec: {{command: [sh, -c, {json.dumps(download)}]}}}}}}"
+    assert prepared(f"lifecycle: {hook}", key="containers") == ["https://h/x"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(one.format("/tmp/x") for one in STUCK[:-1]),
+        "wget -qO- https://h/x",
+        "wget -qo/models/model.onnx --spider https://h/x",
+        "curl -sSLo/dev/null https://h/x",
+    ],
+)
+def test_a_value_behind_short_options_that_is_no_models_path_is_none(line: str) -> None:
+    assert by_script(f"cd /tmp; {line}") == [OWN]

@@ -42,3 +42,18 @@ def test_a_command_beside_the_options_has_no_effect() -> None:
     module: dict[str, object] = {"settings": {"image": "ocr:1", "Cmd": ["--model", "/m/a.onnx"]}}
     found = of_module(module)
     assert [one.kind for one in found.defects] == ["ignored_level"]
+
+
+@pytest.mark.parametrize(
+    ("test", "uri"),
+    [
+        (["CMD-SHELL", "wget -qO /m/a.onnx https://h/x"], "https://h/x"),
+        (["CMD", "curl", "-o/m/a.onnx", "https://h/x"], "https://h/x"),
+        (["CMD", "curl", "-f", "http://localhost:8000/ready"], "/m/a.onnx"),
+        (["NONE"], "/m/a.onnx"),
+    ],
+)
+def test_a_health_check_may_write_over_the_model(test: list[str], uri: str) -> None:
+    options = {"Cmd": ["--model", "/m/a.onnx"], "Healthcheck": {"Test": test}}
+    module: dict[str, object] = {"settings": {"image": "ocr:1", "createOptions": options}}
+    assert [one.uri.value for one in of_module(module).deployed[0].models] == [uri]

@@ -270,3 +270,49 @@ def test_values_are_put_in_only_so_often() -> None:
     start = time.process_time()
     itself(f"A='{'a ' * 400}'; " + "$A" * 30_000)
     assert time.process_time() - start < 5
+
+
+WRITING = [
+    "gpg -o {} -d /x.gpg",
+    "gpg -do {} /x.gpg",
+    "gpg --batch -o{} -d /x.gpg",
+    "gpg --output {} --decrypt /x.gpg",
+    "gpg --output={} --decrypt /x.gpg",
+    "openssl enc -d -in /x -out {}",
+    "age -d -o {} /x.age",
+    "sops -d --output {} /x.enc",
+    "python3 /opt/convert.py --output_file {}",
+    "env A=b timeout 9 gpg -o {} -d /x.gpg",
+    "cd /models; gpg -o digits.onnx -d /x.gpg",
+    "cd /tmp; gpg -o {} -d /x.gpg",
+    "patch {} < /x.patch",
+    "patch -o {} /opt/v1.onnx /x.patch",
+    "bspatch /opt/v1.onnx {} /x.patch",
+    "truncate -s 0 {}",
+]
+
+
+@pytest.mark.parametrize("line", WRITING)
+def test_an_output_at_the_very_path_is_a_model_that_nobody_knows(line: str) -> None:
+    written = line.format(PATH)
+    hook = f"lifecycle: {{postStart: {{exec: {{command: [sh, -c, {json.dumps(written)}]}}}}}}"
+    served = f"args: [--model, {PATH}]"
+    hooked = f"containers: [{{name: s, image: {IMAGE}, {served}, {hook}, {MOUNT}}}]\n{VOLUMES}\n"
+    for models in (before(written), itself(f"{written}; {SERVE}"), models_of(hooked)):
+        assert PATH not in models
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "gpg -o /tmp/x -d /x.gpg",
+        "cd /tmp; gpg -o x.bin -d /x.gpg",
+        "openssl enc -d -in /models/digits.onnx -out /tmp/x",
+        "grep -o /models/digits.onnx /etc/list",
+        "cd /app; patch -p1 < /fixes.patch",
+        "prepare --config /etc/x --output /var/out",
+    ],
+)
+def test_an_output_elsewhere_leaves_the_model(line: str) -> None:
+    assert itself(f"{line}; {SERVE}") == [PATH]
+    assert itself(f"{line}; {SERVE} --output /var/out -o json -O3") == [PATH]

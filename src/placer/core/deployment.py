@@ -147,6 +147,9 @@ class Resources:
     an instance group of Triton without a kind."""
     hiding: Stated[tuple[str, str]] | None = None
     """(name, value) of a variable that hides what is granted: ``CUDA_VISIBLE_DEVICES=-1``."""
+    limit_with_model_bytes: int | None = None
+    """Limit of the whole pod, where the model lies in one of its volumes in memory, which counts
+    to that beside what the process takes; None: it lies in none, or nothing limits the pod."""
 
     @property
     def grants_accelerator(self) -> bool:
@@ -206,6 +209,8 @@ class Egress:
     """Name in ``placer.yaml`` of the other site where that is."""
     namespace: str | None = None
     """Of the object that opens it, as far as the manifest says it."""
+    said: str = ""
+    """Words of the manifest that say what it carries: ``mode: request``; empty: its format does."""
 
 
 WHOLE_FILE = "*"

@@ -130,7 +130,8 @@ class EgressEntry:
     jurisdiction: str | None
     """The law that holds there; None: not stated."""
     carries: str | None
-    """``request``, ``answer`` or ``all``: what really goes there; None: as the format says."""
+    """``request``, ``answer`` or ``all``: what goes there, where the manifest leaves it open;
+    None: not stated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,30 @@ def receiver_of(egress: Egress, project: Project) -> Receiver:
     )
 
 
+def carried(egress: Egress, entry: Receiver) -> str:
+    """Return what goes by a way: an entry of the project adds to what the manifest says of it.
+
+    It takes nothing off that: raw input that the manifest sends stays raw input.
+    """
+    if egress.carries == "messages":
+        return entry.carries or egress.carries
+    return egress.carries if entry.carries in (None, "answer") else entry.carries
+
+
+def contradiction(egress: Egress, entry: Receiver, path: str) -> str:
+    """Return the clause that tells where an entry takes raw input for answers; else nothing.
+
+    Parameters
+    ----------
+    path
+        Of the project's file.
+    """
+    if entry.carries != "answer" or carried(egress, entry) == "answer":
+        return ""
+    said = f"`{egress.said}`" if egress.said else "the manifest"
+    return f"; `carries: answer` of {path} is contradicted by {said}"
+
+
 def is_inside(egress: Egress) -> bool:
     """Tell whether a receiver is in the same cluster: a service name without a public domain."""
     host = host_of(egress.to.value)

@@ -100,7 +100,8 @@ def read_yaml(
         with open(path, "rb") as file:  # noqa: PTH123  # a path is text as typed, in messages too
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file", hint=hint) from error
+        what = "a link to nothing" if os.path.islink(path) else "no such file"  # noqa: PTH114  # text
+        raise InputError(f"{path}: {what}", hint=hint) from error
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise InputError(

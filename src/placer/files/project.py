@@ -94,7 +94,7 @@ def nearest_project(folder: str, known: dict[str, str | None]) -> str | None:
         way.append(here)
         path = os.path.join(here, FILE_NAME)  # noqa: PTH118  # thousands are asked for
         above = os.path.dirname(here)  # noqa: PTH120  # thousands are asked for
-        if os.path.isfile(path):  # noqa: PTH113  # thousands are asked for
+        if os.path.lexists(path):  # a pipe, a folder, a broken link: reading it says which
             known[here] = path
         elif above == here:
             known[here] = None

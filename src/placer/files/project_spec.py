@@ -147,7 +147,7 @@ class EgressSpec(specs.Spec):
     carries: Literal["request", "answer", "all"] | None = Field(
         default=None,
         description="What goes there: `request` (raw input), `answer` (the output alone) or `all`; "
-        "left out: as the manifest's format says.",
+        "raw input that the manifest itself sends (`mode: request` of a logger) stays raw input.",
     )
 
 

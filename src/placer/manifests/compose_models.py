@@ -8,7 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
-from placer.manifests.containers import open_models, open_words, placeholder, variables_of, words_of
+from placer.manifests.containers import (
+    open_models,
+    open_words,
+    placeholder,
+    variables_of,
+    words_of,
+    words_of_health,
+)
 from placer.manifests.fetching import brought, with_brought
 from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import everywhere, model_of, models_of_variable
@@ -111,8 +118,7 @@ def _placed(
     to prepare it.
     """
     folder = service.at("working_dir").text()
-    hooks = [one.at("command") for one in service.at("post_start").items()]
-    programs = [_own(service), *(_program(service, one) for one in hooks)]
+    programs = [_own(service), *_beside(service)]
     own = [*spots_of_service(_volumes(root, service), root.at("volumes"))]
     sharing = [*_sharing(root, service)] if own else []
     for model in models:
@@ -145,13 +151,25 @@ def _sharing(root: Field, service: Field) -> Iterator[tuple[Program, Sequence[Sp
         if program.image is not None and not other.at("entrypoint"):
             program = replace(program, tool=tool_of(program.image.value))
         yield replace(program, is_first=is_first), spots
+        for one in _beside(other):
+            yield one, spots
 
 
 def _own(service: Field) -> Program:
-    return _program(service, service.at("entrypoint"), service.at("command"))
+    words = [*words_of(service.at("entrypoint")), *words_of(service.at("command"))]
+    return _program(service, words)
 
 
-def _program(service: Field, *commands: Field) -> Program:
+def _beside(service: Field) -> Iterator[Program]:
+    """Yield what runs in a service beside its command: hooks and its health check."""
+    told = [words_of(one.at("command")) for one in service.at("post_start").items()]
+    health = service.at("healthcheck")
+    if health.at("disable").text() != "true":
+        told.append(words_of_health(health.at("test")))
+    yield from (_program(service, words) for words in told if words)
+
+
+def _program(service: Field, words: Sequence[Stated[str]]) -> Program:
     variables: dict[str, str] = {}
     for one in service.at("environment").entries():
         variables[one.name] = one.text() or ""
@@ -160,7 +178,7 @@ def _program(service: Field, *commands: Field) -> Program:
         variables[name] = value
     return Program(
         f"service.{service.name}",
-        tuple(word for one in commands for word in words_of(one)),
+        tuple(words),
         service.key_place(),
         service.at("image").stated(),
         variables,

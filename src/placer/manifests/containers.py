@@ -48,6 +48,18 @@ def words_of(command: Field) -> list[Stated[str]]:
     return [one for one in stated if one is not None]
 
 
+def words_of_health(test: Field) -> list[Stated[str]]:
+    """Return what a health check of Docker runs: one text is a script, several are words.
+
+    Source: Compose specification, ``healthcheck``; Docker Engine API, ``HealthConfig``.
+    """
+    words = words_of(test)
+    if test.is_list and words:
+        kind, *rest = words
+        return {"CMD": rest, "CMD-SHELL": rest[:1]}.get(kind.value, [])
+    return words
+
+
 def placeholder(field: Field) -> Stated[str] | None:
     """Return a value that is filled in later as a whole, as ``${OPTIONS}``; None: it is none."""
     text = (field.text() or "").strip()

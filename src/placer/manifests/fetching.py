@@ -50,7 +50,11 @@ def brought(
         writing = [one for one in read.stored if _tells_both(one, path, root)]
     if not writing and is_all_told:
         return []
-    found = [_unknown(program, read, path)] if any(one.is_open for one in writing) else []
+    found = (
+        [_unknown(program, read, path)]
+        if any(one.is_open or one.is_output for one in writing)
+        else []
+    )
     lines: dict[str, list[Step]] = {}
     for one in writing:
         lines.setdefault(one.run.line, []).append(one)
@@ -99,10 +103,21 @@ def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
         otherwise = True
     is_linked = any(_is_at(one, path) for one in read.linked)
     for one in read.writing:
+        if one.is_output:
+            if _is_put(one, path, may_be_here=is_there is not False):
+                yield one
+            continue
         is_certain = one.is_open or (one.is_here and is_there)
         is_by_link = is_linked and one.run.program != "ln"
         if is_certain or is_by_link or _reaches(one, path, root, otherwise):
             yield one
+
+
+def _is_put(step: Step, path: str, *, may_be_here: bool) -> bool:
+    """Tell whether a program that nobody knows has a path as its output, or something below it."""
+    if may_be_here and posixpath.basename(path) in step.said:
+        return True
+    return any(rest_of(one, path) == "" or rest_below(path, one) for one in step.said)
 
 
 def _is_there(folders: Iterable[str], path: str, root: str | None) -> bool | None:

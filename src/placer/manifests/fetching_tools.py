@@ -32,7 +32,8 @@ _HARMLESS = (
     " useradd adduser groupadd addgroup usermod apt apt-get apk yum dnf microdnf"
     " for select case fi done esac } rm touch"
 )
-COPYING = frozenset(_COPYING.split())
+_REPLACING = "patch bspatch xdelta3 hpatchz truncate"
+COPYING = frozenset(f"{_COPYING} {_REPLACING}".split())
 CLOUD = frozenset(_CLOUD.split())
 """They take a source and a target, of which one may be a URI."""
 FETCHING = COPYING | CLOUD | frozenset(_OTHER.split())
@@ -52,7 +53,7 @@ WRITES_IF = {
         r"|--output-document[= ]-(?!\S)))"
     ),
     "sed": re.compile(r"(?s).*(?<!\S)(?:-[a-zA-Z]*i|--in-place)"),
-    "sort": re.compile(r"(?s).*(?<!\S)(?:-o|--output)"),
+    "sort": re.compile(r"(?s).*(?<!\S)(?:-[a-zA-Z]*o|--output)"),
     "yq": re.compile(r"(?s).*(?<!\S)(?:-[a-zA-Z]*i|--inplace)"),
     "find": re.compile(r"(?s).*(?<!\S)-(?:fprint|fls)"),
     "kubectl": re.compile(r"(?s).*\s(?:cp|exec)\s"),
@@ -65,6 +66,26 @@ OUTPUT = re.compile(
     r"(?:[ =]|(?=/))(\S+)"
 )
 """Option of a program that downloads, with the file or folder that it writes to."""
+_TAKING = {
+    "curl": "AbcCdDeEFHKmoPQrtTuUwxXyYz",
+    **dict.fromkeys(("wget", "wget2"), "aABDeiIloOPQRtTUwX"),
+    "aria2c": "dijklmMoOstTuUx",
+    "axel": "HnosTU",
+    **dict.fromkeys(("http", "https", "xh"), "aAops"),
+    "gdown": "O",
+    "sort": "kStTo",
+}
+"""Program -> its short options that take a value, which may stand right behind the letter."""
+_PUT = re.compile(
+    r"(?:-[A-Za-z]?[oO]|--?(?:out|output|dest)(?:[-_]?(?:file|path|name|dir))?)(?:=(?P<value>.+))?"
+)
+"""Option with which most programs say where they write."""
+_STUCK = re.compile(r"-[A-Za-z]?[oO](?=/)")
+_CLUSTERS = {
+    program: re.compile(rf"-(?:n[a-zA-Z]|[a-zA-Z0-9#:](?<![{taking}]))*[{taking}](?=.)", re.DOTALL)
+    for program, taking in _TAKING.items()
+}
+"""Program -> short options before a value: ``-qO``, ``-nvO`` (``-nv`` is one)."""
 _TAR = re.compile(r"(?<!\S)(?:-[A-Za-z]*C|--directory)[ =]?(\S+)")
 _SEVEN = re.compile(r"(?<!\S)-o(\S+)")
 UNPACKED_TO = {
@@ -112,6 +133,30 @@ SAYS_SO = re.compile(
 """Name of a program or an image that gets files from somewhere, and says so."""
 _BY_IMAGE = {"aws-cli": "aws"}
 """Image -> the program that it runs, where that has another name."""
+
+
+def apart(program: str, words: Sequence[str]) -> list[str]:
+    """Return words with the value behind short options as a word: ``-qO/m/x`` is ``-qO /m/x``."""
+    options = _CLUSTERS.get(program)
+    if options is None:
+        return [*words]
+    found: list[str] = []
+    for word in words:
+        match = options.match(word)
+        found += [word] if match is None else [match.group(), word[match.end() :]]
+    return found
+
+
+def outputs_of(words: Sequence[str]) -> list[str]:
+    """Return the values of options with which a program that nobody knows may say its output."""
+    found: list[str] = []
+    for at, word in enumerate(words):
+        option, stuck = _PUT.fullmatch(word), _STUCK.match(word)
+        if option is not None:
+            found += [option["value"]] if option["value"] else words[at + 1 : at + 2]
+        elif stuck is not None:
+            found.append(word[stuck.end() :])
+    return found
 
 
 def brings_other_names(program: str, words: Sequence[str], path: str) -> bool:

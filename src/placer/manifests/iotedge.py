@@ -17,6 +17,7 @@ from placer.manifests.containers import (
     placeholder,
     variables_of,
     words_of,
+    words_of_health,
 )
 from placer.manifests.embedded import case_blind, json_in
 from placer.manifests.fetching import with_brought
@@ -303,7 +304,9 @@ def _models(
         unknown += open_mounts(holder)
     folder = options.at("WorkingDir").text()
     own = Program(f"module.{module.name}", tuple(words), module.parts[0][1].key_place(), image)
-    put = with_brought(found, [own], folder, scripts=Scripts())
+    health = replace(own, words=tuple(words_of_health(options.at("Healthcheck", "Test"))))
+    programs = [own, health] if health.words else [own]
+    put = with_brought(found, programs, folder, scripts=Scripts())
     return everywhere(with_mounts(put, mounts, folder), unknown)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from placer.core.deployment import DEFAULT_LOGGER, Egress, ModelRef, Stated, Where
 from placer.core.hosts import host_of
+from placer.core.project import templates_in
 from placer.core.receivers import is_inside
 from placer.manifests.models import hidden_model
 from placer.manifests.nodes import Field
@@ -28,8 +29,11 @@ def logged(component: Field, root: Field) -> Iterator[Egress]:
     to = logger.at("url").stated() or logger.at("storage", "path").stated()
     if to is None:
         to = Stated(DEFAULT_LOGGER, logger.key_place())
-    carries = _MODES.get(logger.at("mode").text() or "all", "all")
-    yield Egress("logger", to, carries, namespace=namespace_of(root))
+    stated = logger.at("mode").text()
+    mode = stated or "all"
+    carries = _MODES.get(mode, "messages" if templates_in(mode) else "all")
+    said = f"mode: {mode}" if stated else "mode: all (the default)"
+    yield Egress("logger", to, carries, said=said, namespace=namespace_of(root))
 
 
 def passed(root: Field, first: Field | None, variant: str, *, is_old: bool) -> Iterator[Egress]:

@@ -33,6 +33,8 @@ _WORD = re.compile(
     r"\"[^\"]*\"|'[^']*'|(?:\{\{[^{}]*\}\}|\$\{[^{}]*\}|[^\s;|&<>\"']|\"[^\"]*\"|'[^']*')+"
 )
 """A word of a command line; a template or a variable is one, whatever it holds."""
+_STUCK = re.compile(r"\A-[A-Za-z]{1,6}(?=/)")
+"""Short options before a path: ``-qO/models/m.onnx``."""
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -179,7 +181,7 @@ def _of_arguments(
             )
             if not is_taken and "." in word and word not in seen:
                 seen.add(word)
-                found += _files_in(Stated(word, one.place))
+                found += _files_in(Stated(_STUCK.sub("", word), one.place))
             expecting = ""
     return found, of_options, bare
 

@@ -138,6 +138,23 @@ def together(pod: Field, parts: Sequence[Resources]) -> Resources:
     return in_pod(pod, replace(granted, memory_limit_bytes=total))
 
 
+def limit_of_pod(pod: Field, lasting: Sequence[Field], starting: Sequence[Field]) -> int | None:
+    """Return the bytes that all of a pod may take; None: it says none, or not of each container.
+
+    Source: Kubernetes 1.34, ``pkg/kubelet/cm/helpers_linux.go``, ``ResourceConfigForPod``: the sum
+    of the containers, or more where one that starts before them may take more.
+    """
+    whole = bytes_of(pod.at("resources", "limits", "memory"))
+    if whole is not None:
+        return whole.value
+    limits = [bytes_of(one.at("resources", "limits", "memory")) for one in (*lasting, *starting)]
+    known = [one.value for one in limits if one is not None]
+    if len(known) < len(limits):
+        return None
+    together = sum(known[: len(lasting)])
+    return max([together, *known[len(lasting) :]])
+
+
 def in_pod(pod: Field, resources: Resources) -> Resources:
     """Add what a pod states for all its containers: limits, and a runtime with an accelerator.
 

@@ -144,6 +144,19 @@ def _open_mounts(
                 yield hidden_model(stated.value, stated.place, why)
 
 
+def is_in_memory(container: Field, pod: Field, named: Sequence[ModelRef]) -> bool:
+    """Tell whether a model that a container names by its path lies in a volume of memory."""
+    folder = container.at("workingDir").text()
+    targets = [(one.at("mountPath").text() or "/", it) for one, it in volumes_in(container, pod)]
+    for one in named:
+        path = None if one.hidden else path_of(one.uri.value, folder)
+        over = [(to, it) for to, it in targets if path and rest_below(to, path) is not None]
+        deepest = max(over, key=lambda pair: len(pair[0]), default=None)
+        if deepest is not None and deepest[1].at("emptyDir", "medium").text() == "Memory":
+            return True
+    return False
+
+
 def placed(
     container: Field,
     pod: Field,

@@ -14,8 +14,8 @@ from placer.manifests.models import Sources, everywhere, hidden_model, is_model_
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
 from placer.manifests.pod_place import AFFINITY, bad_words
-from placer.manifests.pod_resources import bad_amounts, granted_to, in_pod, together
-from placer.manifests.pod_volumes import filled_in, mounted, placed, written_out
+from placer.manifests.pod_resources import bad_amounts, granted_to, in_pod, limit_of_pod, together
+from placer.manifests.pod_volumes import filled_in, is_in_memory, mounted, placed, written_out
 from placer.manifests.served_models import pulled_models
 from placer.manifests.steps import Scripts
 from placer.manifests.told_uris import each_once, uris_told
@@ -139,11 +139,21 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
             one.at("name").text() if len(running) > 1 else None,
             models,
             tuple(_image(one)),
-            in_pod(pod, granted_to(one, pod)),
+            _granted_beside_model(one, pod),
             uris=each_once([*uris[id(one)], *([] if number else others)]),
         )
         for number, (one, models) in enumerate(running)
     )
+
+
+def _granted_beside_model(container: Field, pod: Field) -> Resources:
+    """Return what a container is granted, and the pod where the model takes memory of it."""
+    granted = in_pod(pod, granted_to(container, pod))
+    if not is_in_memory(container, pod, models_of_container(container)):
+        return granted
+    starting = [one for one in pod.at("initContainers").items() if not _is_sidecar(one)]
+    limit = limit_of_pod(pod, lasting_of(pod), starting)
+    return replace(granted, limit_with_model_bytes=limit)
 
 
 def worker_alone(container: Field, pod: Field) -> Worker:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from placer.manifests.fetching_tools import COPYING, HARMLESS
+from placer.manifests.fetching_tools import COPYING, HARMLESS, apart
 from placer.manifests.shell import Command, TooDeep, commands_in
 from placer.manifests.shell_variables import put_in
 
@@ -239,6 +239,7 @@ def _run(words: Sequence[str], command: Command) -> Run:
         file = next((one for one in words[1:] if not one.startswith("-")), "")
         given = next((two for one, two in pairwise(words) if one in _CODE_OPTIONS), "")
         code = f"{posixpath.basename(file)}\n{given}\n{command.said}"
+    words = [*words[:1], *apart(name, words[1:])]
     text = " ".join([*words, command.said])
     told = (*words, command.said) if command.said else tuple(words)
     written, line = tuple(command.written), command.line or text

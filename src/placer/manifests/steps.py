@@ -21,6 +21,7 @@ from placer.manifests.fetching_tools import (
     UNPACKED_TO,
     WRITES_IF,
     asks_itself,
+    outputs_of,
 )
 from placer.manifests.harmless_code import is_harmless_python
 from placer.manifests.mounts import normal_path
@@ -103,11 +104,13 @@ class Step:
     """A file says what it gets, and where it puts that."""
     is_active: bool = False
     """It writes whether or not it is there to prepare something."""
+    is_output: bool = False
+    """Nobody knows the program: it writes to what an option of it says, and to nothing else."""
 
     @property
     def is_writing(self) -> bool:
         """Whether it may write a file that others read."""
-        return self.is_acting or bool(self.run.written)
+        return self.is_acting or self.is_output or bool(self.run.written)
 
 
 @dataclass(slots=True)
@@ -194,6 +197,7 @@ def _read(program: Program, words: list[str]) -> Read:
     except TooDeep:
         return Read(None)
     steps = tuple(_step(one, is_first=program.is_first) for one in runs)
+    steps += tuple(_output_of(one.run) for one in steps if not one.is_acting)
     folders = [to for one in runs if one.program == "cd" for to in paths_in(one.text)]
     linked = [
         to
@@ -246,6 +250,14 @@ def _step(run: Run, *, is_first: bool) -> Step:
         is_open=is_acting and run.program in OPEN and bool(OPEN[run.program].search(run.text)),
         is_active=bool(run.written) or _is_acting(run, is_first=False),
     )
+
+
+def _output_of(run: Run) -> Step:
+    """Return what a program that nobody knows may write: ``gpg -o /models/m.onnx``."""
+    is_known = run.program in HARMLESS | FETCHING | WRITES_IF.keys()
+    said = () if is_known or is_harmless_python(run.program, run.words) else outputs_of(run.words)
+    paths = tuple(dict.fromkeys(map(normal_path, said)))
+    return Step(run, False, "", paths, False, True, False, is_output=bool(paths))
 
 
 def _is_acting(run: Run, *, is_first: bool) -> bool:

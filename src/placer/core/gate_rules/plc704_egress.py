@@ -9,7 +9,7 @@ from placer.core.gate_rules.plc705_receiver import to_say
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.privacy import LEAVES_WORDS, most_that_may_leave
 from placer.core.project import Unresolved, templates_in
-from placer.core.receivers import Receiver, is_inside, receiver_of
+from placer.core.receivers import Receiver, carried, contradiction, is_inside, receiver_of
 from placer.core.rendering import render_of
 from placer.core.workload import DataClass, Leaves
 
@@ -27,8 +27,8 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
 
 def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, ...]:
     entry = receiver_of(egress, case.project)
-    carries = entry.carries or egress.carries
-    what = way_of(egress)
+    carries = carried(egress, entry)
+    what, but = way_of(egress), contradiction(egress, entry, case.project.path)
     if _is_unknown(egress, entry):
         return found(
             "PLC704",
@@ -65,7 +65,7 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
             "PLC704",
             case,
             f"where the {egress.kind} runs is not known, and it gets every request; {allowed} "
-            "leave the device",
+            f"leave the device{but}",
             f"state its place as that of the predictor is stated: nodeSelector of '{egress.kind}'",
             outcome=Outcome.INCONCLUSIVE,
             place=egress.to.place,
@@ -77,7 +77,7 @@ def _judged(case: GateCase, egress: Egress, most: Leaves) -> tuple[GateFinding, 
     return found(
         "PLC704",
         case,
-        f"the {what} carries {sent} away, {allowed} leave the device",
+        f"the {what} carries {sent} away, {allowed} leave the device{but}",
         "take the way out, or allow more: `data: may_leave:` in the workload",
         outcome=Outcome.FAIL,
         place=egress.to.place,
@@ -111,7 +111,8 @@ def _of_persons(
     return found(
         "PLC704",
         case,
-        f"the {way_of(egress)} {sends} raw personal data away",
+        f"the {way_of(egress)} {sends} raw personal data away"
+        + contradiction(egress, entry, case.project.path),
         f"{remedy} and allow it: `data: may_leave: raw_input` in the workload",
         outcome=Outcome.PASS,
         severity=Severity.WARNING,
@@ -154,6 +155,6 @@ RULE = GateRule(
     "route of IoT Edge to a module that has a route to `$upstream`: inconclusive, as it may pass "
     "on what it gets.",
     fix="Remove the way, send the output alone, or say in `placer.yaml` under `egress` what it "
-    "carries.",
+    "carries, where the manifest does not say it.",
     check=_check,
 )

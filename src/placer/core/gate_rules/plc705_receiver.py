@@ -10,7 +10,7 @@ from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.globs import glob_of
 from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
 from placer.core.project import SiteEntry
-from placer.core.receivers import Receiver, is_inside, receiver_of
+from placer.core.receivers import Receiver, carried, contradiction, is_inside, receiver_of
 from placer.core.workload import DataClass, Leaves
 
 
@@ -28,7 +28,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     assert case.served is not None
     allowed = case.served.workload.regions
     entry = receiver_of(egress, case.project)
-    carries = entry.carries or egress.carries
+    carries = carried(egress, entry)
     is_beside = egress.where is not None and egress.where.is_silent
     if is_inside(egress) or (is_beside and entry.jurisdiction is None):
         return ()
@@ -39,12 +39,13 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
     # where PLC704 asks what messages hold, that they are answers is the answer to both
     may_leave = most_that_may_leave(case.served.workload)
     is_what_asked = carries == "messages" and may_leave not in (Leaves.NOTHING, Leaves.RAW_INPUT)
+    but = contradiction(egress, entry, case.project.path)
     if not allowed:
         return found(
             "PLC705",
             case,
             f"{case.served.workload.data_class} data goes to {egress.to.value} "
-            f"({law or 'where that lies is not known'}), and no allowed region is stated",
+            f"({law or 'where that lies is not known'}), and no allowed region is stated{but}",
             to_say(case.project.path, egress.to.value, "carries: answer", entry.disputed)
             if is_what_asked
             else f"state where it may be processed: `data: regions:` of {case.served.path}",
@@ -61,7 +62,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 "PLC705",
                 case,
                 f"{egress.to.value} lies in {law}, outside the allowed regions "
-                f"({', '.join(allowed)})",
+                f"({', '.join(allowed)}){but}",
                 "send it to a receiver inside, or widen `data: regions:` of the workload"
                 + _overruled(case, site, entry),
                 outcome=Outcome.FAIL,
@@ -75,7 +76,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 "PLC705",
                 case,
                 f"it is not known where {egress.to.value} lies; data may be processed in "
-                f"{', '.join(allowed)} alone",
+                f"{', '.join(allowed)} alone{but}",
                 f"state the `jurisdiction` of the site {site.name} in {case.project.path}"
                 if site is not None and not entry.disputed and not is_what_asked
                 else to_say(

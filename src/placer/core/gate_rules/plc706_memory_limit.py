@@ -22,7 +22,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return _unknown_peak(case, record, limits)
     low = [one for one in limits if one.value < peak_bytes]
     if not low:
-        return ()
+        return _beside_model(case, record, peak_bytes)
     limit = max(low, key=lambda one: one.value)
     given, needed = told_apart(limit.value, peak_bytes)
     if len(low) < len(stated):
@@ -50,6 +50,34 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         limit=given,
         evidence=record.sha256,
         excess_ratio=peak_bytes / max(1, limit.value),
+    )
+
+
+def _beside_model(case: GateCase, record: Record, peak_bytes: int) -> tuple[GateFinding, ...]:
+    """Tell where the model lies in a volume of memory, and fits the limit only without that.
+
+    What the process maps of it was measured as well, so that some of it may count twice.
+    """
+    granted = case.deployed.resources
+    limit, model = granted.limit_with_model_bytes, case.served and case.served.model
+    stated = granted.memory_limit_bytes
+    if limit is None or not model or stated is None or peak_bytes + model.n_bytes <= limit:
+        return ()
+    needed = peak_bytes + model.n_bytes
+    return found(
+        "PLC706",
+        case,
+        f"the limit of the pod is {mebibytes(limit)}; the model was measured to need "
+        f"{mebibytes(peak_bytes)}, and its file takes {mebibytes(model.n_bytes)} more in a volume "
+        "of memory",
+        f"raise the limit to {suggested_limit(needed, case.deployed.format)} or more, "
+        "or take `medium: Memory` away",
+        outcome=Outcome.INCONCLUSIVE,
+        place=stated.place,
+        value=mebibytes(needed),
+        limit=mebibytes(limit),
+        evidence=record.sha256,
+        subject="in memory",
     )
 
 
@@ -109,7 +137,10 @@ RULE = GateRule(
     what="Whether the limit of the container is at least the peak memory of the process that was "
     "measured on the site. Of several containers it is the one that runs the model, by what it "
     "names or by its image in `placer.yaml`; where neither tells, and only some limits are too "
-    "low, that is inconclusive, and so is a limit where the evidence has no peak (Windows).",
+    "low, that is inconclusive, and so is a limit where the evidence has no peak (Windows). "
+    "A model's file in an `emptyDir` with `medium: Memory` counts to the limit of the pod as well "
+    "(it has one where each of its containers has): where that is too low for both, it is "
+    "inconclusive.",
     why="The kernel kills a container at its limit, in the field, with the first large request.",
     example="`limits: {memory: 64Mi}` and a measured peak of 90 MB: violated.",
     fix="Raise the limit; the message suggests the peak and a quarter more.",
