@@ -7,7 +7,7 @@ from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Served, found
 from placer.core.project import Unresolved
-from placer.core.receivers import receiver_of
+from placer.core.receivers import carried, receiver_of
 
 
 def _check(case: GateCase) -> tuple[GateFinding, ...]:
@@ -79,7 +79,7 @@ def _elsewhere(case: GateCase) -> tuple[GateFinding, ...]:
 
 def _is_asked(case: GateCase, way: Egress) -> bool:
     """Tell whether the service of a step answers requests and is not among what is read."""
-    carries = receiver_of(way, case.project).carries or way.carries
+    carries = carried(way, receiver_of(way, case.project))
     return way.kind == "service" and carries == "request" and not way.is_open
 
 
