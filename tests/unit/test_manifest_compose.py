@@ -82,6 +82,26 @@ def test_two_values_of_one_limit_are_a_defect(
 
 
 @pytest.mark.parametrize(
+    ("own", "deploy", "is_refused"),
+    [
+        ({"mem_limit": "64m", "mem_reservation": "96m"}, {}, True),
+        ({"mem_limit": "64m", "mem_reservation": "64m"}, {}, False),
+        ({"mem_limit": "64m"}, {"reservations": {"memory": "96m"}}, True),
+        ({}, {"limits": {"memory": "64m"}, "reservations": {"memory": "96m"}}, True),
+        ({}, {"limits": {"memory": "${LIMIT}"}, "reservations": {"memory": "96m"}}, False),
+        ({"mem_limit": "0", "mem_reservation": "96m"}, {}, False),
+        ({}, {"limits": {"cpus": "1"}, "reservations": {"cpus": "2"}}, False),
+    ],
+)
+def test_docker_refuses_a_reservation_above_the_limit(
+    own: dict[str, object], deploy: dict[str, object], *, is_refused: bool
+) -> None:
+    found = read({**own, "deploy": {"resources": deploy}}).defects
+    assert [one.kind for one in found] == ["bad_value"] * is_refused
+    assert all("the limit is 64m: Docker refuses" in one.message for one in found)
+
+
+@pytest.mark.parametrize(
     ("constraint", "said"),
     [
         ("node.labels.site==line-3", ("site", "line-3")),

@@ -13,6 +13,7 @@ from placer.manifests.containers import is_open, words_of
 from placer.manifests.nodes import Field
 from placer.manifests.pod_volumes import mounts_in
 from placer.manifests.quantities import (
+    above_limit,
     amount_in,
     bytes_of,
     cpus_of,
@@ -88,8 +89,15 @@ def _variables(container: Field) -> Iterator[tuple[str, Stated[str]]]:
 
 
 def bad_amounts(holder: Field) -> Iterator[Defect]:
-    """Yield the amounts of ``resources`` that are no quantities."""
-    for amounts in (holder.at("resources", "limits"), holder.at("resources", "requests")):
+    """Yield the amounts of ``resources`` that are no quantities, and requests above a limit.
+
+    Source: Kubernetes, ``ValidateContainerResourceRequirements`` of pkg/apis/core/validation.
+    """
+    limits, requests = holder.at("resources", "limits"), holder.at("resources", "requests")
+    for name, read in (("memory", bytes_of), ("cpu", cpus_of)):
+        refused = "Kubernetes refuses the pod"
+        yield from above_limit(requests.at(name), limits.at(name), read, refused)
+    for amounts in (limits, requests):
         for one in amounts.entries():
             text = amount_in(one)
             if one.name not in ("cpu", "memory") or one.is_null or (text and is_open(text)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from placer.core.deployment import Stated
+from placer.core.deployment import Deployed, Stated
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
@@ -42,7 +42,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         "PLC706",
         case,
         f"the limit is {given}, the model was measured to need {needed}",
-        f"raise the limit to {suggested_limit(peak_bytes, case.deployed.format)} or more, "
+        f"raise the limit to {suggested_limit(peak_bytes, case.deployed)[0]} or more, "
         "or deploy a smaller model",
         outcome=Outcome.FAIL,
         place=limit.place,
@@ -85,9 +85,15 @@ def told_apart(limit_bytes: int, peak_bytes: int) -> tuple[str, str]:
     return mebibytes(limit_bytes), mebibytes(peak_bytes)
 
 
-def suggested_limit(peak_bytes: int, format: str) -> str:
-    """Return the measured peak with a quarter more, in whole MiB, as the format writes it."""
-    return written(math.ceil(1.25 * peak_bytes / 2**20), format)
+def suggested_limit(peak_bytes: int, deployed: Deployed) -> tuple[str, str]:
+    """Return a limit in whole MiB, as the format writes it, and what it is."""
+    requests = [one.memory_request_bytes for one in deployed.granted]
+    asked_bytes = max((one.value for one in requests if one is not None), default=0)
+    enough_bytes = 1.25 * peak_bytes
+    limit = written(math.ceil(max(asked_bytes, enough_bytes) / 2**20), deployed.format)
+    if asked_bytes > enough_bytes:
+        return limit, "as much as is requested, which a limit may not be below"
+    return limit, "the measured peak and a quarter more"
 
 
 def written(limit_mebibytes: int, format: str) -> str:
@@ -112,6 +118,7 @@ RULE = GateRule(
     "low, that is inconclusive, and so is a limit where the evidence has no peak (Windows).",
     why="The kernel kills a container at its limit, in the field, with the first large request.",
     example="`limits: {memory: 64Mi}` and a measured peak of 90 MB: violated.",
-    fix="Raise the limit; the message suggests the peak and a quarter more.",
+    fix="Raise the limit; the message suggests the peak and a quarter more, and no less than "
+    "is requested.",
     check=_check,
 )

@@ -19,11 +19,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if unread is not None and any(one.place == unread.place for one in case.defects):
         return ()  # another rule says what is wrong with it
     if unread is not None:
+        amount = written(512, case.deployed.format)
         return found(
             "PLC707",
             case,
             f"the memory limit '{unread.value}' is no amount that can be read",
-            f"{render_of(case.deployed)}; or correct it: {written(512, case.deployed.format)}",
+            f"{render_of(case.deployed)}; or write an amount such as {amount}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.WARNING,
             place=unread.place,
@@ -40,8 +41,7 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         remedy = f"measure where the system tells the peak, then limit it: {case.measure}"
     else:
         needed = f"the model was measured to need {mebibytes(peak_bytes)}"
-        suggested = suggested_limit(peak_bytes, case.deployed.format)
-        remedy = f"limit it to {suggested}: the measured peak and a quarter more"
+        remedy = f"limit it to {': '.join(suggested_limit(peak_bytes, case.deployed))}"
     return found(
         "PLC707",
         case,
@@ -76,6 +76,7 @@ RULE = GateRule(
     "was not rendered is inconclusive.",
     why="Without one a leak takes the device's memory, and the kernel chooses who dies.",
     example="An IoT Edge module without `HostConfig: Memory`: a warning that suggests 117440512.",
-    fix="State the limit that the message suggests: the measured peak and a quarter more.",
+    fix="State the limit that the message suggests: the measured peak and a quarter more, and no "
+    "less than is requested.",
     check=_check,
 )
