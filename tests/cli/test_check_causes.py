@@ -362,15 +362,27 @@ def test_a_limit_that_no_measurement_can_decide_asks_for_none(found: Any, median
     assert "placer profile" not in remedy
 
 
-def test_a_disturbed_measurement_is_asked_for_in_quiet(found: Any) -> None:
-    noisy = builders.measurement(0.032, runs=3000)
+@pytest.mark.parametrize(("median_s", "runs"), [(0.032, 3000), (0.032, 400), (0.02, 400)])
+def test_a_disturbed_measurement_is_asked_for_in_quiet_by_a_nearer_limit(
+    found: Any, median_s: float, runs: int
+) -> None:
+    noisy = builders.measurement(median_s, runs=runs)
     reasons = ("other processes ran",)
     noisy = replace(noisy, instrument=replace(noisy.instrument, reasons=reasons))
     _, rules = found(manifest(), evidence=(Evidence(noisy),))
-    for rule in ("PLC202", "PLC601", "PLC616"):
-        if rule in rules:
-            assert rules[rule][0]["remedy"].startswith("while nothing else runs there, on rpi5")
+    told = {rules[rule][0]["remedy"] for rule in ("PLC202", "PLC601", "PLC616") if rule in rules}
+    assert len(told) == 1
+    (remedy,) = told
+    assert remedy.startswith("while nothing else runs there, on rpi5")
+    assert " --sla p99=27.2727ms " in remedy
     assert "PLC202" in rules
+
+
+def test_evidence_as_its_command_asks_for_it_settles_a_target(found: Any) -> None:
+    few = Evidence(builders.measurement(0.027, runs=100))
+    _, rules = found(manifest(), evidence=(few,))
+    assert " --sla p99=27.2727ms " in rules["PLC616"][0]["remedy"]
+    assert rules["PLC202"][0]["remedy"] == rules["PLC616"][0]["remedy"]
 
 
 def test_what_is_measured_idles_and_has_the_shapes_that_the_workload_states(found: Any) -> None:
