@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from placer.core.deployment import Deployed, Manifests
+from placer.core.deployment import Deployed, Manifests, words_of_label
 from placer.manifests.reading import read_manifests
 
 
@@ -113,6 +113,12 @@ def test_docker_refuses_a_reservation_above_the_limit(
 def test_a_constraint_is_a_label_of_the_node(constraint: str, said: tuple[str, str]) -> None:
     found = one({"deploy": {"placement": {"constraints": [constraint]}}})
     assert [label.value for label in found.where.labels] == [said]
+
+
+def test_a_node_that_is_ruled_out_is_told_as_a_node() -> None:
+    found = one({"deploy": {"placement": {"constraints": ["node.hostname != edge-3"]}}})
+    (ruled_out,) = found.where.none_of
+    assert words_of_label(*ruled_out.value, is_wanted=False) == "node not in edge-3"
 
 
 @pytest.mark.parametrize("constraint", ["node.labels.site=line-3", "site", "==x", "a===b"])

@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, product
 
-from placer.core.deployment import Deployed, Egress, Place, Stated, Where, words_of_label
+from placer.core.deployment import (
+    NODE_NAME,
+    Deployed,
+    Egress,
+    Place,
+    Stated,
+    Where,
+    words_of_label,
+)
 from placer.core.environment import Region
 from placer.core.globs import glob_of, literal
 from placer.core.privacy import allowed_in
@@ -29,8 +37,6 @@ from placer.core.project import (
 )
 from placer.core.rendering import render_of
 
-NODE_NAME = "metadata.name"
-"""What a term of node affinity calls the node's name."""
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
 MAX_TOLD_MATCHES = 4
