@@ -139,6 +139,19 @@ def test_any_other_place_is_not_guessed(where: Where, said: str) -> None:
     assert found.remedy
 
 
+@pytest.mark.parametrize(
+    ("format", "remedy"),
+    [
+        ("kubernetes", "name it in the manifest, or add to a site in placer.yaml: match: "),
+        ("triton", "add to a site in placer.yaml: match: [{path: "),
+    ],
+)
+def test_a_place_is_to_be_named_where_the_format_can_name_it(format: str, remedy: str) -> None:
+    found = site_of(replace(deployed(), format=format), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert found.remedy.startswith(remedy)
+
+
 def test_more_sets_of_labels_than_are_looked_up_are_not_guessed() -> None:
     many = tuple(stated((f"l{n}", ("a", "b"))) for n in range(7))
     where = Where(labels=(stated(("edge", "")),), any_of=many)

@@ -37,6 +37,8 @@ from placer.core.project import (
 )
 from placer.core.rendering import render_of
 
+PLACELESS = frozenset({"triton"})
+"""Formats of manifests that have no word for a place."""
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
 MAX_TOLD_MATCHES = 4
@@ -215,18 +217,12 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     template = next((one for text in said for one in templates_in(text)), None)
     if template is not None:
         return _filled_in_later(deployed, template)
+    entry = f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]"
     if not said:
         reason, place = _undecided(deployed.where)
-        return Unresolved(
-            reason,
-            f"name it in the manifest, or add to a site in {project.path}: "
-            f"match: [{_match_of(deployed.where, path)}]",
-            place,
-        )
-    return Unresolved(
-        f"no site of {project.path} matches {short(', '.join(said))}",
-        f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]",
-    )
+        named = "" if deployed.format in PLACELESS else "name it in the manifest, or "
+        return Unresolved(reason, f"{named}{entry}", place)
+    return Unresolved(f"no site of {project.path} matches {short(', '.join(said))}", entry)
 
 
 def _undecided(where: Where) -> tuple[str, Place | None]:
