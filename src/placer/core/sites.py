@@ -165,6 +165,9 @@ def placed_ways(
     for way in deployed.egress:
         if way.where is None:
             ways.append(way)
+        elif way.kind == "worker":  # of the cloud, unless its own words place it on the site
+            if not _is_placed_on(site, deployed, way.where, project, path):
+                ways.append(replace(way, where=None))
         elif not isinstance(site, Unresolved):
             there = site_of(replace(deployed, where=way.where), project, path)
             if isinstance(there, Unresolved):
@@ -174,6 +177,16 @@ def placed_ways(
                 to = replace(way.to, place=at)
                 ways.append(replace(way, to=to, where=None, law=there.entry.law))
     return tuple(ways)
+
+
+def _is_placed_on(
+    site: DeclaredSite | Unresolved, deployed: Deployed, where: Where, project: Project, path: str
+) -> bool:
+    """Tell whether words beyond the tier lead to the site of something else of the deployment."""
+    if isinstance(site, Unresolved) or replace(where, tier=None).is_silent:
+        return False
+    there = site_of(replace(deployed, where=where), project, path)
+    return isinstance(there, DeclaredSite) and there.entry.name == site.entry.name
 
 
 def place_of_site(deployed: Deployed) -> Place:
