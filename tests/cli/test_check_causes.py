@@ -465,6 +465,15 @@ def test_a_limit_of_cores_is_measured_with_no_more_threads(
     assert "--threads 4" not in command
 
 
+@pytest.mark.parametrize(("request_", "granted"), [("5500m", "5.5"), ("1", "4")])
+def test_no_fewer_cores_are_to_be_granted_than_are_requested(
+    found: Any, request_: str, granted: str
+) -> None:
+    _, rules = found(manifest(more=f", cpu: 2}}\n            requests: {{cpu: {request_}"))
+    assert rules["PLC714"][0]["remedy"].startswith(f"grant {granted} or take the limit out")
+    assert ("PLC711" in rules) == (granted == "5.5")
+
+
 @pytest.mark.parametrize(
     ("data", "demand", "rule", "expected"),
     [

@@ -145,6 +145,7 @@ class Resources:
     """Execution provider that the manifest itself chooses; None: it leaves that open."""
     cpus_limit_unread: Stated[str] | None = None
     """As `memory_limit_unread`."""
+    cpus_request: Stated[float] | None = None
     accelerators_unread: Stated[str] | None = None
     """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
     left_to_machine: Stated[str] | None = None

@@ -30,7 +30,7 @@ PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR
 SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI
 VN VU WF WS YE YT ZA ZM ZW
 """
-"""ISO 3166-1 alpha-2. Source: tz database, iso3166.tab, read 2026-11-28."""
+"""ISO 3166-1 alpha-2. Source: tz database, iso3166.tab (2023-09-06)."""
 JURISDICTIONS = frozenset(_CODES.split()) | {"EU", "EEA", "UK", "EL", "XK"}
 """Kosovo has no code of ISO's, and XK by usage."""
 

@@ -55,6 +55,7 @@ def resources_of(holder: Field) -> Resources:
         cpus,
         (*accelerators.values(), *claims),
         cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
+        cpus_request=cpus_of(requests.at("cpu")),
         accelerators_unread=next(iter(opened), None),
     )
 
@@ -164,6 +165,7 @@ def in_pod(pod: Field, resources: Resources) -> Resources:
         cpus_limit=cpus,
         cpus_limit_unread=resources.cpus_limit_unread
         or (whole.cpus_limit_unread if cpus is None else None),
+        cpus_request=resources.cpus_request or whole.cpus_request,
     )
     runtime = pod.at("runtimeClassName").stated()
     is_open = runtime is not None and bool(templates_in(runtime.value))
