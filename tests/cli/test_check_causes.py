@@ -378,7 +378,15 @@ def test_a_disturbed_measurement_is_asked_for_in_quiet_by_a_nearer_limit(
     assert "PLC202" in rules
 
 
-def test_evidence_as_its_command_asks_for_it_settles_a_target(found: Any) -> None:
+def test_a_target_that_is_met_while_disturbed_is_asked_for_as_it_is(found: Any) -> None:
+    noisy = builders.measurement(0.01, runs=3000)
+    noisy = replace(noisy, instrument=replace(noisy.instrument, reasons=("others ran",)))
+    code, rules = found(manifest(), evidence=(Evidence(noisy),))
+    assert (code, [*rules]) == (0, ["PLC601"])
+    assert " --sla p99=30ms " in rules["PLC601"][0]["remedy"]
+
+
+def test_too_few_runs_are_measured_anew_by_a_nearer_limit(found: Any) -> None:
     few = Evidence(builders.measurement(0.027, runs=100))
     _, rules = found(manifest(), evidence=(few,))
     assert " --sla p99=27.2727ms " in rules["PLC616"][0]["remedy"]

@@ -131,15 +131,15 @@ def measured_anew(case: GateCase, measured: Measurement, targets: Sequence[Targe
 
 
 def _nearer_ratio(case: GateCase, measured: Measurement, targets: Sequence[TargetVerdict]) -> float:
-    """Return the factor of the limits with which a measurement of today settles them here.
+    """Return the factor of the limits with which a measurement of today settles what is unproven.
 
     Evidence must hold with its times longer and shorter. What was disturbed tells no times above a
     limit: contention made them longer.
     """
-    is_above = any(
-        one.verdict is Verdict.UNPROVEN and one.value_s is not None and one.value_s > one.limit_s
-        for one in targets
-    )
+    unproven = [one for one in targets if one.verdict is Verdict.UNPROVEN]
+    if not unproven:
+        return 1.0
+    is_above = any(one.value_s is not None and one.value_s > one.limit_s for one in unproven)
     factor = _factor_today(case)
     return factor if is_above and not measured.instrument.is_disturbed else 1 / factor
 
