@@ -38,12 +38,13 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             limit=given,
             evidence=record.sha256,
         )
+    asked_bytes = asked_bytes_of(case.deployed)
+    suggested = suggested_limit(peak_bytes, case.deployed.format, asked_bytes=asked_bytes)
     return found(
         "PLC706",
         case,
         f"the limit is {given}, the model was measured to need {needed}",
-        f"raise the limit to {suggested_limit(peak_bytes, case.deployed)[0]} or more, "
-        "or deploy a smaller model",
+        f"raise the limit to {suggested} or more, or deploy a smaller model",
         outcome=Outcome.FAIL,
         place=limit.place,
         value=needed,
@@ -85,15 +86,18 @@ def told_apart(limit_bytes: int, peak_bytes: int) -> tuple[str, str]:
     return mebibytes(limit_bytes), mebibytes(peak_bytes)
 
 
-def suggested_limit(peak_bytes: int, deployed: Deployed) -> tuple[str, str]:
-    """Return a limit in whole MiB, as the format writes it, and what it is."""
+def suggested_limit(peak_bytes: int, format: str, *, asked_bytes: int = 0) -> str:
+    """Return the measured peak with a quarter more, in whole MiB, as the format writes it.
+
+    It is no less than is asked for: Kubernetes and Docker refuse a limit below that.
+    """
+    return written(math.ceil(max(1.25 * peak_bytes, asked_bytes) / 2**20), format)
+
+
+def asked_bytes_of(deployed: Deployed) -> int:
+    """Return the memory that a manifest requests for what may run the model; 0: none."""
     requests = [one.memory_request_bytes for one in deployed.granted]
-    asked_bytes = max((one.value for one in requests if one is not None), default=0)
-    enough_bytes = 1.25 * peak_bytes
-    limit = written(math.ceil(max(asked_bytes, enough_bytes) / 2**20), deployed.format)
-    if asked_bytes > enough_bytes:
-        return limit, "as much as is requested, which a limit may not be below"
-    return limit, "the measured peak and a quarter more"
+    return max((one.value for one in requests if one is not None), default=0)
 
 
 def written(limit_mebibytes: int, format: str) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from placer.core.deployment import Deployed, Place
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit, written
+from placer.core.gate_rules.plc706_memory_limit import (
+    asked_bytes_of,
+    mebibytes,
+    suggested_limit,
+    written,
+)
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.rendering import render_of
 
@@ -41,7 +46,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         remedy = f"measure where the system tells the peak, then limit it: {case.measure}"
     else:
         needed = f"the model was measured to need {mebibytes(peak_bytes)}"
-        remedy = f"limit it to {': '.join(suggested_limit(peak_bytes, case.deployed))}"
+        asked_bytes = asked_bytes_of(case.deployed)
+        suggested = suggested_limit(peak_bytes, case.deployed.format, asked_bytes=asked_bytes)
+        why = "the measured peak and a quarter more"
+        if asked_bytes > 1.25 * peak_bytes:
+            why = "as much as is requested, which a limit may not be below"
+        remedy = f"limit it to {suggested}: {why}"
     return found(
         "PLC707",
         case,
