@@ -449,6 +449,13 @@ def test_bad_options_say_what_is_possible(
         ({"sites": {"a": {"cloud": "aws-g6.xlarge", "match": [{"node": "x"}]}}}, "several regions"),
         ({"sites": {"a": {"device": "rpi5", "match": [{"nod": "x"}]}}}, "did you mean 'node'?"),
         ({"models": [{"uri": "*", "workload": "countr"}]}, "did you mean 'counter'?"),
+        ({"models": [{"uri": "*", "workload": "counter", "sha256": 0}]}, "read as the number 0"),
+        ({"egress": [{"to": "*", "jurisdiction": "XX"}]}, "unknown jurisdiction 'XX'"),
+        ({"egress": [{"to": "*", "jurisdiction": "Europe"}]}, "unknown jurisdiction 'Europe'"),
+        (
+            {"sites": {"a": {"device": "rpi5", "jurisdiction": "USA", "match": [{"node": "x"}]}}},
+            "unknown jurisdiction 'USA'",
+        ),
         ({"deployments": [{"workload": "counter"}]}, "chooses nothing"),
         ({"suppressions": [{"rule": "PLC7", "path": "*", "reason": "x"}]}, "unknown rule 'PLC7'"),
         ({"suppressions": [{"rule": "PLC706", "path": "*"}]}, "reason"),

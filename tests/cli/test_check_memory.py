@@ -70,6 +70,37 @@ def test_a_limit_is_suggested_as_its_format_takes_it(
     assert told(missing)["PLC707"][1].startswith(f"limit it to {suggested}: ")
 
 
+REQUESTED = manifest(more="}\n            requests: {memory: 300M")
+
+
+@pytest.mark.parametrize(
+    ("without", "suggested"),
+    [
+        (REQUESTED.replace("memory: 512Mi", ""), "287Mi"),
+        (service(None).replace('"mem_limit": null', '"mem_reservation": "300m"'), "300m"),
+        (
+            module(None).replace('"Memory": null', f'"MemoryReservation": {300 * 2**20}'),
+            "314572800",
+        ),
+    ],
+)
+def test_no_limit_below_what_is_requested_is_suggested(
+    told: Told, without: str, suggested: str
+) -> None:
+    remedy = told(without)["PLC707"][1]
+    assert remedy.startswith(f"limit it to {suggested}")
+    assert remedy.endswith(": as much as is requested, which a limit may not be below")
+
+
+def test_a_limit_below_what_is_requested_fails(told: Told) -> None:
+    found = told(REQUESTED.replace("512Mi", "64Mi"))
+    assert found["PLC711"] == (
+        "'memory: 300M' is asked for, and the limit is 64Mi: Kubernetes refuses the pod",
+        "raise the limit to 300M, or ask for no more than 64Mi",
+    )
+    assert found["PLC706"][1].startswith("raise the limit to 287Mi or more")
+
+
 def test_two_sizes_that_look_alike_are_told_in_bytes(told: Told) -> None:
     message = told(manifest().replace("512Mi", "89990000"))["PLC706"][0]
     assert message == ("the limit is 89990000 bytes, the model was measured to need 90000000 bytes")

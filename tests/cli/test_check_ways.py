@@ -45,6 +45,25 @@ spec:
   nodes:
     root:
 """
+JOINT = """\
+apiVersion: sedna.io/v1alpha1
+kind: JointInferenceService
+metadata: {name: joint}
+spec:
+  edgeWorker:
+    model: {name: small}
+    template:
+      spec:
+        nodeSelector: {node-role.kubernetes.io/edge: ''}
+        containers: [{name: e, image: 'x/e:1', resources: {limits: {memory: 512Mi}}}]
+  cloudWorker:
+    model: {name: large}
+    template:
+      spec:
+        %s
+        containers: [{name: c, image: 'x/c:1', resources: {limits: {memory: 512Mi}}}]
+"""
+JOINTS = [{"id": "jointinferenceservice/*", "workload": "counter"}]
 RESIZE = "containers: [{name: kserve-container, image: 'registry.example/resize:2'}]"
 BESIDE = "nodeSelector: {node-role.kubernetes.io/edge: ''}"
 LOGGER = "logger: {mode: all, url: 'https://logs.example.com'}"
@@ -496,3 +515,30 @@ def test_a_canary_that_is_filled_in_later_cannot_be_read(told: Told, canary: str
 def test_further_models_that_are_filled_in_later_are_not_known(told: Told, line: str) -> None:
     code, rules = told(service("", in_predictor=line))
     assert (code, rules["PLC702"]) == (5, "inconclusive")
+
+
+@pytest.mark.parametrize(
+    ("place", "is_way"),
+    [
+        ("nodeSelector: {node-role.kubernetes.io/edge: ''}", False),
+        (f"nodeSelector: {{{CLOUD_LABEL}}}", True),
+        ("nodeName: nobody-knows", True),
+        ("hostNetwork: true", True),
+    ],
+)
+@pytest.mark.parametrize("data", [SPECIAL, {"class": "personal", "regions": ["EU"]}])
+def test_a_cloud_worker_on_the_site_of_the_edge_worker_takes_nothing_away(
+    told: Told, place: str, is_way: bool, data: object
+) -> None:
+    rules = told(JOINT % place, data, deployments=JOINTS)[1]
+    assert ("PLC704" in rules) == is_way
+    assert ("PLC705" in rules) == (is_way and place != f"nodeSelector: {{{CLOUD_LABEL}}}")
+
+
+@pytest.mark.parametrize("match", [{"path": "**"}, {"node": "other"}])
+def test_a_cloud_worker_without_words_of_its_place_is_in_the_cloud(
+    told: Told, match: dict[str, str]
+) -> None:
+    sites = {"line": {"device": gate_project.EDGE, "match": [match]}}
+    _, rules = told(JOINT % "hostNetwork: true", deployments=JOINTS, sites=sites)
+    assert rules["PLC704"] == "fail"

@@ -38,6 +38,35 @@ def test_evidence_of_a_site_that_the_project_does_not_have_is_told(
     assert told in said
 
 
+@pytest.mark.parametrize("flags", [(), ("--check",)])
+def test_a_model_that_is_gone_is_told_with_the_key_that_names_it(
+    run: Run, make: Make, flags: tuple[str, ...]
+) -> None:
+    make(manifest())
+    result = run("lock", *flags)
+    said = " ".join(result.err.split())
+    assert (result.code, "no such file" in said) == (3, True)
+    assert "git lfs pull" in said
+    assert "or correct `model: path:` of workloads/counter.yaml" in said
+
+
+def test_a_file_of_an_entry_that_is_gone_is_told_with_its_place(run: Run, make: Make) -> None:
+    entry = {"uri": "s3://models/a", "workload": "counter", "file": "gone.onnx"}
+    folder = make(manifest(), project_file=gate_project.project(models=[entry]))
+    gate_project.measured(folder)
+    result = run("lock")
+    said = " ".join(result.err.split())
+    assert (result.code, "gone.onnx: cannot be read" in said) == (3, True)
+    assert "or correct `file:` at placer.yaml:" in said
+
+
+def test_what_is_no_model_is_told_with_the_key_that_names_it(run: Run, make: Make) -> None:
+    folder = make(manifest())
+    (folder / "model.onnx").write_bytes(b"\x89PNG")
+    said = " ".join(run("lock").err.split())
+    assert "give the path of an .onnx file (`model: path:` of workloads/counter.yaml)" in said
+
+
 def locked(run: Run, folder: Path) -> None:
     gate_project.measured(folder)
     assert run("lock").code == 0

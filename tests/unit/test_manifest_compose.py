@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from placer.core.deployment import Deployed, Manifests
+from placer.core.deployment import Deployed, Manifests, words_of_label
 from placer.manifests.reading import read_manifests
 
 
@@ -82,6 +82,26 @@ def test_two_values_of_one_limit_are_a_defect(
 
 
 @pytest.mark.parametrize(
+    ("own", "deploy", "is_refused"),
+    [
+        ({"mem_limit": "64m", "mem_reservation": "96m"}, {}, True),
+        ({"mem_limit": "64m", "mem_reservation": "64m"}, {}, False),
+        ({"mem_limit": "64m"}, {"reservations": {"memory": "96m"}}, True),
+        ({}, {"limits": {"memory": "64m"}, "reservations": {"memory": "96m"}}, True),
+        ({}, {"limits": {"memory": "${LIMIT}"}, "reservations": {"memory": "96m"}}, False),
+        ({"mem_limit": "0", "mem_reservation": "96m"}, {}, False),
+        ({}, {"limits": {"cpus": "1"}, "reservations": {"cpus": "2"}}, False),
+    ],
+)
+def test_docker_refuses_a_reservation_above_the_limit(
+    own: dict[str, object], deploy: dict[str, object], *, is_refused: bool
+) -> None:
+    found = read({**own, "deploy": {"resources": deploy}}).defects
+    assert [one.kind for one in found] == ["bad_value"] * is_refused
+    assert all("the limit is 64m: Docker refuses" in one.message for one in found)
+
+
+@pytest.mark.parametrize(
     ("constraint", "said"),
     [
         ("node.labels.site==line-3", ("site", "line-3")),
@@ -93,6 +113,12 @@ def test_two_values_of_one_limit_are_a_defect(
 def test_a_constraint_is_a_label_of_the_node(constraint: str, said: tuple[str, str]) -> None:
     found = one({"deploy": {"placement": {"constraints": [constraint]}}})
     assert [label.value for label in found.where.labels] == [said]
+
+
+def test_a_node_that_is_ruled_out_is_told_as_a_node() -> None:
+    found = one({"deploy": {"placement": {"constraints": ["node.hostname != edge-3"]}}})
+    (ruled_out,) = found.where.none_of
+    assert words_of_label(*ruled_out.value, is_wanted=False) == "node not in edge-3"
 
 
 @pytest.mark.parametrize("constraint", ["node.labels.site=line-3", "site", "==x", "a===b"])

@@ -38,6 +38,15 @@ def test_an_option_at_another_level_has_no_effect(
     assert where in defect.message
 
 
+@pytest.mark.parametrize(("reserved", "is_refused"), [(2**27, True), (2**26, False), ("$M", False)])
+def test_docker_refuses_a_reservation_above_the_limit(
+    reserved: object, *, is_refused: bool
+) -> None:
+    config = {"HostConfig": {"Memory": 2**26, "MemoryReservation": reserved}}
+    found = of_module({"settings": {"image": "ocr:1", "createOptions": config}}).defects
+    assert ["Docker refuses" in one.message for one in found] == [True] * is_refused
+
+
 def test_a_command_beside_the_options_has_no_effect() -> None:
     module: dict[str, object] = {"settings": {"image": "ocr:1", "Cmd": ["--model", "/m/a.onnx"]}}
     found = of_module(module)

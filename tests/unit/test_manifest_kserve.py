@@ -124,6 +124,15 @@ def test_a_custom_container_that_is_filled_in_later_may_run_any_model(
     assert [model.uri.value for model in found.deployed[-1].models] == [uri]
 
 
+@pytest.mark.parametrize("holder", ["predictor", "explainer"])
+def test_a_request_above_its_limit_is_refused(holder: str) -> None:
+    amounts = {"requests": {"memory": "96Mi"}, "limits": {"memory": "77Mi"}}
+    key = "onnx" if holder == "predictor" else "art"
+    server = {"storageUri": "s3://e/x", "resources": amounts}
+    found = read(NEW, {"predictor": SERVED, holder: {key: server}})
+    assert ["Kubernetes refuses" in one.message for one in found.defects] == [True]
+
+
 def test_amounts_and_keys_of_a_custom_container_are_judged() -> None:
     container = {**CONTAINER, "resources": {"limits": {"memory": "1 GB"}}, "imag": "b:1"}
     found = read(OLD, {"predictor": {"custom": {"container": container}}})

@@ -1,4 +1,4 @@
-"""Memory in thousandths of a byte: what Kubernetes writes so, and what nobody means."""
+"""Amounts: thousandths of a byte that nobody means, and requests above their limit."""
 
 from __future__ import annotations
 
@@ -36,3 +36,26 @@ def test_less_than_any_container_needs_is_a_mistake(memory: str) -> None:
     assert defect.kind == "bad_value"
     assert defect.remedy == f"write {memory[:-1]}Mi"
     assert limit_bytes(memory) is None
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "refused"),
+    [
+        ("memory: 96Mi", "memory: 77Mi", ["memory"]),
+        ("memory: 96Mi, cpu: 2", "memory: 77Mi, cpu: 1500m", ["memory", "cpu"]),
+        ("memory: 96Mi, cpu: 500m", "memory: 96Mi, cpu: 0.5", []),
+        ("memory: 96Mi, cpu: 2", "memory: 1Gi", []),
+        ("memory: 96Mi", "memory: '{{ .Values.limit }}'", []),
+        ("memory: '${REQUEST}'", "memory: 77Mi", []),
+    ],
+)
+@pytest.mark.parametrize("holder", ["pod", "containers", "initContainers"])
+def test_a_request_above_its_limit_is_refused(
+    requests: str, limits: str, refused: list[str], holder: str
+) -> None:
+    amounts = f"resources: {{requests: {{{requests}}}, limits: {{{limits}}}}}"
+    text = f"{{{amounts}}}" if holder == "pod" else f"{{{holder}: [{{name: a, {amounts}}}]}}"
+    (document,) = parse_yaml(text, "a.yaml").documents
+    found = [*bad_values(Field(document, document.root))]
+    assert [one.message.split(":")[0].strip("'") for one in found] == refused
+    assert {one.kind for one in found} <= {"bad_value"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from placer.core.deployment import Deployed, Egress, ModelRef, Place, Stated, Tier, Where
+from placer.core.deployment import NODE_NAME, Deployed, Egress, ModelRef, Place, Stated, Tier, Where
 from placer.core.gate_rules.plc705_receiver import to_say
 from placer.core.globs import glob_of, globbed, literal
 from placer.core.project import (
@@ -101,7 +101,7 @@ def test_a_long_glob_takes_linear_time() -> None:
     [
         (Where(labels=(stated(("edge", "")),)), "line"),
         (Where(node=stated("line-3")), "line"),
-        (Where(any_of=(stated(("metadata.name", ("line-1", "line-2"))),)), "line"),
+        (Where(any_of=(stated((NODE_NAME, ("line-1", "line-2"))),)), "line"),
         (Where(any_of=(stated(("edge", ())),)), "line"),
         (Where(labels=(stated(("region", "eu-north-1")),)), "north"),
         (Where(labels=(stated(("region", "eu-north-1")), stated(("disk", "ssd")))), "north"),
@@ -120,6 +120,7 @@ def test_a_place_that_one_site_fits_is_resolved(where: Where, name: str) -> None
         (Where(labels=(stated(("disk", "ssd")),)), "no site of placer.yaml matches disk=ssd"),
         (Where(node=stated("$EDGE_NODE")), r"node \$EDGE_NODE"),
         (Where(none_of=(stated(("region", ("us-1",))),)), "does not run (region not in us-1)"),
+        (Where(none_of=(stated((NODE_NAME, ("edge-3",))),)), "does not run (node not in edge-3)"),
         (
             Where(any_of=(stated(("region", ("eu-north-1", "us-east-1"))),)),
             "region in eu-north-1|us-east-1",
@@ -136,6 +137,19 @@ def test_any_other_place_is_not_guessed(where: Where, said: str) -> None:
     assert isinstance(found, Unresolved)
     assert said.replace("\\", "") in found.reason
     assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("format", "remedy"),
+    [
+        ("kubernetes", "name it in the manifest, or add to a site in placer.yaml: match: "),
+        ("triton", "add to a site in placer.yaml: match: [{path: "),
+    ],
+)
+def test_a_place_is_to_be_named_where_the_format_can_name_it(format: str, remedy: str) -> None:
+    found = site_of(replace(deployed(), format=format), PROJECT, PATH)
+    assert isinstance(found, Unresolved)
+    assert found.remedy.startswith(remedy)
 
 
 def test_more_sets_of_labels_than_are_looked_up_are_not_guessed() -> None:

@@ -158,7 +158,12 @@ def test_the_least_file_asks_what_the_bare_command_asks(tmp_path: Path) -> None:
         ("99.9%", "999%", "18:1", "not a ratio"),
         ("must_work_offline: true", "must_work_offline: yes", "19:1", "neither true nor false"),
         ("throughput: 200/s", "throughput: 1e300/s", "17:1", "more than anyone answers"),
-        ("[EU, eu-north-1]", "[1]", "23:13", "regions '1': input should be a valid string"),
+        (
+            "[EU, eu-north-1]",
+            "[1]",
+            "23:13",
+            "regions is read as the number 1, and text belongs here",
+        ),
         ("[EU, eu-north-1]", "[]", "23:3", "regions is empty"),
         (
             "clouds: [aws-g6.xlarge@eu-north-1, mine.yaml@here]",

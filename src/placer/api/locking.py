@@ -97,7 +97,10 @@ def lock_project(path: str | None = None, *, tool: str, progress: Say = say_noth
     ]
     lock = Lock(
         tool=tool,
-        models={file.within(one): digest_of(one) for one in file.model_files.values()},
+        models={
+            file.within(one): _digest_of_model(file, index, one)
+            for index, one in file.model_files.items()
+        },
         workloads=workloads,
     )
     text = to_text(lock)
@@ -232,7 +235,26 @@ def _summary_of(file: ProjectFile, name: str, workload: WorkloadFile) -> ModelSu
             f"{where}: the workload '{name}' names no model",
             hint=f"add `model: {{path: MODEL.onnx}}` to {file.workloads[name]}",
         )
-    return formats.read_model(workload.model, shapes=dict(workload.shapes))
+    try:
+        return formats.read_model(workload.model, shapes=dict(workload.shapes))
+    except InputError as error:
+        raise _named(error, workload.model, f"`model: path:` of {file.workloads[name]}") from error
+
+
+def _digest_of_model(file: ProjectFile, index: int, path: str) -> str:
+    try:
+        return digest_of(path)
+    except InputError as error:
+        where = file.document.where(("models", index, "file"))
+        raise _named(error, path, f"`file:` at {where}") from error
+
+
+def _named(error: InputError, path: str, key: str) -> InputError:
+    """Return what is wrong with a model's file with the key that names it: `lock` takes no path."""
+    hint = f"{error.hint} ({key})"
+    if not Path(path).exists():
+        hint = f"put the file there (`git lfs pull`, `dvc pull`, a download), or correct {key}"
+    return InputError(error.message, hint=hint)
 
 
 def _network_of(file: ProjectFile, workload: WorkloadFile) -> LockedNetwork | None:

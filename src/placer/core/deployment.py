@@ -93,7 +93,7 @@ class Where:
     any_of: tuple[Stated[tuple[str, tuple[str, ...]]], ...] = ()
     """(label, values): the node must have one of them; no values: the label, whatever its value.
 
-    The label ``metadata.name`` is the node's name.
+    The label `NODE_NAME` is the node's name.
     """
     none_of: tuple[Stated[tuple[str, tuple[str, ...]]], ...] = ()
     """(label, values): the node must have none of them; no values: not the label at all."""
@@ -118,8 +118,13 @@ class Where:
         return not self.labels and not self.any_of and all(one is None for one in said)
 
 
+NODE_NAME = "metadata.name"
+"""The label that stands for the node's name, as a term of node affinity calls it."""
+
+
 def words_of_label(key: str, values: tuple[str, ...], *, is_wanted: bool = True) -> str:
-    """Return what is demanded of a label, as messages tell it."""
+    """Return what is demanded of a label, or of the node's name, as messages tell it."""
+    key = "node" if key == NODE_NAME else key
     if is_wanted:
         return f"{key} in {'|'.join(values)}" if values else f"{key} with any value"
     return f"{key} not in {'|'.join(values)}" if values else f"no {key}"
@@ -140,6 +145,7 @@ class Resources:
     """Execution provider that the manifest itself chooses; None: it leaves that open."""
     cpus_limit_unread: Stated[str] | None = None
     """As `memory_limit_unread`."""
+    cpus_request: Stated[float] | None = None
     accelerators_unread: Stated[str] | None = None
     """What may grant or choose an accelerator and is filled in later: ``nvidia.com/gpu: ${N}``."""
     left_to_machine: Stated[str] | None = None

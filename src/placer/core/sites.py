@@ -12,7 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, product
 
-from placer.core.deployment import Deployed, Egress, Place, Stated, Where, words_of_label
+from placer.core.deployment import (
+    NODE_NAME,
+    Deployed,
+    Egress,
+    Place,
+    Stated,
+    Where,
+    words_of_label,
+)
 from placer.core.environment import Region
 from placer.core.globs import glob_of, literal
 from placer.core.privacy import allowed_in
@@ -29,8 +37,8 @@ from placer.core.project import (
 )
 from placer.core.rendering import render_of
 
-NODE_NAME = "metadata.name"
-"""What a term of node affinity calls the node's name."""
+PLACELESS = frozenset({"triton"})
+"""Formats of manifests that have no word for a place."""
 MAX_LABEL_SETS = 64
 """Sets of labels that a node may have, of one manifest, that are looked up."""
 MAX_TOLD_MATCHES = 4
@@ -157,6 +165,9 @@ def placed_ways(
     for way in deployed.egress:
         if way.where is None:
             ways.append(way)
+        elif way.kind == "worker":  # of the cloud, unless its own words place it on the site
+            if not _is_placed_on(site, deployed, way.where, project, path):
+                ways.append(replace(way, where=None))
         elif not isinstance(site, Unresolved):
             there = site_of(replace(deployed, where=way.where), project, path)
             if isinstance(there, Unresolved):
@@ -166,6 +177,16 @@ def placed_ways(
                 to = replace(way.to, place=at)
                 ways.append(replace(way, to=to, where=None, site=there.entry.name))
     return tuple(ways)
+
+
+def _is_placed_on(
+    site: DeclaredSite | Unresolved, deployed: Deployed, where: Where, project: Project, path: str
+) -> bool:
+    """Tell whether words beyond the tier lead to the site of something else of the deployment."""
+    if isinstance(site, Unresolved) or replace(where, tier=None).is_silent:
+        return False
+    there = site_of(replace(deployed, where=where), project, path)
+    return isinstance(there, DeclaredSite) and there.entry.name == site.entry.name
 
 
 def place_of_site(deployed: Deployed) -> Place:
@@ -209,18 +230,12 @@ def _no_site(deployed: Deployed, project: Project, path: str) -> Unresolved:
     template = next((one for text in said for one in templates_in(text)), None)
     if template is not None:
         return _filled_in_later(deployed, template)
+    entry = f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]"
     if not said:
         reason, place = _undecided(deployed.where)
-        return Unresolved(
-            reason,
-            f"name it in the manifest, or add to a site in {project.path}: "
-            f"match: [{_match_of(deployed.where, path)}]",
-            place,
-        )
-    return Unresolved(
-        f"no site of {project.path} matches {short(', '.join(said))}",
-        f"add to a site in {project.path}: match: [{_match_of(deployed.where, path)}]",
-    )
+        named = "" if deployed.format in PLACELESS else "name it in the manifest, or "
+        return Unresolved(reason, f"{named}{entry}", place)
+    return Unresolved(f"no site of {project.path} matches {short(', '.join(said))}", entry)
 
 
 def _undecided(where: Where) -> tuple[str, Place | None]:

@@ -42,6 +42,7 @@ from placer.core.network.limits import (
     parse_loss_ratio,
     parse_rtt_s,
 )
+from placer.core.privacy import JURISDICTIONS
 from placer.core.runtime import parse_ep
 from placer.core.units import (
     format_percentile,
@@ -146,10 +147,20 @@ def _date_text(value: object) -> object:
         raise problem(f"'{value}' is no date", "write it like 2026-11-24") from error
 
 
+def _known_law(value: object) -> object:
+    """Refuse what is no jurisdiction: nothing would ever lie in it."""
+    if isinstance(value, str) and value not in JURISDICTIONS:
+        raise problem(
+            f"unknown jurisdiction '{value[:60]}'",
+            "write EU, EEA or the two letters of a country (ISO 3166-1), as DE or US",
+        )
+    return value
+
+
 Date = Annotated[str, BeforeValidator(_date_text)]
 OptionValue = Annotated[str, BeforeValidator(_option_text)]
 """: 1 and "1" mean the same."""
-Jurisdiction = Annotated[str, Field(pattern=r"^[A-Z]{2,3}$")]
+Jurisdiction = Annotated[str, BeforeValidator(_known_law), Field(pattern=r"^[A-Z]{2,3}$")]
 _Basis = Literal["measured", "catalogue", "assumed"]
 
 

@@ -64,6 +64,11 @@ def usage_error(error: ValidationError, model: type[BaseModel], document: Docume
         case "too_short":
             message = f"{key} is empty"
             hint = hint or f"leave `{key}` out, or name at least one"
+        case "string_type" if isinstance(detail["input"], int | float):
+            kind = "truth value" if isinstance(detail["input"], bool) else "number"
+            read = str(detail["input"]).lower()[:60]
+            message = f"{key} is read as the {kind} {read}, and text belongs here"
+            hint = hint or f'write it in quotes: `{key}: "..."`'
         case "bool_type":
             message = f"{key} {_shown(detail['input'])} is neither true nor false"
         case _:

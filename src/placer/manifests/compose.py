@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from placer.core.deployment import Defect, Deployed, Scale, Stated, Tier, Unreadable, Where
+from placer.core.deployment import (
+    NODE_NAME,
+    Defect,
+    Deployed,
+    Scale,
+    Stated,
+    Tier,
+    Unreadable,
+    Where,
+)
 from placer.core.project import templates_in
 from placer.manifests.compose_keys import BALENA, FILE, SERVICE
 from placer.manifests.compose_models import models_of_service
@@ -25,7 +34,7 @@ from placer.manifests.told_uris import uris_told
 _CONSTRAINT = re.compile(r"\s*(?P<key>[\w.\-/]+)\s*(?P<operator>==|!=)\s*(?P<value>[^=\s].*?)\s*")
 """Source: moby/swarmkit, manager/constraint."""
 _NODE_LABEL = "node.labels."
-_NODE_NAME = "node.hostname"
+_HOST_NAME = "node.hostname"
 _OF_BALENA = ("io.balena.", "io.resin.")
 _OF_A_SERVICE = (
     "image build extends deploy container_name models provider mem_limit runtime devices gpus"
@@ -182,10 +191,8 @@ def _where(service: Field, fleet: Field | None) -> Where:
         place = constraint.place()
         name = key.removeprefix(_NODE_LABEL)
         if not is_equal:
-            none_of.append(
-                Stated(("metadata.name" if key == _NODE_NAME else name, (value,)), place)
-            )
-        elif key == _NODE_NAME:
+            none_of.append(Stated((NODE_NAME if key == _HOST_NAME else name, (value,)), place))
+        elif key == _HOST_NAME:
             node = Stated(value, place)
         elif key in ("node.platform.os", "node.platform.arch"):
             said[key] = Stated(value, place)

@@ -21,7 +21,7 @@ from placer.manifests.containers import bind_of, is_open, placeholder, variables
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import unread
+from placer.manifests.quantities import DOCKER_REFUSES, above_limit, unread
 
 _BYTES = re.compile(
     r"\+?(?P<number>(?:[0-9]{1,20}\.?[0-9]{0,20}|\.[0-9]{1,20})(?:e[-+]?[0-9]{1,2})?)"
@@ -147,6 +147,9 @@ def bad_amounts(service: Field) -> Iterator[Defect]:
             message = f"'cpus: {text[:40]}' is no number"
             yield Defect("bad_value", message, "write one such as 0.5", amount.place())
     yield from _set_twice(service)
+    asked = resources.at("reservations", "memory") or service.at("mem_reservation")
+    limit = resources.at("limits", "memory") or service.at("mem_limit")
+    yield from above_limit(asked, limit, _bytes, DOCKER_REFUSES)
 
 
 def _set_twice(service: Field) -> Iterator[Defect]:

@@ -11,7 +11,6 @@ from placer.core.project import templates_in
 from placer.core.rendering import rendered_by
 from placer.manifests.containers import (
     is_object,
-    is_open,
     open_models,
     open_words,
     placeholder,
@@ -35,7 +34,7 @@ from placer.manifests.iotedge_keys import (
     holds_the_system,
     twin_keys,
 )
-from placer.manifests.iotedge_resources import resources_of
+from placer.manifests.iotedge_resources import bad_amounts, resources_of
 from placer.manifests.iotedge_routes import Routes, routes_of
 from placer.manifests.levels import no_object, repeated_keys, unknown_keys
 from placer.manifests.models import everywhere, is_model_variable, model_of, models_of_variable
@@ -246,16 +245,7 @@ def _create_options(module: _Module) -> tuple[Field, Stated[str] | None, list[De
             defects.append(Defect("bad_value", message, remedy, options.place()))
         options = parsed if parsed is not None else _nothing(options)
     defects += unknown_keys(options, CREATE_OPTIONS, reader="Docker")
-    for name in ("Memory", "MemoryReservation", "NanoCpus"):
-        amount = options.at("HostConfig", name)
-        if amount and not amount.is_null and amount.integer() is None:
-            text = amount.text() or ""
-            if not is_open(text):
-                unit = "billionths of a core" if name == "NanoCpus" else "bytes"
-                message = f"'{name}: {text[:40]}' is no whole number"
-                defects.append(
-                    Defect("bad_value", message, f"write a number of {unit}", amount.place())
-                )
+    defects += bad_amounts(options.at("HostConfig"))
     return options, opaque or placeholder(options.at("HostConfig")), defects
 
 

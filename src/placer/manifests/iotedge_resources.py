@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from placer.core.deployment import Resources, Stated
+from placer.core.deployment import Defect, Resources, Stated
 from placer.manifests.accelerators import (
     CHOOSING,
     devices_asked,
@@ -14,11 +14,11 @@ from placer.manifests.accelerators import (
     mounted_devices,
     runtime_of,
 )
-from placer.manifests.containers import placeholder
+from placer.manifests.containers import is_open, placeholder
 from placer.manifests.cores import limit_of_cores
 from placer.manifests.mounts import mounts_of
 from placer.manifests.nodes import Field
-from placer.manifests.quantities import count_of, unread
+from placer.manifests.quantities import DOCKER_REFUSES, above_limit, count_of, unread
 
 Variables = Sequence[tuple[str, Stated[str]]]
 
@@ -62,6 +62,19 @@ def resources_of(
         left_to_machine=left_to_machine(config.at("Privileged")),
         hiding=hiding(variables, words, but=CHOOSING),
     )
+
+
+def bad_amounts(config: Field) -> Iterator[Defect]:
+    """Yield amounts of ``HostConfig`` that are none, and a reservation above the limit."""
+    for name in ("Memory", "MemoryReservation", "NanoCpus"):
+        amount = config.at(name)
+        text = amount.text() or ""
+        if amount and not amount.is_null and amount.integer() is None and not is_open(text):
+            unit = "billionths of a core" if name == "NanoCpus" else "bytes"
+            message = f"'{name}: {text[:40]}' is no whole number"
+            yield Defect("bad_value", message, f"write a number of {unit}", amount.place())
+    asked, limit = config.at("MemoryReservation"), config.at("Memory")
+    yield from above_limit(asked, limit, _positive, DOCKER_REFUSES)
 
 
 def _positive(amount: Field) -> Stated[int] | None:

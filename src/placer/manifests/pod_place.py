@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from placer.core.deployment import Defect, Place, Stated, Where, words_of_label
+from placer.core.deployment import NODE_NAME, Defect, Place, Stated, Where, words_of_label
 from placer.core.project import templates_in
 from placer.manifests.containers import is_open, placeholder
 from placer.manifests.levels import level
@@ -54,7 +54,7 @@ def where_of(pod: Field) -> Where:
     for key, (is_wanted, values, place) in required.items():
         if not is_wanted:
             none_of.append(Stated((key, values), place))
-        elif key == "metadata.name":
+        elif key == NODE_NAME:
             if len(values) == 1 and node is None:
                 node = Stated(values[0], place)
             else:

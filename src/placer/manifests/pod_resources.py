@@ -13,6 +13,7 @@ from placer.manifests.containers import is_open, words_of
 from placer.manifests.nodes import Field
 from placer.manifests.pod_volumes import mounts_in
 from placer.manifests.quantities import (
+    above_limit,
     amount_in,
     bytes_of,
     cpus_of,
@@ -54,6 +55,7 @@ def resources_of(holder: Field) -> Resources:
         cpus,
         (*accelerators.values(), *claims),
         cpus_limit_unread=unread(cpus, limits.at("cpu"), *holders),
+        cpus_request=cpus_of(requests.at("cpu")),
         accelerators_unread=next(iter(opened), None),
     )
 
@@ -88,8 +90,15 @@ def _variables(container: Field) -> Iterator[tuple[str, Stated[str]]]:
 
 
 def bad_amounts(holder: Field) -> Iterator[Defect]:
-    """Yield the amounts of ``resources`` that are no quantities."""
-    for amounts in (holder.at("resources", "limits"), holder.at("resources", "requests")):
+    """Yield the amounts of ``resources`` that are no quantities, and requests above a limit.
+
+    Source: Kubernetes, ``ValidateContainerResourceRequirements`` of pkg/apis/core/validation.
+    """
+    limits, requests = holder.at("resources", "limits"), holder.at("resources", "requests")
+    for name, read in (("memory", bytes_of), ("cpu", cpus_of)):
+        refused = "Kubernetes refuses the pod"
+        yield from above_limit(requests.at(name), limits.at(name), read, refused)
+    for amounts in (limits, requests):
         for one in amounts.entries():
             text = amount_in(one)
             if one.name not in ("cpu", "memory") or one.is_null or (text and is_open(text)):
@@ -173,6 +182,7 @@ def in_pod(pod: Field, resources: Resources) -> Resources:
         cpus_limit=cpus,
         cpus_limit_unread=resources.cpus_limit_unread
         or (whole.cpus_limit_unread if cpus is None else None),
+        cpus_request=resources.cpus_request or whole.cpus_request,
     )
     runtime = pod.at("runtimeClassName").stated()
     is_open = runtime is not None and bool(templates_in(runtime.value))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import TypeVar
 
-from placer.core.deployment import Stated
+from placer.core.deployment import Defect, Stated
 from placer.manifests.nodes import Field
 
 T = TypeVar("T", int, float)
@@ -17,6 +18,9 @@ _QUANTITY = re.compile(
 )
 _NO_LIMIT = re.compile(r"[-+]?0*(?:\.0*)?[A-Za-z]{0,3}|-[0-9]+")
 """Zero with or without a unit, or less: Docker and Greengrass take it for no limit."""
+DOCKER_REFUSES = "Docker refuses the container"
+"""Source: moby, daemon/daemon_unix.go, "Minimum memory limit should be larger than memory
+reservation limit"; nothing of it is said of cores."""
 _LEAST_BYTES = 2**20
 """No container starts with less."""
 _FACTORS = {
@@ -88,6 +92,25 @@ def least(*stated: Stated[T] | None) -> Stated[T] | None:
     """Return the lowest limit of those that are stated; none of it is no limit."""
     limits = [limit for limit in stated if limit is not None and limit.value > 0]
     return min(limits, key=lambda limit: limit.value, default=None)
+
+
+def above_limit(
+    asked: Field,
+    limit: Field,
+    read: Callable[[Field], Stated[int] | Stated[float] | None],
+    refused: str,
+) -> Iterator[Defect]:
+    """Yield an amount that is asked for beyond its own limit; not where one cannot be read."""
+    wanted, most = read(asked), read(limit)
+    if wanted is None or most is None or wanted.value <= most.value:
+        return
+    given, allowed = ((amount_in(one) or "")[:40] for one in (asked, limit))
+    yield Defect(
+        "bad_value",
+        f"'{asked.name}: {given}' is asked for, and the limit is {allowed}: {refused}",
+        f"raise the limit to {given}, or ask for no more than {allowed}",
+        asked.place(),
+    )
 
 
 def cpus_of(field: Field) -> Stated[float] | None:

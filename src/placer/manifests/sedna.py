@@ -16,6 +16,7 @@ from placer.core.deployment import (
     Stated,
     Tier,
     Unreadable,
+    Where,
 )
 from placer.manifests.format import Format, Found, merged
 from placer.manifests.levels import Level, level, repeated_keys, unknown_keys
@@ -86,12 +87,7 @@ def _keys(holder: Field, known: Level) -> Iterator[Defect]:
 
 
 def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed:
-    pod = worker.at("template", "spec")
-    where = where_of(pod)
-    old = worker.at("workerSpec")  # the first version of the API had no template
-    if old and not pod:
-        where = replace(where, node=worker.at("nodeName").stated())
-    parts = workers_of(pod)
+    parts = workers_of(worker.at("template", "spec"))
     return Deployed(
         id=f"{id_of(root)}/{tier.value}",
         format="sedna",
@@ -102,7 +98,7 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         or _unread(worker),
         uris=each_once(uri for part in parts for uri in part.uris),
         images=tuple(image for part in parts for image in part.images),
-        where=replace(where, tier=Stated(tier, worker.key_place())),
+        where=_where(worker, tier),
         resources=parts[0].resources,
         containers=_able(parts),
         scale=Scale(
@@ -112,6 +108,14 @@ def _worker(root: Field, worker: Field, tier: Tier, models: Objects) -> Deployed
         labels=labels_of(root),
         annotations=annotations_of(root),
     )
+
+
+def _where(worker: Field, tier: Tier) -> Where:
+    pod = worker.at("template", "spec")
+    where = replace(where_of(pod), tier=Stated(tier, worker.key_place()))
+    if worker.at("workerSpec") and not pod:  # the first version of the API had no template
+        return replace(where, node=worker.at("nodeName").stated())
+    return where
 
 
 def _able(parts: Sequence[Worker]) -> tuple[Container, ...]:
@@ -150,9 +154,10 @@ def _egress(root: Field, worker: Field, tier: Tier) -> tuple[Egress, ...]:
     """Return the way of hard examples: as they came, from the edge to the cloud."""
     if tier is Tier.CLOUD:
         return ()
-    said = worker.at("hardExampleMining") or root.at("spec", "cloudWorker")
-    to = f"{id_of(root)}/{Tier.CLOUD.value}"
-    return (Egress("worker", Stated(to, said.key_place()), "request"),)
+    cloud = root.at("spec", "cloudWorker")
+    said = worker.at("hardExampleMining") or cloud
+    to = Stated(f"{id_of(root)}/{Tier.CLOUD.value}", said.key_place())
+    return (Egress("worker", to, "request", where=_where(cloud, Tier.CLOUD)),)
 
 
 def _worker_level() -> Level:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.measuring import QUIETLY
 from placer.core.gate_rules.rule import GateCase, GateRule, found
+from placer.core.gate_rules.settling import measured_anew
 from placer.core.sequential import planned_runs
 
 
@@ -16,20 +16,19 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if candidate.feasible is not None or not served.workload.targets:
         return ()
     measurement = record.measurement
-    runs, remedy = len(measurement.samples_s), case.measure
+    runs = len(measurement.samples_s)
     needed = max(planned_runs(target.percentile) for target in served.workload.targets)
     if runs < needed:
         why = f"{runs} runs, {needed} without a miss are the fewest that can prove the target"
     elif measurement.instrument.is_disturbed:
         why = f"measured while disturbed: {measurement.instrument.reasons[0]}"
-        remedy = f"{QUIETLY}{remedy}"
     else:
         return ()
     return found(
         "PLC616",
         case,
         why,
-        remedy,
+        measured_anew(case, measurement, candidate.targets),
         outcome=Outcome.INCONCLUSIVE,
         place=case.where,
         value=str(runs),

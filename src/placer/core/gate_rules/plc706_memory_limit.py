@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from placer.core.deployment import Stated
+from placer.core.deployment import Deployed, Stated
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.rule import GateCase, GateRule, Record, found
@@ -38,12 +38,13 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
             limit=given,
             evidence=record.sha256,
         )
+    asked_bytes = asked_bytes_of(case.deployed)
+    suggested = suggested_limit(peak_bytes, case.deployed.format, asked_bytes=asked_bytes)
     return found(
         "PLC706",
         case,
         f"the limit is {given}, the model was measured to need {needed}",
-        f"raise the limit to {suggested_limit(peak_bytes, case.deployed.format)} or more, "
-        "or deploy a smaller model",
+        f"raise the limit to {suggested} or more, or deploy a smaller model",
         outcome=Outcome.FAIL,
         place=limit.place,
         value=needed,
@@ -113,9 +114,18 @@ def told_apart(limit_bytes: int, peak_bytes: int) -> tuple[str, str]:
     return mebibytes(limit_bytes), mebibytes(peak_bytes)
 
 
-def suggested_limit(peak_bytes: int, format: str) -> str:
-    """Return the measured peak with a quarter more, in whole MiB, as the format writes it."""
-    return written(math.ceil(1.25 * peak_bytes / 2**20), format)
+def suggested_limit(peak_bytes: int, format: str, *, asked_bytes: int = 0) -> str:
+    """Return the measured peak with a quarter more, in whole MiB, as the format writes it.
+
+    It is no less than is asked for: Kubernetes and Docker refuse a limit below that.
+    """
+    return written(math.ceil(max(1.25 * peak_bytes, asked_bytes) / 2**20), format)
+
+
+def asked_bytes_of(deployed: Deployed) -> int:
+    """Return the memory that a manifest requests for what may run the model; 0: none."""
+    requests = [one.memory_request_bytes for one in deployed.granted]
+    return max((one.value for one in requests if one is not None), default=0)
 
 
 def written(limit_mebibytes: int, format: str) -> str:
@@ -143,6 +153,7 @@ RULE = GateRule(
     "inconclusive.",
     why="The kernel kills a container at its limit, in the field, with the first large request.",
     example="`limits: {memory: 64Mi}` and a measured peak of 90 MB: violated.",
-    fix="Raise the limit; the message suggests the peak and a quarter more.",
+    fix="Raise the limit; the message suggests the peak and a quarter more, and no less than "
+    "is requested.",
     check=_check,
 )

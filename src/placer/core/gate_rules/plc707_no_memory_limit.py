@@ -5,7 +5,12 @@ from __future__ import annotations
 from placer.core.deployment import Deployed, Place
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
-from placer.core.gate_rules.plc706_memory_limit import mebibytes, suggested_limit, written
+from placer.core.gate_rules.plc706_memory_limit import (
+    asked_bytes_of,
+    mebibytes,
+    suggested_limit,
+    written,
+)
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.rendering import render_of
 
@@ -19,11 +24,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
     if unread is not None and any(one.place == unread.place for one in case.defects):
         return ()  # another rule says what is wrong with it
     if unread is not None:
+        amount = written(512, case.deployed.format)
         return found(
             "PLC707",
             case,
             f"the memory limit '{unread.value}' is no amount that can be read",
-            f"{render_of(case.deployed)}; or correct it: {written(512, case.deployed.format)}",
+            f"{render_of(case.deployed)}; or write an amount such as {amount}",
             outcome=Outcome.INCONCLUSIVE,
             severity=Severity.WARNING,
             place=unread.place,
@@ -40,8 +46,12 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         remedy = f"measure where the system tells the peak, then limit it: {case.measure}"
     else:
         needed = f"the model was measured to need {mebibytes(peak_bytes)}"
-        suggested = suggested_limit(peak_bytes, case.deployed.format)
-        remedy = f"limit it to {suggested}: the measured peak and a quarter more"
+        asked_bytes = asked_bytes_of(case.deployed)
+        suggested = suggested_limit(peak_bytes, case.deployed.format, asked_bytes=asked_bytes)
+        why = "the measured peak and a quarter more"
+        if asked_bytes > 1.25 * peak_bytes:
+            why = "as much as is requested, which a limit may not be below"
+        remedy = f"limit it to {suggested}: {why}"
     return found(
         "PLC707",
         case,
@@ -76,6 +86,7 @@ RULE = GateRule(
     "was not rendered is inconclusive.",
     why="Without one a leak takes the device's memory, and the kernel chooses who dies.",
     example="An IoT Edge module without `HostConfig: Memory`: a warning that suggests 117440512.",
-    fix="State the limit that the message suggests: the measured peak and a quarter more.",
+    fix="State the limit that the message suggests: the measured peak and a quarter more, and no "
+    "less than is requested.",
     check=_check,
 )

@@ -16,8 +16,9 @@ RULE = GateRule(
     title="value cannot be used",
     severity=Severity.ERROR,
     what="Values of the right key that nobody can read: a quantity without a number, "
-    "createOptions that are no JSON, a suppression without a reason.",
-    why="What cannot be read is not checked.",
+    "createOptions that are no JSON, a suppression without a reason; and amounts that are refused "
+    "together: a request above its limit.",
+    why="What cannot be read is not checked, and what is refused does not run.",
     example="`memory: 64 Megs`: violated, with what a quantity looks like.",
     fix="Write the value as the message says.",
     check_files=_check,

@@ -40,13 +40,14 @@ def _check(case: GateCase) -> tuple[GateFinding, ...]:
         return ()
     limit = max(low, key=lambda one: one.value)
     threads = 0 if needs_accelerator(record) else int(limit.value)  # of less than one there is none
+    asked = [one.cpus_request.value for one in granted if one.cpus_request is not None]
     several = "" if len(granted) == 1 else f", or of one of {len(granted)} containers"
     return found(
         "PLC714",
         case,
         f"the limit{several} is {_cores(limit.value)}, the evidence used {_cores(used)}: its times "
         "do not hold where the kernel stops the model in between",
-        f"grant {used} or take the limit out"
+        f"grant {max([used, *asked]):g} or take the limit out"
         + (f"; or with fewer threads, {case.measuring(Asked(threads=threads))}" if threads else ""),
         outcome=Outcome.INCONCLUSIVE,
         place=limit.place,

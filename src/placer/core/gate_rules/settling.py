@@ -6,9 +6,11 @@ leads to the same finding again is of none to anybody.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from placer.core.compute import level_of_evidence
 from placer.core.doubts import idle_doubts, link_doubts
-from placer.core.estimate import Candidate, TargetVerdict
+from placer.core.estimate import Candidate, TargetVerdict, Verdict
 from placer.core.finding import Effect, Finding
 from placer.core.gate_rules.measuring import QUIETLY, Asked
 from placer.core.gate_rules.plc618_tampered import uses_network
@@ -36,9 +38,10 @@ def remedy_of(
     """Return what to do here: a target that is not proven needs what leaves it open."""
     served, record = case.served, case.chosen
     measured = None if record is None else record.measurement
+    if finding.rule == "PLC601" and measured is not None:
+        return measured_anew(case, measured, candidate.targets)
     if finding.rule == "PLC601":
-        is_noisy = measured is not None and measured.instrument.is_disturbed
-        return f"{QUIETLY if is_noisy else ''}{case.measure}"
+        return case.measure
     if served is None:
         return finding.remedy
     if finding.rule == "PLC407" and measured is not None:
@@ -53,10 +56,9 @@ def remedy_of(
     path, sizes = served.network, (candidate.bytes_up, candidate.bytes_down)
     if uses_network(case) and weaknesses(path, target.percentile):
         return _OF_THE_NETWORK  # what else is wrong with the evidence has a finding of its own
-    if target.runs_needed is None and len(measured.samples_s) < planned_runs(target.percentile):
-        return case.measure
-    if measured.instrument.is_disturbed:
-        return f"{QUIETLY}{case.measure}"
+    are_few = len(measured.samples_s) < planned_runs(target.percentile)
+    if measured.instrument.is_disturbed or (target.runs_needed is None and are_few):
+        return measured_anew(case, measured, (target,))
     if uses_network(case):
         if busy := link_doubts(path, served.workload, 1.0, *sizes):
             return f"fewer or smaller requests, or a faster link: {busy[0]}"
@@ -111,16 +113,35 @@ def _of_a_device(
             )
     factor, fresh = _factor(case, measured), _factor_today(case)
     if factor > fresh or idle_doubts(SiteTime(measured), workload.rate_hz):
-        return case.measure  # anew, or idling as the workload does, it proves more
+        # of today, or idling as the workload does, it proves more
+        return measured_anew(case, measured, (target,))
+    ratio = _nearer_ratio(case, measured, (target,))
     runs = len(measured.samples_s) + (target.runs_needed or 0)
     if target.runs_needed is not None and runs <= MOST_RUNS:
-        # evidence must hold with times longer and shorter, so it is asked for a nearer limit
-        is_below = target.value_s is not None and target.value_s <= target.limit_s
-        asked = Asked(limit_ratio=1 / factor if is_below else factor, runs=runs)
-        return case.measuring(asked)
+        return case.measuring(Asked(limit_ratio=ratio, runs=runs))
     if _is_near(target, factor):
         return _too_near(served, target)
-    return f"{QUIETLY}{case.measuring(Asked(limit_s=LONGER_S))}"
+    return f"{QUIETLY}{case.measuring(Asked(limit_ratio=ratio, limit_s=LONGER_S))}"
+
+
+def measured_anew(case: GateCase, measured: Measurement, targets: Sequence[TargetVerdict]) -> str:
+    """Return the command that measures anew what was too weak to decide targets."""
+    command = case.measuring(Asked(limit_ratio=_nearer_ratio(case, measured, targets)))
+    return f"{QUIETLY if measured.instrument.is_disturbed else ''}{command}"
+
+
+def _nearer_ratio(case: GateCase, measured: Measurement, targets: Sequence[TargetVerdict]) -> float:
+    """Return the factor of the limits with which a measurement of today settles what is unproven.
+
+    Evidence must hold with its times longer and shorter. What was disturbed tells no times above a
+    limit: contention made them longer.
+    """
+    unproven = [one for one in targets if one.verdict is Verdict.UNPROVEN]
+    if not unproven:
+        return 1.0
+    is_above = any(one.value_s is not None and one.value_s > one.limit_s for one in unproven)
+    factor = _factor_today(case)
+    return factor if is_above and not measured.instrument.is_disturbed else 1 / factor
 
 
 def _factor_today(case: GateCase) -> float:
