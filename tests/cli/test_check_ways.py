@@ -192,6 +192,17 @@ def test_an_entry_takes_nothing_off_what_a_logger_sends(
         assert f"`carries: answer` of placer.yaml is contradicted by `{said}`" in one["message"]
 
 
+@pytest.mark.parametrize(("region", "law"), [("eu-north-1", "PLACE"), ("se", "SE")])
+def test_where_a_receiver_lies_is_said_in_words_that_the_project_takes(
+    run: Run, make: Make, region: str, law: str
+) -> None:
+    asked = workload(data={"class": "internal", "regions": [region]})
+    make(service(f"  transformer:\n    {LOGGER}\n    {RESIZE}\n"), workload_file=asked)
+    told = json.loads(run("check", "deploy", *OPTIONS).out)
+    remedies = [one["remedy"] for one in told["findings"] if one["rule"] == "PLC705"]
+    assert [f"jurisdiction: {law}}}" in one for one in remedies] == [True], remedies
+
+
 def test_a_mode_that_an_entry_contradicts_is_new_since_a_base(run: Run, make: Make) -> None:
     logger = "logger: {mode: response, url: 'https://logs.example.com'}"
     folder = make(

@@ -204,6 +204,13 @@ def test_what_is_wrong_is_told_with_its_place(
     assert message in caught.value.message
 
 
+@pytest.mark.parametrize("region", ["AT", "at", "EEA", "XK", "westeurope"])
+def test_a_country_without_a_region_of_the_catalogue_is_one(tmp_path: Path, region: str) -> None:
+    path = full(tmp_path)
+    written(tmp_path, FULL.replace("[EU, eu-north-1]", f"[EU, {region}]", 1))
+    assert load_workload(path).workload.regions == ("EU", region)
+
+
 def test_a_missing_site_file_is_told_with_its_place(tmp_path: Path) -> None:
     path = full(tmp_path)
     (tmp_path / "box.yaml").unlink()

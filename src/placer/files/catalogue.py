@@ -28,6 +28,7 @@ from placer.core.environment import (
     Region,
 )
 from placer.core.errors import PlacerError, UsageError, near_match
+from placer.core.privacy import JURISDICTIONS
 from placer.files.positions import Document, parse_yaml, read_yaml
 from placer.files.specs import CloudSpec, DeviceSpec, NetworkSpec, ProfileSpec, RegionSpec
 from placer.files.validating import validate
@@ -200,8 +201,8 @@ def load_workload(name_or_file: str, *, may_lack_network: bool = False) -> Workl
 
 def check_regions(regions: tuple[str, ...]) -> None:
     """Raise UsageError for a region that the catalogue does not know."""
-    known = {"EEA"}
-    missing = {region.lower() for region in regions} - {"eea"}
+    known = set(JURISDICTIONS)
+    missing = {region.lower() for region in regions} - {name.lower() for name in known}
     names = iter(list_names(Kind.REGIONS))
     while missing and (key := next(names, None)) is not None:  # the first ones are mostly enough
         found = _region(key)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from placer.core.deployment import Egress
 from placer.core.finding import Severity
 from placer.core.gate import GateFinding, Outcome
 from placer.core.gate_rules.plc102_site import place_of, stands_in
 from placer.core.gate_rules.rule import GateCase, GateRule, found
 from placer.core.globs import glob_of
-from placer.core.privacy import TRANSPORT, allowed_in, most_that_may_leave
+from placer.core.privacy import JURISDICTIONS, TRANSPORT, allowed_in, most_that_may_leave
 from placer.core.project import SiteEntry
 from placer.core.receivers import Receiver, carried, contradiction, is_inside, receiver_of
 from placer.core.workload import DataClass, Leaves
@@ -82,7 +84,7 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 else to_say(
                     case.project.path,
                     egress.to.value,
-                    "carries: answer" if is_what_asked else f"jurisdiction: {allowed[0]}",
+                    "carries: answer" if is_what_asked else f"jurisdiction: {_law_of(allowed)}",
                     entry.disputed,
                 ),
                 outcome=Outcome.INCONCLUSIVE,
@@ -90,6 +92,11 @@ def _judged(case: GateCase, egress: Egress) -> tuple[GateFinding, ...]:
                 limit=", ".join(allowed),
                 subject=egress.to.value,
             )
+
+
+def _law_of(allowed: Sequence[str]) -> str:
+    """Return the first of the allowed places that a receiver may be said to lie in."""
+    return next((one for one in allowed if one.upper() in JURISDICTIONS), "PLACE").upper()
 
 
 def _site_of(case: GateCase, egress: Egress) -> SiteEntry | None:

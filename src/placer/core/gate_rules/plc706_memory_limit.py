@@ -65,14 +65,15 @@ def _beside_model(case: GateCase, record: Record, peak_bytes: int) -> tuple[Gate
     if limit is None or not model or stated is None or peak_bytes + model.n_bytes <= limit:
         return ()
     needed = peak_bytes + model.n_bytes
+    asked_bytes = asked_bytes_of(case.deployed)
+    enough = suggested_limit(needed, case.deployed.format, asked_bytes=asked_bytes)
     return found(
         "PLC706",
         case,
         f"the limit of the pod is {mebibytes(limit)}; the model was measured to need "
         f"{mebibytes(peak_bytes)}, and its file takes {mebibytes(model.n_bytes)} more in a volume "
         "of memory",
-        f"raise the limit to {suggested_limit(needed, case.deployed.format)} or more, "
-        "or take `medium: Memory` away",
+        f"raise the limit to {enough} or more, or take `medium: Memory` away",
         outcome=Outcome.INCONCLUSIVE,
         place=stated.place,
         value=mebibytes(needed),
