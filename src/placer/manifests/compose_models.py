@@ -164,4 +164,5 @@ def _program(service: Field, *commands: Field) -> Program:
         service.key_place(),
         service.at("image").stated(),
         variables,
+        folder=service.at("working_dir").text(),
     )
