@@ -218,6 +218,7 @@ def test_a_path_elsewhere_is_no_artefact(path: str) -> None:
         ("cp {artifacts:path}/digits.onnx /opt/m/", "/opt/m/digits.onnx"),
         ("cp -r {artifacts:path}/* {work:path}", WORK),
         ("cp -r {artifacts:path}/. {work:path}", WORK),
+        ("wget https://h/labels.txt; cp -r {artifacts:path}/* {work:path}/", WORK),
         ("cd {artifacts:path} && cp digits.onnx {work:path}/", WORK),
         (
             "install -m 644 {artifacts:path}/digits.onnx {work:path}/net.onnx",
@@ -225,6 +226,7 @@ def test_a_path_elsewhere_is_no_artefact(path: str) -> None:
         ),
         ("ln -sf {artifacts:path}/digits.onnx net.onnx", "{work:path}/net.onnx"),
         ("cp {artifacts:path}/digits.onnx .", WORK),
+        ("cp {artifacts:path}/* .", WORK),
     ],
 )
 def test_a_copy_of_an_artefact_is_the_artefact(install: str, path: str) -> None:

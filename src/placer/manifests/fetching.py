@@ -47,7 +47,7 @@ def brought(
     if not scripts.may_compare(read.effort):
         why = f"{program.name} may change {path[:60]}, and more is told here than is followed"
         return [_unknown(program, read, path, why)]
-    writing = [*_writing(read, path, root, program.folder)]
+    writing = [*writing_to(path, read, root, program.folder)]
     if root is not None and not writing:
         writing = [one for one in read.stored if _tells_both(one, path, root)]
     if not writing and is_all_told:
@@ -94,11 +94,15 @@ def _unknown(program: Program, read: Read, path: str, why: str = "") -> ModelRef
     return hidden_model(f"<{name}>", program.place, why, told=read.told)
 
 
-def _writing(read: Read, path: str, root: str | None, folder: str | None) -> Iterator[Step]:
+def writing_to(
+    path: str, read: Read, root: str | None = None, folder: str | None = None
+) -> Iterator[Step]:
     """Yield what may write to a path; what runs in a folder that is not shared does not.
 
     Parameters
     ----------
+    root
+        As for `brought`.
     folder
         That the program starts in; None: it is not known.
     """

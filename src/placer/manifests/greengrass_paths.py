@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from placer.core.deployment import ModelRef, Stated
-from placer.manifests.fetching import brought, is_at
+from placer.manifests.fetching import brought, is_at, writing_to
 from placer.manifests.fetching_tools import COPYING, TO_THE_LAST
 from placer.manifests.greengrass_artifacts import from_archive
 from placer.manifests.models import Sources, is_model_file, model_of
@@ -98,14 +98,19 @@ class Lying:
             if read.steps is None or not self.scripts.may_compare(read.effort):
                 found += brought(one, path, scripts=self.scripts)
                 continue
-            steps = [step for step in read.writing if _names(step, path, read)]
-            copied = [_copied(step, path, read) for step in steps]
+            writing = set(map(id, writing_to(path, read)))
+            copied = [
+                files
+                for step in read.writing
+                if _names(step, path, read)
+                and ((files := _copied(step, path, read)) is not None or id(step) in writing)
+            ]
             found += [
                 model_of(replace(model.uri, value=file)) for files in copied for file in files or ()
             ]
             if None in copied:
                 found += brought(one, path, scripts=self.scripts)
-            elif not (steps or is_named):
+            elif not (copied or is_named):
                 found += brought(replace(one, image=model.uri), path, scripts=self.scripts)
         return [
             new
