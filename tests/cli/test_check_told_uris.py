@@ -145,3 +145,43 @@ def test_a_uri_counts_in_compose_and_on_iot_edge_alike(run: Run, make: Make) -> 
     edge = json.dumps({"modulesContent": {"$edgeAgent": agent}})
     found = judged(run, make, compose, edge)
     assert found == {"service/s": "counter", "module/m": "counter"}
+
+
+@pytest.mark.parametrize(
+    ("path", "workload"), [("/m/v3.onnx", "counter"), ("/host/v3.onnx", "unknown")]
+)
+def test_a_uri_is_a_path_only_where_it_is_fetched_to_it(
+    run: Run, make: Make, path: str, workload: str
+) -> None:
+    fetch = {"name": "i", "image": "f", "args": [f"{URI}.onnx", "/models/v3.onnx"]}
+    server = {"name": "s", "image": "s", "args": ["--model", path]}
+    both = {
+        "initContainers": [{**fetch, "volumeMounts": [{"name": "v", "mountPath": "/models"}]}],
+        "containers": [{**server, "volumeMounts": [{"name": "v", "mountPath": "/m"}]}],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+    }
+    pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "spec": both}
+    service = {
+        "kind": "InferenceService",
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "metadata": {"name": "i"},
+        "spec": {"predictor": both},
+    }
+    found = judged(run, make, json.dumps(pod), json.dumps(service))
+    assert found == dict.fromkeys(("pod/p", "inferenceservice/i"), workload)
+
+
+@pytest.mark.parametrize(
+    ("path", "workload"), [("{artifacts:path}/v3.onnx", "counter"), ("/opt/v3.onnx", "unknown")]
+)
+def test_an_artefact_is_a_path_only_in_its_folder(
+    run: Run, make: Make, path: str, workload: str
+) -> None:
+    steps = {"run": f"serve --model {path}"}
+    recipe = {
+        "RecipeFormatVersion": "2020-01-25",
+        "ComponentName": "c",
+        "ComponentVersion": "1.0.0",
+        "Manifests": [{"Lifecycle": steps, "Artifacts": [{"Uri": f"{URI}.onnx"}]}],
+    }
+    assert judged(run, make, json.dumps(recipe)) == {"component/c": workload}

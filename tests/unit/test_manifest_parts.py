@@ -252,11 +252,13 @@ def test_a_demand_that_kubernetes_refuses_is_told(expression: str, message: str)
 
 
 def test_two_sources_of_one_file_name_are_both_kept() -> None:
+    mount = "volumeMounts: [{name: m, mountPath: /m}]"
     pod = root(
         "initContainers:\n"
-        "  - {name: good, image: f, args: ['s3://good/a.onnx', /m/a.onnx]}\n"
-        "  - {name: other, image: f, args: ['s3://other/a.onnx', /m/a.onnx]}\n"
-        "containers: [{name: s, image: s, args: [--model, /m/a.onnx]}]\n"
+        f"  - {{name: good, image: f, args: ['s3://good/a.onnx', /m/a.onnx], {mount}}}\n"
+        f"  - {{name: other, image: f, args: ['s3://other/a.onnx', /m/a.onnx], {mount}}}\n"
+        f"containers: [{{name: s, image: s, args: [--model, /m/a.onnx], {mount}}}]\n"
+        "volumes: [{name: m, emptyDir: {}}]\n"
     )
     (worker,) = workers_of(pod)
     assert [one.uri.value for one in worker.models] == ["s3://good/a.onnx", "s3://other/a.onnx"]

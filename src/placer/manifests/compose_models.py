@@ -182,4 +182,5 @@ def _program(service: Field, words: Sequence[Stated[str]]) -> Program:
         service.key_place(),
         service.at("image").stated(),
         variables,
+        folder=service.at("working_dir").text(),
     )

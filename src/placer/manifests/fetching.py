@@ -9,10 +9,12 @@ from dataclasses import replace
 from functools import lru_cache
 
 from placer.core.deployment import ModelRef, Place, Stated
+from placer.core.globs import globbed
+from placer.core.project import TEMPLATE
 from placer.manifests.fetching_tools import HARMLESS, brings_other_names
 from placer.manifests.model_words import says_where_stored
 from placer.manifests.models import hidden_model, is_model_file, is_model_variable, is_uri, model_of
-from placer.manifests.mounts import path_of, rest_below, rest_of
+from placer.manifests.mounts import is_absolute, path_of, rest_below, rest_of
 from placer.manifests.steps import Program, Read, Scripts, Step, is_fetching, paths_in
 
 _MAX_TAKEN = 100
@@ -45,7 +47,7 @@ def brought(
     if not scripts.may_compare(read.effort):
         why = f"{program.name} may change {path[:60]}, and more is told here than is followed"
         return [_unknown(program, read, path, why)]
-    writing = [*_writing(read, path, root)]
+    writing = [*writing_to(path, read, root, program.folder)]
     if root is not None and not writing:
         writing = [one for one in read.stored if _tells_both(one, path, root)]
     if not writing and is_all_told:
@@ -96,12 +98,23 @@ def _unknown(program: Program, read: Read, path: str, why: str = "") -> ModelRef
     return hidden_model(f"<{name}>", program.place, why, told=read.told)
 
 
-def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
-    """Yield what may write to a path."""
+def writing_to(
+    path: str, read: Read, root: str | None = None, folder: str | None = None
+) -> Iterator[Step]:
+    """Yield what may write to a path; what runs in a folder that is not shared does not.
+
+    Parameters
+    ----------
+    root
+        As for `brought`.
+    folder
+        That the program starts in; None: it is not known.
+    """
     otherwise = is_there = _is_there(read.folders, path, root)
     if otherwise is None and (root is not None or read.is_first):
         otherwise = True
-    is_linked = any(_is_at(one, path) for one in read.linked)
+    is_linked = any(is_at(one, path) for one in read.linked)
+    is_away = read.is_all_said and _is_away(read.folders or (folder or "",), root)
     for one in read.writing:
         if one.is_output:
             if _is_put(one, path, may_be_here=is_there is not False):
@@ -109,7 +122,9 @@ def _writing(read: Read, path: str, root: str | None) -> Iterator[Step]:
             continue
         is_certain = one.is_open or (one.is_here and is_there)
         is_by_link = is_linked and one.run.program != "ln"
-        if is_certain or is_by_link or _reaches(one, path, root, otherwise):
+        is_by_name = read.is_first and any(_may_become(said, path) for said in one.said)
+        there = False if is_away and one.is_here else otherwise
+        if is_certain or is_by_link or is_by_name or _reaches(one, path, root, there):
             yield one
 
 
@@ -124,6 +139,24 @@ def _is_there(folders: Iterable[str], path: str, root: str | None) -> bool | Non
     """Tell whether a script changes to a folder above a path; None: to no folder that is shared."""
     inside = [to for to in folders if root is None or rest_below(root, to) is not None]
     return any(rest_of(to, path) is not None for to in inside) if inside else None
+
+
+def _may_become(said: str, path: str) -> bool:
+    """Tell whether a path in which a variable stands may become another one."""
+    if "$" not in said and "{{" not in said:
+        return False
+    return globbed(path, re.sub(r"\{\{.*|\$", "*", "*".join(TEMPLATE.split(said))))
+
+
+def _is_away(folders: Iterable[str], root: str | None) -> bool:
+    """Tell whether folders surely have nothing in common with what is shared."""
+    return root is not None and all(
+        is_absolute(one)
+        and not re.search(r"[${]", one)
+        and rest_below(root, one) is None
+        and rest_below(one, root) is None
+        for one in folders
+    )
 
 
 def _uris(
@@ -216,7 +249,7 @@ def _reaches(step: Step, path: str, root: str | None, otherwise: bool | None) ->
     said = step.said
     inside = [one for one in said if root is None or rest_below(root, one) is not None]
     if inside or step.is_elsewhere or (said and step.is_to_last):
-        return any(_is_at(one, path) for one in inside)
+        return any(is_at(one, path) for one in inside)
     if otherwise is not None:
         return otherwise
     folder, name = posixpath.split(path)
@@ -226,10 +259,10 @@ def _reaches(step: Step, path: str, root: str | None, otherwise: bool | None) ->
 def _tells_both(step: Step, path: str, root: str) -> bool:
     """Tell whether a program that nobody knows is told a bucket, and the path to put it at."""
     said = [one for one in step.said if rest_below(root, one) is not None]
-    return step.run.program not in HARMLESS and any(_is_at(one, path) for one in said)
+    return step.run.program not in HARMLESS and any(is_at(one, path) for one in said)
 
 
-def _is_at(said: str, path: str) -> bool:
+def is_at(said: str, path: str) -> bool:
     """Tell whether a path is that of a model or above it; of a folder of models, also in it."""
     return rest_of(said, path) is not None or (
         not _is_file(path) and rest_below(path, said) is not None

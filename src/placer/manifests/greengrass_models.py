@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from placer.core.deployment import ModelRef, Stated
 from placer.manifests.containers import models_of_variables, open_models
-from placer.manifests.fetching import brought
-from placer.manifests.greengrass_artifacts import (
-    Recipes,
-    artifacts_of,
-    from_archive,
-    from_component,
-)
+from placer.manifests.greengrass_artifacts import Recipes, artifacts_of, from_component
+from placer.manifests.greengrass_paths import Lying, program_of
 from placer.manifests.models import Sources, everywhere, model_of, models_of_variable
-from placer.manifests.mounts import path_of
 from placer.manifests.named_models import models_named
 from placer.manifests.nodes import Field
-from placer.manifests.steps import Program, Scripts
+from placer.manifests.steps import Scripts
 
 _CONFIGURED = re.compile(r"\{configuration:(?P<pointer>/[^}]*)\}")
+_VARIABLES = "setenv"
+"""Key of a lifecycle, in small letters."""
 _MAX_DEPTH = 6
 """Of a configuration, so far as models are looked for."""
 
@@ -38,12 +33,14 @@ def models_of_component(
     for configuration in configurations:
         for pointer, models in _configured(configuration, "", _MAX_DEPTH):
             configured.setdefault(pointer, models)
-    said = [*_scripts(manifest.at("Lifecycle")), *_scripts(recipe.at("Lifecycle"))]
-    named = [_resolved(one, configurations) for one in said]
-    configured_ones = [one for models in configured.values() for one in models]
+    lifecycles = (manifest.at("Lifecycle"), recipe.at("Lifecycle"))
+    said = [one for lifecycle in lifecycles for one in _scripts(lifecycle)]
+    variables = [one for lifecycle in lifecycles for one in _variables(lifecycle)]
+    apart = [_resolved(one, configurations) for one in variables]
+    apart += [one for models in configured.values() for one in models]
     own: list[ModelRef] = []
     of_component: list[ModelRef] = []
-    for one in everywhere(named, configured_ones):
+    for one in everywhere([_resolved(one, configurations) for one in said], apart):
         found = from_component(one, manifest, recipes)
         (own if found is None else of_component).extend([one] if found is None else found)
     others = [
@@ -56,37 +53,25 @@ def models_of_component(
     names = {one.uri.value.rpartition("/")[2] for one in own}
     of_others = [one for one in others if one.uri.value.rpartition("/")[2] in names]
     sources = Sources([*of_others, *artifacts_of(manifest)])
-    steps = [*_steps(manifest.at("Lifecycle")), *_steps(recipe.at("Lifecycle"))]
+    component = recipe.at("ComponentName").text() or ""
     programs = [
-        Program("script", (stated,), stated.place)
-        for one in steps
+        program_of(stated, component)
+        for lifecycle in lifecycles
+        for one in _steps(lifecycle)
         if (stated := one.stated()) is not None
     ]
+    lying = Lying(component, manifest, sources, programs, scripts)
+    told = {one.uri.value for one in apart}
     models = [
-        unpacked
-        for one in own
-        for new in _fetched(one, programs, sources, scripts)
-        for unpacked in from_archive(new, manifest, is_file=sources.has(new))
-    ]
-    return everywhere(sources.of(models), of_component, sources.rest())
-
-
-def _fetched(
-    model: ModelRef, programs: Sequence[Program], sources: Sources, scripts: Scripts
-) -> list[ModelRef]:
-    """Return what scripts download to the path of a model; none: the model itself.
-
-    What they copy there is an artefact of the component, whose name it has.
-    """
-    path = path_of(model.uri.value)
-    if path is None or sources.has(model):
-        return [model]
-    found = [
         new
-        for one in programs
-        for new in brought(replace(one, image=model.uri), path, scripts=scripts)
+        for one in own
+        for new in (
+            lying.artefacts(one)
+            if one.uri.value not in told and lying.is_but_written(one, own)
+            else lying.at(one)
+        )
     ]
-    return [one for one in found if one.uri.value != model.uri.value] or [model]
+    return everywhere(models, of_component, sources.rest(models))
 
 
 def open_parts(recipe: Field, manifest: Field, opened: Sequence[Stated[str]]) -> Iterator[ModelRef]:
@@ -102,16 +87,30 @@ def _steps(lifecycle: Field) -> Iterator[Field]:
     """Yield the scripts of a lifecycle, and what stands for them."""
     for entry in lifecycle.entries():
         script = entry.at("script")
-        yield script if script else entry
+        if not script and _is_platform(entry):
+            yield from _steps(entry)
+        else:
+            yield script if script else entry
+
+
+def _is_platform(entry: Field) -> bool:
+    """Tell whether an entry of a lifecycle holds the steps of one platform, or settings of one."""
+    return entry.name.lower() != _VARIABLES and entry.is_mapping and entry.text() is None
+
+
+def _variables(lifecycle: Field) -> Iterator[ModelRef]:
+    for entry in lifecycle.entries():
+        if entry.name.lower() == _VARIABLES:
+            yield from models_of_variables(entry)
+        elif _is_platform(entry):
+            yield from _variables(entry)
 
 
 def _scripts(lifecycle: Field) -> Iterator[ModelRef]:
     for entry in lifecycle.entries():
-        if entry.name.lower() == "setenv":
-            yield from models_of_variables(entry)
-        elif entry.is_mapping and entry.text() is None:
+        if _is_platform(entry):
             yield from _scripts(entry)
-        elif (stated := entry.stated()) is not None:
+        elif entry.name.lower() != _VARIABLES and (stated := entry.stated()) is not None:
             yield from models_named([stated], ())
 
 

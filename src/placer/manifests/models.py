@@ -205,40 +205,25 @@ def models_of_variable(name: str, value: Stated[str]) -> list[ModelRef]:
 
 
 class Sources:
-    """Where init containers get models from: URIs by the name of the file.
+    """Where models are got from: URIs by the name of the file.
 
-    An init container that copies ``s3://bucket/defect.onnx`` says more than the path it copies to.
     Of several URIs with one file name each counts: which of them lies there in the end is not said.
     """
 
     def __init__(self, models: Iterable[ModelRef]) -> None:
+        self._models = [one for one in models if is_uri(one.uri.value)]
         self._by_name: dict[str, list[ModelRef]] = {}
-        for one in models:
-            if is_uri(one.uri.value):
-                self._by_name.setdefault(_base_name(one), []).append(one)
-        self._copied: set[str] = set()
+        for one in self._models:
+            self._by_name.setdefault(_base_name(one), []).append(one)
 
-    def has(self, model: ModelRef) -> bool:
-        """Tell whether a model is a local path whose file is got from somewhere."""
-        return not is_uri(model.uri.value) and _base_name(model) in self._by_name
+    def of(self, model: ModelRef) -> list[ModelRef]:
+        """Return the URIs whose file has the name of a local path; of a URI none."""
+        return [] if is_uri(model.uri.value) else self._by_name.get(_base_name(model), [])
 
-    def of(self, models: Iterable[ModelRef]) -> list[ModelRef]:
-        """Return the models, each local path replaced by the URIs that its file is got from."""
-        found: list[ModelRef] = []
-        for model in models:
-            name = _base_name(model)
-            sources = self._by_name.get(name, ())
-            if sources and not is_uri(model.uri.value):
-                self._copied.add(name)
-                found += sources
-            else:
-                found.append(model)
-        return _distinct(found)
-
-    def rest(self) -> list[ModelRef]:
-        """Return the models that no local path named since by the same file name."""
-        left = (ones for name, ones in self._by_name.items() if name not in self._copied)
-        return [one for ones in left for one in ones]
+    def rest(self, models: Iterable[ModelRef]) -> list[ModelRef]:
+        """Return what is got and is none of these models."""
+        taken = {one.uri.value for one in models}
+        return [one for one in self._models if one.uri.value not in taken]
 
 
 def _files_in(stated: Stated[str]) -> list[ModelRef]:

@@ -144,7 +144,7 @@ def rest_below(target: str, path: str) -> str | None:
 
 def rest_of(target: str, path: str) -> str | None:
     """Return what `rest_below` does, of a target that is a `normal_path` already."""
-    if target == path or (not _is_absolute(path) and target.endswith(f"/{path}")):
+    if target == path or (not is_absolute(path) and target.endswith(f"/{path}")):
         return ""
     above = f"{target.rstrip('/')}/"
     return path[len(above) - 1 :] if path.startswith(above) else None
@@ -198,7 +198,7 @@ def _may_hold(mount: Mount, path: str) -> bool:
     if not templates_in(target):
         return False
     parts = TEMPLATE.split(target)
-    if not _is_absolute(path):
+    if not is_absolute(path):
         return not parts[0].strip("/")
     above = path.rstrip("/").split("/")
     pattern = "*".join(parts).rstrip("/")
@@ -220,7 +220,8 @@ def is_path(source: str) -> bool:
     return "/" in source or "\\" in source or source.startswith((".", "~"))
 
 
-def _is_absolute(path: str) -> bool:
+def is_absolute(path: str) -> bool:
+    """Tell whether a path begins at the root, or at that of a drive."""
     return path.startswith("/") or _DRIVE.match(path) is not None
 
 

@@ -14,6 +14,7 @@ from placer.manifests.fetching_tools import tool_of
 from placer.manifests.models import Sources, format_of, hidden_model, is_model_file
 from placer.manifests.mounts import (
     Mount,
+    is_absolute,
     mounted_from,
     on_mounts,
     open_part,
@@ -46,13 +47,15 @@ def mounted(
     named
         Models that the container names.
     sources
-        Where init containers get models from: what they get lies in a volume, whatever it is.
+        Where init containers get models from: what they put into a volume lies there, whatever
+        the volume is.
     """
-    images, taken = _of_images(container, pod, named)
+    folder = _folder_of(container, scripts)
+    images, taken = _of_images(container, pod, named, folder)
     rest = [one for one in named if one.uri.value not in taken]
-    fetched = [one for one in rest if sources.has(one)]
-    rest = [one for one in rest if not sources.has(one)]
-    folder = container.at("workingDir").text()
+    fetched = _fetched(container, pod, rest, sources, scripts)
+    ids = set(map(id, fetched))
+    rest = [one for one in rest if id(one) not in ids]
     mounts = mounts_in(container, pod)
     kept, brought = parted(rest, mounts, folder)
     ids = set(map(id, kept))
@@ -63,13 +66,58 @@ def mounted(
     return [*fetched, *on_mounts(kept, mounts, folder)], [*images, *brought, *unknown]
 
 
+def _fetched(
+    container: Field, pod: Field, named: Sequence[ModelRef], sources: Sources, scripts: Scripts
+) -> list[ModelRef]:
+    """Return the models that an init container surely gets, or may get: nobody knows where to."""
+    able = [one for one in named if sources.of(one)]
+    found: list[ModelRef] = []
+    for one, others in zip(able, _put_at(container, pod, able, scripts), strict=True):
+        got = {new.uri.value for new in sources.of(one)}
+        is_there = any(new.uri.value in got for new in others)
+        if is_there or (not others and _may_be_got(one, container, pod, scripts)):
+            found.append(one)
+    return found
+
+
+def _may_be_got(model: ModelRef, container: Field, pod: Field, scripts: Scripts) -> bool:
+    """Tell whether a file that init containers get may be a model: its path is filled in later.
+
+    Or it is that of a folder which the image says, or the mounts are filled in later.
+    """
+    path = path_of(model.uri.value, _folder_of(container, scripts)) or ""
+    spots = [*spots_of_pod(container, pod)]
+    starting = [*written_out(pod.at("initContainers"))]
+    if "$" in path or templates_in(path) or not is_absolute(path):
+        others = [one for each in starting for one in spots_of_pod(each, pod)]
+        others = [one for one in others if not one.is_read_only]
+        is_shared = any(two.may_be_of(one) for one in spots for two in others)
+        return is_shared or any(map(_mounts_later, (container, *starting)))
+    return any(map(_mounts_later, starting if spot_of(path, spots) else [container]))
+
+
+def _mounts_later(container: Field) -> bool:
+    """Tell whether some of what a container mounts, or where, is filled in later."""
+    mounts = container.at("volumeMounts")
+    opened = any(placeholder(one) is not None for one in (mounts, *mounts.items()))
+    return opened or any(templates_in(one.at("mountPath").text() or "") for one in mounts.items())
+
+
+def _folder_of(container: Field, scripts: Scripts) -> str | None:
+    """Return the folder that a container's program runs in; None: it is not known."""
+    folder = container.at("workingDir").text()
+    for one in scripts.read(_program(container, "containers")).steps or ():
+        if one.run.program == "cd":
+            folder = path_of(one.run.words[-1], folder) if one.run.words else None
+    return folder
+
+
 def _of_images(
-    container: Field, pod: Field, named: Sequence[ModelRef]
+    container: Field, pod: Field, named: Sequence[ModelRef], folder: str | None
 ) -> tuple[list[ModelRef], set[str]]:
     """Return the image volumes that hold a model, and the names of the models within them."""
     found: list[ModelRef] = []
     taken: set[str] = set()
-    folder = container.at("workingDir").text()
     paths = [(one, path) for one in named if (path := path_of(one.uri.value, folder)) is not None]
     for mount, volume in volumes_in(container, pod):
         image = volume.at("image", "reference").stated()
@@ -170,8 +218,9 @@ def placed(
     """
     found: list[ModelRef] = []
     for model, others in zip(named, _put_at(container, pod, named, scripts), strict=True):
-        got = sources.of([model])
-        found += [one for one in got if not others or one is not model] + others
+        got = sources.of(model)
+        is_got = not others and got and _may_be_got(model, container, pod, scripts)
+        found += others or (got if is_got else [model])
     return found
 
 
@@ -179,7 +228,7 @@ def _put_at(
     container: Field, pod: Field, models: Sequence[ModelRef], scripts: Scripts
 ) -> Iterator[list[ModelRef]]:
     """Yield what is put at the path of each model."""
-    folder = container.at("workingDir").text()
+    folder = _folder_of(container, scripts)
     paths = [None if one.hidden else path_of(one.uri.value, folder) for one in models]
     if not any(paths):
         yield from ([] for _ in paths)
@@ -236,6 +285,7 @@ def _program(container: Field, key: str) -> Program:
         },
         tool=None if image is None or _said(container.at("command")) else tool_of(image.value),
         is_first=key == "initContainers" and not is_sidecar,
+        folder=container.at("workingDir").text(),
     )
 
 

@@ -116,7 +116,7 @@ def workers_of(pod: Field) -> tuple[Worker, ...]:
     uris = {id(one): uris_of_container(one) for one in all_ones}
     pulled = [new for one in first_ones for new in _pulled(one, is_first=True)]
     rest = [
-        *sources.rest(),
+        *sources.rest(model for _, models in running for model in models),
         *pulled,
         *opened,
     ]  # a folder, or a name that the server knows by itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from placer.manifests.fetching_tools import (
     outputs_of,
 )
 from placer.manifests.harmless_code import is_harmless_python
+from placer.manifests.models import is_model_file
 from placer.manifests.mounts import normal_path
 from placer.manifests.programs import STARTING, Run, runs_of
 from placer.manifests.shell import TooDeep
@@ -44,6 +46,10 @@ _IS_LONG_SPOT = re.compile(r"[/:$]")
 _SOURCE_AND_TARGET = 2
 _NOT_IN_ORDER = re.compile(r"-|-t|-s|--(?:source|src|target)[\w=-]*")
 """A word for the output, or an option by which the target need not be the last word."""
+_WHOLE = re.compile(
+    r"-[a-zA-Z]*[rRa][a-zA-Z]*|--(?:recursive|archive|relative|parents)(?:=.*)?|sync"
+)
+"""A word by which folders may be copied with what lies in them."""
 _ELSEWHERE = re.compile(r"--?[\w-]*(?:endpoint|host|proxy|url)[\w-]*")
 """An option whose value is no source and no target."""
 _TRACKED = re.compile(r"\.dvc$|/dvc\.(?:yaml|lock)(?::\S*)?$")
@@ -70,6 +76,8 @@ class Program:
     """What the image runs with the words; None: it is not known, or the words say it."""
     is_first: bool = False
     """It is there to prepare something: whatever it runs may write, unless it is harmless."""
+    folder: str | None = None
+    """That it starts in; None: its image says it."""
 
     @property
     def told(self) -> str:
@@ -121,6 +129,8 @@ class Read:
     """None: nobody reads so much, or so deep."""
     folders: tuple[str, ...] = ()
     """That it changes to."""
+    is_all_said: bool = True
+    """It changes to no other folder."""
     linked: tuple[str, ...] = ()
     """That it makes another way to."""
     writing: tuple[Step, ...] = ()
@@ -198,7 +208,8 @@ def _read(program: Program, words: list[str]) -> Read:
         return Read(None)
     steps = tuple(_step(one, is_first=program.is_first) for one in runs)
     steps += tuple(_output_of(one.run) for one in steps if not one.is_acting)
-    folders = [to for one in runs if one.program == "cd" for to in paths_in(one.text)]
+    changes = [paths_in(one.text) for one in runs if one.program in ("cd", "pushd", "popd")]
+    folders = [to for ones in changes for to in ones]
     linked = [
         to
         for one in runs
@@ -211,7 +222,16 @@ def _read(program: Program, words: list[str]) -> Read:
     folders = [*dict.fromkeys(map(normal_path, folders))]
     linked = [*dict.fromkeys(map(normal_path, linked))]
     effort += len(folders)
-    return Read(steps, tuple(folders), tuple(linked), writing, stored, effort, program.is_first)
+    return Read(
+        steps,
+        tuple(folders),
+        all(changes),
+        tuple(linked),
+        writing,
+        stored,
+        effort,
+        program.is_first,
+    )
 
 
 def _step(run: Run, *, is_first: bool) -> Step:
@@ -231,8 +251,9 @@ def _step(run: Run, *, is_first: bool) -> Step:
     if run.program == "dvc":  # it is told the file beside what it writes
         said = [_TRACKED.sub("", one) or "/" for one in said]
     is_to_last = is_acting and run.program in TO_THE_LAST and not _TARGET_FIRST.search(run.text)
+    is_to_last = is_to_last or (is_acting and _is_cloud_to_path(run))
     if is_to_last:
-        said = [one for last in _positional(run)[-1:] for one in paths_in(last)[:1]]
+        said = [_file_at(run, one) for last in _positional(run)[-1:] for one in paths_in(last)[:1]]
     if is_stored and not is_acting:
         said = paths_in(run.text)
     is_elsewhere = bool(outputs) and all(one.startswith("/") for one in outputs)
@@ -294,6 +315,24 @@ def _is_here(run: Run, outputs: list[str]) -> bool:
     return not all(one.startswith("/") for one in named) or not named
 
 
+def _file_at(run: Run, target: str) -> str:
+    """Return the path that a program copies to: of one model's file into a folder, that of it."""
+    sources = _positional(run)[:-1]
+    is_one = len(sources) == 1 and is_model_file(sources[0]) and "*" not in sources[0]
+    is_said = "$" not in posixpath.basename(target.rstrip("/")) and not is_model_file(target)
+    if not (is_one and is_said) or any(map(_WHOLE.fullmatch, run.words)):
+        return target
+    return posixpath.join(target, posixpath.basename(sources[0]))
+
+
+def _is_cloud_to_path(run: Run) -> bool:
+    """Tell whether a tool of a cloud surely is told source and target, and the target is a path."""
+    if run.program not in CLOUD or any(map(_NOT_IN_ORDER.fullmatch, run.words)):
+        return False
+    sure = [one for one, is_behind in _told(run) if not is_behind]
+    return len(sure) >= _SOURCE_AND_TARGET and sure[-1].startswith("/")
+
+
 def _is_sending(run: Run) -> bool:
     """Tell whether a program sends something away: the last word that is no option's is remote."""
     last = _positional(run)[-1:]
@@ -306,17 +345,22 @@ def _positional(run: Run) -> list[str]:
     Which options take a value is not known: a word behind one counts where source or target are
     missing otherwise, and it is a path or remote.
     """
+    told = _told(run)
+    sure = [one for one, is_behind in told if not is_behind]
+    if len(sure) >= _SOURCE_AND_TARGET:
+        return sure
+    return [one for one, is_behind in told if not is_behind or _IS_LONG_SPOT.search(one)]
+
+
+def _told(run: Run) -> list[tuple[str, bool]]:
+    """Return the words that are no options, and whether each may be the value of one."""
     words = [*run.words]
     if run.program in CLOUD:  # ``s3 cp`` first
         while words and not words[0].startswith("-") and not _IS_SPOT.search(words[0]):
             del words[0]
     before = ["", *words]
-    told = [
+    return [
         (one, before[at].startswith("-") and "=" not in before[at])
         for at, one in enumerate(words)
         if not one.startswith("-") and not _ELSEWHERE.fullmatch(before[at])
     ]
-    sure = [one for one, is_behind in told if not is_behind]
-    if len(sure) >= _SOURCE_AND_TARGET:
-        return sure
-    return [one for one, is_behind in told if not is_behind or _IS_LONG_SPOT.search(one)]
