@@ -13,7 +13,7 @@ from tests.cli.conftest import Make, Run
 from tests.gate_project import CLOUD, CLOUD_LABEL, EDGE_LABEL, project, workload
 
 OPTIONS = ("--locked", "--as-of", gate_project.TODAY, "--format", "json")
-TRANSFORMER = """\
+SERVICE = """\
 apiVersion: serving.kserve.io/v1beta1
 kind: InferenceService
 metadata: {name: counter}
@@ -24,10 +24,15 @@ spec:
       modelFormat: {name: onnx}
       storageUri: s3://m/model.onnx
       resources: {limits: {memory: 512Mi}}
+"""
+TRANSFORMER = (
+    SERVICE
+    + """\
   transformer:
     nodeSelector: {LABEL}
     containers: [{name: kserve-container, image: 'registry.example/resize:2'}]
 """
+)
 SEDNA = """\
 apiVersion: sedna.io/v1alpha1
 kind: JointInferenceService
@@ -58,17 +63,9 @@ spec:
     transformer:
       custom: {container: {name: kserve-container, image: 'registry.example/resize:2'}}
 """
-GRAPH = """\
-apiVersion: serving.kserve.io/v1beta1
-kind: InferenceService
-metadata: {name: counter}
-spec:
-  predictor:
-    nodeSelector: {LABEL_OF_MODEL}
-    model:
-      modelFormat: {name: onnx}
-      storageUri: s3://m/model.onnx
-      resources: {limits: {memory: 512Mi}}
+GRAPH = (
+    SERVICE
+    + """\
 ---
 apiVersion: serving.kserve.io/v1alpha1
 kind: InferenceGraph
@@ -80,6 +77,7 @@ spec:
       routerType: Switch
       steps: [STEPS]
 """
+)
 FAR = "site: far"
 SLOW = {"latency": {"p99": "5 s"}}
 FORMATS = pytest.mark.parametrize(
